@@ -1,0 +1,54 @@
+"""An artifact before it is files: a sorted list of entries, each a path, a mode, a digest and where its bytes lie."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class OnDisk:
+    """The bytes are a file of their own."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class InArchive:
+    """The bytes are a stream inside a zip: ``offset`` is where the stream itself begins.
+
+    ``method`` is 0 (stored) or 8 (raw deflate); ``crc`` is of the uncompressed bytes. A stream can be copied into
+    another zip as it is.
+    """
+
+    archive: str
+    offset: int
+    compressed_size: int
+    method: int
+    crc: int
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One file of an artifact. ``path`` is POSIX, relative, without ``..``; sizes are bytes, digests hex."""
+
+    path: str
+    executable: bool
+    size: int
+    sha256: str
+    lies: OnDisk | InArchive
+    origin: str = ""
+    """For people: the package or folder it came from."""
+
+
+def content_digest(entries: Iterable[Entry]) -> str:
+    """The identity of an artifact: sha256 over (path, mode, content digest) in order of the paths' UTF-8 bytes.
+
+    It says nothing about compression, so it stays the same when a compressor changes.
+    """
+    digest = hashlib.sha256()
+    for entry in sorted(entries, key=lambda entry: entry.path.encode()):
+        mode = "755" if entry.executable else "644"
+        digest.update(f"{entry.path}\0{mode}\0{entry.size}\0{entry.sha256}\n".encode())
+    return digest.hexdigest()

@@ -1,0 +1,1 @@
+"""Service + locations -> template text. Pure."""

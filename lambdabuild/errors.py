@@ -1,0 +1,283 @@
+"""The one root of every error a user can cause, the table of codes, and how an error prints.
+
+Codes are stable and never reused: 1xx template and settings, 2xx variables, 3xx plan, 4xx rules, 5xx tools,
+6xx stores and caches, 7xx compiler. Anything that is not a ``LambdaBuildError`` is our own bug and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, ClassVar
+
+from lambdabuild.spans import Span
+
+
+class LambdaBuildError(Exception):
+    """What is wrong, where it stands and how to mend it.
+
+    ``where`` is one place or several (two definitions of one name); ``tail`` is a tool's last output, printed indented.
+    """
+
+    code: ClassVar[str] = "LB000"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        where: Span | Sequence[Span] | None = None,
+        mend: str = "",
+        tail: str = "",
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.where: tuple[Span, ...] = (where,) if isinstance(where, Span) else tuple(where or ())
+        self.mend = mend
+        self.tail = tail
+
+    def __str__(self) -> str:
+        lines = [f"{self.code}: {self.message}"]
+        lines += [f"  at {span}" for span in self.where]
+        lines += [f"  | {line}" for line in self.tail.splitlines()]
+        lines += [f"  mend: {self.mend}"] if self.mend else []
+        return "\n".join(lines)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Keyword arguments must survive the way between processes."""
+        return _rebuild, (type(self), self.message, self.where, self.mend, self.tail)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same for machines: ``{code, message, where: [{file, line, column}], mend, tail}``."""
+        return {
+            "code": self.code,
+            "message": self.message,
+            "where": [{"file": s.file, "line": s.line, "column": s.column} for s in self.where],
+            "mend": self.mend,
+            "tail": self.tail,
+        }
+
+
+def _rebuild(
+    kind: type[LambdaBuildError], message: str, where: tuple[Span, ...], mend: str, tail: str
+) -> LambdaBuildError:
+    return kind(message, where=where, mend=mend, tail=tail)
+
+
+class Several(LambdaBuildError):
+    """All mistakes of one kind at once; prints them one below the other."""
+
+    def __init__(self, errors: Iterable[LambdaBuildError]) -> None:
+        self.errors = tuple(errors)
+        super().__init__(f"{len(self.errors)} mistakes")
+
+    def __str__(self) -> str:
+        return "\n".join(str(error) for error in self.errors)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Several, (self.errors,)
+
+
+def raise_all(errors: Iterable[LambdaBuildError]) -> None:
+    """Raise nothing, the only error, or all of them as one."""
+    found = tuple(errors)
+    if len(found) == 1:
+        raise found[0]
+    if found:
+        raise Several(found)
+
+
+# 1xx: template and settings
+
+
+class CannotReadTemplate(LambdaBuildError):
+    """The template is missing, is a folder, may not be read, or is not UTF-8."""
+
+    code = "LB101"
+
+
+class BrokenYaml(LambdaBuildError):
+    """The text is not YAML or JSON."""
+
+    code = "LB102"
+
+
+class DuplicateKey(LambdaBuildError):
+    """Two definitions of one key, such as a logical id."""
+
+    code = "LB103"
+
+
+class BadTemplate(LambdaBuildError):
+    """Well-formed, but not what a template may say at this place."""
+
+    code = "LB104"
+
+
+class CircularReference(LambdaBuildError):
+    """A Ref, GetAtt, Sub, DependsOn, condition or nested stack leads back to itself."""
+
+    code = "LB105"
+
+
+class Unresolvable(LambdaBuildError):
+    """A value that a build needs cannot be known before deployment."""
+
+    code = "LB106"
+
+
+class BadSettings(LambdaBuildError):
+    """An unknown or ill-typed setting in a file, the environment or on the command line."""
+
+    code = "LB107"
+
+
+class UnknownName(LambdaBuildError):
+    """A name was asked for that the template does not have."""
+
+    code = "LB108"
+
+
+# 3xx: plan
+
+
+class NoRule(LambdaBuildError):
+    """No rule claims the function: its runtime, build method or manifest is unknown."""
+
+    code = "LB301"
+
+
+class NoSource(LambdaBuildError):
+    """The code folder does not exist, is not a folder, or may not be read."""
+
+    code = "LB302"
+
+
+class NoManifest(LambdaBuildError):
+    """The manifest that the template, the settings or the rule names is not there."""
+
+    code = "LB303"
+
+
+# 4xx: rules
+
+
+class BadRule(LambdaBuildError):
+    """A rule's claims or its code cannot be loaded, or it broke its contract."""
+
+    code = "LB401"
+
+
+class BadManifest(LambdaBuildError):
+    """A manifest or lock file cannot be understood."""
+
+    code = "LB402"
+
+
+class NoWheel(LambdaBuildError):
+    """A package has no wheel for the function's platform."""
+
+    code = "LB403"
+
+
+class HashMismatch(LambdaBuildError):
+    """A download is not what its pinned hash promises."""
+
+    code = "LB404"
+
+
+class BadSource(LambdaBuildError):
+    """A file of the source cannot enter an artifact: a link that leaves the project, a socket, an odd name."""
+
+    code = "LB405"
+
+
+class Collision(LambdaBuildError):
+    """Two sources want one path of the artifact with different content."""
+
+    code = "LB406"
+
+
+class WrongMachine(LambdaBuildError):
+    """A native file in the artifact is for another processor than the function's."""
+
+    code = "LB407"
+
+
+class CannotResolve(LambdaBuildError):
+    """The resolver found no set of packages for the manifest."""
+
+    code = "LB408"
+
+
+# 5xx: tools
+
+
+class ToolMissing(LambdaBuildError):
+    """A program that a rule needs is not on PATH."""
+
+    code = "LB501"
+
+
+class ToolFailed(LambdaBuildError):
+    """A program ended with an error."""
+
+    code = "LB502"
+
+
+class ToolTimeout(LambdaBuildError):
+    """A program took longer than it may."""
+
+    code = "LB503"
+
+
+class CannotWrite(LambdaBuildError):
+    """The disk is full, a permission is missing, or a folder stands where a file should be."""
+
+    code = "LB504"
+
+
+class CannotRead(LambdaBuildError):
+    """A file that a step needs may not be read."""
+
+    code = "LB505"
+
+
+class Locked(LambdaBuildError):
+    """Another run works in this project and did not end in time."""
+
+    code = "LB506"
+
+
+# 6xx: stores and caches
+
+
+class StoreFailed(LambdaBuildError):
+    """The artifact store refused, or could not be reached."""
+
+    code = "LB601"
+
+
+class TooLarge(LambdaBuildError):
+    """An artifact is over a limit of Lambda."""
+
+    code = "LB602"
+
+
+class Offline(LambdaBuildError):
+    """Something is needed that only the network has, and the run is offline."""
+
+    code = "LB603"
+
+
+class DownloadFailed(LambdaBuildError):
+    """A download ended with an error after its retries."""
+
+    code = "LB604"
+
+
+# 7xx: compiler
+
+
+class CannotCompile(LambdaBuildError):
+    """The output template cannot be written."""
+
+    code = "LB701"

@@ -1,0 +1,1 @@
+"""Service + rules + file names -> BuildPlan. Pure: no disk, clock, environment or network."""

@@ -1,0 +1,132 @@
+"""What a plan is made of: rules as claims, resolutions, builds. Frozen, sorted, printable."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from lambdabuild.model import Asset, Options, Skipped
+
+Kind = Literal["function", "layer"]
+
+
+@dataclass(frozen=True)
+class StepClaims:
+    """What one step of a rule reads, beside the results of the steps before it."""
+
+    reads: tuple[str, ...] = ()
+    """Any of ``manifest`` (with lock files), ``source``."""
+    environment: tuple[str, ...] = ()
+    tools: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+    """Names of the options that enter the step's fingerprint."""
+    when: str = ""
+    """The name of an option without which the step has nothing to do."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule.toml, read. ``folder`` is where it lies; nothing here needed the rule's code to run."""
+
+    name: str
+    folder: str
+    language: str
+    dependency_manager: str
+    application_framework: str = ""
+    runtimes: tuple[str, ...] = ()
+    build_methods: tuple[str, ...] = ()
+    manifests: tuple[str, ...] = ()
+    lock_files: tuple[str, ...] = ()
+    needs_manifest: bool = False
+    needs_name: bool = False
+    """The target's logical id changes the result (a make target), so nothing is shared with another target."""
+    ships_source: bool = True
+    """The source goes into the artifact by default."""
+    layer_prefix: str = ""
+    leave_out: tuple[str, ...] = ()
+    """gitignore patterns that the rule keeps out of the source part, beside the project-wide ones."""
+    local_reference: str = ""
+    """A regular expression; a manifest that matches it names files beside itself, so an equal copy is not the same."""
+    libraries: tuple[str, ...] = ()
+    """Packages of lambdabuild whose code is the rule's too and enters its digest."""
+    entry: str = ""
+    resolve: StepClaims | None = None
+    compile: StepClaims | None = None
+    copy: StepClaims = field(default_factory=lambda: StepClaims(reads=("source",)))
+
+
+@dataclass(frozen=True, order=True)
+class ResolutionKey:
+    """What makes two resolutions the same. Nothing else may enter, the source least of all."""
+
+    rule: str
+    runtime: str
+    architecture: str
+    manifest: str
+    """The digest of manifest and lock files when they stand alone, else the manifest's path."""
+    options: Options = ()
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """Dependencies resolved once for all its users (names of builds)."""
+
+    name: str
+    key: ResolutionKey
+    manifest: str
+    users: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, order=True)
+class BuildKey:
+    """What makes two builds the same build. Nothing else may enter."""
+
+    rule: str
+    kind: Kind
+    runtime: str
+    architecture: str
+    source: str
+    manifest: str = ""
+    options: Options = ()
+    leave_out: tuple[str, ...] = ()
+    leave_out_dependencies: tuple[str, ...] = ()
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Build:
+    """One chain of steps; functions that need the same bytes share it. ``name`` is the first of ``users``."""
+
+    name: str
+    key: BuildKey
+    users: tuple[str, ...]
+    resolution: str = ""
+    """The name of the Resolution, "" when there is nothing to resolve."""
+    compiles: bool = False
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Whose unzipped sizes count together against Lambda's limit: a function's build and its layers' builds."""
+
+    function: str
+    build: str
+    layers: tuple[str, ...] = ()
+    layer_count: int = 0
+
+
+@dataclass(frozen=True)
+class BuildPlan:
+    """All that is to be done, in sorted order."""
+
+    resolutions: tuple[Resolution, ...]
+    builds: tuple[Build, ...]
+    assets: tuple[Asset, ...] = ()
+    sizes: tuple[Sizes, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def build_of(self, user: str) -> Build:
+        """The build that a function or layer gets its artifact from."""
+        return next(build for build in self.builds if user in build.users)

@@ -1,0 +1,200 @@
+"""All that a rule may import: Target, Job, Result and its parts, and how a rule runs a tool.
+
+A rule is a folder with a ``rule.toml`` (its claims, see ``lambdabuild.rulebook.search``) and, where the defaults do not
+do, a ``rule.py`` with any of three functions, each taking a Job and giving a Result:
+
+    resolve(job)   dependencies; reads the manifest and lock files, never the source
+    compile(job)   what is made from source (and dependencies)
+    copy(job)      which of the source goes into the artifact; by default all of it
+
+A step does not assemble anything: it names parts (folders and archives) and the core merges, filters, zips and hashes
+them. What a step writes goes into ``job.out``; ``job.scratch`` is thrown away afterwards; the source is
+never written to.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from lambdabuild import tools
+from lambdabuild.errors import (
+    BadManifest,
+    BadSource,
+    CannotResolve,
+    DownloadFailed,
+    HashMismatch,
+    LambdaBuildError,
+    NoWheel,
+    Offline,
+    ToolFailed,
+    ToolMissing,
+)
+
+__all__ = [
+    "Archive", "BadManifest", "BadSource", "CannotResolve", "DownloadFailed", "Folder", "HashMismatch", "Job",
+    "LambdaBuildError", "NoWheel", "Offline", "Part", "Result", "Target", "ToolFailed", "ToolMissing",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is being built. Folders and files are absolute paths."""
+
+    name: str
+    """The logical id, led by its stacks: ``Orders``, ``Child/Orders``."""
+    kind: Literal["function", "layer"]
+    runtime: str
+    """``python3.12``, ``nodejs22.x``; "" for a layer that names none."""
+    architecture: Literal["x86_64", "arm64"]
+    source: str
+    manifest: str
+    """"" when the rule works without one."""
+    project: str
+    """The project's folder: nothing outside it is read through a symlink."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """BuildProperties of the template and the settings of this function, decoded."""
+
+    @property
+    def logical_id(self) -> str:
+        return self.name.rpartition("/")[2]
+
+
+@dataclass(frozen=True)
+class Folder:
+    """Every file below a folder, put below ``into``; ``leave_out`` are gitignore patterns."""
+
+    path: str
+    into: str = ""
+    leave_out: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Archive:
+    """Every file of a zip archive that stays where it is (a store), put below ``into``.
+
+    ``moves`` are (prefix in the archive, prefix in the artifact), first match wins; ``leave_out`` are gitignore
+    patterns on the names in the archive. ``origin`` names it to people: "requests 2.32.3".
+    """
+
+    path: str
+    into: str = ""
+    moves: tuple[tuple[str, str], ...] = ()
+    leave_out: tuple[str, ...] = ()
+    origin: str = ""
+
+
+Part = Folder | Archive
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a step leaves: parts of the artifact, in rising precedence of nothing: a collision of parts is an error.
+
+    ``reads`` are files the step consulted beside its declared inputs (included requirements, local packages): absolute
+    paths of files or folders, checked by content before the next run. ``notes`` are for people. ``facts`` is plain
+    data for the manifest and the report, such as the packages resolved.
+    """
+
+    parts: tuple[Part, ...] = ()
+    reads: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run of one step. ``earlier`` holds the results of the steps before it, by step name."""
+
+    step: Literal["resolve", "compile", "copy"]
+    target: Target
+    out: str
+    scratch: str
+    store: str
+    """The machine's folder for downloads, shared by all projects; entries are named by their sha256."""
+    offline: bool = False
+    environment: tuple[str, ...] = ()
+    """Names of the variables that the rule's claims let through to tools."""
+    timeout_seconds: float | None = None
+    earlier: Mapping[str, Result] = field(default_factory=dict)
+
+    @property
+    def who(self) -> str:
+        """How messages name what this is for: ``function 'Orders'``."""
+        return f"{self.target.kind} {self.target.name!r}"
+
+    def tool(self, name: str, mend: str = "") -> str:
+        """The path of a program, or ToolMissing."""
+        found = tools.find(name)
+        if found is None:
+            raise ToolMissing(f"{self.who} needs {name!r}, which is not on PATH", mend=mend or f"install {name}")
+        return found
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        cwd: str | None = None,
+        extra_environment: Mapping[str, str] | None = None,
+        mend: str = "",
+    ) -> tools.Output:
+        """Run a tool in ``cwd`` (the scratch folder by default) with the declared environment only."""
+        return tools.run(
+            argv,
+            cwd=cwd or self.scratch,
+            env=tools.environment(self.environment, extra_environment),
+            timeout_seconds=self.timeout_seconds,
+            who=self.who,
+            mend=mend,
+        )
+
+
+def result_to_data(result: Result, relative_to: Mapping[str, str]) -> dict[str, Any]:
+    """A Result as plain JSON data; paths below a named folder are kept as ``{name}/rest`` so that records can move."""
+
+    def path(text: str) -> str:
+        for name, folder in relative_to.items():
+            if text == folder or text.startswith(folder + os.sep):
+                return "{" + name + "}" + text[len(folder) :]
+        return text
+
+    return {
+        "parts": [_part_to_data(part) | {"path": path(part.path)} for part in result.parts],
+        "reads": [path(read) for read in result.reads],
+        "notes": list(result.notes),
+        "facts": json.loads(json.dumps(result.facts)),
+    }
+
+
+def _part_to_data(part: Part) -> dict[str, Any]:
+    shared = {"into": part.into, "leave_out": list(part.leave_out)}
+    if isinstance(part, Folder):
+        return {"folder": True} | shared
+    return {"folder": False, "moves": [list(move) for move in part.moves], "origin": part.origin} | shared
+
+
+def result_from_data(data: Mapping[str, Any], relative_to: Mapping[str, str]) -> Result:
+    """The inverse of ``result_to_data``."""
+
+    def path(text: str) -> str:
+        if text.startswith("{"):
+            name, _, rest = text[1:].partition("}")
+            return relative_to[name] + rest
+        return text
+
+    def part(item: Mapping[str, Any]) -> Part:
+        where, into, leave_out = path(item["path"]), item["into"], tuple(item["leave_out"])
+        if item["folder"]:
+            return Folder(where, into, leave_out)
+        moves = tuple((old, new) for old, new in item["moves"])
+        return Archive(where, into, moves, leave_out, item["origin"])
+
+    return Result(
+        tuple(part(item) for item in data["parts"]),
+        tuple(path(text) for text in data["reads"]),
+        tuple(data["notes"]),
+        data["facts"],
+    )

@@ -1,0 +1,179 @@
+"""Run a program: argv (with prefix), a listed environment, a time limit, and the tail of its output when it fails.
+
+Every program runs in a process group of its own. One watchdog process per run of lambdabuild holds the read end of a
+pipe; when this process is gone, however it died, the pipe closes and the watchdog kills every group still registered.
+So children die with their parent, grandchildren too, even after SIGKILL.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from lambdabuild.errors import ToolFailed, ToolMissing, ToolTimeout
+
+TAIL_LINES = 25
+
+BASE_ENVIRONMENT = (
+    "PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "XDG_CACHE_HOME", "SYSTEMROOT",
+    "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "no_proxy", "all_proxy",
+    "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS", "GIT_SSL_CAINFO",
+)  # fmt: skip
+"""What any tool gets: where programs and homes are, and how the network is reached. Not part of a fingerprint."""
+
+
+@dataclass(frozen=True)
+class Output:
+    stdout: str
+    stderr: str
+
+
+def find(name: str, path: str | None = None) -> str | None:
+    """The absolute path of a program: beside this Python first (a virtual environment's own tools), then on PATH."""
+    if os.sep in name:
+        return name if os.access(name, os.X_OK) else None
+    beside = os.path.join(os.path.dirname(sys.executable), name)
+    if os.access(beside, os.X_OK) and not os.path.isdir(beside):
+        return beside
+    return shutil.which(name, path=path)
+
+
+def environment(names: Sequence[str] = (), extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The base environment, the variables named (when set) and the extra ones; always UTF-8 and no locale."""
+    chosen = {name: os.environ[name] for name in (*BASE_ENVIRONMENT, *names) if name in os.environ}
+    return chosen | {"LC_ALL": "C.UTF-8", "PYTHONHASHSEED": "0"} | dict(extra or {})
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    cwd: str,
+    env: Mapping[str, str],
+    prefix: Sequence[str] = (),
+    timeout_seconds: float | None = None,
+    who: str = "",
+    mend: str = "",
+    stdin: str | None = None,
+) -> Output:
+    """Run a program to its end and give its output; ``who`` is the function it works for.
+
+    Raises ToolMissing, ToolTimeout (the whole process group is killed) or ToolFailed with the command, the folder,
+    the exit code and the last lines of both streams.
+    """
+    command = [*prefix, *argv]
+    try:
+        process = subprocess.Popen(
+            command,
+            cwd=cwd,
+            env=dict(env),
+            stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            process_group=0,
+        )
+    except (FileNotFoundError, PermissionError) as error:
+        raise ToolMissing(
+            f"{_for(who)}cannot start {command[0]!r}: {error.strerror}",
+            mend=mend or f"install {os.path.basename(command[0])} or put it on PATH",
+        ) from error
+    with _Watched(process.pid):
+        try:
+            stdout, stderr = process.communicate(stdin, timeout=timeout_seconds)
+        except subprocess.TimeoutExpired as error:
+            _kill(process.pid)
+            process.communicate()
+            raise ToolTimeout(
+                f"{_for(who)}{os.path.basename(argv[0])} took longer than {timeout_seconds:g} s and was stopped",
+                tail=f"command: {shlex.join(command)}\nfolder: {cwd}",
+                mend="raise tool_timeout_seconds, or look at what the tool waits for",
+            ) from error
+        except BaseException:
+            _kill(process.pid)
+            process.wait()
+            raise
+    if process.returncode:
+        raise failure(command, cwd, process.returncode, stdout, stderr, who=who, mend=mend)
+    return Output(stdout, stderr)
+
+
+def failure(
+    command: Sequence[str], cwd: str, status: int, stdout: str, stderr: str, *, who: str = "", mend: str = ""
+) -> ToolFailed:
+    """The error of a program that ended with a status other than 0."""
+    said = [line for text in (stdout, stderr) for line in text.splitlines() if line.strip()][-TAIL_LINES:]
+    how = f"was ended by signal {-status}" if status < 0 else f"failed with exit code {status}"
+    return ToolFailed(
+        f"{_for(who)}{os.path.basename(command[0])} {how}",
+        tail="\n".join([f"command: {shlex.join(command)}", f"folder: {cwd}", *said]),
+        mend=mend or "the tool's last lines say what it missed",
+    )
+
+
+def _for(who: str) -> str:
+    return f"{who}: " if who else ""
+
+
+def _kill(group: int) -> None:
+    try:
+        os.killpg(group, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        pass
+
+
+_WATCHDOG = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+groups = set()
+for line in sys.stdin:
+    (groups.add if line[0] == "+" else groups.discard)(int(line[1:]))
+for group in groups:
+    try: os.killpg(group, signal.SIGKILL)
+    except OSError: pass
+"""
+
+
+class _Watched:
+    """Registers a process group with the watchdog for as long as its program runs."""
+
+    lock = threading.Lock()
+    pipe: int | None = None
+    owner = 0
+
+    def __init__(self, group: int) -> None:
+        self.group = group
+
+    def __enter__(self) -> None:
+        self._tell("+")
+
+    def __exit__(self, *_: object) -> None:
+        self._tell("-")
+
+    def _tell(self, sign: str) -> None:
+        with self.lock:
+            if _Watched.pipe is None or _Watched.owner != os.getpid():
+                _Watched.pipe, _Watched.owner = _start_watchdog(), os.getpid()
+            os.write(_Watched.pipe, f"{sign}{self.group}\n".encode())
+
+
+def _start_watchdog() -> int:
+    read, write = os.pipe()  # both ends close at exec, so no tool keeps the pipe open
+    subprocess.Popen(
+        [sys.executable, "-I", "-S", "-c", _WATCHDOG],
+        stdin=read,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    os.close(read)
+    return write
