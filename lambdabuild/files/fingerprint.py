@@ -1,0 +1,45 @@
+"""Digests of what a step reads: files, folders, and named components joined to one fingerprint."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+
+from lambdabuild.files.listing import Found, Listing, Patterns, scan, stats
+from lambdabuild.files.stat_cache import StatCache
+
+ABSENT = "absent"
+
+
+def of(components: Mapping[str, str]) -> str:
+    """One digest of named components; their order does not matter."""
+    digest = hashlib.sha256()
+    for name in sorted(components):
+        digest.update(f"{name}\0{components[name]}\n".encode())
+    return digest.hexdigest()
+
+
+def of_file(path: str, cache: StatCache) -> str:
+    """The digest of a file, or of all below a folder, or "absent"."""
+    if os.path.isdir(path):
+        return of_listing(path, scan(path, Patterns(()), boundary="/"), cache)
+    try:
+        return cache.digest(path)
+    except FileNotFoundError:
+        return ABSENT
+
+
+def of_listing(key: str, listing: Listing, cache: StatCache) -> str:
+    """The digest of a listed folder: each file's path, whether it may be run, and its content."""
+    newest = max((max(f.stat.st_mtime_ns, f.stat.st_ctime_ns) for f in listing.files), default=0)
+    return cache.folder(key, list(stats(listing.files)), newest, lambda: of(files(listing, cache)))
+
+
+def files(listing: Listing, cache: StatCache) -> dict[str, str]:
+    """``{path: digest}``, with a mark on what may be run; what ``why`` compares file by file."""
+    return {found.path: of_found(found, cache) for found in listing.files}
+
+
+def of_found(found: Found, cache: StatCache) -> str:
+    return cache.digest(found.real, found.stat) + ("+x" if found.executable else "")

@@ -1,0 +1,183 @@
+"""A folder as a sorted list of files: what is left out is named, links are followed on purpose and only so far."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from lambdabuild.errors import BadSource, CannotRead, LambdaBuildError, raise_all
+from lambdabuild.spans import Span
+
+if TYPE_CHECKING:
+    from pathspec import PathSpec
+
+IGNORE_FILE = ".lambdabuildignore"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One file: its POSIX path in the folder, where it really lies, and its stat (of the link's target)."""
+
+    path: str
+    real: str
+    stat: os.stat_result
+
+    @property
+    def executable(self) -> bool:
+        """Whether its owner may run it; the rest of the mode is the machine's business."""
+        return bool(self.stat.st_mode & stat.S_IXUSR)
+
+
+@dataclass(frozen=True)
+class Listing:
+    """``files`` are sorted by their path's bytes; ``left_out`` are files and whole folders (ending in a slash)."""
+
+    files: tuple[Found, ...]
+    left_out: tuple[str, ...]
+
+
+class Patterns:
+    """gitignore patterns, with a fast way for plain names (``.git/``, ``*.pyc``), which most are."""
+
+    def __init__(self, lines: Sequence[str]) -> None:
+        wanted = [line for line in lines if line.strip() and not line.startswith("#")]
+        plain = [line for line in wanted if _is_plain(line)]
+        # Order matters once a pattern brings something back, so then nothing takes the fast way.
+        fast = plain if not any(line.startswith("!") for line in wanted) else []
+        self._names = _alternatives(line for line in fast if not line.endswith("/"))
+        self._folders = _alternatives(line.rstrip("/") for line in fast)
+        rest = [line for line in wanted if line not in fast]
+        self._spec: PathSpec[Any] | None = _spec(rest) if rest else None
+
+    def leaves_out(self, path: str, name: str, is_folder: bool) -> bool:
+        pattern = self._folders if is_folder else self._names
+        if pattern is not None and pattern.fullmatch(name):
+            return True
+        return self._spec is not None and self._spec.match_file(path + "/" if is_folder else path)
+
+
+def _is_plain(line: str) -> bool:
+    return "/" not in line.rstrip("/") and not line.startswith("!") and not re.search(r"[\[\]\\]|\s$", line)
+
+
+def _alternatives(globs: Iterable[str]) -> re.Pattern[str] | None:
+    found = [re.escape(glob).replace(r"\*", "[^/]*").replace(r"\?", "[^/]") for glob in globs]
+    return re.compile("|".join(found)) if found else None
+
+
+def _spec(lines: list[str]) -> PathSpec[Any]:
+    from pathspec import GitIgnoreSpec
+
+    return GitIgnoreSpec.from_lines(lines)
+
+
+def ignore_lines(folder: str) -> tuple[str, ...]:
+    """The patterns of the folder's own ignore file, none when it has none."""
+    try:
+        with open(os.path.join(folder, IGNORE_FILE), encoding="utf-8") as stream:
+            return tuple(stream.read().splitlines())
+    except FileNotFoundError:
+        return ()
+    except (OSError, UnicodeDecodeError) as error:
+        raise CannotRead(f"cannot read {os.path.join(folder, IGNORE_FILE)}: {error}") from error
+
+
+def scan(
+    folder: str, patterns: Patterns, *, boundary: str = "", skip: frozenset[str] = frozenset(), who: str = ""
+) -> Listing:
+    """Every file below a folder that the patterns do not leave out.
+
+    A link counts as what it points to, as long as that lies in the folder or below ``boundary``. Raises all of what
+    cannot enter an artifact at once (LB405): links that lead out, to nothing or in a circle, sockets and devices,
+    names that are not UTF-8. ``skip`` are real paths left out whatever the patterns say (the build folder).
+    """
+    walk = _Walk(patterns, os.path.realpath(boundary or folder), os.path.realpath(folder), skip, who)
+    walk.folder(folder, "", (os.path.realpath(folder),))
+    raise_all(walk.errors)
+    return Listing(
+        tuple(sorted(walk.files, key=lambda found: found.path.encode())),
+        tuple(sorted(walk.left_out)),
+    )
+
+
+class _Walk:
+    def __init__(self, patterns: Patterns, boundary: str, root: str, skip: frozenset[str], who: str) -> None:
+        self.patterns, self.boundary, self.root, self.skip, self.who = patterns, boundary, root, skip, who
+        self.files: list[Found] = []
+        self.left_out: list[str] = []
+        self.errors: list[LambdaBuildError] = []
+
+    def folder(self, real: str, inside: str, above: tuple[str, ...]) -> None:
+        try:
+            with os.scandir(real) as entries:
+                found = list(entries)
+        except OSError as error:
+            raise CannotRead(
+                f"{self._who}cannot list {real}: {error.strerror}", mend="give yourself the right to read it"
+            ) from error
+        if inside and any(entry.name == "pyvenv.cfg" for entry in found):
+            self.left_out.append(inside)  # a virtual environment, whatever it is called
+            return
+        for entry in found:
+            self.entry(entry, inside + entry.name, above)
+
+    def entry(self, entry: os.DirEntry[str], path: str, above: tuple[str, ...]) -> None:
+        try:
+            path.encode()
+        except UnicodeEncodeError:
+            self.bad(ascii(path), "has a name that is not UTF-8", "rename it")
+            return
+        try:
+            is_link = entry.is_symlink()
+            status = entry.stat()
+        except OSError as error:
+            if not self.patterns.leaves_out(path, entry.name, False):
+                why = "is a link that points to nothing or to itself" if entry.is_symlink() else f"{error.strerror}"
+                self.bad(entry.path, why, "remove the link, or leave it out with a line in .lambdabuildignore")
+            return
+        is_folder = stat.S_ISDIR(status.st_mode)
+        left_out = self.patterns.leaves_out(path, entry.name, is_folder)
+        if left_out and not is_folder:
+            self.left_out.append(path)
+        elif left_out or (is_folder and self.skip and os.path.realpath(entry.path) in self.skip):
+            self.left_out.append(path + "/")
+        elif is_link and not self.stays_inside(entry.path):
+            self.bad(
+                entry.path,
+                f"is a link that leaves the project: {os.path.realpath(entry.path)}",
+                "copy what it points to into the project, set project_root, or leave it out with .lambdabuildignore",
+            )
+        elif is_folder:
+            target = os.path.realpath(entry.path) if is_link else os.path.join(above[-1], entry.name)
+            if target in above:
+                self.bad(entry.path, "is a link to a folder that it stands in", "remove the link")
+            else:
+                self.folder(entry.path, path + "/", (*above, target))
+        elif stat.S_ISREG(status.st_mode):
+            self.files.append(Found(path, entry.path, status))
+        else:
+            self.bad(entry.path, "is neither a file nor a folder", "leave it out with a line in .lambdabuildignore")
+
+    def stays_inside(self, path: str) -> bool:
+        target = os.path.realpath(path)
+        return any(
+            target == top or target.startswith(top.rstrip(os.sep) + os.sep) for top in (self.root, self.boundary)
+        )
+
+    def bad(self, path: str, why: str, mend: str) -> None:
+        self.errors.append(BadSource(f"{self._who}{path} {why}", where=Span(path), mend=mend))
+
+    @property
+    def _who(self) -> str:
+        return f"{self.who}: " if self.who else ""
+
+
+def stats(files: Iterable[Found]) -> Iterator[tuple[str, int, int, int, int, int]]:
+    """What a folder's record compares: cheap numbers that change when a file does."""
+    for found in files:
+        st = found.stat
+        yield found.path, st.st_mode, st.st_mtime_ns, st.st_ctime_ns, st.st_size, st.st_ino

@@ -1,0 +1,131 @@
+"""Digests of files and folders, remembered by stat, so that nothing is read twice that did not change.
+
+An entry is trusted when the file's (mtime, ctime, size, inode) are those it had and the file was not touched so shortly
+before it was read that a later write could bear the same time (git calls such entries racy). A file that was
+touched but has its old content is read once more and then remembered with its new stat.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import marshal
+import os
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+FORMAT = 3
+CHUNK = 1 << 20
+FINE_NS = 20_000_000
+"""How far apart two writes must be to have different times on a file system with fine time stamps."""
+COARSE_NS = 2_000_000_000
+"""The same where times are whole seconds (FAT counts in two)."""
+
+Stat = tuple[int, int, int, int]
+
+
+def signature(stat: os.stat_result) -> Stat:
+    return stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size, stat.st_ino
+
+
+class StatCache:
+    """Digests by path. Loading and saving cost one file; a broken or foreign file is an empty cache.
+
+    Safe to use from threads; ``save`` writes aside and renames. With ``paranoid`` no entry is trusted.
+    """
+
+    def __init__(self, file: str, *, paranoid: bool = False, clock: Callable[[], int] = time.time_ns) -> None:
+        self._file = file
+        self._paranoid = paranoid
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._dirty = False
+        self._files: dict[str, tuple[Stat, int, str]]
+        self._folders: dict[str, tuple[bytes, int, str]]
+        self._facts: dict[str, Any]
+        self._files, self._folders, self._facts = _load(file)
+
+    def digest(self, path: str, stat: os.stat_result | None = None) -> str:
+        """The sha256 of a file's bytes, in hex. Raises OSError."""
+        now = signature(stat or os.stat(path))
+        known = self._files.get(path)
+        if known and known[0] == now and not self._paranoid and _settled(now, known[1]):
+            return known[2]
+        read_at = self._clock()
+        value = sha256_of(path)
+        with self._lock:
+            self._files[path] = (now, read_at, value)
+            self._dirty = True
+        return value
+
+    def folder(self, key: str, stats: list[tuple[Any, ...]], newest_ns: int, compute: Callable[[], str]) -> str:
+        """The digest of a folder whose files have these stats; ``compute`` is asked only when they changed."""
+        now = hashlib.blake2b(marshal.dumps(stats, 2), digest_size=16).digest()
+        known = self._folders.get(key)
+        if known and known[0] == now and not self._paranoid and newest_ns < known[1] - _window(newest_ns):
+            return known[2]
+        read_at = self._clock()
+        value = compute()
+        with self._lock:
+            self._folders[key] = (now, read_at, value)
+            self._dirty = True
+        return value
+
+    def fact(self, key: str, compute: Callable[[], Any]) -> Any:
+        """Something that follows from the key alone (a key holds a digest or a stat), worked out once."""
+        if key not in self._facts:
+            value = compute()
+            with self._lock:
+                self._facts[key] = value
+                self._dirty = True
+        return self._facts[key]
+
+    def save(self) -> None:
+        """Write what was learnt; a disk that is full or read-only only costs time later."""
+        with self._lock:
+            if not self._dirty:
+                return
+            self._dirty = False
+            data = marshal.dumps((FORMAT, self._files, self._folders, self._facts), 2)
+        temporary = f"{self._file}.{os.getpid()}.tmp"
+        try:
+            os.makedirs(os.path.dirname(self._file), exist_ok=True)
+            with open(temporary, "wb") as stream:
+                stream.write(data)
+            os.replace(temporary, self._file)
+        except OSError:
+            _remove(temporary)
+
+
+def sha256_of(path: str) -> str:
+    """The sha256 of a file's bytes, in hex, in constant memory."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _settled(stat: Stat, read_at: int) -> bool:
+    newest = max(stat[0], stat[1])
+    return newest < read_at - _window(stat[0])
+
+
+def _window(mtime_ns: int) -> int:
+    return COARSE_NS if mtime_ns % 1_000_000_000 == 0 else FINE_NS
+
+
+def _load(file: str) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    try:
+        with open(file, "rb") as stream:
+            version, files, folders, facts = marshal.loads(stream.read())
+        if version == FORMAT:
+            return files, folders, facts
+    except (OSError, ValueError, EOFError, TypeError):
+        pass
+    return {}, {}, {}
+
+
+def _remove(path: str) -> None:
+    try:
+        os.unlink(path)
+    except OSError:
+        pass

@@ -1,0 +1,144 @@
+"""Which rule builds a function or layer, and from which manifest. Pure: file names were read before."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from lambdabuild.errors import BadSettings, NoManifest, NoRule
+from lambdabuild.model import Function, Layer
+from lambdabuild.plan.types import Rule
+from lambdabuild.settings import FunctionSettings, nearest
+
+PLAIN = "plain_files"
+"""The rule of layers that name no build method: their files as they are."""
+
+Names = Mapping[str, frozenset[str]]
+"""For each folder that may hold a manifest, the names of the files in it."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    rule: Rule
+    manifest: str = ""
+    lock_files: tuple[str, ...] = ()
+
+
+def choose(
+    item: Function | Layer, mine: FunctionSettings, rules: tuple[Rule, ...], names: Names, inherited: tuple[str, ...]
+) -> Choice:
+    """The rule and its manifest. ``inherited`` are the folders looked in after the code folder, nearest first.
+
+    Raises NoRule (LB301) when none claims the item, NoManifest (LB303) when one does but needs a manifest it lacks.
+    """
+    candidates = _candidates(item, mine, rules)
+    if mine.manifest:
+        return _with_manifest(item, mine.manifest, candidates, names)
+    for folder in dict.fromkeys((item.source, *inherited)):
+        choice = _in_folder(folder, candidates, names)
+        if choice:
+            return choice
+    for rule in candidates:
+        if not rule.needs_manifest:
+            return Choice(rule)
+    wanted = sorted({manifest for rule in candidates for manifest in rule.manifests})
+    raise NoManifest(
+        f"{_kind(item)} {item.name!r} has no manifest: {' or '.join(wanted)}",
+        where=item.where,
+        mend=f"add one to {item.source}/, or name one in [functions.{item.name}] manifest",
+    )
+
+
+def _candidates(item: Function | Layer, mine: FunctionSettings, rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
+    if mine.rule:
+        return _named(item, mine.rule, rules)
+    if item.build_method:
+        found = tuple(rule for rule in rules if _matches(item.build_method, rule.build_methods))
+        if not found:
+            known = sorted({method for rule in rules for method in rule.build_methods})
+            raise NoRule(
+                f"no rule has the BuildMethod {item.build_method!r} of {_kind(item)} {item.name!r}",
+                where=item.where,
+                mend=_mend(item.build_method, known, "build methods"),
+            )
+        return found
+    if isinstance(item, Layer):
+        return _named(item, PLAIN, rules)
+    found = tuple(rule for rule in rules if _matches(item.runtime, rule.runtimes))
+    if not found:
+        known = sorted({runtime for rule in rules for runtime in rule.runtimes})
+        raise NoRule(
+            f"no rule builds function {item.name!r} ({item.runtime})",
+            where=item.where,
+            mend=_mend(item.runtime, known, "runtimes"),
+        )
+    return found
+
+
+def _named(item: Function | Layer, name: str, rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
+    found = tuple(rule for rule in rules if rule.name == name)
+    if not found:
+        raise NoRule(
+            f"there is no rule {name!r}, which {_kind(item)} {item.name!r} asks for",
+            where=item.where,
+            mend=_mend(name, [rule.name for rule in rules], "rules"),
+        )
+    return found
+
+
+def _matches(value: str, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatchcase(value, pattern) for pattern in patterns)
+
+
+def _in_folder(folder: str, candidates: tuple[Rule, ...], names: Names) -> Choice | None:
+    """A rule whose lock file is there goes before one that has only its manifest."""
+    here = names.get(folder, frozenset())
+    offers = [
+        (not locks, position, Choice(rule, _join(folder, manifest), locks))
+        for position, rule in enumerate(candidates)
+        for manifest in rule.manifests[:1] if manifest in here
+        for locks in [tuple(_join(folder, name) for name in rule.lock_files if name in here)]
+    ] + [
+        (True, len(candidates) + position, Choice(rule, _join(folder, manifest), ()))
+        for position, rule in enumerate(candidates)
+        for manifest in rule.manifests[1:] if manifest in here
+    ]  # fmt: skip
+    return min(offers, key=lambda offer: offer[:2])[2] if offers else None
+
+
+def _with_manifest(item: Function | Layer, manifest: str, candidates: tuple[Rule, ...], names: Names) -> Choice:
+    folder, name = posixpath.split(manifest)
+    if name not in names.get(folder, frozenset()):
+        raise NoManifest(
+            f"{_kind(item)} {item.name!r}: the manifest {manifest} does not exist",
+            where=item.where,
+            mend=f"correct [functions.{item.name}] manifest",
+        )
+    fitting = [rule for rule in candidates if name in rule.manifests] or [
+        rule
+        for rule in candidates
+        if any(posixpath.splitext(name)[1] == posixpath.splitext(m)[1] for m in rule.manifests)
+    ]
+    if not fitting:
+        raise BadSettings(
+            f"no rule that could build {_kind(item)} {item.name!r} reads a manifest called {name!r}",
+            where=item.where,
+            mend=f"set [functions.{item.name}] rule as well",
+        )
+    here = names[folder]
+    return Choice(fitting[0], manifest, tuple(_join(folder, lock) for lock in fitting[0].lock_files if lock in here))
+
+
+def _join(folder: str, name: str) -> str:
+    return posixpath.normpath(posixpath.join(folder, name))
+
+
+def _kind(item: Function | Layer) -> str:
+    return "layer" if isinstance(item, Layer) else "function"
+
+
+def _mend(given: str, known: list[str], what: str) -> str:
+    near = nearest(given, known)
+    return f"did you mean {near!r}?" if near else f"known {what}: {', '.join(known)}"

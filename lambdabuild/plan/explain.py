@@ -1,0 +1,60 @@
+"""A plan for people (text) and for machines (JSON)."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from lambdabuild.plan.types import Build, BuildPlan
+from lambdabuild.settings import DEFAULT_EXCLUDE
+
+
+def as_data(plan: BuildPlan) -> dict[str, Any]:
+    """The plan as JSON data: ``{resolutions, builds, assets, skipped, notes}``; equal plans give equal data."""
+    data = dataclasses.asdict(plan)
+    for group in ("assets", "skipped"):
+        data[group] = [
+            {key: value for key, value in item.items() if key != "where"} | {"where": str(found.where)}
+            for item, found in zip(data[group], getattr(plan, group), strict=True)
+        ]
+    for item in (*data["builds"], *data["resolutions"]):
+        item["key"]["options"] = {name: json.loads(value) for name, value in item["key"]["options"]}
+    return data
+
+
+def as_text(plan: BuildPlan) -> str:
+    return "\n".join(_lines(plan)) + "\n"
+
+
+def _lines(plan: BuildPlan) -> Iterator[str]:
+    for resolution in plan.resolutions:
+        key = resolution.key
+        yield f"resolve:{resolution.name}  {resolution.manifest}  ({key.rule}, {key.runtime}, {key.architecture})"
+        yield from (f"  for {user}" for user in resolution.users)
+    for build in plan.builds:
+        group = "build" if build.key.kind == "function" else "layer"
+        yield f"{group}:{build.name}  {build.key.source}/  ({_how(build)})"
+        yield f"  steps: {' -> '.join(steps(build))}"
+        yield from (f"  shared by {user}" for user in build.users if user != build.name)
+        own = [pattern for pattern in build.key.leave_out if pattern not in DEFAULT_EXCLUDE]
+        if own:
+            yield f"  leaves out also: {' '.join(own)}"
+    yield from (f"upload:{asset.name}  {asset.source}" for asset in plan.assets)
+    yield from (f"left alone: {skipped.name} ({skipped.reason})" for skipped in plan.skipped)
+    yield f"left out of every source: {' '.join(DEFAULT_EXCLUDE)}"
+    yield from (f"note: {note}" for note in plan.notes)
+
+
+def steps(build: Build) -> list[str]:
+    """The tasks of a build, in the order they run."""
+    own = [*(["compile"] if build.compiles else []), "copy", "zip", "hash", "upload", "tree"]
+    first = [f"resolve:{build.resolution}"] if build.resolution else []
+    return first + [f"{kind}:{build.name}" for kind in own]
+
+
+def _how(build: Build) -> str:
+    parts = [build.key.rule, build.key.runtime, build.key.architecture]
+    parts += [f"{name}={value}" for name, value in build.key.options]
+    return ", ".join(part for part in parts if part)

@@ -1,0 +1,194 @@
+"""Service + rules + file names -> BuildPlan: who needs the same bytes, and who the same dependencies."""
+
+from __future__ import annotations
+
+import json
+import posixpath
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+
+from lambdabuild.errors import BadSettings, LambdaBuildError, NoSource, raise_all
+from lambdabuild.model import Function, Layer, Options, Service
+from lambdabuild.plan.claims import Choice, Names, choose
+from lambdabuild.plan.types import Build, BuildKey, BuildPlan, Resolution, ResolutionKey, Rule, Sizes
+from lambdabuild.settings import DEFAULT_EXCLUDE, Settings, nearest
+
+Identify = Callable[[Choice], str]
+"""What makes two manifests the same: the digest of their content when they stand alone, else their path."""
+
+
+def manifest_folders(service: Service, settings: Settings) -> frozenset[str]:
+    """The folders whose file names ``plan`` needs to know."""
+    items: tuple[Function | Layer, ...] = (*service.functions, *service.layers)
+    named = (settings.of(item.name).manifest for item in items)
+    return frozenset(
+        {item.source for item in items}
+        | {posixpath.dirname(manifest) for manifest in named if manifest}
+        | set(_inherited(service, settings, ""))
+        | {folder for item in items for folder in _inherited(service, settings, item.name)}
+    )
+
+
+def plan(service: Service, rules: tuple[Rule, ...], names: Names, identify: Identify, settings: Settings) -> BuildPlan:
+    """The whole plan. All functions without a folder or a rule are told together (LB301, LB302, LB303)."""
+    _check_names(service, settings)
+    errors: list[LambdaBuildError] = []
+    choices: dict[str, Choice] = {}
+    items: tuple[Function | Layer, ...] = (*service.functions, *service.layers)
+    for item in items:
+        try:
+            if item.source not in names:
+                kind = "layer" if isinstance(item, Layer) else "function"
+                raise NoSource(
+                    f"the code folder {item.source}/ of {kind} {item.name!r} does not exist or is not a folder",
+                    where=item.where,
+                    mend="correct the path in the template; it is relative to the template's folder",
+                )
+            inherited = _inherited(service, settings, item.name) if _inherits(item) else ()
+            choices[item.name] = choose(item, settings.of(item.name), rules, names, inherited)
+        except LambdaBuildError as error:
+            errors.append(error)
+    raise_all(errors)
+    resolution_of = {item.name: _resolution_key(item, choices[item.name], identify, settings) for item in items}
+    builds = _builds(items, choices, settings, resolution_of)
+    resolutions = _resolutions(builds, resolution_of, choices)
+    named = {resolution.key: resolution.name for resolution in resolutions}
+    builds = tuple(
+        Build(b.name, b.key, b.users, named[key] if (key := resolution_of[b.name]) else "", b.compiles) for b in builds
+    )
+    return BuildPlan(
+        resolutions=resolutions,
+        builds=builds,
+        assets=tuple(sorted(service.assets, key=lambda asset: asset.name)),
+        sizes=tuple(_sizes(function, builds) for function in sorted(service.functions, key=lambda f: f.name)),
+        skipped=tuple(sorted(service.skipped, key=lambda skipped: skipped.name)),
+        notes=service.notes,
+    )
+
+
+def _check_names(service: Service, settings: Settings) -> None:
+    known = {item.name for item in (*service.functions, *service.layers, *service.skipped)}
+    raise_all(
+        BadSettings(
+            f"[functions.{name}] is about a function that the template does not have",
+            mend=f"did you mean {near!r}?" if (near := nearest(name, known)) else f"known: {', '.join(sorted(known))}",
+        )
+        for name in sorted(settings.functions.keys() - known)
+    )
+
+
+def _inherits(item: Function | Layer) -> bool:
+    """A layer of plain files has no use for a manifest from elsewhere."""
+    return isinstance(item, Function) or bool(item.build_method)
+
+
+def _inherited(service: Service, settings: Settings, name: str) -> tuple[str, ...]:
+    """Where a manifest is looked for after the code folder: the root given, then beside the item's template."""
+    stack = name.rpartition("/")[0]
+    document = next((d for d in service.documents if d.stack == stack), service.documents[0])
+    root = (posixpath.normpath(settings.root),) if settings.root else ()
+    return (*root, posixpath.dirname(document.path) or ".")
+
+
+def _options(item: Function | Layer, rule: Rule, settings: Settings) -> Options:
+    """The options that the rule asks for: the settings', the function's own, then the template's BuildProperties."""
+    mine = settings.of(item.name)
+    given: dict[str, str] = {
+        name: json.dumps(value, sort_keys=True) for name, value in {**settings.options, **mine.options}.items()
+    }
+    given.update(item.options)
+    bytecode = settings.bytecode if mine.bytecode is None else mine.bytecode
+    given.update({"bytecode": "true"} if bytecode else {})
+    resolver = mine.resolver or settings.resolver
+    given.update({"resolver": json.dumps(resolver)} if resolver else {})
+    wanted = {name for step in (rule.resolve, rule.compile, rule.copy) if step for name in (*step.options, step.when)}
+    return tuple(sorted((name, value) for name, value in given.items() if name in wanted))
+
+
+def _runtime(item: Function | Layer) -> str:
+    if isinstance(item, Function):
+        return item.runtime
+    # A layer is built for the runtime its build method names, else for the first it is said to be compatible with.
+    return (
+        item.build_method
+        if item.build_method[-1:].isdigit() or "." in item.build_method
+        else (item.runtimes or ("",))[0]
+    )
+
+
+def _resolution_key(
+    item: Function | Layer, choice: Choice, identify: Identify, settings: Settings
+) -> ResolutionKey | None:
+    rule = choice.rule
+    if rule.resolve is None or not choice.manifest:
+        return None
+    return ResolutionKey(
+        rule=rule.name,
+        runtime=_runtime(item),
+        architecture=item.architecture,
+        manifest=identify(choice),
+        options=_only(_options(item, rule, settings), rule.resolve.options),
+        name=item.name if rule.needs_name else "",
+    )
+
+
+def _only(options: Options, wanted: tuple[str, ...]) -> Options:
+    return tuple((name, value) for name, value in options if name in wanted)
+
+
+def _builds(
+    items: tuple[Function | Layer, ...],
+    choices: Mapping[str, Choice],
+    settings: Settings,
+    resolution_of: Mapping[str, ResolutionKey | None],
+) -> tuple[Build, ...]:
+    users: dict[tuple[BuildKey, ResolutionKey | None], list[str]] = defaultdict(list)
+    for item in items:
+        users[(_build_key(item, choices[item.name], settings), resolution_of[item.name])].append(item.name)
+    builds = (
+        Build(min(names), key, tuple(sorted(names)), compiles=_compiles(choices[names[0]].rule, key))
+        for (key, _), names in users.items()
+    )
+    return tuple(sorted(builds, key=lambda build: build.name))
+
+
+def _build_key(item: Function | Layer, choice: Choice, settings: Settings) -> BuildKey:
+    rule, mine = choice.rule, settings.of(item.name)
+    return BuildKey(
+        rule=rule.name,
+        kind="layer" if isinstance(item, Layer) else "function",
+        runtime=_runtime(item),
+        architecture=item.architecture,
+        source=item.source,
+        manifest=choice.manifest,
+        options=_options(item, rule, settings),
+        leave_out=(*DEFAULT_EXCLUDE, *rule.leave_out, *settings.exclude, *mine.exclude),
+        leave_out_dependencies=(*settings.exclude_dependencies, *mine.exclude_dependencies),
+        name=item.name if rule.needs_name else "",
+    )
+
+
+def _compiles(rule: Rule, key: BuildKey) -> bool:
+    if rule.compile is None:
+        return False
+    return not rule.compile.when or dict(key.options).get(rule.compile.when, "false") not in ("false", "null", '""')
+
+
+def _resolutions(
+    builds: tuple[Build, ...], resolution_of: Mapping[str, ResolutionKey | None], choices: Mapping[str, Choice]
+) -> tuple[Resolution, ...]:
+    users: dict[ResolutionKey, list[str]] = defaultdict(list)
+    for build in builds:
+        key = resolution_of[build.name]
+        if key is not None:
+            users[key].append(build.name)
+    found = (
+        Resolution(min(names), key, choices[min(names)].manifest, tuple(sorted(names))) for key, names in users.items()
+    )
+    return tuple(sorted(found, key=lambda resolution: resolution.name))
+
+
+def _sizes(function: Function, builds: tuple[Build, ...]) -> Sizes:
+    of = {user: build.name for build in builds for user in build.users}
+    layers = tuple(of[layer] for layer in function.layers if layer in of)
+    return Sizes(function.name, of[function.name], layers, len(function.layers) + function.foreign_layers)

@@ -1,0 +1,99 @@
+"""Run a step of a rule that is written in Python: its rule.py is imported by path, once."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from types import ModuleType
+
+from lambdabuild.errors import BadRule, LambdaBuildError
+from lambdabuild.plan.types import Rule
+from lambdabuild.rule_api import Folder, Job, Result
+from lambdabuild.spans import Span
+
+_loading = threading.Lock()
+
+
+def run(rule: Rule, job: Job) -> Result:
+    """Run one step: the rule's own function of that name, else the default.
+
+    Whatever goes wrong inside a rule is a LambdaBuildError: its own ones as they are, anything else as LB401 with the
+    end of its traceback.
+    """
+    step = getattr(_module(rule), job.step, None) if rule.entry else None
+    if step is None:
+        return DEFAULTS[job.step](rule, job)
+    try:
+        result = step(job)
+    except (LambdaBuildError, OSError):
+        raise
+    except Exception as error:
+        raise BadRule(
+            f"{job.who}: rule {rule.name!r} broke down in {job.step}: {type(error).__name__}: {error}",
+            where=Span(_entry(rule)),
+            tail="".join(traceback.format_exc(limit=-4)),
+            mend="this is a mistake in the rule, not in your project",
+        ) from error
+    if not isinstance(result, Result):
+        raise BadRule(
+            f"rule {rule.name!r} gave {type(result).__name__} from {job.step}, not a Result", where=Span(_entry(rule))
+        )
+    _check_parts(rule, job, result)
+    return result
+
+
+def _nothing(rule: Rule, job: Job) -> Result:
+    return Result()
+
+
+def _copy_source(rule: Rule, job: Job) -> Result:
+    return Result(parts=(Folder(job.target.source, leave_out=rule.leave_out),)) if rule.ships_source else Result()
+
+
+DEFAULTS: dict[str, Callable[[Rule, Job], Result]] = {"resolve": _nothing, "compile": _nothing, "copy": _copy_source}
+
+
+def _check_parts(rule: Rule, job: Job, result: Result) -> None:
+    """A part must lie where it stays: the step's own folder, the store, the source."""
+    homes = tuple(os.path.realpath(home) + os.sep for home in (job.out, job.store, job.target.source))
+    for part in result.parts:
+        if not (os.path.realpath(part.path) + os.sep).startswith(homes):
+            raise BadRule(
+                f"{job.who}: rule {rule.name!r} handed over {part.path}, which is not in its own folder",
+                where=Span(_entry(rule)),
+                mend="write into job.out",
+            )
+
+
+def _module(rule: Rule) -> ModuleType:
+    name = f"lambdabuild_rule_{rule.name}_{abs(hash(rule.folder))}"
+    with _loading:
+        if name not in sys.modules:
+            sys.modules[name] = _import(rule, name)
+        return sys.modules[name]
+
+
+def _import(rule: Rule, name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, _entry(rule))
+    if spec is None or spec.loader is None:
+        raise BadRule(f"rule {rule.name!r} has no entry {rule.entry!r}", where=Span(rule.folder))
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look their module up while it is being made
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise BadRule(
+            f"rule {rule.name!r} cannot be imported: {type(error).__name__}: {error}",
+            where=Span(_entry(rule)),
+            tail="".join(traceback.format_exc(limit=-2)),
+        ) from error
+    return module
+
+
+def _entry(rule: Rule) -> str:
+    return os.path.join(rule.folder, rule.entry)

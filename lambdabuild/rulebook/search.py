@@ -1,0 +1,70 @@
+"""Find rules on the search path and read their claims; no rule code runs here.
+
+The project's own ``rules/`` comes first, then LAMBDABUILD_RULES_PATH, then the rules that ship with lambdabuild. The
+first rule of a name wins, so dropping a folder in adds a rule or replaces one.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from typing import Any
+
+from lambdabuild.errors import BadRule
+from lambdabuild.plan.types import Rule, StepClaims
+from lambdabuild.spans import Span
+
+CLAIMS = "rule.toml"
+STEPS = ("resolve", "compile", "copy")
+
+
+def search_path(project: str, environment: Mapping[str, str]) -> tuple[str, ...]:
+    """The folders that may hold rules, those that matter most first."""
+    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    shipped = (os.path.join(package, "rules"), os.path.join(os.path.dirname(package), "rules"))
+    given = environment.get("LAMBDABUILD_RULES_PATH", "").split(os.pathsep)
+    return (os.path.join(project, "rules"), *filter(None, given), next(filter(os.path.isdir, shipped), shipped[0]))
+
+
+def find_rules(path: Iterable[str]) -> tuple[Rule, ...]:
+    """Every rule on the path, sorted by name. Raises BadRule (LB401) for claims that cannot be read."""
+    found: dict[str, Rule] = {}
+    for folder in path:
+        try:
+            names = sorted(os.listdir(folder))
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        for name in names:
+            claims = os.path.join(folder, name, CLAIMS)
+            if os.path.isfile(claims):
+                rule = read_claims(claims)
+                found.setdefault(rule.name, rule)
+    return tuple(found[name] for name in sorted(found))
+
+
+def read_claims(file: str) -> Rule:
+    """A rule.toml as a Rule."""
+    try:
+        with open(file, "rb") as stream:
+            data = tomllib.load(stream)
+    except (OSError, ValueError) as error:
+        raise BadRule(f"cannot read the claims of a rule: {error}", where=Span(file)) from error
+    steps = {step: _claims(file, StepClaims, data.pop(step)) for step in STEPS if step in data}
+    rule: Rule = _claims(file, Rule, {"folder": os.path.dirname(file)} | data | steps)
+    return rule
+
+
+def _claims(file: str, kind: type[Any], data: Mapping[str, Any]) -> Any:
+    known = {item.name: item for item in fields(kind)}
+    for key in data:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, 1)
+            mend = f"did you mean {near[0]!r}?" if near else f"known claims: {', '.join(sorted(known))}"
+            raise BadRule(f"unknown claim {key!r}", where=Span(file), mend=mend)
+    try:
+        return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in data.items()})
+    except TypeError as error:
+        raise BadRule(f"the claims are not whole: {error}", where=Span(file)) from error

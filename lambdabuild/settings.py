@@ -1,0 +1,262 @@
+"""Settings: the file, then LAMBDABUILD_* variables, then doit's own ``key=value`` arguments; the later wins.
+
+Pure given what was read. A key is dotted (``parameters.Stage``, ``functions.Orders.exclude``); in the environment a dot
+is ``__`` and the case of the first part does not matter (``LAMBDABUILD_PARAMETERS__Stage``).
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, dataclass, field, fields, replace
+from typing import Any
+
+from lambdabuild.errors import BadSettings, LambdaBuildError, raise_all
+from lambdabuild.spans import Span
+
+DEFAULT_EXCLUDE = (
+    ".git/", ".hg/", ".svn/", ".gitignore", ".lambdabuild/", ".lambdabuildignore", ".aws-sam/", ".serverless/",
+    "__pycache__/", "*.pyc", "*.pyo", "*.egg-info/", ".venv/", ".env", ".python-version", ".tox/", ".nox/",
+    ".pytest_cache/", ".mypy_cache/", ".ruff_cache/", ".hypothesis/", ".coverage", "htmlcov/", ".idea/", ".vscode/",
+    ".DS_Store", "*.swp", "*~",
+)  # fmt: skip
+"""What is left out of every source folder unless a later pattern brings it back (``!.env``)."""
+
+NOT_SETTINGS = frozenset({"LAMBDABUILD_RULES_PATH"})
+
+
+@dataclass(frozen=True)
+class FunctionSettings:
+    """What one function or layer has of its own; the key is its name, ``Child/Orders`` in a nested stack."""
+
+    rule: str = ""
+    manifest: str = ""
+    exclude: tuple[str, ...] = ()
+    exclude_dependencies: tuple[str, ...] = ()
+    bytecode: bool | None = None
+    resolver: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings. Folders are relative to the folder of the settings file, which is the project's folder."""
+
+    template: str = ""
+    """"" means the first of template.yaml, template.yml, template.json."""
+    build_dir: str = "build"
+    root: str = ""
+    """Where relative code folders start and shared manifests lie, when that is not the template's folder."""
+    project_root: str = ""
+    """How far out a symlink in the source may point; "" means the git checkout, else the project's folder."""
+    stage: str = ""
+    """Given to the template's parameter Stage, when it has one."""
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    store: str = ""
+    """A folder for artifacts; "" means ``.store`` in the build folder. Not used when a bucket is named."""
+    bucket: str = ""
+    prefix: str = ""
+    region: str = ""
+    profile: str = ""
+    endpoint_url: str = ""
+    kms_key_id: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    exclude: tuple[str, ...] = ()
+    exclude_dependencies: tuple[str, ...] = ()
+    bytecode: bool = False
+    resolver: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    offline: bool = False
+    jobs: int = 0
+    """How many steps run side by side; 0 means as many as there are processors."""
+    format: str = "text"
+    quiet: bool = False
+    paranoid: bool = False
+    """Trust no stat: hash every file at every run."""
+    tool_timeout_seconds: int = 1800
+    lock_timeout_seconds: int = 600
+    functions: Mapping[str, FunctionSettings] = field(default_factory=dict)
+
+    def of(self, name: str) -> FunctionSettings:
+        return self.functions.get(name, FunctionSettings())
+
+
+CHOICES = {"format": ("text", "json"), "resolver": ("uv", "pip")}
+MAPPINGS = ("parameters", "tags", "options", "functions")
+
+
+def load(
+    file: str, text: str, environment: Mapping[str, str], variables: Mapping[str, str], *, table: tuple[str, ...] = ()
+) -> Settings:
+    """Settings from a TOML text (``table`` is where in it they stand), the environment and the command line.
+
+    All mistakes are raised together (LB107), each with its place in the file when it has one.
+    """
+    errors: list[LambdaBuildError] = []
+    settings = Settings()
+    for source in (
+        _from_toml(file, text, table),
+        _from_environment(environment),
+        [_Given(key.split("."), value, f"the argument {key}={value}") for key, value in variables.items()],
+    ):
+        for given in source:
+            try:
+                settings = _set(settings, given)
+            except BadSettings as error:
+                errors.append(error)
+    raise_all(errors)
+    return settings
+
+
+@dataclass(frozen=True)
+class _Given:
+    """One setting as somebody gave it. Values from outside TOML are text."""
+
+    path: list[str]
+    value: Any
+    source: str
+    where: Span | None = None
+
+    @property
+    def key(self) -> str:
+        return ".".join(self.path)
+
+
+def _from_toml(file: str, text: str, table: tuple[str, ...]) -> Iterable[_Given]:
+    try:
+        data: Any = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        place = re.search(r"\(at line (\d+), column (\d+)\)", str(error))
+        where = Span(file, int(place[1]), int(place[2])) if place else Span(file)
+        raise BadSettings(f"not TOML: {error}", where=where, mend="correct the text at that place") from error
+    for name in table:
+        data = data.get(name, {})
+    for path, value in _leaves(data):
+        yield _Given(path, value, file, _place(file, text, path[-1] if path[-1:] else ""))
+
+
+def _leaves(data: Any, path: tuple[str, ...] = ()) -> Iterable[tuple[list[str], Any]]:
+    """Every (dotted path, value); tables that are settings of their own are followed, ``options`` are not."""
+    for key, value in data.items():
+        here = (*path, key)
+        follow = isinstance(value, dict) and (len(here) < 3) and here[-1] not in ("options",)
+        if follow and (here[0] in ("parameters", "tags", "functions")):
+            yield from _leaves(value, here)
+        else:
+            yield list(here), value
+
+
+def _place(file: str, text: str, key: str) -> Span:
+    """Where a key stands; TOML's parser keeps no places, so its first line of that name is taken."""
+    found = re.search(rf"""(?m)^[ \t]*(?:\[[^\]\n]*)?["']?({re.escape(key)})["']?\s*[=\]]""", text)
+    if found is None:
+        return Span(file)
+    start = found.start(1)
+    return Span(file, text.count("\n", 0, start) + 1, start - text.rfind("\n", 0, start), start, found.end(1))
+
+
+def _from_environment(environment: Mapping[str, str]) -> Iterable[_Given]:
+    for name in sorted(environment):
+        if name.startswith("LAMBDABUILD_") and name not in NOT_SETTINGS:
+            first, *rest = name.removeprefix("LAMBDABUILD_").split("__")
+            yield _Given([first.lower(), *rest], environment[name], f"the variable {name}")
+
+
+def _set(settings: Settings, given: _Given) -> Settings:
+    first, *rest = given.path
+    first = {"param": "parameters"}.get(first, first)
+    known = {item.name: item for item in fields(Settings)}
+    if first not in known:
+        raise _unknown(given, first, [*known, "param.NAME"])
+    if first == "functions":
+        if len(rest) != 2:
+            raise _bad(given, "a table such as [functions.Orders]")
+        old = settings.of(rest[0])
+        mine = {item.name: item for item in fields(FunctionSettings)}
+        if rest[1] not in mine:
+            raise _unknown(given, rest[1], list(mine))
+        value = _typed(given, rest[1], mine[rest[1]])
+        return replace(settings, functions={**settings.functions, rest[0]: replace(old, **{rest[1]: value})})
+    if first in MAPPINGS:
+        old_map = getattr(settings, first)
+        if rest:
+            value = given.value if first == "options" else _text(given)
+            return _with(settings, first, {**old_map, ".".join(rest): value})
+        if not isinstance(given.value, dict):
+            raise _bad(given, f"a table, or {first}.NAME=value")
+        return _with(settings, first, {**old_map, **given.value})
+    if rest:
+        raise _unknown(given, given.key, list(known))
+    return _with(settings, first, _typed(given, first, known[first]))
+
+
+def _with(settings: Settings, name: str, value: Any) -> Settings:
+    changes: dict[str, Any] = {name: value}
+    return replace(settings, **changes)
+
+
+def _typed(given: _Given, name: str, item: Any) -> Any:
+    value = given.value
+    default = item.default if item.default is not MISSING else item.default_factory()
+    if isinstance(default, bool) or name == "bytecode":
+        if isinstance(value, str) and value.lower() in ("true", "1", "yes", "on", "false", "0", "no", "off", ""):
+            return value.lower() in ("true", "1", "yes", "on")
+        if isinstance(value, bool):
+            return value
+        raise _bad(given, "true or false")
+    if isinstance(default, int):
+        if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+            return value
+        if isinstance(value, str) and value.isdigit():
+            return int(value)
+        raise _bad(given, "a whole number, 0 or more")
+    if isinstance(default, tuple):
+        if isinstance(value, str):
+            value = [part for part in value.split(",") if part]
+        if isinstance(value, list) and all(isinstance(part, str) for part in value):
+            return tuple(value)
+        raise _bad(given, "a list of texts")
+    if isinstance(default, dict):
+        if isinstance(value, dict):
+            return value
+        raise _bad(given, "a table")
+    if not isinstance(value, str):
+        raise _bad(given, "a text in quotes")
+    allowed = CHOICES.get(name)
+    if allowed and value not in allowed:
+        raise _bad(given, f"one of {', '.join(allowed)}")
+    return value
+
+
+def _text(given: _Given) -> str:
+    if isinstance(given.value, bool):
+        return str(given.value).lower()
+    if isinstance(given.value, str | int | float):
+        return str(given.value)
+    if isinstance(given.value, list):
+        return ",".join(map(str, given.value))
+    raise _bad(given, "a text or a number")
+
+
+def _bad(given: _Given, expected: str) -> BadSettings:
+    return BadSettings(
+        f"setting {given.key!r} is {given.value!r}, expected {expected}",
+        where=given.where,
+        mend=f"change it in {given.source}",
+    )
+
+
+def _unknown(given: _Given, name: str, known: list[str]) -> BadSettings:
+    near = nearest(name, known)
+    return BadSettings(
+        f"unknown setting {given.key!r} in {given.source}",
+        where=given.where,
+        mend=f"did you mean {near!r}?" if near else f"known settings: {', '.join(sorted(known))}",
+    )
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The known name most like this one, or "" when none is."""
+    return next(iter(difflib.get_close_matches(name, list(known), 1, 0.6)), "")
