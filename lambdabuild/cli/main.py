@@ -1,0 +1,179 @@
+"""The ``lambdabuild`` command: init, build, plan, why, and every doit command without a dodo.py."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from lambdabuild.errors import LambdaBuildError, UnknownName
+
+USAGE = """\
+lambdabuild: an incremental, reproducible build system for AWS Lambda
+
+  lambdabuild                     build everything in the project here (as plain doit does with a dodo.py)
+  lambdabuild build [F ...]       build everything, or the functions and layers named
+      --offline                   use no network: only what the machine's store holds
+      --format text|json          lines for people, or one JSON object a line
+      -q, --quiet                 print nothing but errors
+      -n N                        run N steps side by side
+  lambdabuild build:F upload:F    any task of doit's list, by name
+  lambdabuild plan [--format json]
+  lambdabuild why F               say for each step of F whether it would run, and because of what
+  lambdabuild init                write a dodo.py, so that doit itself can be used
+  lambdabuild list|info|clean|forget|...    doit's own commands
+
+Settings are given as key=value: lambdabuild build stage=prod param.Size=3 bucket=my-bucket
+"""
+
+DODO = """\
+from lambdabuild.project import doit_project
+
+globals().update(doit_project(__file__))
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; gives its exit code: 0 done, 1 a step failed, 2 unmet or wrong use, 3 nothing was started."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    command = arguments[0] if arguments else ""
+    if command in ("-h", "--help", "help") and len(arguments) == 1:
+        sys.stdout.write(USAGE)
+        return 0
+    if command == "--version":
+        from lambdabuild import __version__
+
+        sys.stdout.write(f"lambdabuild {__version__}\n")
+        return 0
+    try:
+        return COMMANDS.get(command, _doit)(arguments)
+    except LambdaBuildError as error:
+        sys.stderr.write(f"{error}\n")
+        return 3
+    except KeyboardInterrupt:
+        return 130
+
+
+def _init(arguments: list[str]) -> int:
+    if os.path.lexists("dodo.py"):
+        sys.stderr.write("dodo.py is there already; these are the lines it needs:\n\n" + DODO)
+        return 2
+    with open("dodo.py", "x", encoding="utf-8") as stream:
+        stream.write(DODO)
+    sys.stdout.write("wrote dodo.py; now type doit\n")
+    return 0
+
+
+def _plan(arguments: list[str]) -> int:
+    import json
+
+    from lambdabuild.plan.explain import as_data, as_text
+
+    settings, flags, names = _split(arguments[1:])
+    if flags or names:
+        return _wrong(f"plan takes no {[*flags, *names][0]!r}")
+    site = _open(settings)
+    as_json = site.settings.format == "json"
+    sys.stdout.write(json.dumps(as_data(site.plan), indent=2) + "\n" if as_json else as_text(site.plan))
+    return 0
+
+
+def _why(arguments: list[str]) -> int:
+    from lambdabuild.engine.loader import why_text
+    from lambdabuild.engine.session import saved_outside
+
+    settings, flags, names = _split(arguments[1:])
+    if flags:
+        return _wrong(f"why takes no {flags[0]!r}")
+    site = _open(settings)
+    known = [user for build in site.plan.builds for user in build.users]
+    saved = saved_outside(site)
+    for name in names or known:
+        _check_name(name, known)
+        sys.stdout.write(why_text(site, name, saved))
+    site.stats.save()
+    return 0
+
+
+def _build(arguments: list[str]) -> int:
+    settings, flags, names = _split(arguments[1:])
+    site = _open(settings)
+    layers = {user for build in site.plan.builds if build.key.kind == "layer" for user in build.users}
+    known = sorted({user for build in site.plan.builds for user in build.users})
+    selected = []
+    for name in names:
+        _check_name(name, known)
+        selected.append(f"{'layer' if name in layers else 'build'}:{name}")
+    return _run_doit(["run", *flags, *selected], lambda: site)
+
+
+def _doit(arguments: list[str]) -> int:
+    """Anything else is doit's: a command, or task names with settings."""
+    settings, flags, words = _split(arguments)
+    command = words[:1] if words[:1] and words[0] in DOIT_COMMANDS else []
+    return _run_doit([*command, *flags, *words[len(command) :]], lambda: _open(settings))
+
+
+def _run_doit(arguments: list[str], open_site: Callable[[], Any]) -> int:
+    from doit.doit_cmd import DoitMain
+
+    from lambdabuild.engine.loader import ProjectLoader
+
+    return int(DoitMain(ProjectLoader(open_site), config_filenames=()).run(arguments) or 0)
+
+
+def _split(arguments: list[str]) -> tuple[dict[str, str], list[str], list[str]]:
+    """Settings (``key=value`` and our own options), doit's flags, and the other words."""
+    settings: dict[str, str] = {}
+    flags: list[str] = []
+    names: list[str] = []
+    words = iter(arguments)
+    for word in words:
+        name, sign, value = word.partition("=")
+        if word in OWN_FLAGS:
+            settings[OWN_FLAGS[word]] = "true"
+        elif name == "--format":
+            settings["format"] = value if sign else next(words, "")
+        elif word in FLAGS_WITH_VALUE:
+            flags += [word, next(words, "")]
+        elif word.startswith("-"):
+            flags.append(word)
+        elif sign:
+            settings[name] = value
+        else:
+            names.append(word)
+    return settings, flags, names
+
+
+def _open(variables: dict[str, str]) -> Any:
+    from lambdabuild.project import open_project
+
+    return open_project(os.getcwd(), variables)
+
+
+def _check_name(name: str, known: Sequence[str]) -> None:
+    if name not in known:
+        from lambdabuild.settings import nearest
+
+        near = nearest(name, known)
+        raise UnknownName(
+            f"the template has no function or layer {name!r} to build",
+            mend=f"did you mean {near!r}?" if near else f"there are: {', '.join(known)}",
+        )
+
+
+def _wrong(message: str) -> int:
+    sys.stderr.write(f"{message}\n\n{USAGE}")
+    return 2
+
+
+OWN_FLAGS = {"-q": "quiet", "--quiet": "quiet", "--offline": "offline", "--paranoid": "paranoid"}
+FLAGS_WITH_VALUE = ("-n", "-P", "-v", "-o", "-r", "--process", "--parallel-type", "--verbosity", "--reporter", "--sort")
+"""Those of doit's flags that take the next word."""
+
+DOIT_COMMANDS = frozenset(
+    {"run", "list", "info", "clean", "forget", "ignore", "help", "dumpdb", "strace", "tabcompletion", "reset-dep"}
+)
+
+COMMANDS: dict[str, Callable[[list[str]], int]] = {"init": _init, "plan": _plan, "why": _why, "build": _build}

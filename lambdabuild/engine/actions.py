@@ -1,0 +1,410 @@
+"""What the tasks do. The only place where the bytes of a build move; a step does what the plan says.
+
+``perform`` is the action of every task: it takes the project's lock, runs one of the steps below, writes the receipt
+and gives doit the values to keep: ``{"inputs": fingerprint, "output": digest, ...}``.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from doit.exceptions import TaskFailed
+
+from lambdabuild.engine import freshness, receipts
+from lambdabuild.engine.session import begin
+from lambdabuild.engine.site import Site
+from lambdabuild.errors import CannotRead, CannotWrite, LambdaBuildError
+from lambdabuild.files import fingerprint
+from lambdabuild.plan.types import Build, Rule, StepClaims
+from lambdabuild.rule_api import Job, Result, Target, result_from_data, result_to_data
+from lambdabuild.rulebook import in_process
+from lambdabuild.spans import Span
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a step hands to ``perform``: the digest of what came out, and what people, ``why`` and later steps need."""
+
+    output: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+    """Kept by doit, and shown by the reporter: ``size``, ``unzipped``, ``sent``, ``notes``, ``location``, ``parts``."""
+    result: Mapping[str, Any] = field(default_factory=dict)
+    """Kept in the receipt, for the steps after it and the manifest."""
+    reads: tuple[str, ...] = ()
+    """What the step found out it reads, as records name it."""
+    folders: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+
+def perform(site: Site, kind: str, name: str) -> dict[str, Any] | TaskFailed:
+    """Run one step. A mistake of the user's is a TaskFailed, which doit prints without a traceback."""
+    try:
+        return _perform(site, kind, name)
+    except LambdaBuildError as error:
+        return _failed(error)
+    except OSError as error:
+        return _failed(from_os_error(error, f"{kind}:{name}"))
+
+
+def _perform(site: Site, kind: str, name: str) -> dict[str, Any]:
+    saved = begin(site)
+    before = freshness.components(site, kind, name, saved)  # first: an edit made while we build must count as a change
+    values = saved(freshness.task_name(kind, name))
+    if site.shared.waited and _is_done(site, kind, name, before, values):
+        return {**values, "reused": True}  # the run that we waited for has done it
+    started = time.time_ns()
+    receipt = site.receipt(kind, name)
+    _remove(receipt)
+    done = STEPS[kind](site, name)
+    reads = {
+        key: _unless_newer(site, key, digest, started) for key, digest in freshness.reads(site, done.reads).items()
+    }
+    receipts.write(receipt, receipts.Receipt(before, done.output, reads, done.folders, done.result))
+    return {
+        "inputs": fingerprint.of(before | reads),
+        "output": done.output,
+        "reads": list(done.reads),
+        **done.values,
+    }
+
+
+def _is_done(site: Site, kind: str, name: str, before: Mapping[str, str], values: Mapping[str, Any]) -> bool:
+    now = fingerprint.of({**before, **freshness.known_reads(site, values)})
+    return values.get("inputs") == now and freshness.is_intact(site, kind, name, values)
+
+
+def _unless_newer(site: Site, key: str, digest: str, started: int) -> str:
+    """A file that was edited while the step ran may have been read before: count it as changed."""
+    try:
+        newer = os.stat(freshness.expand(site, key.removeprefix("read:"))).st_mtime_ns >= started
+    except OSError:
+        return digest
+    return "changed while it was read" if newer else digest
+
+
+def _failed(error: LambdaBuildError) -> TaskFailed:
+    failed = TaskFailed(str(error))
+    failed.error = error  # for the reporter's JSON lines
+    return failed
+
+
+MENDS = {
+    errno.ENOSPC: "make room on the disk; what was built before is intact",
+    errno.EDQUOT: "make room in your quota; what was built before is intact",
+    errno.EACCES: "give yourself the right to it",
+    errno.EPERM: "give yourself the right to it",
+    errno.EROFS: "choose a build_dir on a disk that can be written",
+    errno.EISDIR: "remove the folder that stands where a file should be",
+    errno.ENOTDIR: "remove the file that stands where a folder should be",
+    errno.EEXIST: "remove what stands in its place",
+    errno.ENOTEMPTY: "remove what stands in its place",
+}
+
+
+def from_os_error(error: OSError, what: str) -> LambdaBuildError:
+    """What the operating system refused, in words: which path, and how to mend it."""
+    path = str(error.filename2 or error.filename or "")
+    kind = CannotRead if error.errno in (errno.ENOENT, errno.ELOOP) else CannotWrite
+    where = Span(path) if path else None
+    return kind(f"{what}: {error.strerror or error}", where=where, mend=MENDS.get(error.errno or 0, ""))
+
+
+# resolve, compile: a rule's own steps
+
+
+def _resolve(site: Site, name: str) -> Done:
+    resolution = site.resolution(name)
+    build = site.build(resolution.users[0])
+    rule = site.rules[resolution.key.rule]
+    return _rule_step(site, rule, rule.resolve or StepClaims(), "resolve", name, build, {})
+
+
+def _compile(site: Site, name: str) -> Done:
+    build = site.build(name)
+    rule = site.rules[build.key.rule]
+    return _rule_step(site, rule, rule.compile or StepClaims(), "compile", name, build, _earlier(site, build))
+
+
+def _rule_step(
+    site: Site, rule: Rule, claims: StepClaims, step: Any, name: str, build: Build, earlier: Mapping[str, Result]
+) -> Done:
+    """Run a rule's step into a new folder that takes the old one's place only when all went well."""
+    out = site.out(step, name)
+    with site.scratch() as scratch:
+        fresh, work = os.path.join(scratch, "out"), os.path.join(scratch, "work")
+        os.makedirs(fresh)
+        os.makedirs(work)
+        result = in_process.run(rule, _job(site, rule, claims, step, build, fresh, work, earlier))
+        _replace_folder(fresh, out)
+    result = _moved(result, fresh, out)
+    data = result_to_data(result, site.roots)
+    parts = [
+        part | {"content": _part_digest(site, part_path.path)}
+        for part, part_path in zip(data["parts"], result.parts, strict=True)
+    ]
+    return Done(
+        output=hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest(),
+        values={"notes": data["notes"], "parts": [part["path"] for part in data["parts"]]},
+        result=data,
+        reads=tuple(data["reads"]),
+    )
+
+
+def _job(
+    site: Site, rule: Rule, claims: StepClaims, step: Any, build: Build, out: str, scratch: str,
+    earlier: Mapping[str, Result],
+) -> Job:  # fmt: skip
+    return Job(
+        step=step,
+        target=target_of(site, build),
+        out=out,
+        scratch=scratch,
+        store=site.cache_dir,
+        offline=site.settings.offline,
+        environment=freshness.environment_names(claims, build.key.options),
+        timeout_seconds=site.settings.tool_timeout_seconds or None,
+        earlier=earlier,
+    )
+
+
+def target_of(site: Site, build: Build) -> Target:
+    return Target(
+        name=build.name,
+        kind=build.key.kind,
+        runtime=build.key.runtime,
+        architecture="arm64" if build.key.architecture == "arm64" else "x86_64",
+        source=site.path(build.key.source),
+        manifest=site.path(build.key.manifest) if build.key.manifest else "",
+        project=site.project,
+        options={name: json.loads(value) for name, value in build.key.options},
+    )
+
+
+def _moved(result: Result, old: str, new: str) -> Result:
+    """The same result after its folder was given its final name."""
+    data = result_to_data(result, {"out": old})
+    return result_from_data(data, {"out": new})
+
+
+def _part_digest(site: Site, path: str) -> str:
+    """An archive's path holds its sha256 already; a folder's content is hashed."""
+    return fingerprint.of_file(path, site.stats) if os.path.isdir(path) else ""
+
+
+def _earlier(site: Site, build: Build) -> dict[str, Result]:
+    steps = [("resolve", build.resolution)] if build.resolution else []
+    return {kind: _result(site, kind, name) for kind, name in steps}
+
+
+def _result(site: Site, kind: str, name: str) -> Result:
+    receipt = receipts.read(site.receipt(kind, name))
+    if receipt is None:
+        raise CannotRead(
+            f"what {kind}:{name} made is gone", where=Span(site.receipt(kind, name)), mend=f"doit forget {kind}:{name}"
+        )
+    return result_from_data(receipt.result, site.roots)
+
+
+# copy: settle the list
+
+
+def _copy(site: Site, name: str) -> Done:
+    from lambdabuild.engine import assemble
+
+    build = site.build(name)
+    rule = site.rules[build.key.rule]
+    earlier = _earlier(site, build)
+    if build.compiles:
+        earlier["compile"] = _result(site, "compile", name)
+    with site.scratch() as scratch:
+        job = _job(site, rule, rule.copy, "copy", build, scratch, scratch, earlier)
+        own = in_process.run(rule, job)
+    settled = assemble.settle(site, build, rule, {**earlier, "copy": own})
+    assemble.write_list(site, name, settled.entries)
+    return Done(
+        output=settled.digest,
+        values={"files": len(settled.entries), "unzipped": settled.unzipped, "notes": list(settled.notes)},
+        result={
+            "tree_digest": settled.digest,
+            "unzipped": settled.unzipped,
+            "files": len(settled.entries),
+            "left_out": list(settled.left_out),
+            "packages": list(earlier["resolve"].facts.get("packages", ())) if "resolve" in earlier else [],
+        },
+        folders={build.key.source: settled.source_files} if rule.ships_source else {},
+    )
+
+
+# zip, hash, tree: make it files
+
+
+def _zip(site: Site, name: str) -> Done:
+    from lambdabuild.artifacts.zips import ZipSummary, write_zip
+    from lambdabuild.engine import assemble
+
+    target, kept = site.zip(name), os.path.join(site.out("zip", name) + ".json")
+    os.makedirs(os.path.dirname(target), exist_ok=True)
+    summary = write_zip(target, assemble.read_list(site, name), previous=ZipSummary.read(kept, target))
+    os.makedirs(os.path.dirname(kept), exist_ok=True)
+    summary.write(kept)
+    _link_users(site, name, ".zip")
+    return Done(
+        output=summary.sha256,
+        values={"size": summary.size, "unzipped": summary.unzipped},
+        result={"sha256": summary.sha256, "size": summary.size},
+    )
+
+
+def _hash(site: Site, name: str) -> Done:
+    import base64
+
+    from lambdabuild.engine import assemble
+
+    sha256, size = site.stats.digest(site.zip(name)), os.path.getsize(site.zip(name))
+    notes = assemble.check_limits(site, name, size)
+    return Done(
+        output=sha256,
+        values={"size": size, "notes": notes},
+        result={"sha256": sha256, "code_sha256": base64.b64encode(bytes.fromhex(sha256)).decode(), "size": size},
+    )
+
+
+def _tree(site: Site, name: str) -> Done:
+    from lambdabuild.artifacts.trees import write_tree
+    from lambdabuild.engine import assemble
+
+    target = site.tree(name)
+    os.makedirs(os.path.dirname(target), exist_ok=True)
+    record = write_tree(target, assemble.read_list(site, name), recorded=assemble.tree_record(site, name))
+    assemble.keep_tree_record(site, name, record)
+    _link_users(site, name, "")
+    receipt = receipts.read(site.receipt("copy", name))
+    return Done(output=receipt.output if receipt else "")
+
+
+def tree_is_intact(site: Site, name: str) -> bool:
+    from lambdabuild.artifacts.trees import is_intact
+    from lambdabuild.engine import assemble
+
+    record = assemble.tree_record(site, name)
+    return record is not None and is_intact(site.tree(name), record)
+
+
+def _link_users(site: Site, name: str, suffix: str) -> None:
+    """Those who share the build find it under their own name too."""
+    for user in site.build(name).users:
+        if user == name:
+            continue
+        link = os.path.join(site.build_dir, user + suffix)
+        target = os.path.relpath(os.path.join(site.build_dir, name + suffix), os.path.dirname(link))
+        os.makedirs(os.path.dirname(link), exist_ok=True)
+        if os.path.islink(link) and os.readlink(link) == target:
+            continue
+        remove(link)
+        os.symlink(target, link)
+
+
+# upload, template: tell where it is
+
+
+def _upload(site: Site, name: str) -> Done:
+    from lambdabuild.engine import publish
+
+    for asset in site.plan.assets:
+        if asset.name == name:
+            return _sent(publish.asset(site, asset))
+    receipt = receipts.read(site.receipt("hash", name))
+    if receipt is None:
+        raise CannotRead(f"what hash:{name} found is gone", mend=f"doit forget hash:{name}")
+    found = receipt.result
+    return _sent(publish.put(site, f"{name}/{found['sha256']}.zip", site.zip(name), found["sha256"], found["size"]))
+
+
+def _sent(sent: Any) -> Done:
+    return Done(
+        output=sent.location,
+        values={"location": sent.location, "sent": sent.sent, "size": sent.size},
+        result={"location": sent.location, "key": sent.key},
+    )
+
+
+def _template(site: Site, name: str) -> Done:
+    from lambdabuild.engine import publish
+
+    return Done(output=publish.templates(site))
+
+
+STEPS: dict[str, Callable[[Site, str], Done]] = {
+    "resolve": _resolve,
+    "compile": _compile,
+    "copy": _copy,
+    "zip": _zip,
+    "hash": _hash,
+    "upload": _upload,
+    "tree": _tree,
+    "template": _template,
+}
+
+
+def made_by(site: Site, kind: str, name: str) -> Iterable[str]:
+    """Every file and folder a step made, for ``doit clean``."""
+    yield site.receipt(kind, name)
+    if kind in ("resolve", "compile"):
+        yield site.out(kind, name)
+    elif kind == "copy":
+        yield site.out("copy", name) + ".json"
+    elif kind in ("zip", "tree"):
+        yield site.out(kind, name) + ".json"
+        for user in site.build(name).users:
+            yield site.zip(user) if kind == "zip" else site.tree(user)
+    elif kind == "template":
+        from lambdabuild.engine import publish
+
+        yield from publish.outputs(site)
+
+
+def clean(site: Site, kind: str, name: str, dryrun: bool = False) -> None:
+    """doit's clean action: remove what the step made."""
+    begin(site)
+    for path in made_by(site, kind, name):
+        if os.path.lexists(path) and not dryrun:
+            remove(path)
+            _remove_empty_parents(path, site.build_dir)
+
+
+def remove(path: str) -> None:
+    """Remove a file, a link or a whole folder, if it is there."""
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path)
+    else:
+        _remove(path)
+
+
+def _remove(path: str) -> None:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+
+
+def _remove_empty_parents(path: str, top: str) -> None:
+    parent = os.path.dirname(path)
+    while parent.startswith(top + os.sep):
+        try:
+            os.rmdir(parent)
+        except OSError:
+            return
+        parent = os.path.dirname(parent)
+
+
+def _replace_folder(new: str, old: str) -> None:
+    os.makedirs(os.path.dirname(old), exist_ok=True)
+    remove(old)
+    os.replace(new, old)

@@ -1,0 +1,210 @@
+"""Settle what is in an artifact: parts become entries, entries are merged and filtered, and checked against limits."""
+
+from __future__ import annotations
+
+import json
+import os
+import posixpath
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from lambdabuild.artifacts import limits, merge
+from lambdabuild.artifacts.archives import archive_entries
+from lambdabuild.artifacts.atomic import write_text
+from lambdabuild.artifacts.entries import Entry, InArchive, OnDisk, content_digest
+from lambdabuild.artifacts.native import wrong_machine
+from lambdabuild.artifacts.trees import TreeRecord
+from lambdabuild.engine import freshness, receipts
+from lambdabuild.engine.site import Site
+from lambdabuild.errors import CannotRead, Collision, WrongMachine, raise_all
+from lambdabuild.files.listing import Listing, Patterns, scan
+from lambdabuild.plan.types import Build, Rule
+from lambdabuild.rule_api import Archive, Folder, Part, Result
+
+ORDER = ("copy", "compile", "resolve")
+"""Who wins a path that two steps want: the function's own files, as with every peer; always reported."""
+
+
+@dataclass(frozen=True)
+class Settled:
+    """The content of one artifact, decided."""
+
+    entries: tuple[Entry, ...]
+    digest: str
+    unzipped: int
+    left_out: tuple[str, ...]
+    notes: tuple[str, ...]
+    source_files: Mapping[str, str]
+
+
+def settle(site: Site, build: Build, rule: Rule, results: Mapping[str, Result]) -> Settled:
+    """Merge the parts of all steps into one sorted list of entries.
+
+    Raises Collision (LB406) when a path is a file here and a folder there, WrongMachine (LB407) for native files of
+    another processor.
+    """
+    prefix = rule.layer_prefix if build.key.kind == "layer" else ""
+    left_out: list[str] = []
+    lists: list[list[Entry]] = []
+    source_files: dict[str, str] = {}
+    for step in ORDER:
+        for part in results[step].parts if step in results else ():
+            is_source = isinstance(part, Folder) and part.path == site.path(build.key.source)
+            entries = _entries(site, build, part, prefix, left_out, source_files if is_source else None)
+            if step == "resolve":
+                entries, dropped = merge.filtered(entries, build.key.leave_out_dependencies)
+                left_out += [entry.path for entry in dropped]
+            lists.append(entries)
+    merged, clashes = merge.merge(lists)
+    _refuse_wrong_machines(build, merged, source_files)
+    return Settled(
+        entries=merged,
+        digest=content_digest(merged),
+        unzipped=sum(entry.size for entry in merged),
+        left_out=tuple(sorted(left_out)),
+        notes=tuple(_notes(build, clashes)),
+        source_files=source_files,
+    )
+
+
+def _entries(
+    site: Site, build: Build, part: Part, prefix: str, left_out: list[str], source_files: dict[str, str] | None
+) -> list[Entry]:
+    into = posixpath.join(prefix, part.into) if prefix or part.into else ""
+    if isinstance(part, Archive):
+        found = archive_entries(part.path, index=part.path + ".index")
+        return list(merge.moved(found, part.moves, into, part.leave_out, origin=part.origin))
+    who = f"{build.key.kind} {build.name!r}"
+    if source_files is None:
+        listing = scan(part.path, Patterns(part.leave_out), boundary=part.path, who=who)
+    else:
+        listing = freshness.source_listing(site, build.key, who)
+        left_out += listing.left_out
+    entries = list(from_files(site, listing, into, origin=os.path.relpath(part.path, site.project)))
+    if source_files is not None:
+        source_files.update(
+            {
+                found.path: entry.sha256 + ("+x" if found.executable else "")
+                for found, entry in zip(listing.files, entries, strict=True)
+            }
+        )
+    return entries
+
+
+def from_files(site: Site, listing: Listing, into: str, origin: str) -> Iterator[Entry]:
+    for found in listing.files:
+        yield Entry(
+            path=posixpath.join(into, found.path),
+            executable=found.executable,
+            size=found.stat.st_size,
+            sha256=site.stats.digest(found.real, found.stat),
+            lies=OnDisk(found.real),
+            origin=origin,
+        )
+
+
+def _notes(build: Build, clashes: Iterable[merge.Clash]) -> Iterator[str]:
+    errors = []
+    for clash in clashes:
+        origins = [entry.origin or entry.path for entry in clash.entries]
+        if clash.kind == "content":
+            yield f"{build.name}: {clash.path} comes from {' and '.join(origins)}; that of {origins[0]} is used"
+        elif clash.kind == "case":
+            yield f"{build.name}: {' and '.join(e.path for e in clash.entries)} differ in case only"
+        else:
+            errors.append(
+                Collision(
+                    f"{build.key.kind} {build.name!r}: {clash.path} is a file in {origins[0]}"
+                    f" and a folder in {origins[1]}",
+                    mend="rename one of them, or leave one out with exclude or exclude_dependencies",
+                )
+            )
+    raise_all(errors)
+
+
+def _refuse_wrong_machines(build: Build, entries: Sequence[Entry], source_files: Mapping[str, str]) -> None:
+    wrong = wrong_machine(entries, build.key.architecture)
+    if wrong:
+        names = ", ".join(f"{entry.path} ({entry.origin})" for entry in wrong[:5])
+        raise WrongMachine(
+            f"{build.key.kind} {build.name!r} is for {build.key.architecture}, but has native files for another "
+            f"machine: {names}" + (f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""),
+            mend="change Architectures, build those files for it, or leave them out (exclude, exclude_dependencies)",
+        )
+
+
+# what is kept of a settled list
+
+
+def write_list(site: Site, name: str, entries: Sequence[Entry]) -> None:
+    """Keep the list for zip and tree; paths are written relative to the project's folders."""
+    rows = []
+    for entry in entries:
+        lies = entry.lies
+        where = (
+            [_relative(site, lies.path)]
+            if isinstance(lies, OnDisk)
+            else [_relative(site, lies.archive), lies.offset, lies.compressed_size, lies.method, lies.crc]
+        )
+        rows.append([entry.path, int(entry.executable), entry.size, entry.sha256, entry.origin, where])
+    file = site.out("copy", name) + ".json"
+    os.makedirs(os.path.dirname(file), exist_ok=True)
+    write_text(file, json.dumps(rows))
+
+
+def read_list(site: Site, name: str) -> tuple[Entry, ...]:
+    file = site.out("copy", name) + ".json"
+    try:
+        with open(file, encoding="utf-8") as stream:
+            rows = json.load(stream)
+    except (OSError, ValueError) as error:
+        raise CannotRead(f"what copy:{name} made is gone: {file}", mend=f"doit forget copy:{name}") from error
+    return tuple(
+        Entry(path, bool(executable), size, sha256, _lies(site, where), origin)
+        for path, executable, size, sha256, origin, where in rows
+    )
+
+
+def _lies(site: Site, where: list[object]) -> OnDisk | InArchive:
+    path, *rest = where
+    real = freshness.expand(site, str(path))
+    return InArchive(real, *rest) if rest else OnDisk(real)  # type: ignore[arg-type]  # four integers, as written above
+
+
+def _relative(site: Site, path: str) -> str:
+    for name, folder in site.roots.items():
+        if path.startswith(folder + os.sep):
+            return "{" + name + "}" + path[len(folder) :]
+    return path
+
+
+def tree_record(site: Site, name: str) -> TreeRecord | None:
+    return TreeRecord.read(site.out("tree", name) + ".json")
+
+
+def keep_tree_record(site: Site, name: str, record: TreeRecord) -> None:
+    file = site.out("tree", name) + ".json"
+    os.makedirs(os.path.dirname(file), exist_ok=True)
+    record.write(file)
+
+
+# limits
+
+
+def check_limits(site: Site, name: str, zip_size: int) -> list[str]:
+    """Raise TooLarge (LB602) for what Lambda would refuse; gives notes on what it only frowns at."""
+    entries = read_list(site, name)
+    errors, notes = [], limits.zip_notes(name, zip_size)
+    errors += limits.check_unzipped(name, entries, [])
+    for sizes in site.plan.sizes:
+        if sizes.build == name:
+            layers = [(layer, _unzipped(site, layer)) for layer in sizes.layers]
+            errors += limits.check_layer_count(sizes.function, sizes.layer_count)
+            errors += limits.check_unzipped(sizes.function, entries, layers) if layers else []
+    raise_all(dict.fromkeys(errors))
+    return notes
+
+
+def _unzipped(site: Site, name: str) -> int:
+    receipt = receipts.read(site.receipt("copy", name))
+    return int(receipt.result["unzipped"]) if receipt else 0

@@ -1,0 +1,314 @@
+"""Is a step up to date, and if not, why? One function names all that a step depends on; everything else compares.
+
+A step's components are ``{name: digest}``: the rule's code, options, environment, tools, files, folders, the outputs of
+the steps before it, and the files that its last run revealed it reads. Equal components mean there is nothing to do.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import posixpath
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from lambdabuild.engine import receipts
+from lambdabuild.engine.site import Site
+from lambdabuild.files import fingerprint
+from lambdabuild.files.listing import Listing, Patterns, ignore_lines, scan
+from lambdabuild.model import Options
+from lambdabuild.plan.types import Build, BuildKey, Rule, StepClaims
+
+Saved = Callable[[str], Mapping[str, Any]]
+"""What doit's state holds of a task: ``{"inputs": fingerprint, "output": digest, "reads": [paths]}``, or nothing."""
+
+TEMPLATE = "template"
+"""The one step that has no name of its own."""
+
+ZIP_FORMAT = "1"
+"""Raised when equal entries give other zip bytes than before."""
+
+
+def components(site: Site, kind: str, name: str, saved: Saved) -> dict[str, str]:
+    """All that one step depends on, by name. Reads the disk through the stat cache only."""
+    return _OF[kind](site, name, saved)
+
+
+def fingerprint_of(site: Site, kind: str, name: str, saved: Saved) -> str:
+    return fingerprint.of(components(site, kind, name, saved) | known_reads(site, saved(task_name(kind, name))))
+
+
+def task_name(kind: str, name: str) -> str:
+    """What doit calls the step."""
+    return TEMPLATE if kind == TEMPLATE else f"{kind}:{name}"
+
+
+def known_reads(site: Site, values: Mapping[str, Any]) -> dict[str, str]:
+    return reads(site, values.get("reads", ()))
+
+
+def reads(site: Site, paths: Any) -> dict[str, str]:
+    """Files that a step found out it reads, by their names in records (``{project}/base.txt``)."""
+    return {f"read:{path}": fingerprint.of_file(expand(site, path), site.stats) for path in sorted(paths)}
+
+
+def expand(site: Site, path: str) -> str:
+    for name, folder in site.roots.items():
+        if path.startswith("{" + name + "}"):
+            return folder + path[len(name) + 2 :]
+    return path
+
+
+def source_listing(site: Site, key: BuildKey, who: str = "") -> Listing:
+    """The files of a build's source that may enter its artifact."""
+    folder = site.path(key.source)
+    lines = (*key.leave_out, *ignore_lines(site.project), *(ignore_lines(folder) if folder != site.project else ()))
+    skip = frozenset({os.path.realpath(site.build_dir)})
+    return scan(folder, Patterns(lines), boundary=site.boundary, skip=skip, who=who)
+
+
+class Freshness:
+    """doit's ``uptodate`` question for one step."""
+
+    def __init__(self, site: Site, kind: str, name: str, saved: Saved) -> None:
+        self.site, self.kind, self.name, self.saved = site, kind, name, saved
+
+    def __call__(self, task: Any, values: Mapping[str, Any]) -> bool:
+        """The signature is doit's: it hands over the task and what it saved of its last run."""
+        if not values.get("inputs"):
+            return False
+        now = fingerprint.of(components(self.site, self.kind, self.name, self.saved) | known_reads(self.site, values))
+        return values["inputs"] == now and is_intact(self.site, self.kind, self.name, values)
+
+    def __repr__(self) -> str:
+        return f"the inputs of {self.kind}:{self.name} are as they were (see doit why:{self.name})"
+
+
+def is_intact(site: Site, kind: str, name: str, values: Mapping[str, Any]) -> bool:
+    """Whether what the step made is still what it made, not deleted or edited by hand."""
+    if kind == "zip":
+        try:
+            return bool(site.stats.digest(site.zip(name)) == values["output"])
+        except OSError:
+            return False
+    if kind == "tree":
+        from lambdabuild.engine.actions import tree_is_intact
+
+        return tree_is_intact(site, name)
+    if kind in ("resolve", "compile"):
+        return all(os.path.exists(expand(site, path)) for path in values.get("parts", ()))
+    if kind == "upload":
+        return bool(values.get("location")) and not _is_gone(values["location"])
+    return True
+
+
+def _is_gone(location: str) -> bool:
+    return not location.startswith("s3://") and not os.path.exists(location)
+
+
+def _resolve(site: Site, name: str, saved: Saved) -> dict[str, str]:
+    resolution = site.resolution(name)
+    rule = site.rules[resolution.key.rule]
+    found = _claims(site, rule, rule.resolve or StepClaims(), resolution.key.options)
+    found |= {"runtime": resolution.key.runtime, "architecture": resolution.key.architecture}
+    return found | _manifest(site, rule, resolution.manifest)
+
+
+def _compile(site: Site, name: str, saved: Saved) -> dict[str, str]:
+    build = site.build(name)
+    rule = site.rules[build.key.rule]
+    claims = rule.compile or StepClaims()
+    found = _claims(site, rule, claims, build.key.options) | _dependencies(build, saved)
+    found |= {"runtime": build.key.runtime, "architecture": build.key.architecture}
+    found |= {"kind": build.key.kind, "name": build.key.name}
+    if "manifest" in claims.reads:
+        found |= _manifest(site, rule, build.key.manifest)
+    if "source" in claims.reads:
+        found |= _source(site, build)
+    return found
+
+
+def _copy(site: Site, name: str, saved: Saved) -> dict[str, str]:
+    build = site.build(name)
+    rule = site.rules[build.key.rule]
+    found = _claims(site, rule, rule.copy, build.key.options) | _dependencies(build, saved)
+    found["left out of dependencies"] = json.dumps(build.key.leave_out_dependencies)
+    found["architecture"] = build.key.architecture
+    if build.compiles:
+        found[f"step:compile:{name}"] = _output(saved, f"compile:{name}")
+    if rule.ships_source:
+        found |= _source(site, build)
+    return found
+
+
+def _zip(site: Site, name: str, saved: Saved) -> dict[str, str]:
+    return {f"step:copy:{name}": _output(saved, f"copy:{name}"), "zip format": ZIP_FORMAT}
+
+
+def _hash(site: Site, name: str, saved: Saved) -> dict[str, str]:
+    found = {f"step:zip:{name}": _output(saved, f"zip:{name}"), f"step:copy:{name}": _output(saved, f"copy:{name}")}
+    for sizes in site.plan.sizes:
+        if sizes.build == name:
+            found[f"layers of {sizes.function}"] = str(sizes.layer_count)
+            found |= {f"step:copy:{layer}": _output(saved, f"copy:{layer}") for layer in sizes.layers}
+    return found
+
+
+def _upload(site: Site, name: str, saved: Saved) -> dict[str, str]:
+    for asset in site.plan.assets:
+        if asset.name == name:
+            digest = fingerprint.of_file(site.path(asset.source), site.stats)
+            return {f"file:{asset.source}": digest, "store": store_identity(site)}
+    return {f"step:hash:{name}": _output(saved, f"hash:{name}"), "store": store_identity(site)}
+
+
+def _tree(site: Site, name: str, saved: Saved) -> dict[str, str]:
+    return {f"step:copy:{name}": _output(saved, f"copy:{name}"), "users": ",".join(site.build(name).users)}
+
+
+def _template(site: Site, name: str, saved: Saved) -> dict[str, str]:
+    found = {f"file:{document.path}": _short(document.text) for document in site.service.documents}
+    for build in site.plan.builds:
+        found[f"step:upload:{build.name}"] = _output(saved, f"upload:{build.name}")
+        found[f"users of {build.name}"] = ",".join(build.users)
+    found |= {f"step:upload:{asset.name}": _output(saved, f"upload:{asset.name}") for asset in site.plan.assets}
+    places = [[r.target, r.span.start, r.span.end] for d in site.service.documents for r in d.rewrites]
+    return found | {"places": _short(json.dumps(places)), "store": store_identity(site)}
+
+
+_OF: dict[str, Callable[[Site, str, Saved], dict[str, str]]] = {
+    "resolve": _resolve,
+    "compile": _compile,
+    "copy": _copy,
+    "zip": _zip,
+    "hash": _hash,
+    "upload": _upload,
+    "tree": _tree,
+    "template": _template,
+}
+
+
+def store_identity(site: Site) -> str:
+    """Where artifacts go, as text; without secrets."""
+    settings = site.settings
+    if not settings.bucket:
+        return f"folder {settings.store or '.store'}"
+    place = f"s3://{settings.bucket}/{settings.prefix} {settings.region} {settings.endpoint_url}"
+    return f"{place} {settings.kms_key_id} {json.dumps(dict(settings.tags), sort_keys=True)}".rstrip()
+
+
+def _claims(site: Site, rule: Rule, claims: StepClaims, options: Options) -> dict[str, str]:
+    found = {f"rule:{rule.name}": site.rule_digest(rule)}
+    found |= {f"option:{name}": value for name, value in options if name in (*claims.options, claims.when)}
+    found |= {f"environment:{name}": _variable(name) for name in environment_names(claims, options)}
+    return found | {f"tool:{name}": site.tool_version(name) for name in tools_of(claims, options)}
+
+
+def environment_names(claims: StepClaims, options: Options) -> tuple[str, ...]:
+    """The variables a step's tools get: those the rule claims and those the option ``environment`` lists."""
+    extra = json.loads(dict(options).get("environment", "[]"))
+    return (*claims.environment, *(extra if isinstance(extra, list) else ()))
+
+
+def tools_of(claims: StepClaims, options: Options) -> tuple[str, ...]:
+    """The tools whose versions count; ``resolver=pip`` stands for the tool uv when the user chose so."""
+    chosen = json.loads(dict(options).get("resolver", '""'))
+    return tuple(name for name in claims.tools if not (chosen and name == "uv" and chosen != "uv"))
+
+
+def _variable(name: str) -> str:
+    """A digest, for a variable may hold a secret."""
+    value = os.environ.get(name)
+    return "unset" if value is None else _short(value)
+
+
+def _manifest(site: Site, rule: Rule, manifest: str) -> dict[str, str]:
+    """The manifest and every lock file that might stand beside it, those that are not there included."""
+    if not manifest:
+        return {}
+    beside = [posixpath.normpath(posixpath.join(posixpath.dirname(manifest), name)) for name in rule.lock_files]
+    return {f"file:{path}": fingerprint.of_file(site.path(path), site.stats) for path in (manifest, *beside)}
+
+
+def _source(site: Site, build: Build) -> dict[str, str]:
+    listing = source_listing(site, build.key, f"{build.key.kind} {build.name!r}")
+    patterns = _short(json.dumps(build.key.leave_out))
+    digest = fingerprint.of_listing(f"{build.key.source} {patterns}", listing, site.stats)
+    return {f"folder:{build.key.source}": digest}
+
+
+def _dependencies(build: Build, saved: Saved) -> dict[str, str]:
+    if not build.resolution:
+        return {}
+    return {f"step:resolve:{build.resolution}": _output(saved, f"resolve:{build.resolution}")}
+
+
+def _output(saved: Saved, task: str) -> str:
+    return str(saved(task).get("output", "not built"))
+
+
+def _short(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def why(site: Site, kind: str, name: str, saved: Saved) -> list[str]:
+    """The reasons for which a step would run now, in words; none when it is up to date."""
+    receipt = receipts.read(site.receipt(kind, name))
+    values = saved(task_name(kind, name))
+    if not values.get("inputs") or receipt is None:
+        return ["it has not been run yet, or was forgotten"]
+    now = components(site, kind, name, saved) | known_reads(site, values)
+    before = {**receipt.components, **receipt.reads}
+    reasons = [_change(site, receipt, key, before.get(key), now.get(key), name) for key in sorted({*before, *now})]
+    found = [reason for reason in reasons if reason]
+    if not found and not is_intact(site, kind, name, values):
+        found = ["what it made is gone or was changed by hand"]
+    return found
+
+
+def _change(site: Site, receipt: receipts.Receipt, key: str, old: str | None, new: str | None, name: str) -> str:
+    if old == new:
+        return ""
+    kind, _, rest = key.partition(":")
+    if kind == "folder" and old and new:
+        return "; ".join(_files_changed(site, receipt, rest, name)) or f"the folder {rest}/ changed"
+    if kind in ("file", "read"):
+        path = rest.replace("{project}/", "")
+        word = (
+            "is new"
+            if old in (None, fingerprint.ABSENT)
+            else "is gone"
+            if new in (None, fingerprint.ABSENT)
+            else "changed"
+        )
+        return f"the file {path} {word}"
+    if kind == "step":
+        return f"the result of {rest} changed" if old else f"{rest} is new"
+    if kind == "rule":
+        return (
+            f"the code of rule {rest} changed"
+            if old and new
+            else f"the rule is now {rest}"
+            if new
+            else f"it is no longer rule {rest}"
+        )
+    if kind == "tool":
+        return f"the tool {rest} is now {new} (was {old})"
+    if kind == "environment":
+        return f"the variable {rest} changed"
+    if kind == "option":
+        return f"the option {rest} is now {new} (was {old})"
+    return f"{key} is now {new} (was {old})"
+
+
+def _files_changed(site: Site, receipt: receipts.Receipt, folder: str, name: str) -> list[str]:
+    build = site.build(name)
+    now = fingerprint.files(source_listing(site, build.key), site.stats)
+    before = receipt.folders.get(folder, {})
+    found = []
+    for path in sorted({*now, *before}):
+        if now.get(path) != before.get(path):
+            word = "is new" if path not in before else "is gone" if path not in now else "changed"
+            found.append(f"the file {posixpath.normpath(posixpath.join(folder, path))} {word}")
+    return found

@@ -1,0 +1,128 @@
+"""How doit meets a project: its configuration, and a loader that needs no dodo.py."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from doit.cmd_base import NamespaceTaskLoader
+from doit.exceptions import InvalidDodoFile
+
+from lambdabuild.engine import session
+from lambdabuild.engine.freshness import why
+from lambdabuild.engine.site import Site
+from lambdabuild.engine.tasks import tasks
+from lambdabuild.errors import LambdaBuildError
+
+DEFAULT_TASKS = ["build", "layer", "template"]
+
+
+def config(site: Site) -> dict[str, Any]:
+    """DOIT_CONFIG of a project: parallel on threads, our journal as state, our reporter."""
+    return {
+        "backend": "lambdabuild",
+        "dep_file": site.journal,
+        "reporter": "lambdabuild",
+        "default_tasks": DEFAULT_TASKS,
+        "num_process": site.settings.jobs or os.cpu_count() or 1,
+        "par_type": "thread",
+        "verbosity": 0,
+    }
+
+
+class ProjectTasks:
+    """What a dodo.py holds: doit calls ``create_doit_tasks`` and gets every task of the service."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+
+    def create_doit_tasks(self) -> Iterator[dict[str, Any]]:
+        yield from tasks(self.site, session.saved)
+        yield from _why_tasks(self.site)
+
+
+class ProjectLoader(NamespaceTaskLoader):  # type: ignore[misc]  # doit ships no types
+    """doit without a dodo.py: the tasks of the project in the current folder."""
+
+    def __init__(self, open_project: Callable[[], Site]) -> None:
+        super().__init__()
+        self._open = open_project
+
+    def setup(self, opt_values: Any) -> None:
+        self.namespace = namespace(self._open)
+
+
+def namespace(open_project: Callable[[], Site]) -> dict[str, Any]:
+    """The names of a dodo.py. A mistake of the user's ends doit with its message and no traceback."""
+    try:
+        site = open_project()
+    except LambdaBuildError as error:
+        raise InvalidDodoFile(str(error)) from None
+    prepare(site)
+    return {"DOIT_CONFIG": config(site), "lambdabuild_tasks": ProjectTasks(site)}
+
+
+def prepare(site: Site) -> None:
+    """What a run needs beside its tasks: a folder for its state, an orderly end on SIGTERM and Ctrl-C."""
+    from lambdabuild.engine.reporters import configure
+
+    os.makedirs(site.state_dir, exist_ok=True)
+    configure("quiet" if site.settings.quiet else site.settings.format)
+    atexit.register(site.stats.save)
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _as_interrupt)
+    sys.excepthook = _quiet_interrupt
+
+
+def _as_interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _quiet_interrupt(kind: type[BaseException], error: BaseException, trace: Any) -> None:
+    if not issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, trace)
+
+
+def _why_tasks(site: Site) -> Iterator[dict[str, Any]]:
+    yield {"basename": "why", "name": None, "doc": "tell for each step of a function whether it would run, and why"}
+    for build in site.plan.builds:
+        for user in build.users:
+            yield {
+                "basename": "why",
+                "name": user,
+                "actions": [(print_why, [site, user])],
+                "uptodate": [False],
+                "verbosity": 2,
+                "doc": f"tell whether the steps of {user} would run, and why",
+            }
+
+
+def print_why(site: Site, name: str) -> None:
+    sys.stdout.write(why_text(site, name, session.saved))
+
+
+def why_text(site: Site, name: str, saved: Any) -> str:
+    """One line a step: up to date, or would run and the reasons."""
+    build = site.plan.build_of(name)
+    steps = [("resolve", build.resolution)] if build.resolution else []
+    steps += [("compile", build.name)] if build.compiles else []
+    steps += [(kind, build.name) for kind in ("copy", "zip", "hash", "upload", "tree")]
+    steps.append(("template", "template"))
+    lines, upstream = [], ""
+    for kind, step in steps:
+        label = "template" if kind == "template" else f"{kind}:{step}"
+        reasons = why(site, kind, step, saved)
+        if reasons:
+            lines.append(f"{label}  would run")
+            lines += [f"  because {reason}" for reason in reasons]
+            upstream = upstream or label
+        elif upstream:
+            lines.append(f"{label}  runs if the result of {upstream} changes")
+        else:
+            lines.append(f"{label}  is up to date")
+    return "\n".join(lines) + "\n"

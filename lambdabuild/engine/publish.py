@@ -1,0 +1,209 @@
+"""Put artifacts into the store and write the templates that point at them, with a manifest for machines."""
+
+from __future__ import annotations
+
+import json
+import os
+import posixpath
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from lambdabuild.artifacts.atomic import write_text
+from lambdabuild.artifacts.store import FolderStore, Store
+from lambdabuild.cloudformation.splice import splice
+from lambdabuild.engine import receipts
+from lambdabuild.engine.site import Site
+from lambdabuild.files import fingerprint
+from lambdabuild.files.listing import Patterns, scan
+from lambdabuild.files.stat_cache import sha256_of
+from lambdabuild.model import Asset, Document, FileLocation, Location, Rewrite, S3Location
+from lambdabuild.settings import DEFAULT_EXCLUDE
+
+BUILT, PACKAGED, MANIFEST = "built-template", "packaged-template", "manifest.json"
+
+
+@dataclass(frozen=True)
+class Sent:
+    """``sent`` is False when the store had the object already; ``size`` is in bytes."""
+
+    location: str
+    key: str
+    sent: bool
+    size: int
+
+
+def store(site: Site) -> Store:
+    """The store that the settings name, made once for a run."""
+    with site.shared.lock:
+        if site.shared.store is None:
+            site.shared.store = _make_store(site)
+        return site.shared.store
+
+
+def _make_store(site: Site) -> Store:
+    settings = site.settings
+    if not settings.bucket:
+        folder = site.path(settings.store) if settings.store else os.path.join(site.build_dir, ".store")
+        return FolderStore(folder)
+    from lambdabuild.aws.s3_store import S3Store
+
+    return S3Store(
+        bucket=settings.bucket,
+        prefix=settings.prefix,
+        region=settings.region,
+        profile=settings.profile,
+        endpoint_url=settings.endpoint_url,
+        kms_key_id=settings.kms_key_id,
+        tags=dict(settings.tags),
+    )
+
+
+def put(site: Site, key: str, path: str, sha256: str, size: int) -> Sent:
+    """Send a file unless the store has its key, which holds its sha256."""
+    there = store(site)
+    return Sent(there.location(key), key, there.put(key, path, sha256, size), size)
+
+
+def asset(site: Site, item: Asset) -> Sent:
+    """Send a local file as it is, a folder as a reproducible zip."""
+    if not item.is_folder:
+        path = site.path(item.source)
+        sha256 = sha256_of(path)
+        name = posixpath.basename(item.source)
+        return put(site, f"{item.name}/{sha256}{posixpath.splitext(name)[1]}", path, sha256, os.path.getsize(path))
+    from lambdabuild.artifacts.zips import write_zip
+    from lambdabuild.engine.assemble import from_files
+
+    listing = scan(site.path(item.source), Patterns(DEFAULT_EXCLUDE), boundary=site.boundary, who=item.name)
+    with site.scratch() as scratch:
+        path = os.path.join(scratch, "asset.zip")
+        summary = write_zip(path, tuple(from_files(site, listing, "", item.source)))
+        return put(site, f"{item.name}/{summary.sha256}.zip", path, summary.sha256, summary.size)
+
+
+def templates(site: Site) -> str:
+    """Write built-template, packaged-template and manifest.json; gives the digest of all of them."""
+    packaged: dict[str, Location] = {}
+    written: dict[str, str] = {}
+    for document in sorted(site.service.documents, key=lambda d: d.stack.count("/"), reverse=True):
+        written |= _write_document(site, document, packaged)
+    manifest = json.dumps(_manifest(site), indent=2, sort_keys=True) + "\n"
+    write_text(os.path.join(site.build_dir, MANIFEST), manifest)
+    return fingerprint.of(written | {MANIFEST: manifest})
+
+
+def _write_document(site: Site, document: Document, packaged: dict[str, Location]) -> dict[str, str]:
+    """Nested stacks come first, for their parents name where they were put."""
+    folder = os.path.join(site.build_dir, document.stack)
+    os.makedirs(folder, exist_ok=True)
+    built = splice(document, lambda rewrite: _built(site, document, rewrite), folder)
+    write_text(_output(site, document, BUILT), built)
+
+    def location(rewrite: Rewrite) -> Location | None:
+        return packaged.get(rewrite.target) if rewrite.kind == "stack" else _uploaded(site, rewrite)
+
+    text = splice(document, location, folder)
+    path = _output(site, document, PACKAGED)
+    write_text(path, text)
+    packaged[document.stack] = _put_stack(site, document, path)
+    return {f"{BUILT} {document.stack}": built, f"{PACKAGED} {document.stack}": text}
+
+
+def _put_stack(site: Site, document: Document, path: str) -> Location:
+    if not document.stack or not site.settings.bucket:
+        return FileLocation(path)
+    sha256 = sha256_of(path)
+    extension = posixpath.splitext(document.path)[1]
+    sent = put(site, f"{document.stack}/{sha256}{extension}", path, sha256, os.path.getsize(path))
+    return _location(site, sent.location)
+
+
+def _built(site: Site, document: Document, rewrite: Rewrite) -> Location | None:
+    """For sam local: trees and nested templates in the build folder, assets where they are."""
+    if rewrite.kind == "artifact":
+        return FileLocation(site.tree(rewrite.target))
+    if rewrite.kind == "stack":
+        nested = next(d for d in site.service.documents if d.stack == rewrite.target)
+        return FileLocation(_output(site, nested, BUILT))
+    found = next(asset for asset in site.plan.assets if asset.name == rewrite.target)
+    return FileLocation(site.path(found.source))
+
+
+def _uploaded(site: Site, rewrite: Rewrite) -> Location | None:
+    name = rewrite.target if rewrite.kind == "asset" else site.plan.build_of(rewrite.target).name
+    receipt = receipts.read(site.receipt("upload", name))
+    return _location(site, receipt.result["location"]) if receipt else None
+
+
+def _location(site: Site, location: str) -> Location:
+    if not location.startswith("s3://"):
+        return FileLocation(location)
+    bucket, _, key = location.removeprefix("s3://").partition("/")
+    return S3Location(bucket, key, site.settings.region, site.settings.endpoint_url)
+
+
+def _output(site: Site, document: Document, kind: str) -> str:
+    extension = posixpath.splitext(document.path)[1] or ".yaml"
+    return os.path.join(site.build_dir, document.stack, kind + extension)
+
+
+def outputs(site: Site) -> Iterator[str]:
+    for document in site.service.documents:
+        yield _output(site, document, BUILT)
+        yield _output(site, document, PACKAGED)
+    yield os.path.join(site.build_dir, MANIFEST)
+
+
+def _manifest(site: Site) -> dict[str, Any]:
+    """What was built, for machines: each function and layer, what it was made from and where it is."""
+    return {
+        "version": 1,
+        "functions": dict(_items(site, "function")),
+        "layers": dict(_items(site, "layer")),
+        "left_alone": {skipped.name: skipped.reason for skipped in site.plan.skipped},
+        "templates": {
+            document.stack or ".": os.path.relpath(_output(site, document, PACKAGED), site.build_dir)
+            for document in site.service.documents
+        },
+    }
+
+
+def _items(site: Site, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    for build in site.plan.builds:
+        if build.key.kind != kind:
+            continue
+        found = {step: receipts.read(site.receipt(step, build.name)) for step in ("copy", "hash", "upload")}
+        results = {step: receipt.result if receipt else {} for step, receipt in found.items()}
+        copied = found["copy"]
+        inputs = fingerprint.of(dict(copied.components)) if copied else ""
+        for user in build.users:
+            yield (
+                user,
+                {
+                    "rule": build.key.rule,
+                    "runtime": build.key.runtime,
+                    "architecture": build.key.architecture,
+                    "source": build.key.source,
+                    "manifest": build.key.manifest,
+                    "inputs_digest": inputs,
+                    "tree_digest": results["copy"].get("tree_digest", ""),
+                    "sha256": results["hash"].get("sha256", ""),
+                    "code_sha256": results["hash"].get("code_sha256", ""),
+                    "zip_bytes": results["hash"].get("size", 0),
+                    "unzipped_bytes": results["copy"].get("unzipped", 0),
+                    "files": results["copy"].get("files", 0),
+                    "tree": os.path.relpath(site.tree(user), site.build_dir),
+                    "zip": os.path.relpath(site.zip(user), site.build_dir),
+                    "location": _portable(site, results["upload"].get("location", "")),
+                    "packages": results["copy"].get("packages", []),
+                    "left_out": results["copy"].get("left_out", []),
+                    "shared_with": [other for other in build.users if other != user],
+                    "resolution": build.resolution,
+                },
+            )
+
+
+def _portable(site: Site, location: str) -> str:
+    """A file's place is told relative to the build folder, so that two checkouts give one manifest."""
+    return location if location.startswith("s3://") else os.path.relpath(location, site.build_dir)

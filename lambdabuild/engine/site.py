@@ -1,0 +1,158 @@
+"""Where everything of one project lies, and what its steps share while they run."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import threading
+from collections.abc import Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from lambdabuild import tools
+from lambdabuild.files import fingerprint
+from lambdabuild.files.listing import Patterns, scan
+from lambdabuild.files.stat_cache import StatCache
+from lambdabuild.model import Service
+from lambdabuild.plan.types import Build, BuildPlan, Resolution, Rule
+from lambdabuild.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lambdabuild.artifacts.store import Store
+
+STATE = ".lambdabuild"
+"""Inside the build folder: the journal, receipts, the stat cache, what steps hand to each other."""
+
+NOT_RULE_CODE = ("README.md", "example/", "test_*.py", "__pycache__/")
+
+
+@dataclass(frozen=True)
+class Site:
+    """One project at one run. Folders are absolute."""
+
+    project: str
+    build_dir: str
+    cache_dir: str
+    settings: Settings
+    service: Service
+    plan: BuildPlan
+    rules: Mapping[str, Rule]
+    stats: StatCache
+    shared: Shared = field(default_factory=lambda: Shared())
+
+    @property
+    def state_dir(self) -> str:
+        return os.path.join(self.build_dir, STATE)
+
+    @property
+    def journal(self) -> str:
+        return os.path.join(self.state_dir, "journal")
+
+    def path(self, relative: str) -> str:
+        """A path of the model (relative to the project) as an absolute one."""
+        return os.path.normpath(os.path.join(self.project, relative))
+
+    def receipt(self, kind: str, name: str) -> str:
+        """The file that says what a step left; the step's doit target."""
+        return os.path.join(self.state_dir, "steps", kind, flat(name) + ".json")
+
+    def out(self, kind: str, name: str) -> str:
+        """The folder that a rule's step fills."""
+        return os.path.join(self.state_dir, "out", kind, flat(name))
+
+    def zip(self, name: str) -> str:
+        return os.path.join(self.build_dir, name + ".zip")
+
+    def tree(self, name: str) -> str:
+        return os.path.join(self.build_dir, name)
+
+    @contextmanager
+    def scratch(self) -> Iterator[str]:
+        """A folder that is gone afterwards."""
+        parent = os.path.join(self.state_dir, "tmp")
+        os.makedirs(parent, exist_ok=True)
+        folder = tempfile.mkdtemp(dir=parent)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    @property
+    def boundary(self) -> str:
+        """How far out a link in the source may point."""
+        if self.settings.project_root:
+            return self.path(self.settings.project_root)
+        return _checkout(self.project) or self.project
+
+    @property
+    def roots(self) -> dict[str, str]:
+        """The folders that records name instead of this machine's paths."""
+        return {"state": self.state_dir, "store": self.cache_dir, "project": self.project}
+
+    def build(self, name: str) -> Build:
+        return next(build for build in self.plan.builds if build.name == name)
+
+    def resolution(self, name: str) -> Resolution:
+        return next(resolution for resolution in self.plan.resolutions if resolution.name == name)
+
+    def tool_version(self, name: str) -> str:
+        """What a tool says of itself, asked only when the program changed since the last time."""
+        found = tools.find(name)
+        if found is None:
+            return "missing"
+        real = os.path.realpath(found)
+        stat = os.stat(real)
+        key = f"tool {real} {stat.st_mtime_ns} {stat.st_ctime_ns} {stat.st_size} {stat.st_ino}"
+        version: str = self.stats.fact(key, lambda: _ask_version(found))
+        return version
+
+    def rule_digest(self, rule: Rule) -> str:
+        """The digest of a rule's own code and of the libraries it names."""
+        if rule.name not in self.shared.rule_digests:
+            package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+            folders = [rule.folder, *(os.path.join(package, library) for library in rule.libraries)]
+            digests = {
+                str(position): fingerprint.of_listing(folder, scan(folder, Patterns(NOT_RULE_CODE)), self.stats)
+                for position, folder in enumerate(folders)
+            }
+            self.shared.rule_digests[rule.name] = fingerprint.of(digests)
+        return self.shared.rule_digests[rule.name]
+
+
+@dataclass
+class Shared:
+    """What the steps of one run make once: the store, digests of rules, locks."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    rule_digests: dict[str, str] = field(default_factory=dict)
+    store: Store | None = None
+    began: bool = False
+    waited: bool = False
+    project_lock: Any = None
+
+
+def flat(name: str) -> str:
+    """A name as one file name; logical ids hold no dots, so this cannot clash."""
+    return name.replace("/", ".")
+
+
+def _checkout(folder: str) -> str:
+    """The folder of the git checkout that a folder is in, "" when it is in none."""
+    while not os.path.exists(os.path.join(folder, ".git")):
+        parent = os.path.dirname(folder)
+        if parent == folder:
+            return ""
+        folder = parent
+    return folder
+
+
+def _ask_version(program: str) -> str:
+    try:
+        said = tools.run([program, "--version"], cwd="/", env=tools.environment(), timeout_seconds=60)
+    except tools.ToolFailed as error:
+        return f"unknown: {error.message}"
+    return (said.stdout or said.stderr).strip().partition("\n")[0]
