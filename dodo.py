@@ -1,0 +1,115 @@
+"""The composition root: builds sample-app by default, and holds the repository's own chores.
+
+``python3 dodo.py`` sets everything up in ``.venv`` and then is ``doit``; so one command builds the sample app and
+``python3 dodo.py test`` passes the tests, on a bare machine with nothing but Python. Inside the virtual environment plain
+``doit``, ``doit test``, ``doit list`` do the same.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+STAMP = VENV / "lambdabuild-set-up"
+
+# What the sample app and the tests run beside Python packages: program -> Debian package.
+TOOLS = {"node": "nodejs", "npm": "npm", "make": "make", "git": "git"}
+TEST_TOOLS = {**TOOLS, "gcc": "gcc", "mount": "mount", "zip": "zip"}
+
+
+def set_up(arguments: list[str]) -> int:
+    """Make .venv with everything in it, install what is missing from Debian, and become doit."""
+    for_tests = "test" in arguments
+    wanted = ".[dev]" if for_tests else "."
+    state = f"{wanted}\n{(ROOT / 'pyproject.toml').read_text()}"
+    if not STAMP.exists() or STAMP.read_text() not in (state, state.replace(wanted, ".[dev]", 1)):
+        make_venv()
+        run([str(VENV / "bin/python"), "-m", "pip", "install", "--quiet", "--editable", wanted])
+        STAMP.write_text(state)
+    provide(TEST_TOOLS if for_tests else TOOLS)
+    os.environ["PATH"] = f"{VENV / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    os.chdir(ROOT)
+    doit = str(VENV / "bin/doit")
+    return subprocess.run([doit, *arguments], check=False).returncode
+
+
+def make_venv() -> None:
+    if sys.version_info < (3, 11):
+        sys.exit("lambdabuild needs Python 3.11 or newer; this is " + sys.version.split()[0])
+    if (VENV / "bin/python").exists() and run_quietly([str(VENV / "bin/python"), "-m", "pip", "--version"]):
+        return
+    shutil.rmtree(VENV, ignore_errors=True)
+    if not run_quietly([sys.executable, "-m", "venv", str(VENV)]):
+        # Debian's Python comes without ensurepip.
+        install(["python3-venv"], "Python's venv module")
+        shutil.rmtree(VENV, ignore_errors=True)
+        run([sys.executable, "-m", "venv", str(VENV)])
+
+
+def provide(tools: dict[str, str]) -> None:
+    """Install the programs that are missing, or name them when we may not."""
+    missing = [program for program in tools if shutil.which(program) is None]
+    if missing:
+        install(sorted({tools[program] for program in missing}), ", ".join(missing))
+
+
+def install(packages: list[str], what: str) -> None:
+    command = ["apt-get", "install", "-y", "--no-install-recommends", *packages]
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        sys.exit(f"missing: {what}. Install it and run this again; on Debian: sudo {' '.join(command)}")
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    if subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=False).returncode:
+        run(["apt-get", "update"])
+        run(command)
+
+
+def run(command: list[str]) -> None:
+    status = subprocess.run(command, cwd=ROOT, check=False).returncode
+    if status:
+        sys.exit(f"{' '.join(command)} failed with exit code {status}")
+
+
+def run_quietly(command: list[str]) -> bool:
+    return subprocess.run(command, cwd=ROOT, capture_output=True, check=False).returncode == 0
+
+
+if __name__ == "__main__":
+    sys.exit(set_up(sys.argv[1:]))
+
+
+from lambdabuild.project import doit_project  # noqa: E402  # not there before set_up
+
+# The artifacts of the sample app go to build/ beside this file.
+globals().update(doit_project(str(ROOT / "sample-app"), build_dir="../build"))
+
+
+def chore(*commands: list[str]) -> dict:
+    """A task of the repository's own: its output is shown as it comes, and it always runs."""
+
+    def action(command: list[str]) -> bool:
+        return subprocess.run(command, cwd=ROOT, check=False).returncode == 0
+
+    return {"actions": [(action, [command]) for command in commands], "verbosity": 2, "uptodate": [False]}
+
+
+def task_test() -> dict:
+    """run every test, slowest first, on all processors"""
+    pytest = [sys.executable, "-m", "pytest", "-n", str(os.cpu_count() or 1), "--dist", "worksteal"]
+    return chore(pytest)
+
+
+def task_lint() -> dict:
+    """ruff and the type checker"""
+    return chore(
+        [sys.executable, "-m", "ruff", "check", "."],
+        [sys.executable, "-m", "ruff", "format", "--check", "."],
+        [sys.executable, "-m", "mypy"],
+    )
+
+
+def task_wheel() -> dict:
+    """build the wheel into dist/"""
+    return chore([sys.executable, "-m", "build", "--wheel"])

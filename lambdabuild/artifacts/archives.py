@@ -1,0 +1,93 @@
+"""A zip archive as entries: what is inside, where each stream lies, and the digest of its content.
+
+The archive is read through once, which also checks every CRC; what was found is kept in a small index beside it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+import struct
+import zipfile
+import zlib
+from typing import Any
+
+from lambdabuild.artifacts.atomic import write_text
+from lambdabuild.artifacts.entries import Entry, InArchive
+from lambdabuild.errors import HashMismatch
+from lambdabuild.spans import Span
+
+FORMAT = 1
+LOCAL_HEADER = struct.Struct("<4s5H3L2H")
+STORED, DEFLATED = 0, 8
+
+
+def archive_entries(path: str, index: str | None = None) -> tuple[Entry, ...]:
+    """Every file of a zip, in the archive's order. ``index`` is the file that remembers them.
+
+    Raises HashMismatch (LB404) for an archive that is broken, encrypted, or packed in a way Lambda cannot read.
+    """
+    size = os.path.getsize(path)
+    rows = _read_index(index, size) if index else None
+    if rows is None:
+        rows = _read_archive(path)
+        if index:
+            write_text(index, json.dumps({"format": FORMAT, "size": size, "entries": rows}))
+    return tuple(
+        Entry(name, bool(executable), length, sha256, InArchive(path, offset, packed, method, crc))
+        for name, executable, length, sha256, offset, packed, method, crc in rows
+    )
+
+
+def _read_index(index: str, size: int) -> list[Any] | None:
+    try:
+        with open(index, encoding="utf-8") as stream:
+            data = json.load(stream)
+        fits = data["format"] == FORMAT and data["size"] == size
+        return list(data["entries"]) if fits else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _read_archive(path: str) -> list[Any]:
+    try:
+        with zipfile.ZipFile(path) as archive, open(path, "rb") as stream:
+            infos = [info for info in archive.infolist() if not info.is_dir()]
+            names = [info.filename for info in infos]
+            twice = {name for name in names if names.count(name) > 1} if len(set(names)) < len(names) else set()
+            if twice:
+                raise _broken(path, f"it holds {sorted(twice)[0]!r} twice")
+            return [_row(path, archive, info, stream) for info in infos]
+    except (zipfile.BadZipFile, zlib.error, EOFError, struct.error) as error:
+        raise _broken(path, str(error)) from error
+
+
+def _row(path: str, archive: zipfile.ZipFile, info: zipfile.ZipInfo, stream: Any) -> list[Any]:
+    name = info.filename
+    if info.flag_bits & 1:
+        raise _broken(path, f"{name!r} is encrypted")
+    if info.compress_type not in (STORED, DEFLATED):
+        raise _broken(path, f"{name!r} is packed by method {info.compress_type}, which Lambda cannot unpack")
+    if name.startswith("/") or "\\" in name or ".." in name.split("/"):
+        raise _broken(path, f"the name {name!r} leads out of it")
+    digest = hashlib.sha256()
+    with archive.open(info) as member:
+        while chunk := member.read(1 << 18):
+            digest.update(chunk)
+    stream.seek(info.header_offset)
+    header = LOCAL_HEADER.unpack(stream.read(LOCAL_HEADER.size))
+    offset = info.header_offset + LOCAL_HEADER.size + header[9] + header[10]
+    unix = info.create_system == 3
+    executable = unix and bool((info.external_attr >> 16) & stat.S_IXUSR)
+    about = [name, int(executable), info.file_size, digest.hexdigest()]
+    return [*about, offset, info.compress_size, info.compress_type, info.CRC]
+
+
+def _broken(path: str, why: str) -> HashMismatch:
+    return HashMismatch(
+        f"the archive {os.path.basename(path)} cannot be used: {why}",
+        where=Span(path),
+        mend="remove the file, so that it is fetched again; if it stays so, the package itself is broken",
+    )

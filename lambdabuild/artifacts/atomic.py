@@ -1,0 +1,45 @@
+"""Write a file aside, flush it, and rename it: at a kill the old one or the new one is there, never half of one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import BinaryIO
+
+from lambdabuild.errors import CannotWrite
+from lambdabuild.spans import Span
+
+
+@contextmanager
+def writing(target: str, mode: int = 0o644, *, flush: bool = True) -> Iterator[BinaryIO]:
+    """A stream whose content becomes ``target`` when the block ends well; the mode does not depend on the umask.
+
+    Raises CannotWrite (LB504) when a folder stands in the way; an OSError of the disk's goes through as it is. In both
+    cases what was there before stays. Without ``flush`` the rename may reach the disk before the bytes do: for files
+    that are checked before they are used again.
+    """
+    if os.path.isdir(target) and not os.path.islink(target):
+        raise CannotWrite(
+            f"{target} should be a file, but is a folder", where=Span(target), mend="move the folder away"
+        )
+    temporary = f"{target}.{os.getpid()}.{id(target):x}.tmp"
+    try:
+        with open(temporary, "wb") as stream:
+            os.fchmod(stream.fileno(), mode)
+            yield stream
+            if flush:
+                stream.flush()
+                os.fsync(stream.fileno())
+        os.replace(temporary, target)
+    except BaseException:
+        try:
+            os.unlink(temporary)
+        except OSError:
+            pass
+        raise
+
+
+def write_text(target: str, text: str) -> None:
+    with writing(target) as stream:
+        stream.write(text.encode("utf-8"))

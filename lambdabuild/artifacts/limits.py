@@ -1,0 +1,54 @@
+"""Lambda's limits, checked before anything is sent. Sizes are bytes.
+
+Source: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from lambdabuild.artifacts.entries import Entry
+from lambdabuild.errors import TooLarge
+
+UNZIPPED_BYTES = 262_144_000
+"""250 MB for a function together with all its layers."""
+DIRECT_UPLOAD_BYTES = 52_428_800
+"""50 MB for a zip that is sent to Lambda itself; one that comes from S3 may be larger."""
+LAYERS = 5
+SHOWN = 10
+
+
+def check_unzipped(name: str, entries: Iterable[Entry], layers: Sequence[tuple[str, int]]) -> list[TooLarge]:
+    """An error when a function with its layers (name, unzipped bytes) is over 250 MB, with what is largest in it."""
+    listed = list(entries)
+    own = sum(entry.size for entry in listed)
+    total = own + sum(size for _, size in layers)
+    if total <= UNZIPPED_BYTES:
+        return []
+    folders: Counter[str] = Counter()
+    for entry in listed:
+        folders[entry.path.partition("/")[0]] += entry.size
+    rows = [f"{size / 1e6:9.1f} MB  {path}" for path, size in folders.most_common(SHOWN)]
+    rows += [f"{size / 1e6:9.1f} MB  layer {layer}" for layer, size in layers]
+    with_layers = f" with its {len(layers)} layers" if layers else ""
+    return [
+        TooLarge(
+            f"{name}{with_layers} is {total:,} bytes unzipped; Lambda takes {UNZIPPED_BYTES:,}",
+            tail="\n".join(rows),
+            mend="leave something out (exclude, exclude_dependencies), or make it an image function",
+        )
+    ]
+
+
+def check_layer_count(name: str, count: int) -> list[TooLarge]:
+    if count <= LAYERS:
+        return []
+    return [TooLarge(f"{name} has {count} layers; Lambda takes {LAYERS}", mend="merge some of them")]
+
+
+def zip_notes(name: str, size: int) -> list[str]:
+    """A word about a zip that only S3 can bring to Lambda."""
+    if size <= DIRECT_UPLOAD_BYTES:
+        return []
+    return [f"{name}.zip is {size / 1e6:.1f} MB: over 50 MB, so it can be deployed through S3 only"]

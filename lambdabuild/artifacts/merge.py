@@ -1,0 +1,98 @@
+"""Lists of entries to one list: moved into place, filtered, merged, with every clash reported."""
+
+from __future__ import annotations
+
+import dataclasses
+import posixpath
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from lambdabuild.artifacts.entries import Entry
+
+if TYPE_CHECKING:
+    from pathspec import PathSpec
+
+
+@dataclass(frozen=True)
+class Clash:
+    """Two entries that want one path: with other ``content``, as a file here and a folder there, or but for ``case``.
+
+    ``entries`` are in the order of their parts; for content the first is the one used.
+    """
+
+    kind: Literal["content", "folder", "case"]
+    path: str
+    entries: tuple[Entry, ...]
+
+
+def moved(
+    entries: Iterable[Entry],
+    moves: Sequence[tuple[str, str]],
+    into: str,
+    leave_out: Sequence[str],
+    *,
+    origin: str = "",
+) -> list[Entry]:
+    """Entries of an archive at their paths in the artifact: left out by name, moved by the first prefix that fits."""
+    kept, _ = filtered(list(entries), leave_out)
+    found = []
+    for entry in kept:
+        path = next((new + entry.path[len(old) :] for old, new in moves if entry.path.startswith(old)), entry.path)
+        found.append(dataclasses.replace(entry, path=posixpath.join(into, path), origin=origin or entry.origin))
+    return found
+
+
+def filtered(entries: Sequence[Entry], patterns: Sequence[str]) -> tuple[list[Entry], list[Entry]]:
+    """(kept, left out) by gitignore patterns."""
+    if not patterns:
+        return list(entries), []
+    spec = _spec(patterns)
+    out = {entry.path for entry in entries if spec.match_file(entry.path)}
+    return [e for e in entries if e.path not in out], [e for e in entries if e.path in out]
+
+
+def _spec(patterns: Sequence[str]) -> PathSpec[Any]:
+    from pathspec import GitIgnoreSpec
+
+    return GitIgnoreSpec.from_lines(patterns)
+
+
+def merge(parts: Iterable[Iterable[Entry]]) -> tuple[tuple[Entry, ...], tuple[Clash, ...]]:
+    """One list, sorted by the paths' UTF-8 bytes; where parts want one path, the earlier part wins.
+
+    Equal content under one path is no clash. The clashes do not depend on anything but the parts and their order.
+    """
+    wanted: dict[str, list[Entry]] = defaultdict(list)
+    for part in parts:
+        for entry in part:
+            wanted[entry.path].append(entry)
+    paths = sorted(wanted, key=str.encode)
+    clashes = [
+        Clash("content", path, tuple(wanted[path]))
+        for path in paths
+        if len({entry.sha256 for entry in wanted[path]}) > 1
+    ]
+    clashes += _folders(paths, wanted) + _cases(paths, wanted)
+    return tuple(wanted[path][0] for path in paths), tuple(clashes)
+
+
+def _folders(paths: list[str], wanted: dict[str, list[Entry]]) -> list[Clash]:
+    found: dict[str, Clash] = {}
+    for path in paths:
+        parent = posixpath.dirname(path)
+        while parent:
+            if parent in wanted and parent not in found:
+                found[parent] = Clash("folder", parent, (wanted[parent][0], wanted[path][0]))
+            parent = posixpath.dirname(parent)
+    return list(found.values())
+
+
+def _cases(paths: list[str], wanted: dict[str, list[Entry]]) -> list[Clash]:
+    folded: dict[str, list[str]] = defaultdict(list)
+    for path in paths:
+        folded[path.casefold()].append(path)
+    return [
+        Clash("case", same[0], tuple(wanted[path][0] for path in same)) for same in folded.values() if len(same) > 1
+    ]

@@ -1,0 +1,192 @@
+"""Entries to a folder, for ``sam local`` and tools that want one: the content of the zip, brought up to date in place.
+
+What is there and right is left alone; what differs is written aside and renamed. Modes are 0644, 0755 and 0755 for
+folders, whatever the umask. Only the stat of each file is kept, so a file edited by hand is seen and put right.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import stat
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from lambdabuild.artifacts.atomic import write_text, writing
+from lambdabuild.artifacts.entries import Entry, OnDisk
+from lambdabuild.errors import CannotRead
+from lambdabuild.spans import Span
+
+CHUNK = 1 << 20
+
+Row = tuple[str, int, int, int]
+"""sha256 with a mark for executables, mtime in ns, size in bytes, inode."""
+
+
+@dataclass(frozen=True)
+class TreeRecord:
+    """What was written: ``{path: row}``."""
+
+    rows: Mapping[str, Row] = field(default_factory=dict)
+
+    def write(self, file: str) -> None:
+        write_text(file, json.dumps(self.rows, sort_keys=True))
+
+    @classmethod
+    def read(cls, file: str) -> TreeRecord | None:
+        try:
+            with open(file, encoding="utf-8") as stream:
+                return cls({path: (str(a), int(b), int(c), int(d)) for path, (a, b, c, d) in json.load(stream).items()})
+        except (OSError, ValueError, TypeError, AttributeError):
+            return None
+
+
+def write_tree(
+    target: str, entries: Sequence[Entry], *, recorded: TreeRecord | None = None, threads: int | None = None
+) -> TreeRecord:
+    """Make the folder hold exactly the entries; gives the record for the next time.
+
+    A killed run leaves a folder that the next one puts right: files are whole or not there.
+    """
+    if os.path.islink(target) or (os.path.lexists(target) and not os.path.isdir(target)):
+        os.unlink(target)
+    _make_folder(target)
+    wanted = {entry.path: entry for entry in entries}
+    there = dict(_walk(target))
+    _remove_surplus(target, wanted, there)
+    known = recorded.rows if recorded else {}
+    for folder in sorted({os.path.dirname(path) for path in wanted}):
+        _make_folders(target, folder)
+    todo = [entry for entry in entries if not _is_right(entry, known.get(entry.path), there.get(entry.path))]
+    with ThreadPoolExecutor(threads or min(4, os.cpu_count() or 1)) as pool:
+        list(pool.map(lambda entry: _write(os.path.join(target, entry.path), entry), todo))
+    written = {entry.path for entry in todo}
+    rows = {
+        path: _row(entry, os.lstat(os.path.join(target, path)) if path in written else there[path])
+        for path, entry in wanted.items()
+    }
+    return TreeRecord(rows)
+
+
+def is_intact(target: str, record: TreeRecord) -> bool:
+    """Whether the folder holds what was written, no less and no more; looks at names and stats only."""
+    if not os.path.isdir(target) or os.path.islink(target):
+        return False
+    there = dict(_walk(target))
+    if there.keys() != record.rows.keys():
+        return False
+    return all(_same(row, there[path]) for path, row in record.rows.items())
+
+
+def _mark(entry: Entry) -> str:
+    return entry.sha256 + ("+x" if entry.executable else "")
+
+
+def _row(entry: Entry, status: os.stat_result) -> Row:
+    return _mark(entry), status.st_mtime_ns, status.st_size, status.st_ino
+
+
+def _same(row: Row, status: os.stat_result) -> bool:
+    mode = 0o755 if row[0].endswith("+x") else 0o644
+    return (
+        row[1:] == (status.st_mtime_ns, status.st_size, status.st_ino)
+        and stat.S_ISREG(status.st_mode)
+        and stat.S_IMODE(status.st_mode) == mode
+    )
+
+
+def _is_right(entry: Entry, row: Row | None, status: os.stat_result | None) -> bool:
+    return row is not None and status is not None and row[0] == _mark(entry) and _same(row, status)
+
+
+def _walk(folder: str, inside: str = "") -> Iterator[tuple[str, os.stat_result]]:
+    """Every file with its stat; empty folders are given too, as what should not be there."""
+    with os.scandir(folder) as found:
+        entries = list(found)
+    if inside and not entries:
+        yield inside, os.lstat(folder)
+    for entry in entries:
+        if entry.is_dir(follow_symlinks=False):
+            yield from _walk(entry.path, inside + entry.name + "/")
+        else:
+            yield inside + entry.name, entry.stat(follow_symlinks=False)
+
+
+def _remove_surplus(target: str, wanted: Mapping[str, Entry], there: Mapping[str, os.stat_result]) -> None:
+    for path in there:
+        if path in wanted:
+            continue
+        full = os.path.join(target, path)
+        if path.endswith("/"):
+            os.rmdir(full)
+        else:
+            os.unlink(full)
+        parent = os.path.dirname(path.rstrip("/"))
+        while parent:
+            try:
+                os.rmdir(os.path.join(target, parent))
+            except OSError:
+                break
+            parent = os.path.dirname(parent)
+    for path in wanted:
+        full = os.path.join(target, path)
+        if os.path.isdir(full) and not os.path.islink(full):
+            shutil.rmtree(full)  # a folder where a file belongs now
+
+
+def _make_folders(target: str, folder: str) -> None:
+    path = target
+    for name in filter(None, folder.split("/")):
+        path = os.path.join(path, name)
+        _make_folder(path)
+
+
+def _make_folder(path: str) -> None:
+    try:
+        os.mkdir(path)
+    except FileExistsError:
+        if not os.path.isdir(path) or os.path.islink(path):
+            raise
+    if stat.S_IMODE(os.stat(path).st_mode) != 0o755:
+        os.chmod(path, 0o755)
+
+
+def _write(path: str, entry: Entry) -> None:
+    with writing(path, 0o755 if entry.executable else 0o644, flush=False) as stream:
+        size = 0
+        for chunk in _content(entry):
+            size += len(chunk)
+            stream.write(chunk)
+    if size != entry.size:
+        raise CannotRead(
+            f"{entry.path} changed while it was being copied", where=Span(path), mend="run the build again"
+        )
+
+
+def _content(entry: Entry) -> Iterator[bytes]:
+    """The bytes of an entry, a chunk at a time."""
+    lies = entry.lies
+    if isinstance(lies, OnDisk):
+        with open(lies.path, "rb") as stream:
+            while chunk := stream.read(CHUNK):
+                yield chunk
+        return
+    unpack = zlib.decompressobj(-15)
+    with open(lies.archive, "rb") as stream:
+        stream.seek(lies.offset)
+        left = lies.compressed_size
+        while left:
+            packed = stream.read(min(CHUNK, left))
+            if not packed:
+                return
+            left -= len(packed)
+            if lies.method == 0:
+                yield packed
+                continue
+            data = unpack.decompress(packed, CHUNK)
+            while data:
+                yield data
+                data = unpack.decompress(unpack.unconsumed_tail, CHUNK)

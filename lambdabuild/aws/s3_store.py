@@ -1,0 +1,174 @@
+"""Artifacts in an S3 bucket: one listing says what is there, and what is not is put, unless it came meanwhile."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlencode
+
+from lambdabuild.aws import session
+from lambdabuild.errors import StoreFailed
+
+MULTIPART_BYTES = 64 << 20
+PART_BYTES = 16 << 20
+"""S3 takes at least 5 MiB a part: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html"""
+PART_THREADS = 4
+ALREADY_THERE = ("PreconditionFailed", "ConditionalRequestConflict", "412")
+
+MENDS = {
+    "NoSuchBucket": "create the bucket, or correct the setting bucket",
+    "AccessDenied": "give the credentials s3:ListBucket on the bucket and s3:PutObject on the prefix",
+    "403": "give the credentials s3:ListBucket on the bucket and s3:PutObject on the prefix",
+    "InvalidAccessKeyId": "check the credentials",
+    "SignatureDoesNotMatch": "check the credentials",
+    "ExpiredToken": "renew the credentials",
+    "PermanentRedirect": "set region to the bucket's",
+}
+
+
+class S3Store:
+    """Objects under ``s3://bucket/prefix/``; each bears its sha256 in the metadata and as S3's own checksum."""
+
+    def __init__(
+        self,
+        bucket: str,
+        *,
+        prefix: str = "",
+        region: str = "",
+        profile: str = "",
+        endpoint_url: str = "",
+        kms_key_id: str = "",
+        tags: Mapping[str, str] | None = None,
+        multipart_bytes: int = MULTIPART_BYTES,
+        part_bytes: int = PART_BYTES,
+    ) -> None:
+        self.bucket = bucket
+        self.prefix = prefix.strip("/") + "/" if prefix.strip("/") else ""
+        self._connection = {"region": region, "profile": profile, "endpoint_url": endpoint_url}
+        self._kms_key_id = kms_key_id
+        self._tags = dict(tags or {})
+        self._multipart_bytes = multipart_bytes
+        self._part_bytes = part_bytes
+        self._lock = threading.Lock()
+        self._made: Any = None
+        self._there: set[str] | None = None
+
+    def location(self, key: str) -> str:
+        return f"s3://{self.bucket}/{self.prefix}{key}"
+
+    def has(self, key: str) -> bool:
+        return self.prefix + key in self._keys()
+
+    def put(self, key: str, path: str, sha256: str, size: int) -> bool:
+        if self.has(key):
+            return False
+        checksum = base64.b64encode(bytes.fromhex(sha256)).decode()
+        with self._telling(f"put {self.location(key)}"):
+            send = self._put_parts if size > self._multipart_bytes else self._put_whole
+            sent = send(self.prefix + key, path, checksum, sha256)
+        self._keys().add(self.prefix + key)
+        return sent
+
+    def _put_whole(self, key: str, path: str, checksum: str, sha256: str) -> bool:
+        with open(path, "rb") as stream:
+            return self._conditionally(
+                lambda: self._client.put_object(
+                    Body=stream, ChecksumSHA256=checksum, IfNoneMatch="*", **self._about(key, sha256)
+                )
+            )
+
+    def _put_parts(self, key: str, path: str, checksum: str, sha256: str) -> bool:
+        """S3 has no sha256 of a whole multipart object, so each part bears its own and the metadata the whole's."""
+        started = self._client.create_multipart_upload(ChecksumAlgorithm="SHA256", **self._about(key, sha256))
+        upload = {"Bucket": self.bucket, "Key": key, "UploadId": started["UploadId"]}
+        try:
+            count = -(-os.path.getsize(path) // self._part_bytes)
+            with ThreadPoolExecutor(PART_THREADS) as pool:
+                parts = list(pool.map(lambda number: self._put_part(upload, path, number), range(1, count + 1)))
+            return self._conditionally(
+                lambda: self._client.complete_multipart_upload(
+                    MultipartUpload={"Parts": parts}, IfNoneMatch="*", **upload
+                ),
+                otherwise=lambda: self._client.abort_multipart_upload(**upload),
+            )
+        except BaseException:
+            self._client.abort_multipart_upload(**upload)
+            raise
+
+    def _put_part(self, upload: Mapping[str, str], path: str, number: int) -> dict[str, Any]:
+        with open(path, "rb") as stream:
+            stream.seek((number - 1) * self._part_bytes)
+            data = stream.read(self._part_bytes)
+        checksum = base64.b64encode(hashlib.sha256(data).digest()).decode()
+        answer = self._client.upload_part(Body=data, PartNumber=number, ChecksumSHA256=checksum, **upload)
+        return {"PartNumber": number, "ETag": answer["ETag"], "ChecksumSHA256": checksum}
+
+    def _conditionally(self, send: Any, otherwise: Any = None) -> bool:
+        """False when somebody else put the object first: it has the same content, for its key says so."""
+        from botocore.exceptions import ClientError
+
+        try:
+            send()
+            return True
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") not in ALREADY_THERE:
+                raise
+            if otherwise is not None:
+                otherwise()
+            return False
+
+    def _about(self, key: str, sha256: str) -> dict[str, Any]:
+        about: dict[str, Any] = {"Bucket": self.bucket, "Key": key, "Metadata": {"sha256": sha256}}
+        about["ContentType"] = _CONTENT_TYPES.get(os.path.splitext(key)[1], "application/octet-stream")
+        if self._kms_key_id:
+            about |= {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": self._kms_key_id}
+        if self._tags:
+            about["Tagging"] = urlencode(sorted(self._tags.items()))
+        return about
+
+    @property
+    def _client(self) -> Any:
+        with self._lock:
+            if self._made is None:
+                self._made = session.client("s3", **self._connection)
+            return self._made
+
+    def _keys(self) -> set[str]:
+        """All keys under the prefix, asked for once."""
+        client = self._client
+        with self._lock:
+            if self._there is None:
+                with self._telling(f"list s3://{self.bucket}/{self.prefix}"):
+                    pages = client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=self.prefix)
+                    self._there = {item["Key"] for page in pages for item in page.get("Contents", ())}
+            return self._there
+
+    @contextmanager
+    def _telling(self, what: str) -> Iterator[None]:
+        """Whatever AWS refuses, as an error with a way out."""
+        from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+
+        try:
+            yield
+        except NoCredentialsError as error:
+            mend = "set AWS_PROFILE or AWS_ACCESS_KEY_ID, or leave bucket out to use a folder"
+            raise StoreFailed(f"cannot {what}: there are no AWS credentials", mend=mend) from error
+        except ClientError as error:
+            code = str(error.response.get("Error", {}).get("Code", ""))
+            raise StoreFailed(f"cannot {what}: {error}", mend=MENDS.get(code, "see the code that S3 gave")) from error
+        except BotoCoreError as error:
+            raise StoreFailed(f"cannot {what}: {error}", mend="check endpoint_url, region and the network") from error
+
+
+_CONTENT_TYPES = {
+    ".zip": "application/zip",
+    ".json": "application/json",
+    ".yaml": "application/yaml",
+    ".yml": "application/yaml",
+}

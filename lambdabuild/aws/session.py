@@ -1,0 +1,29 @@
+"""boto3 clients: made once, with the retries and the credentials that users expect."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lambdabuild.errors import StoreFailed
+
+CONNECTIONS = 16
+
+
+def client(service: str, *, region: str = "", profile: str = "", endpoint_url: str = "") -> Any:
+    """A client with boto3's standard retries and back-off. Raises StoreFailed (LB601) for an unknown profile."""
+    import boto3
+    from botocore.config import Config
+    from botocore.exceptions import BotoCoreError
+
+    config = Config(
+        retries={"mode": "standard", "max_attempts": 5},
+        max_pool_connections=CONNECTIONS,
+        s3={"addressing_style": "path"} if endpoint_url else {},
+    )
+    try:
+        session = boto3.Session(profile_name=profile or None, region_name=region or None)
+        return session.client(service, endpoint_url=endpoint_url or None, config=config)
+    except (BotoCoreError, ValueError) as error:
+        raise StoreFailed(
+            f"cannot talk to {service}: {error}", mend="check profile, region and endpoint_url"
+        ) from error

@@ -1,0 +1,181 @@
+"""doit's state: an append-only journal that survives a kill at any moment, and the lock of a project.
+
+A record is one line, written by one call in append mode: ``[task, key, value]``; a key of null forgets the task. A torn
+last line is passed over, and the next record does not continue it. Imported at every start of doit: keep it small.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+GARBAGE_LINES = 2000
+"""So many lines more than live records, and the journal is written anew."""
+
+
+class Journal:
+    """A doit backend (``get set in_ remove remove_all dump``), and the state outside of doit."""
+
+    desc = "append-only journal; survives kills and concurrent runs"
+
+    def __init__(self, name: str, codec: Any = None, *, module_name: str | None = None) -> None:
+        self.name = name
+        self._records: dict[str, dict[str, Any]] = {}
+        self._lines = 0
+        self._file: int | None = None
+        self._lock: ProjectLock | None = None
+        self.reload()
+
+    @classmethod
+    def open_read_only(cls, name: str) -> Journal:
+        """The state as it is; nothing is written unless ``set`` or ``remove`` is called."""
+        return cls(name)
+
+    def reload(self) -> None:
+        """Read what is on disk, which another run may have added to."""
+        self._records, self._lines = {}, 0
+        try:
+            with open(self.name, "rb") as stream:
+                text = stream.read()
+        except FileNotFoundError:
+            return
+        for line in text.split(b"\n"):
+            if line:
+                self._lines += 1
+                self._apply(line)
+
+    def _apply(self, line: bytes) -> None:
+        try:
+            task, key, value = json.loads(line)
+        except (ValueError, TypeError):
+            return  # torn by a kill
+        if task is None:
+            self._records = {}
+        elif key is None:
+            self._records.pop(task, None)
+        else:
+            self._records.setdefault(task, {})[key] = value
+
+    def record(self, task: str) -> Mapping[str, Any] | None:
+        """The values that a task's last success saved."""
+        values: Mapping[str, Any] | None = self._records.get(task, {}).get("_values_:")
+        return values
+
+    # doit's side
+
+    def get(self, task: str, key: str) -> Any:
+        return self._records.get(task, {}).get(key)
+
+    def set(self, task: str, key: str, value: Any) -> None:
+        record = self._records.setdefault(task, {})
+        if key in record and record[key] == value:
+            return
+        record[key] = value
+        self._append([task, key, value])
+
+    def in_(self, task: str) -> bool:
+        return task in self._records
+
+    def remove(self, task: str) -> None:
+        if self._records.pop(task, None) is not None:
+            self._append([task, None, None])
+
+    def remove_all(self) -> None:
+        self._records = {}
+        self._append([None, None, None])
+
+    def dump(self) -> None:
+        """The end of a run: everything is on disk already; a journal of mostly garbage is written anew."""
+        if self._file is None:
+            return
+        if self._lines > GARBAGE_LINES + sum(map(len, self._records.values())):
+            self._compact()
+        os.close(self._file)
+        self._file = None
+
+    def _append(self, row: list[Any]) -> None:
+        if self._file is None:
+            self._file = self._open()
+        os.write(self._file, json.dumps(row).encode() + b"\n")
+        self._lines += 1
+
+    def _open(self) -> int:
+        folder = os.path.dirname(os.path.abspath(self.name))
+        os.makedirs(folder, exist_ok=True)
+        if self._lock is None:
+            self._lock = ProjectLock(os.path.join(folder, "lock"))
+            self._lock.acquire()
+        file = os.open(self.name, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        size = os.fstat(file).st_size
+        if size and os.pread(file, 1, size - 1) != b"\n":
+            os.write(file, b"\n")  # a torn line ends here
+        return file
+
+    def _compact(self) -> None:
+        temporary = f"{self.name}.{os.getpid()}.tmp"
+        with open(temporary, "wb") as stream:
+            for task, record in self._records.items():
+                for key, value in record.items():
+                    stream.write(json.dumps([task, key, value]).encode() + b"\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(temporary, self.name)
+
+
+class ProjectLock:
+    """One writer in a project at a time; the kernel gives the lock back when its process ends, however it ends.
+
+    A process that holds it may take it again (the engine and the journal both do).
+    """
+
+    _held: dict[str, int] = {}  # noqa: RUF012  # of this process, on purpose
+
+    def __init__(self, path: str) -> None:
+        self.path = os.path.abspath(path)
+
+    def acquire(self, timeout_seconds: float = 600, on_wait: Callable[[int], None] | None = None) -> bool:
+        """Take the lock; gives whether somebody else had it meanwhile. Raises Locked (LB506) after the timeout."""
+        if self._held.get(self.path) == os.getpid():
+            return False
+        os.makedirs(os.path.dirname(self.path), exist_ok=True)
+        file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        waited = not _try(file)
+        if waited:
+            self._wait(file, timeout_seconds, on_wait)
+        os.ftruncate(file, 0)
+        os.pwrite(file, str(os.getpid()).encode(), 0)
+        self._held[self.path] = os.getpid()
+        return waited
+
+    def _wait(self, file: int, timeout_seconds: float, on_wait: Callable[[int], None] | None) -> None:
+        holder = _holder(file)
+        if on_wait is not None:
+            on_wait(holder)
+        until = time.monotonic() + timeout_seconds
+        while not _try(file):
+            if time.monotonic() >= until:
+                from lambdabuild.errors import Locked
+
+                os.close(file)
+                raise Locked(
+                    f"another run (process {holder}) works in this project",
+                    mend="wait until it has ended, or raise lock_timeout_seconds",
+                )
+            time.sleep(0.05)
+
+
+def _try(file: int) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _holder(file: int) -> int:
+    text = os.pread(file, 20, 0)
+    return int(text) if text.isdigit() else 0
