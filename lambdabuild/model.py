@@ -78,13 +78,13 @@ address of the object (nested stacks)."""
 class Rewrite:
     """One place of a template's text where an artifact's location goes.
 
-    ``target`` is the name of a Function, Layer or Asset, or of a nested stack's Document. ``span`` is what is replaced;
-    with ``insert`` the span is empty and ``insert`` is what stands around the new text, with ``{}`` for the value
-    (a property that only Globals gave).
+    ``target`` is the name of a Function, Layer or Asset, of a nested stack's Document, or (kind "path") a path that is
+    only told anew from the folder of the output. ``span`` is what is replaced; ``insert``, when it is not empty, is
+    what stands around the new text, with ``{}`` for the value (a property that only Globals gave).
     """
 
     target: str
-    kind: Literal["artifact", "asset", "stack"]
+    kind: Literal["artifact", "asset", "stack", "path"]
     form: Form
     span: Span
     insert: str = ""

@@ -115,13 +115,11 @@ def load_service(folder: str, settings: Settings) -> Service:
             f"there is no template in {folder}: looked for {', '.join(TEMPLATES)}",
             mend="run in the project's folder, or set template in lambdabuild.toml",
         )
-    parameters = dict(settings.parameters)
-    if settings.stage:
-        parameters.setdefault("Stage", settings.stage)
     return template.load(
         path,
         ProjectFiles(folder),
-        parameters=parameters,
+        parameters=settings.parameters,
+        stage=settings.stage,
         root=settings.root,
         region=settings.region,
     )

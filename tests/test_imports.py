@@ -40,7 +40,7 @@ HEAVY = {
     "botocore": "aws",
     "docker": "engine/docker.py",
     "grpc": "cache",
-    "rich": "engine/reporters.py",
+    "rich": "engine/live.py",
 }
 
 

@@ -21,7 +21,7 @@ def client(service: str, *, region: str = "", profile: str = "", endpoint_url: s
         s3={"addressing_style": "path"} if endpoint_url else {},
     )
     try:
-        session = boto3.Session(profile_name=profile or None, region_name=region or None)
+        session: Any = boto3.Session(profile_name=profile or None, region_name=region or None)
         return session.client(service, endpoint_url=endpoint_url or None, config=config)
     except (BotoCoreError, ValueError) as error:
         raise StoreFailed(

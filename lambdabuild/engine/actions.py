@@ -14,7 +14,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from doit.exceptions import TaskFailed
 
@@ -90,9 +90,9 @@ def _unless_newer(site: Site, key: str, digest: str, started: int) -> str:
 
 
 def _failed(error: LambdaBuildError) -> TaskFailed:
-    failed = TaskFailed(str(error))
+    failed: Any = TaskFailed(str(error))
     failed.error = error  # for the reporter's JSON lines
-    return failed
+    return cast("TaskFailed", failed)
 
 
 MENDS = {

@@ -46,7 +46,7 @@ class ProjectTasks:
         yield from _why_tasks(self.site)
 
 
-class ProjectLoader(NamespaceTaskLoader):  # type: ignore[misc]  # doit ships no types
+class ProjectLoader(NamespaceTaskLoader):
     """doit without a dodo.py: the tasks of the project in the current folder."""
 
     def __init__(self, open_project: Callable[[], Site]) -> None:

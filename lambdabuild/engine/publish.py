@@ -121,8 +121,10 @@ def _put_stack(site: Site, document: Document, path: str) -> Location:
 
 def _built(site: Site, document: Document, rewrite: Rewrite) -> Location | None:
     """For sam local: trees and nested templates in the build folder, assets where they are."""
+    if rewrite.kind == "path":
+        return FileLocation(site.path(rewrite.target))
     if rewrite.kind == "artifact":
-        return FileLocation(site.tree(rewrite.target))
+        return FileLocation(site.tree(site.plan.build_of(rewrite.target).name))
     if rewrite.kind == "stack":
         nested = next(d for d in site.service.documents if d.stack == rewrite.target)
         return FileLocation(_output(site, nested, BUILT))
@@ -131,6 +133,8 @@ def _built(site: Site, document: Document, rewrite: Rewrite) -> Location | None:
 
 
 def _uploaded(site: Site, rewrite: Rewrite) -> Location | None:
+    if rewrite.kind == "path":
+        return FileLocation(site.path(rewrite.target))
     name = rewrite.target if rewrite.kind == "asset" else site.plan.build_of(rewrite.target).name
     receipt = receipts.read(site.receipt("upload", name))
     return _location(site, receipt.result["location"]) if receipt else None

@@ -1,0 +1,85 @@
+"""A template's text with the places of its artifacts put in; everything else stays as it was, byte for byte."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable, Mapping
+
+from lambdabuild.errors import CannotCompile
+from lambdabuild.model import Document, FileLocation, Form, Location, Rewrite, S3Location
+from lambdabuild.spans import Span
+
+ANCHOR = re.compile(r"(?:!\S+\s+)?(&[^\s,\[\]{}]+)")
+PLAIN = re.compile(r"(?!(?:y|n|yes|no|on|off|true|false|null)$)[A-Za-z./][A-Za-z0-9_./-]*", re.IGNORECASE)
+"""What needs no quotes in YAML, wherever it stands."""
+
+
+def splice(document: Document, locate: Callable[[Rewrite], Location | None], out_folder: str) -> str:
+    """The text with each rewrite's place filled in; a place that ``locate`` does not know stays as it is.
+
+    Locations on this machine are told relative to ``out_folder``, where the text is going to lie. Raises CannotCompile
+    (LB701) when two resources share one place of the text (an alias, a merge) but not their artifact.
+    """
+    edits: dict[tuple[int, int], tuple[str, Span]] = {}
+    for rewrite in document.rewrites:
+        location = locate(rewrite)
+        if location is None:
+            continue
+        text = _replacement(document, rewrite, location, out_folder)
+        place = (rewrite.span.start, rewrite.span.end)
+        if edits.setdefault(place, (text, rewrite.span))[0] != text:
+            raise CannotCompile(
+                f"{rewrite.target!r} shares this place of the template with another, but not its artifact",
+                where=rewrite.span,
+                mend="write the property for each of them, not through an alias",
+            )
+    return _applied(document.text, {place: text for place, (text, _) in edits.items()})
+
+
+def _applied(text: str, edits: Mapping[tuple[int, int], str]) -> str:
+    parts, position = [], 0
+    for (start, end), new in sorted(edits.items()):
+        parts += [text[position:start], new]
+        position = end
+    return "".join([*parts, text[position:]])
+
+
+def _replacement(document: Document, rewrite: Rewrite, location: Location, out_folder: str) -> str:
+    value = _value(location, rewrite.form, document.is_json, out_folder)
+    if rewrite.insert:
+        return rewrite.insert.replace("{}", value, 1)
+    # What other places name by an alias keeps its anchor.
+    anchor = None if document.is_json else ANCHOR.match(document.text, rewrite.span.start, rewrite.span.end)
+    return f"{anchor[1]} {value}" if anchor else value
+
+
+def _value(location: Location, form: Form, is_json: bool, out_folder: str) -> str:
+    if isinstance(location, FileLocation):
+        return _text(os.path.relpath(location.path, out_folder).replace(os.sep, "/"), is_json)
+    if form == "uri":
+        return _text(f"s3://{location.bucket}/{location.key}", is_json)
+    if form == "template-url":
+        return _text(https_address(location), is_json)
+    bucket, key = ("S3Bucket", "S3Key") if form == "s3" else ("Bucket", "Key")
+    pairs = {bucket: location.bucket, key: location.key}
+    if is_json:
+        return json.dumps(pairs)
+    return "{" + ", ".join(f"{name}: {json.dumps(value)}" for name, value in pairs.items()) + "}"
+
+
+def https_address(location: S3Location) -> str:
+    """The path-style address of an object, as AWS::CloudFormation::Stack takes it.
+
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-stack.html
+    """
+    if location.endpoint_url:
+        return f"{location.endpoint_url.rstrip('/')}/{location.bucket}/{location.key}"
+    region = f".{location.region}" if location.region else ""
+    suffix = ".cn" if location.region.startswith("cn-") else ""
+    return f"https://s3{region}.amazonaws.com{suffix}/{location.bucket}/{location.key}"
+
+
+def _text(text: str, is_json: bool) -> str:
+    return text if not is_json and PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=is_json)

@@ -1,0 +1,445 @@
+"""Nodes -> plain values, as far as they can be known before deployment. Pure.
+
+What only a deployment knows (another resource's ARN, an export, a parameter without a value) becomes ``Unresolved``,
+which says why; a value that holds one somewhere is still a value.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
+from typing import Any
+
+from lambdabuild.errors import BadTemplate, CircularReference, LambdaBuildError, UnknownName, raise_all
+from lambdabuild.spans import Node, Span
+
+Value = Any
+"""JSON data that may hold ``Unresolved`` and ``NO_VALUE`` at any depth."""
+
+
+@dataclass(frozen=True)
+class Unresolved:
+    """A value that is not known, and why. ``text`` is the part of a text that is, with ``${...}`` where it is not."""
+
+    reason: str
+    where: Span
+    resource: str = ""
+    """The resource that a plain Ref names, led by its stacks."""
+    text: str = ""
+    is_mistake: bool = False
+    """A deployment would not know it either."""
+
+
+class _NoValue:
+    def __repr__(self) -> str:
+        return "AWS::NoValue"
+
+
+NO_VALUE = _NoValue()
+"""A property with this value is as if it were not written."""
+
+PLACEHOLDER = re.compile(r"\$\{(!?)([^${}]*)\}")
+SECRET_TYPES = ("AWS::SSM::", "AWS::EC2::", "AWS::Route53::", "List<AWS::")
+
+
+@dataclass
+class Scope:
+    """What names mean in one template. ``cache`` and ``asking`` serve conditions, which may name one another."""
+
+    file: str
+    stack: str = ""
+    """Leads the names of resources: ``Child/``."""
+    parameters: Mapping[str, Value] = field(default_factory=dict)
+    mappings: Mapping[str, Node] = field(default_factory=dict)
+    conditions: Mapping[str, Node] = field(default_factory=dict)
+    places: Mapping[str, Span] = field(default_factory=dict)
+    """Where each condition is defined."""
+    resources: frozenset[str] = frozenset()
+    pseudo: Mapping[str, Value] = field(default_factory=dict)
+    cache: dict[str, Value] = field(default_factory=dict)
+    asking: list[str] = field(default_factory=list)
+
+    def condition(self, name: str, where: Span) -> Value:
+        """True, False or Unresolved. Raises CircularReference (LB105), BadTemplate (LB104) for an unknown name."""
+        if name not in self.conditions:
+            raise BadTemplate(
+                f"there is no condition {name!r}", where=where, mend=_nearest(name, self.conditions, "conditions")
+            )
+        if name in self.asking:
+            ring = self.asking[self.asking.index(name) :]
+            raise CircularReference(
+                f"the conditions {' -> '.join([*ring, name])} lead back to themselves",
+                where=[self.places[link] for link in ring],
+                mend="write one of them without the others",
+            )
+        if name not in self.cache:
+            self.asking.append(name)
+            try:
+                self.cache[name] = resolve(self.conditions[name], self)
+            finally:
+                self.asking.pop()
+        return self.cache[name]
+
+
+def scope(
+    file: str, root: Node, overrides: Mapping[str, Value], *, stack: str = "", stage: str = "", region: str = ""
+) -> Scope:
+    """The names of a template. ``overrides`` are parameters as given; ``stage`` is for a parameter Stage.
+
+    Raises all mistakes of its parameters together: unknown names (LB108), values that are not allowed (LB104).
+    """
+    return Scope(
+        file=file,
+        stack=stack + "/" if stack else "",
+        parameters=_parameters(root, overrides, stage),
+        mappings=_section(root, "Mappings"),
+        conditions=_section(root, "Conditions"),
+        places=node.keys if (node := root.get("Conditions")) else {},
+        resources=frozenset(_section(root, "Resources")),
+        pseudo=_pseudo(file, region),
+    )
+
+
+def _section(root: Node, name: str) -> dict[str, Node]:
+    node = root.get(name)
+    return node.value if node is not None and isinstance(node.value, dict) and node.style != "tagged" else {}
+
+
+def _pseudo(file: str, region: str) -> dict[str, Value]:
+    china, gov = region.startswith("cn-"), region.startswith("us-gov-")
+    known: dict[str, Value] = {
+        "AWS::NoValue": NO_VALUE,
+        "AWS::Partition": "aws-cn" if china else "aws-us-gov" if gov else "aws",
+        "AWS::URLSuffix": "amazonaws.com.cn" if china else "amazonaws.com",
+    }
+    if region:
+        known["AWS::Region"] = region
+    else:
+        known["AWS::Region"] = Unresolved("the region is not known; set region", Span(file))
+    for name in ("AccountId", "StackName", "StackId", "NotificationARNs"):
+        known[f"AWS::{name}"] = Unresolved(f"AWS::{name} is known at deployment only", Span(file))
+    return known
+
+
+# parameters
+
+
+def _parameters(root: Node, overrides: Mapping[str, Value], stage: str) -> dict[str, Value]:
+    section = root.get("Parameters")
+    known = _section(root, "Parameters")
+    given = dict(overrides)
+    if stage and "Stage" in known:
+        given.setdefault("Stage", stage)
+    errors: list[LambdaBuildError] = [
+        UnknownName(
+            f"the template has no parameter {name!r}",
+            where=section.span if section else None,
+            mend=_nearest(name, known, "parameters"),
+        )
+        for name in given
+        if name not in known
+    ]
+    values = {}
+    for name, node in known.items():
+        where = section.keys.get(name, node.span) if section else node.span
+        try:
+            values[name] = _parameter(name, node, where, given)
+        except LambdaBuildError as error:
+            errors.append(error)
+    raise_all(errors)
+    return values
+
+
+def _parameter(name: str, node: Node, where: Span, given: Mapping[str, Value]) -> Value:
+    if not isinstance(node.value, dict):
+        raise BadTemplate(f"the parameter {name!r} is not a mapping", where=where, mend="give it a Type")
+    kind = _plain(node, "Type") or "String"
+    default = node.get("Default")
+    if name not in given and default is None:
+        return Unresolved(f"the parameter {name} has no value; give it with param.{name}=...", where)
+    value = given[name] if name in given else to_data(default)
+    if isinstance(value, Unresolved):
+        return value
+    if str(kind).startswith(SECRET_TYPES):
+        return Unresolved(f"the parameter {name} is looked up at deployment", where)
+    _check_allowed(name, node, value, where)
+    if kind == "CommaDelimitedList" or str(kind).startswith("List<"):
+        return [part.strip() for part in text_of(value).split(",")] if not isinstance(value, list) else value
+    if kind == "Number" and not re.fullmatch(r"[-+]?\d+(\.\d+)?([eE][-+]?\d+)?", text_of(value).strip()):
+        raise BadTemplate(f"the parameter {name} is {value!r}, not a number", where=where, mend="give it a number")
+    return text_of(value)
+
+
+def _check_allowed(name: str, node: Node, value: Value, where: Span) -> None:
+    allowed = node.get("AllowedValues")
+    if allowed is None or not isinstance(allowed.value, list):
+        return
+    known = [text_of(item.value) for item in allowed.value]
+    if not isinstance(value, list) and text_of(value) not in known:
+        raise BadTemplate(
+            f"the parameter {name} is {text_of(value)!r}, which is not allowed",
+            where=(where, allowed.span),
+            mend=_nearest(text_of(value), known, "values"),
+        )
+
+
+def _plain(node: Node, key: str) -> Value:
+    found = node.get(key)
+    return found.value if found is not None else None
+
+
+# values
+
+
+def resolve(node: Node, names: Scope) -> Value:
+    """The value of a node, with every intrinsic function worked out that can be."""
+    value = node.value
+    if isinstance(value, list):
+        items = (resolve(item, names) for item in value)
+        return [item for item in items if item is not NO_VALUE]
+    if not isinstance(value, dict):
+        return value
+    if len(value) == 1:
+        ((name, argument),) = value.items()
+        if name in FUNCTIONS:
+            return FUNCTIONS[name](node, argument, names)
+        if name.startswith("Fn::") and not name.startswith("Fn::ForEach"):
+            return Unresolved(f"{name} is worked out at deployment only", node.span)
+    found = {key: resolve(item, names) for key, item in value.items()}
+    return {key: item for key, item in found.items() if item is not NO_VALUE}
+
+
+def to_data(node: Node | None) -> Value:
+    """A node as JSON data, intrinsics as they are written."""
+    if node is None:
+        return None
+    if isinstance(node.value, dict):
+        return {key: to_data(item) for key, item in node.value.items()}
+    return [to_data(item) for item in node.value] if isinstance(node.value, list) else node.value
+
+
+def first_unresolved(value: Value) -> Unresolved | None:
+    """The first part of a value that is not known, or None when all is."""
+    return next(_unresolved(value), None)
+
+
+def _unresolved(value: Value) -> Iterator[Unresolved]:
+    if isinstance(value, Unresolved):
+        yield value
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _unresolved(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _unresolved(item)
+
+
+def text_of(value: Value) -> str:
+    """A scalar as CloudFormation turns it into text."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _ref(node: Node, argument: Node, names: Scope) -> Value:
+    name = str(argument.value)
+    if name in names.parameters:
+        found = names.parameters[name]
+        return replace(found, where=node.span) if isinstance(found, Unresolved) else found
+    if name in names.pseudo:
+        found = names.pseudo[name]
+        return replace(found, where=node.span) if isinstance(found, Unresolved) else found
+    if name in names.resources:
+        return Unresolved(
+            f"it refers to {name}, which is known at deployment only", node.span, resource=names.stack + name
+        )
+    near = _nearest(name, (*names.parameters, *names.resources), "names")
+    return Unresolved(f"nothing in the template is called {name!r}; {near}", node.span, is_mistake=True)
+
+
+def _get_att(node: Node, argument: Node, names: Scope) -> Value:
+    return Unresolved("Fn::GetAtt is known at deployment only", node.span)
+
+
+def _sub(node: Node, argument: Node, names: Scope) -> Value:
+    text, own = argument, {}
+    if isinstance(argument.value, list) and len(argument.value) == 2:
+        text, more = argument.value
+        own = resolve(more, names)
+    if not isinstance(text.value, str) or not isinstance(own, dict):
+        raise BadTemplate(
+            "Fn::Sub takes a text, or a list of a text and a mapping", where=node.span, mend="write !Sub 'text'"
+        )
+    missing: list[Unresolved] = []
+
+    def value(match: re.Match[str]) -> str:
+        if match[1]:
+            return "${" + match[2] + "}"  # ${!x} is the text ${x}
+        name = match[2].strip()
+        found = own[name] if name in own else _named(name, node, names)
+        if isinstance(found, Unresolved | list | dict):
+            missing.append(found if isinstance(found, Unresolved) else Unresolved(f"{name} is no text", node.span))
+            return match[0]
+        return "" if found is NO_VALUE else text_of(found)
+
+    filled = PLACEHOLDER.sub(value, text.value)
+    return replace(missing[0], where=node.span, resource="", text=filled) if missing else filled
+
+
+def _named(name: str, node: Node, names: Scope) -> Value:
+    if "." in name:
+        return Unresolved(f"{name} is known at deployment only", node.span)
+    return _ref(node, replace(node, value=name), names)
+
+
+def _join(node: Node, argument: Node, names: Scope) -> Value:
+    sign, parts = _arguments(node, argument, names, 2)
+    if isinstance(sign, Unresolved) or isinstance(parts, Unresolved):
+        return first_unresolved([sign, parts])
+    if not isinstance(parts, list):
+        raise _wrong(node, "a delimiter and a list")
+    missing = first_unresolved(parts)
+    texts = [part.text or "${...}" if isinstance(part, Unresolved) else text_of(part) for part in parts]
+    joined = text_of(sign).join(texts)
+    return replace(missing, where=node.span, text=joined) if missing else joined
+
+
+def _select(node: Node, argument: Node, names: Scope) -> Value:
+    index, parts = _arguments(node, argument, names, 2)
+    if isinstance(index, Unresolved) or isinstance(parts, Unresolved):
+        return first_unresolved([index, parts])
+    if not isinstance(parts, list) or not re.fullmatch(r"\d+", text_of(index)) or int(index) >= len(parts):
+        raise _wrong(node, "an index and a list that has it")
+    return parts[int(index)]
+
+
+def _split(node: Node, argument: Node, names: Scope) -> Value:
+    sign, text = _arguments(node, argument, names, 2)
+    missing = first_unresolved([sign, text])
+    if missing:
+        return missing
+    if not isinstance(text, str) or not isinstance(sign, str) or not sign:
+        raise _wrong(node, "a delimiter and a text")
+    return text.split(sign)
+
+
+def _find_in_map(node: Node, argument: Node, names: Scope) -> Value:
+    if not isinstance(argument.value, list) or len(argument.value) not in (3, 4):
+        raise _wrong(node, "a map's name and two keys")
+    keys = [resolve(item, names) for item in argument.value[:3]]
+    missing = first_unresolved(keys)
+    if missing:
+        return missing
+    found: Node | None = Node(dict(names.mappings), node.span)
+    for key in keys:
+        found = found.get(text_of(key)) if found else None
+    if found is not None:
+        return resolve(found, names)
+    default = argument.value[3].get("DefaultValue") if len(argument.value) == 4 else None
+    if default is not None:
+        return resolve(default, names)
+    raise BadTemplate(
+        f"the mappings have no {' / '.join(map(text_of, keys))}", where=node.span, mend="add it, or correct the keys"
+    )
+
+
+def _if(node: Node, argument: Node, names: Scope) -> Value:
+    if not isinstance(argument.value, list) or len(argument.value) != 3:
+        raise _wrong(node, "a condition and two values")
+    name, when, otherwise = argument.value
+    decided = names.condition(str(name.value), name.span)
+    if isinstance(decided, Unresolved):
+        return Unresolved(f"the condition {name.value} is not known: {decided.reason}", node.span)
+    return resolve(when if decided else otherwise, names)
+
+
+def _condition(node: Node, argument: Node, names: Scope) -> Value:
+    if not isinstance(argument.value, str):
+        return {"Condition": resolve(argument, names)}  # an IAM statement's, not a reference
+    return names.condition(argument.value, argument.span) if argument.value in names.conditions else {
+        "Condition": argument.value
+    }  # fmt: skip
+
+
+def _equals(node: Node, argument: Node, names: Scope) -> Value:
+    left, right = _arguments(node, argument, names, 2)
+    missing = first_unresolved([left, right])
+    if missing:
+        return missing
+    return left == right if isinstance(left, list | dict) else text_of(left) == text_of(right)
+
+
+def _all(node: Node, argument: Node, names: Scope) -> Value:
+    return _combined(_arguments(node, argument, names), False)
+
+
+def _any(node: Node, argument: Node, names: Scope) -> Value:
+    return _combined(_arguments(node, argument, names), True)
+
+
+def _combined(values: list[Value], decisive: bool) -> Value:
+    """``decisive`` alone settles the answer, whatever the others are."""
+    if any(value is decisive for value in values):
+        return decisive
+    return first_unresolved(values) or (not decisive)
+
+
+def _not(node: Node, argument: Node, names: Scope) -> Value:
+    (value,) = _arguments(node, argument, names, 1)
+    return value if isinstance(value, Unresolved) else not value
+
+
+def _base64(node: Node, argument: Node, names: Scope) -> Value:
+    value = resolve(argument, names)
+    return value if isinstance(value, Unresolved) else base64.b64encode(text_of(value).encode()).decode()
+
+
+def _length(node: Node, argument: Node, names: Scope) -> Value:
+    value = resolve(argument, names)
+    return len(value) if isinstance(value, list) else Unresolved("Fn::Length of what is no list", node.span)
+
+
+def _to_json(node: Node, argument: Node, names: Scope) -> Value:
+    value = resolve(argument, names)
+    return first_unresolved(value) or json.dumps(value, separators=(",", ":"))
+
+
+FUNCTIONS: Mapping[str, Callable[[Node, Node, Scope], Value]] = {
+    "Ref": _ref,
+    "Condition": _condition,
+    "Fn::GetAtt": _get_att,
+    "Fn::Sub": _sub,
+    "Fn::Join": _join,
+    "Fn::Select": _select,
+    "Fn::Split": _split,
+    "Fn::FindInMap": _find_in_map,
+    "Fn::If": _if,
+    "Fn::Equals": _equals,
+    "Fn::And": _all,
+    "Fn::Or": _any,
+    "Fn::Not": _not,
+    "Fn::Base64": _base64,
+    "Fn::Length": _length,
+    "Fn::ToJsonString": _to_json,
+}
+"""What can be worked out here; any other ``Fn::`` waits for the deployment."""
+
+
+def _arguments(node: Node, argument: Node, names: Scope, count: int | None = None) -> list[Value]:
+    """Each item's value; one that is AWS::NoValue keeps its place, for the others' sake."""
+    if not isinstance(argument.value, list) or (count is not None and len(argument.value) != count):
+        raise _wrong(node, f"a list of {count}" if count else "a list")
+    return [resolve(item, names) for item in argument.value]
+
+
+def _wrong(node: Node, expected: str) -> BadTemplate:
+    name = next(iter(node.value)) if isinstance(node.value, dict) else "it"
+    return BadTemplate(f"{name} takes {expected}", where=node.span, mend="see the function's page in AWS's reference")
+
+
+def _nearest(name: str, known: Any, what: str) -> str:
+    near = get_close_matches(name, list(known), 1)
+    listed = ", ".join(sorted(map(str, known))[:20])
+    return f"did you mean {near[0]!r}?" if near else f"known {what}: {listed}" if listed else f"there are no {what}"

@@ -1,0 +1,79 @@
+"""Local files that a template names beside code: the properties that deployment takes from S3.
+
+They are those that ``aws cloudformation package`` uploads:
+https://docs.aws.amazon.com/cli/latest/reference/cloudformation/package.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from lambdabuild.model import Form
+from lambdabuild.spans import Node
+
+PROPERTIES: Mapping[str, Mapping[str, Form]] = {
+    "AWS::Serverless::Api": {"DefinitionUri": "uri"},
+    "AWS::Serverless::HttpApi": {"DefinitionUri": "uri"},
+    "AWS::Serverless::StateMachine": {"DefinitionUri": "uri"},
+    "AWS::Serverless::GraphQLApi": {"SchemaUri": "uri"},
+    "AWS::ApiGateway::RestApi": {"BodyS3Location": "s3-bucket"},
+    "AWS::ApiGatewayV2::Api": {"BodyS3Location": "s3-bucket"},
+    "AWS::StepFunctions::StateMachine": {"DefinitionS3Location": "s3-bucket"},
+    "AWS::AppSync::GraphQLSchema": {"DefinitionS3Location": "uri"},
+    "AWS::AppSync::Resolver": {
+        "RequestMappingTemplateS3Location": "uri",
+        "ResponseMappingTemplateS3Location": "uri",
+        "CodeS3Location": "uri",
+    },
+    "AWS::AppSync::FunctionConfiguration": {
+        "RequestMappingTemplateS3Location": "uri",
+        "ResponseMappingTemplateS3Location": "uri",
+        "CodeS3Location": "uri",
+    },
+    "AWS::ElasticBeanstalk::ApplicationVersion": {"SourceBundle": "s3"},
+    "AWS::CloudFormation::ModuleVersion": {"ModulePackage": "uri"},
+    "AWS::CloudFormation::ResourceVersion": {"SchemaHandlerPackage": "uri"},
+    "AWS::Glue::Job": {"Command.ScriptLocation": "uri"},
+    "AWS::CodeCommit::Repository": {"Code.S3": "s3-bucket"},
+    "AWS::CloudFormation::StackSet": {"TemplateURL": "template-url"},
+}
+
+STACKS: Mapping[str, str] = {"AWS::Serverless::Application": "Location", "AWS::CloudFormation::Stack": "TemplateURL"}
+"""Resources that are templates of their own, and the property that says where."""
+
+REMOTE = ("s3://", "http://", "https://", "arn:")
+
+
+def is_local(text: str) -> bool:
+    """Whether a text is the path of a file, for all that its form tells."""
+    return bool(text) and not text.startswith(REMOTE)
+
+
+def properties(kind: str, resource: Node) -> Iterator[tuple[str, Node, Form]]:
+    """What a resource names: (property, its node, how a place in S3 is written there)."""
+    for path, form in PROPERTIES.get(kind, {}).items():
+        node = resource.get("Properties")
+        for key in path.split("."):
+            node = node.get(key) if node is not None else None
+        if node is not None:
+            yield path, node, form
+
+
+def includes(node: Node) -> Iterator[Node]:
+    """The Location of every AWS::Include below a node, however it is written."""
+    if isinstance(node.value, list):
+        for item in node.value:
+            yield from includes(item)
+    elif isinstance(node.value, dict):
+        for key, item in node.value.items():
+            if key in ("Fn::Transform", "Transform"):
+                for one in item.value if isinstance(item.value, list) else [item]:
+                    yield from _include(one)
+            yield from includes(item)
+
+
+def _include(transform: Node) -> Iterator[Node]:
+    name, parameters = transform.get("Name"), transform.get("Parameters")
+    location = parameters.get("Location") if parameters is not None else None
+    if name is not None and name.value == "AWS::Include" and location is not None:
+        yield location

@@ -1,0 +1,52 @@
+"""Where in a template's text the value of a property stands, or would stand if it were written."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from lambdabuild.spans import Node, Span
+
+
+def property_place(text: str, is_json: bool, resource: Node, key: str) -> tuple[Span, str]:
+    """The span of a resource's property and "", or what to replace and the text that stands around the value.
+
+    A property that the resource itself does not write (Globals gave it, or a merge) is inserted before the others.
+    """
+    properties = resource.get("Properties")
+    if properties is None:
+        return _before_first(text, is_json, resource, _pair(is_json, "Properties", "{" + _pair(is_json, key) + "}"))
+    here = text[properties.span.start : properties.span.end]
+    if here.startswith("*"):
+        return properties.span, "{<<: " + here + ", " + _pair(is_json, key) + "}"
+    own = properties.get(key)
+    if own is not None and key not in properties.inherited:
+        return own.span, ""
+    if not properties.value:
+        return _into_nothing(here, is_json, properties.span, key)
+    return _before_first(text, is_json, properties, _pair(is_json, key))
+
+
+def _pair(is_json: bool, key: str, value: str = "{}") -> str:
+    return f'"{key}": {value}' if is_json else f"{key}: {value}"
+
+
+def _into_nothing(here: str, is_json: bool, span: Span, key: str) -> tuple[Span, str]:
+    brace = here.find("{")
+    if brace < 0:  # null, written or not
+        space = "" if here else " "
+        return span, space + "{" + _pair(is_json, key) + "}"
+    start = span.start + brace + 1
+    return replace(span, start=start, end=start), _pair(is_json, key)
+
+
+def _before_first(text: str, is_json: bool, mapping: Node, pair: str) -> tuple[Span, str]:
+    first = min(mapping.keys.values(), key=lambda span: span.start)
+    place = replace(first, end=first.start)
+    before = text[: first.start]
+    blank = before[len(before.rstrip(" \t\r\n")) :]
+    newline = "\r\n" if "\r\n" in text else "\n"
+    if mapping.style == "flow":
+        layout = newline + blank.rpartition("\n")[2] if "\n" in blank else " "
+        return place, f"{pair},{layout}"
+    indent = before[before.rfind("\n") + 1 :]
+    return place, pair + newline + (indent if not indent.strip() else " " * len(indent))

@@ -1,0 +1,360 @@
+"""Text -> nodes that know their place, from YAML with CloudFormation's short tags, or from JSON.
+
+YAML is read from the parser's events, for an alias must have a place of its own and a key written twice must be found.
+"""
+
+from __future__ import annotations
+
+import json
+import json.decoder
+import re
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+import yaml
+
+from lambdabuild.errors import BrokenYaml, DuplicateKey, LambdaBuildError, raise_all
+from lambdabuild.spans import Node, Scalar, Span, Style
+
+Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+MERGE = "<<"
+STANDARD = "tag:yaml.org,2002:"
+SHORT_NAMES = {"!Ref": "Ref", "!Condition": "Condition"}
+"""Short tags whose long form has no ``Fn::`` in front."""
+TOO_DEEP = "it is nested too deeply"
+
+
+def parse(file: str, text: str) -> tuple[Node, bool]:
+    """The root mapping of a template, and whether the text is JSON.
+
+    Raises BrokenYaml (LB102), and DuplicateKey (LB103) for all keys that are written twice.
+    """
+    reader = _Reader(file, text)
+    looks_like_json = text.lstrip("\ufeff \t\r\n")[:1] == "{"
+    try:
+        if looks_like_json and not file.endswith((".yaml", ".yml")):
+            root, is_json = _json_or_yaml(reader, must_be_json=file.endswith(".json"))
+        else:
+            root, is_json = _yaml(reader), False
+    except RecursionError as error:
+        raise BrokenYaml(TOO_DEEP, where=Span(file), mend="a template has a few levels only") from error
+    raise_all(reader.duplicates)
+    if not isinstance(root.value, dict) or root.style == "tagged":
+        raise BrokenYaml(
+            "the template is not a mapping of sections", where=root.span, mend="begin it with Resources: and the like"
+        )
+    return root, is_json
+
+
+def _json_or_yaml(reader: _Reader, *, must_be_json: bool) -> tuple[Node, bool]:
+    try:
+        return _json(reader), True
+    except BrokenYaml:
+        if must_be_json:
+            raise
+        reader.duplicates.clear()
+        return _yaml(reader), False
+
+
+class _Reader:
+    """The text, where its lines begin, and the mistakes that need not end the reading."""
+
+    def __init__(self, file: str, text: str) -> None:
+        self.file, self.text = file, text
+        self.lines = [0, *(match.end() for match in re.finditer(r"\r\n|\n|\r", text))]
+        self.duplicates: list[LambdaBuildError] = []
+
+    def span(self, start: int, end: int) -> Span:
+        line = bisect_right(self.lines, start)
+        return Span(self.file, line, start - self.lines[line - 1] + 1, start, end)
+
+    def broken(self, why: str, place: int, mend: str = "") -> BrokenYaml:
+        return BrokenYaml(why, where=self.span(place, place), mend=mend or "correct the text at that place")
+
+    def key(self, keys: dict[str, Span], key: str, span: Span) -> None:
+        """Note a key's place, or that it is there already."""
+        if key in keys:
+            self.duplicates.append(
+                DuplicateKey(f"{key!r} is written twice", where=(keys[key], span), mend="rename or remove one of them")
+            )
+        keys.setdefault(key, span)
+
+
+# YAML
+
+
+def _yaml(reader: _Reader) -> Node:
+    try:
+        return _YamlTree(reader).document()
+    except yaml.MarkedYAMLError as error:
+        raise _yaml_error(reader, error) from error
+    except yaml.reader.ReaderError as error:
+        character = error.character if isinstance(error.character, str) else chr(error.character)
+        raise reader.broken(f"{character!a} may not stand in YAML", int(error.position), "remove it") from error
+
+
+def _yaml_error(reader: _Reader, error: yaml.MarkedYAMLError) -> BrokenYaml:
+    mark = error.problem_mark or error.context_mark
+    line, column = (mark.line, mark.column) if mark else (0, 0)
+    words = ", ".join(filter(None, (error.context, error.problem))) or "not YAML"
+    place = reader.lines[min(line, len(reader.lines) - 1)] + column
+    return reader.broken(f"not YAML: {words}", min(place, len(reader.text)))
+
+
+class _YamlTree:
+    """Nodes from the events of one document."""
+
+    def __init__(self, reader: _Reader) -> None:
+        self.reader = reader
+        self.loader = Loader(reader.text)
+        self.anchors: dict[str, Node | None] = {}
+
+    def document(self) -> Node:
+        try:
+            self.loader.get_event()  # the stream begins
+            if self.loader.check_event(yaml.StreamEndEvent):
+                raise self.reader.broken("the template is empty", 0, "describe at least one resource")
+            self.loader.get_event()  # the document begins
+            root = self.node(self.loader.get_event())
+            self.loader.get_event()  # the document ends
+            if not self.loader.check_event(yaml.StreamEndEvent):
+                place = self.loader.peek_event().start_mark.index
+                raise self.reader.broken("there is more than one document", place, "keep one template in a file")
+            return root
+        finally:
+            self.loader.dispose()
+
+    def node(self, event: Any) -> Node:
+        if isinstance(event, yaml.AliasEvent):
+            return self.alias(event)
+        if event.anchor:
+            self.anchors[event.anchor] = None  # known, but not whole yet
+        node = self.tagged(event, self.untagged(event))
+        if event.anchor:
+            self.anchors[event.anchor] = node
+        return node
+
+    def alias(self, event: Any) -> Node:
+        place = event.start_mark.index
+        if event.anchor not in self.anchors:
+            raise self.reader.broken(f"the alias *{event.anchor} names no anchor before it", place)
+        node = self.anchors[event.anchor]
+        if node is None:
+            raise self.reader.broken(f"the alias *{event.anchor} stands inside what it names", place)
+        return replace(node, span=self.reader.span(place, event.end_mark.index))
+
+    def untagged(self, event: Any) -> Node:
+        if isinstance(event, yaml.ScalarEvent):
+            return self.scalar(event)
+        style: Style = "flow" if event.flow_style else "block"
+        start = event.start_mark.index
+        if isinstance(event, yaml.SequenceStartEvent):
+            items = list(self.until(yaml.SequenceEndEvent, lambda first: self.node(first)))
+            return Node(items, self.collection_span(start, style, items), style)
+        return self.mapping(start, style)
+
+    def until(self, end: type, read: Callable[[Any], Node]) -> Iterator[Node]:
+        event: Any = self.loader.get_event()
+        while not isinstance(event, end):
+            yield read(event)
+            event = self.loader.get_event()
+        self.end = event.end_mark.index
+
+    def mapping(self, start: int, style: Style) -> Node:
+        value: dict[str, Node] = {}
+        keys: dict[str, Span] = {}
+        merged: dict[str, Node] = {}
+        last: list[Node] = []
+
+        def entry(event: Any) -> Node:
+            key = self.key(event)
+            span = self.reader.span(event.start_mark.index, event.end_mark.index)
+            node = self.node(self.loader.get_event())
+            last[:] = [node]
+            if key == MERGE and event.implicit[0]:
+                keys.setdefault(MERGE, span)
+                merged.update({k: v for k, v in self.merged(node).items() if k not in merged})
+            else:
+                self.reader.key(keys, key, span)
+                value[key] = node
+            return node
+
+        for _ in self.until(yaml.MappingEndEvent, entry):
+            pass
+        inherited = {key: node for key, node in merged.items() if key not in value}
+        return Node(inherited | value, self.collection_span(start, style, last), style, keys, frozenset(inherited))
+
+    def key(self, event: Any) -> str:
+        if not isinstance(event, yaml.ScalarEvent):
+            if isinstance(event, yaml.AliasEvent):
+                node = self.alias(event)
+                if isinstance(node.value, str):
+                    return node.value
+            raise self.reader.broken("a key must be a text", event.start_mark.index, "write a plain name")
+        if event.anchor:
+            self.anchors[event.anchor] = self.scalar(event)
+        return str(event.value)
+
+    def merged(self, node: Node) -> dict[str, Node]:
+        """What ``<<`` brings in: a mapping, or several, of which the first wins."""
+        parts = node.value if isinstance(node.value, list) else [node]
+        found: dict[str, Node] = {}
+        for part in parts:
+            if not isinstance(part.value, dict):
+                raise self.reader.broken("<< takes a mapping or a list of mappings", node.span.start)
+            found = {**part.value, **found}
+        return found
+
+    def collection_span(self, start: int, style: Style, items: list[Node]) -> Span:
+        """A block collection ends with its last item; the parser would count blank lines and comments in."""
+        end = self.end if style == "flow" or not items else items[-1].span.end
+        return self.reader.span(start, max(start, end))
+
+    def scalar(self, event: Any) -> Node:
+        text, start, end = event.value, event.start_mark.index, event.end_mark.index
+        if event.style in ("|", ">"):
+            end = start + len(self.reader.text[start:end].rstrip())
+            return Node(text, self.reader.span(start, end), "block")
+        if event.style:
+            return Node(text, self.reader.span(start, end), "quoted")
+        value = _implicit(text) if event.implicit[0] else text
+        return Node(value, self.reader.span(start, end), "plain")
+
+    def tagged(self, event: Any, node: Node) -> Node:
+        tag = event.tag
+        if tag is None or tag == "!":
+            return node
+        if tag.startswith(STANDARD):
+            return _cast(tag.removeprefix(STANDARD), event, node)
+        if not tag.startswith("!"):
+            raise self.reader.broken(f"the tag {tag} is not known", event.start_mark.index)
+        name = SHORT_NAMES.get(tag, f"Fn::{tag[1:]}")
+        if name == "Fn::GetAtt" and isinstance(node.value, str):
+            node = replace(node, value=[replace(node, value=part) for part in node.value.split(".", 1)])
+        return Node({name: node}, node.span, "tagged", {name: node.span})
+
+
+def _implicit(text: str) -> Scalar:
+    """A plain scalar as CloudFormation means it: YAML 1.1, but dates, octal and base-60 numbers stay text."""
+    for tag, pattern in yaml.SafeLoader.yaml_implicit_resolvers.get(text[:1], ()):
+        if pattern.match(text):
+            return _typed(tag.removeprefix(STANDARD), text)
+    return text
+
+
+def _typed(kind: str, text: str) -> Scalar:
+    if kind == "null":
+        return None
+    if kind == "bool":
+        return text.lower() in ("yes", "true", "on")
+    plain = text.replace("_", "")
+    if kind == "int" and re.fullmatch(r"[-+]?(0|[1-9]\d*|0x[0-9a-fA-F]+)", plain):
+        return int(plain, 0)
+    if kind == "float" and ":" not in plain:
+        return float(re.sub(r"\.(inf|nan)$", r"\1", plain, flags=re.IGNORECASE))
+    return text
+
+
+def _cast(kind: str, event: Any, node: Node) -> Node:
+    if isinstance(event, yaml.ScalarEvent) and kind in ("null", "bool", "int", "float"):
+        return replace(node, value=_typed(kind, str(event.value)))
+    return replace(node, value=str(event.value)) if isinstance(event, yaml.ScalarEvent) else node
+
+
+# JSON
+
+_SPACE = re.compile(r"[ \t\r\n]*")
+_NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?")
+scan_text: Any = json.decoder.scanstring  # type: ignore[attr-defined]  # documented nowhere, there since 2.6
+_WORDS: dict[str, Scalar] = {"true": True, "false": False, "null": None}
+
+
+@dataclass
+class _JsonTree:
+    reader: _Reader
+    position: int = 0
+
+    def skip(self) -> str:
+        match = cast("re.Match[str]", _SPACE.match(self.reader.text, self.position))
+        self.position = match.end()
+        return self.reader.text[self.position : self.position + 1]
+
+    def broken(self, expected: str) -> BrokenYaml:
+        found = self.reader.text[self.position : self.position + 1]
+        return self.reader.broken(
+            f"not JSON: expected {expected}, found {found!r}" if found else f"not JSON: expected {expected} at the end",
+            self.position,
+        )
+
+    def node(self) -> Node:
+        sign, start = self.skip(), self.position
+        if sign == "{":
+            return self.mapping(start)
+        if sign == "[":
+            return self.sequence(start)
+        if sign == '"':
+            return Node(self.text(), self.reader.span(start, self.position), "quoted")
+        return self.word(start)
+
+    def text(self) -> str:
+        try:
+            value, self.position = scan_text(self.reader.text, self.position + 1)
+        except json.JSONDecodeError as error:
+            raise self.reader.broken(f"not JSON: {error.msg}", error.pos) from error
+        return str(value)
+
+    def word(self, start: int) -> Node:
+        for word, value in _WORDS.items():
+            if self.reader.text.startswith(word, start):
+                self.position += len(word)
+                return Node(value, self.reader.span(start, self.position))
+        number = _NUMBER.match(self.reader.text, start)
+        if number is None:
+            raise self.broken("a value")
+        self.position = number.end()
+        is_whole = not (number[1] or number[2])
+        return Node(int(number[0]) if is_whole else float(number[0]), self.reader.span(start, self.position))
+
+    def mapping(self, start: int) -> Node:
+        value: dict[str, Node] = {}
+        keys: dict[str, Span] = {}
+        for _ in self.items("}"):
+            if self.skip() != '"':
+                raise self.broken("a key in double quotes")
+            begin = self.position
+            key = self.text()
+            self.reader.key(keys, key, self.reader.span(begin, self.position))
+            if self.skip() != ":":
+                raise self.broken("':' after the key")
+            self.position += 1
+            value[key] = self.node()
+        return Node(value, self.reader.span(start, self.position), "flow", keys)
+
+    def sequence(self, start: int) -> Node:
+        items = [self.node() for _ in self.items("]")]
+        return Node(items, self.reader.span(start, self.position), "flow")
+
+    def items(self, end: str) -> Iterator[None]:
+        """Between the brackets: yields where an item begins, and sees to the commas."""
+        self.position += 1
+        if self.skip() != end:
+            while True:
+                yield
+                sign = self.skip()
+                if sign == end:
+                    break
+                if sign != ",":
+                    raise self.broken(f"',' or '{end}'")
+                self.position += 1
+        self.position += 1
+
+
+def _json(reader: _Reader) -> Node:
+    tree = _JsonTree(reader, 1 if reader.text.startswith("\ufeff") else 0)
+    root = tree.node()
+    if tree.skip():
+        raise tree.broken("the end of the text")
+    return root
