@@ -15,7 +15,7 @@ import struct
 import tempfile
 import zlib
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import IO, Any, BinaryIO
@@ -158,7 +158,7 @@ def _packed_in_order(
             pool.shutdown(cancel_futures=True)
 
 
-def _next(waiting: deque[tuple[Entry, Any]]) -> Iterator[Any]:
+def _next(waiting: deque[tuple[Entry, Any]]) -> Generator[tuple[Entry, _Packed], None, int]:
     """Give the first that waits; returns how many bytes it held."""
     entry, packed = waiting.popleft()
     is_future = isinstance(packed, Future)

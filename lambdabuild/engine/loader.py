@@ -50,7 +50,7 @@ class ProjectLoader(NamespaceTaskLoader):
     """doit without a dodo.py: the tasks of the project in the current folder."""
 
     def __init__(self, open_project: Callable[[], Site]) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # doit ships no types
         self._open = open_project
 
     def setup(self, opt_values: Any) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from lambdabuild import tools
+from lambdabuild.errors import ToolFailed
 from lambdabuild.files import fingerprint
 from lambdabuild.files.listing import Patterns, scan
 from lambdabuild.files.stat_cache import StatCache
@@ -153,6 +154,6 @@ def _checkout(folder: str) -> str:
 def _ask_version(program: str) -> str:
     try:
         said = tools.run([program, "--version"], cwd="/", env=tools.environment(), timeout_seconds=60)
-    except tools.ToolFailed as error:
+    except ToolFailed as error:
         return f"unknown: {error.message}"
     return (said.stdout or said.stderr).strip().partition("\n")[0]

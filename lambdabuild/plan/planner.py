@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 
 from lambdabuild.errors import BadSettings, LambdaBuildError, NoSource, raise_all
-from lambdabuild.model import Function, Layer, Options, Service
+from lambdabuild.model import Function, Layer, Options, Service, Skipped
 from lambdabuild.plan.claims import Choice, Names, choose
 from lambdabuild.plan.types import Build, BuildKey, BuildPlan, Resolution, ResolutionKey, Rule, Sizes
 from lambdabuild.settings import DEFAULT_EXCLUDE, Settings, nearest
@@ -67,7 +67,8 @@ def plan(service: Service, rules: tuple[Rule, ...], names: Names, identify: Iden
 
 
 def _check_names(service: Service, settings: Settings) -> None:
-    known = {item.name for item in (*service.functions, *service.layers, *service.skipped)}
+    items: tuple[Function | Layer | Skipped, ...] = (*service.functions, *service.layers, *service.skipped)
+    known = {item.name for item in items}
     raise_all(
         BadSettings(
             f"[functions.{name}] is about a function that the template does not have",

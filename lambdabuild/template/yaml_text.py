@@ -157,11 +157,9 @@ class _YamlTree:
         return self.mapping(start, style)
 
     def until(self, end: type, read: Callable[[Any], Node]) -> Iterator[Node]:
-        event: Any = self.loader.get_event()
-        while not isinstance(event, end):
-            yield read(event)
-            event = self.loader.get_event()
-        self.end = event.end_mark.index
+        while not self.loader.check_event(end):
+            yield read(self.loader.get_event())
+        self.end = self.loader.get_event().end_mark.index
 
     def mapping(self, start: int, style: Style) -> Node:
         value: dict[str, Node] = {}

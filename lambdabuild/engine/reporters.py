@@ -1,0 +1,278 @@
+"""What a person or a machine sees of a run: doit's reporter, as text, as nothing but errors, or as JSON lines.
+
+Imported at every start of doit: keep it small. The live view for terminals is loaded when the first step runs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol
+
+_mode = "text"
+
+
+def configure(mode: str) -> None:
+    """Choose what the reporter shows: "text", "quiet" (errors only) or "json" (one object a line)."""
+    global _mode
+    _mode = mode
+
+
+class View(Protocol):
+    """Where the text goes: a terminal that is redrawn, or lines."""
+
+    def line(self, text: str) -> None: ...
+    def started(self, task: str) -> None: ...
+    def finished(self, task: str) -> None: ...
+    def close(self) -> None: ...
+
+
+class Lines:
+    """Plain lines, for pipes and CI."""
+
+    def __init__(self, stream: Any) -> None:
+        self.stream = stream
+
+    def line(self, text: str) -> None:
+        self.stream.write(text + "\n")
+        self.stream.flush()
+
+    def started(self, task: str) -> None: ...
+    def finished(self, task: str) -> None: ...
+    def close(self) -> None: ...
+
+
+class Reporter:
+    """doit calls these methods from its main thread, whatever the steps run on."""
+
+    desc = "progress, a summary, errors without tracebacks"
+
+    def __init__(self, outstream: Any, options: Mapping[str, Any]) -> None:
+        self.out, self.mode = outstream, _mode
+        self.view: View | None = None
+        self.began = time.monotonic()
+        self.since: dict[str, float] = {}
+        self.steps: list[str] = []
+        self.groups: list[str] = []
+        self.skipped: list[str] = []
+        self.done: list[Any] = []
+        self.failed: list[str] = []
+        self.blocked: list[str] = []
+        self.broken: list[str] = []
+        self.is_asked = False
+
+    # doit's side
+
+    def initialize(self, tasks: Mapping[str, Any], selected: Iterable[str]) -> None:
+        reached = _reached(tasks, selected)
+        self.steps = [name for name in reached if _is_step(tasks[name])]
+        self.groups = [name for name in reached if name.startswith(("build:", "layer:")) and not tasks[name].actions]
+        self.is_asked = bool(self.steps)
+
+    def get_status(self, task: Any) -> None: ...
+
+    def execute_task(self, task: Any) -> None:
+        if not _is_step(task):
+            return
+        self.since[task.name] = time.monotonic()
+        if self.mode == "json":
+            self._event("start", task)
+        elif self.mode == "text":
+            self._view().started(task.name)
+
+    def add_success(self, task: Any) -> None:
+        if not _is_step(task):
+            return
+        self.done.append(task)
+        seconds = self._seconds(task)
+        if self.mode == "json":
+            self._event("done", task, seconds=seconds, **_shown(task.values))
+        elif self.mode == "text":
+            self._view().finished(task.name)
+            self._view().line(_finished(task, seconds))
+
+    def skip_uptodate(self, task: Any) -> None:
+        if not _is_step(task):
+            return
+        self.skipped.append(task.name)
+        if self.mode == "json":
+            self._event("skip", task)
+        elif self.view is not None:
+            self.view.finished(task.name)
+
+    def skip_ignore(self, task: Any) -> None:
+        if _is_step(task) and self.mode == "text":
+            self._view().line(f"{task.name}  ignored (doit forget {task.name} brings it back)")
+
+    def add_failure(self, task: Any, fail: Any) -> None:
+        if not fail.report:
+            self.blocked += [task.name] if _is_step(task) else []
+            return
+        self.failed.append(task.name)
+        if self.mode == "json":
+            self._event("fail", task, seconds=self._seconds(task), error=_error(fail))
+            return
+        if self.view is not None:
+            self.view.finished(task.name)
+        self._say(_failure(task, fail))
+
+    def cleanup_error(self, exception: Any) -> None:
+        self._say(exception.get_msg())
+
+    def runtime_error(self, message: str) -> None:
+        self.broken.append(message)
+
+    def teardown_task(self, task: Any) -> None: ...
+
+    def complete_run(self) -> None:
+        if self.view is not None:
+            self.view.close()
+            self.view = None
+        for message in self.broken:
+            self._say(message)
+        if self.mode == "json":
+            self._write({"event": "summary", **self._totals()})
+        elif self.mode == "text" and self.is_asked and not self.broken:
+            Lines(self.out).line("\n".join(self._summary()))
+
+    # what is shown
+
+    def _view(self) -> View:
+        if self.view is None:
+            self.view = self._live() if _is_terminal(self.out) else Lines(self.out)
+        return self.view
+
+    def _live(self) -> View:
+        from lambdabuild.engine.live import Live
+
+        return Live(self.out, len(self.steps), len(self.skipped))
+
+    def _say(self, text: str) -> None:
+        """An error: to stderr, or above the live view, which has the terminal."""
+        if self.view is not None and _is_terminal(self.out):
+            self.view.line(text)
+        else:
+            sys.stderr.write(text.rstrip("\n") + "\n")
+            sys.stderr.flush()
+
+    def _event(self, event: str, task: Any, **more: Any) -> None:
+        self._write({"event": event, "task": task.name, **(task.meta or {}), **more})
+
+    def _write(self, data: Mapping[str, Any]) -> None:
+        self.out.write(json.dumps(data) + "\n")
+        self.out.flush()
+
+    def _seconds(self, task: Any) -> float:
+        return round(time.monotonic() - self.since.get(task.name, time.monotonic()), 3)
+
+    def _totals(self) -> dict[str, Any]:
+        uploads = [task for task in self.done if (task.meta or {}).get("kind") == "upload"]
+        sent = [task.values.get("size", 0) for task in uploads if task.values.get("sent")]
+        interrupted = isinstance(sys.exc_info()[1], KeyboardInterrupt)
+        return {
+            "ran": len(self.done),
+            "up_to_date": len(self.skipped),
+            "failed": self.failed,
+            "not_run": self.blocked,
+            "uploaded": len(sent),
+            "uploaded_bytes": sum(sent),
+            "already_there": len(uploads) - len(sent),
+            "functions": sum(name.startswith("build:") for name in self.groups),
+            "layers": sum(name.startswith("layer:") for name in self.groups),
+            "notes": self._notes(),
+            "seconds": round(time.monotonic() - self.began, 3),
+            "interrupted": interrupted,
+        }
+
+    def _notes(self) -> list[str]:
+        return list(dict.fromkeys(note for task in self.done for note in task.values.get("notes") or ()))
+
+    def _summary(self) -> Iterable[str]:
+        totals = self._totals()
+        yield from (f"note: {note}" for note in totals["notes"])
+        what = " and ".join(
+            f"{count} {word if count == 1 else word + 's'}"
+            for word, count in (("function", totals["functions"]), ("layer", totals["layers"]))
+            if count
+        )
+        if totals["interrupted"]:
+            yield "interrupted; what is finished is kept"
+        elif self.failed:
+            yield f"failed: {', '.join(self.failed)}"
+            if self.blocked:
+                yield f"not run because of that: {', '.join(self.blocked)}"
+        elif not self.done:
+            yield f"nothing to do: {what or str(len(self.skipped)) + ' steps'} up to date"
+            return
+        built = f"built {what}: " if what and not self.failed and not totals["interrupted"] else ""
+        yield (
+            f"{built}{totals['ran']} steps run, {totals['up_to_date']} up to date; "
+            f"{totals['uploaded']} uploaded ({size_text(totals['uploaded_bytes'])}), "
+            f"{totals['already_there']} there already; {totals['seconds']:.1f} s"
+        )
+
+
+def _reached(tasks: Mapping[str, Any], selected: Iterable[str]) -> list[str]:
+    """Every task that a run of the selected ones comes to."""
+    waiting, found = [name for name in selected if name in tasks], dict[str, None]()
+    while waiting:
+        name = waiting.pop()
+        if name not in found and name in tasks:
+            found[name] = None
+            waiting += tasks[name].task_dep
+    return list(found)
+
+
+def _is_step(task: Any) -> bool:
+    return bool(task.actions) and "kind" in (task.meta or {})
+
+
+def _is_terminal(stream: Any) -> bool:
+    return bool(stream.isatty()) and os.environ.get("TERM") not in ("dumb", None) and not os.environ.get("CI")
+
+
+SHOWN = ("size", "unzipped", "files", "sent", "location", "notes", "reused")
+
+
+def _shown(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: values[key] for key in SHOWN if key in values}
+
+
+def _finished(task: Any, seconds: float) -> str:
+    values, parts = task.values, [f"{seconds:.2f} s"]
+    if values.get("reused"):
+        parts.append("done by another run")
+    if values.get("files") is not None:
+        parts.append(f"{values['files']} files, {size_text(values['unzipped'])}")
+    elif values.get("size") is not None:
+        parts.append(size_text(values["size"]))
+    if "sent" in values:
+        parts.append("sent" if values["sent"] else "there already")
+    return "  ".join([task.name, *parts])
+
+
+def size_text(size: float) -> str:
+    """Bytes for people, in units of 1000."""
+    for unit in ("B", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.0f} B" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} GB"
+
+
+def _failure(task: Any, fail: Any) -> str:
+    """A mistake of the user's as it is; anything else with its traceback, for it is ours."""
+    if getattr(fail, "error", None) is not None:
+        return f"{task.name} failed\n{fail.get_msg()}"
+    return f"{task.name} failed: {fail.get_name()}\n{fail.get_msg()}"
+
+
+def _error(fail: Any) -> dict[str, Any]:
+    error = getattr(fail, "error", None)
+    if error is None:
+        return {"code": "", "message": fail.get_msg()}
+    found: dict[str, Any] = error.as_dict()
+    return found
