@@ -120,6 +120,8 @@ class Job:
     """Names of the variables that the rule's claims let through to tools."""
     timeout_seconds: float | None = None
     earlier: Mapping[str, Result] = field(default_factory=dict)
+    files: tuple[str, ...] = ()
+    """What of the source may enter the artifact: POSIX paths below ``target.source``; of no use to resolve."""
 
     @property
     def who(self) -> str:
@@ -140,6 +142,7 @@ class Job:
         cwd: str | None = None,
         extra_environment: Mapping[str, str] | None = None,
         mend: str = "",
+        stdin: str | None = None,
     ) -> tools.Output:
         """Run a tool in ``cwd`` (the scratch folder by default) with the declared environment only."""
         return tools.run(
@@ -149,6 +152,7 @@ class Job:
             timeout_seconds=self.timeout_seconds,
             who=self.who,
             mend=mend,
+            stdin=stdin,
         )
 
 

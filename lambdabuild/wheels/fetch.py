@@ -1,0 +1,181 @@
+"""Wheels from where the lock says into the machine's store, in parallel, each verified before it is there."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import ssl
+import tempfile
+import threading
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from lambdabuild.errors import DownloadFailed, HashMismatch, LambdaBuildError, Offline, raise_all
+from lambdabuild.wheels.locks import Wheel
+
+THREADS = 8
+TRIES = 4
+TIMEOUT_SECONDS = 60
+CHUNK = 1 << 18
+
+
+def fetch(wheels: Iterable[Wheel], store: str, *, offline: bool, who: str) -> list[str]:
+    """The paths of the wheels in the store, ``wheels/<sha256>/<file name>``, in the order given.
+
+    All that fail are told together: HashMismatch (LB404), DownloadFailed (LB604), Offline (LB603).
+    """
+    with _Session() as session, ThreadPoolExecutor(THREADS) as pool:
+
+        def one(wheel: Wheel) -> str | LambdaBuildError:
+            try:
+                return stored(wheel, store) or _fetched(wheel, store, session, offline, who)
+            except LambdaBuildError as error:
+                return error
+
+        found = list(pool.map(one, wheels))
+    raise_all(item for item in found if isinstance(item, LambdaBuildError))
+    return [item for item in found if isinstance(item, str)]
+
+
+def stored(wheel: Wheel, store: str) -> str:
+    """The wheel's path when the store has it, else ""."""
+    path = place(store, wheel.sha256, wheel.file_name)
+    try:
+        size = os.path.getsize(path) if wheel.sha256 else -1
+    except OSError:
+        return ""
+    return path if size == wheel.size or (size > 0 and not wheel.size) else ""
+
+
+def place(store: str, sha256: str, file_name: str) -> str:
+    return os.path.join(store, "wheels", sha256, file_name)
+
+
+def _fetched(wheel: Wheel, store: str, session: _Session, offline: bool, who: str) -> str:
+    is_file = wheel.url.startswith("file://")
+    if offline and not is_file:
+        raise Offline(
+            f"{who}: {wheel.name} {wheel.version} is not in the store and the run is offline",
+            mend="run once without offline",
+        )
+    parent = os.path.join(store, "wheels")
+    os.makedirs(parent, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=parent, suffix=".tmp", delete=False) as stream:
+        try:
+            sha256 = _written(_read_file(wheel) if is_file else session.read(wheel, who), stream)
+            if wheel.sha256 and sha256 != wheel.sha256:
+                raise HashMismatch(
+                    f"{who}: {wheel.file_name} is not what the lock promises",
+                    tail=f"from: {shown(wheel.url)}\nexpected sha256: {wheel.sha256}\nreceived sha256: {sha256}",
+                    mend="lock again if the change is meant; otherwise do not trust this index",
+                )
+            stream.flush()
+            os.fsync(stream.fileno())
+            os.chmod(stream.name, 0o444)
+            target = place(store, sha256, wheel.file_name)
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            os.replace(stream.name, target)
+        except BaseException:
+            os.unlink(stream.name)
+            raise
+    return target
+
+
+def _written(chunks: Iterator[bytes], stream: Any) -> str:
+    digest = hashlib.sha256()
+    for chunk in chunks:
+        digest.update(chunk)
+        stream.write(chunk)
+    return digest.hexdigest()
+
+
+def _read_file(wheel: Wheel) -> Iterator[bytes]:
+    path = unquote(urlsplit(wheel.url).path)
+    try:
+        with open(path, "rb") as stream:
+            while chunk := stream.read(CHUNK):
+                yield chunk
+    except OSError as error:
+        raise DownloadFailed(f"cannot read {path}: {error.strerror}", mend="correct the path") from error
+
+
+def shown(url: str) -> str:
+    """An address without user, password and query, which may be secret."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+
+
+class _Session:
+    """One HTTP session of requests a thread: proxies, netrc and certificates as the environment says."""
+
+    def __init__(self) -> None:
+        self.local = threading.local()
+        self.all: list[Any] = []
+
+    def __enter__(self) -> _Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for session in self.all:
+            session.close()
+
+    def read(self, wheel: Wheel, who: str) -> Iterator[bytes]:
+        import requests
+
+        try:
+            with self._get().get(wheel.url, stream=True, timeout=TIMEOUT_SECONDS) as answer:
+                answer.raise_for_status()
+                yield from answer.iter_content(CHUNK)
+        except (requests.RequestException, OSError) as error:
+            text = str(error).replace(wheel.url, shown(wheel.url))
+            raise DownloadFailed(
+                f"{who}: cannot download {wheel.file_name} after {TRIES} tries",
+                tail=f"from: {shown(wheel.url)}\n{type(error).__name__}: {text}",
+                mend="check the network, the proxy and the index's address",
+            ) from error
+
+    def _get(self) -> Any:
+        if not hasattr(self.local, "session"):
+            self.local.session = _make_session()
+            self.all.append(self.local.session)
+        return self.local.session
+
+
+def _make_session() -> Any:
+    import certifi
+    import requests
+    from requests.adapters import HTTPAdapter
+    from urllib3.util import Retry
+
+    # The system's certificates (SSL_CERT_FILE and SSL_CERT_DIR too) together with certifi's, for machines without any.
+    context = ssl.create_default_context()
+    context.load_verify_locations(certifi.where())
+
+    class Adapter(HTTPAdapter):
+        def init_poolmanager(self, *given: Any, **named: Any) -> None:
+            super().init_poolmanager(*given, **named, ssl_context=context)
+
+    retries = Retry(
+        TRIES, backoff_factor=0.5, status_forcelist=(429, 500, 502, 503, 504), respect_retry_after_header=True
+    )
+    session = requests.Session()
+    session.mount("https://", Adapter(max_retries=retries))
+    session.mount("http://", HTTPAdapter(max_retries=retries))
+    return session
+
+
+def copy_into(store: str, path: str) -> Wheel:
+    """A wheel file as a Wheel that is in the store."""
+    with open(path, "rb") as stream:
+        sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+    name, version, *_ = os.path.basename(path).split("-")
+    target = place(store, sha256, os.path.basename(path))
+    if not os.path.exists(target):
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        temporary = f"{target}.{os.getpid()}.tmp"
+        shutil.copyfile(path, temporary)
+        os.replace(temporary, target)
+    return Wheel(name, version, os.path.basename(path), f"file://{path}", sha256, os.path.getsize(target))

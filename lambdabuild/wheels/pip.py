@@ -1,0 +1,88 @@
+"""Choices made by pip, for those who ask for it: its resolver, for the target instead of this machine."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import sys
+from typing import Any
+
+from lambdabuild.errors import CannotResolve, NoWheel, ToolFailed, ToolMissing
+from lambdabuild.rule_api import Job
+from lambdabuild.spans import Span
+from lambdabuild.wheels import locks
+from lambdabuild.wheels.requirements import Requirements, normalised
+from lambdabuild.wheels.targets import Platform
+
+SHIM = """
+import json, sys
+from pip._vendor.packaging import markers
+target = json.loads(sys.argv.pop(1))
+markers.default_environment = lambda: dict(target)
+from pip._internal.cli.main import main
+sys.exit(main(sys.argv[1:]))
+"""
+"""pip evaluates markers with the interpreter it runs on, whatever --platform says (pip issue 11664)."""
+
+
+def compile_lock(job: Job, manifest: str, platform: Platform, requirements: Requirements) -> tuple[locks.Choice, ...]:
+    """Resolve a requirements file with pip for a platform. Hashes are pip's own to enforce."""
+    report = os.path.join(job.scratch, "report.json")
+    command = [_python(job), "-c", SHIM, json.dumps(platform.environment()), "install", "--dry-run"]
+    command += ["--ignore-installed", "--quiet", "--no-color", "--disable-pip-version-check", "--report", report]
+    command += ["--only-binary", ":all:", "--implementation", "cp", "--python-version", platform.python]
+    command += [word for tag in platform.platforms() for word in ("--platform", tag)]
+    command += [word for abi in (f"cp3{platform.minor}", "abi3", "none") for word in ("--abi", abi)]
+    command += ["--target", os.path.join(job.scratch, "target"), "--requirement", manifest]
+    command += ["--no-index", "--find-links", os.path.join(job.scratch, "links")] if job.offline else []
+    try:
+        job.run(command, cwd=os.path.dirname(manifest))
+    except ToolFailed as error:
+        raise _explained(job, manifest, platform, error) from error
+    with open(report, encoding="utf-8") as stream:
+        found = [_choice(item) for item in json.load(stream)["install"]]
+    return tuple(sorted(found, key=lambda choice: choice.name))
+
+
+def _python(job: Job) -> str:
+    """An interpreter that has pip: this one, else the first on PATH."""
+    if importlib.util.find_spec("pip") is not None:
+        return sys.executable
+    try:
+        return job.tool("python3")
+    except ToolMissing as error:
+        raise ToolMissing(
+            f"{job.who} asks for pip, which is not there", mend="install pip, or leave the setting resolver out"
+        ) from error
+
+
+def _choice(item: dict[str, Any]) -> locks.Choice:
+    about, download = item["metadata"], item["download_info"]
+    name, version = normalised(about["name"]), about["version"]
+    if "dir_info" in download:
+        return locks.Source(name, version, path=locks.path_of(download["url"]))
+    if "vcs_info" in download:
+        return locks.Source(name, version, git=download["url"], commit=download["vcs_info"]["commit_id"])
+    sha256 = download.get("archive_info", {}).get("hashes", {}).get("sha256", "")
+    file_name = locks.file_name_of(download["url"])
+    if file_name.endswith(".whl"):
+        return locks.Wheel(name, version, file_name, download["url"], sha256)
+    return locks.Source(name, version, url=download["url"], sha256=sha256)
+
+
+def _explained(job: Job, manifest: str, platform: Platform, error: ToolFailed) -> CannotResolve | NoWheel:
+    where = Span(os.path.relpath(manifest, job.target.project))
+    if "No matching distribution found" in error.tail or "from versions" in error.tail:
+        return NoWheel(
+            f"{job.who}: a package has no wheel for Python {platform.python} on {platform.tag}, or does not exist",
+            where=where,
+            tail="tried: " + ", ".join(platform.platforms()) + "\n" + error.tail,
+            mend=locks.WAYS_OUT,
+        )
+    return CannotResolve(
+        f"{job.who}: pip found no set of packages for {os.path.basename(manifest)}",
+        where=where,
+        tail=error.tail,
+        mend="correct the names and versions; pip's words above say which do not fit",
+    )

@@ -1,0 +1,131 @@
+"""A pyproject.toml as far as its dependencies go, and whether its uv.lock still fits it."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lambdabuild.errors import BadManifest, CannotResolve
+from lambdabuild.rule_api import Job
+from lambdabuild.spans import Span
+from lambdabuild.wheels.requirements import normalised
+from lambdabuild.wheels.targets import Platform
+
+
+@dataclass(frozen=True)
+class Project:
+    """``options`` choose groups and extras for ``uv export``, ``compile_options`` the same for ``uv pip compile``."""
+
+    has_dependencies: bool
+    lock: str
+    options: tuple[str, ...]
+    compile_options: tuple[str, ...]
+    local_paths: tuple[str, ...]
+
+
+def read(job: Job, platform: Platform) -> Project:
+    """Raises BadManifest (LB402) for what cannot be read or a stale lock, CannotResolve (LB408) for another Python."""
+    manifest = job.target.manifest
+    shown = os.path.relpath(manifest, job.target.project)
+    data = _toml(manifest, shown)
+    about = data.get("project", {})
+    _check_python(job, about.get("requires-python", ""), platform, shown)
+    lock = os.path.join(os.path.dirname(manifest), "uv.lock")
+    has_lock = os.path.isfile(lock)
+    if has_lock:
+        _check_lock(job, about, _toml(lock, os.path.relpath(lock, job.target.project)), shown)
+    groups, extras = _names(job, "groups"), _names(job, "extras")
+    chosen = [word for name in extras for word in ("--extra", name)]
+    sources = data.get("tool", {}).get("uv", {}).get("sources", {})
+    folder = os.path.dirname(manifest)
+    return Project(
+        has_dependencies=bool(
+            about.get("dependencies") or "dependencies" in about.get("dynamic", ()) or groups or extras
+        ),
+        lock=lock if has_lock else "",
+        options=(*chosen, *(word for name in groups for word in ("--group", name))),
+        compile_options=(*chosen, *(word for name in groups for word in ("--group", name))),
+        local_paths=tuple(sorted(_local_paths(folder, sources))),
+    )
+
+
+def _toml(file: str, shown: str) -> dict[str, Any]:
+    try:
+        with open(file, "rb") as stream:
+            return tomllib.load(stream)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadManifest(
+            f"{shown} is not TOML: {error}", where=Span(shown), mend="correct it at that place"
+        ) from error
+
+
+def _names(job: Job, option: str) -> list[str]:
+    value = job.target.options.get(option, [])
+    return [value] if isinstance(value, str) else [str(name) for name in value]
+
+
+def _check_python(job: Job, wanted: str, platform: Platform, shown: str) -> None:
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+    try:
+        fits = SpecifierSet(wanted).contains(f"{platform.python}.99", prereleases=True)
+    except InvalidSpecifier as error:
+        raise BadManifest(f"{shown}: requires-python: {error}", where=Span(shown), mend="correct it") from error
+    if not fits:
+        raise CannotResolve(
+            f"{job.who} runs on Python {platform.python}, but {shown} has requires-python {wanted!r}",
+            where=Span(shown),
+            mend="change Runtime or requires-python",
+        )
+
+
+def _check_lock(job: Job, about: Mapping[str, Any], lock: Mapping[str, Any], shown: str) -> None:
+    """uv can tell only with an interpreter of the right version at hand, so the lock's own record is compared."""
+    own = [
+        p
+        for p in lock.get("package", ())
+        if set(p.get("source", {})) & {"virtual", "editable"} and "." in p["source"].values()
+    ]
+    if not own or "dynamic" in about:
+        return
+    recorded = {
+        _key(item["name"], item.get("specifier", ""))
+        for item in own[0].get("metadata", {}).get("requires-dist", ())
+        if "extra ==" not in item.get("marker", "")
+    }
+    wanted = {_requirement_key(text) for text in about.get("dependencies", ())}
+    differing = sorted({name for name, _ in recorded ^ wanted})
+    if differing:
+        raise BadManifest(
+            f"{job.who}: uv.lock was made for another {shown}: {', '.join(differing)}",
+            where=Span(shown),
+            mend="bring it up to date with: uv lock",
+        )
+
+
+def _requirement_key(text: str) -> tuple[str, str]:
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    try:
+        requirement = Requirement(text)
+    except InvalidRequirement:
+        return text, ""
+    return _key(requirement.name, str(requirement.specifier))
+
+
+def _key(name: str, specifier: str) -> tuple[str, str]:
+    from packaging.specifiers import SpecifierSet
+
+    return normalised(name), str(SpecifierSet(specifier))
+
+
+def _local_paths(folder: str, sources: Any) -> set[str]:
+    found = set()
+    for source in sources.values() if isinstance(sources, dict) else ():
+        for one in source if isinstance(source, list) else [source]:
+            if isinstance(one, dict) and isinstance(one.get("path"), str):
+                found.add(os.path.normpath(os.path.join(folder, one["path"])))
+    return found

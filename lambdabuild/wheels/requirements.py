@@ -1,0 +1,155 @@
+"""A requirements file as its lines, with the files it includes: enough to know what is read and which hashes are pinned.
+
+The format: https://pip.pypa.io/en/stable/reference/requirements-file-format/
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from urllib.parse import unquote, urlsplit
+
+from lambdabuild.errors import BadManifest
+from lambdabuild.spans import Span
+
+COMMENT = re.compile(r"(^|\s+)#.*$")
+INCLUDE = re.compile(r"(?:-r|--requirement|-c|--constraint)(?:\s*=\s*|\s*)(?P<path>\S.*)")
+FIND_LINKS = re.compile(r"(?:-f|--find-links)(?:\s*=\s*|\s*)(?P<path>\S.*)")
+HASH = re.compile(r"--hash[=\s]\s*(?P<name>\w+):(?P<digest>[0-9a-fA-F]+)")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+DIRECT = re.compile(r"^(?:-e|--editable)[=\s]\s*(?P<editable>.+)$|^[A-Za-z0-9._-]+(?:\[[^\]]*\])?\s*@\s*(?P<url>\S+)")
+
+
+@dataclass(frozen=True)
+class Line:
+    """One logical line of a requirements file: continued lines are joined, comments are gone."""
+
+    text: str
+    where: Span
+
+    @property
+    def is_option(self) -> bool:
+        return self.text.startswith("-") and not re.match(r"(-e|--editable)\b", self.text)
+
+    @property
+    def name(self) -> str:
+        """The normalised name of the package, "" when the line has none (an option, a path)."""
+        match = NAME.match(self.text)
+        return normalised(match[0]) if match and not self.local else ""
+
+    @property
+    def hashes(self) -> frozenset[str]:
+        return frozenset(f"{m['name'].lower()}:{m['digest'].lower()}" for m in HASH.finditer(self.text))
+
+    @property
+    def local(self) -> str:
+        """The path that the line names instead of a package, as it is written; "" when it names none."""
+        text = self.text.partition(" --")[0].partition(";")[0].strip()
+        direct = DIRECT.match(text)
+        if direct:
+            text = (direct["editable"] or direct["url"]).strip()
+        if text.startswith("file:"):
+            return unquote(urlsplit(text).path)
+        if "://" in text or self.is_option:
+            return ""
+        plain = re.sub(r"\[[^\]]*\]$", "", text)
+        looks_local = plain.startswith((".", "/")) or "/" in plain or plain.endswith((".whl", ".tar.gz", ".zip"))
+        return plain if looks_local or (direct and direct["editable"]) else ""
+
+
+@dataclass(frozen=True)
+class Requirements:
+    """A requirements file and all that it includes."""
+
+    file: str
+    lines: tuple[Line, ...]
+    files: tuple[str, ...]
+    """Every file read, the included ones too: absolute paths."""
+
+    @cached_property
+    def pinned(self) -> dict[str, tuple[frozenset[str], Span]]:
+        """``{package: (hashes, place)}`` of the requirements that pin hashes."""
+        found: dict[str, tuple[frozenset[str], Span]] = {}
+        for line in self.lines:
+            if line.name and line.hashes:
+                before = found.get(line.name, (frozenset[str](), line.where))[0]
+                found[line.name] = (before | line.hashes, line.where)
+        return found
+
+    @property
+    def needs_hashes(self) -> bool:
+        """One hash anywhere makes all needed, as with pip."""
+        return bool(self.pinned) or any(line.text.startswith("--require-hashes") for line in self.lines)
+
+    def local_paths(self) -> Iterator[str]:
+        """Folders and files beside the index that requirements name: absolute, from the first file's folder."""
+        folder = os.path.dirname(self.file)
+        for line in self.lines:
+            links = FIND_LINKS.match(line.text)
+            path = line.local or (links["path"].strip() if links and "://" not in links["path"] else "")
+            if path:
+                yield os.path.normpath(os.path.join(folder, path))
+
+    def place_of(self, name: str) -> Span | None:
+        """Where a package is named, None when another package asks for it."""
+        return next((line.where for line in self.lines if line.name == normalised(name)), None)
+
+
+def normalised(name: str) -> str:
+    """A package's name as indexes compare it (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def read(file: str, shown: str = "") -> Requirements:
+    """Read a requirements file and its includes. ``shown`` is how places name it.
+
+    Raises BadManifest (LB402) for an include that is not there, or that leads back to itself is read once only.
+    """
+    files: dict[str, None] = {}
+    lines = tuple(_lines(file, shown or file, files, None))
+    return Requirements(file, lines, tuple(files))
+
+
+def _lines(file: str, shown: str, files: dict[str, None], included: Span | None) -> Iterator[Line]:
+    if file in files:
+        return
+    files[file] = None
+    for line in _logical(_text(file, shown, included), shown):
+        yield line
+        match = INCLUDE.match(line.text)
+        if match and "://" not in match["path"]:
+            path = match["path"].strip().strip("\"'")
+            inner = os.path.normpath(os.path.join(os.path.dirname(file), path))
+            yield from _lines(inner, os.path.normpath(os.path.join(os.path.dirname(shown), path)), files, line.where)
+
+
+def _text(file: str, shown: str, included: Span | None) -> str:
+    try:
+        with open(file, encoding="utf-8-sig") as stream:
+            return stream.read()
+    except UnicodeDecodeError as error:
+        raise BadManifest(f"{shown} is not UTF-8", where=Span(shown), mend="save it as UTF-8") from error
+    except OSError as error:
+        raise BadManifest(
+            f"cannot read {shown}: {error.strerror}",
+            where=included or Span(shown),
+            mend="correct the path; it is relative to the file that includes it",
+        ) from error
+
+
+def _logical(text: str, shown: str) -> Iterator[Line]:
+    parts: list[str] = []
+    start = 0
+    for number, raw in enumerate(text.splitlines(), 1):
+        start = start or number
+        line = COMMENT.sub("", raw)
+        if line.endswith("\\") and line == raw:
+            parts.append(line[:-1])
+            continue
+        whole = "".join([*parts, line])
+        if whole.strip():
+            yield Line(whole.strip(), Span(shown, start, len(whole) - len(whole.lstrip()) + 1))
+        parts, start = [], 0

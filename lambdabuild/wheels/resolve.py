@@ -1,0 +1,125 @@
+"""The resolve step of every Python rule: a manifest -> the parts that its packages are."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from lambdabuild.errors import LambdaBuildError
+from lambdabuild.rule_api import Archive, Folder, Job, Part, Result
+from lambdabuild.wheels import fetch, local, locks, parts, pip, requirements, targets, uv
+from lambdabuild.wheels.requirements import Requirements
+
+CONFIGURATION = ("uv.toml", "pyproject.toml")
+"""Files beside a manifest that tell uv where packages come from."""
+
+
+def from_requirements(job: Job) -> Result:
+    """Packages of a requirements file: each a wheel for the target's platform, or built when it is pure Python."""
+    manifest = job.target.manifest
+    platform = targets.platform_of(job.target.runtime, job.target.architecture, job.who)
+    listed = requirements.read(manifest, os.path.relpath(manifest, job.target.project))
+    local_paths = list(listed.local_paths())
+    reads = [*listed.files, *local_paths, *_configuration(os.path.dirname(manifest))]
+    if job.target.options.get("resolver") == "pip":
+        return _result(job, platform, pip.compile_lock(job, manifest, platform, listed), reads, [])
+    ask = uv.Ask(manifest, find_links=_links(job))
+    choices, notes = _compiled(job, ask, platform, listed, local_paths)
+    return _result(job, platform, choices, reads, notes)
+
+
+def from_pyproject(job: Job) -> Result:
+    """Packages of a pyproject.toml, as its uv.lock says when there is one."""
+    from lambdabuild.wheels import project
+
+    folder = os.path.dirname(job.target.manifest)
+    platform = targets.platform_of(job.target.runtime, job.target.architecture, job.who)
+    found = project.read(job, platform)
+    reads = [*_configuration(folder), *found.local_paths]
+    if not found.has_dependencies:
+        return Result(reads=tuple(_there(reads)))
+    if found.lock:
+        choices = uv.export_lock(job, folder, platform, found.options)
+        return _result(job, platform, choices, [*reads, found.lock], [])
+    ask = uv.Ask(job.target.manifest, found.compile_options, _links(job))
+    choices, notes = _compiled(job, ask, platform, None, list(found.local_paths))
+    return _result(job, platform, choices, reads, notes)
+
+
+def _configuration(folder: str) -> list[str]:
+    return [os.path.join(folder, name) for name in CONFIGURATION]
+
+
+def _compiled(
+    job: Job, ask: uv.Ask, platform: targets.Platform, listed: Requirements | None, local_paths: list[str]
+) -> tuple[tuple[locks.Choice, ...], list[str]]:
+    """The choices, and what they would have been without regard to wheels, asked at the same time."""
+    with ThreadPoolExecutor(1) as pool:
+        may_differ = not job.offline and not (listed and all("==" in line.text for line in listed.lines))
+        newest = pool.submit(uv.newest, job, ask, platform) if may_differ else None
+        try:
+            choices = uv.compile_lock(job, ask, platform, listed)
+        except LambdaBuildError as error:
+            if "Building source distributions is disabled" not in error.tail or not local_paths:
+                raise
+            names = local.names_of(job, local_paths, platform)
+            choices = uv.compile_lock(job, ask, platform, listed, names)
+    return choices, _older(choices, newest.result() if newest else {}, platform)
+
+
+def _older(choices: Iterable[locks.Choice], newest: dict[str, str], platform: targets.Platform) -> list[str]:
+    from packaging.version import Version
+
+    return [
+        f"{choice.name} {choice.version} instead of {newest[choice.name]}: that has no wheel for {platform.tag}"
+        for choice in choices
+        if choice.version and choice.name in newest and Version(newest[choice.name]) > Version(choice.version)
+    ]
+
+
+def _result(
+    job: Job, platform: targets.Platform, choices: Sequence[locks.Choice], reads: list[str], notes: list[str]
+) -> Result:
+    wheels = [choice for choice in choices if isinstance(choice, locks.Wheel)]
+    paths = fetch.fetch(wheels, job.store, offline=job.offline, who=job.who)
+    found: dict[str, Part] = {wheel.name: parts.archive(wheel, path) for wheel, path in zip(wheels, paths, strict=True)}
+    for choice in choices:
+        if isinstance(choice, locks.Source):
+            found[choice.name] = local.build(job, choice, platform)
+    reads += [choice.path for choice in choices if isinstance(choice, locks.Source) and choice.path]
+    return Result(
+        parts=tuple(found[choice.name] for choice in choices),
+        reads=tuple(_there(reads)),
+        notes=tuple(f"{job.target.name}: {note}" for note in notes),
+        facts={"packages": [_fact(choice, found[choice.name]) for choice in choices]},
+    )
+
+
+def _there(paths: Iterable[str]) -> list[str]:
+    """Paths that a later run should look at; one that is not there counts too, for it may come."""
+    return list(dict.fromkeys(os.path.normpath(path) for path in paths))
+
+
+def _fact(choice: locks.Choice, part: Part) -> dict[str, Any]:
+    fact: dict[str, Any] = {"name": choice.name, "version": choice.version}
+    if isinstance(choice, locks.Source):
+        return fact | {"built_from": choice.commit or ("sdist" if choice.url else "local"), "sha256": choice.sha256}
+    assert isinstance(part, Archive | Folder)
+    sha256 = os.path.basename(os.path.dirname(part.path))
+    return fact | {"wheel": choice.file_name, "sha256": sha256, "bytes": os.path.getsize(part.path)}
+
+
+def _links(job: Job) -> str:
+    """A folder with a link to each wheel of the store, from which uv resolves when the run is offline."""
+    if not job.offline:
+        return ""
+    folder, store = os.path.join(job.scratch, "links"), os.path.join(job.store, "wheels")
+    os.makedirs(folder, exist_ok=True)
+    for digest in os.listdir(store) if os.path.isdir(store) else ():
+        inner = os.path.join(store, digest)
+        for name in os.listdir(inner) if os.path.isdir(inner) else ():
+            if name.endswith(".whl") and not os.path.lexists(os.path.join(folder, name)):
+                os.symlink(os.path.join(inner, name), os.path.join(folder, name))
+    return folder

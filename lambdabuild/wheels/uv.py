@@ -1,0 +1,221 @@
+"""Locks made by uv: from requirements or a pyproject.toml for one platform, or as uv.lock has it."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lambdabuild.errors import (
+    BadManifest,
+    CannotResolve,
+    DownloadFailed,
+    LambdaBuildError,
+    NoWheel,
+    Offline,
+    ToolFailed,
+)
+from lambdabuild.rule_api import Job
+from lambdabuild.spans import Span
+from lambdabuild.wheels import locks
+from lambdabuild.wheels.requirements import Requirements, normalised
+from lambdabuild.wheels.targets import Platform
+
+MEND = "install it with: pip install uv"
+SDISTS_AT_MOST = 50
+NEEDS_WHEEL = re.compile(r"Wheels are required for `([^`]+)`")
+HAS_NONE = re.compile(r"([A-Za-z0-9][\w.-]*?)(?:==([^\s,]+?))? has no (?:usable )?wheels")
+NOT_FOUND = re.compile(r"Because ([\w.-]+) was not found in the")
+POSITION = re.compile(r"in `([^`]+)` at position (\d+)")
+NETWORK = re.compile(r"Failed to fetch|error sending request|dns error|Connection refused|Request failed after")
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What uv is asked to lock."""
+
+    manifest: str
+    extra: tuple[str, ...] = ()
+    """Options of uv: groups and extras of a pyproject.toml."""
+    find_links: str = ""
+    """A folder of wheels to use instead of an index."""
+
+
+def compile_lock(
+    job: Job, ask: Ask, platform: Platform, requirements: Requirements | None, from_source: Sequence[str] = ()
+) -> tuple[locks.Choice, ...]:
+    """Resolve a manifest for a platform. ``from_source`` names packages that must be built (local projects).
+
+    Raises what ``locks.select`` raises, and CannotResolve (LB408), BadManifest (LB402), DownloadFailed (LB604),
+    Offline (LB603).
+    """
+    sources = list(from_source)
+    first: LambdaBuildError | None = None
+    for _ in range(SDISTS_AT_MOST):
+        try:
+            return _attempt(job, ask, platform, platform.uv_platforms[0], requirements, sources)
+        except _NeedsSource as needed:
+            found = None if needed.package in sources else _behind_the_gap(job, ask, platform, requirements, sources)
+            if found is not None:
+                return found
+            if needed.package in sources:
+                raise needed.error from None
+            first = needed.error
+            _refuse_if_it_has_wheels(job, ask, platform, needed)
+            sources.append(needed.package)
+    raise first or CannotResolve(f"{job.who}: too many packages without wheels")
+
+
+class _NeedsSource(Exception):
+    """uv found no wheel it may use for a package."""
+
+    def __init__(self, package: str, version: str, error: LambdaBuildError) -> None:
+        super().__init__(package)
+        self.package, self.version, self.error = package, version, error
+
+
+def _attempt(
+    job: Job, ask: Ask, platform: Platform, uv_platform: str, requirements: Requirements | None, sources: list[str]
+) -> tuple[locks.Choice, ...]:
+    arguments = ["--python-platform", uv_platform, "--only-binary", ":all:", *ask.extra]
+    arguments += [word for name in sources for word in ("--no-binary", name)]
+    folder = os.path.dirname(ask.manifest)
+    try:
+        text = _compile(job, ask, platform, [ask.manifest, *arguments])
+    except ToolFailed as error:
+        raise _explained(job, ask, platform, requirements, error) from error
+    return locks.select(locks.parse(text, job.who), platform, folder, job.who, requirements)
+
+
+def _compile(job: Job, ask: Ask, platform: Platform, arguments: Sequence[str], stdin: str | None = None) -> str:
+    command = [job.tool("uv", MEND), "pip", "compile", *arguments, "--format", "pylock.toml", "--no-header"]
+    command += ["--quiet", "--color", "never", "--python-version", platform.python, "--python", sys.executable]
+    if job.offline or ask.find_links:
+        command += ["--offline", "--no-index", "--find-links", ask.find_links]
+    return job.run(command, cwd=os.path.dirname(ask.manifest), stdin=stdin).stdout
+
+
+def _behind_the_gap(
+    job: Job, ask: Ask, platform: Platform, requirements: Requirements | None, sources: list[str]
+) -> tuple[locks.Choice, ...] | None:
+    """uv knows no glibc between 2.17 and 2.28: look at what the newer allows, and keep it if the runtime does too."""
+    if len(platform.uv_platforms) == 1:
+        return None
+    try:
+        return _attempt(job, ask, platform, platform.uv_platforms[1], requirements, sources)
+    except (_NeedsSource, LambdaBuildError):
+        return None
+
+
+def _refuse_if_it_has_wheels(job: Job, ask: Ask, platform: Platform, needed: _NeedsSource) -> None:
+    """Only a package that has no wheels at all may be built from its sdist: the others are native."""
+    exact = f"{needed.package}=={needed.version}" if needed.version else needed.package
+    try:
+        text = _compile(job, ask, platform, ["-", "--universal", "--no-deps"], stdin=exact + "\n")
+        packages = locks.parse(text, job.who).packages
+    except (ToolFailed, BadManifest):
+        raise needed.error from None
+    for package in packages:
+        if package.wheels:
+            raise locks.no_wheel(job.who, package, platform) from None
+
+
+def _explained(
+    job: Job, ask: Ask, platform: Platform, requirements: Requirements | None, error: ToolFailed
+) -> LambdaBuildError | _NeedsSource:
+    """uv's words as an error with a place."""
+    said = error.tail
+    where = requirements.place_of(match[1]) if requirements and (match := NOT_FOUND.search(said)) else None
+    where = where or Span(os.path.relpath(ask.manifest, job.target.project))
+    if "Couldn't parse" in said or "Error parsing" in said or "Failed to parse" in said:
+        return BadManifest(
+            f"{job.who}: {os.path.basename(ask.manifest)} cannot be read",
+            where=_position(ask, job, said) or where,
+            tail=said,
+            mend="correct the line",
+        )
+    if job.offline:
+        return Offline(
+            f"{job.who}: the store has not all that {os.path.basename(ask.manifest)} needs, and the run is offline",
+            where=where,
+            tail=said,
+            mend="run once without offline",
+        )
+    needs = NEEDS_WHEEL.search(said)
+    if needs:
+        version = next((m[2] for m in HAS_NONE.finditer(said) if normalised(m[1]) == normalised(needs[1]) and m[2]), "")
+        place = requirements.place_of(needs[1]) if requirements else None
+        return _NeedsSource(needs[1], version, _no_wheel(job, platform, needs[1], version, place or where, said))
+    if NETWORK.search(said):
+        return DownloadFailed(
+            f"{job.who}: the package index cannot be reached",
+            tail=said,
+            mend="check the network, the proxy and the index's address, or build with offline",
+        )
+    return CannotResolve(
+        f"{job.who}: no set of packages fits {os.path.basename(ask.manifest)} for Python {platform.python}"
+        f" on {platform.tag}",
+        where=where,
+        tail=said,
+        mend="correct the names and versions; uv's words above say which do not fit",
+    )
+
+
+def _no_wheel(job: Job, platform: Platform, name: str, version: str, where: Span, said: str) -> NoWheel:
+    return NoWheel(
+        f"{job.who}: {' '.join(filter(None, (name, version)))} has no wheel for Python {platform.python}"
+        f" on {platform.tag}",
+        where=where,
+        tail="tried: " + ", ".join(platform.platforms()) + "\n" + said,
+        mend=locks.WAYS_OUT,
+    )
+
+
+def _position(ask: Ask, job: Job, said: str) -> Span | None:
+    """uv counts characters from the start of the file."""
+    match = POSITION.search(said)
+    if match is None:
+        return None
+    file = os.path.join(os.path.dirname(ask.manifest), match[1])
+    try:
+        with open(file, encoding="utf-8") as stream:
+            before = stream.read()[: int(match[2])]
+    except OSError:
+        return None
+    shown = os.path.relpath(file, job.target.project)
+    return Span(shown, before.count("\n") + 1, len(before) - before.rfind("\n"))
+
+
+def newest(job: Job, ask: Ask, platform: Platform) -> dict[str, str]:
+    """``{package: version}`` that a resolution without regard to wheels would choose; {} when that fails."""
+    try:
+        text = _compile(job, ask, platform, [ask.manifest, "--python-platform", platform.uv_platforms[0], *ask.extra])
+        return {str(package.name): str(package.version) for package in locks.parse(text, job.who).packages}
+    except (LambdaBuildError, ToolFailed):
+        return {}
+
+
+def export_lock(job: Job, project: str, platform: Platform, extra: Sequence[str]) -> tuple[locks.Choice, ...]:
+    """What uv.lock says for a platform; nothing is resolved again and no interpreter is needed."""
+    command = [job.tool("uv", MEND), "export", "--frozen", "--format", "pylock.toml", "--no-header", "--no-dev"]
+    command += ["--no-emit-project", "--no-editable", "--quiet", "--color", "never", *extra]
+    try:
+        text = job.run([*command, *(["--offline"] if job.offline else [])], cwd=project).stdout
+    except ToolFailed as error:
+        raise BadManifest(
+            f"{job.who}: uv.lock cannot be used",
+            where=Span(os.path.relpath(os.path.join(project, "uv.lock"), job.target.project)),
+            tail=error.tail,
+            mend="make it again with: uv lock",
+        ) from error
+    return locks.select(locks.parse(text, job.who), platform, project, job.who)
+
+
+def build_wheel(job: Job, source: str, out: str, platform: Platform) -> str:
+    """Build a folder or an sdist into a wheel in ``out``; gives its path. Native compilers are kept out of it."""
+    command = [job.tool("uv", MEND), "build", "--wheel", "--out-dir", out, "--quiet", "--color", "never", source]
+    command += ["--python", sys.executable, *(["--offline"] if job.offline else [])]
+    job.run(command, extra_environment={"SOURCE_DATE_EPOCH": "315532800", "CC": "false", "CXX": "false"})
+    return next(os.path.join(out, name) for name in os.listdir(out) if name.endswith(".whl"))
