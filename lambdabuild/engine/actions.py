@@ -171,6 +171,7 @@ def _job(
         environment=freshness.environment_names(claims, build.key.options),
         timeout_seconds=site.settings.tool_timeout_seconds or None,
         earlier=earlier,
+        files=() if step == "resolve" else tuple(f.path for f in freshness.source_listing(site, build.key).files),
     )
 
 

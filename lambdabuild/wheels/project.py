@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,15 +15,17 @@ from lambdabuild.spans import Span
 from lambdabuild.wheels.requirements import normalised
 from lambdabuild.wheels.targets import Platform
 
+OWN_SOURCES = ({"virtual": "."}, {"editable": "."})
+"""How uv.lock marks the project that it is the lock of."""
+
 
 @dataclass(frozen=True)
 class Project:
-    """``options`` choose groups and extras for ``uv export``, ``compile_options`` the same for ``uv pip compile``."""
+    """``options`` choose groups and extras, for ``uv export`` and ``uv pip compile`` alike."""
 
     has_dependencies: bool
     lock: str
     options: tuple[str, ...]
-    compile_options: tuple[str, ...]
     local_paths: tuple[str, ...]
 
 
@@ -41,13 +44,11 @@ def read(job: Job, platform: Platform) -> Project:
     chosen = [word for name in extras for word in ("--extra", name)]
     sources = data.get("tool", {}).get("uv", {}).get("sources", {})
     folder = os.path.dirname(manifest)
+    is_open = "dependencies" in about.get("dynamic", ())
     return Project(
-        has_dependencies=bool(
-            about.get("dependencies") or "dependencies" in about.get("dynamic", ()) or groups or extras
-        ),
+        has_dependencies=bool(about.get("dependencies") or is_open or groups or extras),
         lock=lock if has_lock else "",
         options=(*chosen, *(word for name in groups for word in ("--group", name))),
-        compile_options=(*chosen, *(word for name in groups for word in ("--group", name))),
         local_paths=tuple(sorted(_local_paths(folder, sources))),
     )
 
@@ -57,9 +58,9 @@ def _toml(file: str, shown: str) -> dict[str, Any]:
         with open(file, "rb") as stream:
             return tomllib.load(stream)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadManifest(
-            f"{shown} is not TOML: {error}", where=Span(shown), mend="correct it at that place"
-        ) from error
+        place = re.search(r"at line (\d+), column (\d+)", str(error))
+        where = Span(shown, int(place[1]), int(place[2])) if place else Span(shown)
+        raise BadManifest(f"{shown} is not TOML: {error}", where=where, mend="correct it at that place") from error
 
 
 def _names(job: Job, option: str) -> list[str]:
@@ -84,17 +85,12 @@ def _check_python(job: Job, wanted: str, platform: Platform, shown: str) -> None
 
 def _check_lock(job: Job, about: Mapping[str, Any], lock: Mapping[str, Any], shown: str) -> None:
     """uv can tell only with an interpreter of the right version at hand, so the lock's own record is compared."""
-    own = [
-        p
-        for p in lock.get("package", ())
-        if set(p.get("source", {})) & {"virtual", "editable"} and "." in p["source"].values()
-    ]
+    own = [package for package in lock.get("package", ()) if package.get("source", {}) in OWN_SOURCES]
     if not own or "dynamic" in about:
         return
+    listed = own[0].get("metadata", {}).get("requires-dist", ())
     recorded = {
-        _key(item["name"], item.get("specifier", ""))
-        for item in own[0].get("metadata", {}).get("requires-dist", ())
-        if "extra ==" not in item.get("marker", "")
+        _key(item["name"], item.get("specifier", "")) for item in listed if "extra ==" not in item.get("marker", "")
     }
     wanted = {_requirement_key(text) for text in about.get("dependencies", ())}
     differing = sorted({name for name, _ in recorded ^ wanted})

@@ -1,4 +1,4 @@
-"""A requirements file as its lines, with the files it includes: enough to know what is read and which hashes are pinned.
+"""A requirements file as lines, with the files it includes: enough to know what is read and which hashes are pinned.
 
 The format: https://pip.pypa.io/en/stable/reference/requirements-file-format/
 """
@@ -106,7 +106,7 @@ def normalised(name: str) -> str:
 def read(file: str, shown: str = "") -> Requirements:
     """Read a requirements file and its includes. ``shown`` is how places name it.
 
-    Raises BadManifest (LB402) for an include that is not there, or that leads back to itself is read once only.
+    A file that is included twice is read once. Raises BadManifest (LB402) for one that cannot be read.
     """
     files: dict[str, None] = {}
     lines = tuple(_lines(file, shown or file, files, None))

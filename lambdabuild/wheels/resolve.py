@@ -43,7 +43,7 @@ def from_pyproject(job: Job) -> Result:
     if found.lock:
         choices = uv.export_lock(job, folder, platform, found.options)
         return _result(job, platform, choices, [*reads, found.lock], [])
-    ask = uv.Ask(job.target.manifest, found.compile_options, _links(job))
+    ask = uv.Ask(job.target.manifest, found.options, _links(job))
     choices, notes = _compiled(job, ask, platform, None, list(found.local_paths))
     return _result(job, platform, choices, reads, notes)
 
