@@ -33,6 +33,7 @@ from lambdabuild.errors import (
     ToolFailed,
     ToolMissing,
 )
+from lambdabuild.spans import Span
 
 __all__ = [
     "Archive", "BadManifest", "BadSource", "CannotResolve", "DownloadFailed", "Folder", "HashMismatch", "Job",
@@ -127,6 +128,10 @@ class Job:
     def who(self) -> str:
         """How messages name what this is for: ``function 'Orders'``."""
         return f"{self.target.kind} {self.target.name!r}"
+
+    def place(self, file: str, line: int = 1, column: int = 1) -> Span:
+        """A place in a file, named as the user knows it: from the project's folder."""
+        return Span(os.path.relpath(file, self.target.project), line, column)
 
     def tool(self, name: str, mend: str = "") -> str:
         """The path of a program, or ToolMissing."""

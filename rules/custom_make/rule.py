@@ -1,0 +1,52 @@
+"""A function or layer that its own Makefile builds: target build-<LogicalId>, result in ARTIFACTS_DIR."""
+
+import os
+import shutil
+
+from lambdabuild.rule_api import BadManifest, Folder, Job, Result, ToolFailed
+
+
+def compile(job: Job) -> Result:
+    """Run make on a copy of the source, so that nothing of the user's is written to."""
+    copy = os.path.join(job.scratch, "source")
+    for name in job.files:
+        target = os.path.join(copy, name)
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        shutil.copy(os.path.join(job.target.source, name), target)
+    os.makedirs(copy, exist_ok=True)
+    goal = f"build-{job.target.logical_id}"
+    command = [job.tool("make"), "--makefile", _manifest(job, copy), goal]
+    try:
+        job.run(command, cwd=_working_directory(job, copy), extra_environment={"ARTIFACTS_DIR": job.out})
+    except ToolFailed as error:
+        if f"No rule to make target '{goal}'" in error.tail:
+            raise BadManifest(
+                f"{job.who}: the Makefile has no target {goal}",
+                where=job.place(job.target.manifest),
+                tail=error.tail,
+                mend=f"add the target {goal}, which puts the result into $(ARTIFACTS_DIR)",
+            ) from error
+        raise
+    if not os.listdir(job.out):
+        raise BadManifest(
+            f"{job.who}: {goal} left nothing in ARTIFACTS_DIR",
+            where=job.place(job.target.manifest),
+            mend='copy the result there: cp handler.py "$(ARTIFACTS_DIR)"',
+        )
+    return Result(parts=(Folder(job.out),))
+
+
+def _manifest(job: Job, copy: str) -> str:
+    """The copy of the Makefile, when it is part of the source."""
+    inside = os.path.relpath(job.target.manifest, job.target.source)
+    return job.target.manifest if inside.startswith("..") else os.path.join(copy, inside)
+
+
+def _working_directory(job: Job, copy: str) -> str:
+    """The copy, or what WorkingDirectory names: its twin in the copy when it lies in the source."""
+    wanted = job.target.options.get("WorkingDirectory")
+    if not wanted:
+        return copy
+    folder = os.path.normpath(os.path.join(job.target.project, str(wanted)))
+    inside = os.path.relpath(folder, job.target.source)
+    return folder if inside.startswith("..") else os.path.join(copy, inside)

@@ -1,0 +1,141 @@
+"""Node.js packages of a package.json: npm ci when there is a lock file, npm install when there is none."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from lambdabuild.rule_api import BadManifest, CannotResolve, Folder, Job, LambdaBuildError, Offline, Result, ToolFailed
+
+LOCKS = ("npm-shrinkwrap.json", "package-lock.json")
+CPUS = {"x86_64": "x64", "arm64": "arm64"}
+KINDS = ("dependencies", "optionalDependencies", "peerDependencies", "devDependencies")
+LEAVE_OUT = ("/node_modules/.package-lock.json", "/node_modules/.bin/", "/node_modules/.cache/")
+"""npm's own notes and links to programs, which Lambda never runs; .cache is written by post-install scripts."""
+
+
+def resolve(job: Job) -> Result:
+    if not job.target.manifest:
+        return Result()
+    folder = os.path.dirname(job.target.manifest)
+    manifest = _read(job, job.target.manifest)
+    local = sorted(set(_local(folder, manifest)))
+    wanted = {name for kind in KINDS[:2] for name in manifest.get(kind, {})}
+    if not wanted:
+        return Result(reads=tuple(local))
+    work = _mirrored(job, folder, local)
+    lock = next((name for name in LOCKS if os.path.exists(os.path.join(folder, name))), "")
+    for name in ("package.json", *LOCKS, ".npmrc"):
+        if os.path.exists(os.path.join(folder, name)):
+            shutil.copyfile(os.path.join(folder, name), os.path.join(work, name))
+    _npm(job, work, lock)
+    modules = os.path.join(work, "node_modules")
+    if not os.path.isdir(modules):
+        return Result(reads=tuple(local))
+    target = os.path.join(job.out, "node_modules")
+    _moved(modules, target)
+    return Result(
+        parts=(Folder(job.out, leave_out=LEAVE_OUT),),
+        reads=tuple(local),
+        facts={"packages": sorted(_installed(target), key=lambda fact: (fact["name"], fact["version"]))},
+    )
+
+
+def _read(job: Job, file: str) -> dict[str, Any]:
+    shown = os.path.relpath(file, job.target.project)
+    try:
+        with open(file, encoding="utf-8-sig") as stream:
+            data = json.load(stream)
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        line, column = getattr(error, "lineno", 1), getattr(error, "colno", 1)
+        raise BadManifest(
+            f"{job.who}: {shown} is not JSON: {error}", where=job.place(file, line, column), mend="correct it there"
+        ) from error
+    if not isinstance(data, dict):
+        raise BadManifest(f"{job.who}: {shown} is not an object", where=job.place(file), mend="begin it with {")
+    return data
+
+
+def _local(folder: str, manifest: Mapping[str, Any]) -> Iterator[str]:
+    """Folders and files that dependencies name instead of a version."""
+    for kind in KINDS[:3]:
+        for text in manifest.get(kind, {}).values():
+            path = str(text).removeprefix("file:").removeprefix("link:")
+            if path != str(text) or path.startswith(("./", "../", "/")):
+                yield os.path.normpath(os.path.join(folder, path))
+
+
+def _mirrored(job: Job, folder: str, local: list[str]) -> str:
+    """A place in the scratch folder that lies to its local packages as the manifest does; nothing of the user's is
+    written to."""
+    top = os.path.commonpath([folder, *local])
+    for path in local:
+        target = os.path.join(job.scratch, "tree", os.path.relpath(path, top))
+        if os.path.isdir(path):
+            shutil.copytree(path, target, ignore=shutil.ignore_patterns("node_modules", ".git"), dirs_exist_ok=True)
+        elif os.path.exists(path):
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            shutil.copyfile(path, target)
+    work = os.path.normpath(os.path.join(job.scratch, "tree", os.path.relpath(folder, top)))
+    os.makedirs(work, exist_ok=True)
+    return work
+
+
+def _npm(job: Job, work: str, lock: str) -> None:
+    options = job.target.options
+    command = [job.tool("npm", "install Node.js, which brings npm"), "ci" if lock else "install", "--install-links"]
+    command += ["--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error", "--os=linux", "--libc=glibc"]
+    command += [f"--cpu={CPUS[job.target.architecture]}", *([] if lock else ["--no-package-lock"])]
+    command += [f"--omit={name}" for name in _list(options.get("omit", "dev"))]
+    command += [f"--include={name}" for name in _list(options.get("include", ()))]
+    command += ["--ignore-scripts"] if options.get("ignore_scripts") else []
+    command += ["--offline"] if job.offline else ["--prefer-offline"]
+    try:
+        job.run(command, cwd=work)
+    except ToolFailed as error:
+        raise _explained(job, error, lock) from error
+
+
+def _list(value: Any) -> list[str]:
+    return [value] if isinstance(value, str) else [str(item) for item in value]
+
+
+def _explained(job: Job, error: ToolFailed, lock: str) -> LambdaBuildError:
+    said, where = error.tail, job.place(job.target.manifest)
+    if "can only install packages when your package.json and" in said or "EUSAGE" in said:
+        return BadManifest(
+            f"{job.who}: {lock or 'the lock file'} does not fit package.json",
+            where=where, tail=said, mend="bring it up to date with: npm install --package-lock-only",
+        )  # fmt: skip
+    if "ENOTCACHED" in said:
+        return Offline(
+            f"{job.who}: npm's cache has not all packages, and the run is offline",
+            where=where, tail=said, mend="run once without offline",
+        )  # fmt: skip
+    if "E404" in said or "ETARGET" in said or "ERESOLVE" in said or "EBADPLATFORM" in said:
+        return CannotResolve(
+            f"{job.who}: npm found no set of packages for package.json",
+            where=where, tail=said, mend="correct the names and versions; npm's words above say which do not fit",
+        )  # fmt: skip
+    return error
+
+
+def _moved(modules: str, target: str) -> None:
+    """Links among the modules (npm makes some for file: dependencies) become what they point to."""
+    shutil.copytree(modules, target, symlinks=False, ignore=shutil.ignore_patterns(".bin"))
+
+
+def _installed(modules: str) -> Iterator[dict[str, str]]:
+    """Name and version of every package below a node_modules folder, nested ones too."""
+    for entry in sorted(os.listdir(modules)):
+        folder = os.path.join(modules, entry)
+        if entry.startswith("@"):
+            yield from _installed(folder)
+        elif os.path.isfile(os.path.join(folder, "package.json")):
+            with open(os.path.join(folder, "package.json"), encoding="utf-8", errors="replace") as stream:
+                about = json.load(stream)
+            yield {"name": str(about.get("name", entry)), "version": str(about.get("version", ""))}
+            inner = os.path.join(folder, "node_modules")
+            if os.path.isdir(inner):
+                yield from _installed(inner)

@@ -1,0 +1,13 @@
+"""Python packages of a requirements.txt, as wheels for the runtime's platform."""
+
+from lambdabuild.rule_api import Job, Result
+from lambdabuild.wheels.bytecode import compile_all
+from lambdabuild.wheels.resolve import from_requirements
+
+
+def resolve(job: Job) -> Result:
+    return from_requirements(job)
+
+
+def compile(job: Job) -> Result:
+    return compile_all(job)

@@ -1,0 +1,13 @@
+"""Python packages of a pyproject.toml, as its uv.lock says when there is one."""
+
+from lambdabuild.rule_api import Job, Result
+from lambdabuild.wheels.bytecode import compile_all
+from lambdabuild.wheels.resolve import from_pyproject
+
+
+def resolve(job: Job) -> Result:
+    return from_pyproject(job)
+
+
+def compile(job: Job) -> Result:
+    return compile_all(job)
