@@ -19,7 +19,7 @@ from typing import Any, cast
 from doit.exceptions import TaskFailed
 
 from lambdabuild.engine import freshness, receipts
-from lambdabuild.engine.session import begin
+from lambdabuild.engine.session import begin, saved
 from lambdabuild.engine.site import Site
 from lambdabuild.errors import CannotRead, CannotWrite, LambdaBuildError
 from lambdabuild.files import fingerprint
@@ -54,11 +54,8 @@ def perform(site: Site, kind: str, name: str) -> dict[str, Any] | TaskFailed:
 
 
 def _perform(site: Site, kind: str, name: str) -> dict[str, Any]:
-    saved = begin(site)
+    begin(site)
     before = freshness.components(site, kind, name, saved)  # first: an edit made while we build must count as a change
-    values = saved(freshness.task_name(kind, name))
-    if site.shared.waited and _is_done(site, kind, name, before, values):
-        return {**values, "reused": True}  # the run that we waited for has done it
     started = time.time_ns()
     receipt = site.receipt(kind, name)
     _remove(receipt)
@@ -73,11 +70,6 @@ def _perform(site: Site, kind: str, name: str) -> dict[str, Any]:
         "reads": list(done.reads),
         **done.values,
     }
-
-
-def _is_done(site: Site, kind: str, name: str, before: Mapping[str, str], values: Mapping[str, Any]) -> bool:
-    now = fingerprint.of({**before, **freshness.known_reads(site, values)})
-    return values.get("inputs") == now and freshness.is_intact(site, kind, name, values)
 
 
 def _unless_newer(site: Site, key: str, digest: str, started: int) -> str:

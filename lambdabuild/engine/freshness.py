@@ -241,7 +241,7 @@ def _source(site: Site, build: Build) -> dict[str, str]:
 def _dependencies(build: Build, saved: Saved) -> dict[str, str]:
     if not build.resolution:
         return {}
-    return {f"step:resolve:{build.resolution}": _output(saved, f"resolve:{build.resolution}")}
+    return {"dependencies": _output(saved, f"resolve:{build.resolution}")}
 
 
 def _output(saved: Saved, task: str) -> str:
@@ -261,7 +261,7 @@ def why(site: Site, kind: str, name: str, saved: Saved) -> list[str]:
     now = components(site, kind, name, saved) | known_reads(site, values)
     before = {**receipt.components, **receipt.reads}
     reasons = [_change(site, receipt, key, before.get(key), now.get(key), name) for key in sorted({*before, *now})]
-    found = [reason for reason in reasons if reason]
+    found = list(dict.fromkeys(reason for reason in reasons if reason))
     if not found and not is_intact(site, kind, name, values):
         found = ["what it made is gone or was changed by hand"]
     return found
@@ -285,6 +285,8 @@ def _change(site: Site, receipt: receipts.Receipt, key: str, old: str | None, ne
         return f"the file {path} {word}"
     if kind == "step":
         return f"the result of {rest} changed" if old else f"{rest} is new"
+    if kind == "dependencies":
+        return "the packages it depends on changed"
     if kind == "rule":
         return (
             f"the code of rule {rest} changed"

@@ -72,6 +72,7 @@ def prepare(site: Site) -> None:
     from lambdabuild.engine.reporters import configure
 
     os.makedirs(site.state_dir, exist_ok=True)
+    session.use(site)
     configure("quiet" if site.settings.quiet else site.settings.format)
     atexit.register(site.stats.save)
     if threading.current_thread() is threading.main_thread():

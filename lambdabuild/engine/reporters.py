@@ -12,6 +12,11 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
+from doit.exceptions import InvalidTask
+
+from lambdabuild.engine import session
+from lambdabuild.errors import LambdaBuildError
+
 _mode = "text"
 
 
@@ -72,7 +77,13 @@ class Reporter:
         self.groups = [name for name in reached if name.startswith(("build:", "layer:")) and not tasks[name].actions]
         self.is_asked = bool(self.steps)
 
-    def get_status(self, task: Any) -> None: ...
+    def get_status(self, task: Any) -> None:
+        """Called before doit asks whether a task is up to date."""
+        if _is_step(task):
+            try:
+                session.about_to_look()
+            except LambdaBuildError as error:
+                raise InvalidTask(str(error)) from error
 
     def execute_task(self, task: Any) -> None:
         if not _is_step(task):
@@ -234,7 +245,7 @@ def _is_terminal(stream: Any) -> bool:
     return bool(stream.isatty()) and os.environ.get("TERM") not in ("dumb", None) and not os.environ.get("CI")
 
 
-SHOWN = ("size", "unzipped", "files", "sent", "location", "notes", "reused")
+SHOWN = ("size", "unzipped", "files", "sent", "location", "notes")
 
 
 def _shown(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -243,8 +254,6 @@ def _shown(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _finished(task: Any, seconds: float) -> str:
     values, parts = task.values, [f"{seconds:.2f} s"]
-    if values.get("reused"):
-        parts.append("done by another run")
     if values.get("files") is not None:
         parts.append(f"{values['files']} files, {size_text(values['unzipped'])}")
     elif values.get("size") is not None:

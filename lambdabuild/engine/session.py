@@ -10,13 +10,37 @@ from typing import Any
 from lambdabuild.engine.site import Site
 from lambdabuild.engine.state import Journal, ProjectLock
 
+_site: Site | None = None
+
+
+def use(site: Site) -> None:
+    """The project that this process of doit works in; it has only one."""
+    global _site
+    _site = site
+
+
+def about_to_look() -> None:
+    """doit is going to ask which steps are up to date: from now on nobody else may change the answer.
+
+    Taken here, in doit's own process, the lock is shared with the processes that it forks for ``-P process``.
+    """
+    if _site is not None:
+        try:
+            begin(_site)
+        except PermissionError:
+            pass  # nothing can be written; a step that has to will say so
+
 
 def saved(task: str) -> Mapping[str, Any]:
     """What doit keeps of a task's last success, in the run that is going on; nothing for a task that never ran."""
     from doit.globals import Globals
 
-    manager = Globals.dep_manager
-    return (manager.get_values(task) or {}) if manager is not None else {}
+    manager: Any = Globals.dep_manager
+    if manager is None:
+        return {}
+    if _site is not None and _site.shared.process != os.getpid():
+        _reload()  # a fork of doit's learns from the disk what the others have done
+    return manager.get_values(task) or {}
 
 
 def saved_outside(site: Site) -> Any:
@@ -25,21 +49,14 @@ def saved_outside(site: Site) -> Any:
     return lambda task: journal.record(task) or {}
 
 
-def begin(site: Site) -> Any:
-    """Take the project's lock before the first step moves a byte; gives ``saved``.
-
-    A second run waits here for the first and then reads what that one did, so that it does not do it again.
-    """
+def begin(site: Site) -> None:
+    """Take the project's lock. A second run waits here for the first, and then knows what that one did."""
     with site.shared.lock:
-        if not site.shared.began:
-            site.shared.began = True
+        if site.shared.project_lock is None:
             lock = ProjectLock(os.path.join(site.state_dir, "lock"))
-            os.makedirs(site.state_dir, exist_ok=True)
-            site.shared.waited = lock.acquire(site.settings.lock_timeout_seconds, _say_waiting)
-            site.shared.project_lock = lock
-            if site.shared.waited:
+            if lock.acquire(site.settings.lock_timeout_seconds, _say_waiting):
                 _reload()
-    return saved
+            site.shared.project_lock = lock
 
 
 def _say_waiting(holder: int) -> None:

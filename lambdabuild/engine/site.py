@@ -131,9 +131,9 @@ class Shared:
     lock: threading.Lock = field(default_factory=threading.Lock)
     rule_digests: dict[str, str] = field(default_factory=dict)
     store: Store | None = None
-    began: bool = False
-    waited: bool = False
     project_lock: Any = None
+    process: int = field(default_factory=os.getpid)
+    """The process that loaded the project; doit may fork others."""
 
 
 def flat(name: str) -> str:

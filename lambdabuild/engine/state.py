@@ -129,17 +129,18 @@ class Journal:
 class ProjectLock:
     """One writer in a project at a time; the kernel gives the lock back when its process ends, however it ends.
 
-    A process that holds it may take it again (the engine and the journal both do).
+    A process that holds it may take it again (the engine and the journal both do), and so may its forks (doit's own,
+    with ``-P process``), for they share the open file that bears the lock.
     """
 
-    _held: dict[str, int] = {}  # noqa: RUF012  # of this process, on purpose
+    _held: set[str] = set()  # noqa: RUF012  # of this process, on purpose
 
     def __init__(self, path: str) -> None:
         self.path = os.path.abspath(path)
 
     def acquire(self, timeout_seconds: float = 600, on_wait: Callable[[int], None] | None = None) -> bool:
         """Take the lock; gives whether somebody else had it meanwhile. Raises Locked (LB506) after the timeout."""
-        if self._held.get(self.path) == os.getpid():
+        if self.path in self._held:
             return False
         os.makedirs(os.path.dirname(self.path), exist_ok=True)
         file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -148,7 +149,7 @@ class ProjectLock:
             self._wait(file, timeout_seconds, on_wait)
         os.ftruncate(file, 0)
         os.pwrite(file, str(os.getpid()).encode(), 0)
-        self._held[self.path] = os.getpid()
+        self._held.add(self.path)
         return waited
 
     def _wait(self, file: int, timeout_seconds: float, on_wait: Callable[[int], None] | None) -> None:

@@ -72,6 +72,8 @@ def _build(site: Site, saved: Saved, build: Build) -> Iterator[Task]:
             "name": user,
             "actions": None,
             "task_dep": [f"upload:{build.name}", f"tree:{build.name}"],
+            # What only this one has goes with it; what is shared is cleaned by its own name.
+            "clean": [(clean, [site, kind, build.name]) for kind in reversed(after)] if len(build.users) == 1 else [],
             "doc": f"{build.key.source}/ by {build.key.rule}",
         }
 
