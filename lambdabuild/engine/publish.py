@@ -86,11 +86,15 @@ def templates(site: Site) -> str:
     """Write built-template, packaged-template and manifest.json; gives the digest of all of them."""
     packaged: dict[str, Location] = {}
     written: dict[str, str] = {}
-    for document in sorted(site.service.documents, key=lambda d: d.stack.count("/"), reverse=True):
+    for document in sorted(site.service.documents, key=_depth, reverse=True):
         written |= _write_document(site, document, packaged)
     manifest = json.dumps(_manifest(site), indent=2, sort_keys=True) + "\n"
     write_text(os.path.join(site.build_dir, MANIFEST), manifest)
     return fingerprint.of(written | {MANIFEST: manifest})
+
+
+def _depth(document: Document) -> int:
+    return len(document.stack.split("/")) if document.stack else 0
 
 
 def _write_document(site: Site, document: Document, packaged: dict[str, Location]) -> dict[str, str]:

@@ -1,0 +1,131 @@
+"""A project in a folder of its own, and lambdabuild run in it as a user would."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import textwrap
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+SAMPLE_APP = ROOT / "sample-app"
+
+PLAIN_FUNCTION = """\
+Transform: AWS::Serverless-2016-10-31
+Resources:
+  Orders:
+    Type: AWS::Serverless::Function
+    Properties:
+      Runtime: python3.11
+      Handler: app.handler
+      CodeUri: src
+"""
+"""The smallest template that builds something."""
+
+
+@dataclass(frozen=True)
+class Ran:
+    """How a command ended: exit code and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def said(self) -> str:
+        return self.out + self.err
+
+    @property
+    def steps(self) -> list[str]:
+        """The steps that ran, of a run with ``--format json``, in alphabetical order."""
+        return sorted(event["task"] for event in self.events if event["event"] == "done")
+
+    @property
+    def events(self) -> list[dict]:
+        return [json.loads(line) for line in self.out.splitlines() if line.startswith("{")]
+
+    @property
+    def summary(self) -> dict:
+        return self.events[-1]
+
+
+class Sandbox:
+    """A project's folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def write(self, files: Mapping[str, str | bytes]) -> Sandbox:
+        for name, content in files.items():
+            path = self.folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if isinstance(content, bytes):
+                path.write_bytes(content)
+            else:
+                path.write_text(textwrap.dedent(content), encoding="utf-8")
+        return self
+
+    def path(self, name: str) -> Path:
+        return self.folder / name
+
+    def environment(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
+        kept = {key: value for key, value in os.environ.items() if not key.startswith("LAMBDABUILD_")}
+        return kept | {"PYTHONHASHSEED": "random"} | dict(more or {})
+
+    def run(self, *arguments: str, env: Mapping[str, str] | None = None, timeout: float = 300) -> Ran:
+        """``lambdabuild`` with these arguments."""
+        return self.command([sys.executable, "-m", "lambdabuild", *arguments], env=env, timeout=timeout)
+
+    def start(self, *arguments: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "lambdabuild", *arguments],
+            cwd=self.folder,
+            env=self.environment(env),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def command(self, argv: list[str], *, env: Mapping[str, str] | None = None, timeout: float = 300) -> Ran:
+        done = subprocess.run(
+            argv, cwd=self.folder, env=self.environment(env), capture_output=True, text=True, timeout=timeout, check=False
+        )
+        return Ran(done.returncode, done.stdout, done.stderr)
+
+    def build(self, *arguments: str, env: Mapping[str, str] | None = None) -> Ran:
+        """A build that must succeed, told as JSON lines."""
+        ran = self.run("build", "--format", "json", *arguments, env=env)
+        assert ran.code == 0, ran.said
+        return ran
+
+    @property
+    def manifest(self) -> dict:
+        return json.loads((self.folder / "build/manifest.json").read_text())
+
+    def names(self, artifact: str) -> list[str]:
+        """What is in a zip of the build folder."""
+        with zipfile.ZipFile(self.folder / "build" / f"{artifact}.zip") as archive:
+            return archive.namelist()
+
+    def content(self, artifact: str, name: str) -> bytes:
+        with zipfile.ZipFile(self.folder / "build" / f"{artifact}.zip") as archive:
+            return archive.read(name)
+
+    def zips(self) -> dict[str, bytes]:
+        """Every zip of the build folder: ``{path: bytes}``."""
+        build = self.folder / "build"
+        found = (path for path in build.rglob("*.zip") if not path.relative_to(build).parts[0].startswith("."))
+        return {str(path.relative_to(build)): path.read_bytes() for path in sorted(found)}
+
+
+def sample_app(folder: Path) -> Sandbox:
+    """A copy of the sample app."""
+    shutil.copytree(SAMPLE_APP, folder, ignore=shutil.ignore_patterns("build", "node_modules", "__pycache__"))
+    return Sandbox(folder)
