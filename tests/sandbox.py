@@ -95,7 +95,13 @@ class Sandbox:
 
     def command(self, argv: list[str], *, env: Mapping[str, str] | None = None, timeout: float = 300) -> Ran:
         done = subprocess.run(
-            argv, cwd=self.folder, env=self.environment(env), capture_output=True, text=True, timeout=timeout, check=False
+            argv,
+            cwd=self.folder,
+            env=self.environment(env),
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
         )
         return Ran(done.returncode, done.stdout, done.stderr)
 

@@ -1,0 +1,178 @@
+"""What every artifact store does, and what is S3's own."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from s3_server import S3Server
+
+from lambdabuild.artifacts.store import FolderStore, MemoryStore, Store
+from lambdabuild.aws.s3_store import S3Store
+from lambdabuild.errors import StoreFailed
+
+MEBI = 1 << 20
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[S3Server]:
+    with S3Server() as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def credentials(monkeypatch: pytest.MonkeyPatch, server: S3Server) -> None:
+    for name, value in server.environment.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture(params=["memory", "folder", "s3"])
+def store(request: pytest.FixtureRequest, tmp_path: Path, server: S3Server) -> Store:
+    if request.param == "memory":
+        return MemoryStore()
+    if request.param == "folder":
+        return FolderStore(str(tmp_path / "store"))
+    return s3(server, request.node.name.partition("[")[0].replace("_", "-")[:60].strip("-"))
+
+
+def s3(server: S3Server, bucket: str, **more: object) -> S3Store:
+    server.bucket(bucket)
+    return S3Store(bucket, region="eu-west-1", endpoint_url=server.url, **more)  # type: ignore[arg-type]
+
+
+def file(tmp_path: Path, content: bytes = b"artifact") -> tuple[str, str, int]:
+    path = tmp_path / "artifact.zip"
+    path.write_bytes(content)
+    return str(path), hashlib.sha256(content).hexdigest(), len(content)
+
+
+def test_what_was_put_is_there_and_is_not_sent_again(store: Store, tmp_path: Path) -> None:
+    path, sha256, size = file(tmp_path)
+    key = f"Orders/{sha256}.zip"
+
+    assert not store.has(key)
+    assert store.put(key, path, sha256, size)
+    assert store.has(key)
+    assert not store.put(key, path, sha256, size)
+    assert key in store.location(key)
+
+
+def test_many_threads_may_put_the_same_key(store: Store, tmp_path: Path) -> None:
+    path, sha256, size = file(tmp_path)
+    sent: list[bool] = []
+    threads = [threading.Thread(target=lambda: sent.append(store.put("k", path, sha256, size))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(sent) == 8
+    assert any(sent)
+    assert store.has("k")
+
+
+def test_s3_objects_bear_type_digest_tags_and_key(server: S3Server, tmp_path: Path) -> None:
+    path, sha256, size = file(tmp_path)
+    store = s3(server, "about", prefix="/shop/", kms_key_id="alias/shop", tags={"team": "a b", "env": "x"})
+    store.put("Orders/a.zip", path, sha256, size)
+    client = server.client()
+    found = client.head_object(Bucket="about", Key="shop/Orders/a.zip")
+
+    assert store.location("Orders/a.zip") == "s3://about/shop/Orders/a.zip"
+    assert found["Metadata"] == {"sha256": sha256}
+    assert found["ContentType"] == "application/zip"
+    assert server.checksums["/about/shop/Orders/a.zip"] == base64.b64encode(bytes.fromhex(sha256)).decode()
+    assert found["SSEKMSKeyId"] == "alias/shop"
+    tags = client.get_object_tagging(Bucket="about", Key="shop/Orders/a.zip")["TagSet"]
+    assert sorted((tag["Key"], tag["Value"]) for tag in tags) == [("env", "x"), ("team", "a b")]
+
+
+def test_s3_asks_once_for_all_keys_however_many_pages_there_are(server: S3Server, tmp_path: Path) -> None:
+    client = server.bucket("pages")
+    for number in range(1005):
+        client.put_object(Bucket="pages", Key=f"k{number}", Body=b"")
+    server.requests.clear()
+    store = S3Store("pages", region="eu-west-1", endpoint_url=server.url)
+
+    assert all(store.has(f"k{number}") for number in range(1005))
+    assert not store.has("other")
+    assert server.requests == {"GET": 2}
+
+
+def test_s3_sends_a_large_object_in_parts_that_each_bear_a_checksum(server: S3Server, tmp_path: Path) -> None:
+    content = bytes(range(256)) * (12 * MEBI // 256) + b"end"
+    path, sha256, size = file(tmp_path, content)
+    store = s3(server, "parts", multipart_bytes=8 * MEBI, part_bytes=5 * MEBI)
+    server.without_checksum.clear()
+
+    assert store.put("large.zip", path, sha256, size)
+    answer = server.client().get_object(Bucket="parts", Key="large.zip")
+    assert answer["Body"].read() == content
+    assert answer["Metadata"] == {"sha256": sha256}
+    assert server.requests["PUT"] == 3
+    assert not server.without_checksum
+
+
+def test_s3_leaves_no_half_upload_behind(server: S3Server, tmp_path: Path) -> None:
+    path, sha256, size = file(tmp_path, b"x" * (6 * MEBI))
+    store = s3(server, "aborted", multipart_bytes=MEBI, part_bytes=5 * MEBI)
+    server.client().put_object(Bucket="aborted", Key="late", Body=b"theirs")
+    store._there = set()  # as if they had put it after we asked
+
+    assert not store.put("late", path, sha256, size)
+    assert "Uploads" not in server.client().list_multipart_uploads(Bucket="aborted")
+    assert server.client().get_object(Bucket="aborted", Key="late")["Body"].read() == b"theirs"
+
+
+def test_s3_does_not_overwrite_what_somebody_put_meanwhile(server: S3Server, tmp_path: Path) -> None:
+    path, sha256, size = file(tmp_path)
+    store = s3(server, "meanwhile")
+    assert not store.has("k")
+    server.client().put_object(Bucket="meanwhile", Key="k", Body=b"theirs")
+
+    assert not store.put("k", path, sha256, size)
+    assert server.client().get_object(Bucket="meanwhile", Key="k")["Body"].read() == b"theirs"
+
+
+def test_a_body_that_is_not_what_its_digest_says_is_refused(server: S3Server, tmp_path: Path) -> None:
+    path, _, size = file(tmp_path)
+    store = s3(server, "wrong")
+    with pytest.raises(StoreFailed, match="BadDigest"):
+        store.put("k", path, "0" * 64, size)
+
+    assert server.bad_checksums
+
+
+def test_s3_tries_again_when_it_is_told_to_slow_down(server: S3Server, tmp_path: Path) -> None:
+    path, sha256, size = file(tmp_path)
+    store = s3(server, "slow")
+    server.fail_next = 2
+
+    assert store.put("k", path, sha256, size)
+
+
+def test_a_bucket_that_does_not_exist_is_told_with_the_way_out(server: S3Server, tmp_path: Path) -> None:
+    path, sha256, size = file(tmp_path)
+    with pytest.raises(StoreFailed) as raised:
+        S3Store("nowhere", region="eu-west-1", endpoint_url=server.url).put("k", path, sha256, size)
+
+    assert "NoSuchBucket" in str(raised.value)
+    assert "create the bucket" in raised.value.mend
+
+
+def test_an_unknown_profile_and_missing_credentials_are_told(
+    server: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, sha256, size = file(tmp_path)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    with pytest.raises(StoreFailed, match="nobody"):
+        S3Store("b", profile="nobody", endpoint_url=server.url).put("k", path, sha256, size)
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    with pytest.raises(StoreFailed, match="no AWS credentials"):
+        S3Store("b", region="eu-west-1", endpoint_url=server.url).put("k", path, sha256, size)
