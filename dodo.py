@@ -1,8 +1,8 @@
 """The composition root: builds sample-app by default, and holds the repository's own chores.
 
 ``python3 dodo.py`` sets everything up in ``.venv`` and then is ``doit``; so one command builds the sample app and
-``python3 dodo.py test`` passes the tests, on a bare machine with nothing but Python. Inside the virtual environment plain
-``doit``, ``doit test``, ``doit list`` do the same.
+``python3 dodo.py test`` passes the tests, on a bare machine with nothing but Python. Inside the virtual environment
+plain ``doit``, ``doit test``, ``doit list`` do the same.
 """
 
 import os
@@ -37,7 +37,7 @@ def set_up(arguments: list[str]) -> int:
 
 
 def make_venv() -> None:
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036  # this file is what an older Python is told by
         sys.exit("lambdabuild needs Python 3.11 or newer; this is " + sys.version.split()[0])
     if (VENV / "bin/python").exists() and run_quietly([str(VENV / "bin/python"), "-m", "pip", "--version"]):
         return

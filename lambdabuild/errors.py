@@ -218,9 +218,10 @@ class ToolMissing(LambdaBuildError):
 
 
 class ToolFailed(LambdaBuildError):
-    """A program ended with an error."""
+    """A program ended with an error. ``output`` is all that it said, for those who must understand it."""
 
     code = "LB502"
+    output: str = ""
 
 
 class ToolTimeout(LambdaBuildError):

@@ -112,11 +112,13 @@ def failure(
     """The error of a program that ended with a status other than 0."""
     said = [line for text in (stdout, stderr) for line in text.splitlines() if line.strip()][-TAIL_LINES:]
     how = f"was ended by signal {-status}" if status < 0 else f"failed with exit code {status}"
-    return ToolFailed(
+    error = ToolFailed(
         f"{_for(who)}{os.path.basename(command[0])} {how}",
         tail="\n".join([f"command: {shlex.join(command)}", f"folder: {cwd}", *said]),
         mend=mend or "the tool's last lines say what it missed",
     )
+    error.output = f"{stdout}\n{stderr}"
+    return error
 
 
 def _for(who: str) -> str:

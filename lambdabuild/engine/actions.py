@@ -47,10 +47,8 @@ def perform(site: Site, kind: str, name: str) -> dict[str, Any] | TaskFailed:
     """Run one step. A mistake of the user's is a TaskFailed, which doit prints without a traceback."""
     try:
         return _perform(site, kind, name)
-    except LambdaBuildError as error:
-        return _failed(error)
-    except OSError as error:
-        return _failed(from_os_error(error, f"{kind}:{name}"))
+    except (LambdaBuildError, OSError) as error:
+        return failed(error, f"{kind}:{name}")
 
 
 def _perform(site: Site, kind: str, name: str) -> dict[str, Any]:
@@ -81,10 +79,12 @@ def _unless_newer(site: Site, key: str, digest: str, started: int) -> str:
     return "changed while it was read" if newer else digest
 
 
-def _failed(error: LambdaBuildError) -> TaskFailed:
-    failed: Any = TaskFailed(str(error))
-    failed.error = error  # for the reporter's JSON lines
-    return cast("TaskFailed", failed)
+def failed(error: LambdaBuildError | OSError, what: str) -> TaskFailed:
+    """A mistake of the user's as doit knows it; the reporter finds the error itself in ``error``."""
+    known = from_os_error(error, what) if isinstance(error, OSError) else error
+    found: Any = TaskFailed(str(known))
+    found.error = known
+    return cast("TaskFailed", found)
 
 
 MENDS = {
@@ -103,7 +103,8 @@ MENDS = {
 def from_os_error(error: OSError, what: str) -> LambdaBuildError:
     """What the operating system refused, in words: which path, and how to mend it."""
     path = str(error.filename2 or error.filename or "")
-    kind = CannotRead if error.errno in (errno.ENOENT, errno.ELOOP) else CannotWrite
+    unreadable = error.errno == errno.EACCES and os.path.exists(path) and not os.access(path, os.R_OK)
+    kind = CannotRead if unreadable or error.errno in (errno.ENOENT, errno.ELOOP) else CannotWrite
     where = Span(path) if path else None
     return kind(f"{what}: {error.strerror or error}", where=where, mend=MENDS.get(error.errno or 0, ""))
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from lambdabuild.engine import receipts
 from lambdabuild.engine.site import Site
+from lambdabuild.errors import LambdaBuildError
 from lambdabuild.files import fingerprint
 from lambdabuild.files.listing import Listing, Patterns, ignore_lines, scan
 from lambdabuild.model import Options
@@ -78,8 +79,11 @@ class Freshness:
         """The signature is doit's: it hands over the task and what it saved of its last run."""
         if not values.get("inputs"):
             return False
-        now = fingerprint.of(components(self.site, self.kind, self.name, self.saved) | known_reads(self.site, values))
-        return values["inputs"] == now and is_intact(self.site, self.kind, self.name, values)
+        try:
+            now = components(self.site, self.kind, self.name, self.saved) | known_reads(self.site, values)
+            return values["inputs"] == fingerprint.of(now) and is_intact(self.site, self.kind, self.name, values)
+        except (LambdaBuildError, OSError):
+            return False  # the step itself will meet the mistake, and tell it as its own
 
     def __repr__(self) -> str:
         return f"the inputs of {self.kind}:{self.name} are as they were (see doit why:{self.name})"

@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from doit.cmd_base import NamespaceTaskLoader
-from doit.exceptions import InvalidDodoFile
+from doit.exceptions import InvalidDodoFile, TaskFailed
 
 from lambdabuild.engine import session
+from lambdabuild.engine.actions import failed, from_os_error
 from lambdabuild.engine.freshness import why
 from lambdabuild.engine.site import Site
 from lambdabuild.engine.tasks import tasks
@@ -61,9 +62,11 @@ def namespace(open_project: Callable[[], Site]) -> dict[str, Any]:
     """The names of a dodo.py. A mistake of the user's ends doit with its message and no traceback."""
     try:
         site = open_project()
+        prepare(site)
     except LambdaBuildError as error:
         raise InvalidDodoFile(str(error)) from None
-    prepare(site)
+    except OSError as error:
+        raise InvalidDodoFile(str(from_os_error(error, "the project cannot be opened"))) from None
     return {"DOIT_CONFIG": config(site), "lambdabuild_tasks": ProjectTasks(site)}
 
 
@@ -103,8 +106,12 @@ def _why_tasks(site: Site) -> Iterator[dict[str, Any]]:
             }
 
 
-def print_why(site: Site, name: str) -> None:
-    sys.stdout.write(why_text(site, name, session.saved))
+def print_why(site: Site, name: str) -> TaskFailed | None:
+    try:
+        sys.stdout.write(why_text(site, name, session.saved))
+    except (LambdaBuildError, OSError) as error:
+        return failed(error, f"why:{name}")
+    return None
 
 
 def why_text(site: Site, name: str, saved: Any) -> str:

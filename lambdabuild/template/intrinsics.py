@@ -30,8 +30,8 @@ class Unresolved:
     resource: str = ""
     """The resource that a plain Ref names, led by its stacks."""
     text: str = ""
-    is_mistake: bool = False
-    """A deployment would not know it either."""
+    mend: str = ""
+    """Not empty when a deployment would not know the value either."""
 
 
 class _NoValue:
@@ -256,7 +256,7 @@ def _ref(node: Node, argument: Node, names: Scope) -> Value:
             f"it refers to {name}, which is known at deployment only", node.span, resource=names.stack + name
         )
     near = _nearest(name, (*names.parameters, *names.resources), "names")
-    return Unresolved(f"nothing in the template is called {name!r}; {near}", node.span, is_mistake=True)
+    return Unresolved(f"nothing in the template is called {name!r}", node.span, mend=near)
 
 
 def _get_att(node: Node, argument: Node, names: Scope) -> Value:

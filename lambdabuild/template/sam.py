@@ -341,7 +341,7 @@ class _Code:
             raise Unresolvable(
                 f"the {key} of {self.label} is not known: {value.reason}",
                 where=value.where,
-                mend="give the value, or write it into the template",
+                mend=value.mend or "give the value, or write it into the template",
             )
         if not isinstance(value, str) or not value:
             wrong = f"is {value!r}, not a text" if value is not None else "is missing"
@@ -358,8 +358,10 @@ class _Code:
         if isinstance(value, Unresolved):
             if value.text.startswith("s3://"):
                 return value.text
-            if value.is_mistake:
-                raise UnknownName(f"the {self.shape.code} of {self.label}: {value.reason}", where=value.where)
+            if value.mend:
+                raise UnknownName(
+                    f"the {self.shape.code} of {self.label}: {value.reason}", where=value.where, mend=value.mend
+                )
             self.stack.found.notes.append(f"{value.where}: {self.label} is left as it is: {value.reason}")
             return ""
         if node is None or value is None:

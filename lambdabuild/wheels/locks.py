@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from lambdabuild.errors import BadManifest, CannotResolve, HashMismatch, LambdaBuildError, NoWheel, raise_all
+from lambdabuild.spans import Span
 from lambdabuild.wheels.requirements import Requirements
 from lambdabuild.wheels.targets import Platform
 
@@ -130,10 +131,11 @@ def _selected(
         yield _choice(package, what, folder)
 
 
-def no_wheel(who: str, package: Package, platform: Platform) -> NoWheel:
+def no_wheel(who: str, package: Package, platform: Platform, where: Sequence[Span] = ()) -> NoWheel:
     tags = sorted({_file_name(wheel).removesuffix(".whl").split("-", 2)[-1] for wheel in package.wheels or ()})
     return NoWheel(
         f"{who}: {package.name} {package.version} has no wheel for Python {platform.python} on {platform.tag}",
+        where=where,
         tail="\n".join(["tried: " + ", ".join(platform.platforms()), *(f"there is: {tag}" for tag in tags[:20])]),
         mend=WAYS_OUT,
     )

@@ -25,6 +25,8 @@ from lambdabuild.wheels.targets import Platform
 
 MEND = "install it with: pip install uv"
 SDISTS_AT_MOST = 50
+OLD_PYTHON = "3.7"
+"""The oldest that uv resolves for."""
 NEEDS_WHEEL = re.compile(r"Wheels are required for `([^`]+)`")
 HAS_NONE = re.compile(r"([A-Za-z0-9][\w.-]*?)(?:==([^\s,]+?))? has no (?:usable )?wheels")
 NOT_FOUND = re.compile(r"Because ([\w.-]+) was not found in the")
@@ -79,19 +81,20 @@ class _NeedsSource(Exception):
 def _attempt(
     job: Job, ask: Ask, platform: Platform, uv_platform: str, requirements: Requirements | None, sources: list[str]
 ) -> tuple[locks.Choice, ...]:
-    arguments = ["--python-platform", uv_platform, "--only-binary", ":all:", *ask.extra]
+    arguments = ["--python-version", platform.python, "--python-platform", uv_platform, *ask.extra]
+    arguments += ["--only-binary", ":all:"]
     arguments += [word for name in sources for word in ("--no-binary", name)]
     folder = os.path.dirname(ask.manifest)
     try:
-        text = _compile(job, ask, platform, [ask.manifest, *arguments])
+        text = _compile(job, ask, [ask.manifest, *arguments])
     except ToolFailed as error:
         raise _explained(job, ask, platform, requirements, error) from error
     return locks.select(locks.parse(text, job.who), platform, folder, job.who, requirements)
 
 
-def _compile(job: Job, ask: Ask, platform: Platform, arguments: Sequence[str], stdin: str | None = None) -> str:
+def _compile(job: Job, ask: Ask, arguments: Sequence[str], stdin: str | None = None) -> str:
     command = [job.tool("uv", MEND), "pip", "compile", *arguments, "--format", "pylock.toml", "--no-header"]
-    command += ["--quiet", "--color", "never", "--python-version", platform.python, "--python", sys.executable]
+    command += ["--quiet", "--color", "never", "--python", sys.executable]
     if job.offline or ask.find_links:
         command += ["--offline", "--no-index", "--find-links", ask.find_links]
     return job.run(command, cwd=os.path.dirname(ask.manifest), stdin=stdin).stdout
@@ -112,21 +115,27 @@ def _behind_the_gap(
 def _refuse_if_it_has_wheels(job: Job, ask: Ask, platform: Platform, needed: _NeedsSource) -> None:
     """Only a package that has no wheels at all may be built from its sdist: the others are native."""
     exact = f"{needed.package}=={needed.version}" if needed.version else needed.package
-    try:
-        text = _compile(job, ask, platform, ["-", "--universal", "--no-deps"], stdin=exact + "\n")
-        packages = locks.parse(text, job.who).packages
-    except (ToolFailed, BadManifest):
+    found = 0
+    # uv does not list wheels of Pythons that the asked one leaves behind, so an old one is asked for as well.
+    for python in (platform.python, OLD_PYTHON):
+        try:
+            arguments = ["-", "--universal", "--no-deps", "--python-version", python]
+            packages = locks.parse(_compile(job, ask, arguments, stdin=exact + "\n"), job.who).packages
+        except (ToolFailed, BadManifest):
+            continue
+        found += len(packages)
+        for package in packages:
+            if package.wheels:
+                raise locks.no_wheel(job.who, package, platform, needed.error.where) from None
+    if not found:
         raise needed.error from None
-    for package in packages:
-        if package.wheels:
-            raise locks.no_wheel(job.who, package, platform) from None
 
 
 def _explained(
     job: Job, ask: Ask, platform: Platform, requirements: Requirements | None, error: ToolFailed
 ) -> LambdaBuildError | _NeedsSource:
     """uv's words as an error with a place."""
-    said = error.tail
+    said = "\n".join(line for line in error.output.splitlines() if line.strip())
     where = requirements.place_of(match[1]) if requirements and (match := NOT_FOUND.search(said)) else None
     where = where or Span(os.path.relpath(ask.manifest, job.target.project))
     if "Couldn't parse" in said or "Error parsing" in said or "Failed to parse" in said:
@@ -191,7 +200,8 @@ def _position(ask: Ask, job: Job, said: str) -> Span | None:
 def newest(job: Job, ask: Ask, platform: Platform) -> dict[str, str]:
     """``{package: version}`` that a resolution without regard to wheels would choose; {} when that fails."""
     try:
-        text = _compile(job, ask, platform, [ask.manifest, "--python-platform", platform.uv_platforms[0], *ask.extra])
+        arguments = ["--python-version", platform.python, "--python-platform", platform.uv_platforms[0], *ask.extra]
+        text = _compile(job, ask, [ask.manifest, *arguments])
         return {str(package.name): str(package.version) for package in locks.parse(text, job.who).packages}
     except (LambdaBuildError, ToolFailed):
         return {}

@@ -54,6 +54,9 @@ def _read(job: Job, file: str) -> dict[str, Any]:
         ) from error
     if not isinstance(data, dict):
         raise BadManifest(f"{job.who}: {shown} is not an object", where=job.place(file), mend="begin it with {")
+    for kind in KINDS:
+        if not isinstance(data.get(kind, {}), dict):
+            raise BadManifest(f"{job.who}: {kind} is no object", where=job.place(file), mend='write "name": "version"')
     return data
 
 
@@ -102,23 +105,34 @@ def _list(value: Any) -> list[str]:
 
 
 def _explained(job: Job, error: ToolFailed, lock: str) -> LambdaBuildError:
-    said, where = error.tail, job.place(job.target.manifest)
-    if "can only install packages when your package.json and" in said or "EUSAGE" in said:
+    code = next((line.split()[-1] for line in error.output.splitlines() if line.startswith("npm error code")), "")
+    said = {"tail": _without_usage(error.output), "where": job.place(job.target.manifest)}
+    if code == "EUSAGE":
         return BadManifest(
             f"{job.who}: {lock or 'the lock file'} does not fit package.json",
-            where=where, tail=said, mend="bring it up to date with: npm install --package-lock-only",
-        )  # fmt: skip
-    if "ENOTCACHED" in said:
+            mend="bring it up to date with: npm install --package-lock-only",
+            **said,
+        )
+    if code == "ENOTCACHED":
         return Offline(
             f"{job.who}: npm's cache has not all packages, and the run is offline",
-            where=where, tail=said, mend="run once without offline",
-        )  # fmt: skip
-    if "E404" in said or "ETARGET" in said or "ERESOLVE" in said or "EBADPLATFORM" in said:
+            mend="run once without offline",
+            **said,
+        )
+    if code in ("E404", "ETARGET", "ERESOLVE", "EBADPLATFORM", "ENOVERSIONS"):
         return CannotResolve(
             f"{job.who}: npm found no set of packages for package.json",
-            where=where, tail=said, mend="correct the names and versions; npm's words above say which do not fit",
-        )  # fmt: skip
+            mend="correct the names and versions; npm's words above say which do not fit",
+            **said,
+        )
     return error
+
+
+def _without_usage(output: str) -> str:
+    """npm's own words up to where it begins to explain its options."""
+    lines = [line for line in output.splitlines() if line.strip() and line.strip() != "npm error"]
+    stop = next((number for number, line in enumerate(lines) if "Clean install a project" in line), len(lines))
+    return "\n".join(lines[:stop][:25])
 
 
 def _moved(modules: str, target: str) -> None:
