@@ -11,7 +11,7 @@ import os
 import shutil
 import stat
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -71,14 +71,29 @@ def write_tree(
     return TreeRecord(rows)
 
 
-def is_intact(target: str, record: TreeRecord) -> bool:
-    """Whether the folder holds what was written, no less and no more; looks at names and stats only."""
+def is_intact(target: str, record: TreeRecord, digest: Callable[[str], str]) -> bool:
+    """Whether the folder holds what was written, no less and no more.
+
+    Names and stats tell mostly; ``digest`` (of a file, in hex) is asked about files with another stat than was
+    recorded, for a folder that was touched, moved or brought back from a cache has the content it had.
+    """
     if not os.path.isdir(target) or os.path.islink(target):
         return False
     there = dict(_walk(target))
     if there.keys() != record.rows.keys():
         return False
-    return all(_same(row, there[path]) for path, row in record.rows.items())
+    return all(
+        _same(row, there[path]) or _equal(row, there[path], os.path.join(target, path), digest)
+        for path, row in record.rows.items()
+    )
+
+
+def _equal(row: Row, status: os.stat_result, path: str, digest: Callable[[str], str]) -> bool:
+    sha256, _, is_executable = row[0].partition("+")
+    mode = 0o755 if is_executable else 0o644
+    if not stat.S_ISREG(status.st_mode) or stat.S_IMODE(status.st_mode) != mode or status.st_size != row[2]:
+        return False
+    return digest(path) == sha256
 
 
 def _mark(entry: Entry) -> str:

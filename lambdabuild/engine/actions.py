@@ -288,7 +288,7 @@ def tree_is_intact(site: Site, name: str) -> bool:
     from lambdabuild.engine import assemble
 
     record = assemble.tree_record(site, name)
-    return record is not None and is_intact(site.tree(name), record)
+    return record is not None and is_intact(site.tree(name), record, site.stats.digest)
 
 
 def _link_users(site: Site, name: str, suffix: str) -> None:
@@ -313,26 +313,30 @@ def _upload(site: Site, name: str) -> Done:
 
     for asset in site.plan.assets:
         if asset.name == name:
-            return _sent(publish.asset(site, asset))
+            return _sent(site, publish.asset(site, asset))
     receipt = receipts.read(site.receipt("hash", name))
     if receipt is None:
         raise CannotRead(f"what hash:{name} found is gone", mend=f"doit forget hash:{name}")
     found = receipt.result
-    return _sent(publish.put(site, f"{name}/{found['sha256']}.zip", site.zip(name), found["sha256"], found["size"]))
+    return _sent(
+        site, publish.put(site, f"{name}/{found['sha256']}.zip", site.zip(name), found["sha256"], found["size"])
+    )
 
 
-def _sent(sent: Any) -> Done:
+def _sent(site: Site, sent: Any) -> Done:
+    location = freshness.portable(site, sent.location)
     return Done(
-        output=sent.location,
-        values={"location": sent.location, "sent": sent.sent, "size": sent.size},
-        result={"location": sent.location, "key": sent.key},
+        output=location,
+        values={"location": location, "sent": sent.sent, "size": sent.size},
+        result={"location": location, "key": sent.key},
     )
 
 
 def _template(site: Site, name: str) -> Done:
     from lambdabuild.engine import publish
 
-    return Done(output=publish.templates(site))
+    written = {freshness.portable(site, path): digest for path, digest in publish.templates(site).items()}
+    return Done(output=fingerprint.of(written), values={"written": written})
 
 
 STEPS: dict[str, Callable[[Site, str], Done]] = {

@@ -142,9 +142,9 @@ def write_list(site: Site, name: str, entries: Sequence[Entry]) -> None:
     for entry in entries:
         lies = entry.lies
         where = (
-            [_relative(site, lies.path)]
+            [freshness.portable(site, lies.path)]
             if isinstance(lies, OnDisk)
-            else [_relative(site, lies.archive), lies.offset, lies.compressed_size, lies.method, lies.crc]
+            else [freshness.portable(site, lies.archive), lies.offset, lies.compressed_size, lies.method, lies.crc]
         )
         rows.append([entry.path, int(entry.executable), entry.size, entry.sha256, entry.origin, where])
     file = site.out("copy", name) + ".json"
@@ -169,13 +169,6 @@ def _lies(site: Site, where: list[object]) -> OnDisk | InArchive:
     path, *rest = where
     real = freshness.expand(site, str(path))
     return InArchive(real, *rest) if rest else OnDisk(real)  # type: ignore[arg-type]  # four integers, as written above
-
-
-def _relative(site: Site, path: str) -> str:
-    for name, folder in site.roots.items():
-        if path.startswith(folder + os.sep):
-            return "{" + name + "}" + path[len(folder) :]
-    return path
 
 
 def tree_record(site: Site, name: str) -> TreeRecord | None:

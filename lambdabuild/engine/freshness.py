@@ -61,6 +61,14 @@ def expand(site: Site, path: str) -> str:
     return path
 
 
+def portable(site: Site, path: str) -> str:
+    """The inverse: a path as records name it, so that they still hold when the project has moved."""
+    for name, folder in site.roots.items():
+        if path.startswith(folder + os.sep):
+            return "{" + name + "}" + path[len(folder) :]
+    return path
+
+
 def source_listing(site: Site, key: BuildKey, who: str = "") -> Listing:
     """The files of a build's source that may enter its artifact."""
     folder = site.path(key.source)
@@ -103,7 +111,10 @@ def is_intact(site: Site, kind: str, name: str, values: Mapping[str, Any]) -> bo
     if kind in ("resolve", "compile"):
         return all(os.path.exists(expand(site, path)) for path in values.get("parts", ()))
     if kind == "upload":
-        return bool(values.get("location")) and not _is_gone(values["location"])
+        return bool(values.get("location")) and not _is_gone(expand(site, values["location"]))
+    if kind == TEMPLATE:
+        written = values.get("written", {})
+        return all(fingerprint.of_file(expand(site, path), site.stats) == written[path] for path in written)
     return True
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import posixpath
@@ -12,7 +13,7 @@ from typing import Any
 from lambdabuild.artifacts.atomic import write_text
 from lambdabuild.artifacts.store import FolderStore, Store
 from lambdabuild.cloudformation.splice import splice
-from lambdabuild.engine import receipts
+from lambdabuild.engine import freshness, receipts
 from lambdabuild.engine.site import Site
 from lambdabuild.files import fingerprint
 from lambdabuild.files.listing import Patterns, scan
@@ -82,15 +83,19 @@ def asset(site: Site, item: Asset) -> Sent:
         return put(site, f"{item.name}/{summary.sha256}.zip", path, summary.sha256, summary.size)
 
 
-def templates(site: Site) -> str:
-    """Write built-template, packaged-template and manifest.json; gives the digest of all of them."""
+def templates(site: Site) -> dict[str, str]:
+    """Write built-template, packaged-template and manifest.json; gives ``{path: sha256}`` of what was written."""
     packaged: dict[str, Location] = {}
     written: dict[str, str] = {}
     for document in sorted(site.service.documents, key=_depth, reverse=True):
         written |= _write_document(site, document, packaged)
     manifest = json.dumps(_manifest(site), indent=2, sort_keys=True) + "\n"
-    write_text(os.path.join(site.build_dir, MANIFEST), manifest)
-    return fingerprint.of(written | {MANIFEST: manifest})
+    return written | _written(os.path.join(site.build_dir, MANIFEST), manifest)
+
+
+def _written(path: str, text: str) -> dict[str, str]:
+    write_text(path, text)
+    return {path: hashlib.sha256(text.encode()).hexdigest()}
 
 
 def _depth(document: Document) -> int:
@@ -102,16 +107,16 @@ def _write_document(site: Site, document: Document, packaged: dict[str, Location
     folder = os.path.join(site.build_dir, document.stack)
     os.makedirs(folder, exist_ok=True)
     built = splice(document, lambda rewrite: _built(site, document, rewrite), folder)
-    write_text(_output(site, document, BUILT), built)
+    written = _written(_output(site, document, BUILT), built)
 
     def location(rewrite: Rewrite) -> Location | None:
         return packaged.get(rewrite.target) if rewrite.kind == "stack" else _uploaded(site, rewrite)
 
     text = splice(document, location, folder)
     path = _output(site, document, PACKAGED)
-    write_text(path, text)
+    written |= _written(path, text)
     packaged[document.stack] = _put_stack(site, document, path)
-    return {f"{BUILT} {document.stack}": built, f"{PACKAGED} {document.stack}": text}
+    return written
 
 
 def _put_stack(site: Site, document: Document, path: str) -> Location:
@@ -141,7 +146,7 @@ def _uploaded(site: Site, rewrite: Rewrite) -> Location | None:
         return FileLocation(site.path(rewrite.target))
     name = rewrite.target if rewrite.kind == "asset" else site.plan.build_of(rewrite.target).name
     receipt = receipts.read(site.receipt("upload", name))
-    return _location(site, receipt.result["location"]) if receipt else None
+    return _location(site, freshness.expand(site, receipt.result["location"])) if receipt else None
 
 
 def _location(site: Site, location: str) -> Location:
@@ -214,4 +219,5 @@ def _items(site: Site, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def _portable(site: Site, location: str) -> str:
     """A file's place is told relative to the build folder, so that two checkouts give one manifest."""
+    location = freshness.expand(site, location)
     return location if location.startswith("s3://") else os.path.relpath(location, site.build_dir)

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
-from doit.exceptions import InvalidTask
+from doit.exceptions import InvalidTask, UnmetDependency
 
 from lambdabuild.engine import session
 from lambdabuild.errors import LambdaBuildError
@@ -119,7 +119,7 @@ class Reporter:
             self._view().line(f"{task.name}  ignored (doit forget {task.name} brings it back)")
 
     def add_failure(self, task: Any, fail: Any) -> None:
-        if not fail.report:
+        if isinstance(fail, UnmetDependency):
             self.blocked += [task.name] if _is_step(task) else []
             return
         self.failed.append(task.name)

@@ -92,7 +92,7 @@ class Site:
     @property
     def roots(self) -> dict[str, str]:
         """The folders that records name instead of this machine's paths."""
-        return {"state": self.state_dir, "store": self.cache_dir, "project": self.project}
+        return {"state": self.state_dir, "store": self.cache_dir, "build": self.build_dir, "project": self.project}
 
     def build(self, name: str) -> Build:
         return next(build for build in self.plan.builds if build.name == name)

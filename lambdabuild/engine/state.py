@@ -81,10 +81,12 @@ class Journal:
         return task in self._records
 
     def remove(self, task: str) -> None:
+        self._begin()  # a run that goes on may be about to add it
         if self._records.pop(task, None) is not None:
             self._append([task, None, None])
 
     def remove_all(self) -> None:
+        self._begin()
         self._records = {}
         self._append([None, None, None])
 
@@ -98,17 +100,21 @@ class Journal:
         self._file = None
 
     def _append(self, row: list[Any]) -> None:
+        os.write(self._begin(), json.dumps(row).encode() + b"\n")
+        self._lines += 1
+
+    def _begin(self) -> int:
         if self._file is None:
             self._file = self._open()
-        os.write(self._file, json.dumps(row).encode() + b"\n")
-        self._lines += 1
+        return self._file
 
     def _open(self) -> int:
         folder = os.path.dirname(os.path.abspath(self.name))
         os.makedirs(folder, exist_ok=True)
         if self._lock is None:
             self._lock = ProjectLock(os.path.join(folder, "lock"))
-            self._lock.acquire()
+            if self._lock.acquire():
+                self.reload()
         file = os.open(self.name, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
         size = os.fstat(file).st_size
         if size and os.pread(file, 1, size - 1) != b"\n":
