@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 from lambdabuild import template
-from lambdabuild.engine import loader
+from lambdabuild.engine import loader, session
 from lambdabuild.engine.site import STATE, Site
 from lambdabuild.errors import BadSettings, CannotReadTemplate
 from lambdabuild.files.stat_cache import StatCache
 from lambdabuild.model import Service
-from lambdabuild.plan import planner
+from lambdabuild.plan import explain, planner
 from lambdabuild.plan.claims import Choice
 from lambdabuild.plan.types import BuildPlan
 from lambdabuild.rulebook.search import find_rules, search_path
@@ -72,6 +72,28 @@ def open_project(
         rules={rule.name: rule for rule in rules},
         stats=stats,
     )
+
+
+def task_loader(open_site: Callable[[], Site]) -> Any:
+    """doit's loader of a project without a dodo.py."""
+    return loader.ProjectLoader(open_site)
+
+
+def plan_text(site: Site) -> str:
+    """The plan for people."""
+    return explain.as_text(site.plan)
+
+
+def plan_data(site: Site) -> dict[str, Any]:
+    """The plan for machines."""
+    return explain.as_data(site.plan)
+
+
+def why(site: Site, name: str) -> str:
+    """For each step of a function or layer whether it would run, and because of what; runs nothing."""
+    text = loader.why_text(site, name, session.saved_outside(site))
+    site.stats.save()
+    return text
 
 
 def cache_dir(environment: Mapping[str, str]) -> str:

@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
-from sandbox import Sandbox
+from fixtures import project
 
-
-@pytest.fixture
-def project(tmp_path: Path) -> Sandbox:
-    """An empty project."""
-    return Sandbox(tmp_path / "project")
+__all__ = ["project"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -32,7 +32,7 @@ ALLOWED: dict[str, frozenset[str]] = {
         "cloudformation", "aws",
     }),
     "project": EVERYTHING - {"cli"} | {"*"},
-    "cli": frozenset({"project", "errors", "spans"}),
+    "cli": frozenset({"project", "errors", "spans", "settings"}),
 }  # fmt: skip
 
 HEAVY = {

@@ -68,31 +68,29 @@ def _init(arguments: list[str]) -> int:
 def _plan(arguments: list[str]) -> int:
     import json
 
-    from lambdabuild.plan.explain import as_data, as_text
+    from lambdabuild.project import plan_data, plan_text
 
     settings, flags, names = _split(arguments[1:])
     if flags or names:
         return _wrong(f"plan takes no {[*flags, *names][0]!r}")
     site = _open(settings)
     as_json = site.settings.format == "json"
-    sys.stdout.write(json.dumps(as_data(site.plan), indent=2) + "\n" if as_json else as_text(site.plan))
+    sys.stdout.write(json.dumps(plan_data(site), indent=2) + "\n" if as_json else plan_text(site))
     return 0
 
 
 def _why(arguments: list[str]) -> int:
-    from lambdabuild.engine.loader import why_text
-    from lambdabuild.engine.session import saved_outside
+    from lambdabuild.project import why
 
     settings, flags, names = _split(arguments[1:])
     if flags:
         return _wrong(f"why takes no {flags[0]!r}")
     site = _open(settings)
     known = [user for build in site.plan.builds for user in build.users]
-    saved = saved_outside(site)
     for name in names or known:
         _check_name(name, known)
-        sys.stdout.write(why_text(site, name, saved))
-    site.stats.save()
+    for name in names or known:
+        sys.stdout.write(why(site, name))
     return 0
 
 
@@ -118,9 +116,9 @@ def _doit(arguments: list[str]) -> int:
 def _run_doit(arguments: list[str], open_site: Callable[[], Any]) -> int:
     from doit.doit_cmd import DoitMain
 
-    from lambdabuild.engine.loader import ProjectLoader
+    from lambdabuild.project import task_loader
 
-    return int(DoitMain(ProjectLoader(open_site), config_filenames=()).run(arguments) or 0)
+    return int(DoitMain(task_loader(open_site), config_filenames=()).run(arguments) or 0)
 
 
 def _split(arguments: list[str]) -> tuple[dict[str, str], list[str], list[str]]:

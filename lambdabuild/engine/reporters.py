@@ -56,7 +56,7 @@ class Reporter:
     desc = "progress, a summary, errors without tracebacks"
 
     def __init__(self, outstream: Any, options: Mapping[str, Any]) -> None:
-        self.out, self.mode = outstream, _mode
+        self.out, self.err, self.mode = outstream, sys.stderr, _mode
         self.view: View | None = None
         self.began = time.monotonic()
         self.since: dict[str, float] = {}
@@ -166,8 +166,8 @@ class Reporter:
         if self.view is not None and _is_terminal(self.out):
             self.view.line(text)
         else:
-            sys.stderr.write(text.rstrip("\n") + "\n")
-            sys.stderr.flush()
+            self.err.write(text.rstrip("\n") + "\n")
+            self.err.flush()
 
     def _event(self, event: str, task: Any, **more: Any) -> None:
         self._write({"event": event, "task": task.name, **(task.meta or {}), **more})

@@ -89,7 +89,8 @@ def _step(site: Site, saved: Saved, kind: str, name: str, before: list[str]) -> 
         "clean": [(clean, [site, kind, name])],
         "doc": KINDS[kind].format(name),
         "meta": {"kind": kind, "name": name},
-        "verbosity": 0,
+        # Steps print nothing. doit captures by exchanging sys.stdout, which steps on threads would do to one another.
+        "io": {"capture": False},
     }
 
 

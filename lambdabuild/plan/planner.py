@@ -24,8 +24,7 @@ def manifest_folders(service: Service, settings: Settings) -> frozenset[str]:
     return frozenset(
         {item.source for item in items}
         | {posixpath.dirname(manifest) for manifest in named if manifest}
-        | set(_inherited(service, settings, ""))
-        | {folder for item in items for folder in _inherited(service, settings, item.name)}
+        | {folder for item in items for folder in _inherited(service, settings, item)}
     )
 
 
@@ -44,7 +43,7 @@ def plan(service: Service, rules: tuple[Rule, ...], names: Names, identify: Iden
                     where=item.where,
                     mend="correct the path in the template; it is relative to the template's folder",
                 )
-            inherited = _inherited(service, settings, item.name) if _inherits(item) else ()
+            inherited = _inherited(service, settings, item) if _inherits(item) else ()
             choices[item.name] = choose(item, settings.of(item.name), rules, names, inherited)
         except LambdaBuildError as error:
             errors.append(error)
@@ -83,12 +82,16 @@ def _inherits(item: Function | Layer) -> bool:
     return isinstance(item, Function) or bool(item.build_method)
 
 
-def _inherited(service: Service, settings: Settings, name: str) -> tuple[str, ...]:
-    """Where a manifest is looked for after the code folder: the root given, then beside the item's template."""
-    stack = name.rpartition("/")[0]
-    document = next((d for d in service.documents if d.stack == stack), service.documents[0])
-    root = (posixpath.normpath(settings.root),) if settings.root else ()
-    return (*root, posixpath.dirname(document.path) or ".")
+def _inherited(service: Service, settings: Settings, item: Function | Layer) -> tuple[str, ...]:
+    """Where a manifest is looked for after the code folder.
+
+    That is the ContextPath of a makefile function, the root given, then beside the item's template.
+    """
+    stack = item.name.rpartition("/")[0]
+    document = next(d for d in service.documents if d.stack == stack)
+    context = json.loads(dict(item.options).get("ContextPath", '""'))
+    given = [posixpath.normpath(folder) for folder in (context, settings.root) if folder]
+    return (*given, posixpath.dirname(document.path) or ".")
 
 
 def _options(item: Function | Layer, rule: Rule, settings: Settings) -> Options:

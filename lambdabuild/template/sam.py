@@ -478,7 +478,8 @@ class _Code:
         properties = self.meta("BuildProperties")
         given = dict(properties) if isinstance(properties, dict) else {}
         if method == "makefile":
-            given |= {key: value for key in MAKE_OPTIONS if (value := self.meta(key)) is not None}
+            folders = {key: value for key in MAKE_OPTIONS if isinstance(value := self.meta(key), str)}
+            given |= {key: self.stack.local_path(value) for key, value in folders.items()}
         return tuple(
             sorted((name, json.dumps(value, sort_keys=True)) for name, value in given.items() if _is_known(value))
         )

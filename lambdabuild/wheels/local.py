@@ -6,13 +6,18 @@ content does not.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
+import tomllib
 import zipfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 from lambdabuild.errors import CannotResolve, NoWheel, ToolFailed
 from lambdabuild.rule_api import Folder, Job
 from lambdabuild.wheels import fetch, locks, parts, uv
+from lambdabuild.wheels.requirements import Requirements
 from lambdabuild.wheels.targets import Platform
 
 NOT_SOURCE = shutil.ignore_patterns(
@@ -25,7 +30,13 @@ def build(job: Job, source: locks.Source, platform: Platform) -> Folder:
     work = os.path.join(job.scratch, "build", source.name or "unnamed")
     os.makedirs(work, exist_ok=True)
     place = _brought(job, source, work)
-    wheel = _built(job, source, os.path.join(place, source.subdirectory), os.path.join(work, "wheel"), platform)
+    wheel = _built(
+        job,
+        source,
+        os.path.join(place, source.subdirectory) if source.subdirectory else place,
+        os.path.join(work, "wheel"),
+        platform,
+    )
     if not wheel.endswith("-none-any.whl"):
         raise NoWheel(
             f"{job.who}: {source.name} is native ({os.path.basename(wheel)}), so it must be built on Amazon Linux",
@@ -39,17 +50,60 @@ def build(job: Job, source: locks.Source, platform: Platform) -> Folder:
     return Folder(target, leave_out=parts.NOT_FROM_BUILT)
 
 
-def names_of(job: Job, folders: list[str], platform: Platform) -> list[str]:
-    """The names of local projects, as their own metadata says."""
-    found = []
+def needs_build(folder: str) -> bool:
+    """Whether a local project's metadata can be learnt only by running its backend, which may write beside it."""
+    try:
+        with open(os.path.join(folder, "pyproject.toml"), "rb") as stream:
+            about = tomllib.load(stream).get("project", {})
+    except (OSError, tomllib.TOMLDecodeError):
+        return True
+    return "name" not in about or bool(about.get("dynamic"))
+
+
+def names_of(job: Job, folders: Iterable[str], platform: Platform) -> dict[str, str]:
+    """``{folder: name}`` of local projects, as the wheels built from copies of them say."""
+    found = {}
     for number, folder in enumerate(folders):
-        if os.path.isdir(folder):
-            work = os.path.join(job.scratch, "names", str(number))
-            wheel = _built(
-                job, locks.Source(os.path.basename(folder), "", path=folder), _copied(folder, work), work, platform
-            )
-            found.append(os.path.basename(wheel).split("-")[0].replace("_", "-"))
+        work = os.path.join(job.scratch, "names", str(number))
+        source = locks.Source(os.path.basename(folder), "", path=folder)
+        wheel = _built(job, source, _copied(folder, work), work, platform)
+        found[folder] = os.path.basename(wheel).split("-")[0].replace("_", "-")
     return found
+
+
+def mirrored(
+    job: Job, ask: uv.Ask, listed: Requirements | None, projects: list[str], names: Mapping[str, str]
+) -> uv.Ask:
+    """The manifest, what it includes and its local projects, copied so that they lie to one another as they do.
+
+    Lines that name a project by its path only get its name too, for uv wants to know whom it may build.
+    """
+    files = [ask.manifest, *(listed.files if listed else ())]
+    files += [os.path.join(os.path.dirname(ask.manifest), name) for name in uv.CONFIGURATION]
+    top = os.path.commonpath([*map(os.path.dirname, files), *projects])
+    tree = os.path.join(job.scratch, "mirror")
+
+    def twin(path: str) -> str:
+        return os.path.normpath(os.path.join(tree, os.path.relpath(path, top)))
+
+    for folder in projects:
+        shutil.copytree(folder, twin(folder), ignore=NOT_SOURCE, dirs_exist_ok=True)
+    for folder in listed.link_folders if listed else ():
+        os.makedirs(os.path.dirname(twin(folder)), exist_ok=True)
+        os.symlink(folder, twin(folder))
+    for file in filter(os.path.isfile, files):
+        os.makedirs(os.path.dirname(twin(file)), exist_ok=True)
+        shutil.copyfile(file, twin(file))
+    for file, number, folder in listed.projects() if listed else ():
+        if folder in names:
+            _name_line(twin(file), number, f"{names[folder]} @ {Path(twin(folder)).as_uri()}")
+    return dataclasses.replace(ask, manifest=twin(ask.manifest), copy_of=ask.manifest)
+
+
+def _name_line(file: str, number: int, text: str) -> None:
+    lines = Path(file).read_text(encoding="utf-8").splitlines()
+    lines[number - 1] = text
+    Path(file).write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def _brought(job: Job, source: locks.Source, work: str) -> str:

@@ -18,6 +18,7 @@ from lambdabuild.spans import Span
 COMMENT = re.compile(r"(^|\s+)#.*$")
 INCLUDE = re.compile(r"(?:-r|--requirement|-c|--constraint)(?:\s*=\s*|\s*)(?P<path>\S.*)")
 FIND_LINKS = re.compile(r"(?:-f|--find-links)(?:\s*=\s*|\s*)(?P<path>\S.*)")
+SOURCES = re.compile(r"-i\b|-f\b|--(index-url|extra-index-url|no-index|find-links|trusted-host|pre)\b")
 HASH = re.compile(r"--hash[=\s]\s*(?P<name>\w+):(?P<digest>[0-9a-fA-F]+)")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 DIRECT = re.compile(r"^(?:-e|--editable)[=\s]\s*(?P<editable>.+)$|^[A-Za-z0-9._-]+(?:\[[^\]]*\])?\s*@\s*(?P<url>\S+)")
@@ -29,10 +30,16 @@ class Line:
 
     text: str
     where: Span
+    file: str = ""
 
     @property
     def is_option(self) -> bool:
         return self.text.startswith("-") and not re.match(r"(-e|--editable)\b", self.text)
+
+    @property
+    def is_source(self) -> bool:
+        """Whether it says where packages come from, such as --index-url."""
+        return bool(SOURCES.match(self.text))
 
     @property
     def name(self) -> str:
@@ -86,12 +93,23 @@ class Requirements:
 
     def local_paths(self) -> Iterator[str]:
         """Folders and files beside the index that requirements name: absolute, from the first file's folder."""
-        folder = os.path.dirname(self.file)
+        yield from self.link_folders
+        yield from (self._absolute(line.local) for line in self.lines if line.local)
+
+    def projects(self) -> Iterator[tuple[str, int, str]]:
+        """(file, line number, folder) of each line that names a local project."""
         for line in self.lines:
-            links = FIND_LINKS.match(line.text)
-            path = line.local or (links["path"].strip() if links and "://" not in links["path"] else "")
-            if path:
-                yield os.path.normpath(os.path.join(folder, path))
+            if line.local:
+                yield line.file, line.where.line, self._absolute(line.local)
+
+    @property
+    def link_folders(self) -> tuple[str, ...]:
+        """The folders of --find-links."""
+        links = (FIND_LINKS.match(line.text) for line in self.lines)
+        return tuple(self._absolute(link["path"].strip()) for link in links if link and "://" not in link["path"])
+
+    def _absolute(self, path: str) -> str:
+        return os.path.normpath(os.path.join(os.path.dirname(self.file), path))
 
     def place_of(self, name: str) -> Span | None:
         """Where a package is named, None when another package asks for it."""
@@ -117,7 +135,7 @@ def _lines(file: str, shown: str, files: dict[str, None], included: Span | None)
     if file in files:
         return
     files[file] = None
-    for line in _logical(_text(file, shown, included), shown):
+    for line in _logical(_text(file, shown, included), shown, file):
         yield line
         match = INCLUDE.match(line.text)
         if match and "://" not in match["path"]:
@@ -140,7 +158,7 @@ def _text(file: str, shown: str, included: Span | None) -> str:
         ) from error
 
 
-def _logical(text: str, shown: str) -> Iterator[Line]:
+def _logical(text: str, shown: str, file: str) -> Iterator[Line]:
     parts: list[str] = []
     start = 0
     for number, raw in enumerate(text.splitlines(), 1):
@@ -151,5 +169,5 @@ def _logical(text: str, shown: str) -> Iterator[Line]:
             continue
         whole = "".join([*parts, line])
         if whole.strip():
-            yield Line(whole.strip(), Span(shown, start, len(whole) - len(whole.lstrip()) + 1))
+            yield Line(whole.strip(), Span(shown, start, len(whole) - len(whole.lstrip()) + 1), file)
         parts, start = [], 0

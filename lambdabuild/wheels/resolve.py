@@ -7,13 +7,9 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from lambdabuild.errors import LambdaBuildError
 from lambdabuild.rule_api import Archive, Folder, Job, Part, Result
 from lambdabuild.wheels import fetch, local, locks, parts, pip, requirements, targets, uv
 from lambdabuild.wheels.requirements import Requirements
-
-CONFIGURATION = ("uv.toml", "pyproject.toml")
-"""Files beside a manifest that tell uv where packages come from."""
 
 
 def from_requirements(job: Job) -> Result:
@@ -49,23 +45,22 @@ def from_pyproject(job: Job) -> Result:
 
 
 def _configuration(folder: str) -> list[str]:
-    return [os.path.join(folder, name) for name in CONFIGURATION]
+    return [os.path.join(folder, name) for name in uv.CONFIGURATION]
 
 
 def _compiled(
     job: Job, ask: uv.Ask, platform: targets.Platform, listed: Requirements | None, local_paths: list[str]
 ) -> tuple[tuple[locks.Choice, ...], list[str]]:
     """The choices, and what they would have been without regard to wheels, asked at the same time."""
+    links = listed.link_folders if listed else ()
+    projects = [path for path in local_paths if os.path.isdir(path) and path not in links]
+    names = local.names_of(job, filter(local.needs_build, projects), platform)
+    if names:
+        ask = local.mirrored(job, ask, listed, projects, names)
+    is_pinned = listed is not None and all("==" in line.text for line in listed.lines)
     with ThreadPoolExecutor(1) as pool:
-        may_differ = not job.offline and not (listed and all("==" in line.text for line in listed.lines))
-        newest = pool.submit(uv.newest, job, ask, platform) if may_differ else None
-        try:
-            choices = uv.compile_lock(job, ask, platform, listed)
-        except LambdaBuildError as error:
-            if "Building source distributions is disabled" not in error.tail or not local_paths:
-                raise
-            names = local.names_of(job, local_paths, platform)
-            choices = uv.compile_lock(job, ask, platform, listed, names)
+        newest = None if job.offline or is_pinned or names else pool.submit(uv.newest, job, ask, platform)
+        choices = uv.compile_lock(job, ask, platform, listed, list(names.values()))
     return choices, _older(choices, newest.result() if newest else {}, platform)
 
 
@@ -88,7 +83,8 @@ def _result(
     for choice in choices:
         if isinstance(choice, locks.Source):
             found[choice.name] = local.build(job, choice, platform)
-    reads += [choice.path for choice in choices if isinstance(choice, locks.Source) and choice.path]
+    own = [choice.path for choice in choices if isinstance(choice, locks.Source) and choice.path]
+    reads += [path for path in own if not path.startswith(job.scratch + os.sep)]
     return Result(
         parts=tuple(found[choice.name] for choice in choices),
         reads=tuple(_there(reads)),

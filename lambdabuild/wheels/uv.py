@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from lambdabuild.errors import (
@@ -24,11 +25,14 @@ from lambdabuild.wheels.requirements import Requirements, normalised
 from lambdabuild.wheels.targets import Platform
 
 MEND = "install it with: pip install uv"
+CONFIGURATION = ("uv.toml", "pyproject.toml")
+"""Files beside a manifest that tell uv where packages come from."""
 SDISTS_AT_MOST = 50
 OLD_PYTHON = "3.7"
 """The oldest that uv resolves for."""
 NEEDS_WHEEL = re.compile(r"Wheels are required for `([^`]+)`")
-HAS_NONE = re.compile(r"([A-Za-z0-9][\w.-]*?)(?:==([^\s,]+?))? has no (?:usable )?wheels")
+HAS_NONE = re.compile(r"([A-Za-z0-9][\w.-]*?)(?:==([^\s,]+?))? ha(?:s|ve) no (?:usable )?wheels")
+DIRECT_SOURCE = re.compile(r"Building source distributions for `([^`]+)` is disabled")
 NOT_FOUND = re.compile(r"Because ([\w.-]+) was not found in the")
 POSITION = re.compile(r"in `([^`]+)` at position (\d+)")
 NETWORK = re.compile(r"Failed to fetch|error sending request|dns error|Connection refused|Request failed after")
@@ -43,6 +47,12 @@ class Ask:
     """Options of uv: groups and extras of a pyproject.toml."""
     find_links: str = ""
     """A folder of wheels to use instead of an index."""
+    copy_of: str = ""
+    """The user's manifest, when ``manifest`` is a copy of it."""
+
+    @property
+    def shown(self) -> str:
+        return self.copy_of or self.manifest
 
 
 def compile_lock(
@@ -54,28 +64,47 @@ def compile_lock(
     Offline (LB603).
     """
     sources = list(from_source)
-    first: LambdaBuildError | None = None
     for _ in range(SDISTS_AT_MOST):
         try:
-            return _attempt(job, ask, platform, platform.uv_platforms[0], requirements, sources)
+            return _best(job, ask, platform, requirements, sources)
         except _NeedsSource as needed:
-            found = None if needed.package in sources else _behind_the_gap(job, ask, platform, requirements, sources)
-            if found is not None:
-                return found
             if needed.package in sources:
                 raise needed.error from None
-            first = needed.error
-            _refuse_if_it_has_wheels(job, ask, platform, needed)
+            if not needed.is_direct:
+                _refuse_if_it_has_wheels(job, ask, platform, needed, requirements)
             sources.append(needed.package)
-    raise first or CannotResolve(f"{job.who}: too many packages without wheels")
+    raise CannotResolve(f"{job.who}: more than {SDISTS_AT_MOST} packages have no wheels", mend="lock them")
+
+
+def _best(
+    job: Job, ask: Ask, platform: Platform, requirements: Requirements | None, sources: list[str]
+) -> tuple[locks.Choice, ...]:
+    """uv knows no glibc between 2.17 and 2.28: what the newer gives is taken when the runtime can load all of it."""
+    below, *above = platform.uv_platforms
+    with ThreadPoolExecutor(1) as pool:
+        newer = pool.submit(_attempt, job, ask, platform, above[0], requirements, sources) if above else None
+        try:
+            found: tuple[locks.Choice, ...] | Exception = _attempt(job, ask, platform, below, requirements, sources)
+        except (_NeedsSource, LambdaBuildError) as error:
+            found = error
+        try:
+            if newer is not None:
+                return newer.result()
+        except (_NeedsSource, LambdaBuildError):
+            pass
+    if isinstance(found, Exception):
+        raise found
+    return found
 
 
 class _NeedsSource(Exception):
     """uv found no wheel it may use for a package."""
 
-    def __init__(self, package: str, version: str, error: LambdaBuildError) -> None:
+    def __init__(self, package: str, version: str, error: LambdaBuildError, *, is_direct: bool) -> None:
         super().__init__(package)
         self.package, self.version, self.error = package, version, error
+        self.is_direct = is_direct
+        """It is named by an address, so there are no wheels to look for."""
 
 
 def _attempt(
@@ -100,27 +129,20 @@ def _compile(job: Job, ask: Ask, arguments: Sequence[str], stdin: str | None = N
     return job.run(command, cwd=os.path.dirname(ask.manifest), stdin=stdin).stdout
 
 
-def _behind_the_gap(
-    job: Job, ask: Ask, platform: Platform, requirements: Requirements | None, sources: list[str]
-) -> tuple[locks.Choice, ...] | None:
-    """uv knows no glibc between 2.17 and 2.28: look at what the newer allows, and keep it if the runtime does too."""
-    if len(platform.uv_platforms) == 1:
-        return None
-    try:
-        return _attempt(job, ask, platform, platform.uv_platforms[1], requirements, sources)
-    except (_NeedsSource, LambdaBuildError):
-        return None
-
-
-def _refuse_if_it_has_wheels(job: Job, ask: Ask, platform: Platform, needed: _NeedsSource) -> None:
+def _refuse_if_it_has_wheels(
+    job: Job, ask: Ask, platform: Platform, needed: _NeedsSource, requirements: Requirements | None
+) -> None:
     """Only a package that has no wheels at all may be built from its sdist: the others are native."""
     exact = f"{needed.package}=={needed.version}" if needed.version else needed.package
+    options = [line.text for line in requirements.lines if line.is_source] if requirements else []
     found = 0
     # uv does not list wheels of Pythons that the asked one leaves behind, so an old one is asked for as well.
     for python in (platform.python, OLD_PYTHON):
         try:
             arguments = ["-", "--universal", "--no-deps", "--python-version", python]
-            packages = locks.parse(_compile(job, ask, arguments, stdin=exact + "\n"), job.who).packages
+            packages = locks.parse(
+                _compile(job, ask, arguments, stdin="\n".join([*options, exact]) + "\n"), job.who
+            ).packages
         except (ToolFailed, BadManifest):
             continue
         found += len(packages)
@@ -137,7 +159,7 @@ def _explained(
     """uv's words as an error with a place."""
     said = "\n".join(line for line in error.output.splitlines() if line.strip())
     where = requirements.place_of(match[1]) if requirements and (match := NOT_FOUND.search(said)) else None
-    where = where or Span(os.path.relpath(ask.manifest, job.target.project))
+    where = where or Span(os.path.relpath(ask.shown, job.target.project))
     if "Couldn't parse" in said or "Error parsing" in said or "Failed to parse" in said:
         return BadManifest(
             f"{job.who}: {os.path.basename(ask.manifest)} cannot be read",
@@ -152,11 +174,14 @@ def _explained(
             tail=said,
             mend="run once without offline",
         )
-    needs = NEEDS_WHEEL.search(said)
+    direct = DIRECT_SOURCE.search(said)
+    needs = direct or NEEDS_WHEEL.search(said) or HAS_NONE.search(said)
     if needs:
-        version = next((m[2] for m in HAS_NONE.finditer(said) if normalised(m[1]) == normalised(needs[1]) and m[2]), "")
-        place = requirements.place_of(needs[1]) if requirements else None
-        return _NeedsSource(needs[1], version, _no_wheel(job, platform, needs[1], version, place or where, said))
+        name = needs[1]
+        version = next((m[2] for m in HAS_NONE.finditer(said) if normalised(m[1]) == normalised(name) and m[2]), "")
+        place = requirements.place_of(name) if requirements else None
+        no_wheel = _no_wheel(job, platform, name, version, place or where, said)
+        return _NeedsSource(name, version, no_wheel, is_direct=direct is not None)
     if NETWORK.search(said):
         return DownloadFailed(
             f"{job.who}: the package index cannot be reached",
@@ -187,7 +212,7 @@ def _position(ask: Ask, job: Job, said: str) -> Span | None:
     match = POSITION.search(said)
     if match is None:
         return None
-    file = os.path.join(os.path.dirname(ask.manifest), match[1])
+    file = os.path.join(os.path.dirname(ask.shown), match[1])
     try:
         with open(file, encoding="utf-8") as stream:
             before = stream.read()[: int(match[2])]
@@ -209,7 +234,15 @@ def newest(job: Job, ask: Ask, platform: Platform) -> dict[str, str]:
 
 def export_lock(job: Job, project: str, platform: Platform, extra: Sequence[str]) -> tuple[locks.Choice, ...]:
     """What uv.lock says for a platform; nothing is resolved again and no interpreter is needed."""
-    command = [job.tool("uv", MEND), "export", "--frozen", "--format", "pylock.toml", "--no-header", "--no-dev"]
+    command = [
+        job.tool("uv", MEND),
+        "export",
+        "--frozen",
+        "--format",
+        "pylock.toml",
+        "--no-header",
+        "--no-default-groups",
+    ]
     command += ["--no-emit-project", "--no-editable", "--quiet", "--color", "never", *extra]
     try:
         text = job.run([*command, *(["--offline"] if job.offline else [])], cwd=project).stdout

@@ -1,0 +1,84 @@
+"""nodejs_npm: the packages of a package.json."""
+
+import json
+from pathlib import Path
+
+from rule_example import call_node, example, function, packages
+from sandbox import Sandbox
+
+HERE = Path(__file__).parent
+NODE = function(runtime="nodejs22.x", handler="index.handler")
+
+
+def test_the_example_is_built_and_answers(project: Sandbox) -> None:
+    example(project, HERE, NODE).build()
+
+    assert call_node(project, {"text": "2 days"}) == 172800000
+    assert packages(project) == {"ms": "2.1.3"}
+    names = project.names("Example")
+    assert not [name for name in names if "wrappy" in name or ".bin/" in name or name.endswith("package-lock.json")]
+    assert {"index.js", "package.json"} <= set(names)
+
+
+def test_without_a_lock_file_npm_installs(project: Sandbox) -> None:
+    example(project, HERE, NODE)
+    project.path("src/package-lock.json").unlink()
+    project.build()
+
+    assert call_node(project, {"text": "1s"}) == 1000
+    assert not project.path("src/package-lock.json").exists()
+    assert not project.path("src/node_modules").exists()
+
+
+def test_a_package_json_without_dependencies_and_a_folder_without_one_ship_their_source(project: Sandbox) -> None:
+    files = {"src/package.json": '{"type": "commonjs"}', "src/index.js": "exports.handler = async () => 1\n"}
+    project.write(files | {"template.yaml": "Transform: AWS::Serverless-2016-10-31\nResources:\n" + NODE}).build()
+    assert project.names("Example") == ["index.js", "package.json"]
+
+    project.path("src/package.json").unlink()
+    project.build()
+    assert project.names("Example") == ["index.js"]
+
+
+def test_a_local_package_is_installed_and_counts_as_input(project: Sandbox) -> None:
+    example(project, HERE, NODE)
+    project.path("src/package-lock.json").unlink()
+    project.write({
+        "src/package.json": json.dumps({"dependencies": {"mine": "file:../lib/mine"}}),
+        "src/index.js": "exports.handler = async () => require('mine')\n",
+        "lib/mine/package.json": '{"name": "mine", "version": "1.0.0"}',
+        "lib/mine/index.js": "module.exports = 'one'\n",
+    })  # fmt: skip
+    project.build()
+    assert call_node(project, {}) == "one"
+
+    project.write({"lib/mine/index.js": "module.exports = 'two'\n"})
+    assert "resolve:Example" in project.build().steps
+    assert call_node(project, {}) == "two"
+
+
+def test_native_packages_are_the_targets(project: Sandbox) -> None:
+    example(project, HERE, function(runtime="nodejs22.x", handler="index.handler", Architectures="[arm64]"))
+    project.path("src/package-lock.json").unlink()
+    optional = {f"@esbuild/linux-{cpu}": "0.25.0" for cpu in ("x64", "arm64")} | {"@esbuild/darwin-arm64": "0.25.0"}
+    project.write({"src/package.json": json.dumps({"optionalDependencies": optional})})
+    project.build()
+
+    assert packages(project) == {"@esbuild/linux-arm64": "0.25.0"}
+
+
+def test_a_layer_has_its_modules_below_nodejs(project: Sandbox) -> None:
+    layer = "  Example:\n    Type: AWS::Serverless::LayerVersion\n    Metadata: {BuildMethod: nodejs22.x}\n    Properties: {ContentUri: src}\n"
+    example(project, HERE, layer).build()
+
+    assert "nodejs/node_modules/ms/index.js" in project.names("Example")
+
+
+def test_an_edited_handler_installs_nothing_and_an_edited_lock_does(project: Sandbox) -> None:
+    example(project, HERE, NODE).build()
+    project.path("src/index.js").open("a").write("// edited\n")
+    assert "resolve:Example" not in project.build().steps
+
+    lock = project.path("src/package-lock.json")
+    lock.write_text(lock.read_text() + "\n")
+    assert project.build().steps == ["resolve:Example"]

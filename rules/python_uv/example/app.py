@@ -1,0 +1,5 @@
+from markupsafe import escape
+
+
+def handler(event, context):
+    return str(escape(event["text"]))

@@ -1,0 +1,145 @@
+"""`sam build` of the same template: the same functions, the same files, but for differences that have a name here."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+from sandbox import Sandbox, sample_app
+
+pytestmark = pytest.mark.slow
+
+SAM_CLI = "aws-sam-cli==1.164.0"
+
+DIFFERENCES = {
+    "dist-info/RECORD": "it lists what an installer wrote; what is left out would make it wrong",
+    "requirements.txt": "nothing reads it in Lambda, and a comment in it must not upload anything",
+    "pyproject.toml": "the same, of a project",
+    "uv.lock": "sam build writes it into the source (BuildMethod python-uv)",
+    "package-lock.json": "npm's own notes: nothing reads them in Lambda",
+    "python_uv": "sam build installs nothing for a pyproject.toml without the beta method python-uv",
+}
+"""Every known difference in the files, with its reason."""
+
+
+@pytest.fixture(scope="session")
+def sam(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The peer in a virtual environment of its own, kept for later runs."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lambdabuild-tests"
+    folder = cache / SAM_CLI
+    cache.mkdir(parents=True, exist_ok=True)
+    with FileLock(cache / "sam.lock"):
+        if not (folder / "bin/sam").exists():
+            subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
+            uv = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", str(folder / "bin/python")]
+            subprocess.run([*uv, SAM_CLI], check=True)
+    return folder / "bin/sam"
+
+
+def interpreters(folder: Path) -> tuple[str, list[str]]:
+    """A PATH that has a real python of each runtime, and the versions that this machine lacks."""
+    folder.mkdir()
+    missing = []
+    for version in ("3.11", "3.13"):
+        uv = [sys.executable, "-m", "uv", "python", "find", "--no-python-downloads", "--no-project", version]
+        found = subprocess.run(uv, capture_output=True, text=True, check=False, cwd="/")
+        python = found.stdout.strip()
+        can_pip = python and subprocess.run([python, "-m", "pip", "--version"], capture_output=True, check=False)
+        if can_pip and can_pip.returncode == 0:
+            (folder / f"python{version}").symlink_to(os.path.realpath(python))
+        else:
+            missing.append(version)
+    return f"{folder}{os.pathsep}{os.environ['PATH']}", missing
+
+
+@pytest.fixture(scope="module")
+def built(sam: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Sandbox, Path, list[str]]:
+    """The sample app built by both, and the functions that the peer could not build for lack of an interpreter."""
+    place = tmp_path_factory.mktemp("peers")
+    ours, theirs = sample_app(place / "ours"), sample_app(place / "theirs")
+    path, missing = interpreters(place / "pythons")
+    left_out = ["PrintLabel"] if "3.13" in missing else []
+    ours.build()
+    # sam build does not take a name to leave out together with all others, so the function goes from the template.
+    for name in left_out:
+        text = theirs.path("template.yaml").read_text()
+        start = text.index(f"  {name}:")
+        theirs.path("template.yaml").write_text(text[:start] + text[text.index("\n\n", start) :])
+    ran = theirs.command(
+        [str(sam), "build"], env={"PATH": path, "SAM_CLI_TELEMETRY": "0", "AWS_DEFAULT_REGION": "eu-west-1"}
+    )
+    assert ran.code == 0, ran.said
+    return ours, theirs.path(".aws-sam/build"), left_out
+
+
+def files(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+def known(name: str) -> bool:
+    return any(name == end or name.endswith(("/" + end, "." + end)) for end in DIFFERENCES)
+
+
+def importable(names: set[str]) -> set[str]:
+    return {name for name in names if name.endswith((".py", ".so", ".js", ".mjs", ".cjs", ".json"))}
+
+
+FUNCTIONS = ["CreateOrder", "GetOrder", "RefundOrder", "PrintLabel", "WriteInvoice", "SendReceipt", "TermsOfSale",
+             "Notifications/NotifyCustomer"]  # fmt: skip
+
+
+def test_both_find_the_same_functions(built: tuple[Sandbox, Path, list[str]]) -> None:
+    ours, theirs, left_out = built
+    found = {name for name in FUNCTIONS if (theirs / name).is_dir()}
+
+    assert found == set(ours.manifest["functions"]) - set(left_out)
+
+
+@pytest.mark.parametrize("name", [*FUNCTIONS, "SharedLayer"])
+def test_both_put_the_same_files_into_an_artifact(name: str, built: tuple[Sandbox, Path, list[str]]) -> None:
+    ours, theirs, left_out = built
+    if name in left_out:
+        why = f"sam build cannot build {name}: this machine has no Python of its runtime with pip"
+        assert os.environ.get("CI") != "true", why
+        pytest.skip(why)
+    mine, peers = files(ours.path(f"build/{name}").resolve()), files(theirs / name)
+    differing = {file for file in mine ^ peers if not known(file)}
+    if name == "WriteInvoice":
+        assert not {file for file in differing if not file.startswith("tabulate")}, DIFFERENCES["python_uv"]
+        return
+
+    assert differing == set()
+    assert importable({file for file in mine if not known(file)}) == importable(
+        {file for file in peers if not known(file)}
+    )
+
+
+def test_the_files_have_the_same_content(built: tuple[Sandbox, Path, list[str]]) -> None:
+    ours, theirs, left_out = built
+    for name in set(FUNCTIONS) - set(left_out) - {"WriteInvoice"}:
+        mine = ours.path(f"build/{name}").resolve()
+        for file in files(mine) & files(theirs / name):
+            # npm pack, which the peer goes through, writes package.json anew.
+            if file != "package.json":
+                assert (mine / file).read_bytes() == (theirs / name / file).read_bytes(), f"{name}: {file}"
+
+
+def test_the_built_templates_name_the_same_places(built: tuple[Sandbox, Path, list[str]]) -> None:
+    ours, theirs, _ = built
+    from lambdabuild import template
+    from lambdabuild.project import ProjectFiles
+
+    def places(folder: Path, name: str) -> dict[str, str]:
+        service = template.load(name, ProjectFiles(str(folder)))
+        return {function.name: os.path.realpath(folder / function.source) for function in service.functions}
+
+    mine = places(ours.path("build"), "built-template.yaml")
+    peers = places(theirs, "template.yaml")
+    for name in peers:
+        owner = os.path.realpath(ours.path(f"build/{name}"))
+        assert mine[name] == owner
+        assert peers[name] == os.path.realpath(theirs / name)
