@@ -72,6 +72,10 @@ class Sandbox:
                 path.write_text(textwrap.dedent(content), encoding="utf-8")
         return self
 
+    def append(self, name: str, text: str) -> None:
+        with (self.folder / name).open("a", encoding="utf-8") as stream:
+            stream.write(text)
+
     def path(self, name: str) -> Path:
         return self.folder / name
 

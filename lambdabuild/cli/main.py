@@ -49,10 +49,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return COMMANDS.get(command, _doit)(arguments)
     except LambdaBuildError as error:
-        sys.stderr.write(f"{error}\n")
+        _tell(error, arguments)
         return 3
     except KeyboardInterrupt:
         return 130
+
+
+def _tell(error: LambdaBuildError, arguments: list[str]) -> None:
+    """A mistake met before anything was started, in the format that was asked for."""
+    wanted = _split(arguments)[0].get("format") or os.environ.get("LAMBDABUILD_FORMAT")
+    if wanted == "json":
+        import json
+
+        for one in getattr(error, "errors", (error,)):
+            sys.stdout.write(json.dumps({"event": "error", "error": one.as_dict()}) + "\n")
+    else:
+        sys.stderr.write(f"{error}\n")
 
 
 def _init(arguments: list[str]) -> int:
@@ -110,7 +122,11 @@ def _doit(arguments: list[str]) -> int:
     """Anything else is doit's: a command, or task names with settings."""
     settings, flags, words = _split(arguments)
     command = words[:1] if words[:1] and words[0] in DOIT_COMMANDS else []
-    return _run_doit([*command, *flags, *words[len(command) :]], lambda: _open(settings))
+    doit_arguments = [*command, *flags, *words[len(command) :]]
+    if command == ["help"]:
+        return _run_doit(doit_arguments, lambda: _open(settings))  # asks for a project only when it needs one
+    site = _open(settings)
+    return _run_doit(doit_arguments, lambda: site)
 
 
 def _run_doit(arguments: list[str], open_site: Callable[[], Any]) -> int:

@@ -76,7 +76,7 @@ def test_a_layer_has_its_modules_below_nodejs(project: Sandbox) -> None:
 
 def test_an_edited_handler_installs_nothing_and_an_edited_lock_does(project: Sandbox) -> None:
     example(project, HERE, NODE).build()
-    project.path("src/index.js").open("a").write("// edited\n")
+    project.append("src/index.js", "// edited\n")
     assert "resolve:Example" not in project.build().steps
 
     lock = project.path("src/package-lock.json")

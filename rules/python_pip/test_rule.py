@@ -225,10 +225,10 @@ def test_functions_with_equal_manifests_resolve_once(project: Sandbox) -> None:
 
 def test_an_edited_handler_resolves_nothing_and_a_comment_in_the_requirements_sends_nothing(project: Sandbox) -> None:
     example(project, HERE, function()).build()
-    project.path("src/app.py").open("a").write("# edited\n")
+    project.append("src/app.py", "# edited\n")
     assert "resolve:Example" not in project.build().steps
 
-    project.path("src/requirements.txt").open("a").write("# edited\n")
+    project.append("src/requirements.txt", "# edited\n")
     assert project.build().steps == ["resolve:Example"]
 
 

@@ -67,10 +67,7 @@ def built(pristine: Sandbox, tmp_path: Path) -> Sandbox:
 
 
 def append(name: str, text: str = "# more\n") -> Callable[[Sandbox], object]:
-    def edit(project: Sandbox) -> object:
-        return project.path(name).open("a").write(text)
-
-    return edit
+    return lambda project: project.append(name, text)
 
 
 def write(name: str, text: str) -> Callable[[Sandbox], object]:
