@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import sys
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sandbox import Sandbox
+from sandbox import Sandbox, python_of
 
 
 def function(source: str = "src", runtime: str = "python3.11", handler: str = "app.handler", **more: str) -> str:
@@ -40,7 +39,7 @@ def call_python(project: Sandbox, event: object, name: str = "Example", handler:
         f"import sys, json; sys.path = [{str(code)!r}] + [p for p in sys.path if 'site-packages' not in p]\n"
         f"from {module} import {attribute} as handler\nprint(json.dumps(handler(json.loads(sys.argv[1]), None)))"
     )
-    return _answer([sys.executable, "-I", "-S", "-c", script, json.dumps(event)], code)
+    return _answer([python_of("3.11"), "-I", "-S", "-c", script, json.dumps(event)], code)
 
 
 def call_node(project: Sandbox, event: object, name: str = "Example") -> Any:

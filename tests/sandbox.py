@@ -135,6 +135,14 @@ class Sandbox:
         return {str(path.relative_to(build)): path.read_bytes() for path in sorted(found)}
 
 
+def python_of(version: str) -> str:
+    """The interpreter of a version, with its real name: the one that runs the tests, or another of this machine."""
+    if sys.version.startswith(version + "."):
+        return os.path.realpath(sys.executable)
+    uv = [sys.executable, "-m", "uv", "python", "find", "--no-python-downloads", "--no-project", version]
+    return os.path.realpath(subprocess.run(uv, capture_output=True, text=True, check=True).stdout.strip())
+
+
 def sample_app(folder: Path) -> Sandbox:
     """A copy of the sample app."""
     shutil.copytree(SAMPLE_APP, folder, ignore=shutil.ignore_patterns("build", "node_modules", "__pycache__"))

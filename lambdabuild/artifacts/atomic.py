@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
 
 from lambdabuild.errors import CannotWrite
 from lambdabuild.spans import Span
+
+TEMPORARY = re.compile(r"\.\d+\.[0-9a-f]+\.tmp$")
+"""How the names end that are renamed when they are whole."""
 
 
 @contextmanager

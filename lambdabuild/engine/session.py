@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Mapping
 from typing import Any
 
+from lambdabuild.artifacts.atomic import TEMPORARY
 from lambdabuild.engine.site import Site
 from lambdabuild.engine.state import Journal, ProjectLock
 
@@ -54,9 +56,21 @@ def begin(site: Site) -> None:
     with site.shared.lock:
         if site.shared.project_lock is None:
             lock = ProjectLock(os.path.join(site.state_dir, "lock"))
-            if lock.acquire(site.settings.lock_timeout_seconds, _say_waiting):
+            acquired = lock.acquire(site.settings.lock_timeout_seconds, _say_waiting)
+            if acquired.waited:
                 _reload()
+            if acquired.after_death:
+                _sweep(site)
             site.shared.project_lock = lock
+
+
+def _sweep(site: Site) -> None:
+    """Remove what a killed run was about to rename, and its scratch folders."""
+    for folder, _, files in os.walk(site.build_dir):
+        for name in files:
+            if TEMPORARY.search(name):
+                os.unlink(os.path.join(folder, name))
+    shutil.rmtree(os.path.join(site.state_dir, "tmp"), ignore_errors=True)
 
 
 def _say_waiting(holder: int) -> None:

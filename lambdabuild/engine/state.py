@@ -6,11 +6,13 @@ last line is passed over, and the next record does not continue it. Imported at 
 
 from __future__ import annotations
 
+import atexit
 import fcntl
 import json
 import os
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 GARBAGE_LINES = 2000
@@ -113,7 +115,7 @@ class Journal:
         os.makedirs(folder, exist_ok=True)
         if self._lock is None:
             self._lock = ProjectLock(os.path.join(folder, "lock"))
-            if self._lock.acquire():
+            if self._lock.acquire().waited:
                 self.reload()
         file = os.open(self.name, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
         size = os.fstat(file).st_size
@@ -132,6 +134,14 @@ class Journal:
         os.replace(temporary, self.name)
 
 
+@dataclass(frozen=True)
+class Acquired:
+    """Somebody else had the lock meanwhile (``waited``); the last to have it was killed (``after_death``)."""
+
+    waited: bool = False
+    after_death: bool = False
+
+
 class ProjectLock:
     """One writer in a project at a time; the kernel gives the lock back when its process ends, however it ends.
 
@@ -144,19 +154,21 @@ class ProjectLock:
     def __init__(self, path: str) -> None:
         self.path = os.path.abspath(path)
 
-    def acquire(self, timeout_seconds: float = 600, on_wait: Callable[[int], None] | None = None) -> bool:
-        """Take the lock; gives whether somebody else had it meanwhile. Raises Locked (LB506) after the timeout."""
+    def acquire(self, timeout_seconds: float = 600, on_wait: Callable[[int], None] | None = None) -> Acquired:
+        """Take the lock; tells what was before. Raises Locked (LB506) after the timeout."""
         if self.path in self._held:
-            return False
+            return Acquired()
         os.makedirs(os.path.dirname(self.path), exist_ok=True)
         file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         waited = not _try(file)
         if waited:
             self._wait(file, timeout_seconds, on_wait)
+        after_death = _holder(file) != 0
         os.ftruncate(file, 0)
         os.pwrite(file, str(os.getpid()).encode(), 0)
         self._held.add(self.path)
-        return waited
+        atexit.register(os.ftruncate, file, 0)  # whoever finds a holder's number knows that it did not get this far
+        return Acquired(waited, after_death)
 
     def _wait(self, file: int, timeout_seconds: float, on_wait: Callable[[int], None] | None) -> None:
         holder = _holder(file)

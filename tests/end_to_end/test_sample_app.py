@@ -13,7 +13,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from sandbox import SAMPLE_APP, Sandbox, sample_app
+from sandbox import SAMPLE_APP, Sandbox, python_of, sample_app
 
 pytestmark = pytest.mark.slow
 
@@ -66,7 +66,7 @@ def test_a_built_function_is_imported_from_its_zip_alone_and_answers(name: str, 
         command = ["node", "-e", CALL_NODE, json.dumps([str(code / "index.js"), told["event"]])]
     else:
         paths = [str(code), *(str(layer / "python") for layer in layers)]
-        command = [sys.executable, "-I", "-S", "-c", CALL_PYTHON, json.dumps([paths, HANDLERS[name], told["event"]])]
+        command = [python_of("3.11"), "-I", "-S", "-c", CALL_PYTHON, json.dumps([paths, HANDLERS[name], told["event"]])]
     env = {"PATH": os.environ["PATH"], "CATALOG": str(catalog), "CURRENCY": "EUR"}
     said = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
 

@@ -1,0 +1,83 @@
+"""Settings: a file, then the environment, then the command line; the later wins."""
+
+from __future__ import annotations
+
+import pytest
+
+from lambdabuild.errors import BadSettings, Several
+from lambdabuild.settings import Settings, load
+
+
+def settings(text: str = "", env: dict[str, str] | None = None, **variables: str) -> Settings:
+    return load("lambdabuild.toml", text, env or {}, variables)
+
+
+def test_the_later_source_wins() -> None:
+    text = "bucket = 'file'\nregion = 'file'\nprofile = 'file'\n"
+    found = settings(text, {"LAMBDABUILD_REGION": "env", "LAMBDABUILD_PROFILE": "env"}, profile="line")
+
+    assert (found.bucket, found.region, found.profile) == ("file", "env", "line")
+
+
+def test_every_type_can_be_given_as_text() -> None:
+    found = settings(env={"LAMBDABUILD_OFFLINE": "true", "LAMBDABUILD_JOBS": "3", "LAMBDABUILD_EXCLUDE": "a,b"})
+
+    assert (found.offline, found.jobs, found.exclude) == (True, 3, ("a", "b"))
+    assert settings(offline="no").offline is False
+
+
+def test_tables_are_merged_name_by_name() -> None:
+    text = "[parameters]\nA = 1\nB = true\n[tags]\nteam = 'x'\n"
+    found = load("f", text, {"LAMBDABUILD_TAGS__env": "y"}, {"param.A": "2"})
+
+    assert found.parameters == {"A": "2", "B": "true"}
+    assert found.tags == {"team": "x", "env": "y"}
+
+
+def test_a_function_has_settings_of_its_own() -> None:
+    text = "[functions.Orders]\nexclude = ['*.md']\n[functions.Orders.options]\ngroups = ['x']\n[functions.'Child/F']\nbytecode = true\n"
+    found = settings(text)
+
+    assert found.of("Orders").exclude == ("*.md",)
+    assert found.of("Orders").options == {"groups": ["x"]}
+    assert found.of("Child/F").bytecode is True
+    assert found.of("Other").exclude == ()
+
+
+def test_a_table_inside_pyproject_is_found() -> None:
+    assert (
+        load(
+            "pyproject.toml", "[tool.lambdabuild]\njobs = 2\n[tool.x]\ny = 1\n", {}, {}, table=("tool", "lambdabuild")
+        ).jobs
+        == 2
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "says"),
+    [
+        ("buckt = 'x'\n", "1:1", "did you mean 'bucket'"), ("\njobs = 'x'\n", "2:1", "whole number"),
+        ("jobs = -1\n", "1:1", "whole number"), ("offline = 'maybe'\n", "1:1", "true or false"), ("bucket = 1\n", "1:1", "quotes"),
+        ("exclude = [1]\n", "1:1", "list of texts"), ("format = 'xml'\n", "1:1", "text, json"), ("tags = 'x'\n", "1:1", "table"),
+        ("[functions.F]\nexlude = []\n", "2:1", "did you mean 'exclude'"), ("a = = b\n", "1:5", "not TOML"),
+        ("functions = 1\n", "1:1", "functions"), ("[functions]\nF = 1\n", "2:1", "functions"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_told_with_its_place(text: str, place: str, says: str) -> None:
+    with pytest.raises(BadSettings) as raised:
+        settings(text)
+
+    assert str(raised.value.where[0]) == f"lambdabuild.toml:{place}"
+    assert says in str(raised.value)
+
+
+def test_all_mistakes_are_told_at_once_wherever_they_are() -> None:
+    with pytest.raises(Several) as raised:
+        settings("buckt = 'x'\n", {"LAMBDABUILD_JOBS": "x"}, reigon="y")
+
+    assert len(raised.value.errors) == 3
+    assert "the variable LAMBDABUILD_JOBS" in str(raised.value)
+
+
+def test_variables_of_others_are_no_settings() -> None:
+    assert settings(env={"LAMBDABUILD_RULES_PATH": "/x", "PATH": "/bin"}) == Settings()

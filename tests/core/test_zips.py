@@ -1,0 +1,221 @@
+"""A zip depends on nothing but names, contents and modes."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import subprocess
+import tracemalloc
+import zipfile
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from lambdabuild.artifacts.archives import archive_entries
+from lambdabuild.artifacts.entries import Entry, InArchive, OnDisk, content_digest
+from lambdabuild.artifacts.zips import LARGE_BYTES, ZipSummary, write_zip
+from lambdabuild.errors import CannotRead, HashMismatch
+
+
+def on_disk(folder: Path, files: dict[str, bytes], executable: tuple[str, ...] = ()) -> list[Entry]:
+    """Files written to a folder, under names that say nothing, as entries."""
+    folder.mkdir(parents=True, exist_ok=True)
+    entries = []
+    for number, (path, content) in enumerate(files.items()):
+        real = folder / str(number)
+        real.write_bytes(content)
+        digest = hashlib.sha256(content).hexdigest()
+        entries.append(Entry(path, path in executable, len(content), digest, OnDisk(str(real))))
+    return entries
+
+
+def read(path: Path) -> dict[str, bytes]:
+    with zipfile.ZipFile(path) as archive:
+        assert archive.testzip() is None
+        return {info.filename: archive.read(info) for info in archive.infolist()}
+
+
+NAMES = st.text(
+    st.characters(codec="utf-8", exclude_characters="/\\\0", exclude_categories=["Cs", "Cc"]), min_size=1, max_size=8
+)
+FILES = st.dictionaries(
+    NAMES.filter(lambda name: name not in (".", "..")), st.binary(max_size=200) | st.just(b"abc" * 5000), max_size=8
+)
+
+
+@given(FILES, st.randoms(use_true_random=False))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
+def test_what_was_put_in_comes_out_whatever_the_order(tmp_path: Path, files: dict[str, bytes], random: object) -> None:
+    entries = on_disk(tmp_path / "in", files)
+    write_zip(str(tmp_path / "a.zip"), entries, threads=1)
+    random.shuffle(entries)  # type: ignore[attr-defined]
+    summary = write_zip(str(tmp_path / "b.zip"), entries, threads=4)
+
+    assert read(tmp_path / "a.zip") == files
+    assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
+    assert summary.sha256 == hashlib.sha256((tmp_path / "b.zip").read_bytes()).hexdigest()
+    assert summary.unzipped == sum(map(len, files.values()))
+
+
+def test_entries_are_sorted_bear_one_date_and_one_of_two_modes(tmp_path: Path) -> None:
+    entries = on_disk(tmp_path / "in", {"b": b"1", "a/z": b"2", "a.txt": b"3", "é": b"4"}, executable=("b",))
+    write_zip(str(tmp_path / "a.zip"), entries)
+    with zipfile.ZipFile(tmp_path / "a.zip") as archive:
+        infos = archive.infolist()
+
+    assert [info.filename for info in infos] == ["a.txt", "a/z", "b", "é"]
+    assert {info.date_time for info in infos} == {(1980, 1, 1, 0, 0, 0)}
+    assert [info.external_attr >> 16 for info in infos] == [0o100644, 0o100644, 0o100755, 0o100644]
+    assert {(info.create_system, info.extra) for info in infos} == {(3, b"")}
+
+
+def test_the_bytes_are_these_on_every_machine(tmp_path: Path) -> None:
+    """A digest written down: whoever sees it change must raise freshness.ZIP_FORMAT."""
+    entries = on_disk(
+        tmp_path / "in", {"app.py": b"def handler(event, context):\n    return 1\n" * 50, "x": bytes(range(256))}
+    )
+
+    assert write_zip(str(tmp_path / "a.zip"), entries).sha256 == EXPECTED
+
+
+EXPECTED = "da9823737770996a82ba94316e6b5c9d1ef037ad77804dddf45a128d9e12b6f8"
+
+
+def test_a_stream_of_an_archive_is_copied_not_packed_again(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "wheel.whl", "w") as archive:
+        archive.writestr(zipfile.ZipInfo("stored"), b"s" * 1000)
+        archive.writestr("packed", b"p" * 100_000, zipfile.ZIP_DEFLATED, 1)
+        archive.mkdir("folder")
+    found = archive_entries(str(tmp_path / "wheel.whl"))
+    write_zip(str(tmp_path / "a.zip"), found)
+    with zipfile.ZipFile(tmp_path / "wheel.whl") as before, zipfile.ZipFile(tmp_path / "a.zip") as after:
+        sizes = [
+            {info.filename: (info.compress_size, info.compress_type) for info in z.infolist()} for z in (before, after)
+        ]
+
+    assert {entry.path for entry in found} == {"stored", "packed"}
+    assert sizes[1] == {name: size for name, size in sizes[0].items() if name != "folder/"}
+    assert read(tmp_path / "a.zip")["packed"] == b"p" * 100_000
+
+
+def test_what_was_packed_for_the_last_zip_is_copied_and_changes_no_byte(tmp_path: Path) -> None:
+    files = {f"f{number}": os.urandom(100) * 50 for number in range(20)}
+    entries = on_disk(tmp_path / "in", files)
+    first = write_zip(str(tmp_path / "a.zip"), entries)
+    edited = [*entries[1:], *on_disk(tmp_path / "more", {"new": b"n" * 999})]
+    anew = write_zip(str(tmp_path / "b.zip"), edited)
+    reused = write_zip(str(tmp_path / "a.zip"), edited, previous=first)
+
+    assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
+    assert reused.sha256 == anew.sha256
+
+
+def test_a_summary_is_good_only_for_the_zip_it_was_written_with(tmp_path: Path) -> None:
+    target, kept = tmp_path / "a.zip", str(tmp_path / "a.json")
+    write_zip(str(target), on_disk(tmp_path / "in", {"a": b"1"})).write(kept)
+    assert ZipSummary.read(kept, str(target)) is not None
+
+    os.utime(target, (1, 1))
+    assert ZipSummary.read(kept, str(target)) is None
+    assert ZipSummary.read(str(tmp_path / "none"), str(target)) is None
+
+
+def test_a_file_that_was_edited_meanwhile_is_refused_and_the_old_zip_stays(tmp_path: Path) -> None:
+    entries = on_disk(tmp_path / "in", {"a": b"before"})
+    write_zip(str(tmp_path / "a.zip"), entries)
+    (tmp_path / "in/0").write_bytes(b"after!")
+    with pytest.raises(CannotRead, match="changed"):
+        write_zip(str(tmp_path / "a.zip"), entries)
+
+    assert read(tmp_path / "a.zip") == {"a": b"before"}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.zip", "in"]
+
+
+def test_large_files_are_streamed_and_give_the_same_bytes_again(tmp_path: Path) -> None:
+    size = 5 * LARGE_BYTES
+    for name in ("large", "random"):
+        with (tmp_path / name).open("wb") as stream:
+            for _ in range(size // (1 << 20)):
+                stream.write(os.urandom(1 << 20) if name == "random" else b"lambda\n" * 149797)
+    entries = [
+        Entry(name, False, path.stat().st_size, hashlib.sha256(path.read_bytes()).hexdigest(), OnDisk(str(path)))
+        for name in ("large", "random") for path in [tmp_path / name]
+    ]  # fmt: skip
+    tracemalloc.start()
+    write_zip(str(tmp_path / "a.zip"), entries, threads=2)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    write_zip(str(tmp_path / "b.zip"), entries, threads=1)
+
+    assert peak < 4 * LARGE_BYTES
+    assert (
+        hashlib.sha256((tmp_path / "a.zip").read_bytes()).digest()
+        == hashlib.sha256((tmp_path / "b.zip").read_bytes()).digest()
+    )
+    with zipfile.ZipFile(tmp_path / "a.zip") as archive:
+        assert archive.testzip() is None
+        assert [info.compress_type for info in archive.infolist()] == [8, 0]
+
+
+def test_other_programs_can_read_it_even_with_70000_entries(tmp_path: Path) -> None:
+    (tmp_path / "one").write_bytes(b"x")
+    digest = hashlib.sha256(b"x").hexdigest()
+    entries = [Entry(f"d/{number:06}", False, 1, digest, OnDisk(str(tmp_path / "one"))) for number in range(70_000)]
+    write_zip(str(tmp_path / "a.zip"), entries)
+
+    with zipfile.ZipFile(tmp_path / "a.zip") as archive:
+        assert len(archive.namelist()) == 70_000
+    assert subprocess.run(["zip", "-qT", str(tmp_path / "a.zip")], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("name", ["../x", "/x", "a/../../x", "a\\x"])
+def test_an_archive_that_leads_out_of_itself_is_refused(name: str, tmp_path: Path) -> None:
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w") as archive:
+        archive.writestr(zipfile.ZipInfo(name), b"")
+    (tmp_path / "a.whl").write_bytes(data.getvalue())
+    with pytest.raises(HashMismatch, match="leads out"):
+        archive_entries(str(tmp_path / "a.whl"))
+
+
+def test_a_broken_archive_is_told(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.whl", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a", b"content" * 100)
+    data = bytearray((tmp_path / "a.whl").read_bytes())
+    data[40] ^= 0xFF
+    (tmp_path / "a.whl").write_bytes(data)
+    with pytest.raises(HashMismatch):
+        archive_entries(str(tmp_path / "a.whl"))
+    (tmp_path / "b.whl").write_bytes(b"no zip")
+    with pytest.raises(HashMismatch):
+        archive_entries(str(tmp_path / "b.whl"))
+
+
+def test_an_archives_index_spares_reading_it(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.whl", "w") as archive:
+        archive.writestr("a", b"content")
+    index = str(tmp_path / "a.index")
+    first = archive_entries(str(tmp_path / "a.whl"), index)
+    size = (tmp_path / "a.whl").stat().st_size
+    (tmp_path / "a.whl").write_bytes(bytes(size))
+
+    assert archive_entries(str(tmp_path / "a.whl"), index) == first
+    Path(index).write_text("torn")
+    with pytest.raises(HashMismatch):
+        archive_entries(str(tmp_path / "a.whl"), index)
+
+
+def test_the_identity_of_an_artifact_is_names_modes_and_contents(tmp_path: Path) -> None:
+    one = Entry("a", False, 1, "00", OnDisk("/x"))
+    same = Entry("a", False, 1, "00", InArchive("/w", 1, 2, 8, 3), origin="w 1.0")
+
+    assert content_digest([one]) == content_digest([same])
+    others = [
+        Entry("b", False, 1, "00", OnDisk("")),
+        Entry("a", True, 1, "00", OnDisk("")),
+        Entry("a", False, 1, "01", OnDisk("")),
+    ]
+    assert len({content_digest([entry]) for entry in (one, *others)}) == 4
