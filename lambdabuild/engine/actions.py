@@ -243,7 +243,7 @@ def _zip(site: Site, name: str) -> Done:
     from lambdabuild.artifacts.zips import ZipSummary, write_zip
     from lambdabuild.engine import assemble
 
-    target, kept = site.zip(name), os.path.join(site.out("zip", name) + ".json")
+    target, kept = site.zip(name), site.record("zip", name)
     os.makedirs(os.path.dirname(target), exist_ok=True)
     summary = write_zip(target, assemble.read_list(site, name), previous=ZipSummary.read(kept, target))
     os.makedirs(os.path.dirname(kept), exist_ok=True)
@@ -271,24 +271,16 @@ def _hash(site: Site, name: str) -> Done:
 
 
 def _tree(site: Site, name: str) -> Done:
-    from lambdabuild.artifacts.trees import write_tree
+    from lambdabuild.artifacts.trees import TreeRecord, write_tree
     from lambdabuild.engine import assemble
 
-    target = site.tree(name)
+    target, kept = site.tree(name), site.record("tree", name)
     os.makedirs(os.path.dirname(target), exist_ok=True)
-    record = write_tree(target, assemble.read_list(site, name), recorded=assemble.tree_record(site, name))
-    assemble.keep_tree_record(site, name, record)
+    os.makedirs(os.path.dirname(kept), exist_ok=True)
+    write_tree(target, assemble.read_list(site, name), recorded=TreeRecord.read(kept)).write(kept)
     _link_users(site, name, "")
     receipt = receipts.read(site.receipt("copy", name))
     return Done(output=receipt.output if receipt else "")
-
-
-def tree_is_intact(site: Site, name: str) -> bool:
-    from lambdabuild.artifacts.trees import is_intact
-    from lambdabuild.engine import assemble
-
-    record = assemble.tree_record(site, name)
-    return record is not None and is_intact(site.tree(name), record, site.stats.digest)
 
 
 def _link_users(site: Site, name: str, suffix: str) -> None:
@@ -357,9 +349,9 @@ def made_by(site: Site, kind: str, name: str) -> Iterable[str]:
     if kind in ("resolve", "compile"):
         yield site.out(kind, name)
     elif kind == "copy":
-        yield site.out("copy", name) + ".json"
+        yield site.record("copy", name)
     elif kind in ("zip", "tree"):
-        yield site.out(kind, name) + ".json"
+        yield site.record(kind, name)
         for user in site.build(name).users:
             yield site.zip(user) if kind == "zip" else site.tree(user)
     elif kind == "template":

@@ -13,7 +13,6 @@ from lambdabuild.artifacts.archives import archive_entries
 from lambdabuild.artifacts.atomic import write_text
 from lambdabuild.artifacts.entries import Entry, InArchive, OnDisk, content_digest
 from lambdabuild.artifacts.native import wrong_machine
-from lambdabuild.artifacts.trees import TreeRecord
 from lambdabuild.engine import freshness, receipts
 from lambdabuild.engine.site import Site
 from lambdabuild.errors import CannotRead, Collision, WrongMachine, raise_all
@@ -147,13 +146,13 @@ def write_list(site: Site, name: str, entries: Sequence[Entry]) -> None:
             else [freshness.portable(site, lies.archive), lies.offset, lies.compressed_size, lies.method, lies.crc]
         )
         rows.append([entry.path, int(entry.executable), entry.size, entry.sha256, entry.origin, where])
-    file = site.out("copy", name) + ".json"
+    file = site.record("copy", name)
     os.makedirs(os.path.dirname(file), exist_ok=True)
     write_text(file, json.dumps(rows))
 
 
 def read_list(site: Site, name: str) -> tuple[Entry, ...]:
-    file = site.out("copy", name) + ".json"
+    file = site.record("copy", name)
     try:
         with open(file, encoding="utf-8") as stream:
             rows = json.load(stream)
@@ -169,16 +168,6 @@ def _lies(site: Site, where: list[object]) -> OnDisk | InArchive:
     path, *rest = where
     real = freshness.expand(site, str(path))
     return InArchive(real, *rest) if rest else OnDisk(real)  # type: ignore[arg-type]  # four integers, as written above
-
-
-def tree_record(site: Site, name: str) -> TreeRecord | None:
-    return TreeRecord.read(site.out("tree", name) + ".json")
-
-
-def keep_tree_record(site: Site, name: str, record: TreeRecord) -> None:
-    file = site.out("tree", name) + ".json"
-    os.makedirs(os.path.dirname(file), exist_ok=True)
-    record.write(file)
 
 
 # limits

@@ -13,6 +13,8 @@ import posixpath
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from lambdabuild.artifacts import trees
+from lambdabuild.artifacts.trees import TreeRecord
 from lambdabuild.engine import receipts
 from lambdabuild.engine.site import Site
 from lambdabuild.errors import LambdaBuildError
@@ -105,9 +107,8 @@ def is_intact(site: Site, kind: str, name: str, values: Mapping[str, Any]) -> bo
         except OSError:
             return False
     if kind == "tree":
-        from lambdabuild.engine.actions import tree_is_intact
-
-        return tree_is_intact(site, name)
+        record = TreeRecord.read(site.record("tree", name))
+        return record is not None and trees.is_intact(site.tree(name), record, site.stats.digest)
     if kind in ("resolve", "compile"):
         return all(os.path.exists(expand(site, path)) for path in values.get("parts", ()))
     if kind == "upload":

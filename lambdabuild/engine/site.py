@@ -65,6 +65,10 @@ class Site:
         """The folder that a rule's step fills."""
         return os.path.join(self.state_dir, "out", kind, flat(name))
 
+    def record(self, kind: str, name: str) -> str:
+        """The file in which a step keeps what it wants to know the next time."""
+        return self.out(kind, name) + ".json"
+
     def zip(self, name: str) -> str:
         return os.path.join(self.build_dir, name + ".zip")
 

@@ -1,0 +1,340 @@
+"""One function or layer of a template: what it is built from, or why it is left alone, and where its place goes."""
+
+from __future__ import annotations
+
+import json
+import posixpath
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Protocol, cast
+
+from lambdabuild.errors import BadTemplate, LambdaBuildError, NoSource, UnknownName, Unresolvable
+from lambdabuild.model import Asset, Form, Function, Layer, Options, Rewrite, Skipped
+from lambdabuild.spans import Node, Span
+from lambdabuild.template import packaged
+from lambdabuild.template.intrinsics import NO_VALUE, Scope, Unresolved, Value, first_unresolved, resolve
+from lambdabuild.template.places import property_place
+
+ARCHITECTURES = ("x86_64", "arm64")
+READY = (".zip", ".jar", ".war")
+"""A code location that ends so is an artifact already."""
+MAKE_OPTIONS = ("ContextPath", "WorkingDirectory")
+"""Metadata of a makefile function that changes where make runs."""
+
+
+class Files(Protocol):
+    """The project's disk; paths are relative to the project's folder."""
+
+    def read(self, path: str) -> str:
+        """A file's text with its line ends. Raises OSError, UnicodeDecodeError."""
+        ...
+
+    def kind(self, path: str) -> Literal["file", "folder", ""]: ...
+
+
+@dataclass(frozen=True)
+class Template:
+    """One template as its resources see it. ``base`` is the folder that relative code folders start from."""
+
+    text: str
+    is_json: bool
+    names: Scope
+    base: str
+    files: Files
+    globals: Node | None
+
+    def full(self, name: str) -> str:
+        """A logical id led by the stacks it stands in."""
+        return self.names.stack + name
+
+    def local_path(self, text: str, base: str | None = None) -> str:
+        return posixpath.normpath(posixpath.join(self.base if base is None else base, text))
+
+
+@dataclass
+class Reading:
+    """What has been read so far; ``rewrites`` are of one template."""
+
+    functions: list[Function] = field(default_factory=list)
+    layers: list[Layer] = field(default_factory=list)
+    assets: list[Asset] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    errors: list[LambdaBuildError] = field(default_factory=list)
+    rewrites: list[Rewrite] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How a resource type says where its code is."""
+
+    kind: Literal["function", "layer"]
+    code: str
+    form: Form
+    default: str | None
+    """The code folder when none is given; None when that is a mistake."""
+
+
+SHAPES: Mapping[str, Shape] = {
+    "AWS::Serverless::Function": Shape("function", "CodeUri", "uri", "."),
+    "AWS::Lambda::Function": Shape("function", "Code", "s3", None),
+    "AWS::Serverless::LayerVersion": Shape("layer", "ContentUri", "uri", "."),
+    "AWS::Lambda::LayerVersion": Shape("layer", "Content", "s3", None),
+}
+IN_GLOBALS = {"AWS::Serverless::Function": "Function", "AWS::Serverless::LayerVersion": "LayerVersion"}
+
+
+class CodeResource:
+    """One function or layer being read."""
+
+    def __init__(self, template: Template, found: Reading, name: str, node: Node, where: Span, kind: str) -> None:
+        self.template, self.found, self.name, self.node, self.where = template, found, name, node, where
+        self.shape = SHAPES[kind]
+        section = IN_GLOBALS.get(kind, "")
+        self.globals = template.globals.get(section) if template.globals is not None and section else None
+        self.metadata = node.get("Metadata") or Node({}, where)
+
+    @property
+    def label(self) -> str:
+        return f"{self.shape.kind} {self.template.full(self.name)!r}"
+
+    def read(self) -> None:
+        reason = self.left_alone()
+        code = "" if reason else self.code()
+        if reason or not code:
+            self.skip(reason or "its code location is known at deployment only")
+        elif code.startswith("s3://"):
+            self.skip("its code is in S3 already")
+        elif code.startswith(packaged.REMOTE):
+            self.skip("its code is elsewhere")
+        else:
+            self.local(self.template.local_path(code))
+
+    def left_alone(self) -> str:
+        """Why it is not built, as far as that does not depend on where its code is."""
+        if self.text("PackageType") == "Image":
+            return "image functions are not built yet"
+        if self.shape.kind == "function" and self.own("InlineCode") is not None:
+            return "its code is inline"
+        code = self.own(self.shape.code)
+        for key, reason in _IN_PLACE.items():
+            if code is not None and code.get(key) is not None:
+                return reason
+        return ""
+
+    def own(self, key: str) -> Node | None:
+        properties = self.node.get("Properties")
+        return properties.get(key) if properties is not None else None
+
+    def property(self, key: str) -> Node | None:
+        """A property, or what Globals give it."""
+        found = self.own(key)
+        return found if found is not None or key in self.ignored_globals() else self.common(key)
+
+    def common(self, key: str) -> Node | None:
+        return self.globals.get(key) if self.globals is not None else None
+
+    def ignored_globals(self) -> tuple[str, ...]:
+        """https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-specification-template-anatomy-globals.html"""
+        node = self.node.get("IgnoreGlobals")
+        if node is None:
+            return ()
+        if node.value == "*":
+            return ("Runtime", "Handler", "CodeUri", "ContentUri", "Architectures", "Layers", "PackageType")
+        return tuple(str(item.value) for item in node.value) if isinstance(node.value, list) else ()
+
+    def value(self, key: str) -> Value:
+        node = self.property(key)
+        value = resolve(node, self.template.names) if node is not None else None
+        return None if value is NO_VALUE else value
+
+    def text(self, key: str) -> str:
+        value = self.value(key)
+        return value if isinstance(value, str) else ""
+
+    def needed(self, key: str) -> str:
+        """A property without which there is nothing to build."""
+        value = self.value(key)
+        node = self.property(key)
+        if isinstance(value, Unresolved):
+            raise Unresolvable(
+                f"the {key} of {self.label} is not known: {value.reason}",
+                where=value.where,
+                mend=value.mend or "give the value, or write it into the template",
+            )
+        if not isinstance(value, str) or not value:
+            wrong = f"is {value!r}, not a text" if value is not None else "is missing"
+            raise BadTemplate(
+                f"the {key} of {self.label} {wrong}",
+                where=node.span if node is not None else self.where,
+                mend=f"add {key}, to the function or to Globals",
+            )
+        return value
+
+    def code(self) -> str:
+        """The code location, "" when it is not known."""
+        node, value = self.property(self.shape.code), self.value(self.shape.code)
+        if isinstance(value, Unresolved):
+            if value.text.startswith("s3://"):
+                return value.text
+            if value.mend:
+                raise UnknownName(
+                    f"the {self.shape.code} of {self.label}: {value.reason}", where=value.where, mend=value.mend
+                )
+            self.found.notes.append(f"{value.where}: {self.label} is left as it is: {value.reason}")
+            return ""
+        if node is None or value is None:
+            if self.shape.default is None:
+                raise BadTemplate(
+                    f"the {self.shape.code} of {self.label} is missing", where=self.where, mend="add a folder's path"
+                )
+            return self.shape.default
+        if not isinstance(value, str):
+            raise BadTemplate(
+                f"the {self.shape.code} of {self.label} is neither a path nor a place in S3",
+                where=node.span,
+                mend="write the path of a folder",
+            )
+        return value or "."
+
+    def skip(self, reason: str) -> None:
+        self.found.skipped.append(Skipped(self.template.full(self.name), reason, self.where))
+
+    def rewrite(self, kind: Literal["artifact", "asset"]) -> None:
+        span, insert = property_place(self.template.text, self.template.is_json, self.node, self.shape.code)
+        self.found.rewrites.append(Rewrite(self.template.full(self.name), kind, self.shape.form, span, insert))
+
+    def local(self, path: str) -> None:
+        kind = self.template.files.kind(path)
+        if path.lower().endswith(READY):
+            self.as_it_is(path, kind, "its artifact is ready")
+        elif _is_true(self.meta("SkipBuild")):
+            self.as_it_is(path, kind, "SkipBuild says so")
+        else:
+            self.build(path)
+            self.rewrite("artifact")
+
+    def as_it_is(self, path: str, kind: str, reason: str) -> None:
+        """Not built, but sent."""
+        if not kind:
+            node = self.property(self.shape.code)
+            raise NoSource(
+                f"{path} of {self.label} does not exist",
+                where=node.span if node is not None else self.where,
+                mend="make it first, or correct the path; it is relative to the template's folder",
+            )
+        self.skip(reason)
+        self.found.assets.append(Asset(self.template.full(self.name), path, kind == "folder", self.where))
+        self.rewrite("asset")
+
+    def meta(self, key: str) -> Value:
+        node = self.metadata.get(key)
+        return resolve(node, self.template.names) if node is not None else None
+
+    def build(self, source: str) -> None:
+        method = self.meta("BuildMethod")
+        method = method if isinstance(method, str) else ""
+        given = self.meta("ProjectRootDirectory")
+        if method == "makefile" and isinstance(given, str):
+            source = self.template.local_path(given)
+        if self.shape.kind == "layer":
+            self.layer(source, method)
+            return
+        runtime, handler = self.needed("Runtime"), self.needed("Handler")
+        layers, foreign = self.layers()
+        self.found.functions.append(
+            Function(
+                name=self.template.full(self.name),
+                runtime=runtime,
+                architecture=self.architecture(self.value("Architectures"), "Architectures"),
+                handler=handler,
+                source=source,
+                where=self.where,
+                build_method=method,
+                options=self.options(method),
+                layers=layers,
+                foreign_layers=foreign,
+            )
+        )
+
+    def layer(self, source: str, method: str) -> None:
+        given = self.meta("BuildArchitecture")
+        compatible = self.value("CompatibleArchitectures")
+        one = given or (compatible[:1] if isinstance(compatible, list) else None)
+        runtimes = self.value("CompatibleRuntimes")
+        self.found.layers.append(
+            Layer(
+                name=self.template.full(self.name),
+                architecture=self.architecture(one, "BuildArchitecture" if given else "CompatibleArchitectures"),
+                source=source,
+                where=self.where,
+                build_method=method,
+                runtimes=tuple(item for item in runtimes if isinstance(item, str))
+                if isinstance(runtimes, list)
+                else (),
+                options=self.options(method),
+            )
+        )
+
+    def architecture(self, value: Value, key: str) -> Literal["x86_64", "arm64"]:
+        missing = first_unresolved(value)
+        if missing:
+            raise Unresolvable(
+                f"the {key} of {self.label} are not known: {missing.reason}",
+                where=missing.where,
+                mend="give the value, or write it into the template",
+            )
+        items = [value] if isinstance(value, str) else value or [ARCHITECTURES[0]]
+        if not isinstance(items, list) or len(items) != 1 or items[0] not in ARCHITECTURES:
+            node = self.property(key) or self.metadata.get(key)
+            raise BadTemplate(
+                f"the {key} of {self.label} are {items!r}; Lambda knows {' and '.join(ARCHITECTURES)}",
+                where=node.span if node is not None else self.where,
+                mend=f"name one of them: {key}: [arm64]",
+            )
+        return cast('Literal["x86_64", "arm64"]', items[0])
+
+    def options(self, method: str) -> Options:
+        properties = self.meta("BuildProperties")
+        given = dict(properties) if isinstance(properties, dict) else {}
+        if method == "makefile":
+            folders = {key: value for key in MAKE_OPTIONS if isinstance(value := self.meta(key), str)}
+            given |= {key: self.template.local_path(value) for key, value in folders.items()}
+        return tuple(
+            sorted((name, json.dumps(value, sort_keys=True)) for name, value in given.items() if _is_known(value))
+        )
+
+    def layers(self) -> tuple[tuple[str, ...], int]:
+        """The service's own layers by name, in order, and how many others; those of Globals come first."""
+        own: list[str] = []
+        foreign = 0
+        for item in self.layer_values():
+            name = item.resource if isinstance(item, Unresolved) else ""
+            if name:
+                own.append(name)
+            else:
+                foreign += 1
+        return tuple(own), foreign
+
+    def layer_values(self) -> Iterator[Value]:
+        ignored = "Layers" in self.ignored_globals()
+        for node in (None if ignored else self.common("Layers"), self.own("Layers")):
+            value = resolve(node, self.template.names) if node is not None else None
+            yield from value if isinstance(value, list) else [value] if isinstance(value, Unresolved) else []
+
+
+_IN_PLACE = {
+    "ZipFile": "its code is inline",
+    "S3Bucket": "its code is in S3 already",
+    "S3Key": "its code is in S3 already",
+    "Bucket": "its code is in S3 already",
+    "ImageUri": "image functions are not built yet",
+}
+
+
+def _is_true(value: Value) -> bool:
+    return value is True or (isinstance(value, str) and value.lower() == "true")
+
+
+def _is_known(value: Value) -> bool:
+    return first_unresolved(value) is None
