@@ -75,7 +75,7 @@ def source_listing(site: Site, key: BuildKey, who: str = "") -> Listing:
     """The files of a build's source that may enter its artifact."""
     folder = site.path(key.source)
     lines = (*key.leave_out, *ignore_lines(site.project), *(ignore_lines(folder) if folder != site.project else ()))
-    skip = frozenset({os.path.realpath(site.build_dir)})
+    skip = frozenset({os.path.realpath(site.build_dir), os.path.realpath(site.store_dir)})
     return scan(folder, Patterns(lines), boundary=site.boundary, skip=skip, who=who)
 
 

@@ -45,8 +45,7 @@ def store(site: Site) -> Store:
 def _make_store(site: Site) -> Store:
     settings = site.settings
     if not settings.bucket:
-        folder = site.path(settings.store) if settings.store else os.path.join(site.build_dir, ".store")
-        return FolderStore(folder)
+        return FolderStore(site.store_dir)
     from lambdabuild.aws.s3_store import S3Store
 
     return S3Store(

@@ -50,6 +50,11 @@ class Site:
         return os.path.join(self.build_dir, STATE)
 
     @property
+    def store_dir(self) -> str:
+        """The folder store, when no bucket is named."""
+        return self.path(self.settings.store) if self.settings.store else os.path.join(self.build_dir, ".store")
+
+    @property
     def journal(self) -> str:
         return os.path.join(self.state_dir, "journal")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -21,6 +22,10 @@ from lambdabuild.template import packaged, references
 from lambdabuild.template.functions import SHAPES, CodeResource, Files, Reading, Template
 from lambdabuild.template.intrinsics import Value, resolve, scope
 from lambdabuild.template.yaml_text import parse
+
+LOGICAL_ID = re.compile(r"[A-Za-z0-9]+")
+"""It names folders here. https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/resources-section-structure.html
+"""
 
 
 def load(
@@ -143,6 +148,10 @@ class _Stack:
         properties = node.get("Properties")
         if properties is not None and not isinstance(properties.value, dict | None):
             raise BadTemplate(f"the Properties of {name!r} are no mapping", where=properties.span, mend="indent them")
+        if (kind.value in SHAPES or kind.value in packaged.STACKS) and not LOGICAL_ID.fullmatch(name):
+            raise BadTemplate(
+                f"the logical id {name!r} is not made of letters and digits only", where=where, mend="rename it"
+            )
         if kind.value in SHAPES:
             CodeResource(self.template, self.found, name, node, where, kind.value).read()
         elif kind.value in packaged.STACKS:
@@ -187,7 +196,7 @@ class _Stack:
             )
         passed = properties.get("Parameters") if properties is not None else None
         given = resolve(passed, self.names) if passed is not None else {}
-        self.rewrite(self.template.full(name), "stack", "uri" if key == "Location" else "template-url", location.span)
+        self.rewrite(self.template.full(name), "stack", "template-url", location.span)
         _read_stack(
             self.run, self.template.full(name), path, given if isinstance(given, dict) else {}, "",
             ((self.path, location.span), *self.above),

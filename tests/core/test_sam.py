@@ -203,7 +203,7 @@ def test_nested_stacks_are_read_with_the_parameters_they_are_given() -> None:
     assert [(f.name, f.source) for f in service.functions] == [("One/F", "src/a"), ("Two/F", "src/b")]
     assert [d.stack for d in service.documents] == ["", "One", "Two"]
     assert [(r.kind, r.target, r.form) for r in service.documents[0].rewrites] == [
-        ("stack", "One", "uri"), ("stack", "Two", "uri"),
+        ("stack", "One", "template-url"), ("stack", "Two", "template-url"),
     ]  # fmt: skip
 
 
@@ -320,6 +320,7 @@ def test_two_circles_are_two_errors() -> None:
         (sam("F: {Type: AWS::Serverless::Function, Properties: {Runtime: python3.12, CodeUri: s}}"), BadTemplate, "3:3"),
         (sam("F: {Properties: {}}"), BadTemplate, "3:3"),
         (sam("F: x"), BadTemplate, "3:3"),
+        (sam(function("CodeUri: s", "../F")), BadTemplate, "3:3"),
         (sam("F: {Type: AWS::SNS::Topic, Properties: [a]}"), BadTemplate, "3:42"),
         (sam(function("CodeUri: [a]")), BadTemplate, "8:16"),
         (sam(function("CodeUri: s\nArchitectures: [arm64, x86_64]")), BadTemplate, "9:22"),
