@@ -17,7 +17,8 @@ STAMP = VENV / "lambdabuild-set-up"
 
 # What the sample app and the tests run beside Python packages: program -> Debian package.
 TOOLS = {"node": "nodejs", "npm": "npm", "make": "make", "git": "git"}
-TEST_TOOLS = {**TOOLS, "gcc": "gcc", "mount": "mount", "zip": "zip"}
+TEST_TOOLS = {**TOOLS, "gcc": "gcc", "mount": "mount", "zip": "zip", "unzip": "unzip"}
+NPM = 10  # the first that can install for another processor; Debian 12 has 9
 
 
 def set_up(arguments: list[str]) -> int:
@@ -30,6 +31,8 @@ def set_up(arguments: list[str]) -> int:
         run([str(VENV / "bin/python"), "-m", "pip", "install", "--quiet", "--editable", wanted])
         STAMP.write_text(state)
     provide(TEST_TOOLS if for_tests else TOOLS)
+    if for_tests:
+        provide_npm()
     os.environ["PATH"] = f"{VENV / 'bin'}{os.pathsep}{os.environ['PATH']}"
     os.chdir(ROOT)
     doit = str(VENV / "bin/doit")
@@ -54,6 +57,16 @@ def provide(tools: dict[str, str]) -> None:
     missing = [program for program in tools if shutil.which(program) is None]
     if missing:
         install(sorted({tools[program] for program in missing}), ", ".join(missing))
+
+
+def provide_npm() -> None:
+    """A newer npm than Debian's, beside it."""
+    said = subprocess.run(["npm", "--version"], cwd="/", capture_output=True, text=True, check=False).stdout
+    if int(said.partition(".")[0] or 0) >= NPM:
+        return
+    if os.geteuid() != 0:
+        sys.exit(f"missing: npm {NPM} or newer. Install it and run this again: npm install --global npm@{NPM}")
+    run(["npm", "install", "--global", "--silent", f"npm@{NPM}"])
 
 
 def install(packages: list[str], what: str) -> None:

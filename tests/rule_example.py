@@ -57,7 +57,7 @@ def _answer(command: list[str], folder: Path) -> Any:
 
 
 def unzipped(project: Sandbox, name: str = "Example") -> Path:
-    target = project.path(f"unzipped/{name}")
+    target = project.folder.with_name(f"{project.folder.name}-unzipped") / name
     shutil.rmtree(target, ignore_errors=True)
     with zipfile.ZipFile(project.path(f"build/{name}.zip")) as archive:
         archive.extractall(target)

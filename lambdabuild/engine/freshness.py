@@ -22,6 +22,7 @@ from lambdabuild.files import fingerprint
 from lambdabuild.files.listing import Listing, Patterns, ignore_lines, scan
 from lambdabuild.model import Options
 from lambdabuild.plan.types import Build, BuildKey, Rule, StepClaims
+from lambdabuild.settings import DEFAULT_EXCLUDE
 
 Saved = Callable[[str], Mapping[str, Any]]
 """What doit's state holds of a task: ``{"inputs": fingerprint, "output": digest, "reads": [paths]}``, or nothing."""
@@ -53,7 +54,19 @@ def known_reads(site: Site, values: Mapping[str, Any]) -> dict[str, str]:
 
 def reads(site: Site, paths: Any) -> dict[str, str]:
     """Files that a step found out it reads, by their names in records (``{project}/base.txt``)."""
-    return {f"read:{path}": fingerprint.of_file(expand(site, path), site.stats) for path in sorted(paths)}
+    return {f"read:{path}": _read(site, expand(site, path)) for path in sorted(paths)}
+
+
+def _read(site: Site, path: str) -> str:
+    """The digest of a file, or of what is source in a folder: a local package may contain our own build folder."""
+    if not os.path.isdir(path):
+        return fingerprint.of_file(path, site.stats)
+    listing = scan(path, Patterns(DEFAULT_EXCLUDE), boundary="/", skip=_not_source(site))
+    return fingerprint.of_listing(f"read {path}", listing, site.stats)
+
+
+def _not_source(site: Site) -> frozenset[str]:
+    return frozenset({os.path.realpath(site.build_dir), os.path.realpath(site.store_dir)})
 
 
 def expand(site: Site, path: str) -> str:
@@ -66,7 +79,7 @@ def expand(site: Site, path: str) -> str:
 def portable(site: Site, path: str) -> str:
     """The inverse: a path as records name it, so that they still hold when the project has moved."""
     for name, folder in site.roots.items():
-        if path.startswith(folder + os.sep):
+        if path == folder or path.startswith(folder + os.sep):
             return "{" + name + "}" + path[len(folder) :]
     return path
 
@@ -75,8 +88,7 @@ def source_listing(site: Site, key: BuildKey, who: str = "") -> Listing:
     """The files of a build's source that may enter its artifact."""
     folder = site.path(key.source)
     lines = (*key.leave_out, *ignore_lines(site.project), *(ignore_lines(folder) if folder != site.project else ()))
-    skip = frozenset({os.path.realpath(site.build_dir), os.path.realpath(site.store_dir)})
-    return scan(folder, Patterns(lines), boundary=site.boundary, skip=skip, who=who)
+    return scan(folder, Patterns(lines), boundary=site.boundary, skip=_not_source(site), who=who)
 
 
 class Freshness:

@@ -10,7 +10,6 @@ import dataclasses
 import os
 import shutil
 import tomllib
-import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -20,9 +19,9 @@ from lambdabuild.wheels import fetch, locks, parts, uv
 from lambdabuild.wheels.requirements import Requirements
 from lambdabuild.wheels.targets import Platform
 
-NOT_SOURCE = shutil.ignore_patterns(
-    ".git", ".hg", "__pycache__", "*.egg-info", "build", "dist", ".venv", "venv", ".tox", ".mypy_cache", "node_modules"
-)
+NOT_SOURCE = shutil.ignore_patterns(".git", ".hg", "__pycache__", "*.egg-info", ".venv", ".tox", "node_modules")
+AT_THE_TOP = frozenset({"build", "dist", "venv"})
+"""What backends and people leave beside a project's source; deeper down such a folder may well be a package."""
 
 
 def build(job: Job, source: locks.Source, platform: Platform) -> Folder:
@@ -30,13 +29,8 @@ def build(job: Job, source: locks.Source, platform: Platform) -> Folder:
     work = os.path.join(job.scratch, "build", source.name or "unnamed")
     os.makedirs(work, exist_ok=True)
     place = _brought(job, source, work)
-    wheel = _built(
-        job,
-        source,
-        os.path.join(place, source.subdirectory) if source.subdirectory else place,
-        os.path.join(work, "wheel"),
-        platform,
-    )
+    folder = os.path.join(place, source.subdirectory) if source.subdirectory else place
+    wheel = _built(job, source, folder, os.path.join(work, "wheel"), platform)
     if not wheel.endswith("-none-any.whl"):
         raise NoWheel(
             f"{job.who}: {source.name} is native ({os.path.basename(wheel)}), so it must be built on Amazon Linux",
@@ -44,9 +38,7 @@ def build(job: Job, source: locks.Source, platform: Platform) -> Folder:
         )
     name, version = os.path.basename(wheel).split("-")[:2]
     target = os.path.join(job.out, f"{name}-{version}")
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(target)
-    parts.spread_data(target)
+    parts.unpack(wheel, target)
     return Folder(target, leave_out=parts.NOT_FROM_BUILT)
 
 
@@ -87,7 +79,7 @@ def mirrored(
         return os.path.normpath(os.path.join(tree, os.path.relpath(path, top)))
 
     for folder in projects:
-        shutil.copytree(folder, twin(folder), ignore=NOT_SOURCE, dirs_exist_ok=True)
+        _copy_tree(folder, twin(folder))
     for folder in listed.link_folders if listed else ():
         os.makedirs(os.path.dirname(twin(folder)), exist_ok=True)
         os.symlink(folder, twin(folder))
@@ -119,8 +111,15 @@ def _brought(job: Job, source: locks.Source, work: str) -> str:
 
 def _copied(folder: str, work: str) -> str:
     target = os.path.join(work, "source", os.path.basename(folder) or "source")
-    shutil.copytree(folder, target, ignore=NOT_SOURCE)
+    _copy_tree(folder, target)
     return target
+
+
+def _copy_tree(folder: str, target: str) -> None:
+    def left_out(where: str, names: list[str]) -> set[str]:
+        return NOT_SOURCE(where, names) | (AT_THE_TOP & set(names) if where == folder else set())
+
+    shutil.copytree(folder, target, ignore=left_out, ignore_dangling_symlinks=True, dirs_exist_ok=True)
 
 
 def _cloned(job: Job, source: locks.Source, target: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import zipfile
 
 from lambdabuild.errors import HashMismatch
@@ -38,8 +39,13 @@ def archive(wheel: Wheel, path: str) -> Archive:
     return Archive(path, moves=moves, leave_out=NOT_FROM_WHEEL, origin=f"{wheel.name} {wheel.version}")
 
 
-def spread_data(folder: str) -> None:
-    """The same for a wheel that is unpacked."""
+def unpack(wheel: str, folder: str) -> None:
+    """The same on disk: every file where it belongs; what may be run still may."""
+    with zipfile.ZipFile(wheel) as archive:
+        for info in archive.infolist():
+            path = archive.extract(info, folder)
+            if info.external_attr >> 16 & stat.S_IXUSR:
+                os.chmod(path, 0o755)
     for top in os.listdir(folder):
         for kind in SPREAD if top.endswith(".data") else ():
             inner = os.path.join(folder, top, kind)

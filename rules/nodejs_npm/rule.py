@@ -2,15 +2,31 @@
 
 import json
 import os
+import platform
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from lambdabuild.rule_api import BadManifest, CannotResolve, Folder, Job, LambdaBuildError, Offline, Result, ToolFailed
+from lambdabuild.rule_api import (
+    BadManifest,
+    CannotResolve,
+    Folder,
+    Job,
+    LambdaBuildError,
+    Offline,
+    Result,
+    ToolFailed,
+    ToolMissing,
+)
 
 LOCKS = ("npm-shrinkwrap.json", "package-lock.json")
+MACHINES = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}
 CPUS = {"x86_64": "x64", "arm64": "arm64"}
 KINDS = ("dependencies", "optionalDependencies", "peerDependencies", "devDependencies")
+CODE = re.compile(r"^npm (?:error|ERR!) code (\S+)", re.MULTILINE)
+KNOWS_PLATFORMS = 10
+"""The first npm that can install for another machine than its own (--os, --cpu)."""
 LEAVE_OUT = ("/node_modules/.package-lock.json", "/node_modules/.bin/", "/node_modules/.cache/")
 """npm's own notes and links to programs, which Lambda never runs; .cache is written by post-install scripts."""
 
@@ -87,7 +103,9 @@ def _mirrored(job: Job, folder: str, local: list[str]) -> str:
 
 def _npm(job: Job, work: str, lock: str) -> None:
     options = job.target.options
-    command = [job.tool("npm", "install Node.js, which brings npm"), "ci" if lock else "install", "--install-links"]
+    npm = job.tool("npm", "install Node.js, which brings npm")
+    _check_platform(job, npm)
+    command = [npm, "ci" if lock else "install", "--install-links"]
     command += ["--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error", "--os=linux", "--libc=glibc"]
     command += [f"--cpu={CPUS[job.target.architecture]}", *([] if lock else ["--no-package-lock"])]
     command += [f"--omit={name}" for name in _list(options.get("omit", "dev"))]
@@ -100,12 +118,25 @@ def _npm(job: Job, work: str, lock: str) -> None:
         raise _explained(job, error, lock) from error
 
 
+def _check_platform(job: Job, npm: str) -> None:
+    """An old npm installs for the machine it runs on, whatever it is told."""
+    if (platform.system(), MACHINES.get(platform.machine())) == ("Linux", job.target.architecture):
+        return
+    version = job.run([npm, "--version"]).stdout.strip()
+    if int(version.partition(".")[0]) < KNOWS_PLATFORMS:
+        raise ToolMissing(
+            f"{job.who} is for {job.target.architecture}, but npm {version} can only install for this machine",
+            mend=f"install npm {KNOWS_PLATFORMS} or newer: npm install --global npm@{KNOWS_PLATFORMS}",
+        )
+
+
 def _list(value: Any) -> list[str]:
     return [value] if isinstance(value, str) else [str(item) for item in value]
 
 
 def _explained(job: Job, error: ToolFailed, lock: str) -> LambdaBuildError:
-    code = next((line.split()[-1] for line in error.output.splitlines() if line.startswith("npm error code")), "")
+    found = CODE.search(error.output)
+    code = found[1] if found else ""
     said = {"tail": _without_usage(error.output), "where": job.place(job.target.manifest)}
     if code == "EUSAGE":
         return BadManifest(
@@ -130,7 +161,7 @@ def _explained(job: Job, error: ToolFailed, lock: str) -> LambdaBuildError:
 
 def _without_usage(output: str) -> str:
     """npm's own words up to where it begins to explain its options."""
-    lines = [line for line in output.splitlines() if line.strip() and line.strip() != "npm error"]
+    lines = [line for line in output.splitlines() if line.strip() not in ("", "npm error", "npm ERR!")]
     stop = next((number for number, line in enumerate(lines) if "Clean install a project" in line), len(lines))
     return "\n".join(lines[:stop][:25])
 

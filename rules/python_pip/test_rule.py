@@ -194,6 +194,38 @@ def test_a_local_project_with_a_setup_py_only_is_built(project: Sandbox) -> None
     assert sorted(path.name for path in project.path("lib").iterdir()) == ["mod.py", "setup.py"]
 
 
+def test_a_package_called_build_and_a_program_of_a_local_project_arrive(project: Sandbox) -> None:
+    example(project, HERE, function())
+    project.write({
+        "src/requirements.txt": "../lib\n", "src/app.py": "from mod.build import x\nhandler = lambda e, c: x\n",
+        "lib/mod/__init__.py": "", "lib/mod/build/__init__.py": "x = 1\n", "lib/mod/tool": "#!/bin/sh\n",
+        "lib/build/rubbish/__init__.py": "", "lib/.git/x": "",
+        "lib/pyproject.toml": "[build-system]\nrequires = ['setuptools']\nbuild-backend = 'setuptools.build_meta'\n"
+        "[project]\nname = 'mod'\nversion = '1.0'\n[tool.setuptools]\npackages = ['mod', 'mod.build']\n"
+        "package-data = {mod = ['tool']}\n",
+    })  # fmt: skip
+    project.path("lib/mod/tool").chmod(0o755)
+    project.build()
+    assert call_python(project, {}) == 1
+    assert os.access(project.path("build/Example/mod/tool"), os.X_OK)
+
+    project.write({"lib/.git/x": "changed", "lib/mod/__pycache__/x.pyc": ""})
+    assert project.build().steps == []
+
+
+def test_a_project_may_depend_on_the_folder_that_it_is_built_in(project: Sandbox) -> None:
+    example(project, HERE, function())
+    project.write({
+        "src/requirements.txt": "..\n", "src/app.py": "import mod\nhandler = lambda e, c: mod.VERSION\n",
+        "mod.py": "VERSION = 'root'\n", "pyproject.toml": "[build-system]\nrequires = ['setuptools']\n"
+        "build-backend = 'setuptools.build_meta'\n[project]\nname = 'mod'\nversion = '1.0'\n[tool.setuptools]\npy-modules = ['mod']\n",
+    })  # fmt: skip
+    project.build()
+
+    assert call_python(project, {}) == "root"
+    assert project.build().steps == []
+
+
 def test_pinned_hashes_are_enforced_for_the_wheel_of_the_target(project: Sandbox) -> None:
     x86 = make_wheel(project.path("wheels"), "mod", "1.0", "py3-none-manylinux_2_17_x86_64")
     make_wheel(project.path("wheels"), "mod", "1.0", "py3-none-manylinux_2_17_aarch64", {"mod.py": "VERSION = 'arm'\n"})
