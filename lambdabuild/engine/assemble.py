@@ -15,10 +15,11 @@ from lambdabuild.artifacts.entries import Entry, InArchive, OnDisk, content_dige
 from lambdabuild.artifacts.native import wrong_machine
 from lambdabuild.engine import freshness, receipts
 from lambdabuild.engine.site import Site
-from lambdabuild.errors import CannotRead, Collision, WrongMachine, raise_all
+from lambdabuild.errors import BadSource, CannotRead, Collision, WrongMachine, raise_all
 from lambdabuild.files.listing import Listing, Patterns, scan
 from lambdabuild.plan.types import Build, Rule
 from lambdabuild.rule_api import Archive, Folder, Part, Result
+from lambdabuild.spans import Span
 
 ORDER = ("copy", "compile", "resolve")
 """Who wins a path that two steps want: the function's own files, as with every peer; always reported."""
@@ -55,7 +56,8 @@ def settle(site: Site, build: Build, rule: Rule, results: Mapping[str, Result]) 
                 left_out += [entry.path for entry in dropped]
             lists.append(entries)
     merged, clashes = merge.merge(lists)
-    _refuse_wrong_machines(build, merged, source_files)
+    _refuse_nothing(build, merged)
+    _refuse_wrong_machines(build, merged)
     return Settled(
         entries=merged,
         digest=content_digest(merged),
@@ -121,7 +123,16 @@ def _notes(build: Build, clashes: Iterable[merge.Clash]) -> Iterator[str]:
     raise_all(errors)
 
 
-def _refuse_wrong_machines(build: Build, entries: Sequence[Entry], source_files: Mapping[str, str]) -> None:
+def _refuse_nothing(build: Build, entries: Sequence[Entry]) -> None:
+    if not entries:
+        raise BadSource(
+            f"{build.key.kind} {build.name!r} would be an empty zip, which Lambda refuses",
+            where=Span(build.key.source),
+            mend="put its code there; lambdabuild plan prints what is left out",
+        )
+
+
+def _refuse_wrong_machines(build: Build, entries: Sequence[Entry]) -> None:
     wrong = wrong_machine(entries, build.key.architecture)
     if wrong:
         names = ", ".join(f"{entry.path} ({entry.origin})" for entry in wrong[:5])

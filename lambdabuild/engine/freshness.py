@@ -17,12 +17,13 @@ from lambdabuild.artifacts import trees
 from lambdabuild.artifacts.trees import TreeRecord
 from lambdabuild.engine import receipts
 from lambdabuild.engine.site import Site
-from lambdabuild.errors import LambdaBuildError
+from lambdabuild.errors import BadSource, LambdaBuildError
 from lambdabuild.files import fingerprint
 from lambdabuild.files.listing import Listing, Patterns, ignore_lines, scan
 from lambdabuild.model import Options
 from lambdabuild.plan.types import Build, BuildKey, Rule, StepClaims
 from lambdabuild.settings import DEFAULT_EXCLUDE
+from lambdabuild.spans import Span
 
 Saved = Callable[[str], Mapping[str, Any]]
 """What doit's state holds of a task: ``{"inputs": fingerprint, "output": digest, "reads": [paths]}``, or nothing."""
@@ -87,8 +88,20 @@ def portable(site: Site, path: str) -> str:
 def source_listing(site: Site, key: BuildKey, who: str = "") -> Listing:
     """The files of a build's source that may enter its artifact."""
     folder = site.path(key.source)
+    _refuse_way_out(site, key, folder, who)
     lines = (*key.leave_out, *ignore_lines(site.project), *(ignore_lines(folder) if folder != site.project else ()))
     return scan(folder, Patterns(lines), boundary=site.boundary, skip=_not_source(site), who=who)
+
+
+def _refuse_way_out(site: Site, key: BuildKey, folder: str, who: str) -> None:
+    """A code folder may lie elsewhere when the template says so, but not by a link in the project."""
+    real, boundary = os.path.realpath(folder), os.path.realpath(site.boundary)
+    if folder.startswith(site.project + os.sep) and not (real + os.sep).startswith(boundary + os.sep):
+        raise BadSource(
+            f"{who}: the code folder {key.source}/ is reached by a link that leaves the project: {real}",
+            where=Span(key.source),
+            mend="name the folder itself in the template, or set project_root",
+        )
 
 
 class Freshness:

@@ -191,6 +191,23 @@ def test_a_link_that_leaves_the_project_is_refused(good: Sandbox, tmp_path: Path
     good.build()
 
 
+def test_a_code_folder_that_is_a_link_out_of_the_project_is_refused(good: Sandbox, tmp_path: Path) -> None:
+    Sandbox(tmp_path / "elsewhere").write({"app.py": "x = 1\n"})
+    os.symlink(tmp_path / "elsewhere", good.path("linked"))
+    good.write(with_code("      CodeUri: linked\n"))
+    check(good.run("build"), "LB405", ("linked", "leaves the project"))
+
+    good.build("project_root=..")
+    good.write(with_code("      CodeUri: ../elsewhere\n"))
+    good.build()
+
+
+def test_an_artifact_without_a_file_is_refused(good: Sandbox) -> None:
+    good.write({"src/.lambdabuildignore": "*\n"})
+
+    check(good.run("build"), "LB405", ("src", "empty zip"))
+
+
 def test_a_link_to_nothing_and_a_link_into_itself_are_refused(good: Sandbox) -> None:
     os.symlink("nowhere", good.path("src/dangling"))
     os.symlink("..", good.path("src/up"))
