@@ -60,7 +60,8 @@ def open_project(
     settings = read_settings(folder, environment, variables or {})
     build_dir = os.path.normpath(os.path.join(folder, settings.build_dir))
     stats = StatCache(os.path.join(build_dir, STATE, "stats"), paranoid=settings.paranoid)
-    service = load_service(folder, settings)
+    region = settings.region or environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION") or ""
+    service = load_service(folder, settings, region)
     rules = find_rules(search_path(folder, environment))
     return Site(
         project=folder,
@@ -129,8 +130,8 @@ def _text(folder: str, name: str) -> str | None:
         ) from error
 
 
-def load_service(folder: str, settings: Settings) -> Service:
-    """text -> Service."""
+def load_service(folder: str, settings: Settings, region: str = "") -> Service:
+    """text -> Service. ``region`` is what AWS::Region stands for."""
     path = settings.template or next((t for t in TEMPLATES if os.path.exists(os.path.join(folder, t))), "")
     if not path:
         raise CannotReadTemplate(
@@ -143,7 +144,7 @@ def load_service(folder: str, settings: Settings) -> Service:
         parameters=settings.parameters,
         stage=settings.stage,
         root=settings.root,
-        region=settings.region,
+        region=region,
     )
 
 

@@ -12,6 +12,11 @@ from lambdabuild.artifacts.atomic import writing
 class Store(Protocol):
     """Keys are like ``Orders/<sha256>.zip``. All methods may be called from several threads."""
 
+    @property
+    def region(self) -> str:
+        """Where the store is, for addresses; "" when that has no meaning."""
+        ...
+
     def location(self, key: str) -> str:
         """The address of a key: ``s3://bucket/prefix/key`` or an absolute path."""
         ...
@@ -25,6 +30,8 @@ class Store(Protocol):
 
 class MemoryStore:
     """Objects in a dict: for tests, and to show what a store is."""
+
+    region = ""
 
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
@@ -45,6 +52,8 @@ class MemoryStore:
 
 class FolderStore:
     """Objects as files of a folder; an object is whole or not there."""
+
+    region = ""
 
     def __init__(self, folder: str) -> None:
         self.folder = folder

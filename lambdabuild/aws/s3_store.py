@@ -59,6 +59,11 @@ class S3Store:
         self._made: Any = None
         self._there: set[str] | None = None
 
+    @property
+    def region(self) -> str:
+        """As given, else as boto3 finds it in the environment or the profile."""
+        return self._connection["region"] or str(self._client.meta.region_name or "")
+
     def location(self, key: str) -> str:
         return f"s3://{self.bucket}/{self.prefix}{key}"
 

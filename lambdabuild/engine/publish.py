@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -124,7 +125,8 @@ def _put_stack(site: Site, document: Document, path: str) -> Location:
     sha256 = sha256_of(path)
     extension = posixpath.splitext(document.path)[1]
     sent = put(site, f"{document.stack}/{sha256}{extension}", path, sha256, os.path.getsize(path))
-    return _location(site, sent.location)
+    found = _location(site, sent.location)
+    return dataclasses.replace(found, region=store(site).region) if isinstance(found, S3Location) else found
 
 
 def _built(site: Site, document: Document, rewrite: Rewrite) -> Location | None:

@@ -126,7 +126,15 @@ def _compile(job: Job, ask: Ask, arguments: Sequence[str], stdin: str | None = N
     command += ["--quiet", "--color", "never", "--python", sys.executable]
     if job.offline or ask.find_links:
         command += ["--offline", "--no-index", "--find-links", ask.find_links]
-    return job.run(command, cwd=os.path.dirname(ask.manifest), stdin=stdin).stdout
+    return job.run(command, cwd=os.path.dirname(ask.manifest), stdin=stdin, extra_environment=_indexes()).stdout
+
+
+def _indexes() -> dict[str, str]:
+    """The indexes that pip's variables name, for uv does not read those and would ask PyPI instead."""
+    if {"UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL"} & os.environ.keys():
+        return {}
+    names = {"PIP_INDEX_URL": "UV_DEFAULT_INDEX", "PIP_EXTRA_INDEX_URL": "UV_EXTRA_INDEX_URL"}
+    return {new: os.environ[old] for old, new in names.items() if os.environ.get(old)}
 
 
 def _refuse_if_it_has_wheels(
@@ -260,5 +268,6 @@ def build_wheel(job: Job, source: str, out: str, platform: Platform) -> str:
     """Build a folder or an sdist into a wheel in ``out``; gives its path. Native compilers are kept out of it."""
     command = [job.tool("uv", MEND), "build", "--wheel", "--out-dir", out, "--quiet", "--color", "never", source]
     command += ["--python", sys.executable, *(["--offline"] if job.offline else [])]
-    job.run(command, extra_environment={"SOURCE_DATE_EPOCH": "315532800", "CC": "false", "CXX": "false"})
+    environment = {**_indexes(), "SOURCE_DATE_EPOCH": "315532800", "CC": "false", "CXX": "false"}
+    job.run(command, extra_environment=environment)
     return next(os.path.join(out, name) for name in os.listdir(out) if name.endswith(".whl"))

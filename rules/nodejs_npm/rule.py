@@ -168,7 +168,7 @@ def _without_usage(output: str) -> str:
 
 def _moved(modules: str, target: str) -> None:
     """Links among the modules (npm makes some for file: dependencies) become what they point to."""
-    shutil.copytree(modules, target, symlinks=False, ignore=shutil.ignore_patterns(".bin"))
+    shutil.copytree(modules, target, ignore=shutil.ignore_patterns(".bin"), ignore_dangling_symlinks=True)
 
 
 def _installed(modules: str) -> Iterator[dict[str, str]]:

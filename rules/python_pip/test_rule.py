@@ -194,6 +194,17 @@ def test_a_local_project_with_a_setup_py_only_is_built(project: Sandbox) -> None
     assert sorted(path.name for path in project.path("lib").iterdir()) == ["mod.py", "setup.py"]
 
 
+def test_the_index_of_pips_variable_is_asked(project: Sandbox) -> None:
+    """A private index that is passed over would be an invitation to whoever takes the name on the public one."""
+    example(project, HERE, function())
+    ran = project.run(
+        "build", env={"PIP_INDEX_URL": "http://127.0.0.1:9/simple", "UV_HTTP_RETRIES": "0", "UV_NO_CACHE": "1"}
+    )
+
+    assert ran.code != 0
+    assert "127.0.0.1:9" in ran.said
+
+
 def test_a_package_called_build_and_a_program_of_a_local_project_arrive(project: Sandbox) -> None:
     example(project, HERE, function())
     project.write({
