@@ -1,0 +1,78 @@
+"""What the documents say is so."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import tomllib
+from dataclasses import fields
+
+import pytest
+from sandbox import PLAIN_FUNCTION, ROOT, Sandbox
+
+from lambdabuild import errors
+from lambdabuild.plan.types import Rule, StepClaims
+from lambdabuild.settings import FunctionSettings, Settings, load
+
+README = (ROOT / "README.md").read_text()
+COMMANDS = re.findall(r"^\$ lambdabuild(.*?)(?:\s+#.*)?$", README, re.MULTILINE)
+
+
+@pytest.mark.parametrize("arguments", COMMANDS)
+def test_every_command_of_the_readme_does_what_it_says(arguments: str, project: Sandbox) -> None:
+    project.write({"template.yaml": PLAIN_FUNCTION, "src/app.py": "x = 1\n"})
+    ran = project.run(*arguments.split())
+
+    assert ran.code == 0, ran.said
+    assert ran.out
+
+
+def test_the_readme_has_commands_and_its_links_lead_somewhere() -> None:
+    assert len(COMMANDS) == 5
+    for link in re.findall(r"\]\((?!https?:)([^)#]+)\)", README):
+        assert (ROOT / link).exists(), link
+
+
+def test_every_setting_is_documented_and_every_documented_one_exists() -> None:
+    text = (ROOT / "docs/settings.md").read_text()
+    named = {
+        name.partition(".")[0]
+        for row in re.findall(r"^\| (`.*?) \|", text, re.MULTILINE)
+        for name in re.findall(r"`([^`]+)`", row)
+    }
+
+    assert named == {item.name for item in fields(Settings)} - {"functions"}
+    for item in fields(FunctionSettings):
+        assert f"`{item.name}`" in text
+
+
+def test_the_example_of_the_settings_is_read() -> None:
+    (example,) = re.findall(r"```toml\n(.*?)```", (ROOT / "docs/settings.md").read_text(), re.DOTALL)
+
+    assert load("lambdabuild.toml", example, {}, {}).of("Orders").exclude == ("!README.md",)
+
+
+def test_every_error_is_documented_and_no_code_is_used_twice() -> None:
+    text = (ROOT / "docs/errors.md").read_text()
+    kinds = [
+        kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, errors.LambdaBuildError)
+    ]
+    codes = [kind.code for kind in kinds if kind.code != "LB000"]
+
+    assert len(codes) == len(set(codes))
+    assert set(re.findall(r"^\| (LB\d+)", text, re.MULTILINE)) == set(codes)
+
+
+def test_every_claim_of_a_rule_is_documented() -> None:
+    text = (ROOT / "docs/rules.md").read_text()
+    for item in (*fields(Rule), *fields(StepClaims)):
+        assert (
+            item.name in ("folder", "application_framework") or f"`{item.name}`" in text or f"[{item.name}]" in text
+        ), item.name
+
+
+def test_the_changelog_is_about_this_version() -> None:
+    version = re.search(r'__version__ = "(.+)"', (ROOT / "lambdabuild/__init__.py").read_text())
+    assert version
+    assert f"## {version[1]}" in (ROOT / "CHANGELOG.md").read_text()
+    assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["name"] == "lambdabuild"
