@@ -12,7 +12,6 @@ from typing import Literal, TypeAlias
 
 from lambdabuild.spans import Span
 
-Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 Options: TypeAlias = tuple[tuple[str, str], ...]
 """Build options, sorted by name; each value is JSON text, so that equal options are equal values."""
 

@@ -40,10 +40,6 @@ def components(site: Site, kind: str, name: str, saved: Saved) -> dict[str, str]
     return _OF[kind](site, name, saved)
 
 
-def fingerprint_of(site: Site, kind: str, name: str, saved: Saved) -> str:
-    return fingerprint.of(components(site, kind, name, saved) | known_reads(site, saved(task_name(kind, name))))
-
-
 def task_name(kind: str, name: str) -> str:
     """What doit calls the step."""
     return TEMPLATE if kind == TEMPLATE else f"{kind}:{name}"

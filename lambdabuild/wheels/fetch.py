@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import ssl
 import tempfile
 import threading
@@ -165,17 +164,3 @@ def _make_session() -> Any:
     session.mount("https://", Adapter(max_retries=retries))
     session.mount("http://", HTTPAdapter(max_retries=retries))
     return session
-
-
-def copy_into(store: str, path: str) -> Wheel:
-    """A wheel file as a Wheel that is in the store."""
-    with open(path, "rb") as stream:
-        sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
-    name, version, *_ = os.path.basename(path).split("-")
-    target = place(store, sha256, os.path.basename(path))
-    if not os.path.exists(target):
-        os.makedirs(os.path.dirname(target), exist_ok=True)
-        temporary = f"{target}.{os.getpid()}.tmp"
-        shutil.copyfile(path, temporary)
-        os.replace(temporary, target)
-    return Wheel(name, version, os.path.basename(path), f"file://{path}", sha256, os.path.getsize(target))

@@ -78,7 +78,7 @@ def test_lines_are_joined_comments_dropped_and_includes_followed(tmp_path: Path)
         ("./lib[extra]", "lib"), ("mod @ file:./lib", "lib"), ("mod @ file:///a%20b/lib", "/a b/lib"), ("mod-1.0-py3-none-any.whl", "mod-1.0-py3-none-any.whl"),
         ("./lib ; python_version > '3'", "lib"), ("--find-links ./wheels", "wheels"), ("-f wheels", "wheels"),
         ("mod", None), ("mod @ https://x/mod.whl", None), ("git+https://x/y", None), ("-e git+https://x/y#egg=z", None), ("--find-links https://x", None),
-        ("mod==1.0", None), ("--index-url https://x/y", None),
+        ("mod==1.0", None), ("-i https://x/y", None),
     ],
 )  # fmt: skip
 def test_paths_are_told_from_names_and_addresses(line: str, path: str | None, tmp_path: Path) -> None:
