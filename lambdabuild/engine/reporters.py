@@ -61,7 +61,8 @@ class Reporter:
         self.began = time.monotonic()
         self.since: dict[str, float] = {}
         self.steps: list[str] = []
-        self.groups: list[str] = []
+        self.owners: dict[str, str] = {}
+        """``{build:F: the build that F has}``, of the functions and layers that were asked for."""
         self.skipped: list[str] = []
         self.done: list[Any] = []
         self.failed: list[str] = []
@@ -74,7 +75,8 @@ class Reporter:
     def initialize(self, tasks: Mapping[str, Any], selected: Iterable[str]) -> None:
         reached = _reached(tasks, selected)
         self.steps = [name for name in reached if _is_step(tasks[name])]
-        self.groups = [name for name in reached if name.startswith(("build:", "layer:")) and not tasks[name].actions]
+        groups = [name for name in reached if name.startswith(("build:", "layer:")) and not tasks[name].actions]
+        self.owners = {name: tasks[name].task_dep[0].partition(":")[2] for name in groups if tasks[name].task_dep}
         self.is_asked = bool(self.steps)
 
     def get_status(self, task: Any) -> None:
@@ -191,12 +193,16 @@ class Reporter:
             "uploaded": len(sent),
             "uploaded_bytes": sum(sent),
             "already_there": len(uploads) - len(sent),
-            "functions": sum(name.startswith("build:") for name in self.groups),
-            "layers": sum(name.startswith("layer:") for name in self.groups),
+            "built": [name for name, owner in self.owners.items() if owner in self._ran()],
+            "reused": [name for name, owner in self.owners.items() if owner not in self._ran()],
             "notes": self._notes(),
             "seconds": round(time.monotonic() - self.began, 3),
             "interrupted": interrupted,
         }
+
+    def _ran(self) -> set[str]:
+        """The builds that had a step to run, resolving apart."""
+        return {task.meta["name"] for task in self.done if task.meta["kind"] != "resolve"}
 
     def _notes(self) -> list[str]:
         return list(dict.fromkeys(note for task in self.done for note in task.values.get("notes") or ()))
@@ -204,11 +210,6 @@ class Reporter:
     def _summary(self) -> Iterable[str]:
         totals = self._totals()
         yield from (f"note: {note}" for note in totals["notes"])
-        what = " and ".join(
-            f"{count} {word if count == 1 else word + 's'}"
-            for word, count in (("function", totals["functions"]), ("layer", totals["layers"]))
-            if count
-        )
         if totals["interrupted"]:
             yield "interrupted; what is finished is kept"
         elif self.failed:
@@ -216,14 +217,23 @@ class Reporter:
             if self.blocked:
                 yield f"not run because of that: {', '.join(self.blocked)}"
         elif not self.done:
-            yield f"nothing to do: {what or str(len(self.skipped)) + ' steps'} up to date"
+            yield f"nothing to do: {_counted(self.owners) or str(len(self.skipped)) + ' steps'} up to date"
             return
-        built = f"built {what}: " if what and not self.failed and not totals["interrupted"] else ""
+        is_whole = not self.failed and not totals["interrupted"]
+        built = f"built {_counted(totals['built'])}; " if is_whole and totals["built"] else ""
+        reused = f"reused {_counted(totals['reused'])}; " if is_whole and totals["reused"] else ""
         yield (
-            f"{built}{totals['ran']} steps run, {totals['up_to_date']} up to date; "
+            f"{built}{reused}{totals['ran']} steps run, {totals['up_to_date']} up to date; "
             f"{totals['uploaded']} uploaded ({size_text(totals['uploaded_bytes'])}), "
             f"{totals['already_there']} there already; {totals['seconds']:.1f} s"
         )
+
+
+def _counted(groups: Iterable[str]) -> str:
+    """``2 functions and 1 layer``."""
+    kinds = [name.partition(":")[0] for name in groups]
+    counts = [("function", kinds.count("build")), ("layer", kinds.count("layer"))]
+    return " and ".join(f"{count} {word if count == 1 else word + 's'}" for word, count in counts if count)
 
 
 def _reached(tasks: Mapping[str, Any], selected: Iterable[str]) -> list[str]:

@@ -61,7 +61,7 @@ def test_a_build_ends_with_a_summary(plain: Sandbox) -> None:
     ran = plain.run("build")
 
     assert "zip:Orders" in ran.out
-    assert "built 1 function: 6 steps run, 0 up to date; 1 uploaded (" in ran.out
+    assert "built 1 function; 6 steps run, 0 up to date; 1 uploaded (" in ran.out
     assert ran.out.rstrip().endswith(" s")
     assert ran.err == ""
 
@@ -70,6 +70,15 @@ def test_a_null_build_is_one_line(plain: Sandbox) -> None:
     plain.run("build")
 
     assert plain.run("build").out == "nothing to do: 1 function up to date\n"
+
+
+def test_the_summary_tells_what_was_built_and_what_was_reused(plain: Sandbox) -> None:
+    other = PLAIN_FUNCTION.partition("Resources:\n")[2].replace("Orders", "Other").replace("src", "other")
+    plain.write({"template.yaml": PLAIN_FUNCTION + other, "other/app.py": "y = 1\n"})
+    assert "built 2 functions; " in plain.run("build").out
+    plain.append("src/app.py", "# more\n")
+
+    assert "built 1 function; reused 1 function; 6 steps run" in plain.run("build").out
 
 
 def test_quiet_prints_nothing_but_errors(plain: Sandbox) -> None:
@@ -90,7 +99,7 @@ def test_json_is_one_object_a_line(plain: Sandbox) -> None:
     assert (zipped["kind"], zipped["name"]) == ("zip", "Orders")
     assert zipped["size"] == plain.path("build/Orders.zip").stat().st_size
     assert events[-1]["uploaded"] == 1
-    assert events[-1]["functions"] == 1
+    assert events[-1]["built"] == ["build:Orders"]
 
 
 def test_json_tells_a_mistake_as_data(plain: Sandbox) -> None:
