@@ -223,7 +223,7 @@ class Reporter:
         built = f"built {_counted(totals['built'])}; " if is_whole and totals["built"] else ""
         reused = f"reused {_counted(totals['reused'])}; " if is_whole and totals["reused"] else ""
         yield (
-            f"{built}{reused}{totals['ran']} steps run, {totals['up_to_date']} up to date; "
+            f"{built}{reused}{totals['ran']} {'step' if totals['ran'] == 1 else 'steps'} run, {totals['up_to_date']} up to date; "
             f"{totals['uploaded']} uploaded ({size_text(totals['uploaded_bytes'])}), "
             f"{totals['already_there']} there already; {totals['seconds']:.1f} s"
         )
