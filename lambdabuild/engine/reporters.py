@@ -223,7 +223,7 @@ class Reporter:
         built = f"built {_counted(totals['built'])}; " if is_whole and totals["built"] else ""
         reused = f"reused {_counted(totals['reused'])}; " if is_whole and totals["reused"] else ""
         yield (
-            f"{built}{reused}{totals['ran']} {'step' if totals['ran'] == 1 else 'steps'} run, {totals['up_to_date']} up to date; "
+            f"{built}{reused}{_number(totals['ran'], 'step')} run, {totals['up_to_date']} up to date; "
             f"{totals['uploaded']} uploaded ({size_text(totals['uploaded_bytes'])}), "
             f"{totals['already_there']} there already; {totals['seconds']:.1f} s"
         )
@@ -233,7 +233,11 @@ def _counted(groups: Iterable[str]) -> str:
     """``2 functions and 1 layer``."""
     kinds = [name.partition(":")[0] for name in groups]
     counts = [("function", kinds.count("build")), ("layer", kinds.count("layer"))]
-    return " and ".join(f"{count} {word if count == 1 else word + 's'}" for word, count in counts if count)
+    return " and ".join(_number(count, word) for word, count in counts if count)
+
+
+def _number(count: int, word: str) -> str:
+    return f"{count} {word if count == 1 else word + 's'}"
 
 
 def _reached(tasks: Mapping[str, Any], selected: Iterable[str]) -> list[str]:
