@@ -85,7 +85,9 @@ def source_listing(site: Site, key: BuildKey, who: str = "") -> Listing:
     """The files of a build's source that may enter its artifact."""
     folder = site.path(key.source)
     _refuse_way_out(site, key, folder, who)
-    lines = (*key.leave_out, *ignore_lines(site.project), *(ignore_lines(folder) if folder != site.project else ()))
+    lines = [*key.leave_out, *ignore_lines(site.project, below=key.source)]
+    lines += ignore_lines(folder) if folder != site.project else ()
+    lines += (line for name in site.rules[key.rule].ignore_files for line in ignore_lines(folder, name))
     return scan(folder, Patterns(lines), boundary=site.boundary, skip=_not_source(site), who=who)
 
 

@@ -7,6 +7,7 @@ import re
 import stat
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from lambdabuild.errors import BadSource, CannotRead, LambdaBuildError, raise_all
@@ -75,15 +76,36 @@ def _spec(lines: list[str]) -> PathSpec[Any]:
     return GitIgnoreSpec.from_lines(lines)
 
 
-def ignore_lines(folder: str) -> tuple[str, ...]:
-    """The patterns of the folder's own ignore file, none when it has none."""
+def ignore_lines(folder: str, name: str = IGNORE_FILE, *, below: str = "") -> tuple[str, ...]:
+    """The patterns of a folder's ignore file, none when it has none; as they read from the folder ``below`` it."""
+    path = os.path.join(folder, name)
     try:
-        with open(os.path.join(folder, IGNORE_FILE), encoding="utf-8") as stream:
-            return tuple(stream.read().splitlines())
+        with open(path, encoding="utf-8") as stream:
+            lines = stream.read().splitlines()
     except FileNotFoundError:
         return ()
     except (OSError, UnicodeDecodeError) as error:
-        raise CannotRead(f"cannot read {os.path.join(folder, IGNORE_FILE)}: {error}") from error
+        raise CannotRead(f"cannot read {path}: {error}", where=Span(path), mend="make it a readable text") from error
+    if below in ("", "."):
+        return tuple(lines)
+    return tuple(rebased for line in lines if (rebased := _rebased(line, below.split("/"))))
+
+
+def _rebased(line: str, below: list[str]) -> str:
+    """A gitignore pattern as it reads from a folder further down; "" when it can match nothing there."""
+    sign, body = ("!", line[1:]) if line.startswith("!") else ("", line)
+    if "/" not in body.rstrip("/") or body.startswith("**/"):
+        return line  # it has no anchor, so it matches at any depth
+    parts = body.lstrip("/").split("/")
+    head, rest = parts[: len(below)], parts[len(below) :]
+    if "**" in head:
+        return sign + "**/" + "/".join(parts[parts.index("**") + 1 :])
+    fits = len(head) == len(below) and all(map(fnmatchcase, below, head))
+    if fits and "".join(rest):
+        return sign + "/" + "/".join(rest)
+    # A pattern on the folder itself or one above it is about all that is in it.
+    is_above = all(map(fnmatchcase, below, (part for part in head if part)))
+    return sign + "*" if is_above and len([part for part in parts if part]) <= len(below) else ""
 
 
 def scan(

@@ -45,6 +45,8 @@ class Rule:
     layer_prefix: str = ""
     leave_out: tuple[str, ...] = ()
     """gitignore patterns that the rule keeps out of the source part, beside the project-wide ones."""
+    ignore_files: tuple[str, ...] = ()
+    """Files in the source that hold gitignore patterns of the language's own, such as .npmignore."""
     local_reference: str = ""
     """A regular expression; a manifest that matches it names files beside itself, so an equal copy is not the same."""
     libraries: tuple[str, ...] = ()

@@ -240,7 +240,9 @@ class CodeResource:
         if self.shape.kind == "layer":
             self.layer(source, method)
             return
-        runtime, handler = self.needed("Runtime"), self.needed("Handler")
+        runtime = self.needed("Runtime")
+        # Nothing is built from it, so it may be known at deployment only; but Lambda refuses a zip without one.
+        handler = "" if isinstance(self.value("Handler"), Unresolved) else self.needed("Handler")
         layers, foreign = self.layers()
         self.found.functions.append(
             Function(

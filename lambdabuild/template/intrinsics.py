@@ -264,10 +264,10 @@ def _get_att(node: Node, argument: Node, names: Scope) -> Value:
 
 
 def _sub(node: Node, argument: Node, names: Scope) -> Value:
-    text, own = argument, {}
-    if isinstance(argument.value, list) and len(argument.value) == 2:
-        text, more = argument.value
-        own = resolve(more, names)
+    text, own = argument, dict[str, Value]()
+    if isinstance(argument.value, list) and len(argument.value) in (1, 2):
+        text, *more = argument.value
+        own = resolve(more[0], names) if more else {}
     if not isinstance(text.value, str) or not isinstance(own, dict):
         raise BadTemplate(
             "Fn::Sub takes a text, or a list of a text and a mapping", where=node.span, mend="write !Sub 'text'"

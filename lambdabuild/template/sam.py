@@ -72,10 +72,7 @@ def _read_stack(
     text = _read(run.files, path, above[-1][1] if above else None)
     root, is_json = parse(path, text)
     names = scope(path, root, given, stack=stack, stage=stage, region=run.region)
-    is_sam = "AWS::Serverless-2016-10-31" in _transforms(root)
-    template = Template(
-        text, is_json, names, run.root or posixpath.dirname(path), run.files, root.get("Globals") if is_sam else None
-    )
+    template = Template(text, is_json, names, run.root or posixpath.dirname(path), run.files, root.get("Globals"))
     found = replace(run.found, rewrites=[])  # the other lists are those of the run
     _Stack(run, template, found, path, root, above).read()
     run.documents.append(Document(stack, path, text, is_json, tuple(found.rewrites)))
@@ -210,9 +207,3 @@ class _Stack:
             value = resolve(node, self.names) if node is not None else None
             if node is not None and isinstance(value, str) and packaged.is_local(value):
                 self.rewrite(self.template.local_path(value), "path", "uri", node.span)
-
-
-def _transforms(root: Node) -> list[str]:
-    node = root.get("Transform")
-    items = [] if node is None else node.value if isinstance(node.value, list) else [node]
-    return [str(item.value) for item in items]

@@ -74,6 +74,18 @@ def test_a_layer_has_its_modules_below_nodejs(project: Sandbox) -> None:
     assert "nodejs/node_modules/ms/index.js" in project.names("Example")
 
 
+def test_npmignore_is_respected_and_counts_as_input(project: Sandbox) -> None:
+    example(project, HERE, NODE)
+    project.write({"src/.npmignore": "tests/*\n", "src/tests/t.js": "", "src/.gitignore": "index.js\n"}).build()
+    names = project.names("Example")
+    assert "index.js" in names
+    assert not {"tests/t.js", ".npmignore", ".gitignore"} & set(names)
+
+    project.path("src/.npmignore").unlink()
+    assert "copy:Example" in project.build().steps
+    assert "tests/t.js" in project.names("Example")
+
+
 def test_an_edited_handler_installs_nothing_and_an_edited_lock_does(project: Sandbox) -> None:
     example(project, HERE, NODE).build()
     project.append("src/index.js", "// edited\n")

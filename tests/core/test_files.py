@@ -10,7 +10,7 @@ import pytest
 
 from lambdabuild.errors import BadSource, Several
 from lambdabuild.files import fingerprint
-from lambdabuild.files.listing import Patterns, scan
+from lambdabuild.files.listing import Patterns, ignore_lines, scan
 from lambdabuild.files.stat_cache import StatCache, sha256_of
 
 
@@ -48,6 +48,20 @@ def test_patterns_mean_what_they_mean_to_git(patterns: list[str], left: list[str
     make(tmp_path, "a.py", "a.pyc", "tests/t.py", "deep/a.pyc", "deep/tests/x.py", "docs/a.md")
 
     assert listed(tmp_path, *patterns) == left
+
+
+@pytest.mark.parametrize(
+    ("line", "there"),
+    [
+        ("*.md", "*.md"), ("tests/", "tests/"), ("/src/orders/tests/", "/tests/"), ("src/*/tests", "/tests"), ("/docs/", ""),
+        ("src/refunds/x", ""), ("!src/orders/keep.md", "!/keep.md"), ("**/x", "**/x"), ("src/**/x", "**/x"), ("src/orders/", "*"),
+        ("/src/", "*"), ("src/orders/**", "/**"), ("# src/orders/x", ""),
+    ],
+)  # fmt: skip
+def test_a_projects_patterns_read_from_a_code_folder(line: str, there: str, tmp_path: Path) -> None:
+    (tmp_path / ".lambdabuildignore").write_text(line + "\n")
+
+    assert list(ignore_lines(str(tmp_path), below="src/orders")) == ([there] if there else [])
 
 
 def test_what_was_left_out_is_named(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def value(text: str, region: str = "eu-west-1", **parameters: str) -> Any:
         ("!Ref AWS::Region", "eu-west-1"), ("!Ref AWS::Partition", "aws"),
         ("!Sub 'src/${Stage}/${AWS::Region}/${!Literal}'", "src/dev/eu-west-1/${Literal}"),
         ("!Sub ['${a}-${Stage}', {a: !Ref Size}]", "3-dev"),
-        ("!Join ['/', [src, !Ref Stage]]", "src/dev"), ("!Select [1, !Ref Names]", "b"),
+        ("!Join ['/', [src, !Ref Stage]]", "src/dev"), ("!Sub ['${Stage}.zip']", "dev.zip"), ("!Select [1, !Ref Names]", "b"),
         ("!Split ['-', !Sub 'a-${Stage}']", ["a", "dev"]), ("!FindInMap [Sizes, !Ref Stage, name]", "small"),
         ("!FindInMap [Sizes, x, y, {DefaultValue: z}]", "z"), ("!If [IsProd, 1, 2]", 2), ("!If [IsDev, 1, 2]", 1),
         ("{a: !If [IsProd, 1, !Ref AWS::NoValue], b: 2}", {"b": 2}),

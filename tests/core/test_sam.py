@@ -110,9 +110,16 @@ def test_globals_are_merged_as_sam_merges_them() -> None:
     assert (c.architecture, c.layers, c.foreign_layers) == ("x86_64", (), 0)
 
 
-def test_globals_mean_nothing_without_the_transform() -> None:
+def test_globals_are_for_serverless_resources_only_and_need_no_transform() -> None:
+    head = "Globals: {Function: {Runtime: python3.12, Handler: a.b}}\nResources:\n"
+    assert load(head + "  F: {Type: AWS::Serverless::Function}\n").functions[0].runtime == "python3.12"
+
     with pytest.raises(BadTemplate, match="Runtime"):
-        load("Globals: {Function: {Runtime: python3.12}}\nResources:\n  F: {Type: AWS::Serverless::Function}\n")
+        load(head + "  F: {Type: AWS::Lambda::Function, Properties: {Code: src}}\n")
+
+
+def test_a_handler_may_be_known_at_deployment_only() -> None:
+    assert load(sam(function("CodeUri: s").replace("a.b", "!ImportValue x"))).functions[0].handler == ""
 
 
 def test_a_code_folder_that_is_not_written_is_the_templates() -> None:
