@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -38,7 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; gives its exit code: 0 done, 1 a step failed, 2 unmet or wrong use, 3 nothing was started."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     command = arguments[0] if arguments else ""
-    if command in ("-h", "--help", "help") and len(arguments) == 1:
+    asks_for_help = command in ("-h", "--help", "help") and len(arguments) == 1
+    if asks_for_help or (command in COMMANDS and {"-h", "--help"} & set(arguments)):
         sys.stdout.write(USAGE)
         return 0
     if command == "--version":
@@ -108,6 +110,9 @@ def _why(arguments: list[str]) -> int:
 
 def _build(arguments: list[str]) -> int:
     settings, flags, names = _split(arguments[1:])
+    unknown = [flag for flag in flags if flag.startswith("-") and flag.partition("=")[0] not in BUILD_FLAGS]
+    if unknown:
+        return _wrong(f"build has no option {unknown[0]!r}")
     site = _open(settings)
     layers = {user for build in site.plan.builds if build.key.kind == "layer" for user in build.users}
     known = sorted({user for build in site.plan.builds for user in build.users})
@@ -150,7 +155,7 @@ def _split(arguments: list[str]) -> tuple[dict[str, str], list[str], list[str]]:
         elif name == "--format":
             settings["format"] = value if sign else next(words, "")
         elif word in FLAGS_WITH_VALUE:
-            flags += [word, next(words, "")]
+            flags += [word, *itertools.islice(words, 1)]
         elif word.startswith("-"):
             flags.append(word)
         elif sign:
@@ -185,6 +190,8 @@ def _wrong(message: str) -> int:
 OWN_FLAGS = {"-q": "quiet", "--quiet": "quiet", "--offline": "offline", "--paranoid": "paranoid"}
 FLAGS_WITH_VALUE = ("-n", "-P", "-v", "-o", "-r", "--process", "--parallel-type", "--verbosity", "--reporter", "--sort")
 """Those of doit's flags that take the next word."""
+
+BUILD_FLAGS = (*FLAGS_WITH_VALUE, "-c", "--continue", "-a", "--always-execute", "-s", "--single", "--pdb")
 
 DOIT_COMMANDS = frozenset(
     {"run", "list", "info", "clean", "forget", "ignore", "help", "dumpdb", "strace", "tabcompletion", "reset-dep"}

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from doit.cmd_base import NamespaceTaskLoader
-from doit.exceptions import InvalidDodoFile, TaskFailed
+from doit.exceptions import InvalidCommand, InvalidDodoFile, TaskFailed
 
 from lambdabuild.engine import session
 from lambdabuild.engine.actions import failed, from_os_error
@@ -56,6 +56,13 @@ class ProjectLoader(NamespaceTaskLoader):
 
     def setup(self, opt_values: Any) -> None:
         self.namespace = namespace(self._open)
+
+    def load_tasks(self, cmd: Any, pos_args: list[str]) -> Any:
+        tasks = super().load_tasks(cmd, pos_args)  # type: ignore[no-untyped-call]  # doit ships no types
+        if cmd.get_name() == "info":  # doit 0.37 looks the name up without a check
+            for name in set(pos_args) - {task.name for task in tasks}:
+                raise InvalidCommand(not_found=name)
+        return tasks
 
 
 def namespace(open_project: Callable[[], Site]) -> dict[str, Any]:
