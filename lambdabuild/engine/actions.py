@@ -303,9 +303,8 @@ def _link_users(site: Site, name: str, suffix: str) -> None:
 def _upload(site: Site, name: str) -> Done:
     from lambdabuild.engine import publish
 
-    for asset in site.plan.assets:
-        if asset.name == name:
-            return _sent(site, publish.asset(site, asset))
+    if name in site.assets:
+        return _sent(site, publish.asset(site, site.assets[name]))
     receipt = receipts.read(site.receipt("hash", name))
     if receipt is None:
         raise CannotRead(f"what hash:{name} found is gone", mend=f"doit forget hash:{name}")

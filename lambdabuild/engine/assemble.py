@@ -189,11 +189,10 @@ def check_limits(site: Site, name: str, zip_size: int) -> list[str]:
     entries = read_list(site, name)
     errors, notes = [], limits.zip_notes(name, zip_size)
     errors += limits.check_unzipped(name, entries, [])
-    for sizes in site.plan.sizes:
-        if sizes.build == name:
-            layers = [(layer, _unzipped(site, layer)) for layer in sizes.layers]
-            errors += limits.check_layer_count(sizes.function, sizes.layer_count)
-            errors += limits.check_unzipped(sizes.function, entries, layers) if layers else []
+    for sizes in site.sizes.get(name, ()):
+        layers = [(layer, _unzipped(site, layer)) for layer in sizes.layers]
+        errors += limits.check_layer_count(sizes.function, sizes.layer_count)
+        errors += limits.check_unzipped(sizes.function, entries, layers) if layers else []
     raise_all(dict.fromkeys(errors))
     return notes
 

@@ -19,7 +19,7 @@ from lambdabuild.engine import receipts
 from lambdabuild.engine.site import Site
 from lambdabuild.errors import BadSource, LambdaBuildError
 from lambdabuild.files import fingerprint
-from lambdabuild.files.listing import Listing, Patterns, ignore_lines, scan
+from lambdabuild.files.listing import Listing, ignore_lines, patterns, scan
 from lambdabuild.model import Options
 from lambdabuild.plan.types import Build, BuildKey, Rule, StepClaims
 from lambdabuild.settings import DEFAULT_EXCLUDE
@@ -58,12 +58,8 @@ def _read(site: Site, path: str) -> str:
     """The digest of a file, or of what is source in a folder: a local package may contain our own build folder."""
     if not os.path.isdir(path):
         return fingerprint.of_file(path, site.stats)
-    listing = scan(path, Patterns(DEFAULT_EXCLUDE), boundary="/", skip=_not_source(site))
+    listing = scan(path, patterns(DEFAULT_EXCLUDE), boundary="/", skip=site.not_source)
     return fingerprint.of_listing(f"read {path}", listing, site.stats)
-
-
-def _not_source(site: Site) -> frozenset[str]:
-    return frozenset({os.path.realpath(site.build_dir), os.path.realpath(site.store_dir)})
 
 
 def expand(site: Site, path: str) -> str:
@@ -88,7 +84,7 @@ def source_listing(site: Site, key: BuildKey, who: str = "") -> Listing:
     lines = [*key.leave_out, *ignore_lines(site.project, below=key.source)]
     lines += ignore_lines(folder) if folder != site.project else ()
     lines += (line for name in site.rules[key.rule].ignore_files for line in ignore_lines(folder, name))
-    return scan(folder, Patterns(lines), boundary=site.boundary, skip=_not_source(site), who=who)
+    return scan(folder, patterns(tuple(lines)), boundary=site.boundary, skip=site.not_source, who=who)
 
 
 def _refuse_way_out(site: Site, key: BuildKey, folder: str, who: str) -> None:
@@ -187,18 +183,17 @@ def _zip(site: Site, name: str, saved: Saved) -> dict[str, str]:
 
 def _hash(site: Site, name: str, saved: Saved) -> dict[str, str]:
     found = {f"step:zip:{name}": _output(saved, f"zip:{name}"), f"step:copy:{name}": _output(saved, f"copy:{name}")}
-    for sizes in site.plan.sizes:
-        if sizes.build == name:
-            found[f"layers of {sizes.function}"] = str(sizes.layer_count)
-            found |= {f"step:copy:{layer}": _output(saved, f"copy:{layer}") for layer in sizes.layers}
+    for sizes in site.sizes.get(name, ()):
+        found[f"layers of {sizes.function}"] = str(sizes.layer_count)
+        found |= {f"step:copy:{layer}": _output(saved, f"copy:{layer}") for layer in sizes.layers}
     return found
 
 
 def _upload(site: Site, name: str, saved: Saved) -> dict[str, str]:
-    for asset in site.plan.assets:
-        if asset.name == name:
-            digest = fingerprint.of_file(site.path(asset.source), site.stats)
-            return {f"file:{asset.source}": digest, "store": store_identity(site)}
+    asset = site.assets.get(name)
+    if asset is not None:
+        digest = fingerprint.of_file(site.path(asset.source), site.stats)
+        return {f"file:{asset.source}": digest, "store": store_identity(site)}
     return {f"step:hash:{name}": _output(saved, f"hash:{name}"), "store": store_identity(site)}
 
 

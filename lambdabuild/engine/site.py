@@ -9,6 +9,7 @@ import threading
 from collections.abc import Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from lambdabuild import tools
@@ -16,8 +17,8 @@ from lambdabuild.errors import ToolFailed
 from lambdabuild.files import fingerprint
 from lambdabuild.files.listing import Patterns, scan
 from lambdabuild.files.stat_cache import StatCache
-from lambdabuild.model import Service
-from lambdabuild.plan.types import Build, BuildPlan, Resolution, Rule
+from lambdabuild.model import Asset, Service
+from lambdabuild.plan.types import Build, BuildPlan, Resolution, Rule, Sizes
 from lambdabuild.settings import Settings
 
 if TYPE_CHECKING:
@@ -91,23 +92,48 @@ class Site:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-    @property
+    @cached_property
+    def not_source(self) -> frozenset[str]:
+        """Folders of ours that may lie inside a source, as real paths."""
+        return frozenset({os.path.realpath(self.build_dir), os.path.realpath(self.store_dir)})
+
+    @cached_property
     def boundary(self) -> str:
         """How far out a link in the source may point."""
         if self.settings.project_root:
             return self.path(self.settings.project_root)
         return _checkout(self.project) or self.project
 
-    @property
+    @cached_property
     def roots(self) -> dict[str, str]:
         """The folders that records name instead of this machine's paths."""
         return {"state": self.state_dir, "store": self.cache_dir, "build": self.build_dir, "project": self.project}
 
     def build(self, name: str) -> Build:
-        return next(build for build in self.plan.builds if build.name == name)
+        return self._builds[name]
+
+    @cached_property
+    def _builds(self) -> dict[str, Build]:
+        return {build.name: build for build in self.plan.builds}
 
     def resolution(self, name: str) -> Resolution:
-        return next(resolution for resolution in self.plan.resolutions if resolution.name == name)
+        return self._resolutions[name]
+
+    @cached_property
+    def _resolutions(self) -> dict[str, Resolution]:
+        return {resolution.name: resolution for resolution in self.plan.resolutions}
+
+    @cached_property
+    def sizes(self) -> Mapping[str, tuple[Sizes, ...]]:
+        """For each build, the functions that have it, with their layers."""
+        found: dict[str, tuple[Sizes, ...]] = {}
+        for sizes in self.plan.sizes:
+            found[sizes.build] = (*found.get(sizes.build, ()), sizes)
+        return found
+
+    @cached_property
+    def assets(self) -> Mapping[str, Asset]:
+        return {asset.name: asset for asset in self.plan.assets}
 
     def tool_version(self, name: str) -> str:
         """What a tool says of itself, asked only when the program changed since the last time."""

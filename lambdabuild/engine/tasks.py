@@ -51,9 +51,7 @@ def _heads(site: Site) -> Iterator[Task]:
 def _build(site: Site, saved: Saved, build: Build) -> Iterator[Task]:
     resolved = [f"resolve:{build.resolution}"] if build.resolution else []
     compiled = [f"compile:{build.name}"] if build.compiles else []
-    layers = sorted(
-        {f"copy:{layer}" for sizes in site.plan.sizes if sizes.build == build.name for layer in sizes.layers}
-    )
+    layers = sorted({f"copy:{layer}" for sizes in site.sizes.get(build.name, ()) for layer in sizes.layers})
     after = {
         **({"compile": resolved} if build.compiles else {}),
         "copy": [*resolved, *compiled],

@@ -8,6 +8,7 @@ import stat
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from lambdabuild.errors import BadSource, CannotRead, LambdaBuildError, raise_all
@@ -46,23 +47,38 @@ class Patterns:
 
     def __init__(self, lines: Sequence[str]) -> None:
         wanted = [line for line in lines if line.strip() and not line.startswith("#")]
-        plain = [line for line in wanted if _is_plain(line)]
         # Order matters once a pattern brings something back, so then nothing takes the fast way.
-        fast = plain if not any(line.startswith("!") for line in wanted) else []
+        may_be_fast = [] if any(line.startswith("!") for line in wanted) else wanted
+        fast = [line for line in may_be_fast if _is_plain(line)]
         self._names = _alternatives(line for line in fast if not line.endswith("/"))
         self._folders = _alternatives(line.rstrip("/") for line in fast)
-        rest = [line for line in wanted if line not in fast]
+        rooted = [line for line in may_be_fast if _is_rooted(line)]
+        self._at_top = frozenset(line.strip("/") for line in rooted if not line.endswith("/"))
+        self._folders_at_top = frozenset(line.strip("/") for line in rooted)
+        rest = [line for line in wanted if line not in fast and line not in rooted]
         self._spec: PathSpec[Any] | None = _spec(rest) if rest else None
 
     def leaves_out(self, path: str, name: str, is_folder: bool) -> bool:
         pattern = self._folders if is_folder else self._names
         if pattern is not None and pattern.fullmatch(name):
             return True
+        if path in (self._folders_at_top if is_folder else self._at_top):
+            return True
         return self._spec is not None and self._spec.match_file(path + "/" if is_folder else path)
+
+
+@lru_cache(maxsize=256)
+def patterns(lines: tuple[str, ...]) -> Patterns:
+    """The same patterns are made once: most sources have the same."""
+    return Patterns(lines)
 
 
 def _is_plain(line: str) -> bool:
     return "/" not in line.rstrip("/") and not line.startswith("!") and not re.search(r"[\[\]\\]|\s$", line)
+
+
+def _is_rooted(line: str) -> bool:
+    return line.startswith("/") and "/" not in line.strip("/") and not re.search(r"[*?\[\]\\]|\s$", line)
 
 
 def _alternatives(globs: Iterable[str]) -> re.Pattern[str] | None:
