@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from lambdabuild.errors import DownloadFailed, HashMismatch, LambdaBuildError, Offline, raise_all
+from lambdabuild.wheels.indexes import Credentials
 from lambdabuild.wheels.locks import Wheel
 
 THREADS = 8
@@ -21,12 +22,16 @@ TIMEOUT_SECONDS = 60
 CHUNK = 1 << 18
 
 
-def fetch(wheels: Iterable[Wheel], store: str, *, offline: bool, who: str) -> list[str]:
+def fetch(
+    wheels: Iterable[Wheel], store: str, *, offline: bool, who: str, credentials: Credentials | None = None
+) -> list[str]:
     """The paths of the wheels in the store, ``wheels/<sha256>/<file name>``, in the order given.
+
+    ``credentials`` go to their own hosts only; for others ~/.netrc is asked.
 
     All that fail are told together: HashMismatch (LB404), DownloadFailed (LB604), Offline (LB603).
     """
-    with _Session() as session, ThreadPoolExecutor(THREADS) as pool:
+    with _Session(credentials or {}) as session, ThreadPoolExecutor(THREADS) as pool:
 
         def one(wheel: Wheel) -> str | LambdaBuildError:
             try:
@@ -110,7 +115,8 @@ def shown(url: str) -> str:
 class _Session:
     """One HTTP session of requests a thread: proxies, netrc and certificates as the environment says."""
 
-    def __init__(self) -> None:
+    def __init__(self, credentials: Credentials) -> None:
+        self.credentials = credentials
         self.local = threading.local()
         self.all: list[Any] = []
 
@@ -125,7 +131,8 @@ class _Session:
         import requests
 
         try:
-            with self._get().get(wheel.url, stream=True, timeout=TIMEOUT_SECONDS) as answer:
+            auth = self.credentials.get(urlsplit(wheel.url).netloc)
+            with self._get().get(wheel.url, stream=True, timeout=TIMEOUT_SECONDS, auth=auth) as answer:
                 answer.raise_for_status()
                 yield from answer.iter_content(CHUNK)
         except (requests.RequestException, OSError) as error:

@@ -16,21 +16,21 @@ from pathlib import Path
 from lambdabuild.errors import CannotResolve, NoWheel, ToolFailed
 from lambdabuild.rule_api import Folder, Job
 from lambdabuild.wheels import fetch, locks, parts, uv
+from lambdabuild.wheels.indexes import CONFIGURATION, Indexes
 from lambdabuild.wheels.requirements import Requirements
-from lambdabuild.wheels.targets import Platform
 
 NOT_SOURCE = shutil.ignore_patterns(".git", ".hg", "__pycache__", "*.egg-info", ".venv", ".tox", "node_modules")
 AT_THE_TOP = frozenset({"build", "dist", "venv"})
 """What backends and people leave beside a project's source; deeper down such a folder may well be a package."""
 
 
-def build(job: Job, source: locks.Source, platform: Platform) -> Folder:
+def build(job: Job, source: locks.Source, indexes: Indexes) -> Folder:
     """Build a package and unpack it into ``job.out``. Raises NoWheel (LB403) when it is not pure Python."""
     work = os.path.join(job.scratch, "build", source.name or "unnamed")
     os.makedirs(work, exist_ok=True)
-    place = _brought(job, source, work)
+    place = _brought(job, source, work, indexes)
     folder = os.path.join(place, source.subdirectory) if source.subdirectory else place
-    wheel = _built(job, source, folder, os.path.join(work, "wheel"), platform)
+    wheel = _built(job, source, folder, os.path.join(work, "wheel"), indexes)
     if not wheel.endswith("-none-any.whl"):
         raise NoWheel(
             f"{job.who}: {source.name} is native ({os.path.basename(wheel)}), so it must be built on Amazon Linux",
@@ -52,13 +52,13 @@ def needs_build(folder: str) -> bool:
     return "name" not in about or bool(about.get("dynamic"))
 
 
-def names_of(job: Job, folders: Iterable[str], platform: Platform) -> dict[str, str]:
+def names_of(job: Job, folders: Iterable[str], indexes: Indexes) -> dict[str, str]:
     """``{folder: name}`` of local projects, as the wheels built from copies of them say."""
     found = {}
     for number, folder in enumerate(folders):
         work = os.path.join(job.scratch, "names", str(number))
         source = locks.Source(os.path.basename(folder), "", path=folder)
-        wheel = _built(job, source, _copied(folder, work), work, platform)
+        wheel = _built(job, source, _copied(folder, work), work, indexes)
         found[folder] = os.path.basename(wheel).split("-")[0].replace("_", "-")
     return found
 
@@ -71,7 +71,7 @@ def mirrored(
     Lines that name a project by its path only get its name too, for uv wants to know whom it may build.
     """
     files = [ask.manifest, *(listed.files if listed else ())]
-    files += [os.path.join(os.path.dirname(ask.manifest), name) for name in uv.CONFIGURATION]
+    files += [os.path.join(os.path.dirname(ask.manifest), name) for name in CONFIGURATION]
     top = os.path.commonpath([*map(os.path.dirname, files), *projects])
     tree = os.path.join(job.scratch, "mirror")
 
@@ -98,7 +98,7 @@ def _name_line(file: str, number: int, text: str) -> None:
     Path(file).write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def _brought(job: Job, source: locks.Source, work: str) -> str:
+def _brought(job: Job, source: locks.Source, work: str, indexes: Indexes) -> str:
     """The source as a folder or an archive that may be written to."""
     if source.git:
         return _cloned(job, source, os.path.join(work, "git"))
@@ -106,7 +106,7 @@ def _brought(job: Job, source: locks.Source, work: str) -> str:
         return _copied(source.path, work)
     url = source.url or f"file://{source.path}"
     archive = locks.Wheel(source.name, source.version, locks.file_name_of(url), url, source.sha256)
-    return fetch.fetch([archive], job.store, offline=job.offline, who=job.who)[0]
+    return fetch.fetch([archive], job.store, offline=job.offline, who=job.who, credentials=indexes.credentials)[0]
 
 
 def _copied(folder: str, work: str) -> str:
@@ -137,9 +137,9 @@ def _cloned(job: Job, source: locks.Source, target: str) -> str:
     return target
 
 
-def _built(job: Job, source: locks.Source, place: str, out: str, platform: Platform) -> str:
+def _built(job: Job, source: locks.Source, place: str, out: str, indexes: Indexes) -> str:
     try:
-        return uv.build_wheel(job, place, out, platform)
+        return uv.build_wheel(job, place, out, indexes)
     except ToolFailed as error:
         raise NoWheel(
             f"{job.who}: {source.name or place} has no wheel, and none can be built from its source without a compiler",

@@ -12,7 +12,8 @@ from lambdabuild.errors import CannotResolve, NoWheel, ToolFailed, ToolMissing
 from lambdabuild.rule_api import Job
 from lambdabuild.spans import Span
 from lambdabuild.wheels import locks
-from lambdabuild.wheels.requirements import Requirements, normalised
+from lambdabuild.wheels.indexes import Indexes
+from lambdabuild.wheels.requirements import normalised
 from lambdabuild.wheels.targets import Platform
 
 SHIM = """
@@ -26,7 +27,7 @@ sys.exit(main(sys.argv[1:]))
 """pip evaluates markers with the interpreter it runs on, whatever --platform says (pip issue 11664)."""
 
 
-def compile_lock(job: Job, manifest: str, platform: Platform, requirements: Requirements) -> tuple[locks.Choice, ...]:
+def compile_lock(job: Job, manifest: str, platform: Platform, indexes: Indexes) -> tuple[locks.Choice, ...]:
     """Resolve a requirements file with pip for a platform. Hashes are pip's own to enforce."""
     report = os.path.join(job.scratch, "report.json")
     command = [_python(job), "-c", SHIM, json.dumps(platform.environment()), "install", "--dry-run"]
@@ -37,7 +38,7 @@ def compile_lock(job: Job, manifest: str, platform: Platform, requirements: Requ
     command += ["--target", os.path.join(job.scratch, "target"), "--requirement", manifest]
     command += ["--no-index", "--find-links", os.path.join(job.scratch, "links")] if job.offline else []
     try:
-        job.run(command, cwd=os.path.dirname(manifest))
+        job.run(command, cwd=os.path.dirname(manifest), extra_environment=indexes.environment)
     except ToolFailed as error:
         raise _explained(job, manifest, platform, error) from error
     with open(report, encoding="utf-8") as stream:

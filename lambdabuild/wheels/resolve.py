@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from lambdabuild.rule_api import Archive, Folder, Job, Part, Result
-from lambdabuild.wheels import fetch, local, locks, parts, pip, requirements, targets, uv
+from lambdabuild.wheels import fetch, indexes, local, locks, parts, pip, requirements, targets, uv
 from lambdabuild.wheels.requirements import Requirements
 
 
@@ -19,11 +19,12 @@ def from_requirements(job: Job) -> Result:
     listed = requirements.read(manifest, os.path.relpath(manifest, job.target.project))
     local_paths = list(listed.local_paths())
     reads = [*listed.files, *local_paths, *_configuration(os.path.dirname(manifest))]
+    found = indexes.of(os.path.dirname(manifest), listed)
     if job.target.options.get("resolver") == "pip":
-        return _result(job, platform, pip.compile_lock(job, manifest, platform, listed), reads, [])
-    ask = uv.Ask(manifest, find_links=_links(job))
+        return _result(job, found, pip.compile_lock(job, manifest, platform, found), reads, [])
+    ask = uv.Ask(manifest, find_links=_links(job), indexes=found)
     choices, notes = _compiled(job, ask, platform, listed, local_paths)
-    return _result(job, platform, choices, reads, notes)
+    return _result(job, found, choices, reads, notes)
 
 
 def from_pyproject(job: Job) -> Result:
@@ -36,16 +37,17 @@ def from_pyproject(job: Job) -> Result:
     reads = [*_configuration(folder), *found.local_paths]
     if not found.has_dependencies:
         return Result(reads=tuple(_there(reads)))
+    where = indexes.of(folder, None)
     if found.lock:
-        choices = uv.export_lock(job, folder, platform, found.options)
-        return _result(job, platform, choices, [*reads, found.lock], [])
-    ask = uv.Ask(job.target.manifest, found.options, _links(job))
+        choices = uv.export_lock(job, folder, platform, found.options, where)
+        return _result(job, where, choices, [*reads, found.lock], [])
+    ask = uv.Ask(job.target.manifest, found.options, _links(job), where)
     choices, notes = _compiled(job, ask, platform, None, list(found.local_paths))
-    return _result(job, platform, choices, reads, notes)
+    return _result(job, where, choices, reads, notes)
 
 
 def _configuration(folder: str) -> list[str]:
-    return [os.path.join(folder, name) for name in uv.CONFIGURATION]
+    return [os.path.join(folder, name) for name in indexes.CONFIGURATION]
 
 
 def _compiled(
@@ -54,7 +56,7 @@ def _compiled(
     """The choices, and what they would have been without regard to wheels, asked at the same time."""
     links = listed.link_folders if listed else ()
     projects = [path for path in local_paths if os.path.isdir(path) and path not in links]
-    names = local.names_of(job, filter(local.needs_build, projects), platform)
+    names = local.names_of(job, filter(local.needs_build, projects), ask.indexes)
     if names:
         ask = local.mirrored(job, ask, listed, projects, names)
     is_pinned = listed is not None and all("==" in line.text for line in listed.lines)
@@ -75,14 +77,14 @@ def _older(choices: Iterable[locks.Choice], newest: dict[str, str], platform: ta
 
 
 def _result(
-    job: Job, platform: targets.Platform, choices: Sequence[locks.Choice], reads: list[str], notes: list[str]
+    job: Job, where: indexes.Indexes, choices: Sequence[locks.Choice], reads: list[str], notes: list[str]
 ) -> Result:
     wheels = [choice for choice in choices if isinstance(choice, locks.Wheel)]
-    paths = fetch.fetch(wheels, job.store, offline=job.offline, who=job.who)
+    paths = fetch.fetch(wheels, job.store, offline=job.offline, who=job.who, credentials=where.credentials)
     found: dict[str, Part] = {wheel.name: parts.archive(wheel, path) for wheel, path in zip(wheels, paths, strict=True)}
     for choice in choices:
         if isinstance(choice, locks.Source):
-            found[choice.name] = local.build(job, choice, platform)
+            found[choice.name] = local.build(job, choice, where)
     own = [choice.path for choice in choices if isinstance(choice, locks.Source) and choice.path]
     reads += [path for path in own if not path.startswith(job.scratch + os.sep)]
     return Result(

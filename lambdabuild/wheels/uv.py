@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from lambdabuild.errors import (
     BadManifest,
@@ -21,12 +21,11 @@ from lambdabuild.errors import (
 from lambdabuild.rule_api import Job
 from lambdabuild.spans import Span
 from lambdabuild.wheels import locks
+from lambdabuild.wheels.indexes import Indexes
 from lambdabuild.wheels.requirements import Requirements, normalised
 from lambdabuild.wheels.targets import Platform
 
 MEND = "install it with: pip install uv"
-CONFIGURATION = ("uv.toml", "pyproject.toml")
-"""Files beside a manifest that tell uv where packages come from."""
 SDISTS_AT_MOST = 50
 OLD_PYTHON = "3.7"
 """The oldest that uv resolves for."""
@@ -47,6 +46,7 @@ class Ask:
     """Options of uv: groups and extras of a pyproject.toml."""
     find_links: str = ""
     """A folder of wheels to use instead of an index."""
+    indexes: Indexes = field(default_factory=Indexes)
     copy_of: str = ""
     """The user's manifest, when ``manifest`` is a copy of it."""
 
@@ -126,15 +126,9 @@ def _compile(job: Job, ask: Ask, arguments: Sequence[str], stdin: str | None = N
     command += ["--quiet", "--color", "never", "--python", sys.executable]
     if job.offline or ask.find_links:
         command += ["--offline", "--no-index", "--find-links", ask.find_links]
-    return job.run(command, cwd=os.path.dirname(ask.manifest), stdin=stdin, extra_environment=_indexes()).stdout
-
-
-def _indexes() -> dict[str, str]:
-    """The indexes that pip's variables name, for uv does not read those and would ask PyPI instead."""
-    if {"UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL"} & os.environ.keys():
-        return {}
-    names = {"PIP_INDEX_URL": "UV_DEFAULT_INDEX", "PIP_EXTRA_INDEX_URL": "UV_EXTRA_INDEX_URL"}
-    return {new: os.environ[old] for old, new in names.items() if os.environ.get(old)}
+    return job.run(
+        command, cwd=os.path.dirname(ask.manifest), stdin=stdin, extra_environment=ask.indexes.environment
+    ).stdout
 
 
 def _refuse_if_it_has_wheels(
@@ -240,7 +234,9 @@ def newest(job: Job, ask: Ask, platform: Platform) -> dict[str, str]:
         return {}
 
 
-def export_lock(job: Job, project: str, platform: Platform, extra: Sequence[str]) -> tuple[locks.Choice, ...]:
+def export_lock(
+    job: Job, project: str, platform: Platform, extra: Sequence[str], indexes: Indexes
+) -> tuple[locks.Choice, ...]:
     """What uv.lock says for a platform; nothing is resolved again and no interpreter is needed."""
     command = [
         job.tool("uv", MEND),
@@ -253,7 +249,9 @@ def export_lock(job: Job, project: str, platform: Platform, extra: Sequence[str]
     ]
     command += ["--no-emit-project", "--no-editable", "--quiet", "--color", "never", *extra]
     try:
-        text = job.run([*command, *(["--offline"] if job.offline else [])], cwd=project).stdout
+        text = job.run(
+            [*command, *(["--offline"] if job.offline else [])], cwd=project, extra_environment=indexes.environment
+        ).stdout
     except ToolFailed as error:
         raise BadManifest(
             f"{job.who}: uv.lock cannot be used",
@@ -264,10 +262,10 @@ def export_lock(job: Job, project: str, platform: Platform, extra: Sequence[str]
     return locks.select(locks.parse(text, job.who), platform, project, job.who)
 
 
-def build_wheel(job: Job, source: str, out: str, platform: Platform) -> str:
+def build_wheel(job: Job, source: str, out: str, indexes: Indexes) -> str:
     """Build a folder or an sdist into a wheel in ``out``; gives its path. Native compilers are kept out of it."""
     command = [job.tool("uv", MEND), "build", "--wheel", "--out-dir", out, "--quiet", "--color", "never", source]
     command += ["--python", sys.executable, *(["--offline"] if job.offline else [])]
-    environment = {**_indexes(), "SOURCE_DATE_EPOCH": "315532800", "CC": "false", "CXX": "false"}
+    environment = {**indexes.environment, "SOURCE_DATE_EPOCH": "315532800", "CC": "false", "CXX": "false"}
     job.run(command, extra_environment=environment)
     return next(os.path.join(out, name) for name in os.listdir(out) if name.endswith(".whl"))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from made_wheels import make_wheel
+from private_index import PrivateIndex
 from rule_example import call_python, example, function, packages, template, unzipped
 from sandbox import Sandbox
 
@@ -444,3 +445,42 @@ def test_the_manifest_is_found_in_the_code_folder_at_the_root_or_beside_the_temp
     assert (
         json.loads(project.run("plan", "--format", "json").out)["resolutions"][0]["manifest"] == "requirements-four.txt"
     )
+
+
+@pytest.mark.parametrize(
+    "way", ["in the file", "by a variable in the file", "UV_DEFAULT_INDEX", "PIP_INDEX_URL", "netrc"]
+)
+@pytest.mark.parametrize("resolver", ["uv", "pip"])
+def test_a_private_index_is_used_and_its_password_never_told(way: str, resolver: str, project: Sandbox) -> None:
+    make_wheel(project.path("wheels"), "mod", "1.5")
+    with PrivateIndex(project.path("wheels")) as index:
+        bare = f"http://{index.host}/simple"
+        lines = {"in the file": f"--index-url {index.url()}\n", "netrc": f"--index-url {bare}\n",
+                 "by a variable in the file": f"--index-url http://${{INDEX_USER}}:${{INDEX_TOKEN}}@{index.host}/simple\n"}  # fmt: skip
+        env = {
+            "UV_NO_CACHE": "1",
+            "PIP_FIND_LINKS": "",
+            "PIP_NO_CACHE_DIR": "1",
+            "XDG_CACHE_HOME": str(project.path("cache")),
+        }
+        env |= {"INDEX_USER": index.user, "INDEX_TOKEN": index.password} if "variable" in way else {}
+        env |= {way: index.url()} if way.isupper() else {}
+        if way == "netrc":
+            project.write({"netrc": f"machine 127.0.0.1 login {index.user} password {index.password}\n"})
+            env["NETRC"] = str(project.path("netrc"))
+        if resolver == "pip" and way == "UV_DEFAULT_INDEX":
+            pytest.skip("uv's variable says nothing to pip")
+        project.write({"template.yaml": template(function()), "src/app.py": ANSWER,
+                       "src/requirements.txt": lines.get(way, "") + "mod\n"})  # fmt: skip
+        ran = project.run("build", f"resolver={resolver}", env=env)
+        assert ran.code == 0, ran.said
+        assert call_python(project, {}) == "1.5"
+        assert any(path.startswith("/files/") for path in index.asked)
+        project.write({"src/requirements.txt": lines.get(way, "") + "mod==9\n"})
+        ran = project.run("build", f"resolver={resolver}", env=env)
+
+    assert ran.code != 0
+    assert index.password not in ran.said
+    for path in project.path("build").rglob("*"):
+        if path.is_file():
+            assert index.password.encode() not in path.read_bytes(), path
