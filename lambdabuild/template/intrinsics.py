@@ -180,10 +180,11 @@ def _check_allowed(name: str, node: Node, value: Value, where: Span) -> None:
         return
     known = [text_of(item.value) for item in allowed.value]
     if not isinstance(value, list) and text_of(value) not in known:
+        is_secret = text_of(_plain(node, "NoEcho")) == "true"
         raise BadTemplate(
-            f"the parameter {name} is {text_of(value)!r}, which is not allowed",
+            f"the parameter {name} is {'secret, but' if is_secret else repr(text_of(value)) + ','} not allowed",
             where=(where, allowed.span),
-            mend=_nearest(text_of(value), known, "values"),
+            mend=_nearest("" if is_secret else text_of(value), known, "values"),
         )
 
 

@@ -25,6 +25,7 @@ MACHINES = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "arm64", "arm64": 
 CPUS = {"x86_64": "x64", "arm64": "arm64"}
 KINDS = ("dependencies", "optionalDependencies", "peerDependencies", "devDependencies")
 CODE = re.compile(r"^npm (?:error|ERR!) code (\S+)", re.MULTILINE)
+VARIABLE = re.compile(r"\$\{(\w+)\??\}")
 KNOWS_PLATFORMS = 10
 """The first npm that can install for another machine than its own (--os, --cpu)."""
 LEAVE_OUT = ("/node_modules/.package-lock.json", "/node_modules/.bin/", "/node_modules/.cache/")
@@ -113,9 +114,19 @@ def _npm(job: Job, work: str, lock: str) -> None:
     command += ["--ignore-scripts"] if options.get("ignore_scripts") else []
     command += ["--offline"] if job.offline else ["--prefer-offline"]
     try:
-        job.run(command, cwd=work)
+        job.run(command, cwd=work, extra_environment=_variables(work))
     except ToolFailed as error:
         raise _explained(job, error, lock) from error
+
+
+def _variables(work: str) -> dict[str, str]:
+    """The variables that .npmrc files name, such as a registry's token."""
+    names: set[str] = set()
+    for file in (os.path.join(work, ".npmrc"), os.path.expanduser("~/.npmrc")):
+        if os.path.isfile(file):
+            with open(file, encoding="utf-8", errors="replace") as stream:
+                names |= set(VARIABLE.findall(stream.read()))
+    return {name: os.environ[name] for name in sorted(names) if name in os.environ}
 
 
 def _check_platform(job: Job, npm: str) -> None:

@@ -1,6 +1,7 @@
 """nodejs_npm: the packages of a package.json."""
 
 import json
+import subprocess
 from pathlib import Path
 
 from rule_example import call_node, example, function, packages
@@ -8,6 +9,12 @@ from sandbox import Sandbox
 
 HERE = Path(__file__).parent
 NODE = function(runtime="nodejs22.x", handler="index.handler")
+
+
+def registry() -> str:
+    """The registry that npm uses on this machine."""
+    said = subprocess.run(["npm", "config", "get", "registry"], cwd="/", capture_output=True, text=True, check=True)
+    return said.stdout.strip()
 
 
 def test_the_example_is_built_and_answers(project: Sandbox) -> None:
@@ -72,6 +79,22 @@ def test_a_layer_has_its_modules_below_nodejs(project: Sandbox) -> None:
     example(project, HERE, layer).build()
 
     assert "nodejs/node_modules/ms/index.js" in project.names("Example")
+
+
+def test_npmrc_may_name_variables_and_stays_out_of_the_artifact(project: Sandbox) -> None:
+    example(project, HERE, NODE)
+    project.write({"src/.npmrc": "registry=${MY_REGISTRY}\n"})
+    project.path("src/package-lock.json").unlink()
+    nowhere = {
+        "MY_REGISTRY": "http://127.0.0.1:9/",
+        "npm_config_cache": str(project.path("npm")),
+        "npm_config_fetch_retries": "0",
+    }
+    ran = project.run("build", env=nowhere)
+    assert "127.0.0.1:9" in ran.said, ran.said
+
+    project.build(env={"MY_REGISTRY": registry()})
+    assert ".npmrc" not in project.names("Example")
 
 
 def test_npmignore_is_respected_and_counts_as_input(project: Sandbox) -> None:

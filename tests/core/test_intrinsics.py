@@ -112,6 +112,14 @@ def test_wrong_parameters_are_told_together() -> None:
     assert "did you mean 'Stage'" in str(raised.value)
 
 
+def test_a_secret_parameter_is_not_told() -> None:
+    root, _ = parse("t.yaml", "Parameters: {Key: {Type: String, NoEcho: true, AllowedValues: [a, b]}}\n")
+    with pytest.raises(BadTemplate) as raised:
+        scope("t.yaml", root, {"Key": "hunter2"})
+
+    assert "hunter2" not in str(raised.value)
+
+
 def test_conditions_that_need_one_another_are_a_circle() -> None:
     root, _ = parse("t.yaml", "Conditions:\n  A: !Not [!Condition B]\n  B: !Not [!Condition A]\nValue: !If [A, 1, 2]\n")
     names = scope("t.yaml", root, {})
