@@ -25,8 +25,8 @@ def plain(project: Sandbox) -> Sandbox:
     return project.write({"template.yaml": PLAIN_FUNCTION, "src/app.py": "x = 1\n"})
 
 
-def on_a_terminal(project: Sandbox, *arguments: str, env: Mapping[str, str] | None = None, stop: float = 0) -> str:
-    """What a terminal of 80 columns receives; ``stop`` is after how many seconds Ctrl-C is typed."""
+def on_a_terminal(project: Sandbox, *arguments: str, env: Mapping[str, str] | None = None, stop_at: bytes = b"") -> str:
+    """What a terminal of 80 columns receives; Ctrl-C is typed when ``stop_at`` is seen."""
     main, side = pty.openpty()
     fcntl.ioctl(side, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
     environment = project.environment({"TERM": "xterm", **(env or {})})
@@ -40,7 +40,7 @@ def on_a_terminal(project: Sandbox, *arguments: str, env: Mapping[str, str] | No
     began, received, typed = time.monotonic(), b"", False
     while True:
         ready, _, _ = select.select([main], [], [], 0.1)
-        if stop and not typed and time.monotonic() - began > stop:
+        if stop_at and not typed and stop_at in received:
             os.write(main, b"\x03")
             typed = True
         if ready:
@@ -143,7 +143,7 @@ def test_no_color_and_a_dumb_terminal_are_respected(plain: Sandbox) -> None:
 
 def test_ctrl_c_on_a_terminal_leaves_it_clean(plain: Sandbox) -> None:
     plain.write({"template.yaml": MAKE, "src/Makefile": "build-Orders:\n\tsleep 30\n"})
-    seen = on_a_terminal(plain, "build", stop=1.5)
+    seen = on_a_terminal(plain, "build", stop_at=b"compile:Orders")
 
     assert "interrupted" in seen
     assert "Traceback" not in seen
