@@ -83,7 +83,7 @@ def test_a_layer_has_its_modules_below_nodejs(project: Sandbox) -> None:
 
 def test_npmrc_may_name_variables_and_stays_out_of_the_artifact(project: Sandbox) -> None:
     example(project, HERE, NODE)
-    project.write({"src/.npmrc": "registry=${MY_REGISTRY}\n"})
+    project.write({"src/.npmrc": "registry=${MY_REGISTRY}\nfetch-retries=0\n"})
     project.path("src/package-lock.json").unlink()
     nowhere = {
         "MY_REGISTRY": "http://127.0.0.1:9/",

@@ -447,10 +447,13 @@ def test_the_manifest_is_found_in_the_code_folder_at_the_root_or_beside_the_temp
     )
 
 
+WAYS = ["in the file", "by a variable in the file", "UV_DEFAULT_INDEX", "PIP_INDEX_URL", "netrc"]
+
+
 @pytest.mark.parametrize(
-    "way", ["in the file", "by a variable in the file", "UV_DEFAULT_INDEX", "PIP_INDEX_URL", "netrc"]
+    ("way", "resolver"),
+    [(way, resolver) for way in WAYS for resolver in ("uv", "pip") if (way, resolver) != ("UV_DEFAULT_INDEX", "pip")],
 )
-@pytest.mark.parametrize("resolver", ["uv", "pip"])
 def test_a_private_index_is_used_and_its_password_never_told(way: str, resolver: str, project: Sandbox) -> None:
     make_wheel(project.path("wheels"), "mod", "1.5")
     with PrivateIndex(project.path("wheels")) as index:
@@ -468,8 +471,6 @@ def test_a_private_index_is_used_and_its_password_never_told(way: str, resolver:
         if way == "netrc":
             project.write({"netrc": f"machine 127.0.0.1 login {index.user} password {index.password}\n"})
             env["NETRC"] = str(project.path("netrc"))
-        if resolver == "pip" and way == "UV_DEFAULT_INDEX":
-            pytest.skip("uv's variable says nothing to pip")
         project.write({"template.yaml": template(function()), "src/app.py": ANSWER,
                        "src/requirements.txt": lines.get(way, "") + "mod\n"})  # fmt: skip
         ran = project.run("build", f"resolver={resolver}", env=env)
