@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
@@ -77,6 +77,24 @@ def select(
             errors.append(error)
     raise_all(errors)
     return tuple(sorted(found, key=lambda choice: choice.name))
+
+
+def check_pinned(choices: Iterable[Choice], requirements: Requirements, who: str) -> None:
+    """Hold choices that a resolver made by itself against the hashes that are pinned, if any are (LB404)."""
+    if not requirements.needs_hashes:
+        return
+    errors = []
+    for choice in choices:
+        hashes, where = requirements.pinned.get(choice.name, (frozenset[str](), None))
+        if f"sha256:{choice.sha256}" not in hashes:
+            errors.append(
+                HashMismatch(
+                    f"{who}: {choice.name} {choice.version} is none of those whose hash is pinned",
+                    where=where,
+                    mend="make the hashes again: uv pip compile --generate-hashes writes all of them",
+                )
+            )
+    raise_all(errors)
 
 
 def _pinned(package: Package, requirements: Requirements, who: str) -> Package:

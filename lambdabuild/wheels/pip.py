@@ -8,13 +8,21 @@ import os
 import sys
 from typing import Any
 
-from lambdabuild.errors import CannotResolve, NoWheel, ToolFailed, ToolMissing
+from lambdabuild.errors import (
+    CannotResolve,
+    HashMismatch,
+    LambdaBuildError,
+    NoWheel,
+    Offline,
+    ToolFailed,
+    ToolMissing,
+)
 from lambdabuild.rule_api import Job
 from lambdabuild.spans import Span
 from lambdabuild.wheels import locks
-from lambdabuild.wheels.indexes import Indexes
 from lambdabuild.wheels.requirements import normalised
 from lambdabuild.wheels.targets import Platform
+from lambdabuild.wheels.uv import Ask
 
 SHIM = """
 import json, sys
@@ -27,8 +35,9 @@ sys.exit(main(sys.argv[1:]))
 """pip evaluates markers with the interpreter it runs on, whatever --platform says (pip issue 11664)."""
 
 
-def compile_lock(job: Job, manifest: str, platform: Platform, indexes: Indexes) -> tuple[locks.Choice, ...]:
-    """Resolve a requirements file with pip for a platform. Hashes are pip's own to enforce."""
+def compile_lock(job: Job, ask: Ask, platform: Platform) -> tuple[locks.Choice, ...]:
+    """Resolve a requirements file with pip for a platform."""
+    manifest = ask.manifest
     report = os.path.join(job.scratch, "report.json")
     command = [_python(job), "-c", SHIM, json.dumps(platform.environment()), "install", "--dry-run"]
     command += ["--ignore-installed", "--quiet", "--no-color", "--disable-pip-version-check", "--report", report]
@@ -36,11 +45,11 @@ def compile_lock(job: Job, manifest: str, platform: Platform, indexes: Indexes) 
     command += [word for tag in platform.platforms() for word in ("--platform", tag)]
     command += [word for abi in (f"cp3{platform.minor}", "abi3", "none") for word in ("--abi", abi)]
     command += ["--target", os.path.join(job.scratch, "target"), "--requirement", manifest]
-    command += ["--no-index", "--find-links", os.path.join(job.scratch, "links")] if job.offline else []
+    command += ["--no-index", "--find-links", ask.find_links] if job.offline else []
     try:
-        job.run(command, cwd=os.path.dirname(manifest), extra_environment=indexes.environment)
+        job.run(command, cwd=os.path.dirname(manifest), extra_environment=ask.indexes.environment)
     except ToolFailed as error:
-        raise _explained(job, manifest, platform, error) from error
+        raise _explained(job, ask, platform, error) from error
     with open(report, encoding="utf-8") as stream:
         found = [_choice(item) for item in json.load(stream)["install"]]
     return tuple(sorted(found, key=lambda choice: choice.name))
@@ -72,18 +81,33 @@ def _choice(item: dict[str, Any]) -> locks.Choice:
     return locks.Source(name, version, url=download["url"], sha256=sha256)
 
 
-def _explained(job: Job, manifest: str, platform: Platform, error: ToolFailed) -> CannotResolve | NoWheel:
-    where = Span(os.path.relpath(manifest, job.target.project))
-    if "No matching distribution found" in error.tail or "from versions" in error.tail:
+def _explained(job: Job, ask: Ask, platform: Platform, error: ToolFailed) -> LambdaBuildError:
+    where = Span(os.path.relpath(ask.shown, job.target.project))
+    said = "\n".join(line for line in error.output.splitlines() if line.strip())
+    if "DO NOT MATCH THE HASHES" in said or "require-hashes" in said:
+        return HashMismatch(
+            f"{job.who}: a package is not what its pinned hash promises, or has none while others have",
+            where=where,
+            tail=said,
+            mend="make the hashes again: uv pip compile --generate-hashes writes all of them",
+        )
+    if job.offline:
+        return Offline(
+            f"{job.who}: the store has not all that {os.path.basename(ask.manifest)} needs, and the run is offline",
+            where=where,
+            tail=said,
+            mend="run once without offline",
+        )
+    if "No matching distribution found" in said or "from versions" in said:
         return NoWheel(
             f"{job.who}: a package has no wheel for Python {platform.python} on {platform.tag}, or does not exist",
             where=where,
-            tail="tried: " + ", ".join(platform.platforms()) + "\n" + error.tail,
+            tail="tried: " + ", ".join(platform.platforms()) + "\n" + said,
             mend=locks.WAYS_OUT,
         )
     return CannotResolve(
-        f"{job.who}: pip found no set of packages for {os.path.basename(manifest)}",
+        f"{job.who}: pip found no set of packages for {os.path.basename(ask.manifest)}",
         where=where,
-        tail=error.tail,
+        tail=said,
         mend="correct the names and versions; pip's words above say which do not fit",
     )

@@ -20,11 +20,21 @@ def from_requirements(job: Job) -> Result:
     local_paths = list(listed.local_paths())
     reads = [*listed.files, *local_paths, *_configuration(os.path.dirname(manifest))]
     found = indexes.of(os.path.dirname(manifest), listed)
-    if job.target.options.get("resolver") == "pip":
-        return _result(job, found, pip.compile_lock(job, manifest, platform, found), reads, [])
     ask = uv.Ask(manifest, find_links=_links(job), indexes=found)
+    if job.target.options.get("resolver") == "pip":
+        return _result(job, found, _chosen_by_pip(job, ask, platform, listed), reads, [])
     choices, notes = _compiled(job, ask, platform, listed, local_paths)
     return _result(job, found, choices, reads, notes)
+
+
+def _chosen_by_pip(job: Job, ask: uv.Ask, platform: targets.Platform, listed: Requirements) -> tuple[locks.Choice, ...]:
+    """pip builds local projects where they lie, so it is given copies; hashes are checked as for uv."""
+    projects = [folder for _, _, folder in listed.projects() if os.path.isdir(folder)]
+    if projects:
+        ask = local.mirrored(job, ask, listed, projects, {})
+    choices = pip.compile_lock(job, ask, platform)
+    locks.check_pinned(choices, listed, job.who)
+    return choices
 
 
 def from_pyproject(job: Job) -> Result:
@@ -115,7 +125,7 @@ def _links(job: Job) -> str:
         return ""
     folder, store = os.path.join(job.scratch, "links"), os.path.join(job.store, "wheels")
     os.makedirs(folder, exist_ok=True)
-    for digest in os.listdir(store) if os.path.isdir(store) else ():
+    for digest in sorted(os.listdir(store)) if os.path.isdir(store) else ():
         inner = os.path.join(store, digest)
         for name in os.listdir(inner) if os.path.isdir(inner) else ():
             if name.endswith(".whl") and not os.path.lexists(os.path.join(folder, name)):

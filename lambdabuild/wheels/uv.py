@@ -27,6 +27,8 @@ from lambdabuild.wheels.targets import Platform
 
 MEND = "install it with: pip install uv"
 SDISTS_AT_MOST = 50
+NO_COMPILER = {"CC": "false", "CXX": "false"}
+"""What is built here, if only for its metadata, must be pure Python."""
 OLD_PYTHON = "3.7"
 """The oldest that uv resolves for."""
 NEEDS_WHEEL = re.compile(r"Wheels are required for `([^`]+)`")
@@ -126,9 +128,8 @@ def _compile(job: Job, ask: Ask, arguments: Sequence[str], stdin: str | None = N
     command += ["--quiet", "--color", "never", "--python", sys.executable]
     if job.offline or ask.find_links:
         command += ["--offline", "--no-index", "--find-links", ask.find_links]
-    return job.run(
-        command, cwd=os.path.dirname(ask.manifest), stdin=stdin, extra_environment=ask.indexes.environment
-    ).stdout
+    environment = {**ask.indexes.environment, **NO_COMPILER}
+    return job.run(command, cwd=os.path.dirname(ask.manifest), stdin=stdin, extra_environment=environment).stdout
 
 
 def _refuse_if_it_has_wheels(
@@ -266,6 +267,6 @@ def build_wheel(job: Job, source: str, out: str, indexes: Indexes) -> str:
     """Build a folder or an sdist into a wheel in ``out``; gives its path. Native compilers are kept out of it."""
     command = [job.tool("uv", MEND), "build", "--wheel", "--out-dir", out, "--quiet", "--color", "never", source]
     command += ["--python", sys.executable, *(["--offline"] if job.offline else [])]
-    environment = {**indexes.environment, "SOURCE_DATE_EPOCH": "315532800", "CC": "false", "CXX": "false"}
+    environment = {**indexes.environment, **NO_COMPILER, "SOURCE_DATE_EPOCH": "315532800"}
     job.run(command, extra_environment=environment)
     return next(os.path.join(out, name) for name in os.listdir(out) if name.endswith(".whl"))

@@ -307,6 +307,33 @@ def test_pip_resolves_when_it_is_asked_to(project: Sandbox) -> None:
     assert project.zips() == with_pip
 
 
+def test_pip_has_local_projects_hashes_and_the_store_as_uv_has(project: Sandbox) -> None:
+    wheel = make_wheel(project.path("wheels"), "mod")
+    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    made(project, f"mod==1.0 --hash=sha256:{digest}\n").write({"lambdabuild.toml": "resolver = 'pip'\n"}).build()
+    assert call_python(project, {}) == "1.0"
+    made(project, f"mod==1.0 --hash=sha256:{'0' * 64}\n")
+    ran = project.run("build")
+    assert ran.code != 0
+    assert "LB404" in ran.said, ran.said
+
+    project.write({
+        "src/requirements.txt": "../lib\n", "src/app.py": "import own\nhandler = lambda e, c: own.VERSION\n",
+        "lib/own.py": "VERSION = 'own'\n", "lib/setup.py": "from setuptools import setup\nsetup(name='own', py_modules=['own'])\n",
+    })  # fmt: skip
+    project.build()
+    assert call_python(project, {}) == "own"
+    assert sorted(path.name for path in project.path("lib").iterdir()) == ["own.py", "setup.py"]
+
+    project.write(
+        {"src/requirements.txt": "markupsafe==3.0.3\n", "src/app.py": "import markupsafe\nhandler = lambda e, c: 1\n"}
+    )
+    project.build()
+    subprocess.run(["rm", "-rf", str(project.path("build"))], check=True)
+    project.build("--offline", env={"PIP_INDEX_URL": "http://127.0.0.1:9/simple"})
+    assert call_python(project, {}) == 1
+
+
 def test_files_of_a_wheels_data_folder_lie_where_python_finds_them(project: Sandbox) -> None:
     make_wheel(
         project.path("wheels"), "My_Mod", "1.0",
