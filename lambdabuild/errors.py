@@ -16,6 +16,7 @@ class LambdaBuildError(Exception):
     """What is wrong, where it stands and how to mend it.
 
     ``where`` is one place or several (two definitions of one name); ``tail`` is a tool's last output, printed indented.
+    ``known_as`` is the name that users of the Serverless Framework know the mistake by.
     """
 
     code: ClassVar[str] = "LB000"
@@ -27,15 +28,17 @@ class LambdaBuildError(Exception):
         where: Span | Sequence[Span] | None = None,
         mend: str = "",
         tail: str = "",
+        known_as: str = "",
     ) -> None:
         super().__init__(message)
         self.message = message
         self.where: tuple[Span, ...] = (where,) if isinstance(where, Span) else tuple(where or ())
         self.mend = mend
         self.tail = tail
+        self.known_as = known_as
 
     def __str__(self) -> str:
-        lines = [f"{self.code}: {self.message}"]
+        lines = [f"{self.code}{f' ({self.known_as})' if self.known_as else ''}: {self.message}"]
         lines += [f"  at {span}" for span in self.where]
         lines += [f"  | {line}" for line in self.tail.splitlines()]
         lines += [f"  mend: {self.mend}"] if self.mend else []
@@ -43,7 +46,7 @@ class LambdaBuildError(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Keyword arguments must survive the way between processes."""
-        return _rebuild, (type(self), self.message, self.where, self.mend, self.tail)
+        return _rebuild, (type(self), self.message, self.where, self.mend, self.tail, self.known_as)
 
     def as_dict(self) -> dict[str, Any]:
         """The same for machines: ``{code, message, where: [{file, line, column}], mend, tail}``."""
@@ -53,13 +56,14 @@ class LambdaBuildError(Exception):
             "where": [{"file": s.file, "line": s.line, "column": s.column} for s in self.where],
             "mend": self.mend,
             "tail": self.tail,
+            "known_as": self.known_as,
         }
 
 
 def _rebuild(
-    kind: type[LambdaBuildError], message: str, where: tuple[Span, ...], mend: str, tail: str
+    kind: type[LambdaBuildError], message: str, where: tuple[Span, ...], mend: str, tail: str, known_as: str
 ) -> LambdaBuildError:
-    return kind(message, where=where, mend=mend, tail=tail)
+    return kind(message, where=where, mend=mend, tail=tail, known_as=known_as)
 
 
 class Several(LambdaBuildError):
@@ -134,6 +138,51 @@ class UnknownName(LambdaBuildError):
     """A name was asked for that the template does not have."""
 
     code = "LB108"
+
+
+class BadConfiguration(LambdaBuildError):
+    """A serverless.yml says what its schema does not know or does not allow at this place."""
+
+    code = "LB109"
+
+
+class NeedsPlugin(LambdaBuildError):
+    """A serverless.yml is written for a program that is not here: node for .js, TypeScript for .ts."""
+
+    code = "LB110"
+
+
+# 2xx: variables
+
+
+class BadVariable(LambdaBuildError):
+    """A ``${...}`` of a serverless.yml is not written as a variable may be."""
+
+    code = "LB201"
+
+
+class MissingVariable(LambdaBuildError):
+    """A variable has no value, and no fallback that has one."""
+
+    code = "LB202"
+
+
+class CircularVariable(LambdaBuildError):
+    """A variable needs its own value."""
+
+    code = "LB203"
+
+
+class UnknownSource(LambdaBuildError):
+    """A variable asks a source that does not exist."""
+
+    code = "LB204"
+
+
+class SourceFailed(LambdaBuildError):
+    """A variable's source could not answer: a broken file, a refused request, a wrong address."""
+
+    code = "LB205"
 
 
 # 3xx: plan
@@ -282,3 +331,33 @@ class CannotCompile(LambdaBuildError):
     """The output template cannot be written."""
 
     code = "LB701"
+
+
+class BadFunction(LambdaBuildError):
+    """Settings of a function or layer that cannot go together, or name what is not there."""
+
+    code = "LB702"
+
+
+class OverLimit(LambdaBuildError):
+    """A compiled template is larger than CloudFormation takes."""
+
+    code = "LB703"
+
+
+class NotCompiled(LambdaBuildError):
+    """Something of a serverless.yml that lambdabuild does not compile."""
+
+    code = "LB704"
+
+
+class NameClash(LambdaBuildError):
+    """Two things of a serverless.yml would be one resource."""
+
+    code = "LB705"
+
+
+class BadExtension(LambdaBuildError):
+    """``resources.extensions`` is about a resource that is not there, or an attribute that cannot be extended."""
+
+    code = "LB706"

@@ -7,13 +7,27 @@ names of the nested stacks they stand in: ``Orders``, ``Notifications/Sender``.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from functools import cached_property
+from typing import Any, Literal, TypeAlias, cast
 
-from lambdabuild.spans import Span
+from lambdabuild.spans import Node, Span, to_data
 
 Options: TypeAlias = tuple[tuple[str, str], ...]
 """Build options, sorted by name; each value is JSON text, so that equal options are equal values."""
+
+
+@dataclass(frozen=True, order=True)
+class Globs:
+    """Which files of a source go into the artifact: a line takes in, a line that begins with ``!`` leaves out.
+
+    The last line that matches a path decides; https://github.com/micromatch/micromatch is what the globs mean.
+    ``prefix`` is led before a file's path when it is compared, for the lines are relative to the service's folder.
+    """
+
+    lines: tuple[str, ...] = ()
+    prefix: str = ""
 
 
 @dataclass(frozen=True)
@@ -32,6 +46,9 @@ class Function:
     """Names of the service's own layers it uses, in order."""
     foreign_layers: int = 0
     """How many layers it uses that this service does not define."""
+    globs: Globs = Globs()
+    plain: bool = False
+    """Its files go in as they are when no rule claims its runtime."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +62,7 @@ class Layer:
     build_method: str = ""
     runtimes: tuple[str, ...] = ()
     options: Options = ()
+    globs: Globs = Globs()
 
 
 @dataclass(frozen=True)
@@ -101,16 +119,66 @@ class Document:
 
 
 @dataclass(frozen=True)
+class Definition:
+    """A serverless.yml with no variable left in it and every value in the type its schema wants.
+
+    ``artifacts`` gives for ``function:KEY`` and ``layer:KEY`` the name its artifact has in the plan, or an ``s3://``
+    address.
+    """
+
+    path: str
+    root: Node
+    stage: str
+    region: str
+    artifacts: Mapping[str, str]
+
+    @cached_property
+    def data(self) -> dict[str, Any]:
+        """The whole configuration as plain data; nobody may change it."""
+        return cast("dict[str, Any]", to_data(self.root))
+
+    @property
+    def service(self) -> str:
+        return str(self.data["service"])
+
+    def key(self, name: str, sha256: str, extension: str = ".zip") -> str:
+        """Where an artifact lies in the bucket; it holds the content's digest, so equal content has one place."""
+        return f"{self.folder}/{name}-{sha256}{extension}".lstrip("/")
+
+    @property
+    def folder(self) -> str:
+        prefix = self.data["provider"].get("deploymentPrefix")
+        parts = ("serverless" if prefix is None else str(prefix), self.service, self.stage, "code-artifacts")
+        return "/".join(part for part in parts if part)
+
+    def at(self, *path: str) -> Span:
+        """Where a value stands, or the nearest thing around it that is written."""
+        node, span = self.root, Span(self.path)
+        for key in path:
+            if isinstance(node.value, dict) and key in node.value:
+                span = node.keys.get(key, node.value[key].span)
+                node = node.value[key]
+            elif isinstance(node.value, list) and key.isdecimal() and int(key) < len(node.value):
+                node = node.value[int(key)]
+                span = node.span
+            else:
+                break
+        return span
+
+
+@dataclass(frozen=True)
 class Service:
     """What one template describes, its nested local stacks included."""
 
     documents: tuple[Document, ...]
+    """The texts to be spliced; none when there is a definition to compile."""
     functions: tuple[Function, ...]
     layers: tuple[Layer, ...]
     assets: tuple[Asset, ...] = ()
     skipped: tuple[Skipped, ...] = ()
     notes: tuple[str, ...] = ()
     """What could not be known before deployment and was therefore left as it is."""
+    definition: Definition | None = None
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 from lambdabuild import template
-from lambdabuild.engine import loader, session
+from lambdabuild.engine import compiled, loader, session
 from lambdabuild.engine.site import STATE, Site
-from lambdabuild.errors import BadSettings, CannotReadTemplate
+from lambdabuild.errors import BadSettings, CannotReadTemplate, CannotWrite
 from lambdabuild.files.stat_cache import StatCache
 from lambdabuild.model import Service
 from lambdabuild.plan import explain, planner
@@ -23,6 +23,7 @@ from lambdabuild.spans import Span
 
 SETTINGS_FILE = "lambdabuild.toml"
 TEMPLATES = ("template.yaml", "template.yml", "template.json")
+SERVERLESS = tuple(f"serverless.{extension}" for extension in ("yml", "yaml", "json", "js", "cjs", "mjs", "ts"))
 
 
 class ProjectFiles:
@@ -34,6 +35,16 @@ class ProjectFiles:
     def read(self, path: str) -> str:
         with open(os.path.join(self.project, path), encoding="utf-8", newline="") as stream:
             return stream.read()
+
+    def text(self, path: str) -> str:
+        """A file's text. Raises CannotReadTemplate (LB101)."""
+        try:
+            return self.read(path)
+        except (OSError, UnicodeDecodeError) as error:
+            why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+            raise CannotReadTemplate(
+                f"cannot read {path}: {why}", where=Span(path), mend="make it a readable text file"
+            ) from error
 
     def kind(self, path: str) -> Literal["file", "folder", ""]:
         real = os.path.join(self.project, path)
@@ -61,7 +72,7 @@ def open_project(
     build_dir = os.path.normpath(os.path.join(folder, settings.build_dir))
     stats = StatCache(os.path.join(build_dir, STATE, "stats"), paranoid=settings.paranoid)
     region = settings.region or environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION") or ""
-    service = load_service(folder, settings, region)
+    service = load_service(folder, settings, region, environment)
     rules = find_rules(search_path(folder, environment))
     return Site(
         project=folder,
@@ -130,14 +141,43 @@ def _text(folder: str, name: str) -> str | None:
         ) from error
 
 
-def load_service(folder: str, settings: Settings, region: str = "") -> Service:
+def compile_text(folder: str, variables: Mapping[str, str]) -> str:
+    """A serverless.yml's template, with nothing built: artifacts are as last built, or empty."""
+    settings = read_settings(folder, os.environ, variables)
+    service = load_service(folder, settings, environment=os.environ)
+    if service.definition is None:
+        raise CannotReadTemplate(
+            "compile is for a serverless.yml; a SAM or CloudFormation template passes through as it is written",
+            mend="run lambdabuild build, and look at build/packaged-template.yaml",
+        )
+    return compiled.text_of(service.definition, folder, os.path.join(folder, settings.build_dir))
+
+
+def write_file(path: str, text: str) -> None:
+    """Write a file whole or not at all. Raises CannotWrite (LB504)."""
+    from lambdabuild.artifacts.atomic import write_text
+
+    try:
+        write_text(path, text)
+    except OSError as error:
+        raise CannotWrite(
+            f"cannot write {path}: {error.strerror}", where=Span(path), mend="name a file in a folder that is there"
+        ) from error
+
+
+def load_service(
+    folder: str, settings: Settings, region: str = "", environment: Mapping[str, str] | None = None
+) -> Service:
     """text -> Service. ``region`` is what AWS::Region stands for."""
-    path = settings.template or next((t for t in TEMPLATES if os.path.exists(os.path.join(folder, t))), "")
+    looked_for = (*TEMPLATES, *SERVERLESS)
+    path = settings.template or next((t for t in looked_for if os.path.exists(os.path.join(folder, t))), "")
     if not path:
         raise CannotReadTemplate(
-            f"there is no template in {folder}: looked for {', '.join(TEMPLATES)}",
+            f"there is no template in {folder}: looked for {', '.join(looked_for)}",
             mend="run in the project's folder, or set template in lambdabuild.toml",
         )
+    if os.path.basename(path) in SERVERLESS:
+        return _load_serverless(folder, path, settings, os.environ if environment is None else environment)
     return template.load(
         path,
         ProjectFiles(folder),
@@ -146,6 +186,22 @@ def load_service(folder: str, settings: Settings, region: str = "") -> Service:
         root=settings.root,
         region=region,
     )
+
+
+def _load_serverless(folder: str, path: str, settings: Settings, environment: Mapping[str, str]) -> Service:
+    from lambdabuild.outside import Outside
+    from lambdabuild.template import serverless
+
+    def aws() -> Any:
+        from lambdabuild.aws.lookups import Lookups
+
+        return Lookups(profile=settings.profile, endpoint_url=settings.endpoint_url)
+
+    named = {"stage": settings.stage, "region": settings.region}
+    options = {**settings.opt, **{name: value for name, value in named.items() if value}}
+    outside = Outside(folder, environment, options, aws, settings.offline)
+    given = serverless.Given(settings.stage, settings.region, settings.opt, settings.parameters)
+    return serverless.load(path, ProjectFiles(folder).text(path), ProjectFiles(folder), outside, given)
 
 
 def make_plan(folder: str, service: Service, rules: tuple[Any, ...], settings: Settings, stats: StatCache) -> BuildPlan:

@@ -54,6 +54,11 @@ class Settings:
     stage: str = ""
     """Given to the template's parameter Stage, when it has one."""
     parameters: Mapping[str, str] = field(default_factory=dict)
+    """A template's parameters; a serverless.yml's params."""
+    opt: Mapping[str, str] = field(default_factory=dict)
+    """What ``${opt:NAME}`` of a serverless.yml stands for."""
+    serverless_dir: str = ""
+    """A folder for the files that ``serverless package`` leaves, for scripts that deploy them; "" means none."""
     store: str = ""
     """A folder for artifacts; "" means ``.store`` in the build folder. Not used when a bucket is named."""
     bucket: str = ""
@@ -84,7 +89,7 @@ class Settings:
 
 
 CHOICES = {"format": ("text", "json"), "resolver": ("uv", "pip")}
-MAPPINGS = ("parameters", "tags", "options", "functions")
+MAPPINGS = ("parameters", "opt", "tags", "options", "functions")
 
 
 def load(
@@ -142,7 +147,7 @@ def _leaves(data: Any, path: tuple[str, ...] = ()) -> Iterable[tuple[list[str], 
     for key, value in data.items():
         here = (*path, key)
         follow = isinstance(value, dict) and (len(here) < 3) and here[-1] not in ("options",)
-        if follow and (here[0] in ("parameters", "tags", "functions")):
+        if follow and (here[0] in ("parameters", "opt", "tags", "functions")):
             yield from _leaves(value, here)
         else:
             yield list(here), value

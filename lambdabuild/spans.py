@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 Scalar: TypeAlias = "str | int | float | bool | None"
-Style: TypeAlias = Literal["plain", "quoted", "block", "flow", "tagged"]
+Style: TypeAlias = Literal["plain", "quoted", "block", "flow", "tagged", "secret"]
+"""``secret`` is a value that came from outside (a parameter store, a stack): no message may quote it."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -41,3 +42,24 @@ class Node:
     def get(self, key: str) -> Node | None:
         """The value under a key, or None when this is no mapping or has no such key."""
         return self.value.get(key) if isinstance(self.value, dict) else None
+
+
+def to_data(node: Node) -> Any:
+    """The value without its places: dicts, lists and scalars, in the order written."""
+    value = node.value
+    if isinstance(value, dict):
+        return {key: to_data(child) for key, child in value.items()}
+    if isinstance(value, list):
+        return [to_data(child) for child in value]
+    return value
+
+
+def from_data(data: Any, span: Span, style: Style = "plain") -> Node:
+    """Plain data as nodes that all stand at one place. Raises TypeError for what JSON has no word for."""
+    if isinstance(data, dict):
+        return Node({str(key): from_data(value, span, style) for key, value in data.items()}, span, style)
+    if isinstance(data, list | tuple):
+        return Node([from_data(value, span, style) for value in data], span, style)
+    if data is None or isinstance(data, str | int | float | bool):
+        return Node(data, span, style)
+    raise TypeError(f"{type(data).__name__} is no value of a configuration")

@@ -14,8 +14,9 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import IO
 
 from lambdabuild.errors import ToolFailed, ToolMissing, ToolTimeout
 
@@ -104,6 +105,67 @@ def run(
     if process.returncode:
         raise failure(command, cwd, process.returncode, stdout, stderr, who=who, mend=mend)
     return Output(stdout, stderr)
+
+
+def converse(
+    argv: Sequence[str],
+    *,
+    cwd: str,
+    env: Mapping[str, str],
+    timeout_seconds: float,
+    answer: Callable[[str], str | None],
+    mend: str = "",
+) -> None:
+    """Run a program that says lines and may be answered with lines, until it ends.
+
+    ``answer`` gets each line and gives what to say to it, None for nothing. Raises as ``run`` does.
+    """
+    try:
+        process = subprocess.Popen(
+            list(argv), cwd=cwd, env=dict(env), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            text=True, encoding="utf-8", errors="replace", process_group=0,
+        )  # fmt: skip
+    except (FileNotFoundError, PermissionError) as error:
+        raise ToolMissing(f"cannot start {argv[0]!r}: {error.strerror}", mend=mend) from error
+    said: list[str] = []
+    errors = threading.Thread(target=lambda: said.append(process.stderr.read() if process.stderr else ""))
+    errors.start()
+    late = threading.Timer(timeout_seconds, _kill, [process.pid])
+    late.start()
+    with _Watched(process.pid):
+        try:
+            for line in process.stdout or ():
+                reply = answer(line)
+                if reply is not None and process.stdin:
+                    process.stdin.write(reply + "\n")
+                    process.stdin.flush()
+            process.wait()
+        except BrokenPipeError:
+            process.wait()
+        except BaseException:
+            _kill(process.pid)
+            process.wait()
+            raise
+        finally:
+            in_time = late.is_alive()
+            late.cancel()
+            errors.join()
+            for stream in (process.stdin, process.stdout, process.stderr):
+                _close(stream)
+    if not in_time:
+        raise ToolTimeout(
+            f"{os.path.basename(argv[0])} took longer than {timeout_seconds:g} s and was stopped", mend=mend
+        )
+    if process.returncode:
+        raise failure(argv, cwd, process.returncode, "", "".join(said), mend=mend)
+
+
+def _close(stream: IO[str] | None) -> None:
+    try:
+        if stream is not None:
+            stream.close()
+    except BrokenPipeError:
+        pass
 
 
 def failure(

@@ -22,6 +22,8 @@ lambdabuild: an incremental, reproducible build system for AWS Lambda
   lambdabuild build:F upload:F    any task of doit's list, by name
   lambdabuild plan [--format json]
   lambdabuild why F               say for each step of F whether it would run, and because of what
+  lambdabuild compile [--output FILE] [--stage S] [--region R]
+                                  write the template of a serverless.yml alone, with nothing built
   lambdabuild init                write a dodo.py, so that doit itself can be used
   lambdabuild list|info|clean|forget|...    doit's own commands
 
@@ -108,6 +110,22 @@ def _why(arguments: list[str]) -> int:
     return 0
 
 
+def _compile(arguments: list[str]) -> int:
+    from lambdabuild.project import compile_text, write_file
+
+    settings, flags, names = _split(arguments[1:])
+    output = next((flag.partition("=")[2] for flag in flags if flag.startswith("--output=")), "")
+    wrong = [flag for flag in flags if not flag.startswith("--output=")] + names
+    if wrong:
+        return _wrong(f"compile takes no {wrong[0]!r}")
+    text = compile_text(os.getcwd(), settings)
+    if output in ("", "-"):
+        sys.stdout.write(text)
+        return 0
+    write_file(os.path.abspath(output), text)
+    return 0
+
+
 def _build(arguments: list[str]) -> int:
     settings, flags, names = _split(arguments[1:])
     unknown = [flag for flag in flags if flag.startswith("-") and flag.partition("=")[0] not in BUILD_FLAGS]
@@ -152,8 +170,13 @@ def _split(arguments: list[str]) -> tuple[dict[str, str], list[str], list[str]]:
         name, sign, value = word.partition("=")
         if word in OWN_FLAGS:
             settings[OWN_FLAGS[word]] = "true"
-        elif name == "--format":
-            settings["format"] = value if sign else next(words, "")
+        elif name in SETTING_FLAGS:
+            settings[SETTING_FLAGS[name]] = value if sign else next(words, "")
+        elif name == "--output" and arguments[:1] != ["run"]:
+            flags.append(f"--output={value if sign else next(words, '')}")
+        elif name == "--param":
+            key, _, given = (value if sign else next(words, "")).partition("=")
+            settings[f"param.{key}"] = given
         elif word in FLAGS_WITH_VALUE:
             flags += [word, *itertools.islice(words, 1)]
         elif word.startswith("-"):
@@ -187,6 +210,7 @@ def _wrong(message: str) -> int:
     return 2
 
 
+SETTING_FLAGS = {"--format": "format", "--stage": "stage", "--region": "region"}
 OWN_FLAGS = {"-q": "quiet", "--quiet": "quiet", "--offline": "offline", "--paranoid": "paranoid"}
 FLAGS_WITH_VALUE = ("-n", "-P", "-v", "-o", "-r", "--process", "--parallel-type", "--verbosity", "--reporter", "--sort")
 """Those of doit's flags that take the next word."""
@@ -197,4 +221,10 @@ DOIT_COMMANDS = frozenset(
     {"run", "list", "info", "clean", "forget", "ignore", "help", "dumpdb", "strace", "tabcompletion", "reset-dep"}
 )
 
-COMMANDS: dict[str, Callable[[list[str]], int]] = {"init": _init, "plan": _plan, "why": _why, "build": _build}
+COMMANDS: dict[str, Callable[[list[str]], int]] = {
+    "init": _init,
+    "plan": _plan,
+    "why": _why,
+    "build": _build,
+    "compile": _compile,
+}

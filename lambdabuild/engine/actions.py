@@ -310,7 +310,8 @@ def _upload(site: Site, name: str) -> Done:
         raise CannotRead(f"what hash:{name} found is gone", mend=f"doit forget hash:{name}")
     found = receipt.result
     return _sent(
-        site, publish.put(site, f"{name}/{found['sha256']}.zip", site.zip(name), found["sha256"], found["size"])
+        site,
+        publish.put(site, site.artifact_key(name, found["sha256"]), site.zip(name), found["sha256"], found["size"]),
     )
 
 
@@ -319,7 +320,7 @@ def _sent(site: Site, sent: Any) -> Done:
     return Done(
         output=location,
         values={"location": location, "sent": sent.sent, "size": sent.size},
-        result={"location": location, "key": sent.key},
+        result={"location": location, "key": sent.key, "sha256": sent.sha256},
     )
 
 

@@ -16,7 +16,9 @@ from lambdabuild.artifacts.native import wrong_machine
 from lambdabuild.engine import freshness, receipts
 from lambdabuild.engine.site import Site
 from lambdabuild.errors import BadSource, CannotRead, Collision, WrongMachine, raise_all
+from lambdabuild.files.globs import decides
 from lambdabuild.files.listing import Listing, Patterns, scan
+from lambdabuild.model import Globs
 from lambdabuild.plan.types import Build, Rule
 from lambdabuild.rule_api import Archive, Folder, Part, Result
 from lambdabuild.spans import Span
@@ -53,6 +55,9 @@ def settle(site: Site, build: Build, rule: Rule, results: Mapping[str, Result]) 
             entries = _entries(site, build, part, prefix, left_out, source_files if is_source else None)
             if step == "resolve":
                 entries, dropped = merge.filtered(entries, build.key.leave_out_dependencies)
+                if rule.globs_reach_dependencies:
+                    entries, not_wanted = _globbed(entries, build.key.globs)
+                    dropped += not_wanted
                 left_out += [entry.path for entry in dropped]
             lists.append(entries)
     merged, clashes = merge.merge(lists)
@@ -90,6 +95,13 @@ def _entries(
             }
         )
     return entries
+
+
+def _globbed(entries: list[Entry], globs: Globs) -> tuple[list[Entry], list[Entry]]:
+    """The entries that package patterns leave in, and those they take out."""
+    prefix = f"{globs.prefix}/" if globs.prefix else ""
+    out = {entry.path for entry in entries if decides(globs.lines, prefix + entry.path) is False}
+    return [e for e in entries if e.path not in out], [e for e in entries if e.path in out]
 
 
 def from_files(site: Site, listing: Listing, into: str, origin: str) -> Iterator[Entry]:

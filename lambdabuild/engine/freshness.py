@@ -19,6 +19,7 @@ from lambdabuild.engine import receipts
 from lambdabuild.engine.site import Site
 from lambdabuild.errors import BadSource, LambdaBuildError
 from lambdabuild.files import fingerprint
+from lambdabuild.files.globs import GlobbedPatterns
 from lambdabuild.files.listing import Listing, ignore_lines, patterns, scan
 from lambdabuild.model import Options
 from lambdabuild.plan.types import Build, BuildKey, Rule, StepClaims
@@ -84,7 +85,10 @@ def source_listing(site: Site, key: BuildKey, who: str = "") -> Listing:
     lines = [*key.leave_out, *ignore_lines(site.project, below=key.source)]
     lines += ignore_lines(folder) if folder != site.project else ()
     lines += (line for name in site.rules[key.rule].ignore_files for line in ignore_lines(folder, name))
-    return scan(folder, patterns(tuple(lines)), boundary=site.boundary, skip=site.not_source, who=who)
+    chosen = patterns(tuple(lines))
+    if key.globs.lines:
+        chosen = GlobbedPatterns(lines, key.globs.lines, key.globs.prefix)
+    return scan(folder, chosen, boundary=site.boundary, skip=site.not_source, who=who)
 
 
 def _refuse_way_out(site: Site, key: BuildKey, folder: str, who: str) -> None:
@@ -169,6 +173,8 @@ def _copy(site: Site, name: str, saved: Saved) -> dict[str, str]:
     rule = site.rules[build.key.rule]
     found = _claims(site, rule, rule.copy, build.key.options) | _dependencies(build, saved)
     found["left out of dependencies"] = json.dumps(build.key.leave_out_dependencies)
+    if rule.globs_reach_dependencies and build.key.globs.lines:
+        found["package patterns"] = _short(json.dumps([*build.key.globs.lines, build.key.globs.prefix]))
     found["architecture"] = build.key.architecture
     if build.compiles:
         found[f"step:compile:{name}"] = _output(saved, f"compile:{name}")
@@ -203,6 +209,11 @@ def _tree(site: Site, name: str, saved: Saved) -> dict[str, str]:
 
 def _template(site: Site, name: str, saved: Saved) -> dict[str, str]:
     found = {f"file:{document.path}": _short(document.text) for document in site.service.documents}
+    definition = site.service.definition
+    if definition is not None:
+        said = json.dumps([definition.data, definition.stage, definition.region, dict(definition.artifacts)])
+        found[f"file:{definition.path}"] = _short(said)
+        found["compatible outputs"] = site.settings.serverless_dir
     for build in site.plan.builds:
         found[f"step:upload:{build.name}"] = _output(saved, f"upload:{build.name}")
         found[f"users of {build.name}"] = ",".join(build.users)
@@ -226,9 +237,9 @@ _OF: dict[str, Callable[[Site, str, Saved], dict[str, str]]] = {
 def store_identity(site: Site) -> str:
     """Where artifacts go, as text; without secrets."""
     settings = site.settings
-    if not settings.bucket:
+    if not site.bucket:
         return f"folder {settings.store or '.store'}"
-    place = f"s3://{settings.bucket}/{settings.prefix} {settings.region} {settings.endpoint_url}"
+    place = f"s3://{site.bucket}/{settings.prefix} {settings.region} {settings.endpoint_url}"
     return f"{place} {settings.kms_key_id} {json.dumps(dict(settings.tags), sort_keys=True)}".rstrip()
 
 
@@ -267,7 +278,8 @@ def _manifest(site: Site, rule: Rule, manifest: str) -> dict[str, str]:
 
 def _source(site: Site, build: Build) -> dict[str, str]:
     listing = source_listing(site, build.key, f"{build.key.kind} {build.name!r}")
-    patterns = _short(json.dumps(build.key.leave_out))
+    chosen = [*build.key.leave_out, *build.key.globs.lines, build.key.globs.prefix]
+    patterns = _short(json.dumps(chosen))
     digest = fingerprint.of_listing(f"{build.key.source} {patterns}", listing, site.stats)
     return {f"folder:{build.key.source}": digest}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import hashlib
 import json
@@ -14,7 +15,7 @@ from typing import Any
 from lambdabuild.artifacts.atomic import write_text
 from lambdabuild.artifacts.store import FolderStore, Store
 from lambdabuild.cloudformation.splice import splice
-from lambdabuild.engine import freshness, receipts
+from lambdabuild.engine import compiled, freshness, receipts
 from lambdabuild.engine.site import Site
 from lambdabuild.files import fingerprint
 from lambdabuild.files.listing import Patterns, scan
@@ -31,6 +32,7 @@ class Sent:
 
     location: str
     key: str
+    sha256: str
     sent: bool
     size: int
 
@@ -45,14 +47,14 @@ def store(site: Site) -> Store:
 
 def _make_store(site: Site) -> Store:
     settings = site.settings
-    if not settings.bucket:
+    if not site.bucket:
         return FolderStore(site.store_dir)
     from lambdabuild.aws.s3_store import S3Store
 
     return S3Store(
-        bucket=settings.bucket,
+        bucket=site.bucket,
         prefix=settings.prefix,
-        region=settings.region,
+        region=site.region,
         profile=settings.profile,
         endpoint_url=settings.endpoint_url,
         kms_key_id=settings.kms_key_id,
@@ -63,7 +65,7 @@ def _make_store(site: Site) -> Store:
 def put(site: Site, key: str, path: str, sha256: str, size: int) -> Sent:
     """Send a file unless the store has its key, which holds its sha256."""
     there = store(site)
-    return Sent(there.location(key), key, there.put(key, path, sha256, size), size)
+    return Sent(there.location(key), key, sha256, there.put(key, path, sha256, size), size)
 
 
 def asset(site: Site, item: Asset) -> Sent:
@@ -72,7 +74,9 @@ def asset(site: Site, item: Asset) -> Sent:
         path = site.path(item.source)
         sha256 = sha256_of(path)
         name = posixpath.basename(item.source)
-        return put(site, f"{item.name}/{sha256}{posixpath.splitext(name)[1]}", path, sha256, os.path.getsize(path))
+        return put(
+            site, site.artifact_key(item.name, sha256, posixpath.splitext(name)[1]), path, sha256, os.path.getsize(path)
+        )
     from lambdabuild.artifacts.zips import write_zip
     from lambdabuild.engine.assemble import from_files
 
@@ -80,13 +84,14 @@ def asset(site: Site, item: Asset) -> Sent:
     with site.scratch() as scratch:
         path = os.path.join(scratch, "asset.zip")
         summary = write_zip(path, tuple(from_files(site, listing, "", item.source)))
-        return put(site, f"{item.name}/{summary.sha256}.zip", path, summary.sha256, summary.size)
+        return put(site, site.artifact_key(item.name, summary.sha256), path, summary.sha256, summary.size)
 
 
 def templates(site: Site) -> dict[str, str]:
     """Write built-template, packaged-template and manifest.json; gives ``{path: sha256}`` of what was written."""
     packaged: dict[str, Location] = {}
-    written: dict[str, str] = {}
+    definition = site.service.definition
+    written = compiled.write(site, definition) if definition is not None else {}
     for document in sorted(site.service.documents, key=_depth, reverse=True):
         written |= _write_document(site, document, packaged)
     manifest = json.dumps(_manifest(site), indent=2, sort_keys=True) + "\n"
@@ -120,7 +125,7 @@ def _write_document(site: Site, document: Document, packaged: dict[str, Location
 
 
 def _put_stack(site: Site, document: Document, path: str) -> Location:
-    if not document.stack or not site.settings.bucket:
+    if not document.stack or not site.bucket:
         return FileLocation(path)
     sha256 = sha256_of(path)
     extension = posixpath.splitext(document.path)[1]
@@ -163,6 +168,8 @@ def _output(site: Site, document: Document, kind: str) -> str:
 
 
 def outputs(site: Site) -> Iterator[str]:
+    if site.service.definition is not None:
+        yield from compiled.outputs(site)
     for document in site.service.documents:
         yield _output(site, document, BUILT)
         yield _output(site, document, PACKAGED)
@@ -176,11 +183,35 @@ def _manifest(site: Site) -> dict[str, Any]:
         "functions": dict(_items(site, "function")),
         "layers": dict(_items(site, "layer")),
         "left_alone": {skipped.name: skipped.reason for skipped in site.plan.skipped},
-        "templates": {
-            document.stack or ".": os.path.relpath(_output(site, document, PACKAGED), site.build_dir)
-            for document in site.service.documents
-        },
+        "assets": dict(_sent_assets(site)),
+        "templates": _templates(site),
     }
+
+
+def _templates(site: Site) -> dict[str, str]:
+    if site.service.definition is not None:
+        return {".": compiled.TEMPLATE}
+    return {
+        document.stack or ".": os.path.relpath(_output(site, document, PACKAGED), site.build_dir)
+        for document in site.service.documents
+    }
+
+
+def _sent_assets(site: Site) -> Iterator[tuple[str, dict[str, Any]]]:
+    for asset in site.plan.assets:
+        receipt = receipts.read(site.receipt("upload", asset.name))
+        if receipt is not None:
+            sha256 = receipt.result["sha256"]
+            yield (
+                asset.name,
+                {
+                    "source": asset.source,
+                    "sha256": sha256,
+                    "code_sha256": base64.b64encode(bytes.fromhex(sha256)).decode(),
+                    "location": _portable(site, receipt.result["location"]),
+                    "key": receipt.result["key"],
+                },
+            )
 
 
 def _items(site: Site, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -210,6 +241,7 @@ def _items(site: Site, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
                     "tree": os.path.relpath(site.tree(user), site.build_dir),
                     "zip": os.path.relpath(site.zip(user), site.build_dir),
                     "location": _portable(site, results["upload"].get("location", "")),
+                    "key": results["upload"].get("key", ""),
                     "packages": results["copy"].get("packages", []),
                     "left_out": results["copy"].get("left_out", []),
                     "shared_with": [other for other in build.users if other != user],

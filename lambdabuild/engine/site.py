@@ -55,6 +55,25 @@ class Site:
         """The folder store, when no bucket is named."""
         return self.path(self.settings.store) if self.settings.store else os.path.join(self.build_dir, ".store")
 
+    @cached_property
+    def bucket(self) -> str:
+        """Where artifacts are sent: the setting, else what a serverless.yml names, unless a folder was named."""
+        definition = self.service.definition
+        if self.settings.bucket or definition is None or self.settings.store:
+            return self.settings.bucket
+        given = definition.data["provider"].get("deploymentBucket")
+        return str((given.get("name") or "") if isinstance(given, dict) else given or "")
+
+    @property
+    def region(self) -> str:
+        definition = self.service.definition
+        return self.settings.region or (definition.region if definition is not None else "")
+
+    def artifact_key(self, name: str, sha256: str, extension: str = ".zip") -> str:
+        """The key under which a store has an artifact."""
+        definition = self.service.definition
+        return f"{name}/{sha256}{extension}" if definition is None else definition.key(name, sha256, extension)
+
     @property
     def journal(self) -> str:
         return os.path.join(self.state_dir, "journal")

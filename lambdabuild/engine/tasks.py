@@ -69,7 +69,7 @@ def _build(site: Site, saved: Saved, build: Build) -> Iterator[Task]:
             "basename": group,
             "name": user,
             "actions": None,
-            "task_dep": [f"upload:{build.name}", f"tree:{build.name}"],
+            "task_dep": [f"{kind}:{build.name}" for kind in _wanted(site)],
             # What only this one has goes with it; what is shared is cleaned by its own name.
             "clean": [(clean, [site, kind, build.name]) for kind in reversed(after)] if len(build.users) == 1 else [],
             "doc": f"{build.key.source}/ by {build.key.rule}",
@@ -103,8 +103,13 @@ def _alias(kind: str, user: str, owner: str) -> Task:
     }
 
 
+def _wanted(site: Site) -> tuple[str, ...]:
+    """What of a build is made without being asked for: trees are what built-template.yaml points at."""
+    return ("upload",) if site.service.definition is not None else ("upload", "tree")
+
+
 def _everything(site: Site) -> list[str]:
-    steps = [f"{kind}:{build.name}" for build in site.plan.builds for kind in ("upload", "tree")]
+    steps = [f"{kind}:{build.name}" for build in site.plan.builds for kind in _wanted(site)]
     return steps + [f"upload:{asset.name}" for asset in site.plan.assets]
 
 

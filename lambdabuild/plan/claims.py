@@ -13,7 +13,7 @@ from lambdabuild.plan.types import Rule
 from lambdabuild.settings import FunctionSettings, nearest
 
 PLAIN = "plain_files"
-"""The rule of layers that name no build method: their files as they are."""
+"""The rule of layers that name no build method, and of a serverless.yml's functions that no other rule claims."""
 
 Names = Mapping[str, frozenset[str]]
 """For each folder that may hold a manifest, the names of the files in it."""
@@ -67,6 +67,8 @@ def _candidates(item: Function | Layer, mine: FunctionSettings, rules: tuple[Rul
     if isinstance(item, Layer):
         return _named(item, PLAIN, rules)
     found = tuple(rule for rule in rules if _matches(item.runtime, rule.runtimes))
+    if not found and item.plain:
+        return _named(item, PLAIN, rules)
     if not found:
         known = sorted({runtime for rule in rules for runtime in rule.runtimes})
         raise NoRule(

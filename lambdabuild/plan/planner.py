@@ -88,10 +88,13 @@ def _inherited(service: Service, settings: Settings, item: Function | Layer) -> 
     That is the ContextPath of a makefile function, the root given, then beside the item's template.
     """
     stack = item.name.rpartition("/")[0]
-    document = next(d for d in service.documents if d.stack == stack)
+    if service.definition is not None:
+        template = service.definition.path
+    else:
+        template = next(d.path for d in service.documents if d.stack == stack)
     context = json.loads(dict(item.options).get("ContextPath", '""'))
     given = [posixpath.normpath(folder) for folder in (context, settings.root) if folder]
-    return (*given, posixpath.dirname(document.path) or ".")
+    return (*given, posixpath.dirname(template) or ".")
 
 
 def _options(item: Function | Layer, rule: Rule, settings: Settings) -> Options:
@@ -169,6 +172,7 @@ def _build_key(item: Function | Layer, choice: Choice, settings: Settings) -> Bu
         leave_out=(*DEFAULT_EXCLUDE, *rule.leave_out, *settings.exclude, *mine.exclude),
         leave_out_dependencies=(*settings.exclude_dependencies, *mine.exclude_dependencies),
         name=item.name if rule.needs_name else "",
+        globs=item.globs,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from lambdabuild.model import Asset, Options, Skipped
+from lambdabuild.model import Asset, Globs, Options, Skipped
 
 Kind = Literal["function", "layer"]
 
@@ -51,6 +51,8 @@ class Rule:
     """A regular expression; a manifest that matches it names files beside itself, so an equal copy is not the same."""
     libraries: tuple[str, ...] = ()
     """Packages of lambdabuild whose code is the rule's too and enters its digest."""
+    globs_reach_dependencies: bool = False
+    """A service's package patterns are also about the dependencies, which peers find in the source."""
     entry: str = ""
     resolve: StepClaims | None = None
     compile: StepClaims | None = None
@@ -94,6 +96,7 @@ class BuildKey:
     leave_out: tuple[str, ...] = ()
     leave_out_dependencies: tuple[str, ...] = ()
     name: str = ""
+    globs: Globs = field(default_factory=Globs)
 
 
 @dataclass(frozen=True)

@@ -27,12 +27,13 @@ SHORT_NAMES = {"!Ref": "Ref", "!Condition": "Condition"}
 TOO_DEEP = "it is nested too deeply"
 
 
-def parse(file: str, text: str) -> tuple[Node, bool]:
+def parse(file: str, text: str, *, core_schema: bool = False) -> tuple[Node, bool]:
     """The root mapping of a template, and whether the text is JSON.
 
-    Raises BrokenYaml (LB102), and DuplicateKey (LB103) for all keys that are written twice.
+    ``core_schema`` reads plain scalars by YAML 1.2 (``yes`` is a text), as a serverless.yml means them; CloudFormation
+    means YAML 1.1. Raises BrokenYaml (LB102), and DuplicateKey (LB103) for all keys that are written twice.
     """
-    reader = _Reader(file, text)
+    reader = _Reader(file, text, _core if core_schema else _implicit)
     looks_like_json = text.lstrip("\ufeff \t\r\n")[:1] == "{"
     try:
         if looks_like_json and not file.endswith((".yaml", ".yml")):
@@ -49,6 +50,19 @@ def parse(file: str, text: str) -> tuple[Node, bool]:
     return root, is_json
 
 
+def parse_any(file: str, text: str) -> Node | None:
+    """A YAML or JSON file that a variable names, whatever it holds; None when it is empty."""
+    if not text.strip():
+        return None
+    reader = _Reader(file, text, _core)
+    try:
+        root = _json(reader) if file.endswith((".json", ".tfstate")) else _yaml(reader)
+    except RecursionError as error:
+        raise BrokenYaml(TOO_DEEP, where=Span(file), mend="keep it to a few levels") from error
+    raise_all(reader.duplicates)
+    return root
+
+
 def _json_or_yaml(reader: _Reader, *, must_be_json: bool) -> tuple[Node, bool]:
     try:
         return _json(reader), True
@@ -62,8 +76,8 @@ def _json_or_yaml(reader: _Reader, *, must_be_json: bool) -> tuple[Node, bool]:
 class _Reader:
     """The text, where its lines begin, and the mistakes that need not end the reading."""
 
-    def __init__(self, file: str, text: str) -> None:
-        self.file, self.text = file, text
+    def __init__(self, file: str, text: str, implicit: Callable[[str], Scalar] | None = None) -> None:
+        self.file, self.text, self.implicit = file, text, implicit or _implicit
         self.lines = [0, *(match.end() for match in re.finditer(r"\r\n|\n|\r", text))]
         self.duplicates: list[LambdaBuildError] = []
 
@@ -218,7 +232,7 @@ class _YamlTree:
             return Node(text, self.reader.span(start, end), "block")
         if event.style:
             return Node(text, self.reader.span(start, end), "quoted")
-        value = _implicit(text) if event.implicit[0] else text
+        value = self.reader.implicit(text) if event.implicit[0] else text
         return Node(value, self.reader.span(start, end), "plain")
 
     def tagged(self, event: Any, node: Node) -> Node:
@@ -240,6 +254,29 @@ def _implicit(text: str) -> Scalar:
     for tag, pattern in yaml.SafeLoader.yaml_implicit_resolvers.get(text[:1], ()):
         if pattern.match(text):
             return _typed(tag.removeprefix(STANDARD), text)
+    return text
+
+
+_CORE_WORDS: dict[str, Scalar] = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+}
+_CORE_NUMBER = re.compile(r"[-+]?(\.\d+|\d+(\.\d*)?)([eE][-+]?\d+)?")
+
+
+def _core(text: str) -> Scalar:
+    """A plain scalar by YAML 1.2's core schema; dates stay text. https://yaml.org/spec/1.2.2/#103-core-schema"""
+    if text in _CORE_WORDS:
+        return _CORE_WORDS[text]
+    if re.fullmatch(r"[-+]?0[xob][0-9a-fA-F]+", text):
+        try:
+            return int(text, 0)
+        except ValueError:
+            return text
+    if _CORE_NUMBER.fullmatch(text):
+        number = float(text)
+        return int(text) if re.fullmatch(r"[-+]?\d+", text) else int(number) if number.is_integer() else number
     return text
 
 

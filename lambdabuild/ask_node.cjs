@@ -1,0 +1,83 @@
+// Loads a JavaScript or TypeScript file and says what it exports, as one line of JSON. Functions are called with what
+// the Serverless Framework gives them; what they ask back is asked on stdout and answered on stdin.
+// https://www.serverless.com/framework/docs/providers/aws/guide/variables#reference-properties-in-javascript-files
+'use strict';
+
+const fs = require('fs');
+const path = require('path');
+const { createRequire } = require('module');
+const { pathToFileURL } = require('url');
+
+const [file, address, options] = [process.argv[2], process.argv[3], JSON.parse(process.argv[4])];
+process.stdout.write = process.stderr.write.bind(process.stderr); // what the file prints is not for us
+const say = (message) => fs.writeSync(1, `${JSON.stringify(message)}\n`);
+
+const waiting = [];
+require('readline')
+  .createInterface({ input: process.stdin })
+  .on('line', (line) => {
+    const { resolve, reject } = waiting.shift();
+    const { value, error } = JSON.parse(line);
+    if (error) reject(new Error(error));
+    else resolve(value === null ? undefined : value);
+  });
+const ask = (kind, what) =>
+  new Promise((resolve, reject) => {
+    waiting.push({ resolve, reject });
+    say({ ask: kind, what });
+  });
+const given = {
+  options,
+  resolveVariable: (text) => ask('variable', text),
+  resolveConfigurationProperty: (keys) => ask('property', keys),
+};
+
+function prepareTypeScript() {
+  const near = createRequire(file);
+  for (const loader of ['tsx/cjs', 'ts-node/register/transpile-only', 'esbuild-register', '@swc-node/register']) {
+    try {
+      near(loader);
+      return true;
+    } catch (error) {
+      if (error.code !== 'MODULE_NOT_FOUND') throw error;
+    }
+  }
+  return Boolean(process.features.typescript);
+}
+
+async function load() {
+  if (path.extname(file) === '.ts' && !prepareTypeScript()) return { missing: 'typescript' };
+  let found;
+  try {
+    found = require(file);
+  } catch (error) {
+    if (error.code !== 'ERR_REQUIRE_ESM' && !(error instanceof SyntaxError)) throw error;
+    found = await import(pathToFileURL(file).href);
+  }
+  if (found && found.__esModule && found.default !== undefined) found = found.default;
+  else if (found && Object.prototype.toString.call(found) === '[object Module]' && 'default' in found) found = found.default;
+  let called = typeof found === 'function';
+  found = await (called ? found(given) : found);
+  for (const key of address ? address.split('.') : []) {
+    if (found === undefined || found === null) break;
+    found = found[key];
+    if (!called && typeof found === 'function') {
+      called = true;
+      found = await found(given);
+    } else {
+      found = await found;
+    }
+  }
+  return { value: found === undefined ? null : found };
+}
+
+load().then(
+  (message) => {
+    say(message);
+    process.exit(0);
+  },
+  (error) => {
+    say({ error: error && error.stack ? String(error.stack) : String(error) });
+    process.exit(0);
+  }
+);

@@ -1,0 +1,130 @@
+"""What every compiler reads: the configuration, its functions with their targets, and where artifacts are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from lambdabuild import naming
+from lambdabuild.cloudformation.fragment import Json
+from lambdabuild.model import Definition
+from lambdabuild.spans import Span
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A zip: its key in the bucket (the stack's own when ``bucket`` is ""), and its sha256 in base64."""
+
+    key: str
+    code_sha256: str
+    bucket: str = ""
+
+
+@dataclass(frozen=True)
+class Lambda:
+    """One function as other resources see it."""
+
+    key: str
+    config: Mapping[str, Any]
+    name: str
+    """Its physical name."""
+    alias: str
+    """The name of the alias that everything calls, "" when there is none."""
+    alias_id: str
+    where: Span
+
+    @property
+    def logical_id(self) -> str:
+        return naming.function(self.key)
+
+    @property
+    def arn(self) -> Json:
+        return {"Fn::GetAtt": [self.logical_id, "Arn"]}
+
+    @property
+    def target(self) -> Json:
+        """What events call: the function, or its alias."""
+        return {"Fn::Join": [":", [self.arn, self.alias]]} if self.alias else self.arn
+
+
+@dataclass(frozen=True)
+class Context:
+    """One service being compiled."""
+
+    definition: Definition
+    artifacts: Mapping[str, Artifact]
+    """``function:KEY`` and ``layer:KEY``."""
+
+    @property
+    def data(self) -> dict[str, Any]:
+        return self.definition.data
+
+    @property
+    def service(self) -> str:
+        return self.definition.service
+
+    @property
+    def stage(self) -> str:
+        return self.definition.stage
+
+    @property
+    def region(self) -> str:
+        return self.definition.region
+
+    @cached_property
+    def provider(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.data["provider"]
+        return found
+
+    @cached_property
+    def functions(self) -> dict[str, Lambda]:
+        """By key, in sorted order, so that the order in the file changes nothing."""
+        return {key: self._function(key, config) for key, config in sorted((self.data.get("functions") or {}).items())}
+
+    def _function(self, key: str, config: Mapping[str, Any]) -> Lambda:
+        if config.get("provisionedConcurrency"):
+            alias, alias_id = "provisioned", naming.provisioned_alias(key)
+        elif config.get("snapStart"):
+            alias, alias_id = "snapstart", naming.snap_start_alias(key)
+        else:
+            alias, alias_id = "", ""
+        name = config.get("name") or f"{self.service}-{self.stage}-{key}"
+        return Lambda(key, config, name, alias, alias_id, self.definition.at("functions", key))
+
+    @cached_property
+    def layers(self) -> dict[str, Mapping[str, Any]]:
+        return dict(sorted((self.data.get("layers") or {}).items()))
+
+    @cached_property
+    def bucket(self) -> str:
+        """The bucket that the service names for its artifacts; "" when the stack makes one."""
+        given = self.provider.get("deploymentBucket")
+        return (given.get("name") or "") if isinstance(given, dict) else given or ""
+
+    def place(self, artifact: Artifact) -> Json:
+        """S3Bucket and S3Key of an artifact."""
+        bucket = artifact.bucket or self.bucket
+        return {"S3Bucket": bucket or {"Ref": naming.BUCKET}, "S3Key": artifact.key}
+
+    def role_of(self, function: Lambda) -> Any:
+        """The role that a function brings or the provider names; None for the shared one."""
+        iam = (self.provider.get("iam") or {}).get("role")
+        existing = iam if is_existing_role(iam) else None
+        return function.config.get("role") or existing or self.provider.get("role")
+
+    @cached_property
+    def has_shared_role(self) -> bool:
+        iam = (self.provider.get("iam") or {}).get("role")
+        if not self.functions or is_existing_role(iam) or "role" in self.provider:
+            return False
+        return not all("role" in function.config for function in self.functions.values())
+
+    @property
+    def account(self) -> str:
+        return "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:"
+
+
+def is_existing_role(role: Any) -> bool:
+    return isinstance(role, str) or (isinstance(role, dict) and any("::" in key for key in role))

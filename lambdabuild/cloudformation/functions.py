@@ -1,0 +1,334 @@
+"""Functions: the resource itself, its url, its asynchronous invocation, and what the shared role must allow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from lambdabuild import naming
+from lambdabuild.cloudformation import images, versions
+from lambdabuild.cloudformation.context import Context, Lambda
+from lambdabuild.cloudformation.fragment import Fragment, Json, without_nothing
+from lambdabuild.errors import BadFunction
+
+MEMORY_SIZE, TIMEOUT, RUNTIME = 1024, 6, "nodejs16.x"
+"""MB, seconds and the runtime when nothing is said; the peer's, so that a deployed function is not changed."""
+
+UPDATES = {"onFunctionUpdate": "FunctionUpdate", "manual": "Manual"}
+
+LOGGING = {"applicationLogLevel": "ApplicationLogLevel", "logFormat": "LogFormat", "logGroup": "LogGroup",
+           "systemLogLevel": "SystemLogLevel"}  # fmt: skip
+
+
+def compile(context: Context, function: Lambda) -> Fragment:
+    """The function and its version; events and urls come by themselves."""
+    config = function.config
+    if config.get("provisionedConcurrency") and config.get("snapStart"):
+        raise BadFunction(
+            f"function {function.key!r} has both provisionedConcurrency and snapStart, which exclude each other",
+            where=context.definition.at("functions", function.key, "snapStart"),
+            mend="remove one of them",
+            known_as="FUNCTION_BOTH_PROVISIONED_CONCURRENCY_AND_SNAPSTART_ENABLED_ERROR",
+        )
+    code, code_sha256 = _code(context, function)
+    properties = code | _settings(context, function)
+    role = context.role_of(function)
+    depends = [] if config.get("disableLogs") else [naming.log_group(function.key)]
+    depends += [*(config.get("dependsOn") or ()), *_depends_on_role(role)]
+    resource: Json = {"Type": "AWS::Lambda::Function", "Properties": _without_unset(properties)}
+    resource |= {"DependsOn": depends} if depends else {}
+    resource |= {"Condition": config["condition"]} if config.get("condition") else {}
+    version = versions.compile(context, function, properties, code_sha256)
+    return Fragment(
+        {function.logical_id: resource, **version.resources},
+        version.outputs,
+        tuple(_statements(context, function, properties)),
+        where=function.where,
+    )
+
+
+def _code(context: Context, function: Lambda) -> tuple[Json, str]:
+    """What is run, and the digest that its version remembers."""
+    config = function.config
+    if config.get("image"):
+        uri, sha256, settings = images.of(context, function)
+        return {"Code": {"ImageUri": uri}, "PackageType": "Image", **settings}, sha256
+    artifact = context.artifacts[f"function:{function.key}"]
+    properties = {
+        "Code": context.place(artifact),
+        "Handler": config["handler"],
+        "Runtime": config.get("runtime") or context.provider.get("runtime") or RUNTIME,
+    }
+    management = {**_management(context.provider), **_management(config)}
+    if management.get("mode") in UPDATES:
+        found: Json = {"UpdateRuntimeOn": UPDATES[management["mode"]]}
+        found |= {"RuntimeVersionArn": management.get("arn")} if management["mode"] == "manual" else {}
+        properties["RuntimeManagementConfig"] = without_nothing(found)
+    return properties, artifact.code_sha256
+
+
+def _management(config: Mapping[str, Any]) -> Json:
+    given = config.get("runtimeManagement")
+    return {"mode": given} if isinstance(given, str) else dict(given or {})
+
+
+def _settings(context: Context, function: Lambda) -> Json:
+    """Every property that does not say what is run; None where a property is not given."""
+    config, provider = function.config, context.provider
+    architecture = config.get("architecture") or provider.get("architecture")
+    tracing = config.get("tracing") or (provider.get("tracing") or {}).get("lambda")
+    layers = _first(config.get("layers"), provider.get("layers"))
+    storage, reserved = config.get("ephemeralStorageSize"), config.get("reservedConcurrency")
+    return without_nothing({
+        "FunctionName": function.name,
+        "MemorySize": config.get("memorySize") or provider.get("memorySize") or MEMORY_SIZE,
+        "Timeout": config.get("timeout") or provider.get("timeout") or TIMEOUT,
+        "Architectures": [architecture] if architecture else None,
+        "Description": config.get("description") or None,
+        "Tags": _tags(provider, config),
+        "EphemeralStorage": {"Size": storage} if storage else None,
+        "DeadLetterConfig": {"TargetArn": config["onError"]} if config.get("onError") else None,
+        "KmsKeyArn": config.get("kmsKeyArn") or provider.get("kmsKeyArn"),
+        "TracingConfig": {"Mode": tracing if isinstance(tracing, str) else "Active"} if tracing else None,
+        "Environment": _environment(provider, config),
+        "Role": _role(context.role_of(function)),
+        "VpcConfig": _vpc(provider, config),
+        "FileSystemConfigs": _file_systems(context, function),
+        "ReservedConcurrentExecutions": reserved,
+        "Layers": list(layers) if layers is not None else None,
+        "SnapStart": {"ApplyOn": "PublishedVersions"} if config.get("snapStart") else None,
+        "LoggingConfig": _logging(provider, config),
+        "RecursiveLoop": config.get("recursiveLoop"),
+    })  # fmt: skip
+
+
+def _first(*values: Any) -> Any:
+    """The first that was given; an empty list was."""
+    return next((value for value in values if value is not None), None)
+
+
+def _tags(provider: Json, config: Mapping[str, Any]) -> list[Json] | None:
+    if config.get("tags") is None and provider.get("tags") is None:
+        return None
+    tags = {**(provider.get("tags") or {}), **(config.get("tags") or {})}
+    return [{"Key": key, "Value": value} for key, value in tags.items()]
+
+
+def _environment(provider: Json, config: Mapping[str, Any]) -> Json | None:
+    """A variable that the function gives no value is one that it does not want of the provider's."""
+    if config.get("environment") is None and provider.get("environment") is None:
+        return None
+    return {"Variables": {**(provider.get("environment") or {}), **(config.get("environment") or {})}}
+
+
+def _role(role: Any) -> Any:
+    if role is None:
+        return {"Fn::GetAtt": [naming.ROLE, "Arn"]}
+    is_logical_id = isinstance(role, str) and not role.startswith("arn:")
+    return {"Fn::GetAtt": [role, "Arn"]} if is_logical_id else role
+
+
+def _depends_on_role(role: Any) -> list[str]:
+    if isinstance(role, str):
+        return [] if role.startswith("arn:") or role == naming.ROLE else [role]
+    return [role["Fn::GetAtt"][0]] if isinstance(role, dict) and "Fn::GetAtt" in role else []
+
+
+def _vpc(provider: Json, config: Mapping[str, Any]) -> Json | None:
+    if "vpc" in config and not config["vpc"]:
+        return None  # said in so many words
+    own, common = config.get("vpc") or {}, provider.get("vpc") or {}
+    groups = _first(own.get("securityGroupIds"), common.get("securityGroupIds"))
+    subnets = _first(own.get("subnetIds"), common.get("subnetIds"))
+    if groups is None or subnets is None:
+        return None
+    dual = own.get("ipv6AllowedForDualStack", common.get("ipv6AllowedForDualStack"))
+    return without_nothing({"SecurityGroupIds": groups, "SubnetIds": subnets, "Ipv6AllowedForDualStack": dual})
+
+
+def _file_systems(context: Context, function: Lambda) -> list[Json] | None:
+    given = function.config.get("fileSystemConfig")
+    if not given:
+        return None
+    if _vpc(context.provider, function.config) is None:
+        raise BadFunction(
+            f"function {function.key!r} has a fileSystemConfig, which needs a vpc",
+            where=context.definition.at("functions", function.key, "fileSystemConfig"),
+            mend="give the function or the provider a vpc with securityGroupIds and subnetIds",
+            known_as="LAMBDA_FILE_SYSTEM_CONFIG_MISSING_VPC",
+        )
+    return [{"Arn": given["arn"], "LocalMountPath": given["localMountPath"]}]
+
+
+def _logging(provider: Json, config: Mapping[str, Any]) -> Json | None:
+    given = config.get("logs") or (provider.get("logs") or {}).get("lambda")
+    return {LOGGING[key]: value for key, value in given.items() if key in LOGGING} if given else None
+
+
+def _without_unset(properties: Json) -> Json:
+    """Variables without a value were kept so far, for they take a provider's away."""
+    found = dict(properties)
+    if "Environment" in found:
+        variables = found["Environment"]["Variables"]
+        found["Environment"] = {"Variables": without_nothing(variables)}
+    return found
+
+
+def _statements(context: Context, function: Lambda, properties: Json) -> Iterator[Json]:
+    """What the shared role must allow. An ARN that only CloudFormation knows is the user's to allow."""
+    on_error, key = function.config.get("onError"), properties.get("KmsKeyArn")
+    if isinstance(on_error, str):
+        yield _allow(["sns:Publish"], [on_error])
+    if isinstance(key, str):
+        yield _allow(["kms:Decrypt"], [key])
+    if "TracingConfig" in properties:
+        yield _allow(["xray:PutTraceSegments", "xray:PutTelemetryRecords"], ["*"])
+    if "FileSystemConfigs" in properties:
+        arn = properties["FileSystemConfigs"][0]["Arn"]
+        yield _allow(["elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"], [arn])
+
+
+def _allow(actions: Any, resources: Any) -> Json:
+    return {"Effect": "Allow", "Action": actions, "Resource": resources}
+
+
+# urls
+
+URL_CORS = {
+    "allowedOrigins": ["*"],
+    "allowedHeaders": [
+        "Content-Type", "X-Amz-Date", "Authorization", "X-Api-Key", "X-Amz-Security-Token", "X-Amzn-Trace-Id",
+    ],
+    "allowedMethods": ["*"],
+}  # fmt: skip
+
+
+def url(context: Context, function: Lambda) -> Fragment:
+    """The function's own address, and who may call it."""
+    given = function.config.get("url")
+    if not given:
+        return Fragment()
+    options = given if isinstance(given, dict) else {}
+    auth = "AWS_IAM" if options.get("authorizer") == "aws_iam" else "NONE"
+    logical_id = naming.url(function.key)
+    properties: Json = {"AuthType": auth, "TargetFunctionArn": function.target}
+    if options.get("cors"):
+        properties["Cors"] = _cors(options["cors"])
+    if options.get("invokeMode") == "RESPONSE_STREAM":
+        properties["InvokeMode"] = "RESPONSE_STREAM"
+    resources = {logical_id: _after_alias(function, {"Type": "AWS::Lambda::Url", "Properties": properties})}
+    if auth == "NONE":
+        permission = {
+            "FunctionName": function.target,
+            "Action": "lambda:InvokeFunctionUrl",
+            "Principal": "*",
+            "FunctionUrlAuthType": auth,
+        }
+        resources[naming.url_permission(function.key)] = _after_alias(
+            function, {"Type": "AWS::Lambda::Permission", "Properties": permission}
+        )
+    output = {"Description": "Lambda Function URL", "Value": {"Fn::GetAtt": [logical_id, "FunctionUrl"]}}
+    return Fragment(resources, {logical_id: output}, where=function.where)
+
+
+def _cors(given: Any) -> Json:
+    """A list that is given takes the default's place, one that is null takes it away."""
+    own = given if isinstance(given, dict) else {}
+    lists = {key: list(dict.fromkeys(own[key])) if own.get(key) else default for key, default in URL_CORS.items()}
+    lists = {key: value for key, value in lists.items() if key not in own or own[key] is not None}
+    exposed = own.get("exposedResponseHeaders")
+    return without_nothing({
+        "AllowCredentials": True if own.get("allowCredentials") else None,
+        "AllowHeaders": lists.get("allowedHeaders"),
+        "AllowMethods": lists.get("allowedMethods"),
+        "AllowOrigins": lists.get("allowedOrigins"),
+        "ExposeHeaders": list(dict.fromkeys(exposed)) if exposed else None,
+        "MaxAge": own.get("maxAge"),
+    })  # fmt: skip
+
+
+def _after_alias(function: Lambda, resource: Json) -> Json:
+    return resource | ({"DependsOn": function.alias_id} if function.alias_id else {})
+
+
+# asynchronous invocation
+
+
+def asynchronous(context: Context, function: Lambda) -> Fragment:
+    """How often and how long an event is tried, and where it or its result goes."""
+    config = function.config
+    destinations, age, attempts = (
+        config.get("destinations"), config.get("maximumEventAge"), config.get("maximumRetryAttempts")
+    )  # fmt: skip
+    if not destinations and not age and attempts is None:
+        return Fragment()
+    found, statements = dict[str, Json](), list[Json]()
+    for given, name in (("onSuccess", "OnSuccess"), ("onFailure", "OnFailure")):
+        destination = (destinations or {}).get(given)
+        if destination:
+            where = (function.key, "destinations", given)
+            found[name] = {"Destination": _destination(context, destination, where)}
+            if not context.role_of(function):
+                statements.append(_reach(context, destination, where))
+    properties = without_nothing({
+        "FunctionName": {"Ref": function.logical_id},
+        "DestinationConfig": found,
+        "Qualifier": function.alias or "$LATEST",
+        "MaximumEventAgeInSeconds": age or None,
+        "MaximumRetryAttempts": attempts,
+    })  # fmt: skip
+    resource = _after_alias(function, {"Type": "AWS::Lambda::EventInvokeConfig", "Properties": properties})
+    return Fragment({naming.event_config(function.key): resource}, {}, tuple(statements), where=function.where)
+
+
+ACTIONS = {
+    "function": "lambda:InvokeFunction",
+    "sqs": "sqs:SendMessage",
+    "sns": "sns:Publish",
+    "eventBus": "events:PutEvents",
+}
+IN_ARN: Mapping[str, str] = {":function:": "function", ":sqs:": "sqs", ":sns:": "sns", ":event-bus/": "eventBus"}
+
+
+def _destination(context: Context, given: Any, where: tuple[str, ...]) -> Any:
+    if isinstance(given, dict):
+        return given["arn"]
+    return given if given.startswith("arn:") else function_of(context, given, where).target
+
+
+def _reach(context: Context, given: Any, where: tuple[str, ...]) -> Json:
+    if isinstance(given, dict):
+        return {"Effect": "Allow", "Action": ACTIONS[given["type"]], "Resource": given["arn"]}
+    if not given.startswith("arn:"):
+        # By name, for the role and the function would each need the other's ARN first.
+        name = function_of(context, given, where).name
+        arn = {"Fn::Sub": f"arn:${{AWS::Partition}}:lambda:${{AWS::Region}}:${{AWS::AccountId}}:function:{name}"}
+        return {"Effect": "Allow", "Action": ACTIONS["function"], "Resource": arn}
+    kind = next((kind for sign, kind in IN_ARN.items() if sign in given), "")
+    if not kind:
+        raise BadFunction(
+            f"function {where[0]!r}: {given!r} is nothing that events can be sent to",
+            where=context.definition.at("functions", *where),
+            mend="give the ARN of a function, an SQS queue, an SNS topic or an event bus",
+            known_as="UNSUPPORTED_DESTINATION_TARGET",
+        )
+    return {"Effect": "Allow", "Action": ACTIONS[kind], "Resource": given}
+
+
+def function_of(context: Context, key: str, where: tuple[str, ...]) -> Lambda:
+    """The service's own function of that key."""
+    if key not in context.functions:
+        import difflib
+
+        near = difflib.get_close_matches(key, list(context.functions), 1, 0.6)
+        raise BadFunction(
+            f"function {where[0]!r} names {key!r}, which is neither an ARN nor a function of this service",
+            where=context.definition.at("functions", *where),
+            mend=f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(context.functions)}",
+            known_as="FUNCTION_MISSING_IN_SERVICE",
+        )
+    return context.functions[key]
+
+
+PARTS: tuple[Callable[[Context, Lambda], Fragment], ...] = (compile, url, asynchronous)
+"""All that is made of one function, its log group and events apart."""

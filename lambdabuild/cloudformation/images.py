@@ -1,0 +1,87 @@
+"""Functions whose code is an image: which one, by its digest."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from lambdabuild.cloudformation.context import Context, Lambda
+from lambdabuild.cloudformation.fragment import Json
+from lambdabuild.errors import BadFunction, NotCompiled
+
+URI = re.compile(r"^\d+\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(\.cn)?/")
+SETTINGS = {"command": "Command", "entryPoint": "EntryPoint", "workingDirectory": "WorkingDirectory"}
+
+
+def of(context: Context, function: Lambda) -> tuple[str, str, Json]:
+    """Address with digest, the digest in hexadecimal, and ImageConfig when there is one.
+
+    A tag says nothing of the content, so the address must name a digest.
+    https://docs.aws.amazon.com/lambda/latest/dg/images-create.html
+    """
+    given = function.config["image"]
+    uri = _uri(context, function, given)
+    address, at, digest = uri.partition("@sha256:")
+    if not at:
+        raise NotCompiled(
+            f"function {function.key!r}: the image {uri} is named by a tag, and what that means only ECR knows",
+            where=context.definition.at("functions", function.key, "image"),
+            mend="name it by its digest: REPOSITORY@sha256:...",
+        )
+    options = given if isinstance(given, dict) else {}
+    config = {name: options[key] for key, name in SETTINGS.items() if options.get(key)}
+    return f"{address}@sha256:{digest}", digest, {"ImageConfig": config} if config else {}
+
+
+def _uri(context: Context, function: Lambda, given: Any) -> str:
+    if isinstance(given, dict):
+        if bool(given.get("uri")) == bool(given.get("name")):
+            word = "both a uri and a name" if given.get("uri") else "neither a uri nor a name"
+            raise _bad(
+                context, function, f"its image has {word}", "give one of them",
+                f"FUNCTION_IMAGE_{'BOTH' if given.get('uri') else 'NEITHER'}_URI_{'AND' if given.get('uri') else 'NOR'}"
+                "_NAME_DEFINED_ERROR",
+            )  # fmt: skip
+        given = given.get("uri") or given["name"]
+    if URI.match(given):
+        return str(given)
+    return _named(context, function, given)
+
+
+def _named(context: Context, function: Lambda, name: str) -> str:
+    known = (context.provider.get("ecr") or {}).get("images") or {}
+    if name not in known:
+        raise _bad(
+            context, function, f"its image {name!r} is not in provider.ecr.images",
+            f"there are: {', '.join(known) or 'none'}",
+            "REFERENCED_FUNCTION_IMAGE_NOT_DEFINED_IN_PROVIDER",
+        )  # fmt: skip
+    image = known[name]
+    uri, path = (image.get("uri"), image.get("path")) if isinstance(image, dict) else (image, None)
+    if isinstance(image, str) and not URI.match(image):
+        uri, path = None, image
+    if bool(uri) == bool(path):
+        word = "both a uri and a path" if uri else "neither a uri nor a path"
+        raise _bad(
+            context, function, f"the image {name!r} has {word}", "give one of them",
+            f"ECR_IMAGE_{'BOTH' if uri else 'NEITHER'}_URI_{'AND' if uri else 'NOR'}_PATH_DEFINED_ERROR",
+        )  # fmt: skip
+    if uri and isinstance(image, dict):
+        for key in ("buildArgs", "cacheFrom", "platform", "buildOptions", "provenance"):
+            if image.get(key):
+                raise _bad(
+                    context, function, f"the image {name!r} has both a uri and {key}, which is for building",
+                    "remove one of them", f"ECR_IMAGE_BOTH_URI_AND_{key.upper()}_DEFINED_ERROR",
+                )  # fmt: skip
+    if path:
+        raise NotCompiled(
+            f"function {function.key!r}: its image is built from {path}, and lambdabuild does not build images yet",
+            where=context.definition.at("provider", "ecr", "images", name),
+            mend="build and push it, and name it by its digest",
+        )
+    return str(uri)
+
+
+def _bad(context: Context, function: Lambda, words: str, mend: str, known_as: str) -> BadFunction:
+    where = context.definition.at("functions", function.key, "image")
+    return BadFunction(f"function {function.key!r}: {words}", where=where, mend=mend, known_as=known_as)

@@ -1,0 +1,53 @@
+"""What CloudFormation takes at most.
+
+https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from lambdabuild.cloudformation.fragment import Json
+from lambdabuild.errors import LambdaBuildError, OverLimit, raise_all
+from lambdabuild.model import Definition
+from lambdabuild.spans import Span
+
+RESOURCES, OUTPUTS, BYTES, PARAMETERS, MAPPINGS = 500, 200, 1_000_000, 200, 200
+
+
+def check(template: Json, text: str, definition: Definition) -> None:
+    """Raises OverLimit (LB703) for every limit that is passed, with what takes most of it."""
+    raise_all(_passed(template, text, definition))
+
+
+def _passed(template: Json, text: str, definition: Definition) -> list[LambdaBuildError]:
+    found: list[LambdaBuildError] = []
+    for section, most in (
+        ("Resources", RESOURCES),
+        ("Outputs", OUTPUTS),
+        ("Parameters", PARAMETERS),
+        ("Mappings", MAPPINGS),
+    ):
+        count = len(template.get(section) or {})
+        if count > most:
+            found.append(
+                _over(definition, f"{count} {section.lower()}, and {most} are allowed", _advice(template, section))
+            )
+    size = len(text.encode())
+    if size > BYTES:
+        found.append(_over(definition, f"{size:,} bytes, and {BYTES:,} are allowed", "split the service in two"))
+    return found
+
+
+def _over(definition: Definition, words: str, mend: str) -> OverLimit:
+    return OverLimit(
+        f"the template would have {words} in one stack by CloudFormation", where=Span(definition.path), mend=mend
+    )
+
+
+def _advice(template: Json, section: str) -> str:
+    if section == "Outputs":
+        return "set provider.versionFunctions: false, which saves one output for each function, or split the service"
+    kinds = Counter(one.get("Type", "") for one in template["Resources"].values() if isinstance(one, dict))
+    most = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(3))
+    return f"most are {most}; versionFunctions: false and disableLogs save one for each function, or split the service"

@@ -1,0 +1,190 @@
+"""A serverless.yml's own outputs: the template compiled with the artifacts as they were sent, and the peer's files."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from lambdabuild.artifacts.atomic import write_text
+from lambdabuild.cloudformation import compiler
+from lambdabuild.cloudformation.context import Artifact
+from lambdabuild.engine import receipts
+from lambdabuild.engine.site import Site
+from lambdabuild.files.stat_cache import sha256_of
+from lambdabuild.model import Definition
+
+TEMPLATE = "packaged-template.json"
+CREATE, UPDATE, STATE = (
+    "cloudformation-template-create-stack.json", "cloudformation-template-update-stack.json", "serverless-state.json",
+)  # fmt: skip
+EMPTY_ZIP = b"PK\x05\x06" + bytes(18)
+
+Built = Callable[[str], "Artifact | None"]
+"""The artifact of a name in the plan as it was last built and sent, None when it was not."""
+
+
+def write(site: Site, definition: Definition) -> dict[str, str]:
+    """Compile and write the template, and the peer's files when they are wanted; gives ``{path: sha256}``."""
+    artifacts = artifacts_of(definition, site.project, lambda name: _sent(site, name))
+    text = compiler.as_text(compiler.compile(definition, artifacts))
+    written = {os.path.join(site.build_dir, TEMPLATE): text}
+    if site.settings.serverless_dir:
+        written |= _compatible(site, definition, artifacts, text)
+    for path, content in written.items():
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        write_text(path, content)
+    return {path: hashlib.sha256(content.encode()).hexdigest() for path, content in written.items()}
+
+
+def outputs(site: Site) -> Iterator[str]:
+    yield os.path.join(site.build_dir, TEMPLATE)
+    if site.settings.serverless_dir:
+        names = (
+            (UPDATE, STATE)
+            if site.service.definition and _names_bucket(site.service.definition)
+            else (CREATE, UPDATE, STATE)
+        )
+        yield from (os.path.join(site.path(site.settings.serverless_dir), name) for name in names)
+
+
+def text_of(definition: Definition, project: str, build_dir: str) -> str:
+    """The template alone: artifacts as they were last built, or empty ones. Builds nothing."""
+    known = _manifest(build_dir)
+    return compiler.as_text(compiler.compile(definition, artifacts_of(definition, project, known)))
+
+
+def artifacts_of(definition: Definition, project: str, built: Built) -> dict[str, Artifact]:
+    """Where every function's and layer's zip is."""
+    return {
+        what: _in_s3(name) if name.startswith("s3://") else built(name) or _unbuilt(definition, project, what, name)
+        for what, name in definition.artifacts.items()
+    }
+
+
+def _in_s3(address: str) -> Artifact:
+    """One that somebody put there; what is in it is not known, so its address stands for its content."""
+    bucket, _, key = address.removeprefix("s3://").partition("/")
+    return Artifact(key, "", bucket)
+
+
+def _unbuilt(definition: Definition, project: str, what: str, name: str) -> Artifact:
+    """A ready artifact counts as what it is, any other as an empty zip."""
+    section, _, key = what.partition(":")
+    data = definition.data
+    own = (data[f"{section}s"][key].get("package") or {}).get("artifact")
+    ready = own or (section == "function" and (data.get("package") or {}).get("artifact")) or ""
+    path = os.path.join(project, os.path.dirname(definition.path), ready)
+    sha256 = sha256_of(path) if ready and os.path.isfile(path) else hashlib.sha256(EMPTY_ZIP).hexdigest()
+    extension = os.path.splitext(ready)[1] or ".zip"
+    return Artifact(definition.key(name, sha256, extension), _base64(sha256))
+
+
+def _base64(sha256: str) -> str:
+    return base64.b64encode(bytes.fromhex(sha256)).decode()
+
+
+def _sent(site: Site, name: str) -> Artifact | None:
+    owner = next((build.name for build in site.plan.builds if name in build.users), name)
+    receipt = receipts.read(site.receipt("upload", owner))
+    if receipt is None:
+        return None
+    bucket, key = place(receipt.result["location"], receipt.result["key"])
+    return Artifact(key, _base64(receipt.result["sha256"]), bucket)
+
+
+def place(location: str, key: str) -> tuple[str, str]:
+    """Bucket and key of what was sent; in a folder store the key alone counts."""
+    if not location.startswith("s3://"):
+        return "", key
+    bucket, _, key = location.removeprefix("s3://").partition("/")
+    return bucket, key
+
+
+def _manifest(build_dir: str) -> Built:
+    from lambdabuild.engine.publish import MANIFEST
+
+    try:
+        with open(os.path.join(build_dir, MANIFEST), encoding="utf-8") as stream:
+            known = json.load(stream)
+    except (OSError, ValueError):
+        known = {}
+    items = {**known.get("functions", {}), **known.get("layers", {}), **known.get("assets", {})}
+
+    def built(name: str) -> Artifact | None:
+        item = items.get(name)
+        if not item or not item.get("key"):
+            return None
+        bucket, key = place(item["location"], item["key"])
+        return Artifact(key, item["code_sha256"], bucket)
+
+    return built
+
+
+# the peer's files
+
+
+def _names_bucket(definition: Definition) -> bool:
+    given = definition.data["provider"].get("deploymentBucket")
+    return bool(given.get("name") if isinstance(given, dict) else given)
+
+
+def _compatible(site: Site, definition: Definition, artifacts: dict[str, Artifact], text: str) -> dict[str, str]:
+    """What ``serverless package`` leaves, as far as ``serverless deploy --package`` and scripts read it."""
+    folder = site.path(site.settings.serverless_dir)
+    os.makedirs(folder, exist_ok=True)
+    zips = {what: _beside(site, folder, definition.artifacts[what], one.key) for what, one in artifacts.items()}
+    found = {os.path.join(folder, UPDATE): text}
+    found[os.path.join(folder, STATE)] = compiler.as_text(_state(definition, zips))
+    if not _names_bucket(definition):
+        found[os.path.join(folder, CREATE)] = compiler.as_text(compiler.compile_core(definition))
+    return found
+
+
+def _beside(site: Site, folder: str, name: str, key: str) -> str:
+    """The zip under its name in the bucket, in the folder; its file name."""
+    asset = site.assets.get(name)
+    source = site.path(asset.source) if asset is not None else site.zip(name)
+    base = key.rpartition("/")[2]
+    target = os.path.join(folder, base)
+    if os.path.exists(source) and not os.path.exists(target):
+        try:
+            os.link(os.path.realpath(source), target)
+        except OSError:
+            shutil.copyfile(source, target)
+    return base
+
+
+def _state(definition: Definition, zips: dict[str, str]) -> dict[str, Any]:
+    """No template, no secret and no path of this machine, which the peer has in it several times."""
+    data = definition.data
+    functions = {
+        key: {
+            "name": one.get("name") or f"{definition.service}-{definition.stage}-{key}",
+            "handler": one.get("handler"),
+            "package": {"artifact": zips[f"function:{key}"]} if f"function:{key}" in zips else {},
+            "events": one.get("events") or [],
+        }
+        for key, one in (data.get("functions") or {}).items()
+    }
+    layers = {key: {"package": {"artifact": zips[f"layer:{key}"]}} for key in data.get("layers") or {}}
+    provider = {"name": "aws", "stage": definition.stage, "region": definition.region}
+    provider |= {key: data["provider"][key] for key in ("stackName", "deploymentBucket") if key in data["provider"]}
+    return {
+        "service": {
+            "service": definition.service,
+            "serviceObject": {"name": definition.service},
+            "provider": provider,
+            "functions": functions,
+            "layers": layers,
+        },
+        "package": {
+            "individually": bool((data.get("package") or {}).get("individually")),
+            "artifactDirectoryName": definition.folder,
+            "artifact": "",
+        },
+    }

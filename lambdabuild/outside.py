@@ -1,0 +1,169 @@
+"""The world outside a serverless.yml, as its variables may ask it: files, the environment, git, node, AWS."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable, Mapping
+from importlib import resources
+from typing import Any, Protocol
+
+from lambdabuild import tools
+from lambdabuild.errors import LambdaBuildError, Offline, SourceFailed, ToolFailed, ToolMissing
+from lambdabuild.spans import Node, Span
+from lambdabuild.template.yaml_text import parse_any
+
+NODE_SECONDS = 60.0
+
+GIT: Mapping[str, tuple[str, ...]] = {
+    "branch": ("rev-parse", "--abbrev-ref", "HEAD"),
+    "sha1": ("rev-parse", "--short", "HEAD"),
+    "commit": ("rev-parse", "HEAD"),
+    "message": ("log", "-1", "--pretty=%B"),
+    "messageSubject": ("log", "-1", "--pretty=%s"),
+    "messageBody": ("log", "-1", "--pretty=%b"),
+    "describe": ("describe", "--always"),
+    "describeLight": ("describe", "--always", "--tags"),
+    "user": ("config", "user.name"),
+    "email": ("config", "user.email"),
+    "tags": ("tag", "--points-at", "HEAD"),
+    "repository": ("rev-parse", "--show-toplevel"),
+    "isDirty": ("status", "--porcelain"),
+}
+
+
+class Aws(Protocol):
+    """What AWS is asked; ``service`` is one of ``cf``, ``ssm``, ``ssm-encrypted``, ``s3``, ``account``."""
+
+    def ask(self, service: str, region: str, name: str) -> Any: ...
+
+
+class Outside:
+    """One project's outside at one run; nothing is asked twice."""
+
+    def __init__(
+        self,
+        project: str,
+        environment: Mapping[str, str],
+        options: Mapping[str, str],
+        aws: Callable[[], Aws],
+        offline: bool,
+    ) -> None:
+        self.project, self.environment, self.options, self.offline = project, dict(environment), dict(options), offline
+        self._aws = aws
+        self._known: dict[tuple[str, ...], Any] = {}
+
+    def variable(self, name: str) -> str | None:
+        return self.environment.get(name)
+
+    def load_dotenv(self, stage: str) -> None:
+        for name in (f".env.{stage}", ".env"):
+            text = self.text(name)
+            if text is not None:
+                self._load_dotenv(text)
+                return
+
+    def _load_dotenv(self, text: str) -> None:
+        from io import StringIO
+
+        from dotenv import dotenv_values
+
+        for name, value in dotenv_values(stream=StringIO(text), interpolate=False).items():
+            if name not in self.environment:
+                self.environment[name] = _expanded(value or "", self.environment)
+
+    def text(self, path: str) -> str | None:
+        found: str | None = self._once(("text", path), lambda: self._read(path))
+        return found
+
+    def _read(self, path: str) -> str | None:
+        try:
+            with open(os.path.join(self.project, path), encoding="utf-8") as stream:
+                return stream.read()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except (OSError, UnicodeDecodeError) as error:
+            why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+            raise SourceFailed(
+                f"cannot read {path}: {why}", where=Span(path), mend="make it a readable text file"
+            ) from error
+
+    def nodes(self, path: str) -> Node | None:
+        text = self.text(path)
+        return None if text is None else self._once(("nodes", path), lambda: parse_any(path, text))
+
+    def javascript(self, path: str, address: str, ask: Callable[[str, Any], Any]) -> Any:
+        if not os.path.exists(os.path.join(self.project, path)):
+            return None
+        return self._once(("javascript", path, address), lambda: self._run_node(path, address, ask))
+
+    def _run_node(self, path: str, address: str, ask: Callable[[str, Any], Any]) -> Any:
+        node = tools.find("node", self.environment.get("PATH"))
+        if node is None:
+            raise SourceFailed(f"{path} needs node, which is not on PATH", mend="install Node.js, or write it as YAML")
+        said: dict[str, Any] = {}
+
+        def answer(line: str) -> str | None:
+            message = json.loads(line)
+            if "ask" not in message:
+                said.update(message)
+                return None
+            try:
+                return json.dumps({"value": ask(message["ask"], message["what"])})
+            except LambdaBuildError as error:
+                said["cause"] = error
+                return json.dumps({"error": error.message})
+
+        with resources.as_file(resources.files("lambdabuild").joinpath("ask_node.cjs")) as script:
+            command = [node, str(script), os.path.join(self.project, path), address, json.dumps(self.options)]
+            try:
+                tools.converse(
+                    command, cwd=self.project, env=self.environment, timeout_seconds=NODE_SECONDS, answer=answer
+                )
+            except (ToolFailed, ToolMissing) as error:
+                raise SourceFailed(f"node could not load {path}", where=Span(path), tail=error.tail) from error
+        return self._exported(path, said)
+
+    @staticmethod
+    def _exported(path: str, said: Mapping[str, Any]) -> Any:
+        if said.get("missing"):
+            raise SourceFailed(
+                f"{path} is TypeScript, which this node does not read", where=Span(path),
+                mend="npm install --save-dev tsx, or use a node that strips types (22.18 and newer)",
+            )  # fmt: skip
+        if "cause" in said and "error" in said:
+            raise said["cause"]
+        if "error" in said:
+            raise SourceFailed(f"{path} threw an error", where=Span(path), tail=said["error"], mend="correct the file")
+        return said.get("value")
+
+    def git(self, what: str) -> str | None:
+        if what not in GIT:
+            raise SourceFailed(f"git knows no {what!r}", mend=f"ask for one of {', '.join(GIT)}")
+        found = self._once(("git", what), lambda: self._git(GIT[what]))
+        if found is None or what not in ("isDirty", "repository"):
+            return found or None
+        return os.path.basename(found) if what == "repository" else str(bool(found)).lower()
+
+    def _git(self, arguments: tuple[str, ...]) -> str | None:
+        try:
+            said = tools.run(["git", *arguments], cwd=self.project, env=tools.environment(), timeout_seconds=30)
+        except (ToolFailed, ToolMissing):
+            return None
+        return said.stdout.strip()
+
+    def aws(self, service: str, region: str, name: str) -> Any:
+        if self.offline:
+            raise Offline("AWS would have to be asked, and the run is offline", mend="run it without offline")
+        return self._once(("aws", service, region, name), lambda: self._aws().ask(service, region, name))
+
+    def _once(self, key: tuple[str, ...], ask: Callable[[], Any]) -> Any:
+        if key not in self._known:
+            self._known[key] = ask()
+        return self._known[key]
+
+
+def _expanded(value: str, known: Mapping[str, str]) -> str:
+    """``$NAME`` and ``${NAME}`` in a .env file."""
+    return re.sub(r"(\\?)\$(?:\{(\w+)\}|(\w+))", lambda m: m[0][1:] if m[1] else known.get(m[2] or m[3], ""), value)

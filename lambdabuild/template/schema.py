@@ -1,0 +1,309 @@
+"""A configuration against a JSON Schema: what is wrong, and each value as the type the schema asks for.
+
+No library does the second: the peer's validator rewrites what it checks (``"512"`` becomes 512 where a number is
+wanted, a scalar a list where a list is), so a template is only equal to the peer's when the same is done here. The
+schema is an ordinary one, which editors can use; ``KEYWORDS`` says which words of draft 7 it may use.
+https://json-schema.org/draft-07/json-schema-validation
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
+
+from lambdabuild.spans import Node, Scalar, Span, to_data
+
+Schema = Mapping[str, Any]
+
+KEYWORDS = frozenset({
+    "type", "enum", "const", "pattern", "minLength", "maxLength", "minimum", "maximum", "items", "minItems", "maxItems",
+    "properties", "patternProperties", "additionalProperties", "required", "minProperties", "maxProperties", "anyOf",
+    "oneOf", "allOf", "$ref",
+})  # fmt: skip
+MADE_OF = {"string": str, "boolean": bool, "object": dict, "array": list, "null": type(None)}
+A_OR_AN = {"object": "a mapping", "array": "a list", "string": "a text", "boolean": "true or false",
+           "number": "a number", "integer": "a whole number", "null": "nothing"}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One thing that is wrong. ``unknown`` is the key that is not known, when that is what is wrong."""
+
+    path: tuple[str, ...]
+    message: str
+    where: Span
+    mend: str = ""
+    unknown: str = ""
+
+
+def check(node: Node, schema: Schema) -> tuple[Node, tuple[Mistake, ...]]:
+    """The node with its values in the types that the schema wants, and all mistakes in it."""
+    checker = _Checker(schema)
+    found, mistakes = checker.visit(node, schema, ())
+    return found, tuple(mistakes)
+
+
+class _Checker:
+    def __init__(self, root: Schema) -> None:
+        self.definitions: Mapping[str, Schema] = root.get("definitions", {})
+
+    def visit(self, node: Node, schema: Schema, path: tuple[str, ...]) -> tuple[Node, list[Mistake]]:
+        if "$ref" in schema:
+            return self.visit(node, self.definitions[schema["$ref"].removeprefix("#/definitions/")], path)
+        wanted = schema.get("type")
+        if wanted is not None:
+            node, fits = _as_type(node, wanted)
+            if not fits:
+                return node, [_mistake(path, node, f"must be {_words(wanted)}")]
+        mistakes = list(_value_mistakes(node, schema, path))
+        if isinstance(node.value, dict):
+            node, found = self.mapping(node, node.value, schema, path)
+            mistakes += found
+        elif isinstance(node.value, list):
+            node, found = self.sequence(node, node.value, schema, path)
+            mistakes += found
+        for part in schema.get("allOf", ()):
+            node, found = self.visit(node, part, path)
+            mistakes += found
+        for word in ("anyOf", "oneOf"):
+            if word in schema:
+                node, found = self.one_of(node, schema[word], path)
+                mistakes += found
+        return node, mistakes
+
+    def one_of(self, node: Node, branches: list[Schema], path: tuple[str, ...]) -> tuple[Node, list[Mistake]]:
+        """The first branch that fits; what a branch that fails has rewritten stays so, as with the peer."""
+        failed: list[tuple[int, int, list[Mistake]]] = []
+        looked_at = node
+        for position, branch in enumerate(branches):
+            found, mistakes = self.visit(looked_at, branch, path)
+            if not mistakes:
+                return node if found is looked_at else found, []
+            item = _only_item(looked_at)
+            if item is not None and branch.get("type") in ("number", "integer", "string", "boolean"):
+                looked_at = item  # later branches see the item, but nothing is rewritten
+            else:
+                node = looked_at = found
+            deepest = max(len(mistake.path) for mistake in mistakes)
+            failed.append((-deepest, position, mistakes))
+        best = min(failed, key=lambda item: (item[0], len(item[2]), item[1]))
+        if -best[0] > len(path) or len(branches) == 1:
+            return node, best[2]
+        unknown = [mistake for _, _, found in failed for mistake in found if mistake.unknown]
+        if isinstance(node.value, dict) and unknown and not any(m.mend == "" for m in unknown):
+            return node, [unknown[0]]
+        choices = [text for branch in branches for text in _told(branch, self.definitions)]
+        return node, [_mistake(path, node, f"must be {' or '.join(dict.fromkeys(choices))}")]
+
+    def sequence(
+        self, node: Node, items: list[Node], schema: Schema, path: tuple[str, ...]
+    ) -> tuple[Node, list[Mistake]]:
+        mistakes: list[Mistake] = []
+        least, most = schema.get("minItems", 0), schema.get("maxItems", len(items))
+        if not least <= len(items) <= most:
+            limit = f"at least {least}" if len(items) < least else f"at most {most}"
+            mistakes.append(Mistake(path, f"has {len(items)} items, and must have {limit}", node.span))
+        wanted = schema.get("items", {})
+        found = []
+        for position, item in enumerate(items):
+            one = wanted if not isinstance(wanted, list) else wanted[position] if position < len(wanted) else {}
+            item, wrong = self.visit(item, one, (*path, str(position)))
+            found.append(item)
+            mistakes += wrong
+        return replace(node, value=found), mistakes
+
+    def mapping(
+        self, node: Node, members: dict[str, Node], schema: Schema, path: tuple[str, ...]
+    ) -> tuple[Node, list[Mistake]]:
+        mistakes: list[Mistake] = []
+        found = dict(members)
+        present = {key: child for key, child in members.items() if child.value is not None}
+        for key, child in present.items():
+            for one in self.schemas_of(key, schema):
+                found[key], wrong = self.visit(child, one, (*path, key))
+                child = found[key]
+                mistakes += wrong
+            if schema.get("additionalProperties", True) is False and not _is_named(key, schema):
+                mistakes.append(_unknown(path, node, key, schema))
+        mistakes += _missing(path, node, present, schema)
+        count = len(present)
+        if count > schema.get("maxProperties", count) or count < schema.get("minProperties", 0):
+            wanted = schema.get("maxProperties", schema.get("minProperties"))
+            mistakes.append(Mistake(path, f"has {count} keys, and must have {wanted}", node.span))
+        return replace(node, value=found), mistakes
+
+    @staticmethod
+    def schemas_of(key: str, schema: Schema) -> Iterator[Schema]:
+        if key in schema.get("properties", {}):
+            yield schema["properties"][key]
+        matching = [one for pattern, one in schema.get("patternProperties", {}).items() if _regex(pattern).search(key)]
+        yield from matching
+        rest = schema.get("additionalProperties", True)
+        if isinstance(rest, Mapping) and not matching and key not in schema.get("properties", {}):
+            yield rest
+
+
+@cache
+def _regex(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern, re.ASCII)
+
+
+def _is_named(key: str, schema: Schema) -> bool:
+    return key in schema.get("properties", {}) or any(
+        _regex(pattern).search(key) for pattern in schema.get("patternProperties", {})
+    )
+
+
+def _as_type(node: Node, wanted: str | list[str]) -> tuple[Node, bool]:
+    """The node in one of the types wanted, as the peer's validator rewrites it."""
+    types = [wanted] if isinstance(wanted, str) else wanted
+    if any(_is(node.value, one) for one in types):
+        return node, True
+    value = node.value
+    if isinstance(value, list) and len(value) == 1 and "array" not in types:
+        node, value = value[0], value[0].value
+        if any(_is(value, one) for one in types):
+            return node, True
+    for one in types:
+        if isinstance(value, dict | list):
+            break
+        if one == "array":
+            return replace(node, value=[node]), True
+        changed = _changed(value, one)
+        if changed is not _NO:
+            return replace(node, value=changed), True
+    return node, False
+
+
+def _only_item(node: Node) -> Node | None:
+    return node.value[0] if isinstance(node.value, list) and len(node.value) == 1 else None
+
+
+def _is(value: Any, wanted: str) -> bool:
+    if wanted in ("number", "integer"):
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        return is_number and (wanted == "number" or float(value).is_integer())
+    return isinstance(value, MADE_OF[wanted])
+
+
+_NO: Any = object()
+
+
+def _changed(value: Scalar, wanted: str) -> Any:
+    if wanted == "string":
+        return _text(value)
+    if wanted in ("number", "integer"):
+        return _number(value, wanted)
+    if wanted == "boolean":
+        if value in ("false", 0, None):
+            return False
+        return True if value in ("true", 1) else _NO
+    return None if wanted == "null" and value in ("", 0, False) else _NO
+
+
+def _text(value: Scalar) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    is_whole = isinstance(value, float) and value.is_integer() and abs(value) < 1e21
+    return str(int(value)) if is_whole and isinstance(value, float) else str(value)
+
+
+def _number(value: Scalar, wanted: str) -> Any:
+    if value is None or isinstance(value, bool):
+        return int(value or 0)
+    try:
+        number = float(value) if value != "" else _NO
+    except ValueError:
+        return _NO
+    if number is _NO:
+        return _NO
+    if number.is_integer():
+        return int(number)
+    return number if wanted == "number" else _NO
+
+
+def _value_mistakes(node: Node, schema: Schema, path: tuple[str, ...]) -> Iterator[Mistake]:
+    value = node.value
+    if "const" in schema and (isinstance(value, dict | list) or value != schema["const"]):
+        yield _mistake(path, node, f"must be {schema['const']!r}")
+    if "enum" in schema and (isinstance(value, dict | list) or value not in schema["enum"]):
+        near = difflib.get_close_matches(str(value), [str(one) for one in schema["enum"]], 1, 0.6)
+        yield _mistake(path, node, f"must be {_one_of(schema['enum'])}", f"did you mean {near[0]}?" if near else "")
+    if isinstance(value, str):
+        if "pattern" in schema and not _regex(schema["pattern"]).search(value):
+            yield _mistake(path, node, f"must be {schema.get('description', 'of the form ' + schema['pattern'])}")
+        if len(value) > schema.get("maxLength", len(value)):
+            yield _mistake(path, node, f"must not be longer than {schema['maxLength']} characters")
+        if len(value) < schema.get("minLength", 0):
+            yield _mistake(path, node, f"must have at least {schema['minLength']} characters")
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        if value < schema.get("minimum", value):
+            yield _mistake(path, node, f"must be {schema['minimum']} or more")
+        if value > schema.get("maximum", value):
+            yield _mistake(path, node, f"must be {schema['maximum']} or less")
+
+
+def _missing(path: tuple[str, ...], node: Node, present: Mapping[str, Node], schema: Schema) -> Iterator[Mistake]:
+    for key in schema.get("required", ()):
+        if key not in present:
+            yield Mistake((*path, key), "is missing", node.span, mend=f"add {key}")
+
+
+def _unknown(path: tuple[str, ...], node: Node, key: str, schema: Schema) -> Mistake:
+    known = list(schema.get("properties", {}))
+    near = difflib.get_close_matches(key, known, 1, 0.6)
+    if near:
+        mend = f"did you mean {near[0]}?"
+    elif known:
+        mend = f"known here: {', '.join(sorted(known))}"
+    else:
+        mend = f"rename it: {' or '.join(schema.get('patternProperties', ()))}"
+    return Mistake((*path, key), "is not known here", node.keys.get(key, node.span), mend, unknown=key)
+
+
+def _mistake(path: tuple[str, ...], node: Node, words: str, mend: str = "") -> Mistake:
+    return Mistake(path, f"is {_quoted(node)}, and {words}", node.span, mend)
+
+
+def _quoted(node: Node) -> str:
+    if node.style == "secret":
+        return "a value that is kept secret"
+    if isinstance(node.value, dict):
+        return f"a mapping ({', '.join(list(node.value)[:3])})" if node.value else "an empty mapping"
+    if isinstance(node.value, list):
+        return f"a list of {len(node.value)}"
+    text = repr(to_data(node))
+    return text if len(text) < 80 else text[:77] + "..."
+
+
+def _words(wanted: str | list[str]) -> str:
+    return " or ".join(A_OR_AN[one] for one in ([wanted] if isinstance(wanted, str) else wanted))
+
+
+def _one_of(values: list[Any]) -> str:
+    return " or ".join(map(str, values)) if len(values) < 8 else f"one of {', '.join(map(str, values))}"
+
+
+def _told(schema: Schema, definitions: Mapping[str, Schema]) -> Iterator[str]:
+    """What a branch wants, in a few words."""
+    if "$ref" in schema:
+        yield from _told(definitions[schema["$ref"].removeprefix("#/definitions/")], definitions)
+    elif "description" in schema:
+        yield schema["description"]
+    elif "const" in schema:
+        yield repr(schema["const"])
+    elif "enum" in schema:
+        yield _one_of(schema["enum"])
+    elif "required" in schema:
+        yield f"a mapping with {', '.join(schema['required'])}"
+    elif "anyOf" in schema or "oneOf" in schema:
+        for branch in schema.get("anyOf", schema.get("oneOf", ())):
+            yield from _told(branch, definitions)
+    elif "type" in schema:
+        yield _words(schema["type"])

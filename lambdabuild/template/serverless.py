@@ -1,0 +1,463 @@
+"""A serverless.yml -> Service: variables resolved, checked against its schema, and what each function is built from."""
+
+from __future__ import annotations
+
+import json
+import posixpath
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from importlib import resources
+from typing import Any, Literal, Protocol, cast
+
+from lambdabuild import naming
+from lambdabuild.errors import (
+    BadConfiguration,
+    BadFunction,
+    LambdaBuildError,
+    NoSource,
+    SourceFailed,
+    raise_all,
+)
+from lambdabuild.model import Asset, Definition, Function, Globs, Layer, Options, Service, Skipped
+from lambdabuild.spans import Node, Span, from_data, to_data
+from lambdabuild.template.schema import Mistake, check
+from lambdabuild.template.yaml_text import parse
+from lambdabuild.variables.resolver import Resolver
+from lambdabuild.variables.sources import JAVASCRIPT, World, sources
+
+DEFAULT_STAGE, DEFAULT_REGION, DEFAULT_RUNTIME = "dev", "us-east-1", "nodejs16.x"
+"""What the peer takes when nothing is said."""
+
+NEVER = ("serverless.yml", "serverless.yaml", "serverless.json", "serverless.js", "serverless.ts", "serverless.cjs",
+         "serverless.mjs", "lambdabuild.toml", "dodo.py", ".doit.db*", ".serverless_plugins/**", "npm-debug.log",
+         "yarn-*.log")  # fmt: skip
+"""What is left out of a service's folder, beside what is left out of every source."""
+
+DONE_HERE = frozenset({
+    "serverless-python-requirements", "serverless-esbuild", "serverless-iam-roles-per-function",
+    "serverless-prune-plugin",
+    "serverless-offline", "serverless-dotenv-plugin", "serverless-deployment-bucket", "serverless-pseudo-parameters",
+    "serverless-webpack", "serverless-plugin-typescript", "socless_integration_packager", "serverless-plugin-prune",
+    "serverless-package-python-functions", "serverless-python-individually",
+})  # fmt: skip
+"""Plugins whose work lambdabuild does, or that have nothing to do with packaging."""
+
+UNNEEDED = ("custom", "params", "stages")
+"""Sections that are there to be referred to."""
+
+
+class Files(Protocol):
+    def kind(self, path: str) -> Literal["file", "folder", ""]: ...
+
+
+class Outside(World, Protocol):
+    def load_dotenv(self, stage: str) -> None:
+        """Read ``.env.{stage}``, else ``.env``; what the environment has already wins."""
+        ...
+
+
+@dataclass(frozen=True)
+class Given:
+    """What was given for this run: ``stage`` and ``region`` are "" when they were not."""
+
+    stage: str = ""
+    region: str = ""
+    options: Mapping[str, str] | None = None
+    params: Mapping[str, str] | None = None
+
+
+def load(path: str, text: str, files: Files, outside: Outside, given: Given) -> Service:
+    """Read a serverless.yml (or .json, .js, .ts); all mistakes of a kind are raised together."""
+    return _Reading(path, _parsed(path, text, outside), files, outside, given).service()
+
+
+def _parsed(path: str, text: str, outside: Outside) -> Node:
+    if not path.endswith(JAVASCRIPT):
+        return parse(path, text, core_schema=True)[0]
+    try:
+        data = outside.javascript(path, "", lambda kind, what: None)
+    except SourceFailed as error:
+        raise BadConfiguration(f"{path}: {error.message}", where=Span(path), mend=error.mend) from error
+    if not isinstance(data, dict):
+        raise BadConfiguration(f"{path} exports no mapping", where=Span(path), mend="export the configuration")
+    return from_data(data, Span(path))
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of a serverless.yml, for checks and for editors."""
+    text = resources.files("lambdabuild.template").joinpath("serverless_schema.json").read_text(encoding="utf-8")
+    return cast("dict[str, Any]", json.loads(text))
+
+
+class _Reading:
+    """One serverless.yml being read."""
+
+    def __init__(self, path: str, root: Node, files: Files, outside: Outside, given: Given) -> None:
+        self.path, self.files, self.outside, self.given = path, files, outside, given
+        self.notes: list[str] = []
+        self.resolver = Resolver(root, sources(outside, self))
+
+    # what variables may ask
+
+    @property
+    def options(self) -> Mapping[str, str]:
+        named = {"stage": self.given.stage, "region": self.given.region}
+        return {**(self.given.options or {}), **{name: value for name, value in named.items() if value}}
+
+    @property
+    def params(self) -> Mapping[str, str]:
+        return self.given.params or {}
+
+    def stage(self) -> str:
+        return self.given.stage or self._said("stage") or DEFAULT_STAGE
+
+    def region(self) -> str:
+        return self.given.region or self._said("region") or DEFAULT_REGION
+
+    def _said(self, key: str) -> str:
+        node = self.resolver.at(("provider", key))
+        return node.value if node is not None and isinstance(node.value, str) else ""
+
+    # the story
+
+    def service(self) -> Service:
+        self.dotenv()
+        root = self.merged(self.resolver.whole(UNNEEDED))
+        self.refuse_what_is_no_service(root)
+        root = self.checked(root)
+        raise_all(self.functions_without_handler(root))
+        reader = _Builds(self, cast("dict[str, Any]", to_data(root)), root)
+        raise_all(reader.errors())
+        return Service(
+            documents=(),
+            functions=tuple(reader.functions),
+            layers=tuple(reader.layers),
+            assets=tuple(reader.assets),
+            skipped=tuple(reader.skipped),
+            notes=tuple(dict.fromkeys([*self.notes, *reader.notes])),
+            definition=Definition(self.path, root, self.stage(), self.region(), dict(sorted(reader.artifacts.items()))),
+        )
+
+    def dotenv(self) -> None:
+        wanted = self.resolver.at(("useDotenv",))
+        if wanted is not None and wanted.value is True:
+            self.outside.load_dotenv(self.stage())
+
+    def merged(self, root: Node) -> Node:
+        """``functions`` and ``resources`` may be lists of mappings, which are merged in order."""
+        value = dict(cast("dict[str, Node]", root.value))
+        for key in ("functions", "resources"):
+            node = value.get(key)
+            if node is None or not isinstance(node.value, list):
+                continue
+            parts = [part for part in node.value if part.value]
+            wrong = [part for part in parts if not isinstance(part.value, dict)]
+            if wrong:
+                raise BadConfiguration(
+                    f"{key} is a list with an item that is no mapping",
+                    where=wrong[0].span,
+                    mend=f"let every item of {key} be a mapping, or file() one",
+                    known_as="LEGACY_CONFIGURATION_PROPERTY_MERGE_INVALID_INPUT",
+                )
+            found = Node({}, node.span, "flow")
+            for part in parts:
+                found = _merge(found, part)
+            value[key] = found
+        functions = value.get("functions")
+        if functions is not None and isinstance(functions.value, dict):
+            there = {name: one for name, one in functions.value.items() if one.value is not None}
+            value["functions"] = replace(functions, value=there)
+        return replace(root, value=value)
+
+    def refuse_what_is_no_service(self, root: Node) -> None:
+        for key, known_as in (("service", "SERVICE_NAME_MISSING"), ("provider", "PROVIDER_NAME_MISSING")):
+            node = root.get(key)
+            if node is None or node.value in (None, ""):
+                raise BadConfiguration(f"{key} is missing", where=root.span, mend=f"add {key}:", known_as=known_as)
+        service, provider, functions = root.get("service"), root.get("provider"), root.get("functions")
+        if service is not None and isinstance(service.value, dict):
+            raise BadConfiguration(
+                "service is a mapping",
+                where=service.span,
+                mend="write its name alone",
+                known_as="SERVICE_OBJECT_NOTATION",
+            )
+        name = provider.get("name") if provider is not None else None
+        told = name.value if name is not None else provider.value if provider is not None else ""
+        if isinstance(told, str) and told != "aws":
+            raise BadConfiguration(
+                f"the provider is {told!r}; lambdabuild builds for aws only",
+                where=(name or provider or root).span, mend="write name: aws",
+            )  # fmt: skip
+        if functions is not None and functions.value is not None and not isinstance(functions.value, dict):
+            raise BadConfiguration(
+                "functions is no mapping", where=functions.span, mend="name each function",
+                known_as="NON_OBJECT_FUNCTIONS_CONFIGURATION",
+            )  # fmt: skip
+        for key, one in (cast("dict[str, Node]", functions.value) if functions and functions.value else {}).items():
+            if not isinstance(one.value, dict):
+                raise BadConfiguration(
+                    f"function {key!r} is no mapping", where=one.span, mend="give it a handler",
+                    known_as="NON_OBJECT_FUNCTION_CONFIGURATION_ERROR",
+                )  # fmt: skip
+
+    def checked(self, root: Node) -> Node:
+        """Every value as the schema wants it. What is wrong is an error, or a note when the file asks for that."""
+        provider = root.get("provider")
+        if provider is not None and isinstance(provider.value, str):  # provider: aws
+            root = replace(root, value={**cast("dict[str, Node]", root.value),
+                                        "provider": replace(provider, value={"name": provider})})  # fmt: skip
+        found, mistakes = check(root, schema())
+        mode = root.get("configValidationMode")
+        foreign = self.foreign_plugins(found)
+        if mode is None or mode.value not in ("warn", "off"):
+            hard = [m for m in mistakes if not (m.unknown and foreign and len(m.path) < 4)]
+            raise_all(_as_error(mistake) for mistake in hard)
+        if mode is None or mode.value != "off":
+            self.notes += [f"{m.where}: {'.'.join(m.path)} {m.message}" for m in mistakes]
+        return found
+
+    def foreign_plugins(self, root: Node) -> list[str]:
+        """Plugins that nobody here knows; they may define keys of their own."""
+        node = root.get("plugins")
+        modules = node.get("modules") if node is not None and isinstance(node.value, dict) else node
+        named = [str(item.value) for item in modules.value] if modules and isinstance(modules.value, list) else []
+        foreign = [name for name in named if name not in DONE_HERE and not name.startswith("serverless-offline")]
+        if foreign and node is not None:
+            self.notes.append(
+                f"{node.span}: lambdabuild runs no plugins; what {', '.join(foreign)} would add is not in the template"
+            )
+        return foreign
+
+    def functions_without_handler(self, root: Node) -> Iterator[LambdaBuildError]:
+        functions = root.get("functions")
+        for key, one in (cast("dict[str, Node]", functions.value) if functions is not None else {}).items():
+            handler, image = one.get("handler"), one.get("image")
+            has_handler = handler is not None and bool(handler.value)
+            has_image = image is not None and bool(image.value)
+            place = cast("Node", functions).keys.get(key, one.span)
+            if not has_handler and not has_image:
+                yield BadFunction(
+                    f"function {key!r} has neither a handler nor an image",
+                    where=place, mend="add handler: file.function",
+                    known_as="FUNCTION_NEITHER_HANDLER_NOR_IMAGE_DEFINED_ERROR",
+                )  # fmt: skip
+            if has_handler and has_image:
+                yield BadFunction(
+                    f"function {key!r} has both a handler and an image", where=place, mend="remove one of them",
+                    known_as="FUNCTION_BOTH_HANDLER_AND_IMAGE_DEFINED_ERROR",
+                )  # fmt: skip
+
+
+def _merge(one: Node, other: Node) -> Node:
+    """Deep: mappings are joined, lists item by item, anything else is replaced."""
+    if isinstance(one.value, dict) and isinstance(other.value, dict):
+        both = dict(one.value)
+        for key, node in other.value.items():
+            both[key] = _merge(both[key], node) if key in both else node
+        return replace(one, value=both, keys={**one.keys, **other.keys})
+    if isinstance(one.value, list) and isinstance(other.value, list):
+        longer = [*other.value, *one.value[len(other.value) :]]
+        items = [_merge(a, b) for a, b in zip(one.value, other.value, strict=False)]
+        return replace(one, value=[*items, *longer[len(items) :]])
+    return other
+
+
+def _as_error(mistake: Mistake) -> BadConfiguration:
+    return BadConfiguration(
+        f"{'.'.join(mistake.path) or 'the file'} {mistake.message}",
+        where=mistake.where,
+        mend=mistake.mend or "correct it, or set configValidationMode: warn",
+        known_as="INVALID_NON_SCHEMA_COMPLIANT_CONFIGURATION",
+    )
+
+
+class _Builds:
+    """What each function and layer of a checked configuration is built from."""
+
+    def __init__(self, reading: _Reading, data: dict[str, Any], root: Node) -> None:
+        self.reading, self.data, self.root = reading, data, root
+        self.functions: list[Function] = []
+        self.layers: list[Layer] = []
+        self.assets: list[Asset] = []
+        self.skipped: list[Skipped] = []
+        self.notes: list[str] = []
+        self.artifacts: dict[str, str] = {}
+        self.wrong: list[LambdaBuildError] = []
+
+    def errors(self) -> list[LambdaBuildError]:
+        """Read everything; gives what is wrong with it."""
+        for key in self.data.get("functions") or {}:
+            self.function(key)
+        for key in self.data.get("layers") or {}:
+            self.layer(key)
+        return self.wrong
+
+    @cached_property
+    def base(self) -> str:
+        return posixpath.dirname(self.reading.path) or "."
+
+    def local(self, path: str) -> str:
+        return posixpath.normpath(posixpath.join(self.base, path))
+
+    def place(self, section: str, key: str) -> Span:
+        node = self.root.get(section)
+        return node.keys.get(key, node.span) if node is not None else self.root.span
+
+    @property
+    def package(self) -> dict[str, Any]:
+        return self.data.get("package") or {}
+
+    def function(self, key: str) -> None:
+        config = self.data["functions"][key]
+        where = self.place("functions", key)
+        own = config.get("package") or {}
+        alone = bool(own.get("individually") or self.package.get("individually"))
+        ready = own.get("artifact") or ("" if own.get("individually") else self.package.get("artifact") or "")
+        if config.get("image"):
+            self.skipped.append(Skipped(key, "image functions are not built yet", where))
+        elif ready:
+            self.as_it_is("function", key, ready, where)
+        else:
+            if own.get("patterns") and not alone:
+                self.notes.append(
+                    f"{where}: the patterns of function {key!r} have no effect without package.individually"
+                )
+            self.built(key, config, own if alone else {}, where)
+
+    def built(self, key: str, config: dict[str, Any], own: dict[str, Any], where: Span) -> None:
+        provider = self.data["provider"]
+        source = self.local(config.get("module") or ".")
+        refs, foreign = self.layers_of(config)
+        self.functions.append(
+            Function(
+                name=key,
+                runtime=config.get("runtime") or provider.get("runtime") or DEFAULT_RUNTIME,
+                architecture=config.get("architecture") or provider.get("architecture") or "x86_64",
+                handler=config["handler"],
+                source=source,
+                where=where,
+                options=self.options(config),
+                layers=refs,
+                foreign_layers=foreign,
+                globs=Globs(
+                    self.globs(own, layers=True), "" if source == "." else posixpath.relpath(source, self.base)
+                ),
+                plain=True,
+            )
+        )
+        self.artifacts[f"function:{key}"] = key
+
+    def options(self, config: Mapping[str, Any]) -> Options:
+        """What of the peers' own settings a rule understands."""
+        found: dict[str, Any] = {}
+        if self.package.get("excludeDevDependencies") is False:
+            found["include"] = ["dev"]
+        return tuple(sorted((name, json.dumps(value)) for name, value in found.items()))
+
+    def layers_of(self, config: Mapping[str, Any]) -> tuple[tuple[str, ...], int]:
+        """Its own service's layers by their names in the plan, and how many others."""
+        given = config.get("layers") or self.data["provider"].get("layers") or []
+        own, ids = list[str](), {naming.layer(key): key for key in self.data.get("layers") or {}}
+        for item in given:
+            reference = item.get("Ref") if isinstance(item, dict) else None
+            if reference in ids:
+                own.append(self.layer_name(ids[reference]))
+        return tuple(own), len(given) - len(own)
+
+    def layer_name(self, key: str) -> str:
+        """A layer's name in the plan: its key, unless a function has that."""
+        name = key
+        while name in (self.data.get("functions") or {}):
+            name += "Layer"
+        return name
+
+    def layer(self, key: str) -> None:
+        config = self.data["layers"][key] or {}
+        where = self.place("layers", key)
+        own = config.get("package") or {}
+        if own.get("artifact"):
+            self.as_it_is("layer", key, own["artifact"], where)
+            return
+        if not config.get("path"):
+            self.wrong.append(
+                BadFunction(f"layer {key!r} has neither a path nor a package.artifact", where=where, mend="add path:")
+            )
+            return
+        architectures = config.get("compatibleArchitectures") or ["x86_64"]
+        name = self.layer_name(key)
+        self.layers.append(
+            Layer(
+                name=name,
+                architecture=architectures[0],
+                source=self.local(config["path"]),
+                where=where,
+                runtimes=tuple(config.get("compatibleRuntimes") or ()),
+                globs=Globs(self.globs(own, layers=False)),
+            )
+        )
+        self.artifacts[f"layer:{key}"] = name
+
+    def as_it_is(self, kind: str, key: str, artifact: str, where: Span) -> None:
+        """An artifact that was made elsewhere; the same file is sent once, whoever has it."""
+        name = self.layer_name(key) if kind == "layer" else key
+        if artifact.startswith(("s3://", "https://")):
+            self.skipped.append(Skipped(name, "its code is in S3 already", where))
+            self.artifacts[f"{kind}:{key}"] = _s3_address(artifact)
+            return
+        path = self.local(artifact)
+        self.skipped.append(Skipped(name, "its artifact is ready", where))
+        same = next((asset.name for asset in self.assets if asset.source == path), "")
+        self.artifacts[f"{kind}:{key}"] = same or name
+        if same:
+            return
+        if self.reading.files.kind(path) != "file":
+            self.wrong.append(
+                NoSource(
+                    f"the artifact {artifact} of {kind} {key!r} is not there",
+                    where=where,
+                    mend="make it first, or correct package.artifact",
+                    known_as="INVALID_PACKAGE_ARTIFACT_PATH",
+                )
+            )
+        self.assets.append(Asset(name, path, False, where))
+
+    def globs(self, own: Mapping[str, Any], *, layers: bool) -> tuple[str, ...]:
+        """Exclusions first, then what brings back, as the peer orders them."""
+        excluded = [*NEVER, *self.local_plugins(), *(self.package.get("exclude") or ())]
+        if layers:
+            paths = [one.get("path") for one in (self.data.get("layers") or {}).values() if one and one.get("path")]
+            excluded += [f"{posixpath.normpath(path)}/**" for path in paths]
+        excluded += [".env*"] if self.data.get("useDotenv") else []
+        excluded += own.get("exclude") or ()
+        included: Iterable[str] = (
+            *(self.package.get("include") or ()), *(self.package.get("patterns") or ()),
+            *(own.get("include") or ()), *(own.get("patterns") or ()),
+        )  # fmt: skip
+        lines = [line[1:] if line.startswith("!") else f"!{line}" for line in excluded]
+        return tuple(_tidy(line) for line in (*lines, *included))
+
+    def local_plugins(self) -> list[str]:
+        plugins = self.data.get("plugins")
+        path = plugins.get("localPath") if isinstance(plugins, dict) else None
+        return [f"{posixpath.normpath(path)}/**"] if path else []
+
+
+def _tidy(line: str) -> str:
+    """``!./x`` is ``!x``."""
+    sign, body = ("!", line[1:]) if line.startswith("!") else ("", line)
+    return sign + body.removeprefix("./")
+
+
+def _s3_address(artifact: str) -> str:
+    """``s3://bucket/key`` of any of S3's addresses.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html
+    """
+    if artifact.startswith("s3://"):
+        return artifact
+    host, _, path = artifact.removeprefix("https://").partition("/")
+    if host.startswith(("s3.", "s3-")):
+        return f"s3://{path}"
+    return f"s3://{host.partition('.s3')[0]}/{path}"

@@ -1,0 +1,66 @@
+"""The peer itself, installed once."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+from s3_server import S3Server
+from sandbox import Ran, Sandbox
+
+SERVERLESS = "serverless@3.40.0"
+
+Peer = Callable[..., Ran]
+
+
+@pytest.fixture(scope="session")
+def serverless() -> Path:
+    """The peer's program, kept for later runs."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lambdabuild-tests"
+    folder = cache / SERVERLESS
+    cache.mkdir(parents=True, exist_ok=True)
+    program = folder / "node_modules/serverless/bin/serverless.js"
+    with FileLock(cache / "serverless.lock"):
+        if not (folder / "done").exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "package.json").write_text("{}")
+            install = ["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", "--silent", SERVERLESS]
+            subprocess.run(install, cwd=folder, check=True)
+            (folder / "done").touch()
+    return program
+
+
+@pytest.fixture(scope="session")
+def peer(serverless: Path, tmp_path_factory: pytest.TempPathFactory) -> Peer:
+    """Run the peer's ``package`` in a folder."""
+    home = tmp_path_factory.mktemp("home")
+
+    def run(project: Sandbox, *arguments: str, env: Mapping[str, str] | None = None) -> Ran:
+        environment = {
+            "HOME": str(home),  # it keeps a compiled schema there
+            "AWS_ACCESS_KEY_ID": "x",
+            "AWS_SECRET_ACCESS_KEY": "x",
+            "SLS_TELEMETRY_DISABLED": "1",
+            "SLS_NOTIFICATIONS_MODE": "off",
+            **(env or {}),
+        }
+        given = [*arguments] if "--stage" in arguments else ["--stage", "dev", "--region", "us-east-1", *arguments]
+        return project.command(["node", str(serverless), "package", *given], env=environment)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def cloud(serverless: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A script that node loads first, by which the peer asks a server on loopback, not AWS."""
+    script = tmp_path_factory.mktemp("cloud") / "loopback.cjs"
+    sdk = serverless.parents[2] / "aws-sdk"
+    with S3Server() as server:
+        script.write_text(
+            f"require({str(sdk)!r}).config.update({{endpoint: {server.url!r}, s3ForcePathStyle: true}});\n"
+        )
+        yield str(script)

@@ -1,0 +1,95 @@
+"""Every known difference from the Serverless Framework's templates, each with its reason.
+
+``both`` takes away what must differ (where an artifact lies, what its bytes are) from either template; ``PEER`` are
+corrections made to the peer's, where it is plainly wrong.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+Json = Any
+
+UNORDERED = ("Statement", "Tags", "DependsOn", "ManagedPolicyArns")
+
+
+def both(template: Json) -> Json:
+    """A template without what is not compared, and with lists that have no order sorted."""
+    text = json.dumps(template)
+    # Keys hold a digest here and the time there; the zips' bytes differ with the compressor.
+    text = re.sub(r'"(S3Key|CodeSha256)": "[^"]*"', r'"\1": "..."', text)
+    # A version's id is a digest of the zip and more. Base64 without its signs has no fixed length.
+    text = re.sub(r"LambdaVersion[0-9A-Za-z]{20,43}\b", "LambdaVersion", text)
+    # A layer's digest, and the ids of retained layers, hold that of its zip.
+    text = re.sub(r"[0-9a-f]{40}", "sha1", text)
+    found = json.loads(text)
+    for output, value in found.get("Outputs", {}).items():
+        if output.endswith("LambdaLayerS3Key"):
+            value["Value"] = "..."
+    return _sorted(found)
+
+
+def _sorted(value: Json, key: str = "") -> Json:
+    if isinstance(value, dict):
+        return {name: _sorted(one, name) for name, one in sorted(value.items())}
+    if isinstance(value, list):
+        items = [_sorted(one) for one in value]
+        return sorted(items, key=json.dumps) if key in UNORDERED else items
+    # DependsOn may be a text or a list of one.
+    return [value] if key == "DependsOn" else value
+
+
+def _dates_stay_text(template: Json) -> Json:
+    """``Version: 2012-10-17`` unquoted becomes a moment in time with the peer, which IAM refuses."""
+    return json.loads(re.sub(r"(\d{4}-\d\d-\d\d)T00:00:00\.000Z", r"\1", json.dumps(template)))
+
+
+def _no_empty_log_statements(template: Json) -> Json:
+    """When no function logs, the peer leaves statements with an empty Resource, which IAM refuses."""
+    role = template["Resources"].get("IamRoleLambdaExecution")
+    if role:
+        for policy in role["Properties"].get("Policies", []):
+            document = policy.get("PolicyDocument", {})
+            document["Statement"] = [s for s in document.get("Statement", []) if s.get("Resource") != []]
+        policies = [p for p in role["Properties"]["Policies"] if p.get("PolicyDocument", {}).get("Statement")]
+        if not policies:
+            del role["Properties"]["Policies"]
+    return template
+
+
+def _same_statement_once(template: Json) -> Json:
+    """The peer repeats what one role is allowed, once for every function that needs it."""
+    role = template["Resources"].get("IamRoleLambdaExecution")
+    for policy in role["Properties"].get("Policies", []) if role else []:
+        statements: list[Json] = []
+        for one in policy.get("PolicyDocument", {}).get("Statement", []):
+            if one not in statements:
+                statements.append(one)
+        policy.get("PolicyDocument", {})["Statement"] = statements
+    return template
+
+
+PEER: tuple[Callable[[Json], Json], ...] = (_dates_stay_text, _no_empty_log_statements, _same_statement_once)
+
+
+def corrected(template: Json) -> Json:
+    """The peer's template with all corrections."""
+    found = copy.deepcopy(template)
+    for correct in PEER:
+        found = correct(found)
+    return found
+
+
+def differing(ours: Json, theirs: Json, path: str = "") -> list[str]:
+    """Where two templates differ, for people."""
+    if isinstance(ours, dict) and isinstance(theirs, dict):
+        keys = sorted({*ours, *theirs})
+        return [line for key in keys for line in differing(ours.get(key), theirs.get(key), f"{path}.{key}")]
+    if isinstance(ours, list) and isinstance(theirs, list) and len(ours) == len(theirs):
+        pairs = enumerate(zip(ours, theirs, strict=True))
+        return [line for position, (a, b) in pairs for line in differing(a, b, f"{path}.{position}")]
+    return [] if ours == theirs else [f"{path}: {json.dumps(ours)} here, {json.dumps(theirs)} there"]
