@@ -32,7 +32,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     "aws": frozenset({"errors", "spans", "artifacts"}),
     "engine": frozenset({
         "errors", "spans", "model", "settings", "rule_api", "plan", "rulebook", "files", "artifacts", "tools",
-        "cloudformation", "aws",
+        "cloudformation", "aws", "naming",
     }),
     "project": EVERYTHING - {"cli"} | {"*"},
     "cli": frozenset({"project", "errors", "spans", "settings"}),

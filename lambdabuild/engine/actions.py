@@ -301,7 +301,7 @@ def _link_users(site: Site, name: str, suffix: str) -> None:
 
 
 def _upload(site: Site, name: str) -> Done:
-    from lambdabuild.engine import publish
+    from lambdabuild.engine import deployed, publish
 
     if name in site.assets:
         return _sent(site, publish.asset(site, site.assets[name]))
@@ -309,10 +309,11 @@ def _upload(site: Site, name: str) -> Done:
     if receipt is None:
         raise CannotRead(f"what hash:{name} found is gone", mend=f"doit forget hash:{name}")
     found = receipt.result
-    return _sent(
-        site,
-        publish.put(site, site.artifact_key(name, found["sha256"]), site.zip(name), found["sha256"], found["size"]),
-    )
+    sha256, size = found["sha256"], found["size"]
+    deployed_key = deployed.layer_key(site, name, sha256) if site.build(name).key.kind == "layer" else ""
+    if deployed_key:
+        return _sent(site, publish.Sent(f"s3://{site.bucket}/{deployed_key}", deployed_key, sha256, False, size))
+    return _sent(site, publish.put(site, site.artifact_key(name, sha256), site.zip(name), sha256, size))
 
 
 def _sent(site: Site, sent: Any) -> Done:

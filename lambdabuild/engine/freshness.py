@@ -211,8 +211,8 @@ def _template(site: Site, name: str, saved: Saved) -> dict[str, str]:
     found = {f"file:{document.path}": _short(document.text) for document in site.service.documents}
     definition = site.service.definition
     if definition is not None:
-        said = json.dumps([definition.data, definition.stage, definition.region, dict(definition.artifacts)])
-        found[f"file:{definition.path}"] = _short(said)
+        found[f"file:{definition.path}"] = _short(json.dumps([definition.data, dict(definition.artifacts)]))
+        found |= {"stage": definition.stage, "region": definition.region}
         found["compatible outputs"] = site.settings.serverless_dir
     for build in site.plan.builds:
         found[f"step:upload:{build.name}"] = _output(saved, f"upload:{build.name}")

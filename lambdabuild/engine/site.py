@@ -185,6 +185,8 @@ class Shared:
     lock: threading.Lock = field(default_factory=threading.Lock)
     rule_digests: dict[str, str] = field(default_factory=dict)
     store: Store | None = None
+    stack: dict[str, str] | None = None
+    """The outputs of the deployed stack, once it was asked."""
     project_lock: Any = None
     process: int = field(default_factory=os.getpid)
     """The process that loaded the project; doit may fork others."""

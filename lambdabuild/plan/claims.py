@@ -67,8 +67,9 @@ def _candidates(item: Function | Layer, mine: FunctionSettings, rules: tuple[Rul
     if isinstance(item, Layer):
         return _named(item, PLAIN, rules)
     found = tuple(rule for rule in rules if _matches(item.runtime, rule.runtimes))
-    if not found and item.plain:
-        return _named(item, PLAIN, rules)
+    if item.plain:
+        # A serverless.yml knows no make targets, so a Makefile that is there is for something else.
+        return tuple(rule for rule in found if not rule.needs_name) or _named(item, PLAIN, rules)
     if not found:
         known = sorted({runtime for rule in rules for runtime in rule.runtimes})
         raise NoRule(
