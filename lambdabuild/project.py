@@ -5,50 +5,18 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import Any
 
-from lambdabuild import template
-from lambdabuild.engine import compiled, loader, session
+from lambdabuild.engine import loader, session
 from lambdabuild.engine.site import STATE, Site
-from lambdabuild.errors import BadSettings, CannotReadTemplate, CannotWrite
 from lambdabuild.files.stat_cache import StatCache
 from lambdabuild.model import Service
 from lambdabuild.plan import explain, planner
 from lambdabuild.plan.claims import Choice
 from lambdabuild.plan.types import BuildPlan
+from lambdabuild.reading import load_service, read_settings
 from lambdabuild.rulebook.search import find_rules, search_path
 from lambdabuild.settings import Settings
-from lambdabuild.settings import load as load_settings
-from lambdabuild.spans import Span
-
-SETTINGS_FILE = "lambdabuild.toml"
-TEMPLATES = ("template.yaml", "template.yml", "template.json")
-SERVERLESS = tuple(f"serverless.{extension}" for extension in ("yml", "yaml", "json", "js", "cjs", "mjs", "ts"))
-
-
-class ProjectFiles:
-    """The project's disk as the template loader sees it: paths relative to the project's folder."""
-
-    def __init__(self, project: str) -> None:
-        self.project = project
-
-    def read(self, path: str) -> str:
-        with open(os.path.join(self.project, path), encoding="utf-8", newline="") as stream:
-            return stream.read()
-
-    def text(self, path: str) -> str:
-        """A file's text. Raises CannotReadTemplate (LB101)."""
-        try:
-            return self.read(path)
-        except (OSError, UnicodeDecodeError) as error:
-            why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-            raise CannotReadTemplate(
-                f"cannot read {path}: {why}", where=Span(path), mend="make it a readable text file"
-            ) from error
-
-    def kind(self, path: str) -> Literal["file", "folder", ""]:
-        real = os.path.join(self.project, path)
-        return "folder" if os.path.isdir(real) else "file" if os.path.exists(real) else ""
 
 
 def doit_project(place: str = ".", **settings: str) -> dict[str, Any]:
@@ -112,96 +80,6 @@ def cache_dir(environment: Mapping[str, str]) -> str:
     """The machine's folder for downloads, shared by all projects (XDG base directory specification)."""
     base = environment.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
     return os.path.join(base, "lambdabuild")
-
-
-def read_settings(folder: str, environment: Mapping[str, str], variables: Mapping[str, str]) -> Settings:
-    """Settings of a project: lambdabuild.toml, else [tool.lambdabuild] of pyproject.toml, then what comes later."""
-    text, pyproject = _text(folder, SETTINGS_FILE), _text(folder, "pyproject.toml")
-    in_pyproject = pyproject is not None and re.search(r"(?m)^\s*\[tool\.lambdabuild\b", pyproject)
-    if text is not None and in_pyproject:
-        raise BadSettings(
-            f"settings stand in both {SETTINGS_FILE} and pyproject.toml",
-            where=(Span(SETTINGS_FILE), Span("pyproject.toml")),
-            mend="keep one of them",
-        )
-    if in_pyproject:
-        return load_settings("pyproject.toml", pyproject or "", environment, variables, table=("tool", "lambdabuild"))
-    return load_settings(SETTINGS_FILE, text or "", environment, variables)
-
-
-def _text(folder: str, name: str) -> str | None:
-    try:
-        with open(os.path.join(folder, name), encoding="utf-8") as stream:
-            return stream.read()
-    except FileNotFoundError:
-        return None
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadSettings(
-            f"cannot read {name}: {error}", where=Span(name), mend="make it a readable text file"
-        ) from error
-
-
-def compile_text(folder: str, variables: Mapping[str, str]) -> str:
-    """A serverless.yml's template, with nothing built: artifacts are as last built, or empty."""
-    settings = read_settings(folder, os.environ, variables)
-    service = load_service(folder, settings, environment=os.environ)
-    if service.definition is None:
-        raise CannotReadTemplate(
-            "compile is for a serverless.yml; a SAM or CloudFormation template passes through as it is written",
-            mend="run lambdabuild build, and look at build/packaged-template.yaml",
-        )
-    return compiled.text_of(service.definition, folder, os.path.join(folder, settings.build_dir))
-
-
-def write_file(path: str, text: str) -> None:
-    """Write a file whole or not at all. Raises CannotWrite (LB504)."""
-    from lambdabuild.artifacts.atomic import write_text
-
-    try:
-        write_text(path, text)
-    except OSError as error:
-        raise CannotWrite(
-            f"cannot write {path}: {error.strerror}", where=Span(path), mend="name a file in a folder that is there"
-        ) from error
-
-
-def load_service(
-    folder: str, settings: Settings, region: str = "", environment: Mapping[str, str] | None = None
-) -> Service:
-    """text -> Service. ``region`` is what AWS::Region stands for."""
-    looked_for = (*TEMPLATES, *SERVERLESS)
-    path = settings.template or next((t for t in looked_for if os.path.exists(os.path.join(folder, t))), "")
-    if not path:
-        raise CannotReadTemplate(
-            f"there is no template in {folder}: looked for {', '.join(looked_for)}",
-            mend="run in the project's folder, or set template in lambdabuild.toml",
-        )
-    if os.path.basename(path) in SERVERLESS:
-        return _load_serverless(folder, path, settings, os.environ if environment is None else environment)
-    return template.load(
-        path,
-        ProjectFiles(folder),
-        parameters=settings.parameters,
-        stage=settings.stage,
-        root=settings.root,
-        region=region,
-    )
-
-
-def _load_serverless(folder: str, path: str, settings: Settings, environment: Mapping[str, str]) -> Service:
-    from lambdabuild.outside import Outside
-    from lambdabuild.template import serverless
-
-    def aws() -> Any:
-        from lambdabuild.aws.lookups import Lookups
-
-        return Lookups(profile=settings.profile, endpoint_url=settings.endpoint_url)
-
-    named = {"stage": settings.stage, "region": settings.region}
-    options = {**settings.opt, **{name: value for name, value in named.items() if value}}
-    outside = Outside(folder, environment, options, aws, settings.offline)
-    given = serverless.Given(settings.stage, settings.region, settings.opt, settings.parameters)
-    return serverless.load(path, ProjectFiles(folder).text(path), ProjectFiles(folder), outside, given)
 
 
 def make_plan(folder: str, service: Service, rules: tuple[Any, ...], settings: Settings, stats: StatCache) -> BuildPlan:

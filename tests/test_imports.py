@@ -34,8 +34,9 @@ ALLOWED: dict[str, frozenset[str]] = {
         "errors", "spans", "model", "settings", "rule_api", "plan", "rulebook", "files", "artifacts", "tools",
         "cloudformation", "aws", "naming",
     }),
+    "reading": EVERYTHING - {"cli", "project"} | {"*"},
     "project": EVERYTHING - {"cli"} | {"*"},
-    "cli": frozenset({"project", "errors", "spans", "settings"}),
+    "cli": frozenset({"project", "reading", "errors", "spans", "settings"}),
 }  # fmt: skip
 
 HEAVY = {

@@ -111,7 +111,7 @@ def _why(arguments: list[str]) -> int:
 
 
 def _compile(arguments: list[str]) -> int:
-    from lambdabuild.project import compile_text, write_file
+    from lambdabuild.reading import compile_text, write_file
 
     settings, flags, names = _split(arguments[1:])
     output = next((flag.partition("=")[2] for flag in flags if flag.startswith("--output=")), "")

@@ -8,17 +8,19 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lambdabuild.artifacts.atomic import write_text
 from lambdabuild.cloudformation import compiler
 from lambdabuild.cloudformation.context import Artifact
 from lambdabuild.engine import receipts
-from lambdabuild.engine.site import Site
 from lambdabuild.files.stat_cache import sha256_of
 from lambdabuild.model import Definition
 
-TEMPLATE = "packaged-template.json"
+if TYPE_CHECKING:
+    from lambdabuild.engine.site import Site
+
+TEMPLATE, MANIFEST = "packaged-template.json", "manifest.json"
 CREATE, UPDATE, STATE = (
     "cloudformation-template-create-stack.json", "cloudformation-template-update-stack.json", "serverless-state.json",
 )  # fmt: skip
@@ -106,8 +108,6 @@ def place(location: str, key: str) -> tuple[str, str]:
 
 
 def _manifest(build_dir: str) -> Built:
-    from lambdabuild.engine.publish import MANIFEST
-
     try:
         with open(os.path.join(build_dir, MANIFEST), encoding="utf-8") as stream:
             known = json.load(stream)

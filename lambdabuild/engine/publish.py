@@ -23,7 +23,7 @@ from lambdabuild.files.stat_cache import sha256_of
 from lambdabuild.model import Asset, Document, FileLocation, Location, Rewrite, S3Location
 from lambdabuild.settings import DEFAULT_EXCLUDE
 
-BUILT, PACKAGED, MANIFEST = "built-template", "packaged-template", "manifest.json"
+BUILT, PACKAGED = "built-template", "packaged-template"
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def templates(site: Site) -> dict[str, str]:
     for document in sorted(site.service.documents, key=_depth, reverse=True):
         written |= _write_document(site, document, packaged)
     manifest = json.dumps(_manifest(site), indent=2, sort_keys=True) + "\n"
-    return written | _written(os.path.join(site.build_dir, MANIFEST), manifest)
+    return written | _written(os.path.join(site.build_dir, compiled.MANIFEST), manifest)
 
 
 def _written(path: str, text: str) -> dict[str, str]:
@@ -173,7 +173,7 @@ def outputs(site: Site) -> Iterator[str]:
     for document in site.service.documents:
         yield _output(site, document, BUILT)
         yield _output(site, document, PACKAGED)
-    yield os.path.join(site.build_dir, MANIFEST)
+    yield os.path.join(site.build_dir, compiled.MANIFEST)
 
 
 def _manifest(site: Site) -> dict[str, Any]:

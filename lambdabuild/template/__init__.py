@@ -2,8 +2,3 @@
 
 Must not touch the disk by any other way than the ``Files`` it is given.
 """
-
-from lambdabuild.template.functions import Files
-from lambdabuild.template.sam import load
-
-__all__ = ["Files", "load"]

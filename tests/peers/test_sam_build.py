@@ -116,11 +116,11 @@ def test_the_files_have_the_same_content(built: tuple[Sandbox, Path]) -> None:
 
 def test_the_built_templates_name_the_same_places(built: tuple[Sandbox, Path]) -> None:
     ours, theirs = built
-    from lambdabuild import template
-    from lambdabuild.project import ProjectFiles
+    from lambdabuild.reading import ProjectFiles
+    from lambdabuild.template import sam
 
     def places(folder: Path, name: str) -> dict[str, str]:
-        service = template.load(name, ProjectFiles(str(folder)))
+        service = sam.load(name, ProjectFiles(str(folder)))
         return {function.name: os.path.realpath(folder / function.source) for function in service.functions}
 
     mine = places(ours.path("build"), "built-template.yaml")
