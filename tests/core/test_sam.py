@@ -19,7 +19,7 @@ from lambdabuild.errors import (
     Unresolvable,
 )
 from lambdabuild.model import Service
-from lambdabuild.template import sam
+from lambdabuild.template.sam import load as read
 
 
 class Memory:
@@ -41,7 +41,7 @@ class Memory:
 
 
 def load(text: str, files: Mapping[str, str] | None = None, **more: Any) -> Service:
-    return sam.load("template.yaml", Memory({"template.yaml": text, **(files or {})}), **more)
+    return read("template.yaml", Memory({"template.yaml": text, **(files or {})}), **more)
 
 
 def sam(resources: str, head: str = "") -> str:
@@ -78,7 +78,7 @@ def test_plain_cloudformation_is_read_too() -> None:
 def test_json_gives_the_same_service() -> None:
     data = {"Transform": "AWS::Serverless-2016-10-31", "Resources": {"F": {"Type": "AWS::Serverless::Function",
             "Properties": {"Runtime": "python3.12", "Handler": "a.b", "CodeUri": {"Fn::Sub": "src"}}}}}  # fmt: skip
-    service = sam.load("t.json", Memory({"t.json": json.dumps(data, indent="\t")}))
+    service = read("t.json", Memory({"t.json": json.dumps(data, indent="\t")}))
 
     assert service.functions[0].source == "src"
     assert service.documents[0].is_json
@@ -129,9 +129,9 @@ def test_a_code_folder_that_is_not_written_is_the_templates() -> None:
 def test_relative_folders_start_at_the_template_or_at_the_root_given() -> None:
     files = {"app/t.yaml": sam(function("CodeUri: ../src"))}
 
-    assert sam.load("app/t.yaml", Memory(files)).functions[0].source == "src"
-    assert sam.load("app/t.yaml", Memory(files), root="code").functions[0].source == "src"
-    assert sam.load("app/t.yaml", Memory(files), root="code/deep").functions[0].source == "code/src"
+    assert read("app/t.yaml", Memory(files)).functions[0].source == "src"
+    assert read("app/t.yaml", Memory(files), root="code").functions[0].source == "src"
+    assert read("app/t.yaml", Memory(files), root="code/deep").functions[0].source == "code/src"
 
 
 @pytest.mark.parametrize(

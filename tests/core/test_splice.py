@@ -16,8 +16,8 @@ from test_sam import CHILD, Memory, function, sam
 from lambdabuild.cloudformation.splice import splice
 from lambdabuild.errors import CannotCompile
 from lambdabuild.model import FileLocation, Location, Rewrite, S3Location
-from lambdabuild.template import sam
 from lambdabuild.template.intrinsics import to_data
+from lambdabuild.template.sam import load as read
 from lambdabuild.template.yaml_text import parse
 
 
@@ -32,7 +32,7 @@ def to_s3(rewrite: Rewrite) -> Location:
 def spliced(
     text: str, locate: Any = to_tree, name: str = "template.yaml", files: Mapping[str, str] | None = None
 ) -> str:
-    service = sam.load(name, Memory({name: text, "x.zip": "", **(files or {})}))
+    service = read(name, Memory({name: text, "x.zip": "", **(files or {})}))
     return splice(service.documents[0], locate, "/p/build")
 
 
