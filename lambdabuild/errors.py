@@ -146,12 +146,6 @@ class BadConfiguration(LambdaBuildError):
     code = "LB109"
 
 
-class NeedsPlugin(LambdaBuildError):
-    """A serverless.yml is written for a program that is not here: node for .js, TypeScript for .ts."""
-
-    code = "LB110"
-
-
 # 2xx: variables
 
 

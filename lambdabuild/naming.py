@@ -28,6 +28,10 @@ def function(key: str) -> str:
     return normal(key) + "LambdaFunction"
 
 
+def own_role(key: str) -> str:
+    return normal(key) + ROLE
+
+
 def log_group(key: str) -> str:
     return normal(key) + "LogGroup"
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from lambdabuild.errors import BadSettings, CannotReadTemplate, CannotWrite
+from lambdabuild.errors import BadSettings, CannotReadTemplate, CannotWrite, LambdaBuildError
 from lambdabuild.model import Service
 from lambdabuild.settings import Settings
 from lambdabuild.settings import load as load_settings
@@ -111,8 +111,11 @@ def _load_serverless(folder: str, path: str, settings: Settings, environment: Ma
     return serverless.load(path, ProjectFiles(folder).text(path), ProjectFiles(folder), outside, given)
 
 
-def compile_text(folder: str, variables: Mapping[str, str]) -> str:
-    """A serverless.yml's template, with nothing built: artifacts are as last built, or empty."""
+def compile_text(folder: str, variables: Mapping[str, str]) -> tuple[str, LambdaBuildError | None]:
+    """A serverless.yml's template with nothing built, and what CloudFormation would refuse in it.
+
+    Artifacts are as last built, or empty.
+    """
     settings = read_settings(folder, os.environ, variables)
     service = load_service(folder, settings, environment=os.environ)
     if service.definition is None:
@@ -122,7 +125,7 @@ def compile_text(folder: str, variables: Mapping[str, str]) -> str:
         )
     from lambdabuild.engine import compiled
 
-    return compiled.text_of(service.definition, folder, os.path.join(folder, settings.build_dir))
+    return compiled.alone(service.definition, folder, os.path.join(folder, settings.build_dir))
 
 
 def write_file(path: str, text: str) -> None:

@@ -118,11 +118,13 @@ def _compile(arguments: list[str]) -> int:
     wrong = [flag for flag in flags if not flag.startswith("--output=")] + names
     if wrong:
         return _wrong(f"compile takes no {wrong[0]!r}")
-    text = compile_text(os.getcwd(), settings)
+    text, refused = compile_text(os.getcwd(), settings)
     if output in ("", "-"):
         sys.stdout.write(text)
-        return 0
-    write_file(os.path.abspath(output), text)
+    else:
+        write_file(os.path.abspath(output), text)
+    if refused is not None:
+        raise refused
     return 0
 
 

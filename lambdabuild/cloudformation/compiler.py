@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from lambdabuild import naming
-from lambdabuild.cloudformation import core, functions, iam, layers, limits, logs, resources
+from lambdabuild.cloudformation import core, functions, iam, layers, logs, resources
 from lambdabuild.cloudformation.context import Artifact, Context
 from lambdabuild.cloudformation.events import compile as compile_events
 from lambdabuild.cloudformation.fragment import Fragment, Json, joined
@@ -17,7 +18,7 @@ from lambdabuild.model import Definition
 def compile(definition: Definition, artifacts: Mapping[str, Artifact]) -> Json:
     """The template of a service whose artifacts are known (``function:KEY``, ``layer:KEY``).
 
-    All functions that cannot be compiled are told together; so is a template over CloudFormation's limits (LB703).
+    All functions that cannot be compiled are told together. Whether CloudFormation takes it, ``limits.check`` tells.
     """
     context = Context(definition, artifacts)
     errors: list[LambdaBuildError] = []
@@ -32,9 +33,7 @@ def compile(definition: Definition, artifacts: Mapping[str, Artifact]) -> Json:
         "Resources": dict(both.resources),
         "Outputs": {key: _exported(context, key, output) for key, output in both.outputs.items()},
     }
-    found = resources.merged(template, definition)
-    limits.check(found, as_text(found), definition)
-    return found
+    return resources.merged(template, definition)
 
 
 def compile_core(definition: Definition) -> Json:
@@ -55,11 +54,17 @@ def as_text(template: Json) -> str:
 
 def _parts(context: Context, errors: list[LambdaBuildError]) -> Iterator[Fragment]:
     for function in context.functions.values():
+        found = []
         for part in (logs.compile, *functions.PARTS, compile_events):
             try:
-                yield part(context, function)
+                found.append(part(context, function))
             except LambdaBuildError as error:
                 errors += getattr(error, "errors", (error,))
+        if not errors and context.has_own_role(function):
+            whole = joined(found)
+            yield iam.of_one(context, function, whole.statements, whole.services)
+            found = [replace(part, statements=(), services=()) for part in found]
+        yield from found
     for key in context.layers:
         yield layers.compile(context, key)
 

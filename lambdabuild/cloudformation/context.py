@@ -108,22 +108,37 @@ class Context:
         bucket = artifact.bucket or self.bucket
         return {"S3Bucket": bucket or {"Ref": naming.BUCKET}, "S3Key": artifact.key}
 
-    def role_of(self, function: Lambda) -> Any:
-        """The role that a function brings or the provider names; None for the shared one."""
-        iam = (self.provider.get("iam") or {}).get("role")
-        existing = iam if is_existing_role(iam) else None
+    @cached_property
+    def given_role(self) -> Any:
+        """What the provider says of the role: one that is there already, or how to make one."""
+        return (self.provider.get("iam") or {}).get("role") or {}
+
+    @cached_property
+    def role_options(self) -> dict[str, Any]:
+        """How the provider wants its role made."""
+        return self.given_role if isinstance(self.given_role, dict) else {}
+
+    def foreign_role(self, function: Lambda) -> Any:
+        """The role that a function or the provider names, which is not made here; None when there is none."""
+        existing = self.given_role if is_existing_role(self.given_role) else None
         return function.config.get("role") or existing or self.provider.get("role")
+
+    def has_own_role(self, function: Lambda) -> bool:
+        """Whether a role is made for this function alone."""
+        config = function.config
+        asked = "iamRoleStatements" in config or (config.get("iam") or {}).get("role")
+        each = self.role_options.get("mode") == "perFunction"
+        return bool(asked or (each and not self.foreign_role(function)))
+
+    def role_of(self, function: Lambda) -> Any:
+        """The role of a function; None for the shared one. A text is an ARN or a logical id."""
+        return naming.own_role(function.key) if self.has_own_role(function) else self.foreign_role(function)
 
     @cached_property
     def has_shared_role(self) -> bool:
-        iam = (self.provider.get("iam") or {}).get("role")
-        if not self.functions or is_existing_role(iam) or "role" in self.provider:
+        if not self.functions or is_existing_role(self.given_role) or "role" in self.provider:
             return False
-        return not all("role" in function.config for function in self.functions.values())
-
-    @property
-    def account(self) -> str:
-        return "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:"
+        return not all("role" in one.config or self.has_own_role(one) for one in self.functions.values())
 
 
 def is_existing_role(role: Any) -> bool:

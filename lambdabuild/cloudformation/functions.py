@@ -33,6 +33,12 @@ def compile(context: Context, function: Lambda) -> Fragment:
     code, code_sha256 = _code(context, function)
     properties = code | _settings(context, function)
     role = context.role_of(function)
+    if context.has_own_role(function) and config.get("role"):
+        raise BadFunction(
+            f"function {function.key!r} has both a role and statements for a role of its own",
+            where=context.definition.at("functions", function.key, "role"),
+            mend="remove one of them",
+        )
     depends = [] if config.get("disableLogs") else [naming.log_group(function.key)]
     depends += [*(config.get("dependsOn") or ()), *_depends_on_role(role)]
     resource: Json = {"Type": "AWS::Lambda::Function", "Properties": _without_unset(properties)}
@@ -268,7 +274,7 @@ def asynchronous(context: Context, function: Lambda) -> Fragment:
         if destination:
             where = (function.key, "destinations", given)
             found[name] = {"Destination": _destination(context, destination, where)}
-            if not context.role_of(function):
+            if not context.foreign_role(function):
                 statements.append(_reach(context, destination, where))
     properties = without_nothing({
         "FunctionName": {"Ref": function.logical_id},

@@ -1,4 +1,4 @@
-"""The execution role that functions share: what they need, and what the service adds."""
+"""The execution role that functions share, or one for each: what they need, and what the service adds."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from lambdabuild import naming
-from lambdabuild.cloudformation.context import Context
-from lambdabuild.cloudformation.fragment import Fragment, Json
+from lambdabuild.cloudformation.context import Context, Lambda
+from lambdabuild.cloudformation.fragment import Fragment, Json, without_nothing
+from lambdabuild.errors import BadFunction
 
+NAME_LENGTH = 64
 VPC_POLICY = {
     "Fn::Join": [
         "", ["arn:", {"Ref": "AWS::Partition"}, ":iam::aws:policy/service-role/AWSLambdaVPCAccessExecutionRole"]
@@ -20,60 +22,143 @@ def compile(context: Context, needed: tuple[Json, ...], services: Iterable[str] 
     """The role; ``needed`` are the statements that functions and events ask for, ``services`` may assume it too."""
     if not context.has_shared_role:
         return Fragment()
-    provider = context.provider
-    given = (provider.get("iam") or {}).get("role") or {}
-    own = given.get("statements") or provider.get("iamRoleStatements") or []
-    statements = [*_logs(context), *own, *(one for one in needed if one not in own)]
-    properties: Json = {
-        "AssumeRolePolicyDocument": {
-            "Version": "2012-10-17",
-            "Statement": [
-                {
-                    "Effect": "Allow",
-                    "Principal": {"Service": ["lambda.amazonaws.com", *services]},
-                    "Action": ["sts:AssumeRole"],
-                }
-            ],
-        },
-        "Policies": [
-            {
-                "PolicyName": {"Fn::Join": ["-", [context.service, context.stage, "lambda"]]},
-                "PolicyDocument": {"Version": "2012-10-17", "Statement": statements},
-            }
-        ],
-        "Path": given.get("path") or "/",
-        "RoleName": given.get("name")
-        or {"Fn::Join": ["-", [context.service, context.stage, {"Ref": "AWS::Region"}, "lambdaRole"]]},
-    }
-    if not statements:
-        del properties["Policies"]  # IAM refuses a policy without a statement
-    boundary = (
-        given.get("permissionsBoundary") or given.get("permissionBoundary") or provider.get("rolePermissionsBoundary")
-    )
-    if boundary:
-        properties["PermissionsBoundary"] = boundary
-    if given.get("tags"):
-        properties["Tags"] = [{"Key": key, "Value": value} for key, value in given["tags"].items()]
+    provider, given = context.provider, context.role_options
+    own = _own_statements(context)
     managed = [*(given.get("managedPolicies") or provider.get("iamManagedPolicies") or [])]
-    if _is_in_a_vpc(context):
-        managed.append(VPC_POLICY)
-    if managed:
-        properties["ManagedPolicyArns"] = managed
+    in_vpc = provider.get("vpc") or any("vpc" in one.config for one in context.functions.values())
+    properties = _role(
+        context,
+        statements=[*_logs(context), *own, *(one for one in needed if one not in own)],
+        services=services,
+        name=given.get("name") or {"Fn::Join": ["-", _name(context)]},
+        path=given.get("path"),
+        boundary=given.get("permissionsBoundary") or given.get("permissionBoundary")
+        or _plugin(context).get("iamGlobalPermissionsBoundary") or provider.get("rolePermissionsBoundary"),
+        tags=given.get("tags"),
+        managed=[*managed, VPC_POLICY] if in_vpc else managed,
+    )  # fmt: skip
     return Fragment({naming.ROLE: {"Type": "AWS::IAM::Role", "Properties": properties}})
 
 
-def _is_in_a_vpc(context: Context) -> bool:
-    return bool(context.provider.get("vpc")) or any("vpc" in one.config for one in context.functions.values())
+def of_one(context: Context, function: Lambda, needed: tuple[Json, ...], services: Iterable[str] = ()) -> Fragment:
+    """A role for one function alone: its own statements, what its settings and events need, and its own logs."""
+    config, common = function.config, context.role_options
+    own = (config.get("iam") or {}).get("role") or {}
+    stated = own.get("statements") or config.get("iamRoleStatements") or []
+    inherited = _own_statements(context) if _inherits(context, function) else []
+    statements = [*inherited, *stated]
+    in_vpc = bool(config.get("vpc") or (context.provider.get("vpc") and "vpc" not in config))
+    managed = [*(own.get("managedPolicies") or [])]
+    properties = _role(
+        context,
+        statements=[*_own_logs(function), *statements, *(one for one in needed if one not in statements)],
+        services=services,
+        name=own.get("name") or config.get("iamRoleStatementsName") or _own_name(context, function),
+        path=own.get("path") or common.get("path"),
+        boundary=own.get("permissionsBoundary") or config.get("iamPermissionsBoundary")
+        or _plugin(context).get("iamGlobalPermissionsBoundary") or common.get("permissionsBoundary"),
+        tags=own.get("tags") or common.get("tags"),
+        managed=[*managed, VPC_POLICY] if in_vpc else managed,
+    )  # fmt: skip
+    role = {"Type": "AWS::IAM::Role", "Properties": properties}
+    return Fragment({naming.own_role(function.key): role}, where=function.where)
+
+
+def _role(
+    context: Context,
+    *,
+    statements: list[Json],
+    services: Iterable[str],
+    name: Any,
+    path: Any,
+    boundary: Any,
+    tags: Any,
+    managed: list[Any],
+) -> Json:
+    trust = {
+        "Effect": "Allow",
+        "Principal": {"Service": ["lambda.amazonaws.com", *services]},
+        "Action": ["sts:AssumeRole"],
+    }
+    policy = {
+        "PolicyName": {"Fn::Join": ["-", [context.service, context.stage, "lambda"]]},
+        "PolicyDocument": {"Version": "2012-10-17", "Statement": statements},
+    }
+    return without_nothing({
+        "AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": [trust]},
+        "Policies": [policy] if statements else None,  # IAM refuses a policy without a statement
+        "Path": path or "/",
+        "RoleName": name,
+        "PermissionsBoundary": boundary or None,
+        "Tags": [{"Key": key, "Value": value} for key, value in tags.items()] if tags else None,
+        "ManagedPolicyArns": managed or None,
+    })  # fmt: skip
+
+
+def _own_statements(context: Context) -> list[Json]:
+    given = context.given_role
+    return (
+        (given.get("statements") if isinstance(given, dict) else None)
+        or context.provider.get("iamRoleStatements")
+        or []
+    )
+
+
+def _plugin(context: Context) -> Json:
+    """The settings of serverless-iam-roles-per-function, whose work this is."""
+    return (context.data.get("custom") or {}).get("serverless-iam-roles-per-function") or {}
+
+
+def _inherits(context: Context, function: Lambda) -> bool:
+    """Whether the provider's statements count for a function's own role too."""
+    config = function.config
+    said = (config.get("iam") or {}).get("inheritStatements", config.get("iamRoleStatementsInherit"))
+    if said is not None:
+        return bool(said)
+    return bool(_plugin(context).get("defaultInherit") or context.role_options.get("mode") == "perFunction")
+
+
+def _name(context: Context) -> list[Any]:
+    return [context.service, context.stage, {"Ref": "AWS::Region"}, "lambdaRole"]
+
+
+def _own_name(context: Context, function: Lambda) -> Json:
+    """The shared role's name with the function's key in it; without its end when it would be too long.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+    """
+    parts = _name(context)
+    parts.insert(2, function.key)
+    if _length(context, parts) > NAME_LENGTH:
+        parts.pop()
+    if _length(context, parts) > NAME_LENGTH:
+        raise BadFunction(
+            f"the role of function {function.key!r} would have a name of {_length(context, parts)} characters; IAM takes"
+            f" {NAME_LENGTH}",
+            where=function.where,
+            mend="name it: iamRoleStatementsName, or iam.role.name",
+        )
+    return {"Fn::Join": ["-", parts]}
+
+
+def _length(context: Context, parts: list[Any]) -> int:
+    return sum(len(part) if isinstance(part, str) else len(context.region) for part in parts) + len(parts) - 1
+
+
+def _own_logs(function: Lambda) -> list[Json]:
+    if function.config.get("disableLogs"):
+        return []
+    group = naming.log_group_name(function.name)
+    return [_allow(["logs:CreateLogStream", "logs:CreateLogGroup", "logs:PutLogEvents"], _arns([group], ":*:*"))]
 
 
 def _logs(context: Context) -> list[Json]:
     """Writing logs: a function of a name of its own is named, all others share a prefix; no empty list is left."""
     prefix = f"{context.service}-{context.stage}"
-    usual = [one for one in context.functions.values() if one.name.startswith(prefix)]
+    sharing = [one for one in context.functions.values() if not context.has_own_role(one)]
+    usual = [one for one in sharing if one.name.startswith(prefix)]
     groups = [
-        naming.log_group_name(one.name)
-        for one in context.functions.values()
-        if one not in usual and not one.config.get("disableLogs")
+        naming.log_group_name(one.name) for one in sharing if one not in usual and not one.config.get("disableLogs")
     ]
     silent = [one for one in usual if one.config.get("disableLogs")]
     if len(silent) < len(usual):
@@ -81,17 +166,18 @@ def _logs(context: Context) -> list[Json]:
     if not groups:
         return []
     found: list[Json] = [
-        _allow(["logs:CreateLogStream", "logs:CreateLogGroup", "logs:TagResource"], _arns(context, groups, ":*")),
-        _allow(["logs:PutLogEvents"], _arns(context, groups, ":*:*")),
+        _allow(["logs:CreateLogStream", "logs:CreateLogGroup", "logs:TagResource"], _arns(groups, ":*")),
+        _allow(["logs:PutLogEvents"], _arns(groups, ":*:*")),
     ]
     if silent and len(silent) < len(usual):
         silenced = [naming.log_group_name(one.name) for one in silent]
-        found.append({"Effect": "Deny", "Action": "logs:PutLogEvents", "Resource": _arns(context, silenced, ":*")})
+        found.append({"Effect": "Deny", "Action": "logs:PutLogEvents", "Resource": _arns(silenced, ":*")})
     return found
 
 
-def _arns(context: Context, groups: list[str], end: str) -> list[Json]:
-    return [{"Fn::Sub": f"{context.account}{group}{end}"} for group in groups]
+def _arns(groups: list[str], end: str) -> list[Json]:
+    start = "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:"
+    return [{"Fn::Sub": f"{start}{group}{end}"} for group in groups]
 
 
 def _allow(actions: Any, resources: Any) -> Json:

@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from lambdabuild.artifacts.atomic import write_text
-from lambdabuild.cloudformation import compiler
+from lambdabuild.cloudformation import compiler, limits
 from lambdabuild.cloudformation.context import Artifact
 from lambdabuild.engine import receipts
+from lambdabuild.errors import LambdaBuildError
 from lambdabuild.files.stat_cache import sha256_of
 from lambdabuild.model import Definition
 
@@ -33,13 +34,15 @@ Built = Callable[[str], "Artifact | None"]
 def write(site: Site, definition: Definition) -> dict[str, str]:
     """Compile and write the template, and the peer's files when they are wanted; gives ``{path: sha256}``."""
     artifacts = artifacts_of(definition, site.project, lambda name: _sent(site, name))
-    text = compiler.as_text(compiler.compile(definition, artifacts))
+    template = compiler.compile(definition, artifacts)
+    text = compiler.as_text(template)
     written = {os.path.join(site.build_dir, TEMPLATE): text}
     if site.settings.serverless_dir:
         written |= _compatible(site, definition, artifacts, text)
     for path, content in written.items():
         os.makedirs(os.path.dirname(path), exist_ok=True)
         write_text(path, content)
+    limits.check(template, text, definition)  # after it is written, for what is too large can be looked at
     return {path: hashlib.sha256(content.encode()).hexdigest() for path, content in written.items()}
 
 
@@ -54,10 +57,15 @@ def outputs(site: Site) -> Iterator[str]:
         yield from (os.path.join(site.path(site.settings.serverless_dir), name) for name in names)
 
 
-def text_of(definition: Definition, project: str, build_dir: str) -> str:
-    """The template alone: artifacts as they were last built, or empty ones. Builds nothing."""
-    known = _manifest(build_dir)
-    return compiler.as_text(compiler.compile(definition, artifacts_of(definition, project, known)))
+def alone(definition: Definition, project: str, build_dir: str) -> tuple[str, LambdaBuildError | None]:
+    """The template's text, and what CloudFormation would refuse in it: artifacts as last built, or empty ones."""
+    template = compiler.compile(definition, artifacts_of(definition, project, _manifest(build_dir)))
+    text = compiler.as_text(template)
+    try:
+        limits.check(template, text, definition)
+    except LambdaBuildError as error:
+        return text, error
+    return text, None
 
 
 def artifacts_of(definition: Definition, project: str, built: Built) -> dict[str, Artifact]:

@@ -35,13 +35,10 @@ NEVER = ("serverless.yml", "serverless.yaml", "serverless.json", "serverless.js"
 """What is left out of a service's folder, beside what is left out of every source."""
 
 DONE_HERE = frozenset({
-    "serverless-python-requirements", "serverless-esbuild", "serverless-iam-roles-per-function",
-    "serverless-prune-plugin",
-    "serverless-offline", "serverless-dotenv-plugin", "serverless-deployment-bucket", "serverless-pseudo-parameters",
-    "serverless-webpack", "serverless-plugin-typescript", "socless_integration_packager", "serverless-plugin-prune",
-    "serverless-package-python-functions", "serverless-python-individually",
+    "serverless-python-requirements", "serverless-iam-roles-per-function", "serverless-prune-plugin",
+    "serverless-deployment-bucket", "serverless-offline", "serverless-dotenv-plugin",
 })  # fmt: skip
-"""Plugins whose work lambdabuild does, or that have nothing to do with packaging."""
+"""Plugins whose work lambdabuild does, or that have nothing to do with what is packaged."""
 
 UNNEEDED = ("custom", "params", "stages")
 """Sections that are there to be referred to."""

@@ -13,6 +13,7 @@ from s3_server import S3Server
 from sandbox import Ran, Sandbox
 
 SERVERLESS = "serverless@3.40.0"
+PLUGINS = ("serverless-iam-roles-per-function@3.2.0",)
 
 Peer = Callable[..., Ran]
 
@@ -21,14 +22,23 @@ Peer = Callable[..., Ran]
 def serverless() -> Path:
     """The peer's program, kept for later runs."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lambdabuild-tests"
-    folder = cache / SERVERLESS
+    folder = cache / "-".join((SERVERLESS, *PLUGINS))
     cache.mkdir(parents=True, exist_ok=True)
     program = folder / "node_modules/serverless/bin/serverless.js"
     with FileLock(cache / "serverless.lock"):
         if not (folder / "done").exists():
             folder.mkdir(parents=True, exist_ok=True)
             (folder / "package.json").write_text("{}")
-            install = ["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", "--silent", SERVERLESS]
+            install = [
+                "npm",
+                "install",
+                "--ignore-scripts",
+                "--no-audit",
+                "--no-fund",
+                "--silent",
+                SERVERLESS,
+                *PLUGINS,
+            ]
             subprocess.run(install, cwd=folder, check=True)
             (folder / "done").touch()
     return program

@@ -84,6 +84,27 @@ def corrected(template: Json) -> Json:
     return found
 
 
+def of_the_roles_plugin(template: Json) -> Json:
+    """What serverless-iam-roles-per-function leaves that nobody wants."""
+    for name, role in template["Resources"].items():
+        if not name.endswith("IamRoleLambdaExecution"):
+            continue
+        # An empty list of policies says nothing.
+        if role["Properties"].get("ManagedPolicyArns") == []:
+            del role["Properties"]["ManagedPolicyArns"]
+        for statement in role["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]:
+            if statement["Action"] == ["sns:Publish"]:
+                statement["Resource"] = (
+                    [statement["Resource"]] if isinstance(statement["Resource"], str) else statement["Resource"]
+                )
+    # What one function needs stays on the role that it no longer has.
+    shared = template["Resources"].get("IamRoleLambdaExecution")
+    if shared:
+        document = shared["Properties"]["Policies"][0]["PolicyDocument"]
+        document["Statement"] = [one for one in document["Statement"] if one["Action"] != ["sns:Publish"]]
+    return template
+
+
 def differing(ours: Json, theirs: Json, path: str = "") -> list[str]:
     """Where two templates differ, for people."""
     if isinstance(ours, dict) and isinstance(theirs, dict):

@@ -307,6 +307,22 @@ LAYERS: dict[str, str | dict[str, str]] = {
     "layer_ready": {"serverless.yml": HEAD + "layers: {lib: {package: {artifact: lib.zip}}}\n" + ONE, "lib.zip": "zip"},
 }  # fmt: skip
 
+# With a plugin whose work lambdabuild does; the peer has it installed beside it.
+ROLES: dict[str, str] = {
+    "role_for_one_function": "plugins: [serverless-iam-roles-per-function]\n" + HEAD
+    + "functions:\n  a:\n    handler: a.a\n    iamRoleStatements:\n      - {Effect: Allow, Action: ['s3:*'], Resource: '*'}\n  b: {handler: a.b}\n",
+    "roles_in_every_form": "plugins: [serverless-iam-roles-per-function]\n" + provider(
+        VPC + "\niam: {role: {path: /x/, permissionsBoundary: 'arn:aws:iam::1:policy/b', statements: [{Effect: Allow, Action: [a], Resource: '*'}]}}",
+        "functions:\n  a: {handler: a.a, iamRoleStatementsInherit: true, iamRoleStatementsName: mine, iamRoleStatements: []}\n"
+        "  b: {handler: a.b, iamPermissionsBoundary: 'arn:aws:iam::1:policy/c', iamRoleStatements: [{Effect: Deny, Action: [x], Resource: '*'}]}\n"
+        "  c: {handler: a.c}\n",
+    ),
+    "role_by_default_with_the_providers": "plugins: [serverless-iam-roles-per-function]\n"
+    "custom: {serverless-iam-roles-per-function: {defaultInherit: true, iamGlobalPermissionsBoundary: 'arn:aws:iam::1:policy/g'}}\n"
+    + provider("iam: {role: {statements: [{Effect: Allow, Action: [a], Resource: '*'}]}}",
+               "functions:\n  a_function_with_a_name_that_is_long: {handler: a.a, iamRoleStatements: []}\n  b: {handler: a.b, onError: 'arn:aws:sns:us-east-1:1:t', iamRoleStatements: [], iamRoleStatementsInherit: false}\n  c: {handler: a.c}\n"),
+}  # fmt: skip
+
 ENVIRONMENT = {"SHOP_NAME": "the shop", "SHOP_TRUE": "1"}
 
 # Refused by both, by the same name.

@@ -7,8 +7,8 @@ import re
 from pathlib import Path
 
 import pytest
-from peers.serverless.differences import both, corrected, differing
-from peers.serverless.services import ENVIRONMENT, LAYERS, REFUSED, SERVICES, WRONG
+from peers.serverless.differences import both, corrected, differing, of_the_roles_plugin
+from peers.serverless.services import ENVIRONMENT, LAYERS, REFUSED, ROLES, SERVICES, WRONG
 from sandbox import Ran, Sandbox
 
 pytestmark = pytest.mark.slow
@@ -46,6 +46,18 @@ def test_layers_are_the_peers_too(name: str, peer, tmp_path: Path, cloud: str) -
     assert theirs.code == 0, theirs.said
     expected = json.loads(place.path(OUT).read_text())
     assert differing(both(json.loads(ran.out)), both(corrected(expected))) == []
+
+
+@pytest.mark.parametrize("name", ROLES)
+def test_roles_of_functions_are_the_plugins(name: str, peer, serverless: Path, tmp_path: Path) -> None:
+    place = project(tmp_path, ROLES[name])
+    ran = ours(place)
+    assert ran.code == 0, ran.said
+    place.path("node_modules").symlink_to(serverless.parents[2])
+    theirs = peer(place)
+    assert theirs.code == 0, theirs.said
+    expected = json.loads(place.path(OUT).read_text())
+    assert differing(both(json.loads(ran.out)), both(of_the_roles_plugin(corrected(expected)))) == []
 
 
 @pytest.mark.parametrize("name", REFUSED)
