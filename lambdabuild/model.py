@@ -7,6 +7,8 @@ names of the nested stacks they stand in: ``Orders``, ``Notifications/Sender``.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -140,6 +142,12 @@ class Definition:
     @property
     def service(self) -> str:
         return str(self.data["service"])
+
+    @cached_property
+    def digest(self) -> str:
+        """The sha256 of all that is said in it; what is secret in it cannot be told from that."""
+        said = [self.path, self.data, self.stage, self.region, dict(self.artifacts)]
+        return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 
     def key(self, name: str, sha256: str, extension: str = ".zip") -> str:
         """Where an artifact lies in the bucket; it holds the content's digest, so equal content has one place."""

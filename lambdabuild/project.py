@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from lambdabuild import __version__
 from lambdabuild.engine import loader, session
 from lambdabuild.engine.site import STATE, Site
 from lambdabuild.files.stat_cache import StatCache
@@ -41,6 +42,7 @@ def open_project(
     stats = StatCache(os.path.join(build_dir, STATE, "stats"), paranoid=settings.paranoid)
     region = settings.region or environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION") or ""
     service = load_service(folder, settings, region, environment)
+    _refuse_what_cannot_be_compiled(service, folder, stats)
     rules = find_rules(search_path(folder, environment))
     return Site(
         project=folder,
@@ -52,6 +54,21 @@ def open_project(
         rules={rule.name: rule for rule in rules},
         stats=stats,
     )
+
+
+def _refuse_what_cannot_be_compiled(service: Service, folder: str, stats: StatCache) -> None:
+    """Mistakes that only the compiler finds, before anything is built; not again while nothing in the file changed."""
+    definition = service.definition
+    if definition is None:
+        return
+
+    def compiles() -> bool:
+        from lambdabuild.engine import compiled
+
+        compiled.refuse_what_cannot_be_compiled(definition, folder)
+        return True
+
+    stats.fact(f"compiles {__version__} {definition.digest}", compiles)
 
 
 def task_loader(open_site: Callable[[], Site]) -> Any:

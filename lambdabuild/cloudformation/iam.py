@@ -133,8 +133,8 @@ def _own_name(context: Context, function: Lambda) -> Json:
         parts.pop()
     if _length(context, parts) > NAME_LENGTH:
         raise BadFunction(
-            f"the role of function {function.key!r} would have a name of {_length(context, parts)} characters; IAM takes"
-            f" {NAME_LENGTH}",
+            f"the role of function {function.key!r} would have a name of {_length(context, parts)} characters; IAM has"
+            f" {NAME_LENGTH} at most",
             where=function.where,
             mend="name it: iamRoleStatementsName, or iam.role.name",
         )

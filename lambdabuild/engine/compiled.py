@@ -34,15 +34,13 @@ Built = Callable[[str], "Artifact | None"]
 def write(site: Site, definition: Definition) -> dict[str, str]:
     """Compile and write the template, and the peer's files when they are wanted; gives ``{path: sha256}``."""
     artifacts = artifacts_of(definition, site.project, lambda name: _sent(site, name))
-    template = compiler.compile(definition, artifacts)
-    text = compiler.as_text(template)
+    text = compiler.as_text(compiler.compile(definition, artifacts))
     written = {os.path.join(site.build_dir, TEMPLATE): text}
     if site.settings.serverless_dir:
         written |= _compatible(site, definition, artifacts, text)
     for path, content in written.items():
         os.makedirs(os.path.dirname(path), exist_ok=True)
         write_text(path, content)
-    limits.check(template, text, definition)  # after it is written, for what is too large can be looked at
     return {path: hashlib.sha256(content.encode()).hexdigest() for path, content in written.items()}
 
 
@@ -55,6 +53,13 @@ def outputs(site: Site) -> Iterator[str]:
             else (CREATE, UPDATE, STATE)
         )
         yield from (os.path.join(site.path(site.settings.serverless_dir), name) for name in names)
+
+
+def refuse_what_cannot_be_compiled(definition: Definition, project: str) -> None:
+    """Raise now, before anything is built, what the template step would raise in the end."""
+    artifacts = artifacts_of(definition, project, lambda name: None)
+    template = compiler.compile(definition, artifacts)
+    limits.check(template, compiler.as_text(template), definition)
 
 
 def alone(definition: Definition, project: str, build_dir: str) -> tuple[str, LambdaBuildError | None]:

@@ -211,7 +211,7 @@ def _template(site: Site, name: str, saved: Saved) -> dict[str, str]:
     found = {f"file:{document.path}": _short(document.text) for document in site.service.documents}
     definition = site.service.definition
     if definition is not None:
-        found[f"file:{definition.path}"] = _short(json.dumps([definition.data, dict(definition.artifacts)]))
+        found[f"file:{definition.path}"] = definition.digest
         found |= {"stage": definition.stage, "region": definition.region}
         found["compatible outputs"] = site.settings.serverless_dir
     for build in site.plan.builds:
