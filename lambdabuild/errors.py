@@ -355,3 +355,9 @@ class BadExtension(LambdaBuildError):
     """``resources.extensions`` is about a resource that is not there, or an attribute that cannot be extended."""
 
     code = "LB706"
+
+
+class BadEvent(LambdaBuildError):
+    """An event of a function says what cannot go together, or lacks what it needs."""
+
+    code = "LB707"

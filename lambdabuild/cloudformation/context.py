@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from lambdabuild import naming
-from lambdabuild.cloudformation.fragment import Json
+from lambdabuild.cloudformation.fragment import Json, Need
 from lambdabuild.model import Definition
 from lambdabuild.spans import Span
 
@@ -133,6 +133,17 @@ class Context:
     def role_of(self, function: Lambda) -> Any:
         """The role of a function; None for the shared one. A text is an ARN or a logical id."""
         return naming.own_role(function.key) if self.has_own_role(function) else self.foreign_role(function)
+
+    def needs(self, function: Lambda, *statements: Json, once: bool = False) -> tuple[Need, ...]:
+        """The statements as what this function's role must have.
+
+        Those of a function that brings a role of somebody else's go to the shared role, as deployed stacks have it.
+        """
+        return tuple(Need(self.owner(function), one, once) for one in statements)
+
+    def owner(self, function: Lambda) -> str:
+        """Whose role a function has, as ``Need`` names it."""
+        return function.key if self.has_own_role(function) else ""
 
     @cached_property
     def has_shared_role(self) -> bool:

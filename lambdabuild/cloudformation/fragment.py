@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -13,17 +14,35 @@ Json: TypeAlias = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Fragment:
-    """Resources and outputs by logical id, and what the shared role must allow for them.
+class Need:
+    """A statement that a role must have; ``owner`` is the function with a role of its own, "" for the shared role.
 
-    ``services`` may assume the shared role too; ``where`` is what the fragment was made from.
+    One that is needed ``once`` is not repeated for every function, which deployed stacks do with the others.
+    """
+
+    owner: str
+    statement: Json
+    once: bool = False
+
+
+@dataclass(frozen=True)
+class Fragment:
+    """Resources and outputs by logical id, and what roles must allow for them.
+
+    ``services`` may assume the role of an owner too; ``where`` is what the fragment was made from.
     """
 
     resources: Mapping[str, Json] = field(default_factory=dict)
     outputs: Mapping[str, Json] = field(default_factory=dict)
-    statements: tuple[Json, ...] = ()
-    services: tuple[str, ...] = ()
+    needs: tuple[Need, ...] = ()
+    services: tuple[tuple[str, str], ...] = ()
     where: Span | None = None
+
+    def of(self, owner: str) -> tuple[Need, ...]:
+        return tuple(need for need in self.needs if need.owner == owner)
+
+    def services_of(self, owner: str) -> tuple[str, ...]:
+        return tuple(service for who, service in self.services if who == owner)
 
 
 def joined(fragments: Iterable[Fragment]) -> Fragment:
@@ -31,8 +50,8 @@ def joined(fragments: Iterable[Fragment]) -> Fragment:
     resources: dict[str, Json] = {}
     outputs: dict[str, Json] = {}
     places: dict[str, Span | None] = {}
-    statements: list[Json] = []
-    services: list[str] = []
+    needs: list[Need] = []
+    services: list[tuple[str, str]] = []
     errors: list[LambdaBuildError] = []
     for fragment in fragments:
         for logical_id, resource in fragment.resources.items():
@@ -41,10 +60,10 @@ def joined(fragments: Iterable[Fragment]) -> Fragment:
             resources.setdefault(logical_id, resource)
             places.setdefault(logical_id, fragment.where)
         outputs.update(fragment.outputs)
-        statements += [one for one in fragment.statements if one not in statements]
+        needs += fragment.needs
         services += [one for one in fragment.services if one not in services]
     raise_all(errors)
-    return Fragment(resources, outputs, tuple(statements), tuple(services))
+    return Fragment(resources, outputs, tuple(needs), tuple(services))
 
 
 def _clash(logical_id: str, one: Span | None, other: Span | None) -> NameClash:
@@ -58,3 +77,22 @@ def _clash(logical_id: str, one: Span | None, other: Span | None) -> NameClash:
 def without_nothing(resource: Json) -> Json:
     """A resource without the keys that hold None."""
     return {key: value for key, value in resource.items() if value is not None}
+
+
+def allow(actions: Any, resources: Any) -> Json:
+    """A statement of a role's policy."""
+    return {"Effect": "Allow", "Action": actions, "Resource": resources}
+
+
+def compact(value: Any) -> str:
+    """JSON text inside a template, as JavaScript writes it: in the order given, without blanks."""
+    return json.dumps(plain_numbers(value), separators=(",", ":"), ensure_ascii=False)
+
+
+def plain_numbers(value: Any) -> Any:
+    """1.0 is 1 in JSON as JavaScript writes it."""
+    if isinstance(value, dict):
+        return {key: plain_numbers(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [plain_numbers(one) for one in value]
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 1e21 else value

@@ -8,7 +8,7 @@ from typing import Any
 from lambdabuild import naming
 from lambdabuild.cloudformation import images, versions
 from lambdabuild.cloudformation.context import Context, Lambda
-from lambdabuild.cloudformation.fragment import Fragment, Json, without_nothing
+from lambdabuild.cloudformation.fragment import Fragment, Json, Need, allow, without_nothing
 from lambdabuild.errors import BadFunction
 
 MEMORY_SIZE, TIMEOUT, RUNTIME = 1024, 6, "nodejs16.x"
@@ -48,7 +48,7 @@ def compile(context: Context, function: Lambda) -> Fragment:
     return Fragment(
         {function.logical_id: resource, **version.resources},
         version.outputs,
-        tuple(_statements(context, function, properties)),
+        tuple(_needs(context, function, properties)),
         where=function.where,
     )
 
@@ -97,7 +97,7 @@ def _settings(context: Context, function: Lambda) -> Json:
         "KmsKeyArn": config.get("kmsKeyArn") or provider.get("kmsKeyArn"),
         "TracingConfig": {"Mode": tracing if isinstance(tracing, str) else "Active"} if tracing else None,
         "Environment": _environment(provider, config),
-        "Role": _role(context.role_of(function)),
+        "Role": role_property(context.role_of(function)),
         "VpcConfig": _vpc(provider, config),
         "FileSystemConfigs": _file_systems(context, function),
         "ReservedConcurrentExecutions": reserved,
@@ -127,7 +127,8 @@ def _environment(provider: Json, config: Mapping[str, Any]) -> Json | None:
     return {"Variables": {**(provider.get("environment") or {}), **(config.get("environment") or {})}}
 
 
-def _role(role: Any) -> Any:
+def role_property(role: Any) -> Any:
+    """A role as a property has it: an ARN, or a reference to what the stack makes."""
     if role is None:
         return {"Fn::GetAtt": [naming.ROLE, "Arn"]}
     is_logical_id = isinstance(role, str) and not role.startswith("arn:")
@@ -180,22 +181,20 @@ def _without_unset(properties: Json) -> Json:
     return found
 
 
-def _statements(context: Context, function: Lambda, properties: Json) -> Iterator[Json]:
-    """What the shared role must allow. An ARN that only CloudFormation knows is the user's to allow."""
+def _needs(context: Context, function: Lambda, properties: Json) -> Iterator[Need]:
+    """What its role must allow. An ARN that only CloudFormation knows is the user's to allow."""
     on_error, key = function.config.get("onError"), properties.get("KmsKeyArn")
     if isinstance(on_error, str):
-        yield _allow(["sns:Publish"], [on_error])
+        yield from context.needs(function, allow(["sns:Publish"], [on_error]))
     if isinstance(key, str):
-        yield _allow(["kms:Decrypt"], [key])
+        yield from context.needs(function, allow(["kms:Decrypt"], [key]), once=True)
     if "TracingConfig" in properties:
-        yield _allow(["xray:PutTraceSegments", "xray:PutTelemetryRecords"], ["*"])
+        tracing = allow(["xray:PutTraceSegments", "xray:PutTelemetryRecords"], ["*"])
+        yield from context.needs(function, tracing, once=True)
     if "FileSystemConfigs" in properties:
         arn = properties["FileSystemConfigs"][0]["Arn"]
-        yield _allow(["elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"], [arn])
-
-
-def _allow(actions: Any, resources: Any) -> Json:
-    return {"Effect": "Allow", "Action": actions, "Resource": resources}
+        mount = allow(["elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"], [arn])
+        yield from context.needs(function, mount)
 
 
 # urls
@@ -284,7 +283,8 @@ def asynchronous(context: Context, function: Lambda) -> Fragment:
         "MaximumRetryAttempts": attempts,
     })  # fmt: skip
     resource = _after_alias(function, {"Type": "AWS::Lambda::EventInvokeConfig", "Properties": properties})
-    return Fragment({naming.event_config(function.key): resource}, {}, tuple(statements), where=function.where)
+    needs = context.needs(function, *statements, once=True)
+    return Fragment({naming.event_config(function.key): resource}, {}, needs, where=function.where)
 
 
 ACTIONS = {

@@ -7,7 +7,7 @@ from typing import Any
 
 from lambdabuild import naming
 from lambdabuild.cloudformation.context import Context, Lambda
-from lambdabuild.cloudformation.fragment import Fragment, Json, without_nothing
+from lambdabuild.cloudformation.fragment import Fragment, Json, Need, allow, without_nothing
 from lambdabuild.errors import BadFunction
 
 NAME_LENGTH = 64
@@ -18,8 +18,8 @@ VPC_POLICY = {
 }  # fmt: skip
 
 
-def compile(context: Context, needed: tuple[Json, ...], services: Iterable[str] = ()) -> Fragment:
-    """The role; ``needed`` are the statements that functions and events ask for, ``services`` may assume it too."""
+def compile(context: Context, needed: tuple[Need, ...], services: Iterable[str] = ()) -> Fragment:
+    """The role; ``needed`` is what functions and events ask for, ``services`` may assume it too."""
     if not context.has_shared_role:
         return Fragment()
     provider, given = context.provider, context.role_options
@@ -28,7 +28,7 @@ def compile(context: Context, needed: tuple[Json, ...], services: Iterable[str] 
     in_vpc = provider.get("vpc") or any("vpc" in one.config for one in context.functions.values())
     properties = _role(
         context,
-        statements=[*_logs(context), *own, *(one for one in needed if one not in own)],
+        statements=_with(needed, [*_logs(context), *own]),
         services=services,
         name=given.get("name") or {"Fn::Join": ["-", _name(context)]},
         path=given.get("path"),
@@ -40,7 +40,7 @@ def compile(context: Context, needed: tuple[Json, ...], services: Iterable[str] 
     return Fragment({naming.ROLE: {"Type": "AWS::IAM::Role", "Properties": properties}})
 
 
-def of_one(context: Context, function: Lambda, needed: tuple[Json, ...], services: Iterable[str] = ()) -> Fragment:
+def of_one(context: Context, function: Lambda, needed: tuple[Need, ...], services: Iterable[str] = ()) -> Fragment:
     """A role for one function alone: its own statements, what its settings and events need, and its own logs."""
     config, common = function.config, context.role_options
     own = (config.get("iam") or {}).get("role") or {}
@@ -51,7 +51,7 @@ def of_one(context: Context, function: Lambda, needed: tuple[Json, ...], service
     managed = [*(own.get("managedPolicies") or [])]
     properties = _role(
         context,
-        statements=[*_own_logs(function), *statements, *(one for one in needed if one not in statements)],
+        statements=_with(needed, [*_own_logs(function), *statements]),
         services=services,
         name=own.get("name") or config.get("iamRoleStatementsName") or _own_name(context, function),
         path=own.get("path") or common.get("path"),
@@ -93,6 +93,13 @@ def _role(
         "Tags": [{"Key": key, "Value": value} for key, value in tags.items()] if tags else None,
         "ManagedPolicyArns": managed or None,
     })  # fmt: skip
+
+
+def _with(needed: Iterable[Need], statements: list[Json]) -> list[Json]:
+    for need in needed:
+        if not need.once or need.statement not in statements:
+            statements.append(need.statement)
+    return statements
 
 
 def _own_statements(context: Context) -> list[Json]:
@@ -149,7 +156,7 @@ def _own_logs(function: Lambda) -> list[Json]:
     if function.config.get("disableLogs"):
         return []
     group = naming.log_group_name(function.name)
-    return [_allow(["logs:CreateLogStream", "logs:CreateLogGroup", "logs:PutLogEvents"], _arns([group], ":*:*"))]
+    return [allow(["logs:CreateLogStream", "logs:CreateLogGroup", "logs:PutLogEvents"], _arns([group], ":*:*"))]
 
 
 def _logs(context: Context) -> list[Json]:
@@ -166,8 +173,8 @@ def _logs(context: Context) -> list[Json]:
     if not groups:
         return []
     found: list[Json] = [
-        _allow(["logs:CreateLogStream", "logs:CreateLogGroup", "logs:TagResource"], _arns(groups, ":*")),
-        _allow(["logs:PutLogEvents"], _arns(groups, ":*:*")),
+        allow(["logs:CreateLogStream", "logs:CreateLogGroup", "logs:TagResource"], _arns(groups, ":*")),
+        allow(["logs:PutLogEvents"], _arns(groups, ":*:*")),
     ]
     if silent and len(silent) < len(usual):
         silenced = [naming.log_group_name(one.name) for one in silent]
@@ -178,7 +185,3 @@ def _logs(context: Context) -> list[Json]:
 def _arns(groups: list[str], end: str) -> list[Json]:
     start = "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:"
     return [{"Fn::Sub": f"{start}{group}{end}"} for group in groups]
-
-
-def _allow(actions: Any, resources: Any) -> Json:
-    return {"Effect": "Allow", "Action": actions, "Resource": resources}

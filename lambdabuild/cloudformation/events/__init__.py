@@ -1,32 +1,48 @@
-"""The visible table: event type -> compile(context, function, event, position) -> Fragment."""
+"""The visible table: event type -> compile(context, events) -> Fragment; ``events`` are all of that type."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
 
-from lambdabuild.cloudformation.context import Context, Lambda
+from lambdabuild.cloudformation.context import Context
+from lambdabuild.cloudformation.events import rules, source_mapping, topics
+from lambdabuild.cloudformation.events.event import Event, events_of
 from lambdabuild.cloudformation.fragment import Fragment, joined
 from lambdabuild.errors import LambdaBuildError, NotCompiled, raise_all
 
-COMPILERS: Mapping[str, Callable[[Context, Lambda, Any, int], Fragment]] = {}
+COMPILERS: Mapping[str, Callable[[Context, Sequence[Event]], Fragment]] = {
+    "activemq": source_mapping.activemq,
+    "cloudwatchEvent": rules.cloudwatch_event,
+    "eventBridge": rules.event_bridge,
+    "kafka": source_mapping.kafka,
+    "msk": source_mapping.msk,
+    "rabbitmq": source_mapping.rabbitmq,
+    "schedule": rules.schedule,
+    "sns": topics.sns,
+    "sqs": source_mapping.sqs,
+    "stream": source_mapping.stream,
+}
 
 
-def compile(context: Context, function: Lambda) -> Fragment:
-    """All events of a function. Those that nobody compiles are told together (LB704)."""
+def compile(context: Context) -> Fragment:
+    """All events of a service; all that is wrong with them is told together, LB704 for what nobody compiles."""
     errors: list[LambdaBuildError] = []
     found: list[Fragment] = []
-    for position, event in enumerate(function.config.get("events") or (), 1):
-        kind, options = (event, {}) if isinstance(event, str) else next(iter(event.items()))
-        if kind in COMPILERS:
-            found.append(COMPILERS[kind](context, function, options, position))
-            continue
-        errors.append(
-            NotCompiled(
-                f"function {function.key!r}: lambdabuild does not compile the event {kind!r} yet",
-                where=context.definition.at("functions", function.key, "events", str(position - 1)),
-                mend=f"it compiles: {', '.join(sorted(COMPILERS)) or 'none so far'}",
-            )
-        )
+    for kind, events in events_of(context).items():
+        try:
+            if kind not in COMPILERS:
+                raise_all(_not_compiled(event) for event in events)
+            else:
+                found.append(COMPILERS[kind](context, events))
+        except LambdaBuildError as error:
+            errors += getattr(error, "errors", (error,))
     raise_all(errors)
     return joined(found)
+
+
+def _not_compiled(event: Event) -> NotCompiled:
+    return NotCompiled(
+        f"function {event.function.key!r}: lambdabuild does not compile the event {event.kind!r} yet",
+        where=event.where,
+        mend=f"it compiles: {', '.join(sorted(COMPILERS))}",
+    )

@@ -35,7 +35,9 @@ def both(template: Json) -> Json:
 
 def _sorted(value: Json, key: str = "") -> Json:
     if isinstance(value, dict):
-        return {name: _sorted(one, name) for name, one in sorted(value.items())}
+        # An empty DependsOn says as much as none.
+        kept = {name: one for name, one in value.items() if not (name == "DependsOn" and one == [])}
+        return {name: _sorted(one, name) for name, one in sorted(kept.items())}
     if isinstance(value, list):
         items = [_sorted(one) for one in value]
         return sorted(items, key=json.dumps) if key in UNORDERED else items
@@ -61,19 +63,19 @@ def _no_empty_log_statements(template: Json) -> Json:
     return template
 
 
-def _same_statement_once(template: Json) -> Json:
-    """The peer repeats what one role is allowed, once for every function that needs it."""
-    role = template["Resources"].get("IamRoleLambdaExecution")
-    for policy in role["Properties"].get("Policies", []) if role else []:
-        statements: list[Json] = []
-        for one in policy.get("PolicyDocument", {}).get("Statement", []):
-            if one not in statements:
-                statements.append(one)
-        policy.get("PolicyDocument", {})["Statement"] = statements
+def _dead_letters_of_a_new_topic(template: Json) -> Json:
+    """The queue's policy names no topic when the topic is made here, so nothing may be sent to it."""
+    for name, resource in template["Resources"].items():
+        if name.endswith("DLQPolicy"):
+            condition = resource["Properties"]["PolicyDocument"]["Statement"][0]["Condition"]["ArnEquals"]
+            condition.setdefault("aws:SourceArn", {"Ref": "SNSTopic" + name.partition("ToOne")[0]})
     return template
 
 
-PEER: tuple[Callable[[Json], Json], ...] = (_dates_stay_text, _no_empty_log_statements, _same_statement_once)
+PEER: tuple[Callable[[Json], Json], ...] = (
+    _dates_stay_text, _no_empty_log_statements, _same_statement_once,
+    _dead_letters_of_a_new_topic,
+)  # fmt: skip
 
 
 def corrected(template: Json) -> Json:

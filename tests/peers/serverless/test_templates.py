@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from peers.serverless.differences import both, corrected, differing, of_the_roles_plugin
+from peers.serverless.event_services import EVENTS, REFUSED_EVENTS
 from peers.serverless.services import ENVIRONMENT, LAYERS, REFUSED, ROLES, SERVICES, WRONG
 from sandbox import Ran, Sandbox
 
@@ -26,9 +27,9 @@ def ours(place: Sandbox) -> Ran:
     return place.run("compile", "--stage", "dev", "--region", "us-east-1", env=ENVIRONMENT)
 
 
-@pytest.mark.parametrize("name", SERVICES)
+@pytest.mark.parametrize("name", [*SERVICES, *EVENTS])
 def test_the_template_is_the_peers_but_for_named_differences(name: str, peer, tmp_path: Path) -> None:
-    place = project(tmp_path, SERVICES[name])
+    place = project(tmp_path, {**SERVICES, **EVENTS}[name])
     ran = ours(place)
     assert ran.code == 0, ran.said
     theirs = peer(place, env=ENVIRONMENT)
@@ -60,9 +61,9 @@ def test_roles_of_functions_are_the_plugins(name: str, peer, serverless: Path, t
     assert differing(both(json.loads(ran.out)), both(of_the_roles_plugin(corrected(expected)))) == []
 
 
-@pytest.mark.parametrize("name", REFUSED)
+@pytest.mark.parametrize("name", [*REFUSED, *REFUSED_EVENTS])
 def test_what_the_peer_refuses_is_refused_by_the_same_name(name: str, peer, tmp_path: Path) -> None:
-    known_as, service = REFUSED[name]
+    known_as, service = {**REFUSED, **REFUSED_EVENTS}[name]
     place = project(tmp_path, service)
     theirs = peer(place, "--verbose", env={"SLS_LOG_LEVEL": "debug"})
     assert theirs.code != 0

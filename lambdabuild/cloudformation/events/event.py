@@ -1,0 +1,98 @@
+"""One event of one function, and what all compilers of events do alike."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lambdabuild import naming
+from lambdabuild.cloudformation.context import Context, Lambda
+from lambdabuild.cloudformation.fragment import Fragment, Json, joined
+from lambdabuild.errors import BadEvent, LambdaBuildError, raise_all
+from lambdabuild.spans import Span
+
+
+@dataclass(frozen=True)
+class Event:
+    """``options`` is what stands under the event's name: a text or a mapping. ``number`` counts a function's events of
+    this type, ``index`` all of its events; both from 1."""
+
+    kind: str
+    function: Lambda
+    options: Any
+    number: int
+    index: int
+    where: Span
+
+    def get(self, key: str, otherwise: Any = None) -> Any:
+        """An option of the mapping form; null is as good as not given."""
+        value = self.options.get(key) if isinstance(self.options, Mapping) else None
+        return otherwise if value is None else value
+
+    def bad(self, message: str, mend: str, known_as: str = "") -> BadEvent:
+        return BadEvent(
+            f"function {self.function.key!r}, event {self.kind}: {message}",
+            where=self.where,
+            mend=mend,
+            known_as=known_as,
+        )
+
+
+def events_of(context: Context) -> dict[str, list[Event]]:
+    """The service's events by type, those of each function in their order, functions by name."""
+    found: dict[str, list[Event]] = defaultdict(list)
+    for function in context.functions.values():
+        counts: dict[str, int] = defaultdict(int)
+        for index, event in enumerate(function.config.get("events") or (), 1):
+            kind, options = (event, {}) if isinstance(event, str) else next(iter(event.items()))
+            counts[kind] += 1
+            where = context.definition.at("functions", function.key, "events", str(index - 1))
+            found[kind].append(Event(kind, function, options, counts[kind], index, where))
+    return dict(sorted(found.items()))
+
+
+def each(events: Iterable[Event], compile_one: Callable[[Event], Fragment]) -> Fragment:
+    """One fragment of all events; all mistakes are told together."""
+    found, errors = list[Fragment](), list[LambdaBuildError]()
+    for event in events:
+        try:
+            found.append(compile_one(event))
+        except LambdaBuildError as error:
+            errors += getattr(error, "errors", (error,))
+    raise_all(errors)
+    return joined(found)
+
+
+def by_function(events: Sequence[Event]) -> dict[str, list[Event]]:
+    found: dict[str, list[Event]] = defaultdict(list)
+    for event in events:
+        found[event.function.key].append(event)
+    return found
+
+
+def after_alias(function: Lambda, resource: Json) -> Json:
+    """A resource that calls an alias is made after it."""
+    return resource | ({"DependsOn": function.alias_id} if function.alias_id else {})
+
+
+def permission(function: Lambda, principal: Any, **more: Any) -> Json:
+    """Who may call a function. https://docs.aws.amazon.com/lambda/latest/dg/access-control-resource-based.html"""
+    properties = {
+        "FunctionName": function.target, "Action": "lambda:InvokeFunction", "Principal": principal, **more,
+    }  # fmt: skip
+    return after_alias(function, {"Type": "AWS::Lambda::Permission", "Properties": properties})
+
+
+def role_id(context: Context, function: Lambda) -> str:
+    """The logical id of the role of a function, "" when the stack has none for it."""
+    role = context.role_of(function)
+    if role is None:
+        return naming.ROLE
+    if isinstance(role, str):
+        return "" if ":" in role else role
+    attribute = role.get("Fn::GetAtt") if isinstance(role, dict) else None
+    if isinstance(attribute, list) and len(attribute) == 2 and attribute[1] == "Arn":
+        return str(attribute[0])
+    return "" if set(role) & {"Fn::ImportValue", "Ref", "Fn::Sub"} else naming.ROLE

@@ -1,0 +1,164 @@
+"""Services with events, which lambdabuild and the peer compile alike: between them every option of every event type."""
+
+from __future__ import annotations
+
+from peers.serverless.services import HEAD, provider
+
+ARN = "arn:aws:{}:us-east-1:123456789012:{}"
+SQS, SNS = ARN.format("sqs", "my-queue"), ARN.format("sns", "my-topic")
+DYNAMODB = "arn:aws:dynamodb:us-east-1:123456789012:table/orders/stream/2020-01-01T00:00:00.000"
+KINESIS = "arn:aws:kinesis:us-east-1:123456789012:stream/clicks"
+SECRET = "arn:aws:secretsmanager:us-east-1:123456789012:secret:MySecret"
+BROKER = "arn:aws:mq:us-east-1:123456789012:broker:name:b-0000-0000"
+MSK = "arn:aws:kafka:us-east-1:123456789012:cluster/my-cluster/uuid"
+
+
+def events(*listed: str, more: str = "", head: str = HEAD) -> str:
+    """A service whose one function has events, each written in flow style."""
+    lines = "".join(f"      - {one}\n" for one in listed)
+    return f"{head}functions:\n  one:\n    handler: app.one\n    events:\n{lines}{more}"
+
+
+TWO = "  two:\n    handler: app.two\n    events:\n"
+ALIAS = "    provisionedConcurrency: 1\n"
+
+EVENTS: dict[str, str | dict[str, str]] = {
+    "sqs": events(
+        f"sqs: {SQS}",
+        "sqs: {arn: !GetAtt Queue.Arn, batchSize: 5, enabled: false, maximumBatchingWindow: 0, functionResponseType: ReportBatchItemFailures}",
+        "sqs: {arn: !ImportValue other-queue, filterPatterns: [{a: [1, 1.0, null, 'x\"y']}, {b: [{prefix: ü}]}], maximumConcurrency: 250}",
+        "sqs: {arn: !Join [':', [arn, aws, sqs, r, a, joined]], batchSize: '7'}",
+        more=TWO + f"      - sqs: {{arn: '{ARN.format('sqs', 'two')}'}}\n",
+    ),
+    "sqs_of_an_alias": events(f"sqs: {SQS}", more=ALIAS),
+    "sqs_with_roles": HEAD
+    + f"functions:\n  a: {{handler: a.a, role: 'arn:aws:iam::123456789012:role/r', events: [{{sqs: '{SQS}'}}]}}\n  b: {{handler: a.b, role: Mine, events: [{{sqs: '{SQS}'}}]}}\n"
+    f"  c: {{handler: a.c, role: !GetAtt R.Arn, events: [{{sqs: '{SQS}'}}]}}\n  d: {{handler: a.d, role: !Sub x, events: [{{sqs: '{SQS}'}}]}}\n  e: {{handler: a.e, events: [{{sqs: '{SQS}'}}]}}\n",
+    "stream": events(
+        f"stream: {DYNAMODB}",
+        f"stream: {KINESIS}",
+        "stream: {type: dynamodb, arn: !GetAtt Table.StreamArn, batchSize: 100, parallelizationFactor: 3, startingPosition: LATEST, enabled: false, batchWindow: 5,"
+        " maximumRetryAttempts: -1, bisectBatchOnFunctionError: true, maximumRecordAgeInSeconds: 120, functionResponseType: ReportBatchItemFailures, tumblingWindowInSeconds: 30,"
+        " filterPatterns: [{eventName: [INSERT]}]}",
+        "stream: {type: kinesis, arn: !ImportValue stream-import, maximumRetryAttempts: 0, maximumRecordAgeInSeconds: -1}",
+        more=TWO + "      - stream: {type: kinesis, arn: {'Fn::Join': [':', [a, 'kinesis/joined']]}}\n      - stream: {type: dynamodb, arn: !Ref Parameter}\n",
+    ),
+    "stream_with_failures": events(
+        f"stream: {{arn: '{DYNAMODB}', destinations: {{onFailure: '{SNS}'}}}}",
+        f"stream: {{arn: '{KINESIS}', destinations: {{onFailure: '{SQS}'}}}}",
+        "stream: {type: dynamodb, arn: !GetAtt T.StreamArn, destinations: {onFailure: {type: sns, arn: !Ref Topic}}}",
+        f"stream: {{type: kinesis, arn: !GetAtt S.Arn, destinations: {{onFailure: {{arn: '{SQS}'}}}}}}",
+    ),
+    "stream_with_consumers": events(
+        f"stream: {{arn: '{KINESIS}', consumer: true}}",
+        f"stream: {{arn: '{KINESIS}2', consumer: '{KINESIS}/consumer/c:1', startingPosition: AT_TIMESTAMP, startingPositionTimestamp: 1.5}}",
+        more=ALIAS,
+    ),
+    "stream_with_consumers_of_the_service": events(
+        f"stream: {{arn: '{KINESIS}', consumer: true}}", head=provider("kinesis: {consumerNamingMode: serviceSpecific}", "")
+    ),
+    "msk": events(
+        f"msk: {{arn: '{MSK}', topic: my-topic}}",
+        f"msk: {{arn: !ImportValue cluster, topic: b, batchSize: 5, maximumBatchingWindow: 3, enabled: false, startingPosition: LATEST, saslScram512: '{SECRET}', consumerGroupId: g,"
+        " filterPatterns: [{a: [b]}]}",
+        f"msk: {{arn: '{MSK}', topic: c, startingPosition: AT_TIMESTAMP, startingPositionTimestamp: 1600000000}}",
+        more=TWO + "      - msk: {arn: !Ref Cluster, topic: d}\n",
+    ),
+    "kafka": events(
+        f"kafka: {{bootstrapServers: ['a:9092', 'b:9092'], topic: t.1, accessConfigurations: {{saslScram512Auth: '{SECRET}'}}}}",
+        f"kafka: {{bootstrapServers: [a], topic: t2, batchSize: 9, maximumBatchingWindow: 2, enabled: true, startingPosition: LATEST, consumerGroupId: g, filterPatterns: [{{a: [1]}}],"
+        f" accessConfigurations: {{vpcSubnet: [subnet-1, subnet-2], vpcSecurityGroup: [sg-1], saslPlainAuth: ['{SECRET}1'], saslScram256Auth: ['{SECRET}2'],"
+        f" clientCertificateTlsAuth: ['{SECRET}3'], serverRootCaCertificate: ['{SECRET}4']}}}}",
+        f"kafka: {{bootstrapServers: [a], topic: t3, startingPosition: AT_TIMESTAMP, startingPositionTimestamp: 1, accessConfigurations: {{saslPlainAuth: ['{SECRET}']}}}}",
+    ),
+    "activemq": events(
+        f"activemq: {{arn: '{BROKER}', basicAuthArn: '{SECRET}', queue: q.1}}",
+        "activemq: {arn: !ImportValue broker, basicAuthArn: !Ref Secret, queue: q2, batchSize: 10, maximumBatchingWindow: 20, enabled: false, filterPatterns: [{a: [1]}]}",
+    ),
+    "rabbitmq": events(
+        f"rabbitmq: {{arn: '{BROKER}', basicAuthArn: '{SECRET}', queue: q}}",
+        "rabbitmq: {arn: !Ref Broker, basicAuthArn: !ImportValue s, queue: q2, virtualHost: /, batchSize: 10, maximumBatchingWindow: 20, enabled: true, filterPatterns: [{a: [1]}]}",
+    ),
+    "schedule": events(
+        "schedule: rate(10 minutes)",
+        "schedule: cron(0 12 * * ? *)",
+        "schedule: {rate: rate(1 hour), enabled: false, name: mine, description: hourly, input: {a: 1, b: [x, 1.0]}}",
+        "schedule: {rate: ['rate(1 day)', 'cron(0 1 * * ? *)', !Sub 'rate(1 day)'], input: plain}",
+        "schedule: {rate: rate(2 days), inputPath: $.stageVariables}",
+        "schedule: {rate: rate(3 days), inputTransformer: {inputTemplate: '{\"time\": <t>}', inputPathsMap: {t: $.time}}}",
+        "schedule: {rate: rate(4 days), input: {body: '{\"a\": 1}'}}",
+        "schedule: rate(5 days)",
+        more=TWO + "      - schedule: rate(1 minute)\n",
+    ),
+    "schedule_of_an_alias": events("schedule: rate(10 minutes)", "schedule: {rate: rate(1 hour), method: scheduler}", more=ALIAS),
+    "scheduler": events(
+        "schedule: {rate: rate(1 hour), method: scheduler, name: mine, description: hourly, timezone: Europe/Berlin, input: {a: 'x\"y'}, enabled: false}",
+        "schedule: {rate: [rate(2 hours), rate(3 hours)], method: scheduler, input: text}",
+        "schedule: {rate: rate(4 hours), method: eventBus}",
+        more=TWO + "      - schedule: {rate: rate(1 minute), method: scheduler}\n",
+    ),
+    "scheduler_with_a_role": HEAD
+    + "functions: {one: {handler: app.one, role: 'arn:aws:iam::123456789012:role/r', events: [{schedule: {rate: rate(1 hour), method: scheduler}}]}}\n",
+    "cloudwatch_event": events(
+        "cloudwatchEvent: {event: {source: [aws.ec2], detail: {state: [pending]}}}",
+        "cloudwatchEvent: {event: {source: [a]}, name: mine, description: ours, enabled: false, input: text}",
+        "cloudwatchEvent: {event: {source: [a]}, inputPath: $.x}",
+        "cloudwatchEvent: {event: {source: [a]}, inputTransformer: {inputTemplate: <t>, inputPathsMap: {t: $.time}}}",
+        "cloudwatchEvent: {event: {source: [b]}, input: {a: 1, b: {c: [d]}}}",
+        more=TWO + "      - cloudwatchEvent: {event: {source: [c]}}\n",
+    ),
+    "cloudwatch_event_of_an_alias": events("cloudwatchEvent: {event: {source: [aws.ec2]}}", more=ALIAS),
+    "event_bridge": events(
+        "eventBridge: {pattern: {source: [a], detail-type: [b], detail: {c: [{numeric: ['>', 1]}]}}}",
+        "eventBridge: {schedule: rate(10 minutes), name: mine, description: ours, enabled: false, input: {a: 1}}",
+        "eventBridge: {pattern: {source: [a]}, eventBus: my-bus, inputPath: $.x}",
+        f"eventBridge: {{pattern: {{source: [a]}}, eventBus: '{ARN.format('events', 'event-bus/other')}', inputTransformer: {{inputTemplate: <t>, inputPathsMap: {{t: $.time}}}}}}",
+        "eventBridge: {pattern: {source: [a]}, eventBus: !Ref Bus, retryPolicy: {maximumEventAge: 60, maximumRetryAttempts: 0}, deadLetterQueueArn: !GetAtt Q.Arn}",
+        "eventBridge: {pattern: {source: [a]}, eventBus: !GetAtt [Bus, Name]}",
+        f"eventBridge: {{schedule: 'cron(0 12 * * ? *)', eventBus: !ImportValue bus, deadLetterQueueArn: '{SQS}'}}",
+        "eventBridge: {pattern: {$or: [{source: [a]}, {source: [b]}]}}",
+        more=TWO + "      - eventBridge: {pattern: {source: [a]}, eventBus: my-bus}\n",
+    ),
+    "event_bridge_with_long_names": "service: a-service-with-a-name-that-is-quite-long\nprovider: {name: aws, runtime: python3.11}\n"
+    "functions:\n  a-function-with-a-name-that-is-long:\n    handler: a.b\n    events: [{eventBridge: {pattern: {source: [a]}}}, {eventBridge: {schedule: rate(1 day), name: a-rule-with-a-name-of-exactly-sixty-four-characters-in-all-yes-o}}]\n",
+    "event_bridge_of_an_alias": events("eventBridge: {pattern: {source: [a]}}", more=ALIAS),
+    "sns": events(
+        "sns: topic-name",
+        f"sns: {SNS}",
+        "sns: {topicName: other, displayName: Other}",
+        f"sns: {{arn: '{SNS}2'}}",
+        "sns: {arn: !Ref Topic, topicName: referred}",
+        "sns: {arn: 'arn:aws:sns:eu-west-1:123456789012:elsewhere', filterPolicy: {a: [b]}, filterPolicyScope: MessageBody}",
+        "sns: {topicName: filtered, filterPolicy: {pet: [cat]}}",
+        more=TWO + "      - sns: topic-name\n      - sns: {topicName: filtered}\n",
+    ),
+    "sns_with_dead_letters": events(
+        f"sns: {{arn: '{SNS}', redrivePolicy: {{deadLetterTargetArn: '{SQS}'}}}}",
+        "sns: {topicName: made, redrivePolicy: {deadLetterTargetRef: Queue}}",
+        f"sns: {{arn: '{SNS}3', redrivePolicy: {{deadLetterTargetImport: {{arn: '{SQS}', url: q-url}}}}}}",
+    ),
+    "sns_of_an_alias": events("sns: topic-name", f"sns: {SNS}", more=ALIAS),
+}  # fmt: skip
+
+REFUSED_EVENTS: dict[str, tuple[str, str]] = {
+    "schedule_named_twice": ("SCHEDULE_NAME_NOT_ALLOWED_MULTIPLE_RATES", events("schedule: {rate: [rate(1 day), rate(2 days)], name: x}")),
+    "schedule_with_timezone": ("SCHEDULE_PARAMETER_NOT_SUPPORTED", events("schedule: {rate: rate(1 day), timezone: Europe/Berlin}")),
+    "scheduler_with_path": ("SCHEDULE_PARAMETER_NOT_SUPPORTED", events("schedule: {rate: rate(1 day), method: scheduler, inputPath: $.x}")),
+    "scheduler_with_transformer": ("SCHEDULE_PARAMETER_NOT_SUPPORTED", events("schedule: {rate: rate(1 day), method: scheduler, inputTransformer: {inputTemplate: x}}")),
+    "event_bridge_with_two_inputs": ("EVENTBRIDGE_MULTIPLE_INPUT_PROPERTIES", events("eventBridge: {schedule: rate(1 day), input: {a: b}, inputPath: $.x}")),
+    "cloudwatch_event_with_two_inputs": ("CLOUDWATCH_MULTIPLE_INPUT_PROPERTIES", events("cloudwatchEvent: {event: {}, input: {a: b}, inputPath: $.x}")),
+    "sns_without_name": ("SNS_MISSING_TOPIC_NAME", events("sns: {arn: !Ref Topic}")),
+    "msk_without_moment": ("FUNCTION_MSK_STARTING_POSITION_TIMESTAMP_INVALID", events(f"msk: {{arn: '{MSK}', topic: c, startingPosition: AT_TIMESTAMP}}")),
+    "kafka_without_moment": (
+        "FUNCTION_KAFKA_STARTING_POSITION_TIMESTAMP_INVALID",
+        events(f"kafka: {{bootstrapServers: [a], topic: t, startingPosition: AT_TIMESTAMP, accessConfigurations: {{saslPlainAuth: ['{SECRET}']}}}}"),
+    ),
+    "kafka_with_half_a_vpc": (
+        "FUNCTION_KAFKA_VPC_ACCESS_CONFIGURATION_INVALID",
+        events("kafka: {bootstrapServers: [a], topic: t, accessConfigurations: {vpcSubnet: [subnet-1]}}"),
+    ),
+    "stream_without_moment": (
+        "FUNCTION_STREAM_STARTING_POSITION_TIMESTAMP_INVALID",
+        events(f"stream: {{arn: '{KINESIS}', consumer: true, startingPosition: AT_TIMESTAMP}}"),
+    ),
+}  # fmt: skip
