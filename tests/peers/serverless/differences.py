@@ -73,7 +73,7 @@ def _dead_letters_of_a_new_topic(template: Json) -> Json:
 
 
 PEER: tuple[Callable[[Json], Json], ...] = (
-    _dates_stay_text, _no_empty_log_statements, _same_statement_once,
+    _dates_stay_text, _no_empty_log_statements,
     _dead_letters_of_a_new_topic,
 )  # fmt: skip
 
