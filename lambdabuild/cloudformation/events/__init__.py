@@ -5,18 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from lambdabuild.cloudformation.context import Context
-from lambdabuild.cloudformation.events import rules, source_mapping, topics
+from lambdabuild.cloudformation.events import on_resource, permission, rules, source_mapping, topics
 from lambdabuild.cloudformation.events.event import Event, events_of
 from lambdabuild.cloudformation.fragment import Fragment, joined
 from lambdabuild.errors import LambdaBuildError, NotCompiled, raise_all
 
 COMPILERS: Mapping[str, Callable[[Context, Sequence[Event]], Fragment]] = {
     "activemq": source_mapping.activemq,
+    "alexaSkill": permission.alexa_skill,
+    "alexaSmartHome": permission.alexa_smart_home,
     "cloudwatchEvent": rules.cloudwatch_event,
+    "cloudwatchLog": permission.cloudwatch_log,
+    "cognitoUserPool": on_resource.cognito_user_pool,
     "eventBridge": rules.event_bridge,
+    "iot": permission.iot,
+    "iotFleetProvisioning": permission.iot_fleet_provisioning,
     "kafka": source_mapping.kafka,
     "msk": source_mapping.msk,
     "rabbitmq": source_mapping.rabbitmq,
+    "s3": on_resource.s3,
     "schedule": rules.schedule,
     "sns": topics.sns,
     "sqs": source_mapping.sqs,

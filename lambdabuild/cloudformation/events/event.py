@@ -79,9 +79,7 @@ def after_alias(function: Lambda, resource: Json) -> Json:
 
 def permission(function: Lambda, principal: Any, **more: Any) -> Json:
     """Who may call a function. https://docs.aws.amazon.com/lambda/latest/dg/access-control-resource-based.html"""
-    properties = {
-        "FunctionName": function.target, "Action": "lambda:InvokeFunction", "Principal": principal, **more,
-    }  # fmt: skip
+    properties = {"FunctionName": function.target, "Action": "lambda:InvokeFunction", "Principal": principal} | more
     return after_alias(function, {"Type": "AWS::Lambda::Permission", "Properties": properties})
 
 

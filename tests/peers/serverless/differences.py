@@ -40,6 +40,8 @@ def _sorted(value: Json, key: str = "") -> Json:
         return {name: _sorted(one, name) for name, one in sorted(kept.items())}
     if isinstance(value, list):
         items = [_sorted(one) for one in value]
+        if key == "DependsOn":
+            return sorted(set(items))  # the peer names a function once for each of its events
         return sorted(items, key=json.dumps) if key in UNORDERED else items
     # DependsOn may be a text or a list of one.
     return [value] if key == "DependsOn" else value

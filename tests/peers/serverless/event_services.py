@@ -138,6 +138,43 @@ EVENTS: dict[str, str | dict[str, str]] = {
         f"sns: {{arn: '{SNS}3', redrivePolicy: {{deadLetterTargetImport: {{arn: '{SQS}', url: q-url}}}}}}",
     ),
     "sns_of_an_alias": events("sns: topic-name", f"sns: {SNS}", more=ALIAS),
+    "alexa": events(
+        "alexaSkill: amzn1.ask.skill.1", "alexaSkill: {appId: amzn1.ask.skill.2, enabled: false}", "alexaSmartHome: amzn1.ask.skill.3",
+        "alexaSmartHome: {appId: amzn1.ask.skill.4, enabled: true}",
+    ),
+    "alexa_of_an_alias": events("alexaSkill: amzn1.ask.skill.1", "alexaSmartHome: {appId: x, enabled: false}", more=ALIAS),
+    "iot": events(
+        "iot: {sql: \"SELECT * FROM 'a/b'\"}",
+        "iot: {sql: \"SELECT x FROM 'c'\", sqlVersion: beta, name: mine, enabled: false, description: ours}",
+    ),
+    "iot_of_an_alias": events("iot: {sql: x}", "iotFleetProvisioning: {templateBody: {a: b}, provisioningRoleArn: 'arn:aws:iam::1:role/r'}", more=ALIAS),
+    "iot_fleet": events("iotFleetProvisioning: {templateBody: {a: {b: [1, 1.0]}}, provisioningRoleArn: !GetAtt R.Arn, enabled: false, templateName: t}"),
+    "cloudwatch_log": events(
+        "cloudwatchLog: /aws/lambda/hello1",
+        "cloudwatchLog: {logGroup: /aws/lambda/hello2, filter: '{$.userIdentity.type = Root}'}",
+        "cloudwatchLog: {logGroup: /aws/other, filter: '{ $.x = \\\\\"y\\\\\" }'}",
+        more=TWO + "      - cloudwatchLog: /aws/lambda/hello1\n",
+    ),
+    "cloudwatch_log_of_an_alias": events("cloudwatchLog: /aws/lambda/hello1", more=ALIAS),
+    "s3": events(
+        "s3: photos",
+        "s3: {bucket: photos, event: 's3:ObjectRemoved:*', rules: [{prefix: uploads/}, {suffix: .jpg}]}",
+        "s3: {bucket: other.bucket-name, rules: [{prefix: !Sub 'a/${AWS::Region}'}]}",
+        more=TWO + "      - s3: {bucket: photos, event: 's3:ObjectCreated:Put'}\n",
+    ),
+    "s3_with_options": events(
+        "s3: main", "s3: {bucket: plain}",
+        head=provider(
+            "s3:\n  main:\n    name: my-real-bucket\n    versioningConfiguration: {Status: Enabled}\n    notificationConfiguration: {TopicConfigurations: [{Event: x, Topic: y}]}\n"
+            "  plain: {accessControl: Private}\n", ""),
+    ),
+    "s3_of_an_alias": events("s3: photos", more=ALIAS),
+    "cognito": events(
+        "cognitoUserPool: {pool: My Pool, trigger: PreSignUp}", "cognitoUserPool: {pool: My Pool, trigger: PostConfirmation}", "cognitoUserPool: {pool: Other, trigger: CustomMessage}",
+        more=TWO + "      - cognitoUserPool: {pool: My Pool, trigger: CustomSMSSender, kmsKeyId: 'arn:aws:kms:us-east-1:1:key/k'}\n"
+        "      - cognitoUserPool: {pool: My Pool, trigger: CustomEmailSender, kmsKeyId: 'arn:aws:kms:us-east-1:1:key/k'}\n",
+    ),
+    "cognito_of_an_alias": events("cognitoUserPool: {pool: Mine, trigger: PreSignUp}", more=ALIAS),
 }  # fmt: skip
 
 REFUSED_EVENTS: dict[str, tuple[str, str]] = {
@@ -156,6 +193,18 @@ REFUSED_EVENTS: dict[str, tuple[str, str]] = {
     "kafka_with_half_a_vpc": (
         "FUNCTION_KAFKA_VPC_ACCESS_CONFIGURATION_INVALID",
         events("kafka: {bootstrapServers: [a], topic: t, accessConfigurations: {vpcSubnet: [subnet-1]}}"),
+    ),
+    "fleet_twice": (
+        "MULTIPLE_IOT_PROVISIONING_TEMPLATE_HOOK",
+        events(*["iotFleetProvisioning: {templateBody: {}, provisioningRoleArn: 'arn:aws:iam::1:role/r'}"] * 2),
+    ),
+    "log_group_thrice": ("CLOUDWATCHLOG_LOG_GROUP_EVENT_PER_FUNCTION_LIMIT_EXCEEDED", events(*["cloudwatchLog: /a"] * 3)),
+    "s3_unknown_bucket": ("S3_INVALID_NEW_BUCKET_FORMAT", events("s3: {bucket: !Ref B}")),
+    "s3_bad_name": ("S3_INVALID_BUCKET_PATTERN", events("s3: Not_A_Bucket")),
+    "cognito_without_key": ("COGNITO_KMS_KEY_NOT_SET", events("cognitoUserPool: {pool: p, trigger: CustomSMSSender}")),
+    "cognito_with_two_keys": (
+        "COGNITO_KMS_KEY_ID_NOT_SAME_FOR_SINGLE_USER_POOL",
+        events(*[f"cognitoUserPool: {{pool: p, trigger: Custom{kind}Sender, kmsKeyId: 'arn:aws:kms:us-east-1:1:key/{kind}'}}" for kind in ("SMS", "Email")]),
     ),
     "stream_without_moment": (
         "FUNCTION_STREAM_STARTING_POSITION_TIMESTAMP_INVALID",
