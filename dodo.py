@@ -29,6 +29,8 @@ def set_up(arguments: list[str]) -> int:
     if not STAMP.exists() or STAMP.read_text() not in (state, state.replace(wanted, ".[dev]", 1)):
         make_venv()
         run([str(VENV / "bin/python"), "-m", "pip", "install", "--quiet", "--editable", wanted])
+        # Nobody else may: where PYTHONDONTWRITEBYTECODE is set, every start would compile anew.
+        run([str(VENV / "bin/python"), "-m", "compileall", "-q", str(ROOT / "lambdabuild")])
         STAMP.write_text(state)
     provide(TEST_TOOLS if for_tests else TOOLS)
     if for_tests:

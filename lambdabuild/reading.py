@@ -128,6 +128,13 @@ def compile_text(folder: str, variables: Mapping[str, str]) -> tuple[str, Lambda
     return compiled.alone(service.definition, folder, os.path.join(folder, settings.build_dir))
 
 
+def schema_text() -> str:
+    """The JSON Schema of a serverless.yml."""
+    from lambdabuild.template import serverless
+
+    return serverless.schema_text()
+
+
 def write_file(path: str, text: str) -> None:
     """Write a file whole or not at all. Raises CannotWrite (LB504)."""
     from lambdabuild.artifacts.atomic import write_text

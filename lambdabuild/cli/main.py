@@ -24,6 +24,7 @@ lambdabuild: an incremental, reproducible build system for AWS Lambda
   lambdabuild why F               say for each step of F whether it would run, and because of what
   lambdabuild compile [--output FILE] [--stage S] [--region R]
                                   write the template of a serverless.yml alone, with nothing built
+  lambdabuild schema              print the JSON Schema of a serverless.yml, for editors
   lambdabuild init                write a dodo.py, so that doit itself can be used
   lambdabuild list|info|clean|forget|...    doit's own commands
 
@@ -128,6 +129,15 @@ def _compile(arguments: list[str]) -> int:
     return 0
 
 
+def _schema(arguments: list[str]) -> int:
+    from lambdabuild.reading import schema_text
+
+    if arguments[1:]:
+        return _wrong(f"schema takes no {arguments[1]!r}")
+    sys.stdout.write(schema_text())
+    return 0
+
+
 def _build(arguments: list[str]) -> int:
     settings, flags, names = _split(arguments[1:])
     unknown = [flag for flag in flags if flag.startswith("-") and flag.partition("=")[0] not in BUILD_FLAGS]
@@ -229,4 +239,5 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "why": _why,
     "build": _build,
     "compile": _compile,
+    "schema": _schema,
 }

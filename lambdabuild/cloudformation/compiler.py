@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from functools import partial
 
@@ -10,7 +9,7 @@ from lambdabuild import naming
 from lambdabuild.cloudformation import core, functions, iam, layers, logs, resources
 from lambdabuild.cloudformation.context import Artifact, Context
 from lambdabuild.cloudformation.events import compile as compile_events
-from lambdabuild.cloudformation.fragment import Fragment, Json, joined, plain_numbers
+from lambdabuild.cloudformation.fragment import Fragment, Json, joined
 from lambdabuild.errors import LambdaBuildError, raise_all
 from lambdabuild.model import Definition
 
@@ -47,11 +46,6 @@ def compile_core(definition: Definition) -> Json:
         "Resources": dict(found.resources),
         "Outputs": dict(found.outputs),
     }
-
-
-def as_text(template: Json) -> str:
-    """Sorted, so that the same template is the same text."""
-    return json.dumps(plain_numbers(template), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def _parts(context: Context) -> list[Fragment]:

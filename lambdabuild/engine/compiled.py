@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from lambdabuild.artifacts.atomic import write_text
 from lambdabuild.cloudformation import compiler, limits
 from lambdabuild.cloudformation.context import Artifact
+from lambdabuild.cloudformation.write import as_text
 from lambdabuild.engine import receipts
 from lambdabuild.errors import LambdaBuildError
 from lambdabuild.files.stat_cache import sha256_of
@@ -34,7 +35,7 @@ Built = Callable[[str], "Artifact | None"]
 def write(site: Site, definition: Definition) -> dict[str, str]:
     """Compile and write the template, and the peer's files when they are wanted; gives ``{path: sha256}``."""
     artifacts = artifacts_of(definition, site.project, lambda name: _sent(site, name))
-    text = compiler.as_text(compiler.compile(definition, artifacts))
+    text = as_text(compiler.compile(definition, artifacts))
     written = {os.path.join(site.build_dir, TEMPLATE): text}
     if site.settings.serverless_dir:
         written |= _compatible(site, definition, artifacts, text)
@@ -59,13 +60,13 @@ def refuse_what_cannot_be_compiled(definition: Definition, project: str) -> None
     """Raise now, before anything is built, what the template step would raise in the end."""
     artifacts = artifacts_of(definition, project, lambda name: None)
     template = compiler.compile(definition, artifacts)
-    limits.check(template, compiler.as_text(template), definition)
+    limits.check(template, as_text(template), definition)
 
 
 def alone(definition: Definition, project: str, build_dir: str) -> tuple[str, LambdaBuildError | None]:
     """The template's text, and what CloudFormation would refuse in it: artifacts as last built, or empty ones."""
     template = compiler.compile(definition, artifacts_of(definition, project, _manifest(build_dir)))
-    text = compiler.as_text(template)
+    text = as_text(template)
     try:
         limits.check(template, text, definition)
     except LambdaBuildError as error:
@@ -152,9 +153,9 @@ def _compatible(site: Site, definition: Definition, artifacts: dict[str, Artifac
     os.makedirs(folder, exist_ok=True)
     zips = {what: _beside(site, folder, definition.artifacts[what], one.key) for what, one in artifacts.items()}
     found = {os.path.join(folder, UPDATE): text}
-    found[os.path.join(folder, STATE)] = compiler.as_text(_state(definition, zips))
+    found[os.path.join(folder, STATE)] = as_text(_state(definition, zips))
     if not _names_bucket(definition):
-        found[os.path.join(folder, CREATE)] = compiler.as_text(compiler.compile_core(definition))
+        found[os.path.join(folder, CREATE)] = as_text(compiler.compile_core(definition))
     return found
 
 

@@ -83,8 +83,11 @@ def _parsed(path: str, text: str, outside: Outside) -> Node:
 
 def schema() -> dict[str, Any]:
     """The JSON Schema of a serverless.yml, for checks and for editors."""
-    text = resources.files("lambdabuild.template").joinpath("serverless_schema.json").read_text(encoding="utf-8")
-    return cast("dict[str, Any]", json.loads(text))
+    return cast("dict[str, Any]", json.loads(schema_text()))
+
+
+def schema_text() -> str:
+    return resources.files("lambdabuild.template").joinpath("serverless_schema.json").read_text(encoding="utf-8")
 
 
 class _Reading:

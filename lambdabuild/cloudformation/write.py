@@ -1,0 +1,44 @@
+"""A template -> its text: JSON, sorted, indented by two, numbers as JavaScript writes them.
+
+``json.dumps`` does the same and is several times slower at it, for with an indent it is not the C encoder that works;
+in a service of a thousand resources that is a third of the time that compiling takes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from json.encoder import encode_basestring
+from typing import Any
+
+
+def as_text(template: Any) -> str:
+    """The same template is the same text."""
+    return "".join(_text(template, "\n")) + "\n"
+
+
+def _text(value: Any, line: str) -> Iterator[str]:
+    if isinstance(value, str):
+        yield encode_basestring(value)
+    elif isinstance(value, dict) and value:
+        inner, between = line + "  ", "{"
+        for key in sorted(value):
+            one = value[key]
+            if isinstance(one, str):
+                yield f"{between}{inner}{encode_basestring(key)}: {encode_basestring(one)}"
+            else:
+                yield f"{between}{inner}{encode_basestring(key)}: "
+                yield from _text(one, inner)
+            between = ","
+        yield line + "}"
+    elif isinstance(value, list | tuple) and value:
+        inner, between = line + "  ", "["
+        for one in value:
+            yield between + inner
+            yield from _text(one, inner)
+            between = ","
+        yield line + "]"
+    elif isinstance(value, float) and value.is_integer() and abs(value) < 1e21:
+        yield str(int(value))
+    else:
+        yield json.dumps(value)
