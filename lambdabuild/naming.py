@@ -24,6 +24,18 @@ def letters(name: str) -> str:
     return normal(re.sub(r"[^0-9A-Za-z]", "", name))
 
 
+def path_part(part: str) -> str:
+    """One part of a path: ``{itemId}`` -> ``ItemidVar``, ``My-Items`` -> ``MyDashitems``."""
+    part = part[:1].upper() + part[1:].lower()
+    part = re.sub(r"\{(.*)\}", r"\1Var", part.replace("-", "Dash"))
+    part = re.sub(r"[^0-9A-Za-z]", "", part)
+    return part[:1].upper() + part[1:]
+
+
+def path(whole: str) -> str:
+    return "".join(path_part(part) for part in whole.split("/"))
+
+
 def function(key: str) -> str:
     return normal(key) + "LambdaFunction"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from lambdabuild.cloudformation.context import Context
-from lambdabuild.cloudformation.events import on_resource, permission, rules, source_mapping, topics
+from lambdabuild.cloudformation.events import http_api, on_resource, permission, rules, source_mapping, topics
 from lambdabuild.cloudformation.events.event import Event, events_of
 from lambdabuild.cloudformation.fragment import Fragment, joined
 from lambdabuild.errors import LambdaBuildError, NotCompiled, raise_all
@@ -18,6 +18,7 @@ COMPILERS: Mapping[str, Callable[[Context, Sequence[Event]], Fragment]] = {
     "cloudwatchLog": permission.cloudwatch_log,
     "cognitoUserPool": on_resource.cognito_user_pool,
     "eventBridge": rules.event_bridge,
+    "httpApi": http_api.compile,
     "iot": permission.iot,
     "iotFleetProvisioning": permission.iot_fleet_provisioning,
     "kafka": source_mapping.kafka,

@@ -143,6 +143,37 @@ EVENTS: dict[str, str | dict[str, str]] = {
         "alexaSmartHome: {appId: amzn1.ask.skill.4, enabled: true}",
     ),
     "alexa_of_an_alias": events("alexaSkill: amzn1.ask.skill.1", "alexaSmartHome: {appId: x, enabled: false}", more=ALIAS),
+    "http_api": events(
+        "httpApi: GET /items/{itemId}/sub-Path", "httpApi: '*'", "httpApi: {method: post, path: /items}", "httpApi: {method: '*', path: '/any/{proxy+}'}", "httpApi: '* /star'",
+        more=TWO + "      - httpApi: DELETE /items/{itemId}\n",
+    ),
+    "http_api_with_options": events(
+        "httpApi: PUT /a",
+        head=provider(
+            "tags: {a: b}\nlogRetentionInDays: 3\nlogs: {httpApi: true}\nhttpApi: {name: mine, payload: '1.0', metrics: true, disableDefaultEndpoint: true, cors: true}", ""),
+        more="    httpApi: {payload: '2.0'}\n" + TWO + "      - httpApi: GET /b\n",
+    ),
+    "http_api_with_cors": events(
+        "httpApi: PUT /a", "httpApi: {method: ANY, path: /b}",
+        head=provider("stackName: my-stack\nlogs: {httpApi: {format: '$context.requestId'}}\nhttpApi: {shouldStartNameWithService: true, cors: {allowedOrigins: https://a.b, allowedHeaders: [A, A],"
+                      " allowCredentials: true, exposedResponseHeaders: X, maxAge: 3}}", ""),
+    ),
+    "http_api_with_own_methods": events("httpApi: PUT /a", head=provider("httpApi: {cors: {allowedMethods: [GET, PUT], allowCredentials: false}}", "")),
+    "http_api_with_authorizers": events(
+        "httpApi: {method: GET, path: /a, authorizer: jwt}", "httpApi: {method: GET, path: /b, authorizer: {name: jwt, scopes: [s, t, s]}}",
+        "httpApi: {method: GET, path: /c, authorizer: {name: asked}}", "httpApi: {method: GET, path: /d, authorizer: {type: aws_iam}}",
+        "httpApi: {method: GET, path: /e, authorizer: by-arn}", "httpApi: {method: GET, path: /f, authorizer: {name: named}}",
+        head=provider(
+            "httpApi:\n  authorizers:\n    jwt: {identitySource: $request.header.Authorization, issuerUrl: https://issuer, audience: [a, b]}\n"
+            "    named: {type: jwt, name: other-name, identitySource: $request.header.Authorization, issuerUrl: !Sub x, audience: one}\n"
+            "    asked: {type: request, functionName: two, resultTtlInSeconds: 60, identitySource: [$request.header.A, $request.header.B], enableSimpleResponses: true, payloadVersion: '1.0'}\n"
+            "    by-arn: {type: request, functionArn: !ImportValue f, managedExternally: true}\n    unused: {type: request, functionArn: 'arn:aws:lambda:us-east-1:1:function:f'}\n", ""),
+        more="  two: {handler: app.two, provisionedConcurrency: 1}\n",
+    ),
+    "http_api_of_others": events("httpApi: GET /a", "httpApi: {method: GET, path: /b, authorizer: {id: abc, scopes: [x]}}", "httpApi: {method: GET, path: /c, authorizer: {id: !Ref A, type: request}}",
+                                 head=provider("httpApi: {id: xyz}", "")),
+    "http_api_of_an_import": events("httpApi: GET /a", head=provider("httpApi: {id: !ImportValue api}", "")),
+    "http_api_of_an_alias": events("httpApi: GET /a", more=ALIAS),
     "iot": events(
         "iot: {sql: \"SELECT * FROM 'a/b'\"}",
         "iot: {sql: \"SELECT x FROM 'c'\", sqlVersion: beta, name: mine, enabled: false, description: ours}",
@@ -194,6 +225,32 @@ REFUSED_EVENTS: dict[str, tuple[str, str]] = {
         "FUNCTION_KAFKA_VPC_ACCESS_CONFIGURATION_INVALID",
         events("kafka: {bootstrapServers: [a], topic: t, accessConfigurations: {vpcSubnet: [subnet-1]}}"),
     ),
+    "http_api_path_with_method": ("INVALID_HTTP_API_PATH", events("httpApi: {method: GET, path: '*'}")),
+    "http_api_without_method": ("MISSING_HTTP_API_METHOD", events("httpApi: {path: /a}")),
+    "http_api_of_odd_method": ("INVALID_HTTP_API_METHOD", events("httpApi: {method: FOO, path: /a}")),
+    "http_api_route_twice": ("DUPLICATE_HTTP_API_ROUTE", events("httpApi: GET /a", "httpApi: get /a")),
+    "http_api_unknown_authorizer": ("UNRECOGNIZED_HTTP_API_AUTHORIZER", events("httpApi: {method: GET, path: /a, authorizer: x}")),
+    "http_api_foreign_authorizer": ("EXTERNAL_HTTP_API_AUTHORIZER_WITHOUT_EXTERNAL_HTTP_API", events("httpApi: {method: GET, path: /a, authorizer: {id: x}}")),
+    "http_api_nameless_authorizer": ("HTTP_API_AUTHORIZER_MISSING_ID_OR_NAME", events("httpApi: {method: GET, path: /a, authorizer: {type: jwt}}")),
+    "http_api_iam_and_more": ("HTTP_API_AUTHORIZER_AWS_IAM_UNEXPECTED_PROPERTIES", events("httpApi: {method: GET, path: /a, authorizer: {type: aws_iam, scopes: [x]}}")),
+    "http_api_foreign_cors": ("EXTERNAL_HTTP_API_CORS_CONFIG", events("httpApi: GET /a", head=provider("httpApi: {id: x, cors: true}", ""))),
+    "http_api_foreign_authorizers": (
+        "EXTERNAL_HTTP_API_AUTHORIZERS_CONFIG",
+        events("httpApi: GET /a", head=provider("httpApi: {id: x, authorizers: {a: {identitySource: x, issuerUrl: y, audience: z}}}", "")),
+    ),
+    "http_api_foreign_logs": ("EXTERNAL_HTTP_API_LOGS_CONFIG", events("httpApi: GET /a", head=provider("logs: {httpApi: true}\nhttpApi: {id: x}", ""))),
+    **{
+        f"http_api_authorizer_{number}": (
+            f"HTTP_API_CUSTOM_AUTHORIZER_{code}",
+            events("httpApi: GET /a", head=provider(f"httpApi: {{authorizers: {{a: {{type: request, {said}}}}}}}", "")),
+        )
+        for number, (code, said) in enumerate({
+            "NEITHER_FUNCTION_ARN_NOR_FUNCTION_NAME_DEFINED": "name: x",
+            "BOTH_FUNCTION_ARN_AND_FUNCTION_NAME_DEFINED": "functionName: one, functionArn: 'arn:x'",
+            "FUNCTION_NOT_FOUND_IN_SERVICE": "functionName: none",
+            "IDENTITY_SOURCE_MISSING_WHEN_CACHING_ENABLED": "functionName: one, resultTtlInSeconds: 3",
+        }.items())
+    },
     "fleet_twice": (
         "MULTIPLE_IOT_PROVISIONING_TEMPLATE_HOOK",
         events(*["iotFleetProvisioning: {templateBody: {}, provisioningRoleArn: 'arn:aws:iam::1:role/r'}"] * 2),
