@@ -72,11 +72,22 @@ def test_a_layers_content_makes_another_version_of_its_functions() -> None:
 
 def test_every_event_of_the_schema_has_a_compiler_or_is_named_as_missing() -> None:
     known = schema()["definitions"]["event"]["properties"]
-    missing = {"alb", "cloudFront", "http", "websocket"}
+    missing = {"cloudFront", "http"}
     assert set(COMPILERS) == set(known) - missing
     for kind in missing:
         with pytest.raises(LambdaBuildError, match=kind):
             compiled({"one": ONE | {"events": [{kind: {}}]}})
+
+
+def test_each_target_group_of_a_function_may_call_it() -> None:
+    start = "arn:aws:elasticloadbalancing:us-east-1:1:listener/app/a"
+    events = [{"alb": {"listenerArn": f"{start}/{n}/x", "priority": n, "conditions": {"path": ["/"]}}} for n in (1, 2)]
+    found = compiled({"one": ONE | {"events": events}})["Resources"]
+    sources = {
+        one["Properties"].get("SourceArn", {}).get("Ref") for one in found.values() if "Permission" in one["Type"]
+    }
+    assert sources == {"OneAlbTargetGroup1", "OneAlbTargetGroup2", None}
+    assert found["OneLambdaPermissionAlb"]["Properties"]["SourceArn"] == {"Ref": "OneAlbTargetGroup2"}
 
 
 EVENTS = st.sampled_from(

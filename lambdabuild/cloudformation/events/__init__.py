@@ -5,13 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from lambdabuild.cloudformation.context import Context
-from lambdabuild.cloudformation.events import http_api, on_resource, permission, rules, source_mapping, topics
+from lambdabuild.cloudformation.events import (
+    alb,
+    http_api,
+    on_resource,
+    permission,
+    rules,
+    source_mapping,
+    topics,
+    websocket,
+)
 from lambdabuild.cloudformation.events.event import Event, events_of
 from lambdabuild.cloudformation.fragment import Fragment, joined
 from lambdabuild.errors import LambdaBuildError, NotCompiled, raise_all
 
 COMPILERS: Mapping[str, Callable[[Context, Sequence[Event]], Fragment]] = {
     "activemq": source_mapping.activemq,
+    "alb": alb.compile,
     "alexaSkill": permission.alexa_skill,
     "alexaSmartHome": permission.alexa_smart_home,
     "cloudwatchEvent": rules.cloudwatch_event,
@@ -29,6 +39,7 @@ COMPILERS: Mapping[str, Callable[[Context, Sequence[Event]], Fragment]] = {
     "sns": topics.sns,
     "sqs": source_mapping.sqs,
     "stream": source_mapping.stream,
+    "websocket": websocket.compile,
 }
 
 

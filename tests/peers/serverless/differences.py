@@ -24,6 +24,8 @@ def both(template: Json) -> Json:
     text = re.sub(r'"(S3Key|CodeSha256)": "[^"]*"', r'"\1": "..."', text)
     # A version's id is a digest of the zip and more. Base64 without its signs has no fixed length.
     text = re.sub(r"LambdaVersion[0-9A-Za-z]{20,43}\b", "LambdaVersion", text)
+    # So is that of what a WebSocket API deploys; the peer takes its digest before the whole is known.
+    text = re.sub(r"WebsocketsDeployment[0-9A-Za-z]{20,43}\b", "WebsocketsDeployment", text)
     # A layer's digest, and the ids of retained layers, hold that of its zip.
     text = re.sub(r"[0-9a-f]{40}", "sha1", text)
     found = json.loads(text)

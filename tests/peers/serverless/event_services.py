@@ -9,6 +9,9 @@ SQS, SNS = ARN.format("sqs", "my-queue"), ARN.format("sns", "my-topic")
 DYNAMODB = "arn:aws:dynamodb:us-east-1:123456789012:table/orders/stream/2020-01-01T00:00:00.000"
 KINESIS = "arn:aws:kinesis:us-east-1:123456789012:stream/clicks"
 SECRET = "arn:aws:secretsmanager:us-east-1:123456789012:secret:MySecret"
+LISTENER = (
+    "arn:aws:elasticloadbalancing:us-east-1:123456789012:listener/app/my-balancer/50dc6c495c0c9188/f2f7dc8efc522ab2"
+)
 BROKER = "arn:aws:mq:us-east-1:123456789012:broker:name:b-0000-0000"
 MSK = "arn:aws:kafka:us-east-1:123456789012:cluster/my-cluster/uuid"
 
@@ -143,8 +146,49 @@ EVENTS: dict[str, str | dict[str, str]] = {
         "alexaSmartHome: {appId: amzn1.ask.skill.4, enabled: true}",
     ),
     "alexa_of_an_alias": events("alexaSkill: amzn1.ask.skill.1", "alexaSmartHome: {appId: x, enabled: false}", more=ALIAS),
+    "websocket": events(
+        "websocket: $connect", "websocket: {route: $default, routeResponseSelectionExpression: $default}", "websocket: {route: a/b-c_d.e}",
+        more=TWO + "      - websocket: $disconnect\n",
+    ),
+    "websocket_with_options": events(
+        "websocket: $connect",
+        head=provider("tags: {a: b}\nwebsocket: {useProviderTags: true}\nwebsocketsApiName: mine\nwebsocketsApiRouteSelectionExpression: $request.body.route\nwebsocketsDescription: ours", ""),
+    ),
+    "websocket_with_logs": events(
+        "websocket: $connect",
+        head=provider("logRetentionInDays: 3\nlogs: {restApi: {roleManagedExternally: true}, websocket: {level: ERROR, fullExecutionData: false, format: x}}", ""),
+    ),
+    "websocket_with_some_logs": events(
+        "websocket: $connect", head=provider("logs: {restApi: {roleManagedExternally: true}, websocket: {accessLogging: false, executionLogging: false}}", "")
+    ),
+    "websocket_with_all_logs": events("websocket: $connect", head=provider("logs: {restApi: {roleManagedExternally: true}, websocket: true}", "")),
+    "websocket_with_authorizers": events(
+        "websocket: {route: $connect, authorizer: two}", "websocket: {route: b, authorizer: 'arn:aws:lambda:us-east-1:1:function:auth-fn'}",
+        "websocket: {route: c, authorizer: {name: two, identitySource: [route.request.querystring.Auth]}}",
+        "websocket: {route: d, authorizer: {arn: !ImportValue f, name: imported}}", "websocket: {route: e, authorizer: {arn: 'arn:aws:lambda:us-east-1:1:function:other'}}",
+        more="  two: {handler: app.two}\n",
+    ).replace("authorizer: {name: two, identitySource: [route.request.querystring.Auth]}", "authorizer: {name: three, identitySource: [route.request.querystring.Auth]}")
+    + "  three: {handler: app.three, provisionedConcurrency: 1}\n",
+    "websocket_of_others": events("websocket: $connect", head=provider("apiGateway: {websocketApiId: abc}", "")),
+    "websocket_of_an_alias": events("websocket: $connect", more=ALIAS),
+    "alb": events(
+        f"alb: {{listenerArn: '{LISTENER}', priority: 1, conditions: {{path: /hello}}}}",
+        more=TWO + f"      - alb: {{listenerArn: '{LISTENER}', priority: 2, conditions: {{host: [a.b, c.d], method: GET, header: {{name: X-A, values: [b]}}, query: {{a: b, c: d}}, ip: 10.0.0.0/8, path: [/a, /b]}},"
+        " multiValueHeaders: true, healthCheck: true}\n"
+        + TWO.replace("two", "three") + "      - alb: {listenerArn: !Ref Listener, priority: 3, conditions: {header: [{name: A, values: [b, c]}]}, healthCheck: {path: /health, intervalSeconds: 9, timeoutSeconds: 3,"
+        " healthyThresholdCount: 2, unhealthyThresholdCount: 3, matcher: {httpCode: '200,201'}}, targetGroupName: mine}\n",
+    ),
+    "alb_with_authorizers": events(
+        f"alb: {{listenerArn: '{LISTENER}', priority: 1, conditions: {{path: /hello}}, authorizer: [one, two]}}", f"alb: {{listenerArn: '{LISTENER}', priority: 2, conditions: {{path: /x}}, authorizer: three}}",
+        head=provider(
+            "alb:\n  targetGroupPrefix: pre\n  authorizers:\n    one: {type: cognito, userPoolArn: 'arn:aws:cognito-idp:us-east-1:1:userpool/p', userPoolClientId: c, userPoolDomain: d,"
+            " onUnauthenticatedRequest: allow, requestExtraParams: {prompt: login}, scope: openid, sessionCookieName: k, sessionTimeout: 7000}\n"
+            "    two: {type: oidc, authorizationEndpoint: https://a, clientId: i, clientSecret: s, issuer: https://i, tokenEndpoint: https://t, userInfoEndpoint: https://u}\n"
+            "    three: {type: oidc, authorizationEndpoint: https://a, clientId: i, issuer: https://i, tokenEndpoint: https://t, userInfoEndpoint: https://u, sessionTimeout: 7000}\n", ""),
+    ),
+    "alb_of_an_alias": events(f"alb: {{listenerArn: '{LISTENER}', priority: 1, conditions: {{path: /hello}}}}", more=ALIAS),
     "http_api": events(
-        "httpApi: GET /items/{itemId}/sub-Path", "httpApi: '*'", "httpApi: {method: post, path: /items}", "httpApi: {method: '*', path: '/any/{proxy+}'}", "httpApi: '* /star'",
+        "httpApi: GET /items/{itemId}/sub-Path", "httpApi: '*'", "httpApi: {method: post, path: /items}", "httpApi: {method: '*', path: '/any/{proxy+}'}",
         more=TWO + "      - httpApi: DELETE /items/{itemId}\n",
     ),
     "http_api_with_options": events(
@@ -251,6 +295,17 @@ REFUSED_EVENTS: dict[str, tuple[str, str]] = {
             "IDENTITY_SOURCE_MISSING_WHEN_CACHING_ENABLED": "functionName: one, resultTtlInSeconds: 3",
         }.items())
     },
+    "alb_priority_twice": (
+        "ALB_PRIORITY_ALREADY_IN_USE",
+        events(f"alb: {{listenerArn: '{LISTENER}', priority: 1, conditions: {{path: /a}}}}", more=TWO + f"      - alb: {{listenerArn: '{LISTENER}', priority: 1, conditions: {{path: /b}}}}\n"),
+    ),
+    "alb_without_conditions": ("ALB_NO_CONDITIONS", events(f"alb: {{listenerArn: '{LISTENER}', priority: 1, conditions: {{}}}}")),
+    "alb_unknown_authorizer": ("ALB_MISSING_AUTHORIZER", events(f"alb: {{listenerArn: '{LISTENER}', priority: 1, conditions: {{path: /a}}, authorizer: x}}")),
+    "alb_named_twice": (
+        "ALB_TARGET_GROUP_NAME_EXCLUSIVE",
+        events(f"alb: {{listenerArn: '{LISTENER}', priority: 1, conditions: {{path: /a}}, targetGroupName: x}}", head=provider("alb: {targetGroupPrefix: y}", "")),
+    ),
+    "websocket_nameless_authorizer": ("WEBSOCKETS_MISSING_AUTHORIZER_NAME", events("websocket: {route: a, authorizer: {arn: !ImportValue x}}")),
     "fleet_twice": (
         "MULTIPLE_IOT_PROVISIONING_TEMPLATE_HOOK",
         events(*["iotFleetProvisioning: {templateBody: {}, provisioningRoleArn: 'arn:aws:iam::1:role/r'}"] * 2),
