@@ -86,7 +86,7 @@ class _Checker:
             item = _only_item(looked_at)
             if item is not None and branch.get("type") in ("number", "integer", "string", "boolean"):
                 looked_at = item  # later branches see the item, but nothing is rewritten
-            else:
+            elif item is None or branch.get("type") != "object":
                 node = looked_at = found
             deepest = max(len(mistake.path) for mistake in mistakes)
             failed.append((-deepest, position, mistakes))

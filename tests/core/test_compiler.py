@@ -72,7 +72,7 @@ def test_a_layers_content_makes_another_version_of_its_functions() -> None:
 
 def test_every_event_of_the_schema_has_a_compiler_or_is_named_as_missing() -> None:
     known = schema()["definitions"]["event"]["properties"]
-    missing = {"cloudFront", "http"}
+    missing = {"cloudFront"}
     assert set(COMPILERS) == set(known) - missing
     for kind in missing:
         with pytest.raises(LambdaBuildError, match=kind):

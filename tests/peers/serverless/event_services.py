@@ -146,6 +146,70 @@ EVENTS: dict[str, str | dict[str, str]] = {
         "alexaSmartHome: {appId: amzn1.ask.skill.4, enabled: true}",
     ),
     "alexa_of_an_alias": events("alexaSkill: amzn1.ask.skill.1", "alexaSmartHome: {appId: x, enabled: false}", more=ALIAS),
+    "http": events(
+        "http: 'GET /items/{itemId}/sub-Path'", "http: {method: post, path: items}", "http: {method: any, path: '/any/{proxy+}', private: true, operationId: op}", "http: {path: '', method: put}", "http: GET /",
+        more=TWO + "      - http: 'DELETE /items/{itemId}/'\n",
+    ),
+    "http_with_options": events(
+        "http: GET /a",
+        head=provider(
+            "apiName: mine\nendpointType: private\nvpcEndpointIds: [vpce-1, !Ref V]\ntags: {a: b}\nlogRetentionInDays: 3\nlogs: {restApi: {roleManagedExternally: true, level: INFO}}\ntracing: {apiGateway: true}\n"
+            "apiGateway: {binaryMediaTypes: ['*/*', image/png], disableDefaultEndpoint: true, minimumCompressionSize: 0, description: ours, apiKeySourceType: header, metrics: true,"
+            " resourcePolicy: [{Effect: Allow, Principal: '*', Action: execute-api:Invoke, Resource: ['execute-api:/*/*/*']}]}", ""),
+    ),
+    "http_named_after_the_service": events("http: GET /a", head=provider("endpointType: regional\napiGateway: {shouldStartNameWithService: true}", "")),
+    "http_with_cors": events(
+        "http: {method: get, path: a, cors: true}", "http: {method: post, path: a, cors: true}", "http: {method: any, path: b, cors: {origins: ['https://a.b', 'https://*.c.d'], headers: [X-A], allowCredentials: true, maxAge: 60, cacheControl: max-age=1}}",
+        "http: {method: put, path: c, cors: {origin: 'https://a, https://b', methods: [PUT, GET]}}", "http: {method: get, path: d, cors: {origin: https://d}}",
+        more=TWO + "      - http: {method: delete, path: d, cors: {headers: Y, allowCredentials: true}}\n",
+    ),
+    "http_with_lambda_integration": events(
+        "http: {method: get, path: a, integration: lambda}",
+        "http: {method: post, path: b, integration: lambda, cors: {origins: ['https://a', 'https://b'], allowCredentials: true}, request: {passThrough: WHEN_NO_MATCH, contentHandling: CONVERT_TO_TEXT,"
+        " template: {text/xml: '{}', application/x-www-form-urlencoded: null, application/json: '{\"a\": 1}'}, parameters: {querystrings: {q: true, r: false}, headers: {H: {required: true, mappedValue: context.x}}, paths: {p: {required: false}}}},"
+        " response: {headers: {X-A: integration.response.header.a}, template: $input.path('$'), contentHandling: CONVERT_TO_BINARY, statusCodes: {201: {pattern: ''}, 409: {pattern: '.*conflict.*', template: $x, headers: {Y: \"'y'\"}},"
+        " 500: {pattern: x, template: {application/json: a, text/xml: b}}}}}",
+        "http: {method: put, path: c, integration: lambda, response: {statusCodes: {404: {pattern: 'x'}}}}",
+        "http: {method: get, path: d, async: true}", "http: {method: get, path: e, integration: aws, response: {headers: {A: b}}}", "http: {method: get, path: f, integration: lambda, cors: true}",
+        more=ALIAS,
+    ),
+    "http_with_proxies": events(
+        "http: {method: get, path: a, integration: http, request: {uri: https://x, method: POST, parameters: {paths: {id: true}}}, response: {statusCodes: {200: {pattern: ''}}}}",
+        "http: {method: get, path: b, integration: http-proxy, request: {uri: !Sub 'https://y', parameters: {querystrings: {a: true}}}}",
+        "http: {method: get, path: c, integration: HTTP_PROXY, connectionType: vpc-link, connectionId: !Ref Link, request: {uri: https://z}}",
+        "http: {method: get, path: d, integration: mock, request: {template: {application/json: '{\"statusCode\": 200}'}}, response: {headers: {A: b}, statusCodes: {200: {pattern: ''}}}}",
+        "http: {method: get, path: e, integration: mock}",
+        "http: {method: get, path: f, integration: lambda-proxy, request: {parameters: {paths: {a: true}, headers: {b: false}}}}",
+    ),
+    "http_with_authorizers": events(
+        "http: {method: get, path: a, authorizer: two}", "http: {method: get, path: b, authorizer: aws_iam}", "http: {method: get, path: c, authorizer: 'arn:aws:lambda:us-east-1:1:function:my-svc-auth'}",
+        "http: {method: get, path: d, authorizer: {name: two, resultTtlInSeconds: 0, identitySource: method.request.header.A, identityValidationExpression: x, type: token}}",
+        "http: {method: get, path: e, authorizer: {name: pool, arn: 'arn:aws:cognito-idp:us-east-1:1:userpool/p', scopes: [a, b]}}", "http: {method: get, path: f, authorizer: {name: other, type: COGNITO_USER_POOLS, arn: !GetAtt Pool.Arn}}",
+        "http: {method: get, path: g, authorizer: {type: COGNITO_USER_POOLS, authorizerId: !Ref A, scopes: [s]}}", "http: {method: get, path: h, authorizer: {type: CUSTOM, authorizerId: abc}}",
+        "http: {method: get, path: i, authorizer: {type: request, authorizerId: abc}}", "http: {method: get, path: j, authorizer: {type: request, name: three, resultTtlInSeconds: 0}}",
+        "http: {method: get, path: k, authorizer: {arn: 'arn:aws:lambda:us-east-1:1:function:ext', name: ext, managedExternally: true}}", "http: {method: get, path: l, authorizer: {type: aws_iam}}",
+        more="  two: {handler: app.two}\n  three: {handler: app.three, provisionedConcurrency: 1}\n",
+    ),
+    "http_with_schemas": events(
+        "http: {method: post, path: a, request: {schemas: {application/json: {type: object}}}}", "http: {method: post, path: 'b/{id}', request: {schemas: {application/json: {schema: {type: string}, name: Mine, description: ours}, text/plain-x: {type: string}}}}",
+        "http: {method: post, path: c, request: {schemas: {application/json: post-create-model}, parameters: {querystrings: {q: true}}}}", "http: {method: post, path: d, request: {schemas: {application/xml: other}}}",
+        head=provider("apiGateway: {request: {schemas: {post-create-model: {name: PostCreate, schema: {type: object}, description: d}, other: {schema: {type: number}}}}}", ""),
+    ),
+    "http_with_keys": events(
+        "http: {method: get, path: a, private: true}",
+        head=provider("apiGateway: {apiKeys: [first, {name: second, value: '0123456789012345678901', description: d, customerId: c, enabled: false}], usagePlan: {quota: {limit: 5, offset: 2, period: MONTH}, throttle: {burstLimit: 2, rateLimit: 1}}}", ""),
+    ),
+    "http_with_keys_of_plans": events(
+        "http: {method: get, path: a, private: true}",
+        head=provider("apiGateway: {apiKeys: [{free: [a, {name: b}]}, {paid: [c]}], usagePlan: [{free: {quota: {limit: 5, period: DAY}}}, {paid: {throttle: {burstLimit: 2, rateLimit: 1}}}]}", ""),
+    ),
+    "http_with_keys_and_no_plan": events("http: {method: get, path: a, private: true}", head=provider("apiGateway: {apiKeys: [a]}", "")),
+    "http_of_others": events(
+        "http: GET /a/b/c", "http: GET /a", "http: {method: get, path: x/y, cors: true}",
+        head=provider("apiGateway: {restApiId: abc, restApiRootResourceId: def, restApiResources: {a: r1, a/b: r2}, description: d}", ""),
+    ),
+    "http_of_a_list_of_others": events("http: GET /a/c", head=provider("apiGateway: {restApiId: !ImportValue i, restApiRootResourceId: !ImportValue r, restApiResources: [{path: a, resourceId: x}]}", "")),
+    "http_of_an_alias": events("http: GET /a", more=ALIAS),
     "websocket": events(
         "websocket: $connect", "websocket: {route: $default, routeResponseSelectionExpression: $default}", "websocket: {route: a/b-c_d.e}",
         more=TWO + "      - websocket: $disconnect\n",
@@ -295,6 +359,20 @@ REFUSED_EVENTS: dict[str, tuple[str, str]] = {
             "IDENTITY_SOURCE_MISSING_WHEN_CACHING_ENABLED": "functionName: one, resultTtlInSeconds: 3",
         }.items())
     },
+    "http_without_root": ("API_GATEWAY_MISSING_REST_API_ROOT_RESOURCE_ID", events("http: GET /a", head=provider("apiGateway: {restApiId: x}", ""))),
+    "http_of_others_traced": (
+        "API_GATEWAY_EXTERNAL_API_TRACING", events("http: GET /a", head=provider("tracing: {apiGateway: true}\napiGateway: {restApiId: x, restApiRootResourceId: y}", ""))),
+    "http_of_others_logged": (
+        "API_GATEWAY_EXTERNAL_API_LOGS", events("http: GET /a", head=provider("logs: {restApi: true}\napiGateway: {restApiId: x, restApiRootResourceId: y}", ""))),
+    "http_private_ids": ("API_GATEWAY_INVALID_VPC_ENDPOINT_IDS_CONFIG", events("http: GET /a", head=provider("endpointType: REGIONAL\nvpcEndpointIds: [x]", ""))),
+    "http_without_address": ("API_GATEWAY_MISSING_REQUEST_URI", events("http: {method: get, path: a, integration: http}")),
+    "http_without_link": ("API_GATEWAY_MISSING_CONNECTION_ID", events("http: {method: get, path: a, integration: http, connectionType: vpc-link, request: {uri: x}}")),
+    "http_nameless_authorizer": ("API_GATEWAY_MISSING_AUTHORIZER_NAME_OR_ARN", events("http: {method: get, path: a, authorizer: {resultTtlInSeconds: 3}}")),
+    "http_nameless_pool": ("API_GATEWAY_MISSING_AUTHORIZER_NAME", events("http: {method: get, path: a, authorizer: {type: cognito_user_pools, arn: !Ref X}}")),
+    "http_claims_of_a_proxy": (
+        "API_GATEWAY_INVALID_COGNITO_CLAIMS", events("http: {method: get, path: a, authorizer: {name: x, arn: 'arn:aws:cognito-idp:us-east-1:1:userpool/p', claims: [a]}}")),
+    "http_keys_without_plan": (
+        "API_GATEWAY_KEY_WITHOUT_USAGE_PLAN", events("http: GET /a", head=provider("apiGateway: {apiKeys: [{free: [a]}], usagePlan: [{paid: {}}]}", ""))),
     "alb_priority_twice": (
         "ALB_PRIORITY_ALREADY_IN_USE",
         events(f"alb: {{listenerArn: '{LISTENER}', priority: 1, conditions: {{path: /a}}}}", more=TWO + f"      - alb: {{listenerArn: '{LISTENER}', priority: 1, conditions: {{path: /b}}}}\n"),

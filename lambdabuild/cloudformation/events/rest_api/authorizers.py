@@ -1,0 +1,62 @@
+"""Who is asked whether a call may be made: a function, a user pool, IAM."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lambdabuild import naming
+from lambdabuild.cloudformation.events.event import after_alias
+from lambdabuild.cloudformation.events.rest_api.api import Api
+from lambdabuild.cloudformation.events.rest_api.http import Authorizer, Http
+from lambdabuild.cloudformation.fragment import Fragment, Json, without_nothing
+
+
+def logical_id(authorizer: Authorizer) -> str:
+    return naming.normal(authorizer.name) + "ApiGatewayAuthorizer"
+
+
+def of_method(call: Http) -> Json:
+    """The properties of a method that say who may call it."""
+    found = call.authorizer
+    if found is None:
+        return {"AuthorizationType": "NONE"}
+    if found.id is None and found.is_iam:
+        return {"AuthorizationType": "AWS_IAM"}
+    scopes = {"AuthorizationScopes": list(found.scopes)} if found.is_cognito and found.scopes else {}
+    if found.id is not None:
+        kind = "CUSTOM" if found.kind.upper() in ("TOKEN", "REQUEST") else found.kind
+        return {"AuthorizationType": kind, "AuthorizerId": found.id, **scopes}
+    kind = "COGNITO_USER_POOLS" if found.is_cognito else "CUSTOM"
+    return {"AuthorizationType": kind, "AuthorizerId": {"Ref": logical_id(found)}, **scopes}
+
+
+def compile(api: Api, calls: Sequence[Http]) -> Fragment:
+    """Each authorizer once. When two events describe it, what either says counts, and the later wins."""
+    found: dict[str, Json] = {}
+    for call in calls:
+        authorizer = call.authorizer
+        if authorizer is None or authorizer.arn is None:
+            continue
+        key = logical_id(authorizer)
+        before = found.get(key, {}).get("Properties", {})
+        resource = {
+            "Type": "AWS::ApiGateway::Authorizer", "Properties": {**before, **_properties(api, authorizer)},
+        }  # fmt: skip
+        found[key] = after_alias(authorizer.function, resource) if authorizer.function else resource
+    return Fragment(found)
+
+
+def _properties(api: Api, authorizer: Authorizer) -> Json:
+    common = {
+        "AuthorizerResultTtlInSeconds": authorizer.ttl_seconds,
+        "IdentitySource": authorizer.identity_source,
+        "IdentityValidationExpression": authorizer.validation,
+        "Name": authorizer.name,
+        "RestApiId": api.id,
+    }
+    if authorizer.is_cognito:
+        return without_nothing({**common, "Type": "COGNITO_USER_POOLS", "ProviderARNs": [authorizer.arn]})
+    start = ["arn:", {"Ref": "AWS::Partition"}, ":apigateway:", {"Ref": "AWS::Region"}]
+    uri = [*start, ":lambda:path/2015-03-31/functions/", authorizer.arn, "/invocations"]
+    kind = authorizer.kind.upper() or "TOKEN"
+    return without_nothing({**common, "Type": kind, "AuthorizerUri": {"Fn::Join": ["", uri]}})
