@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from lambdabuild import naming
-from lambdabuild.cloudformation import core, functions, iam, layers, logs, resources
+from lambdabuild.cloudformation import core, functions, helpers, iam, layers, logs, resources
 from lambdabuild.cloudformation.context import Artifact, Context
 from lambdabuild.cloudformation.events import compile as compile_events
 from lambdabuild.cloudformation.fragment import Fragment, Json, joined
@@ -27,7 +27,7 @@ def compile(definition: Definition, artifacts: Mapping[str, Artifact]) -> Json:
         if context.has_own_role(one)
     ]
     role = iam.compile(context, everything.of(""), everything.services_of(""))
-    both = joined([core.compile(context), role, *own, everything])
+    both = joined([core.compile(context), role, *own, everything, helpers.compile(context, everything.helpers)])
     template: Json = {
         "AWSTemplateFormatVersion": "2010-09-09",
         "Description": core.DESCRIPTION,

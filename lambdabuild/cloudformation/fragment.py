@@ -26,6 +26,14 @@ class Need:
 
 
 @dataclass(frozen=True)
+class Helper:
+    """A function of our own that is needed at deployment, and what it must be allowed."""
+
+    kind: str
+    statements: tuple[Json, ...]
+
+
+@dataclass(frozen=True)
 class Fragment:
     """Resources and outputs by logical id, and what roles must allow for them.
 
@@ -37,6 +45,7 @@ class Fragment:
     needs: tuple[Need, ...] = ()
     services: tuple[tuple[str, str], ...] = ()
     where: Span | None = None
+    helpers: tuple[Helper, ...] = ()
 
     def of(self, owner: str) -> tuple[Need, ...]:
         return tuple(need for need in self.needs if need.owner == owner)
@@ -52,6 +61,7 @@ def joined(fragments: Iterable[Fragment]) -> Fragment:
     places: dict[str, Span | None] = {}
     needs: list[Need] = []
     services: list[tuple[str, str]] = []
+    helpers: list[Helper] = []
     errors: list[LambdaBuildError] = []
     for fragment in fragments:
         for logical_id, resource in fragment.resources.items():
@@ -61,9 +71,10 @@ def joined(fragments: Iterable[Fragment]) -> Fragment:
             places.setdefault(logical_id, fragment.where)
         outputs.update(fragment.outputs)
         needs += fragment.needs
+        helpers += fragment.helpers
         services += [one for one in fragment.services if one not in services]
     raise_all(errors)
-    return Fragment(resources, outputs, tuple(needs), tuple(services))
+    return Fragment(resources, outputs, tuple(needs), tuple(services), helpers=tuple(helpers))
 
 
 def _clash(logical_id: str, one: Span | None, other: Span | None) -> NameClash:

@@ -44,8 +44,7 @@ class Text(str):
         return Text(self.replace(old.replace("\\\\", "\\"), new))
 
     def split(self, sign: str) -> Any:  # type: ignore[override]
-        parts = Parts(Text(part) for part in super().split(sign))
-        return parts
+        return Parts(Text(part) for part in super().split(sign))
 
 
 class Parts(list):  # type: ignore[type-arg]

@@ -9,37 +9,24 @@ from typing import Any
 
 from lambdabuild import naming
 from lambdabuild.cloudformation.context import Context
+from lambdabuild.cloudformation.events import existing
 from lambdabuild.cloudformation.events.event import Event, permission
 from lambdabuild.cloudformation.fragment import Fragment, Json, joined
-from lambdabuild.errors import NotCompiled
 
 BUCKET_NAME = re.compile(
     r"(?!^(\d{1,3}\.){3}\d{1,3}$)(^(([a-z0-9]|[a-z0-9][a-z0-9-]*[a-z0-9])\.)*([a-z0-9]|[a-z0-9][a-z0-9-]*[a-z0-9])$)"
 )
 """https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html"""
 
-CREATED = "s3:ObjectCreated:*"
-SENDERS = ("CustomSMSSender", "CustomEmailSender")
-"""Triggers that get what they send encrypted."""
-
 
 def s3(context: Context, events: Sequence[Event]) -> Fragment:
-    """Buckets that the stack makes, each with the notifications of all functions."""
-    _refuse_existing(events)
+    """Buckets that the stack makes, each with the notifications of all functions; and those that are there already."""
     buckets: dict[str, list[Event]] = defaultdict(list)
     for event in events:
-        buckets[_bucket_key(event)].append(event)
-    return joined(_bucket(context, key, group) for key, group in buckets.items())
-
-
-def _refuse_existing(events: Sequence[Event]) -> None:
-    for event in events:
-        if event.get("existing"):
-            raise NotCompiled(
-                f"function {event.function.key!r}, event {event.kind}: what exists already is not wired yet",
-                where=event.where,
-                mend="let the stack make it, or set up its notification by hand",
-            )
+        if not event.get("existing"):
+            buckets[_bucket_key(event)].append(event)
+    made = [_bucket(context, key, group) for key, group in buckets.items()]
+    return joined([*made, existing.buckets(context, [event for event in events if event.get("existing")])])
 
 
 def _bucket_key(event: Event) -> str:
@@ -83,17 +70,18 @@ def _bucket(context: Context, key: str, events: Sequence[Event]) -> Fragment:
 
 def _notification(event: Event) -> Json:
     rules = [{"Name": name, "Value": value} for rule in event.get("rules", ()) for name, value in rule.items()]
-    found = {"Event": event.get("event") or CREATED, "Function": event.function.target}
+    found = {"Event": event.get("event") or existing.CREATED, "Function": event.function.target}
     return found | ({"Filter": {"S3Key": {"Rules": rules}}} if event.get("rules") is not None else {})
 
 
 def cognito_user_pool(context: Context, events: Sequence[Event]) -> Fragment:
-    """User pools that the stack makes, each with the triggers of all functions."""
-    _refuse_existing(events)
+    """User pools that the stack makes, each with the triggers of all functions; and those that are there already."""
     pools: dict[str, list[Event]] = defaultdict(list)
     for event in events:
-        pools[event.get("pool")].append(event)
-    return joined(_pool(pool, group) for pool, group in pools.items())
+        if not event.get("existing"):
+            pools[event.get("pool")].append(event)
+    made = [_pool(pool, group) for pool, group in pools.items()]
+    return joined([*made, existing.user_pools(context, [event for event in events if event.get("existing")])])
 
 
 def _pool(pool: str, events: Sequence[Event]) -> Fragment:
@@ -116,16 +104,8 @@ def _pool(pool: str, events: Sequence[Event]) -> Fragment:
 
 def _trigger(event: Event, known: Mapping[str, Any]) -> Json:
     trigger = event.get("trigger")
-    if trigger not in SENDERS:
+    if trigger not in existing.SENDERS:
         return {trigger: event.function.target}
-    key = event.get("kmsKeyId")
-    if not key:
-        raise event.bad(
-            f"{trigger} needs a kmsKeyId", "name the key that encrypts the codes", "COGNITO_KMS_KEY_NOT_SET"
-        )
-    if known.get("KMSKeyID", key) != key:
-        raise event.bad(
-            "a user pool has one kmsKeyId only", "name the same key", "COGNITO_KMS_KEY_ID_NOT_SAME_FOR_SINGLE_USER_POOL"
-        )
+    key = existing.sender_key(event, known.get("KMSKeyID"))
     version = event.get("lambdaVersion") or "V1_0"
     return {trigger: {"LambdaArn": event.function.target, "LambdaVersion": version}, "KMSKeyID": key}

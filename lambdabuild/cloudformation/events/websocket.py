@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from lambdabuild import naming
+from lambdabuild.cloudformation import helpers
 from lambdabuild.cloudformation.context import Context, Lambda
 from lambdabuild.cloudformation.events.event import Event, after_alias, each
-from lambdabuild.cloudformation.fragment import Fragment, Json, allow, compact, without_nothing
+from lambdabuild.cloudformation.fragment import Fragment, Json, allow, compact, joined, without_nothing
 from lambdabuild.cloudformation.functions import function_of
-from lambdabuild.errors import BadFunction, NotCompiled
+from lambdabuild.errors import BadFunction
 
 API, STAGE, LOG_GROUP = "WebsocketsApi", "WebsocketsDeploymentStage", "WebsocketsLogGroup"
 IDENTITY = "route.request.header.Auth"
@@ -53,7 +54,9 @@ def compile(context: Context, events: Sequence[Event]) -> Fragment:
         "wss://", api_id, ".execute-api.", {"Ref": "AWS::Region"}, ".", {"Ref": "AWS::URLSuffix"}, f"/{context.stage}",
     ]  # fmt: skip
     output = {"Description": "URL of the service endpoint", "Value": {"Fn::Join": ["", address]}}
-    return Fragment(resources, {"ServiceEndpointWebsocket": output}, tuple(needs))
+    logged = not external and (context.provider.get("logs") or {}).get("websocket")
+    role = helpers.account_role(context) if logged else Fragment()
+    return joined([Fragment(resources, {"ServiceEndpointWebsocket": output}, tuple(needs)), role])
 
 
 def _description(context: Context) -> str:
@@ -118,13 +121,6 @@ def _refuse_bad_logs(context: Context, given: Json) -> None:
             f"provider.logs.websocket.level is {given['level']!r}", where=where, mend="write INFO or ERROR",
             known_as="WEBSOCKETS_INVALID_LOGS_LEVEL",
         )  # fmt: skip
-    rest = (context.provider.get("logs") or {}).get("restApi")
-    if not (isinstance(rest, dict) and rest.get("roleManagedExternally")):
-        raise NotCompiled(
-            "API Gateway writes logs by a role of the account, and lambdabuild does not set that up yet",
-            where=where,
-            mend="set it up once for the account, and say so: provider.logs.restApi.roleManagedExternally: true",
-        )
 
 
 # routes

@@ -36,6 +36,7 @@ def both(template: Json) -> Json:
             value["Value"] = "..."
     for resource in found["Resources"].values():
         _mask_default_mappings(resource)
+        _mask_helpers(resource)
     return _sorted(found)
 
 
@@ -46,6 +47,16 @@ def _mask_default_mappings(resource: Json) -> None:
     for kind, text in (templates or {}).items():
         if "cognitoPoolClaims" in text:
             templates[kind] = "the event"
+
+
+def _mask_helpers(resource: Json) -> None:
+    """Functions that do at deployment what CloudFormation cannot are our own, in Python; test_helpers.py runs them."""
+    properties = resource.get("Properties", {})
+    if "-custom-resource-" in str(properties.get("FunctionName")) or len(str(properties.get("FunctionName"))) == 64:
+        properties |= {"Code": "...", "Handler": "...", "Runtime": "..."}
+    if resource["Type"].startswith("Custom::"):
+        resource.pop("Version", None)  # CloudFormation knows no such attribute
+        properties.pop("ForceDeploy", None)  # the clock there, the code's digest here
 
 
 def _sorted(value: Json, key: str = "") -> Json:

@@ -313,6 +313,20 @@ EVENTS: dict[str, str | dict[str, str]] = {
         more=TWO + "      - cognitoUserPool: {pool: My Pool, trigger: CustomSMSSender, kmsKeyId: 'arn:aws:kms:us-east-1:1:key/k'}\n"
         "      - cognitoUserPool: {pool: My Pool, trigger: CustomEmailSender, kmsKeyId: 'arn:aws:kms:us-east-1:1:key/k'}\n",
     ),
+    "s3_existing": events(
+        "s3: {bucket: there-already, existing: true}", "s3: {bucket: there-already, event: 's3:ObjectRemoved:*', existing: true, rules: [{prefix: a/}, {suffix: .b}], forceDeploy: true}", "s3: made",
+        more=TWO + "      - s3: {bucket: there-already, existing: true}\n" + TWO.replace("two", "three") + "      - s3: {bucket: !Ref B, existing: true}\n",
+        head=provider("logRetentionInDays: 3\nlogs: {frameworkLambda: true}", ""),
+    ),
+    "cognito_existing": events(
+        "cognitoUserPool: {pool: there, trigger: PreSignUp, existing: true}", "cognitoUserPool: {pool: there, trigger: CustomMessage, existing: true, forceDeploy: true}",
+        more=TWO + "      - cognitoUserPool: {pool: there, trigger: CustomSMSSender, existing: true, kmsKeyId: 'arn:aws:kms:us-east-1:1:key/k'}\n",
+        head=provider("iam: {deploymentRole: 'arn:aws:iam::1:role/deploy'}", ""),
+    ),
+    "existing_of_both_kinds": events("cognitoUserPool: {pool: there, trigger: PreSignUp, existing: true}", "s3: {bucket: there-already, existing: true}",
+                                     head="service: a-service-with-a-name-that-is-rather-long-for-a-function\nprovider: {name: aws, runtime: python3.11}\n"),
+    "http_with_logs": events("http: GET /a", head=provider("logs: {restApi: {role: 'arn:aws:iam::1:role/r', format: x}}", "")),
+    "apis_with_logs": events("http: GET /a", "websocket: $connect", head=provider("logs: {restApi: true, websocket: true}", "")),
     "cognito_of_an_alias": events("cognitoUserPool: {pool: Mine, trigger: PreSignUp}", more=ALIAS),
 }  # fmt: skip
 
@@ -391,6 +405,9 @@ REFUSED_EVENTS: dict[str, tuple[str, str]] = {
     "log_group_thrice": ("CLOUDWATCHLOG_LOG_GROUP_EVENT_PER_FUNCTION_LIMIT_EXCEEDED", events(*["cloudwatchLog: /a"] * 3)),
     "s3_unknown_bucket": ("S3_INVALID_NEW_BUCKET_FORMAT", events("s3: {bucket: !Ref B}")),
     "s3_bad_name": ("S3_INVALID_BUCKET_PATTERN", events("s3: Not_A_Bucket")),
+    "s3_two_existing": ("S3_MULTIPLE_BUCKETS_PER_FUNCTION", events("s3: {bucket: a-b, existing: true}", "s3: {bucket: c-d, existing: true}")),
+    "cognito_two_existing": (
+        "COGNITO_MULTIPLE_USER_POOLS_PER_FUNCTION", events(*[f"cognitoUserPool: {{pool: {n}, trigger: PreSignUp, existing: true}}" for n in "ab"])),
     "cognito_without_key": ("COGNITO_KMS_KEY_NOT_SET", events("cognitoUserPool: {pool: p, trigger: CustomSMSSender}")),
     "cognito_with_two_keys": (
         "COGNITO_KMS_KEY_ID_NOT_SAME_FOR_SINGLE_USER_POOL",

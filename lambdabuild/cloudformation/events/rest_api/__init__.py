@@ -12,13 +12,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lambdabuild import naming
+from lambdabuild.cloudformation import helpers
 from lambdabuild.cloudformation.context import Context
 from lambdabuild.cloudformation.events.event import Event, each, permission
 from lambdabuild.cloudformation.events.rest_api import authorizers, cors, keys, methods, models, paths
 from lambdabuild.cloudformation.events.rest_api.api import API, GATEWAY, Api
 from lambdabuild.cloudformation.events.rest_api.http import Http, http_of
 from lambdabuild.cloudformation.fragment import Fragment, Json, compact, joined, without_nothing
-from lambdabuild.errors import NotCompiled
 
 LOG_GROUP = "ApiGatewayLogGroup"
 STAGE_NAME = re.compile(r"[-_a-zA-Z0-9]+")
@@ -58,7 +58,7 @@ def compile(context: Context, events: Sequence[Event]) -> Fragment:
         Fragment({deployment_id: deployment}, {"ServiceEndpoint": _endpoint(api)}),
         Fragment({key: one for call in calls for key, one in _permission(api, call).items()}),
         Fragment(keys.compile(api, deployment_id)),
-        Fragment(_logs(context)),
+        _logs(context),
     ])  # fmt: skip
 
 
@@ -154,19 +154,14 @@ def _permission(api: Api, call: Http) -> dict[str, Json]:
     return found if is_a_target_too else found | own
 
 
-def _logs(context: Context) -> dict[str, Json]:
+def _logs(context: Context) -> Fragment:
     given = (context.provider.get("logs") or {}).get("restApi")
     if not given or (isinstance(given, dict) and given.get("accessLogging") is False):
-        return {}
-    if not (isinstance(given, dict) and given.get("roleManagedExternally")):
-        raise NotCompiled(
-            "API Gateway writes logs by a role of the account, and lambdabuild does not set that up yet",
-            where=context.definition.at("provider", "logs", "restApi"),
-            mend="set it up once for the account, and say so: provider.logs.restApi.roleManagedExternally: true",
-        )
+        return Fragment()
     properties = without_nothing({
         "LogGroupName": f"/aws/api-gateway/{context.service}-{context.stage}",
         "RetentionInDays": context.provider.get("logRetentionInDays"),
         "DataProtectionPolicy": context.provider.get("logDataProtectionPolicy"),
     })  # fmt: skip
-    return {LOG_GROUP: {"Type": "AWS::Logs::LogGroup", "Properties": properties}}
+    group = {"Type": "AWS::Logs::LogGroup", "Properties": properties}
+    return joined([Fragment({LOG_GROUP: group}), helpers.account_role(context)])
