@@ -17,19 +17,15 @@ def change(event, context):
     _permit(now, context)
     arn = _function_arn(now, context)
     configs = [
-        {
-            "LambdaFunctionArn": arn,
-            "Events": [config["Event"]],
-            "Filter": {"Key": {"FilterRules": [_rule(rule) for rule in config.get("Rules") or []]}},
-        }
+        {"LambdaFunctionArn": arn, "Events": [config["Event"]], **_filter(config.get("Rules"))}
         for config in now["BucketConfigs"]
     ]
     _put(now, arn, configs)
 
 
-def _rule(rule):
-    ((name, value),) = rule.items()
-    return {"Name": name.lower(), "Value": value}
+def _filter(rules):
+    named = [{"Name": name.lower(), "Value": value} for rule in rules or [] for name, value in rule.items()]
+    return {"Filter": {"Key": {"FilterRules": named}}} if named else {}
 
 
 def _function_arn(properties, context):
