@@ -44,6 +44,11 @@ class Lambda:
         return {"Fn::GetAtt": [self.logical_id, "Arn"]}
 
     @property
+    def is_at_edge(self) -> bool:
+        """Whether CloudFront calls it, so that Lambda@Edge's rules are its own."""
+        return any(isinstance(event, Mapping) and "cloudFront" in event for event in self.config.get("events") or ())
+
+    @property
     def target(self) -> Json:
         """What events call: the function, or its alias."""
         return {"Fn::Join": [":", [self.arn, self.alias]]} if self.alias else self.arn

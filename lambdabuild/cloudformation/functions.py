@@ -13,6 +13,8 @@ from lambdabuild.errors import BadFunction
 
 MEMORY_SIZE, TIMEOUT, RUNTIME = 1024, 6, "nodejs16.x"
 """MB, seconds and the runtime when nothing is said; the peer's, so that a deployed function is not changed."""
+EDGE_MEMORY_SIZE, EDGE_TIMEOUT = 128, 5
+"""The same at the edge, where the provider's do not count: what every event type of CloudFront allows."""
 
 UPDATES = {"onFunctionUpdate": "FunctionUpdate", "manual": "Manual"}
 
@@ -43,6 +45,7 @@ def compile(context: Context, function: Lambda) -> Fragment:
     depends += [*(config.get("dependsOn") or ()), *_depends_on_role(role)]
     resource: Json = {"Type": "AWS::Lambda::Function", "Properties": _without_unset(properties)}
     resource |= {"DependsOn": depends} if depends else {}
+    resource |= {"DeletionPolicy": "Retain"} if function.is_at_edge else {}  # replicas outlive the stack
     resource |= {"Condition": config["condition"]} if config.get("condition") else {}
     version = versions.compile(context, function, properties, code_sha256)
     return Fragment(
@@ -51,6 +54,12 @@ def compile(context: Context, function: Lambda) -> Fragment:
         tuple(_needs(context, function, properties)),
         where=function.where,
     )
+
+
+def version_of(context: Context, function: Lambda) -> Json:
+    """A reference to the version of a versioned function."""
+    found: Json = compile(context, function).outputs[naming.version_output(function.key)]["Value"]
+    return found
 
 
 def _code(context: Context, function: Lambda) -> tuple[Json, str]:
@@ -79,16 +88,18 @@ def _management(config: Mapping[str, Any]) -> Json:
 
 
 def _settings(context: Context, function: Lambda) -> Json:
-    """Every property that does not say what is run; None where a property is not given."""
-    config, provider = function.config, context.provider
+    """Every property that does not say what is run. Lambda@Edge knows neither variables nor networks."""
+    config, provider, at_edge = function.config, context.provider, function.is_at_edge
     architecture = config.get("architecture") or provider.get("architecture")
     tracing = config.get("tracing") or (provider.get("tracing") or {}).get("lambda")
     layers = _first(config.get("layers"), provider.get("layers"))
+    memory_size = EDGE_MEMORY_SIZE if at_edge else provider.get("memorySize") or MEMORY_SIZE
+    timeout = EDGE_TIMEOUT if at_edge else provider.get("timeout") or TIMEOUT
     storage, reserved = config.get("ephemeralStorageSize"), config.get("reservedConcurrency")
     return without_nothing({
         "FunctionName": function.name,
-        "MemorySize": config.get("memorySize") or provider.get("memorySize") or MEMORY_SIZE,
-        "Timeout": config.get("timeout") or provider.get("timeout") or TIMEOUT,
+        "MemorySize": config.get("memorySize") or memory_size,
+        "Timeout": config.get("timeout") or timeout,
         "Architectures": [architecture] if architecture else None,
         "Description": config.get("description") or None,
         "Tags": _tags(provider, config),
@@ -96,9 +107,9 @@ def _settings(context: Context, function: Lambda) -> Json:
         "DeadLetterConfig": {"TargetArn": config["onError"]} if config.get("onError") else None,
         "KmsKeyArn": config.get("kmsKeyArn") or provider.get("kmsKeyArn"),
         "TracingConfig": {"Mode": tracing if isinstance(tracing, str) else "Active"} if tracing else None,
-        "Environment": _environment(provider, config),
+        "Environment": None if at_edge else _environment(provider, config),
         "Role": role_property(context.role_of(function)),
-        "VpcConfig": _vpc(provider, config),
+        "VpcConfig": None if at_edge else _vpc(provider, config),
         "FileSystemConfigs": _file_systems(context, function),
         "ReservedConcurrentExecutions": reserved,
         "Layers": list(layers) if layers is not None else None,

@@ -18,6 +18,8 @@ NOT_OF_THE_VERSION = ("Code", "ReservedConcurrentExecutions", "Tags", "Recursive
 
 
 def is_versioned(context: Context, function: Lambda) -> bool:
+    if function.is_at_edge:
+        return True  # CloudFront calls versions only
     given = function.config.get("versionFunction")
     return bool(context.provider.get("versionFunctions", True) if given is None else given)
 

@@ -21,8 +21,8 @@ Schema = Mapping[str, Any]
 
 KEYWORDS = frozenset({
     "type", "enum", "const", "pattern", "minLength", "maxLength", "minimum", "maximum", "items", "minItems", "maxItems",
-    "properties", "patternProperties", "additionalProperties", "required", "minProperties", "maxProperties", "anyOf",
-    "oneOf", "allOf", "$ref",
+    "uniqueItems", "properties", "patternProperties", "additionalProperties", "required", "minProperties", "maxProperties",
+    "anyOf", "oneOf", "allOf", "$ref",
 })  # fmt: skip
 MADE_OF = {"string": str, "boolean": bool, "object": dict, "array": list, "null": type(None)}
 A_OR_AN = {"object": "a mapping", "array": "a list", "string": "a text", "boolean": "true or false",
@@ -107,6 +107,12 @@ class _Checker:
         if not least <= len(items) <= most:
             limit = f"at least {least}" if len(items) < least else f"at most {most}"
             mistakes.append(Mistake(path, f"has {len(items)} items, and must have {limit}", node.span))
+        values = [to_data(item) for item in items] if schema.get("uniqueItems") else []
+        mistakes += [
+            Mistake((*path, str(position)), f"is {value!r}, which is listed already", items[position].span)
+            for position, value in enumerate(values)
+            if value in values[:position]
+        ]
         wanted = schema.get("items", {})
         found = []
         for position, item in enumerate(items):

@@ -52,6 +52,7 @@ def test_a_value_becomes_the_type_that_is_wanted(data: Any, wanted: dict[str, An
         (5, {"type": "integer", "maximum": 3}, "is 5, and must be 3 or less"),
         ("arm", {"enum": ["arm64", "x86_64"]}, "must be arm64 or x86_64; did you mean arm64?"),
         ([], {"type": "array", "minItems": 1}, "has 0 items, and must have at least 1"),
+        (["a", "b", "a"], {"type": "array", "uniqueItems": True}, "2 is 'a', which is listed already"),
         ({"a": {"b": 1}}, {"anyOf": [{"type": "string"}, {"type": "object", "properties": {"a": {"type": "object", "properties": {"c": {}}, "additionalProperties": False}}}]}, "a.b is not known here"),
     ],
 )  # fmt: skip

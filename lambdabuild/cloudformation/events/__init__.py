@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from lambdabuild.cloudformation.context import Context
 from lambdabuild.cloudformation.events import (
     alb,
+    cloudfront,
     http_api,
     on_resource,
     permission,
@@ -25,6 +26,7 @@ COMPILERS: Mapping[str, Callable[[Context, Sequence[Event]], Fragment]] = {
     "alb": alb.compile,
     "alexaSkill": permission.alexa_skill,
     "alexaSmartHome": permission.alexa_smart_home,
+    "cloudFront": cloudfront.compile,
     "cloudwatchEvent": rules.cloudwatch_event,
     "cloudwatchLog": permission.cloudwatch_log,
     "cognitoUserPool": on_resource.cognito_user_pool,
@@ -48,7 +50,7 @@ COMPILERS: Mapping[str, Callable[[Context, Sequence[Event]], Fragment]] = {
 def compile(context: Context) -> Fragment:
     """All events of a service; all that is wrong with them is told together, LB704 for what nobody compiles."""
     errors: list[LambdaBuildError] = []
-    found: list[Fragment] = []
+    found = [cloudfront.cache_policies(context)]
     for kind, events in events_of(context).items():
         try:
             if kind not in COMPILERS:

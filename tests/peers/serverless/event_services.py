@@ -328,6 +328,29 @@ EVENTS: dict[str, str | dict[str, str]] = {
     "http_with_logs": events("http: GET /a", head=provider("logs: {restApi: {role: 'arn:aws:iam::1:role/r', format: x}}", "")),
     "apis_with_logs": events("http: GET /a", "websocket: $connect", head=provider("logs: {restApi: true, websocket: true}", "")),
     "cognito_of_an_alias": events("cognitoUserPool: {pool: Mine, trigger: PreSignUp}", more=ALIAS),
+    "cloudfront": events("cloudFront: {eventType: viewer-response, origin: 's3://bucket.s3.amazonaws.com/files'}"),
+    "cloudfront_with_everything": events(
+        "cloudFront: {eventType: viewer-request, origin: 'https://Example.com/path', pathPattern: /docs*, includeBody: true, isDefaultOrigin: true,"
+        " behavior: {AllowedMethods: [GET, HEAD, OPTIONS], Compress: true, ViewerProtocolPolicy: https-only, ForwardedValues: {QueryString: true, Cookies: {Forward: all}}}}",
+        "cloudFront: {eventType: origin-request, origin: {DomainName: !GetAtt Bucket.DomainName, S3OriginConfig: {}, OriginPath: /x}, pathPattern: /a, includeBody: false, cachePolicy: {name: my-policy}}",
+        "cloudFront: {eventType: viewer-response, origin: {DomainName: example.com, OriginPath: /path, CustomOriginConfig: {OriginProtocolPolicy: http-only},"
+        " OriginCustomHeaders: [{HeaderName: a, HeaderValue: b}]}, pathPattern: /docs*, behavior: {AllowedMethods: [GET, HEAD, OPTIONS], MinTTL: 0}}",
+        more="    environment: {A: b}\n    vpc: {subnetIds: [s], securityGroupIds: [g]}\n" + TWO + "      - cloudFront: {eventType: origin-response, origin: 'https://Example.com/path', pathPattern: /docs*}\n"
+        "      - cloudFront: {eventType: origin-response, origin: 'https://other.example', pathPattern: /b, cachePolicy: {id: !Ref P}}\n"
+        "    memorySize: 300\n    timeout: 30\n  three:\n    handler: app.three\n",
+        head=provider(
+            "memorySize: 512\ntimeout: 20\nversionFunctions: false\nenvironment: {B: c}\ncloudFront: {cachePolicies: {my-policy: {DefaultTTL: 1, MaxTTL: 2, MinTTL: 0,"
+            " ParametersInCacheKeyAndForwardedToOrigin: {CookiesConfig: {CookieBehavior: none}, EnableAcceptEncodingGzip: true, HeadersConfig: {HeaderBehavior: none},"
+            " QueryStringsConfig: {QueryStringBehavior: none}}}}}",
+            "",
+        ),
+    ),
+    "cloudfront_default_and_patterns": events(
+        "cloudFront: {eventType: origin-response, origin: 'https://a.example', pathPattern: /a, behavior: {CachePolicyId: x}}",
+        "cloudFront: {eventType: origin-response, origin: 'https://a.example', behavior: {DefaultTTL: 5}}",
+        "cloudFront: {origin: 'https://a.example', pathPattern: /c}",
+    ),
+    "cloudfront_with_a_role": HEAD + "functions:\n  one: {handler: app.one, role: 'arn:aws:iam::123456789012:role/r', events: [cloudFront: {eventType: viewer-request, origin: 'https://a.example'}]}\n",
 }  # fmt: skip
 
 REFUSED_EVENTS: dict[str, tuple[str, str]] = {
@@ -417,4 +440,18 @@ REFUSED_EVENTS: dict[str, tuple[str, str]] = {
         "FUNCTION_STREAM_STARTING_POSITION_TIMESTAMP_INVALID",
         events(f"stream: {{arn: '{KINESIS}', consumer: true, startingPosition: AT_TIMESTAMP}}"),
     ),
+    "cloudfront_memory": ("LAMBDA_EDGE_UNSUPPORTED_MEMORY_SIZE", events("cloudFront: {eventType: viewer-request, origin: 'https://a.b'}", more="    memorySize: 129\n")),
+    "cloudfront_timeout": ("LAMBDA_EDGE_UNSUPPORTED_TIMEOUT_VALUE", events("cloudFront: {eventType: origin-request, origin: 'https://a.b'}", more="    timeout: 31\n")),
+    "cloudfront_two_origins_of_a_pattern": (
+        "CLOUDFRONT_MULTIPLE_BEHAVIORS_FOR_SINGLE_PATH_PATTERN", events(*[f"cloudFront: {{eventType: viewer-request, origin: 'https://{n}.b'}}" for n in "ab"])),
+    "cloudfront_two_defaults": (
+        "CLOUDFRONT_MULTIPLE_DEFAULT_ORIGIN_EVENTS",
+        events(*[f"cloudFront: {{eventType: viewer-request, origin: 'https://{n}.b', isDefaultOrigin: true, pathPattern: /{n}}}" for n in "ab"])),
+    "cloudfront_no_default": (
+        "CLOUDFRONT_MULTIPLE_DEFAULT_ORIGIN_EVENTS", events(*[f"cloudFront: {{eventType: viewer-request, origin: 'https://{n}.b', pathPattern: /{n}}}" for n in "ab"])),
+    "cloudfront_type_twice": (
+        "CLOUDFRONT_EVENT_TYPE_NON_UNIQUE_CACHE_BEHAVIOR",
+        events("cloudFront: {eventType: viewer-request, origin: 'https://a.b'}", more=TWO + "      - cloudFront: {eventType: viewer-request, origin: 'https://a.b'}\n")),
+    "cloudfront_no_policy": (
+        "UNRECOGNIZED_CLOUDFRONT_CACHE_POLICY", events("cloudFront: {eventType: viewer-request, origin: 'https://a.b', cachePolicy: {name: x}}")),
 }  # fmt: skip

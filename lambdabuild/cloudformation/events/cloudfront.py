@@ -1,0 +1,242 @@
+"""CloudFront: one distribution for all functions at the edge, its origins, behaviours and cache policies.
+
+https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/lambda-at-the-edge.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from lambdabuild import naming
+from lambdabuild.cloudformation import functions
+from lambdabuild.cloudformation.context import Context
+from lambdabuild.cloudformation.events.event import Event, each
+from lambdabuild.cloudformation.fragment import Fragment, Json, allow, compact, joined
+
+DISTRIBUTION, DOMAIN_NAME = "CloudFrontDistribution", "CloudFrontDistributionDomainName"
+EDGE, REGION = "edgelambda.amazonaws.com", "us-east-1"
+CACHING_OPTIMIZED = "658327ea-f89d-4fab-a63d-7e88639e58f6"
+"""https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/using-managed-cache-policies.html"""
+ORIGIN_LIMITS, VIEWER_LIMITS = (10240, 30), (128, 5)
+"""MB and seconds. https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/edge-functions-restrictions.html"""
+OWN_CACHING = ("CachePolicyId", "ForwardedValues", "MaxTTL", "MinTTL", "DefaultTTL")
+
+
+def compile(context: Context, events: Sequence[Event]) -> Fragment:
+    """CloudFront tries behaviours in order, so here, and here alone, the order in the file counts."""
+    positions = {key: position for position, key in enumerate(context.data["functions"])}
+    in_order = sorted(events, key=lambda event: (positions[event.function.key], event.index))
+    permissions = each(in_order, lambda event: _permission(context, event))
+    origins = _origins(in_order)
+    behaviours = _behaviours(context, in_order)
+    default = behaviours.pop("", None) or _default_behaviour(behaviours, _default_origin(in_order, origins))
+    config: Json = {
+        "Comment": f"{context.service} {context.stage}",
+        "Enabled": True,
+        "DefaultCacheBehavior": default,
+        "Origins": list(origins.values()),
+    }
+    config |= {"CacheBehaviors": list(behaviours.values())} if behaviours else {}
+    distribution = {"Type": "AWS::CloudFront::Distribution", "Properties": {"DistributionConfig": config}}
+    outputs = {
+        DISTRIBUTION: {"Description": "CloudFront Distribution Id", "Value": {"Ref": DISTRIBUTION}},
+        DOMAIN_NAME: {
+            "Description": "CloudFront Distribution Domain Name",
+            "Value": {"Fn::GetAtt": [DISTRIBUTION, "DomainName"]},
+        },
+    }
+    return joined([permissions, Fragment({DISTRIBUTION: distribution}, outputs)])
+
+
+def _permission(context: Context, event: Event) -> Fragment:
+    """CloudFront may call the function's version; the function writes logs in whatever region it runs."""
+    _refuse(context, event)
+    function = event.function
+    arn = [
+        "", "arn:", {"Ref": "AWS::Partition"}, ":cloudfront::", {"Ref": "AWS::AccountId"}, ":distribution/",
+        {"Ref": DISTRIBUTION},
+    ]  # fmt: skip
+    properties = {
+        "FunctionName": functions.version_of(context, function),
+        "Action": "lambda:InvokeFunction",
+        "Principal": EDGE,
+        "SourceArn": {"Fn::Join": ["", arn]},
+    }
+    logs = allow(
+        ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents", "logs:TagResource"],
+        [{"Fn::Sub": "arn:${AWS::Partition}:logs:*:*:*"}],
+    )
+    return Fragment(
+        {f"{function.logical_id}InvokePermission": {"Type": "AWS::Lambda::Permission", "Properties": properties}},
+        needs=context.needs(function, logs, once=True),
+        services=((context.owner(function), EDGE),),
+        where=event.where,
+    )
+
+
+def _refuse(context: Context, event: Event) -> None:
+    """What Lambda@Edge takes is less than what Lambda takes."""
+    if context.region != REGION:
+        raise event.bad(
+            f"functions at the edge are deployed to {REGION}, and this is {context.region}",
+            f"deploy this service with region={REGION}", "CLOUDFRONT_INVALID_REGION",
+        )  # fmt: skip
+    if not event.get("origin"):
+        raise event.bad("it has no origin", "say where CloudFront gets what it does not have: origin: https://...")
+    kind = event.get("eventType") or "viewer-request"
+    memory, timeout = ORIGIN_LIMITS if kind.startswith("origin") else VIEWER_LIMITS
+    for key, most, unit, known_as in (
+        ("memorySize", memory, "MB", "LAMBDA_EDGE_UNSUPPORTED_MEMORY_SIZE"),
+        ("timeout", timeout, "seconds", "LAMBDA_EDGE_UNSUPPORTED_TIMEOUT_VALUE"),
+    ):
+        given = event.function.config.get(key) or 0
+        if int(given) > most:
+            raise event.bad(
+                f"{key} is {given} {unit}, and a {kind} function has {most} at most",
+                f"set {key} to {most} or less", known_as,
+            )  # fmt: skip
+
+
+# origins
+
+
+def _origin(event: Event) -> Json:
+    given = event.get("origin")
+    origin = dict(given) if isinstance(given, Mapping) else _origin_at(str(given))
+    domain = origin.get("DomainName")
+    name = domain if isinstance(domain, str) else naming.letters(compact(domain))
+    kind = "s3" if origin.get("S3OriginConfig") is not None else "custom"
+    return origin | {"Id": f"{kind}/{name}{origin.get('OriginPath') or ''}"}
+
+
+def _origin_at(address: str) -> Json:
+    parts = urlsplit(address)
+    origin: Json = {"DomainName": parts.hostname}
+    origin |= {"OriginPath": parts.path} if len(parts.path) > 1 else {}
+    is_bucket = parts.scheme == "s3"
+    return origin | (
+        {"S3OriginConfig": {}} if is_bucket else {"CustomOriginConfig": {"OriginProtocolPolicy": "match-viewer"}}
+    )
+
+
+def _origins(events: Sequence[Event]) -> dict[str, Json]:
+    """By id; what two events say of one origin is put together."""
+    found: dict[str, Json] = {}
+    for event in events:
+        origin = _origin(event)
+        found[origin["Id"]] = _merged(found.get(origin["Id"], {}), origin)
+    return found
+
+
+def _default_origin(events: Sequence[Event], origins: Mapping[str, Json]) -> str:
+    """The id of the origin of whatever no pattern matches."""
+    known_as = "CLOUDFRONT_MULTIPLE_DEFAULT_ORIGIN_EVENTS"
+    said = {_origin(event)["Id"]: event for event in events if event.get("isDefaultOrigin")}
+    if len(said) > 1:
+        raise list(said.values())[-1].bad("another origin is the default already", "keep one isDefaultOrigin", known_as)
+    if not said and len(origins) > 1:
+        raise events[0].bad(
+            f"every event has a pathPattern, and there are {len(origins)} origins for what none of them matches",
+            "say isDefaultOrigin: true for one of them", known_as,
+        )  # fmt: skip
+    return next(iter(said or origins))
+
+
+# behaviours
+
+
+def _behaviours(context: Context, events: Sequence[Event]) -> dict[str, Json]:
+    """By path pattern, in the order of the file; "" is the default. Functions that share one are put together."""
+    found: dict[str, Json] = {}
+    for event in events:
+        behaviour = _behaviour(context, event)
+        pattern = behaviour.get("PathPattern", "")
+        before = found.get(pattern, {})
+        if before and before["TargetOriginId"] != behaviour["TargetOriginId"]:
+            raise event.bad(
+                f"{pattern or 'what no pattern matches'} has another origin already",
+                "give them one origin, or patterns of their own",
+                "CLOUDFRONT_MULTIPLE_BEHAVIORS_FOR_SINGLE_PATH_PATTERN",
+            )
+        merged = _merged(before, behaviour)
+        kinds = [one["EventType"] for one in merged["LambdaFunctionAssociations"] if "EventType" in one]
+        if len(kinds) != len(set(kinds)):
+            raise event.bad(
+                f"another function has {kinds[-1]} of {pattern or 'the default behaviour'} already",
+                "call one function for an event type, or give them patterns of their own",
+                "CLOUDFRONT_EVENT_TYPE_NON_UNIQUE_CACHE_BEHAVIOR",
+            )
+        found[pattern] = merged
+    return found
+
+
+def _behaviour(context: Context, event: Event) -> Json:
+    given = event.get("behavior") or {}
+    behaviour: Json = {"ViewerProtocolPolicy": "allow-all", **given, **_caching(context, event, given)}
+    association: Json = {"LambdaFunctionARN": functions.version_of(context, event.function)}
+    association |= {"EventType": event.get("eventType")} if event.get("eventType") else {}
+    association |= {"IncludeBody": event.get("includeBody")} if event.get("includeBody") is not None else {}
+    behaviour |= {"TargetOriginId": _origin(event)["Id"], "LambdaFunctionAssociations": [association]}
+    return behaviour | ({"PathPattern": event.get("pathPattern")} if event.get("pathPattern") else {})
+
+
+def _caching(context: Context, event: Event, behaviour: Mapping[str, Any]) -> Json:
+    """The policy that the event names; the managed one when nothing is said of caching."""
+    policy = event.get("cachePolicy")
+    if not policy:
+        said = any(behaviour.get(key) is not None for key in OWN_CACHING)
+        return {} if said else {"CachePolicyId": CACHING_OPTIMIZED}
+    name = policy.get("name")
+    if name and name not in _policies(context):
+        raise event.bad(
+            f"there is no cache policy {name!r}", "name one of provider.cloudFront.cachePolicies",
+            "UNRECOGNIZED_CLOUDFRONT_CACHE_POLICY",
+        )  # fmt: skip
+    return {"CachePolicyId": policy.get("id") or {"Ref": _policy_id(name)}}
+
+
+def _default_behaviour(behaviours: Mapping[str, Json], origin_id: str) -> Json:
+    """That of the first pattern without its functions, for a distribution must have one."""
+    first = next(iter(behaviours.values()))
+    kept = {key: value for key, value in first.items() if key not in ("PathPattern", "LambdaFunctionAssociations")}
+    return kept | {"TargetOriginId": origin_id}
+
+
+def _merged(one: Json, other: Json) -> Json:
+    """Both; lists hold the items of both once, and of two values the first stays."""
+    found = dict(one)
+    for key, value in other.items():
+        before = found.get(key)
+        if isinstance(before, list):
+            more = value if isinstance(value, list) else [value]
+            found[key] = before + [item for item in more if item not in before]
+        elif isinstance(before, dict) and isinstance(value, dict):
+            found[key] = _merged(before, value)
+        elif before is None:
+            found[key] = value
+    return found
+
+
+# cache policies
+
+
+def cache_policies(context: Context) -> Fragment:
+    """Those of the provider, which the service's own resources may use without any event."""
+    return Fragment({
+        _policy_id(name): {
+            "Type": "AWS::CloudFront::CachePolicy",
+            "Properties": {"CachePolicyConfig": {**config, "Name": f"{context.service}-{context.stage}-{name}"}},
+        }
+        for name, config in _policies(context).items()
+    })  # fmt: skip
+
+
+def _policies(context: Context) -> Json:
+    found: Json = (context.provider.get("cloudFront") or {}).get("cachePolicies") or {}
+    return found
+
+
+def _policy_id(name: str) -> str:
+    return "CloudFrontCachePolicy" + naming.normal(name)
