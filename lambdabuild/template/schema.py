@@ -21,8 +21,8 @@ Schema = Mapping[str, Any]
 
 KEYWORDS = frozenset({
     "type", "enum", "const", "pattern", "minLength", "maxLength", "minimum", "maximum", "items", "minItems", "maxItems",
-    "uniqueItems", "properties", "patternProperties", "additionalProperties", "required", "minProperties", "maxProperties",
-    "anyOf", "oneOf", "allOf", "$ref",
+    "uniqueItems", "properties", "patternProperties", "additionalProperties", "required", "minProperties",
+    "maxProperties", "anyOf", "oneOf", "allOf", "$ref",
 })  # fmt: skip
 MADE_OF = {"string": str, "boolean": bool, "object": dict, "array": list, "null": type(None)}
 A_OR_AN = {"object": "a mapping", "array": "a list", "string": "a text", "boolean": "true or false",

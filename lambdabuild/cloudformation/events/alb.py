@@ -47,7 +47,7 @@ def _refuse_equal_priorities(events: Sequence[Event]) -> None:
             if event.get("priority") == other.get("priority") and same_function != same_listener:
                 raise event.bad(
                     f"the priority {event.get('priority')} is another rule's", "give it another priority",
-                    "ALB_PRIORITY_ALREADY_IN_USE",
+                    "ALB_PRIORITY_ALREADY_IN_USE", beside=other,
                 )  # fmt: skip
 
 

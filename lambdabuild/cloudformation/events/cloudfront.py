@@ -135,7 +135,8 @@ def _default_origin(events: Sequence[Event], origins: Mapping[str, Json]) -> str
     known_as = "CLOUDFRONT_MULTIPLE_DEFAULT_ORIGIN_EVENTS"
     said = {_origin(event)["Id"]: event for event in events if event.get("isDefaultOrigin")}
     if len(said) > 1:
-        raise list(said.values())[-1].bad("another origin is the default already", "keep one isDefaultOrigin", known_as)
+        first, *_, last = said.values()
+        raise last.bad("another origin is the default already", "keep one isDefaultOrigin", known_as, beside=first)
     if not said and len(origins) > 1:
         raise events[0].bad(
             f"every event has a pathPattern, and there are {len(origins)} origins for what none of them matches",
@@ -150,24 +151,26 @@ def _default_origin(events: Sequence[Event], origins: Mapping[str, Json]) -> str
 def _behaviours(context: Context, events: Sequence[Event]) -> dict[str, Json]:
     """By path pattern, in the order of the file; "" is the default. Functions that share one are put together."""
     found: dict[str, Json] = {}
+    firsts: dict[str, Event] = {}
     for event in events:
         behaviour = _behaviour(context, event)
         pattern = behaviour.get("PathPattern", "")
         before = found.get(pattern, {})
+        firsts.setdefault(pattern, event)
         if before and before["TargetOriginId"] != behaviour["TargetOriginId"]:
             raise event.bad(
                 f"{pattern or 'what no pattern matches'} has another origin already",
                 "give them one origin, or patterns of their own",
-                "CLOUDFRONT_MULTIPLE_BEHAVIORS_FOR_SINGLE_PATH_PATTERN",
-            )
+                "CLOUDFRONT_MULTIPLE_BEHAVIORS_FOR_SINGLE_PATH_PATTERN", beside=firsts[pattern],
+            )  # fmt: skip
         merged = _merged(before, behaviour)
         kinds = [one["EventType"] for one in merged["LambdaFunctionAssociations"] if "EventType" in one]
         if len(kinds) != len(set(kinds)):
             raise event.bad(
                 f"another function has {kinds[-1]} of {pattern or 'the default behaviour'} already",
                 "call one function for an event type, or give them patterns of their own",
-                "CLOUDFRONT_EVENT_TYPE_NON_UNIQUE_CACHE_BEHAVIOR",
-            )
+                "CLOUDFRONT_EVENT_TYPE_NON_UNIQUE_CACHE_BEHAVIOR", beside=firsts[pattern],
+            )  # fmt: skip
         found[pattern] = merged
     return found
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from lambdabuild import naming
 from lambdabuild.cloudformation.context import Context, Lambda
 from lambdabuild.cloudformation.fragment import Fragment, Json, joined
 from lambdabuild.errors import BadEvent, LambdaBuildError, raise_all
 from lambdabuild.spans import Span
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -31,17 +34,21 @@ class Event:
         value = self.options.get(key) if isinstance(self.options, Mapping) else None
         return otherwise if value is None else value
 
-    def bad(self, message: str, mend: str, known_as: str = "") -> BadEvent:
+    def bad(self, message: str, mend: str, known_as: str = "", *, beside: Event | None = None) -> BadEvent:
+        """What is wrong with it; ``beside`` is another event that it cannot stand beside."""
         return BadEvent(
             f"function {self.function.key!r}, event {self.kind}: {message}",
-            where=self.where,
+            where=(beside.where, self.where) if beside else self.where,
             mend=mend,
             known_as=known_as,
         )
 
 
 def events_of(context: Context) -> dict[str, list[Event]]:
-    """The service's events by type, those of each function in their order, functions by name."""
+    """The service's events by type, functions by name and a function's events by what they say.
+
+    So the order in the file changes no list in a resource; ``number`` and ``index`` still tell it.
+    """
     found: dict[str, list[Event]] = defaultdict(list)
     for function in context.functions.values():
         counts: dict[str, int] = defaultdict(int)
@@ -50,10 +57,14 @@ def events_of(context: Context) -> dict[str, list[Event]]:
             counts[kind] += 1
             where = context.definition.at("functions", function.key, "events", str(index - 1))
             found[kind].append(Event(kind, function, options, counts[kind], index, where))
-    return dict(sorted(found.items()))
+    return {kind: sorted(events, key=_canonical) for kind, events in sorted(found.items())}
 
 
-def each(events: Iterable[Event], compile_one: Callable[[Event], Fragment]) -> Fragment:
+def _canonical(event: Event) -> tuple[str, str]:
+    return event.function.key, json.dumps(event.options, sort_keys=True)
+
+
+def each(events: Iterable[T], compile_one: Callable[[T], Fragment]) -> Fragment:
     """One fragment of all events; all mistakes are told together."""
     found, errors = list[Fragment](), list[LambdaBuildError]()
     for event in events:

@@ -59,8 +59,9 @@ def user_pools(context: Context, events: Sequence[Event]) -> Fragment:
             "UserPoolName": pool, "UserPoolConfigs": configs, **_forced(context, group),
         })  # fmt: skip
         users[pool].append(logical_id)
-        if "KMSKeyID" in configs[0]:
-            statements.append(allow(["kms:CreateGrant"], configs[0]["KMSKeyID"]))
+        key = next((config["KMSKeyID"] for config in configs if "KMSKeyID" in config), None)
+        if key is not None:
+            statements.append(allow(["kms:CreateGrant"], key))
         change = ["cognito-idp:ListUserPools", "cognito-idp:DescribeUserPool", "cognito-idp:UpdateUserPool"]
         statements.append(allow(change, "*"))
         arn = {"Fn::Sub": f"arn:${{AWS::Partition}}:lambda:*:*:function:{function.name}"}
@@ -101,7 +102,7 @@ def _refuse_two(group: Sequence[Event], option: str, known_as: str) -> None:
         if event.get(option) != group[0].get(option):
             raise event.bad(
                 f"a function has one {option} that exists already, and this would be another",
-                "give the other one a function of its own", known_as,
+                "give the other one a function of its own", known_as, beside=group[0],
             )  # fmt: skip
 
 

@@ -107,8 +107,9 @@ def _route_keys(events: Sequence[Event]) -> list[tuple[str, Event]]:
         key = _route_key(event)
         if key in found and key != "*":
             raise event.bad(
-                f"the route {key!r} is somebody's already", "give it another path", "DUPLICATE_HTTP_API_ROUTE"
-            )
+                f"the route {key!r} is somebody's already", "give it another path", "DUPLICATE_HTTP_API_ROUTE",
+                beside=found[key],
+            )  # fmt: skip
         found[key] = event
     return list(found.items())
 

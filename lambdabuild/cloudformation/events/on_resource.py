@@ -88,7 +88,11 @@ def _pool(pool: str, events: Sequence[Event]) -> Fragment:
     pool_id = "CognitoUserPool" + naming.letters(pool)
     triggers: Json = {}
     resources: dict[str, Json] = {}
+    owners: dict[str, Event] = {}
     for event in events:
+        first = owners.setdefault(event.get("trigger"), event)
+        if first.function != event.function:
+            raise event.bad("the pool's trigger calls a function already", "keep one of them", beside=first)
         triggers |= _trigger(event, triggers)
         own, trigger = naming.normal(event.function.key), event.get("trigger")
         allowed = f"{own}LambdaPermissionCognitoUserPool{naming.letters(pool)}TriggerSource{naming.letters(trigger)}"

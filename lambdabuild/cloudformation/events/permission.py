@@ -66,11 +66,11 @@ def _iot(event: Event) -> Fragment:
 
 def iot_fleet_provisioning(context: Context, events: Sequence[Event]) -> Fragment:
     """The function that is asked before a thing is let in; a function may be that once."""
-    for event in events:
-        if event.number > 1:
-            raise event.bad(
+    for group in by_function(events).values():
+        if len(group) > 1:
+            raise group[1].bad(
                 "a function can be the hook of one template only", "give the other template a function of its own",
-                "MULTIPLE_IOT_PROVISIONING_TEMPLATE_HOOK",
+                "MULTIPLE_IOT_PROVISIONING_TEMPLATE_HOOK", beside=group[0],
             )  # fmt: skip
     return each(events, _fleet)
 

@@ -14,7 +14,7 @@ from typing import Any
 from lambdabuild import naming
 from lambdabuild.cloudformation.context import Context, Lambda
 from lambdabuild.cloudformation.events.event import Event, after_alias, by_function, each, permission
-from lambdabuild.cloudformation.fragment import Fragment, Json, Need, allow, compact, without_nothing
+from lambdabuild.cloudformation.fragment import Fragment, Json, Need, allow, compact, joined, without_nothing
 from lambdabuild.cloudformation.functions import role_property
 
 EVENTS = "events.amazonaws.com"
@@ -24,13 +24,13 @@ ID_LENGTH = 64
 
 def schedule(context: Context, events: Sequence[Event]) -> Fragment:
     """Rules that call at a rate, and schedules of EventBridge Scheduler (``method: scheduler``)."""
-    found: list[Fragment] = []
+    numbered: list[tuple[Event, int]] = []
     for group in by_function(events).values():
         position = 0
-        for event in group:
-            rates = _rates(event)
-            found.append(each([event], lambda event, first=position: _schedule(context, event, first)))  # type: ignore[misc]
-            position += len(rates)
+        for event in sorted(group, key=lambda event: event.number):
+            numbered.append((event, position))
+            position += len(_rates(event))
+    made = each(numbered, lambda one: _schedule(context, *one))
     owners: dict[str, list[Lambda]] = defaultdict(list)
     for group in by_function([event for event in events if _is_scheduler(event)]).values():
         owners[context.owner(group[0].function)].append(group[0].function)
@@ -39,8 +39,7 @@ def schedule(context: Context, events: Sequence[Event]) -> Fragment:
         arns = [{"Fn::Sub": arn} for one in functions for arn in (_named_arn(one), f"{_named_arn(one)}:*")]
         needs += context.needs(functions[0], allow(["lambda:InvokeFunction"], arns))
         services.append((owner, SCHEDULER))
-    resources = {key: one for part in found for key, one in part.resources.items()}
-    return Fragment(resources, needs=tuple(needs), services=tuple(services))
+    return joined([made, Fragment(needs=tuple(needs), services=tuple(services))])
 
 
 def _named_arn(function: Lambda) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 Json = Any
 
-UNORDERED = ("Statement", "Tags", "DependsOn", "ManagedPolicyArns")
+UNORDERED = ("Statement", "Tags", "DependsOn", "ManagedPolicyArns", "Resource", "BucketConfigs", "UserPoolConfigs")
 
 
 def both(template: Json) -> Json:

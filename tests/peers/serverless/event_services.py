@@ -62,17 +62,17 @@ EVENTS: dict[str, str | dict[str, str]] = {
     ),
     "msk": events(
         f"msk: {{arn: '{MSK}', topic: my-topic}}",
-        f"msk: {{arn: !ImportValue cluster, topic: b, batchSize: 5, maximumBatchingWindow: 3, enabled: false, startingPosition: LATEST, saslScram512: '{SECRET}', consumerGroupId: g,"
+        f"msk: {{arn: !ImportValue cluster, topic: t.b, batchSize: 5, maximumBatchingWindow: 3, enabled: false, startingPosition: LATEST, saslScram512: '{SECRET}', consumerGroupId: g,"
         " filterPatterns: [{a: [b]}]}",
-        f"msk: {{arn: '{MSK}', topic: c, startingPosition: AT_TIMESTAMP, startingPositionTimestamp: 1600000000}}",
-        more=TWO + "      - msk: {arn: !Ref Cluster, topic: d}\n",
+        f"msk: {{arn: '{MSK}', topic: t.c, startingPosition: AT_TIMESTAMP, startingPositionTimestamp: 1600000000}}",
+        more=TWO + "      - msk: {arn: !Ref Cluster, topic: t.d}\n",
     ),
     "kafka": events(
         f"kafka: {{bootstrapServers: ['a:9092', 'b:9092'], topic: t.1, accessConfigurations: {{saslScram512Auth: '{SECRET}'}}}}",
-        f"kafka: {{bootstrapServers: [a], topic: t2, batchSize: 9, maximumBatchingWindow: 2, enabled: true, startingPosition: LATEST, consumerGroupId: g, filterPatterns: [{{a: [1]}}],"
+        f"kafka: {{bootstrapServers: ['a:9092'], topic: t2, batchSize: 9, maximumBatchingWindow: 2, enabled: true, startingPosition: LATEST, consumerGroupId: g, filterPatterns: [{{a: [1]}}],"
         f" accessConfigurations: {{vpcSubnet: [subnet-1, subnet-2], vpcSecurityGroup: [sg-1], saslPlainAuth: ['{SECRET}1'], saslScram256Auth: ['{SECRET}2'],"
         f" clientCertificateTlsAuth: ['{SECRET}3'], serverRootCaCertificate: ['{SECRET}4']}}}}",
-        f"kafka: {{bootstrapServers: [a], topic: t3, startingPosition: AT_TIMESTAMP, startingPositionTimestamp: 1, accessConfigurations: {{saslPlainAuth: ['{SECRET}']}}}}",
+        f"kafka: {{bootstrapServers: ['a:9092'], topic: t3, startingPosition: AT_TIMESTAMP, startingPositionTimestamp: 1, accessConfigurations: {{saslPlainAuth: ['{SECRET}']}}}}",
     ),
     "activemq": events(
         f"activemq: {{arn: '{BROKER}', basicAuthArn: '{SECRET}', queue: q.1}}",
@@ -123,7 +123,7 @@ EVENTS: dict[str, str | dict[str, str]] = {
         more=TWO + "      - eventBridge: {pattern: {source: [a]}, eventBus: my-bus}\n",
     ),
     "event_bridge_with_long_names": "service: a-service-with-a-name-that-is-quite-long\nprovider: {name: aws, runtime: python3.11}\n"
-    "functions:\n  a-function-with-a-name-that-is-long:\n    handler: a.b\n    events: [{eventBridge: {pattern: {source: [a]}}}, {eventBridge: {schedule: rate(1 day), name: a-rule-with-a-name-of-exactly-sixty-four-characters-in-all-yes-o}}]\n",
+    "functions:\n  a-function-with-a-name-that-is-long:\n    handler: a.b\n    name: short\n    events: [{eventBridge: {pattern: {source: [a]}}}, {eventBridge: {schedule: rate(1 day), name: a-rule-with-a-name-of-exactly-sixty-four-characters-in-all-yes-o}}]\n",
     "event_bridge_of_an_alias": events("eventBridge: {pattern: {source: [a]}}", more=ALIAS),
     "sns": events(
         "sns: topic-name",
@@ -182,12 +182,12 @@ EVENTS: dict[str, str | dict[str, str]] = {
         "http: {method: get, path: f, integration: lambda-proxy, request: {parameters: {paths: {a: true}, headers: {b: false}}}}",
     ),
     "http_with_authorizers": events(
-        "http: {method: get, path: a, authorizer: two}", "http: {method: get, path: b, authorizer: aws_iam}", "http: {method: get, path: c, authorizer: 'arn:aws:lambda:us-east-1:1:function:my-svc-auth'}",
+        "http: {method: get, path: a, authorizer: two}", "http: {method: get, path: b, authorizer: aws_iam}", "http: {method: get, path: c, authorizer: 'arn:aws:lambda:us-east-1:123456789012:function:my-svc-auth'}",
         "http: {method: get, path: d, authorizer: {name: two, resultTtlInSeconds: 0, identitySource: method.request.header.A, identityValidationExpression: x, type: token}}",
-        "http: {method: get, path: e, authorizer: {name: pool, arn: 'arn:aws:cognito-idp:us-east-1:1:userpool/p', scopes: [a, b]}}", "http: {method: get, path: f, authorizer: {name: other, type: COGNITO_USER_POOLS, arn: !GetAtt Pool.Arn}}",
+        "http: {method: get, path: e, authorizer: {name: pool, arn: 'arn:aws:cognito-idp:us-east-1:123456789012:userpool/p', scopes: [a, b]}}", "http: {method: get, path: f, authorizer: {name: other, type: COGNITO_USER_POOLS, arn: !GetAtt Pool.Arn}}",
         "http: {method: get, path: g, authorizer: {type: COGNITO_USER_POOLS, authorizerId: !Ref A, scopes: [s]}}", "http: {method: get, path: h, authorizer: {type: CUSTOM, authorizerId: abc}}",
         "http: {method: get, path: i, authorizer: {type: request, authorizerId: abc}}", "http: {method: get, path: j, authorizer: {type: request, name: three, resultTtlInSeconds: 0}}",
-        "http: {method: get, path: k, authorizer: {arn: 'arn:aws:lambda:us-east-1:1:function:ext', name: ext, managedExternally: true}}", "http: {method: get, path: l, authorizer: {type: aws_iam}}",
+        "http: {method: get, path: k, authorizer: {arn: 'arn:aws:lambda:us-east-1:123456789012:function:ext', name: ext, managedExternally: true}}", "http: {method: get, path: l, authorizer: {type: aws_iam}}",
         more="  two: {handler: app.two}\n  three: {handler: app.three, provisionedConcurrency: 1}\n",
     ),
     "http_with_schemas": events(
@@ -227,9 +227,9 @@ EVENTS: dict[str, str | dict[str, str]] = {
     ),
     "websocket_with_all_logs": events("websocket: $connect", head=provider("logs: {restApi: {roleManagedExternally: true}, websocket: true}", "")),
     "websocket_with_authorizers": events(
-        "websocket: {route: $connect, authorizer: two}", "websocket: {route: b, authorizer: 'arn:aws:lambda:us-east-1:1:function:auth-fn'}",
+        "websocket: {route: $connect, authorizer: two}", "websocket: {route: b, authorizer: 'arn:aws:lambda:us-east-1:123456789012:function:auth-fn'}",
         "websocket: {route: c, authorizer: {name: two, identitySource: [route.request.querystring.Auth]}}",
-        "websocket: {route: d, authorizer: {arn: !ImportValue f, name: imported}}", "websocket: {route: e, authorizer: {arn: 'arn:aws:lambda:us-east-1:1:function:other'}}",
+        "websocket: {route: d, authorizer: {arn: !ImportValue f, name: imported}}", "websocket: {route: e, authorizer: {arn: 'arn:aws:lambda:us-east-1:123456789012:function:other'}}",
         more="  two: {handler: app.two}\n",
     ).replace("authorizer: {name: two, identitySource: [route.request.querystring.Auth]}", "authorizer: {name: three, identitySource: [route.request.querystring.Auth]}")
     + "  three: {handler: app.three, provisionedConcurrency: 1}\n",
@@ -245,7 +245,7 @@ EVENTS: dict[str, str | dict[str, str]] = {
     "alb_with_authorizers": events(
         f"alb: {{listenerArn: '{LISTENER}', priority: 1, conditions: {{path: /hello}}, authorizer: [one, two]}}", f"alb: {{listenerArn: '{LISTENER}', priority: 2, conditions: {{path: /x}}, authorizer: three}}",
         head=provider(
-            "alb:\n  targetGroupPrefix: pre\n  authorizers:\n    one: {type: cognito, userPoolArn: 'arn:aws:cognito-idp:us-east-1:1:userpool/p', userPoolClientId: c, userPoolDomain: d,"
+            "alb:\n  targetGroupPrefix: pre\n  authorizers:\n    one: {type: cognito, userPoolArn: 'arn:aws:cognito-idp:us-east-1:123456789012:userpool/p', userPoolClientId: c, userPoolDomain: d,"
             " onUnauthenticatedRequest: allow, requestExtraParams: {prompt: login}, scope: openid, sessionCookieName: k, sessionTimeout: 7000}\n"
             "    two: {type: oidc, authorizationEndpoint: https://a, clientId: i, clientSecret: s, issuer: https://i, tokenEndpoint: https://t, userInfoEndpoint: https://u}\n"
             "    three: {type: oidc, authorizationEndpoint: https://a, clientId: i, issuer: https://i, tokenEndpoint: https://t, userInfoEndpoint: https://u, sessionTimeout: 7000}\n", ""),
@@ -275,7 +275,7 @@ EVENTS: dict[str, str | dict[str, str]] = {
             "httpApi:\n  authorizers:\n    jwt: {identitySource: $request.header.Authorization, issuerUrl: https://issuer, audience: [a, b]}\n"
             "    named: {type: jwt, name: other-name, identitySource: $request.header.Authorization, issuerUrl: !Sub x, audience: one}\n"
             "    asked: {type: request, functionName: two, resultTtlInSeconds: 60, identitySource: [$request.header.A, $request.header.B], enableSimpleResponses: true, payloadVersion: '1.0'}\n"
-            "    by-arn: {type: request, functionArn: !ImportValue f, managedExternally: true}\n    unused: {type: request, functionArn: 'arn:aws:lambda:us-east-1:1:function:f'}\n", ""),
+            "    by-arn: {type: request, functionArn: !ImportValue f, managedExternally: true}\n    unused: {type: request, functionArn: 'arn:aws:lambda:us-east-1:123456789012:function:f'}\n", ""),
         more="  two: {handler: app.two, provisionedConcurrency: 1}\n",
     ),
     "http_api_of_others": events("httpApi: GET /a", "httpApi: {method: GET, path: /b, authorizer: {id: abc, scopes: [x]}}", "httpApi: {method: GET, path: /c, authorizer: {id: !Ref A, type: request}}",
@@ -286,7 +286,7 @@ EVENTS: dict[str, str | dict[str, str]] = {
         "iot: {sql: \"SELECT * FROM 'a/b'\"}",
         "iot: {sql: \"SELECT x FROM 'c'\", sqlVersion: beta, name: mine, enabled: false, description: ours}",
     ),
-    "iot_of_an_alias": events("iot: {sql: x}", "iotFleetProvisioning: {templateBody: {a: b}, provisioningRoleArn: 'arn:aws:iam::1:role/r'}", more=ALIAS),
+    "iot_of_an_alias": events("iot: {sql: x}", "iotFleetProvisioning: {templateBody: {a: b}, provisioningRoleArn: 'arn:aws:iam::123456789012:role/r'}", more=ALIAS),
     "iot_fleet": events("iotFleetProvisioning: {templateBody: {a: {b: [1, 1.0]}}, provisioningRoleArn: !GetAtt R.Arn, enabled: false, templateName: t}"),
     "cloudwatch_log": events(
         "cloudwatchLog: /aws/lambda/hello1",
@@ -310,8 +310,8 @@ EVENTS: dict[str, str | dict[str, str]] = {
     "s3_of_an_alias": events("s3: photos", more=ALIAS),
     "cognito": events(
         "cognitoUserPool: {pool: My Pool, trigger: PreSignUp}", "cognitoUserPool: {pool: My Pool, trigger: PostConfirmation}", "cognitoUserPool: {pool: Other, trigger: CustomMessage}",
-        more=TWO + "      - cognitoUserPool: {pool: My Pool, trigger: CustomSMSSender, kmsKeyId: 'arn:aws:kms:us-east-1:1:key/k'}\n"
-        "      - cognitoUserPool: {pool: My Pool, trigger: CustomEmailSender, kmsKeyId: 'arn:aws:kms:us-east-1:1:key/k'}\n",
+        more=TWO + "      - cognitoUserPool: {pool: My Pool, trigger: CustomSMSSender, kmsKeyId: 'arn:aws:kms:us-east-1:123456789012:key/k'}\n"
+        "      - cognitoUserPool: {pool: My Pool, trigger: CustomEmailSender, kmsKeyId: 'arn:aws:kms:us-east-1:123456789012:key/k'}\n",
     ),
     "s3_existing": events(
         "s3: {bucket: there-already, existing: true}", "s3: {bucket: there-already, event: 's3:ObjectRemoved:*', existing: true, rules: [{prefix: a/}, {suffix: .b}], forceDeploy: true}", "s3: made",
@@ -320,12 +320,12 @@ EVENTS: dict[str, str | dict[str, str]] = {
     ),
     "cognito_existing": events(
         "cognitoUserPool: {pool: there, trigger: PreSignUp, existing: true}", "cognitoUserPool: {pool: there, trigger: CustomMessage, existing: true, forceDeploy: true}",
-        more=TWO + "      - cognitoUserPool: {pool: there, trigger: CustomSMSSender, existing: true, kmsKeyId: 'arn:aws:kms:us-east-1:1:key/k'}\n",
-        head=provider("iam: {deploymentRole: 'arn:aws:iam::1:role/deploy'}", ""),
+        more=TWO + "      - cognitoUserPool: {pool: there, trigger: CustomSMSSender, existing: true, kmsKeyId: 'arn:aws:kms:us-east-1:123456789012:key/k'}\n",
+        head=provider("iam: {deploymentRole: 'arn:aws:iam::123456789012:role/deploy'}", ""),
     ),
     "existing_of_both_kinds": events("cognitoUserPool: {pool: there, trigger: PreSignUp, existing: true}", "s3: {bucket: there-already, existing: true}",
                                      head="service: a-service-with-a-name-that-is-rather-long-for-a-function\nprovider: {name: aws, runtime: python3.11}\n"),
-    "http_with_logs": events("http: GET /a", head=provider("logs: {restApi: {role: 'arn:aws:iam::1:role/r', format: x}}", "")),
+    "http_with_logs": events("http: GET /a", head=provider("logs: {restApi: {role: 'arn:aws:iam::123456789012:role/r', format: x}}", "")),
     "apis_with_logs": events("http: GET /a", "websocket: $connect", head=provider("logs: {restApi: true, websocket: true}", "")),
     "cognito_of_an_alias": events("cognitoUserPool: {pool: Mine, trigger: PreSignUp}", more=ALIAS),
     "cloudfront": events("cloudFront: {eventType: viewer-response, origin: 's3://bucket.s3.amazonaws.com/files'}"),
@@ -364,11 +364,11 @@ REFUSED_EVENTS: dict[str, tuple[str, str]] = {
     "msk_without_moment": ("FUNCTION_MSK_STARTING_POSITION_TIMESTAMP_INVALID", events(f"msk: {{arn: '{MSK}', topic: c, startingPosition: AT_TIMESTAMP}}")),
     "kafka_without_moment": (
         "FUNCTION_KAFKA_STARTING_POSITION_TIMESTAMP_INVALID",
-        events(f"kafka: {{bootstrapServers: [a], topic: t, startingPosition: AT_TIMESTAMP, accessConfigurations: {{saslPlainAuth: ['{SECRET}']}}}}"),
+        events(f"kafka: {{bootstrapServers: ['a:9092'], topic: t, startingPosition: AT_TIMESTAMP, accessConfigurations: {{saslPlainAuth: ['{SECRET}']}}}}"),
     ),
     "kafka_with_half_a_vpc": (
         "FUNCTION_KAFKA_VPC_ACCESS_CONFIGURATION_INVALID",
-        events("kafka: {bootstrapServers: [a], topic: t, accessConfigurations: {vpcSubnet: [subnet-1]}}"),
+        events("kafka: {bootstrapServers: ['a:9092'], topic: t, accessConfigurations: {vpcSubnet: [subnet-1]}}"),
     ),
     "http_api_path_with_method": ("INVALID_HTTP_API_PATH", events("httpApi: {method: GET, path: '*'}")),
     "http_api_without_method": ("MISSING_HTTP_API_METHOD", events("httpApi: {path: /a}")),
@@ -407,7 +407,7 @@ REFUSED_EVENTS: dict[str, tuple[str, str]] = {
     "http_nameless_authorizer": ("API_GATEWAY_MISSING_AUTHORIZER_NAME_OR_ARN", events("http: {method: get, path: a, authorizer: {resultTtlInSeconds: 3}}")),
     "http_nameless_pool": ("API_GATEWAY_MISSING_AUTHORIZER_NAME", events("http: {method: get, path: a, authorizer: {type: cognito_user_pools, arn: !Ref X}}")),
     "http_claims_of_a_proxy": (
-        "API_GATEWAY_INVALID_COGNITO_CLAIMS", events("http: {method: get, path: a, authorizer: {name: x, arn: 'arn:aws:cognito-idp:us-east-1:1:userpool/p', claims: [a]}}")),
+        "API_GATEWAY_INVALID_COGNITO_CLAIMS", events("http: {method: get, path: a, authorizer: {name: x, arn: 'arn:aws:cognito-idp:us-east-1:123456789012:userpool/p', claims: [a]}}")),
     "http_keys_without_plan": (
         "API_GATEWAY_KEY_WITHOUT_USAGE_PLAN", events("http: GET /a", head=provider("apiGateway: {apiKeys: [{free: [a]}], usagePlan: [{paid: {}}]}", ""))),
     "alb_priority_twice": (
@@ -423,7 +423,7 @@ REFUSED_EVENTS: dict[str, tuple[str, str]] = {
     "websocket_nameless_authorizer": ("WEBSOCKETS_MISSING_AUTHORIZER_NAME", events("websocket: {route: a, authorizer: {arn: !ImportValue x}}")),
     "fleet_twice": (
         "MULTIPLE_IOT_PROVISIONING_TEMPLATE_HOOK",
-        events(*["iotFleetProvisioning: {templateBody: {}, provisioningRoleArn: 'arn:aws:iam::1:role/r'}"] * 2),
+        events(*["iotFleetProvisioning: {templateBody: {}, provisioningRoleArn: 'arn:aws:iam::123456789012:role/r'}"] * 2),
     ),
     "log_group_thrice": ("CLOUDWATCHLOG_LOG_GROUP_EVENT_PER_FUNCTION_LIMIT_EXCEEDED", events(*["cloudwatchLog: /a"] * 3)),
     "s3_unknown_bucket": ("S3_INVALID_NEW_BUCKET_FORMAT", events("s3: {bucket: !Ref B}")),
@@ -434,7 +434,7 @@ REFUSED_EVENTS: dict[str, tuple[str, str]] = {
     "cognito_without_key": ("COGNITO_KMS_KEY_NOT_SET", events("cognitoUserPool: {pool: p, trigger: CustomSMSSender}")),
     "cognito_with_two_keys": (
         "COGNITO_KMS_KEY_ID_NOT_SAME_FOR_SINGLE_USER_POOL",
-        events(*[f"cognitoUserPool: {{pool: p, trigger: Custom{kind}Sender, kmsKeyId: 'arn:aws:kms:us-east-1:1:key/{kind}'}}" for kind in ("SMS", "Email")]),
+        events(*[f"cognitoUserPool: {{pool: p, trigger: Custom{kind}Sender, kmsKeyId: 'arn:aws:kms:us-east-1:123456789012:key/{kind}'}}" for kind in ("SMS", "Email")]),
     ),
     "stream_without_moment": (
         "FUNCTION_STREAM_STARTING_POSITION_TIMESTAMP_INVALID",

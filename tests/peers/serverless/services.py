@@ -130,7 +130,9 @@ SERVICES: dict[str, str | dict[str, str]] = {
     "  b: {handler: a.b, destinations: {onSuccess: {type: sqs, arn: !GetAtt Q.Arn}, onFailure: {type: eventBus, arn: !Ref B}}}\n"
     "  c: {handler: a.c, destinations: {onSuccess: {type: function, arn: !Sub 'x'}, onFailure: 'arn:aws:lambda:us-east-1:123456789012:function:f'}}\n"
     "  d: {handler: a.d, destinations: {onSuccess: {type: sns, arn: !ImportValue t}}}\n",
-    "destinations_of_an_alias": function("snapStart: true\nmaximumRetryAttempts: 1\ndestinations: {onFailure: one}"),
+    "destinations_of_an_alias": function(
+        "runtime: python3.13\nsnapStart: true\nmaximumRetryAttempts: 1\ndestinations: {onFailure: one}"
+    ),
     "destinations_with_own_role": function(
         f"role: {ROLE}\ndestinations: {{onFailure: 'arn:aws:sqs:us-east-1:123456789012:q'}}"
     ),
@@ -161,7 +163,7 @@ SERVICES: dict[str, str | dict[str, str]] = {
     ),
     "deployment_bucket_without_policy": provider("deploymentBucket: {skipPolicySetup: true}"),
     "stack_settings": provider(
-        "stackName: my-stack\nstackTags: {a: b}\nnotificationArns: ['arn:aws:sns:us-east-1:1:t']\nrollbackConfiguration: {MonitoringTimeInMinutes: 3}\n"
+        "stackName: my-stack\nstackTags: {a: b}\nnotificationArns: ['arn:aws:sns:us-east-1:123456789012:t']\nrollbackConfiguration: {MonitoringTimeInMinutes: 3}\n"
         "disableRollback: true\nstackParameters: [{ParameterKey: a, ParameterValue: b}]\ndeploymentMethod: direct\nprofile: default\n"
         "stackPolicy: [{Effect: Allow, Action: ['Update:*'], Principal: '*', Resource: '*'}]"
     ),
@@ -169,7 +171,7 @@ SERVICES: dict[str, str | dict[str, str]] = {
     + ONE
     + "resources:\n  AWSTemplateFormatVersion: '2010-09-09'\n  Description: mine\n  Parameters: {P: {Type: String}}\n  Mappings: {M: {a: {b: c}}}\n"
     "  Conditions: {C: !Not [!Equals [!Ref P, x]]}\n  Metadata: {a: b}\n  Transform: AWS::Serverless-2016-10-31\n  Resources:\n"
-    "    Table: {Type: AWS::DynamoDB::Table, Condition: C, DeletionPolicy: Retain, DependsOn: OneLambdaFunction, Properties: {TableName: !Sub '${AWS::StackName}-t', N: null, L: [1.0, 2.5]}}\n"
+    "    Table: {Type: AWS::DynamoDB::Table, Condition: C, DeletionPolicy: Retain, DependsOn: OneLambdaFunction, Properties: {TableName: !Sub '${AWS::StackName}-t', BillingMode: PAY_PER_REQUEST, AttributeDefinitions: [{AttributeName: a, AttributeType: S}], KeySchema: [{AttributeName: a, KeyType: HASH}]}, Metadata: {N: null, L: [1.0, 2.5]}}\n"
     "    Topic: {Type: AWS::SNS::Topic}\n  Outputs: {T: {Value: !GetAtt Table.Arn, Export: {Name: t}}}\n",
     "resources_over_what_is_made": HEAD
     + ONE
@@ -179,10 +181,12 @@ SERVICES: dict[str, str | dict[str, str]] = {
     "resources_in_a_list": HEAD
     + "functions:\n  - a: {handler: a.a}\n  - b: {handler: a.b}\n    a: {timeout: 3}\nresources:\n  - Resources: {A: {Type: AWS::SNS::Topic}}\n"
     "  - Resources: {B: {Type: AWS::SNS::Topic}, A: {Properties: {TopicName: x}}}\n  - null\n",
-    "extensions": HEAD
-    + ONE
-    + "resources:\n  extensions:\n    OneLogGroup: {Properties: {RetentionInDays: 7, Tags: []}, DeletionPolicy: Retain, UpdateReplacePolicy: Retain}\n"
-    "    OneLambdaFunction: {DependsOn: Table, Metadata: {a: b}, Condition: C, UpdatePolicy: {x: y}, CreationPolicy: {x: y}}\n",
+    "extensions": function(
+        "provisionedConcurrency: 1",
+        "resources:\n  extensions:\n    OneLogGroup: {Properties: {RetentionInDays: 7, Tags: []}, DeletionPolicy: Retain, UpdateReplacePolicy: Retain}\n"
+        "    OneProvConcLambdaAlias: {UpdatePolicy: {CodeDeployLambdaAliasUpdate: {ApplicationName: a, DeploymentGroupName: g}}}\n"
+        "    OneLambdaFunction: {DependsOn: Table, Metadata: {a: b}, Condition: C, CreationPolicy: {ResourceSignal: {Count: 1}}}\n",
+    ),
     "coerced_scalars": HEAD
     + "functions:\n  one: {handler: app.one, memorySize: '512', timeout: '30', description: 42, ephemeralStorageSize: '512', disableLogs: 'false',\n"
     "    versionFunction: 'true', tags: {a: 1, b: true}, dependsOn: Table, logRetentionInDays: '14', reservedConcurrency: '3'}\n",
@@ -312,15 +316,15 @@ ROLES: dict[str, str] = {
     "role_for_one_function": "plugins: [serverless-iam-roles-per-function]\n" + HEAD
     + "functions:\n  a:\n    handler: a.a\n    iamRoleStatements:\n      - {Effect: Allow, Action: ['s3:*'], Resource: '*'}\n  b: {handler: a.b}\n",
     "roles_in_every_form": "plugins: [serverless-iam-roles-per-function]\n" + provider(
-        VPC + "\niam: {role: {path: /x/, permissionsBoundary: 'arn:aws:iam::1:policy/b', statements: [{Effect: Allow, Action: [a], Resource: '*'}]}}",
+        VPC + "\niam: {role: {path: /x/, permissionsBoundary: 'arn:aws:iam::123456789012:policy/b', statements: [{Effect: Allow, Action: [a], Resource: '*'}]}}",
         "functions:\n  a: {handler: a.a, iamRoleStatementsInherit: true, iamRoleStatementsName: mine, iamRoleStatements: []}\n"
-        "  b: {handler: a.b, iamPermissionsBoundary: 'arn:aws:iam::1:policy/c', iamRoleStatements: [{Effect: Deny, Action: [x], Resource: '*'}]}\n"
+        "  b: {handler: a.b, iamPermissionsBoundary: 'arn:aws:iam::123456789012:policy/c', iamRoleStatements: [{Effect: Deny, Action: [x], Resource: '*'}]}\n"
         "  c: {handler: a.c}\n",
     ),
     "role_by_default_with_the_providers": "plugins: [serverless-iam-roles-per-function]\n"
-    "custom: {serverless-iam-roles-per-function: {defaultInherit: true, iamGlobalPermissionsBoundary: 'arn:aws:iam::1:policy/g'}}\n"
+    "custom: {serverless-iam-roles-per-function: {defaultInherit: true, iamGlobalPermissionsBoundary: 'arn:aws:iam::123456789012:policy/g'}}\n"
     + provider("iam: {role: {statements: [{Effect: Allow, Action: [a], Resource: '*'}]}}",
-               "functions:\n  a_function_with_a_name_that_is_long: {handler: a.a, iamRoleStatements: []}\n  b: {handler: a.b, onError: 'arn:aws:sns:us-east-1:1:t', iamRoleStatements: [], iamRoleStatementsInherit: false}\n  c: {handler: a.c}\n"),
+               "functions:\n  a_function_with_a_name_that_is_long: {handler: a.a, iamRoleStatements: []}\n  b: {handler: a.b, onError: 'arn:aws:sns:us-east-1:123456789012:t', iamRoleStatements: [], iamRoleStatementsInherit: false}\n  c: {handler: a.c}\n"),
 }  # fmt: skip
 
 ENVIRONMENT = {"SHOP_NAME": "the shop", "SHOP_TRUE": "1"}
@@ -375,7 +379,7 @@ REFUSED: dict[str, tuple[str, str | dict[str, str]]] = {
 WRONG: dict[str, str] = {
     "functions": HEAD
     + "functions:\n  one:\n    handler: app.one\n    memorySize: 64\n    timeout: 901\n    ephemeralStorageSize: 100\n    memmorySize: 3\n    architecture: arm\n    tracing: On\n"
-    "    maximumEventAge: 3\n    maximumRetryAttempts: 3\n    kmsKeyArn: text\n    onError: arn:aws:sqs:us-east-1:1:q\n    logRetentionInDays: 2\n    environment: {1A: x}\n"
+    "    maximumEventAge: 3\n    maximumRetryAttempts: 3\n    kmsKeyArn: text\n    onError: arn:aws:sqs:us-east-1:123456789012:q\n    logRetentionInDays: 2\n    environment: {1A: x}\n"
     "    tags: {'aws:x': y}\n    url: {authorizer: jwt}\n    vpc: {subnetIds: [a]}\n    layers: [text]\n    fileSystemConfig: {localMountPath: /x, arn: text}\n    package: {what: x}\n"
     "    destinations: {onSuccess: {arn: text}, other: x}\n    reservedConcurrency: -1\n    snapStart: [1, 2]\n",
     "provider": "service: shop\nprovider:\n  name: aws\n  runtime: cobol85\n  stage: a_b\n  stackName: 1a\n  memorySize: text\n  timout: 3\n  deploymentBucket: {nme: x}\n"
