@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from peers.serverless.event_services import EVENTS, MSK, SQS
+from peers.serverless.event_services import EVENTS, MSK, SQS, events
 
 from lambdabuild.cloudformation import compiler
 from lambdabuild.cloudformation.context import Artifact
@@ -104,3 +104,14 @@ def test_two_events_that_would_be_one_resource_are_told_with_both_places(one: st
     with pytest.raises(LambdaBuildError) as raised:
         compiled(read(tmp_path, f"{head}  one:\n    handler: app.one\n    events:\n      - {one}\n      - {other}\n"))
     assert {span.line for span in raised.value.where} == {7, 8}, str(raised.value)
+
+
+def test_an_integration_with_templates_cannot_be_streamed(tmp_path: Path) -> None:
+    text = events("http: {method: get, path: a, integration: lambda, response: {transferMode: STREAM}}")
+    with pytest.raises(LambdaBuildError, match="API_GATEWAY_TRANSFER_MODE_UNSUPPORTED_INTEGRATION"):
+        compiled(read(tmp_path, text))
+
+
+def test_a_topic_is_encrypted_by_the_key_that_one_of_its_events_names(tmp_path: Path) -> None:
+    text = events("sns: topic", "sns: {topicName: topic, kmsMasterKeyId: alias/mine}")
+    assert compiled(read(tmp_path, text))["Resources"]["SNSTopicTopic"]["Properties"]["KmsMasterKeyId"] == "alias/mine"

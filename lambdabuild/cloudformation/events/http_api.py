@@ -223,6 +223,7 @@ def _api(api: Api, keys: Sequence[str]) -> Json:
     properties = without_nothing({
         "Name": str(config["name"]) if config.get("name") else "-".join(names),
         "ProtocolType": "HTTP",
+        "Description": config.get("description") or None,
         "DisableExecuteApiEndpoint": config.get("disableDefaultEndpoint"),
         "Tags": context.provider.get("tags"),
         "CorsConfiguration": _cors(config.get("cors"), keys),

@@ -51,7 +51,8 @@ def _topics(events: Sequence[Event]) -> dict[str, Json]:
             continue
         topic_id = _topic_id(name)
         if topic_id not in found:
-            properties = without_nothing({"TopicName": name, "DisplayName": _display_name(events, name)})
+            display, key = _said(events, name, "displayName"), _said(events, name, "kmsMasterKeyId")
+            properties = without_nothing({"TopicName": name, "DisplayName": display, "KmsMasterKeyId": key})
             found[topic_id] = after_alias(event.function, {"Type": "AWS::SNS::Topic", "Properties": properties})
         if not _is_apart(event):
             subscriptions = found[topic_id]["Properties"].setdefault("Subscription", [])
@@ -59,13 +60,13 @@ def _topics(events: Sequence[Event]) -> dict[str, Json]:
     return found
 
 
-def _display_name(events: Sequence[Event], name: str) -> Any:
-    """That of a topic to be made; one event may say it for all."""
-    said = [event for event in events if event.get("displayName") and _topic(event) == (None, name)]
+def _said(events: Sequence[Event], name: str, option: str) -> Any:
+    """An option of a topic to be made; one event may say it for all."""
+    said = [event for event in events if event.get(option) and _topic(event) == (None, name)]
     for event in said:
-        if event.get("displayName") != said[0].get("displayName"):
-            raise event.bad(f"the topic {name} has another displayName already", "keep one", beside=said[0])
-    return said[0].get("displayName") if said else None
+        if event.get(option) != said[0].get(option):
+            raise event.bad(f"the topic {name} has another {option} already", "keep one", beside=said[0])
+    return said[0].get(option) if said else None
 
 
 def _topic(event: Event) -> tuple[Any, str]:

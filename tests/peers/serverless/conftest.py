@@ -14,41 +14,46 @@ from sandbox import Ran, Sandbox
 
 SERVERLESS = "serverless@3.40.0"
 PLUGINS = ("serverless-iam-roles-per-function@3.2.0",)
+OSLS = "osls@4.3.1"
+"""The peer's successor, for what only that has."""
 
 Peer = Callable[..., Ran]
 
 
-@pytest.fixture(scope="session")
-def serverless() -> Path:
-    """The peer's program, kept for later runs."""
+def installed(*packages: str) -> Path:
+    """A folder with npm packages, kept for later runs."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lambdabuild-tests"
-    folder = cache / "-".join((SERVERLESS, *PLUGINS))
+    folder = cache / "-".join(packages)
     cache.mkdir(parents=True, exist_ok=True)
-    program = folder / "node_modules/serverless/bin/serverless.js"
-    with FileLock(cache / "serverless.lock"):
+    with FileLock(cache / f"{packages[0]}.lock"):
         if not (folder / "done").exists():
             folder.mkdir(parents=True, exist_ok=True)
             (folder / "package.json").write_text("{}")
-            install = [
-                "npm",
-                "install",
-                "--ignore-scripts",
-                "--no-audit",
-                "--no-fund",
-                "--silent",
-                SERVERLESS,
-                *PLUGINS,
-            ]
+            install = ["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", "--silent", *packages]
             subprocess.run(install, cwd=folder, check=True)
             (folder / "done").touch()
-    return program
+    return folder
+
+
+@pytest.fixture(scope="session")
+def serverless() -> Path:
+    """The peer's program."""
+    return installed(SERVERLESS, *PLUGINS) / "node_modules/serverless/bin/serverless.js"
 
 
 @pytest.fixture(scope="session")
 def peer(serverless: Path, tmp_path_factory: pytest.TempPathFactory) -> Peer:
     """Run the peer's ``package`` in a folder."""
-    home = tmp_path_factory.mktemp("home")
+    return runner(serverless, tmp_path_factory.mktemp("home"))
 
+
+@pytest.fixture(scope="session")
+def successor(tmp_path_factory: pytest.TempPathFactory) -> Peer:
+    """Run osls' ``package`` in a folder."""
+    return runner(installed(OSLS) / "node_modules/osls/bin/serverless.js", tmp_path_factory.mktemp("home"))
+
+
+def runner(program: Path, home: Path) -> Peer:
     def run(project: Sandbox, *arguments: str, env: Mapping[str, str] | None = None) -> Ran:
         environment = {
             "HOME": str(home),  # it keeps a compiled schema there
@@ -59,7 +64,7 @@ def peer(serverless: Path, tmp_path_factory: pytest.TempPathFactory) -> Peer:
             **(env or {}),
         }
         given = [*arguments] if "--stage" in arguments else ["--stage", "dev", "--region", "us-east-1", *arguments]
-        return project.command(["node", str(serverless), "package", *given], env=environment)
+        return project.command(["node", str(program), "package", *given], env=environment)
 
     return run
 

@@ -353,6 +353,28 @@ EVENTS: dict[str, str | dict[str, str]] = {
     "cloudfront_with_a_role": HEAD + "functions:\n  one: {handler: app.one, role: 'arn:aws:iam::123456789012:role/r', events: [cloudFront: {eventType: viewer-request, origin: 'https://a.example'}]}\n",
 }  # fmt: skip
 
+NEWER: dict[str, str] = {
+    "http_streamed": events(
+        "http: {method: get, path: a, response: {transferMode: stream}}", "http: {method: get, path: b, response: {transferMode: BUFFERED}}",
+        "http: {method: get, path: c, integration: http-proxy, request: {uri: 'https://a.b'}, response: {transferMode: STREAM}}",
+    ),
+    "http_streamed_by_an_alias": events("http: {method: get, path: a, response: {transferMode: stream}}", more=ALIAS),
+    "http_timeouts": events(
+        "http: {method: get, path: a, timeoutInMillis: 50}", "http: GET /b", head=provider("apiGateway: {timeoutInMillis: 60000, endpoint: {securityPolicy: TLS_1_2, accessMode: strict}}", "")),
+    "http_api_description": events("httpApi: GET /a", head=provider("httpApi: {description: words}", "")),
+    "scheduler_group": events(
+        "schedule: {rate: [rate(1 day)], method: scheduler, groupName: mine, roleArn: 'arn:aws:iam::123456789012:role/r'}",
+        "schedule: {rate: [rate(2 days)], method: scheduler, timezone: Europe/Vienna}"),
+    "pollers": events(
+        f"msk: {{arn: '{MSK}', topic: tt, provisionedPollerConfig: {{minimumPollers: 1, maximumPollers: 3}}}}",
+        f"kafka: {{bootstrapServers: ['a:9092'], topic: t2, onFailureDestination: '{SQS}', provisionedPollerConfig: {{minimumPollers: 2}}, accessConfigurations: {{saslPlainAuth: ['{SECRET}']}}}}"),
+    "logging": provider("logs: {lambda: {logFormat: JSON, applicationLogLevel: INFO}}"),
+    "dual_stack": provider("vpc: {securityGroupIds: [sg-1], subnetIds: [subnet-1], ipv6AllowedForDualStack: true}"),
+    "recursive_loop": HEAD + "functions: {one: {handler: app.one, recursiveLoop: Allow}}\n",
+    "newest_runtimes": HEAD + "functions: {one: {handler: app.one, runtime: python3.14}, two: {handler: app.one, runtime: nodejs24.x}}\n",
+}  # fmt: skip
+"""What only the peer's successor has."""
+
 REFUSED_EVENTS: dict[str, tuple[str, str]] = {
     "schedule_named_twice": ("SCHEDULE_NAME_NOT_ALLOWED_MULTIPLE_RATES", events("schedule: {rate: [rate(1 day), rate(2 days)], name: x}")),
     "schedule_with_timezone": ("SCHEDULE_PARAMETER_NOT_SUPPORTED", events("schedule: {rate: rate(1 day), timezone: Europe/Berlin}")),

@@ -171,7 +171,7 @@ SERVICES: dict[str, str | dict[str, str]] = {
     + ONE
     + "resources:\n  AWSTemplateFormatVersion: '2010-09-09'\n  Description: mine\n  Parameters: {P: {Type: String}}\n  Mappings: {M: {a: {b: c}}}\n"
     "  Conditions: {C: !Not [!Equals [!Ref P, x]]}\n  Metadata: {a: b}\n  Transform: AWS::Serverless-2016-10-31\n  Resources:\n"
-    "    Table: {Type: AWS::DynamoDB::Table, Condition: C, DeletionPolicy: Retain, DependsOn: OneLambdaFunction, Properties: {TableName: !Sub '${AWS::StackName}-t', BillingMode: PAY_PER_REQUEST, AttributeDefinitions: [{AttributeName: a, AttributeType: S}], KeySchema: [{AttributeName: a, KeyType: HASH}]}, Metadata: {N: null, L: [1.0, 2.5]}}\n"
+    "    Table: {Type: AWS::DynamoDB::Table, Condition: C, DeletionPolicy: Retain, DependsOn: OneLambdaFunction, Properties: {TableName: !Sub '${AWS::StackName}-t', BillingMode: PAY_PER_REQUEST, AttributeDefinitions: [{AttributeName: a, AttributeType: S}], KeySchema: [{AttributeName: a, KeyType: HASH}]}, Metadata: {L: [1.0, 2.5]}}\n"
     "    Topic: {Type: AWS::SNS::Topic}\n  Outputs: {T: {Value: !GetAtt Table.Arn, Export: {Name: t}}}\n",
     "resources_over_what_is_made": HEAD
     + ONE

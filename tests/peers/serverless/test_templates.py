@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from peers.serverless.differences import both, corrected, differing, of_the_roles_plugin
-from peers.serverless.event_services import EVENTS, REFUSED_EVENTS
+from peers.serverless.event_services import EVENTS, NEWER, REFUSED_EVENTS
 from peers.serverless.services import ENVIRONMENT, LAYERS, REFUSED, ROLES, SERVICES, WRONG
 from sandbox import Ran, Sandbox
 
@@ -33,6 +33,17 @@ def test_the_template_is_the_peers_but_for_named_differences(name: str, peer, tm
     ran = ours(place)
     assert ran.code == 0, ran.said
     theirs = peer(place, env=ENVIRONMENT)
+    assert theirs.code == 0, theirs.said
+    expected = json.loads(place.path(OUT).read_text())
+    assert differing(both(json.loads(ran.out)), both(corrected(expected))) == []
+
+
+@pytest.mark.parametrize("name", NEWER)
+def test_what_is_newer_is_as_in_the_peers_successor(name: str, successor, tmp_path: Path) -> None:
+    place = project(tmp_path, NEWER[name])
+    ran = ours(place)
+    assert ran.code == 0, ran.said
+    theirs = successor(place)
     assert theirs.code == 0, theirs.said
     expected = json.loads(place.path(OUT).read_text())
     assert differing(both(json.loads(ran.out)), both(corrected(expected))) == []

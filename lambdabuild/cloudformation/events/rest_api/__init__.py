@@ -101,12 +101,14 @@ def _api(api: Api) -> Json:
     service, stage = api.context.service, api.context.stage
     usual = f"{service}-{stage}" if starts_with_service else f"{stage}-{service}"
     policy = config.get("resourcePolicy")
-    source = config.get("apiKeySourceType")
+    source, endpoint = config.get("apiKeySourceType"), config.get("endpoint") or {}
     properties = without_nothing({
         "Name": str(provider.get("apiName") or usual),
         "BinaryMediaTypes": config.get("binaryMediaTypes") or None,
         "DisableExecuteApiEndpoint": config.get("disableDefaultEndpoint"),
         "EndpointConfiguration": {"Types": [kind]} | ({"VpcEndpointIds": endpoints} if endpoints else {}),
+        "SecurityPolicy": endpoint.get("securityPolicy") or None,
+        "EndpointAccessMode": str(endpoint["accessMode"]).upper() if endpoint.get("accessMode") else None,
         "Policy": {"Version": "2012-10-17", "Statement": policy} if policy else "",
         "ApiKeySourceType": source.upper() if source else None,
         "MinimumCompressionSize": config.get("minimumCompressionSize"),

@@ -57,6 +57,9 @@ class Http:
     authorizer: Authorizer | None
     request: Mapping[str, Any]
     response: Mapping[str, Any]
+    transfer_mode: str | None
+    """BUFFERED or STREAM: how the answer of a proxy integration is handed on."""
+    timeout_ms: int | None
     parameters: Mapping[str, Any]
     """``method.request.path.id`` and the like: whether it is needed, or ``{required, mappedValue}``."""
 
@@ -68,6 +71,7 @@ class Http:
 def http_of(api: Api, event: Event) -> Http:
     method, path = _method_and_path(event)
     integration = _integration(event)
+    transfer_mode = _transfer_mode(event, integration)
     request, response = dict(event.get("request") or {}), dict(event.get("response") or {})
     if integration in KEPT:
         request = {key: value for key, value in request.items() if key in KEPT[integration]}
@@ -82,6 +86,8 @@ def http_of(api: Api, event: Event) -> Http:
         authorizer=_authorizer(api, event, integration),
         request=request,
         response=response,
+        transfer_mode=transfer_mode,
+        timeout_ms=event.get("timeoutInMillis") or api.config.get("timeoutInMillis"),
         parameters=_parameters(request),
     )
 
@@ -101,6 +107,16 @@ def _integration(event: Event) -> str:
         return "AWS" if event.get("async") else "AWS_PROXY"
     name = str(given).upper().replace("-", "_")
     return {"LAMBDA": "AWS", "LAMBDA_PROXY": "AWS_PROXY"}.get(name, name)
+
+
+def _transfer_mode(event: Event, integration: str) -> str | None:
+    given = (event.get("response") or {}).get("transferMode")
+    if given and integration not in KEPT:
+        raise event.bad(
+            f"an integration of type {integration} knows no transferMode", "use a proxy integration, or remove it",
+            "API_GATEWAY_TRANSFER_MODE_UNSUPPORTED_INTEGRATION",
+        )  # fmt: skip
+    return str(given).upper() if given else None
 
 
 def connection_type(event: Event) -> str | None:

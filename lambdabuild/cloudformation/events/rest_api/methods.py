@@ -16,6 +16,9 @@ from lambdabuild.cloudformation.fragment import Fragment, Json, without_nothing
 MAPPED = ("AWS", "HTTP", "MOCK")
 """Integrations whose requests and answers go through templates."""
 
+WHOLE, STREAMED = ("2015-03-31", "invocations"), ("2021-11-15", "response-streaming-invocations")
+"""https://docs.aws.amazon.com/apigateway/latest/developerguide/response-transfer-mode-lambda.html"""
+
 EVERYTHING = r"[\s\S]*"
 STATUS_CODES: Mapping[str, Json] = {
     "200": {"pattern": ""},
@@ -56,10 +59,12 @@ def _required(value: Any) -> Any:
 def _integration(call: Http) -> Json:
     kind, request = call.integration, call.request
     found: Json = {"Type": kind, "IntegrationHttpMethod": "POST"}
+    found |= {"TimeoutInMillis": call.timeout_ms, "ResponseTransferMode": call.transfer_mode}
     if kind in ("AWS", "AWS_PROXY"):
         start = ["arn:", {"Ref": "AWS::Partition"}, ":apigateway:", {"Ref": "AWS::Region"}]
         alias = [":", call.function.alias] if call.function.alias else []
-        path = [":lambda:path/2015-03-31/functions/", call.function.arn, *alias, "/invocations"]
+        version, action = STREAMED if call.transfer_mode == "STREAM" else WHOLE
+        path = [f":lambda:path/{version}/functions/", call.function.arn, *alias, f"/{action}"]
         found["Uri"] = {"Fn::Join": ["", [*start, *path]]}
     elif kind in ("HTTP", "HTTP_PROXY"):
         found |= {"Uri": request["uri"], "IntegrationHttpMethod": str(request.get("method") or call.method).upper()}
