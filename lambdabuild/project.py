@@ -113,7 +113,7 @@ def make_plan(folder: str, service: Service, rules: tuple[Any, ...], settings: S
 def _identify(folder: str, stats: StatCache) -> Callable[[Choice], str]:
     def identify(choice: Choice) -> str:
         """Equal manifests are one when they stand alone; one that names files beside itself is only itself."""
-        files = (choice.manifest, *choice.lock_files)
+        files = (choice.manifest, *choice.beside)
         try:
             digests = [stats.digest(os.path.join(folder, path)) for path in files]
         except OSError:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -116,6 +117,9 @@ class Job:
     scratch: str
     store: str
     """The machine's folder for downloads, shared by all projects; entries are named by their sha256."""
+    cache: str = ""
+    """A folder of this target's own that stays from run to run, for what a tool saves to be faster the next time. It
+    may be gone at any time, and what is in it must not change the result. The rule makes it when it needs it."""
     offline: bool = False
     environment: tuple[str, ...] = ()
     """Names of the variables that the rule's claims let through to tools."""
@@ -132,6 +136,16 @@ class Job:
     def place(self, file: str, line: int = 1, column: int = 1) -> Span:
         """A place in a file, named as the user knows it: from the project's folder."""
         return Span(os.path.relpath(file, self.target.project), line, column)
+
+    def copied_source(self) -> str:
+        """A copy of the source in the scratch folder, for tools that write beside what they read."""
+        copy = os.path.join(self.scratch, "source")
+        os.makedirs(copy, exist_ok=True)
+        for name in self.files:
+            target = os.path.join(copy, name)
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            shutil.copy(os.path.join(self.target.source, name), target)
+        return copy
 
     def tool(self, name: str, mend: str = "") -> str:
         """The path of a program, or ToolMissing."""

@@ -134,7 +134,7 @@ def _rule_step(
         fresh, work = os.path.join(scratch, "out"), os.path.join(scratch, "work")
         os.makedirs(fresh)
         os.makedirs(work)
-        result = in_process.run(rule, _job(site, rule, claims, step, build, fresh, work, earlier))
+        result = in_process.run(rule, _job(site, rule, claims, step, name, build, fresh, work, earlier))
         _replace_folder(fresh, out)
     result = _moved(result, fresh, out)
     data = result_to_data(result, site.roots)
@@ -151,7 +151,7 @@ def _rule_step(
 
 
 def _job(
-    site: Site, rule: Rule, claims: StepClaims, step: Any, build: Build, out: str, scratch: str,
+    site: Site, rule: Rule, claims: StepClaims, step: Any, name: str, build: Build, out: str, scratch: str,
     earlier: Mapping[str, Result],
 ) -> Job:  # fmt: skip
     return Job(
@@ -160,6 +160,7 @@ def _job(
         out=out,
         scratch=scratch,
         store=site.cache_dir,
+        cache=site.cache(step, name),
         offline=site.settings.offline,
         environment=freshness.environment_names(claims, build.key.options),
         timeout_seconds=site.settings.tool_timeout_seconds or None,
@@ -218,7 +219,7 @@ def _copy(site: Site, name: str) -> Done:
     if build.compiles:
         earlier["compile"] = _result(site, "compile", name)
     with site.scratch() as scratch:
-        job = _job(site, rule, rule.copy, "copy", build, scratch, scratch, earlier)
+        job = _job(site, rule, rule.copy, "copy", name, build, scratch, scratch, earlier)
         own = in_process.run(rule, job)
     settled = assemble.settle(site, build, rule, {**earlier, "copy": own})
     assemble.write_list(site, name, settled.entries)

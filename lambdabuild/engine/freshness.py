@@ -272,7 +272,8 @@ def _manifest(site: Site, rule: Rule, manifest: str) -> dict[str, str]:
     """The manifest and every lock file that might stand beside it, those that are not there included."""
     if not manifest:
         return {}
-    beside = [posixpath.normpath(posixpath.join(posixpath.dirname(manifest), name)) for name in rule.lock_files]
+    folder, names = posixpath.dirname(manifest), (*rule.lock_files, *rule.companions)
+    beside = [posixpath.normpath(posixpath.join(folder, name)) for name in names]
     return {f"file:{path}": fingerprint.of_file(site.path(path), site.stats) for path in (manifest, *beside)}
 
 

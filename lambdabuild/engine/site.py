@@ -90,6 +90,10 @@ class Site:
         """The folder that a rule's step fills."""
         return os.path.join(self.state_dir, "out", kind, flat(name))
 
+    def cache(self, kind: str, name: str) -> str:
+        """A folder that a rule's step keeps from run to run."""
+        return os.path.join(self.state_dir, "cache", kind, flat(name))
+
     def record(self, kind: str, name: str) -> str:
         """The file in which a step keeps what it wants to know the next time."""
         return self.out(kind, name) + ".json"
@@ -156,13 +160,14 @@ class Site:
 
     def tool_version(self, name: str) -> str:
         """What a tool says of itself, asked only when the program changed since the last time."""
-        found = tools.find(name)
+        program, *question = name.split()
+        found = tools.find(program)
         if found is None:
             return "missing"
         real = os.path.realpath(found)
         stat = os.stat(real)
-        key = f"tool {real} {stat.st_mtime_ns} {stat.st_ctime_ns} {stat.st_size} {stat.st_ino}"
-        version: str = self.stats.fact(key, lambda: _ask_version(found))
+        key = f"tool {real} {question} {stat.st_mtime_ns} {stat.st_ctime_ns} {stat.st_size} {stat.st_ino}"
+        version: str = self.stats.fact(key, lambda: _ask_version(found, question or ["--version"]))
         return version
 
     def rule_digest(self, rule: Rule) -> str:
@@ -207,9 +212,9 @@ def _checkout(folder: str) -> str:
     return folder
 
 
-def _ask_version(program: str) -> str:
+def _ask_version(program: str, question: list[str]) -> str:
     try:
-        said = tools.run([program, "--version"], cwd="/", env=tools.environment(), timeout_seconds=60)
+        said = tools.run([program, *question], cwd="/", env=tools.environment(), timeout_seconds=60)
     except ToolFailed as error:
         return f"unknown: {error.message}"
     return (said.stdout or said.stderr).strip().partition("\n")[0]

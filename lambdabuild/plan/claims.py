@@ -23,7 +23,8 @@ Names = Mapping[str, frozenset[str]]
 class Choice:
     rule: Rule
     manifest: str = ""
-    lock_files: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
+    """Lock files and companions that are there."""
 
 
 def choose(
@@ -99,16 +100,25 @@ def _in_folder(folder: str, candidates: tuple[Rule, ...], names: Names) -> Choic
     """A rule whose lock file is there goes before one that has only its manifest."""
     here = names.get(folder, frozenset())
     offers = [
-        (not locks, position, Choice(rule, _join(folder, manifest), locks))
+        (not any(name in here for name in rule.lock_files), position, _choice(rule, folder, manifest, here))
         for position, rule in enumerate(candidates)
-        for manifest in rule.manifests[:1] if manifest in here
-        for locks in [tuple(_join(folder, name) for name in rule.lock_files if name in here)]
+        for manifest in _present(rule.manifests[:1], here)
     ] + [
-        (True, len(candidates) + position, Choice(rule, _join(folder, manifest), ()))
+        (True, len(candidates) + position, _choice(rule, folder, manifest, here))
         for position, rule in enumerate(candidates)
-        for manifest in rule.manifests[1:] if manifest in here
+        for manifest in _present(rule.manifests[1:], here)
     ]  # fmt: skip
     return min(offers, key=lambda offer: offer[:2])[2] if offers else None
+
+
+def _present(wanted: tuple[str, ...], here: frozenset[str]) -> list[str]:
+    """Of a folder's names those that are, or match, what is wanted."""
+    return [name for pattern in wanted for name in sorted(here) if fnmatchcase(name, pattern)]
+
+
+def _choice(rule: Rule, folder: str, manifest: str, here: frozenset[str]) -> Choice:
+    beside = (name for name in (*rule.lock_files, *rule.companions) if name in here and name != manifest)
+    return Choice(rule, _join(folder, manifest), tuple(_join(folder, name) for name in beside))
 
 
 def _with_manifest(item: Function | Layer, manifest: str, candidates: tuple[Rule, ...], names: Names) -> Choice:
@@ -119,7 +129,7 @@ def _with_manifest(item: Function | Layer, manifest: str, candidates: tuple[Rule
             where=item.where,
             mend=f"correct [functions.{item.name}] manifest",
         )
-    fitting = [rule for rule in candidates if name in rule.manifests] or [
+    fitting = [rule for rule in candidates if _present(rule.manifests, frozenset({name}))] or [
         rule
         for rule in candidates
         if any(posixpath.splitext(name)[1] == posixpath.splitext(m)[1] for m in rule.manifests)
@@ -130,8 +140,7 @@ def _with_manifest(item: Function | Layer, manifest: str, candidates: tuple[Rule
             where=item.where,
             mend=f"set [functions.{item.name}] rule as well",
         )
-    here = names[folder]
-    return Choice(fitting[0], manifest, tuple(_join(folder, lock) for lock in fitting[0].lock_files if lock in here))
+    return _choice(fitting[0], folder, name, names[folder])
 
 
 def _join(folder: str, name: str) -> str:

@@ -98,12 +98,16 @@ def _inherited(service: Service, settings: Settings, item: Function | Layer) -> 
 
 
 def _options(item: Function | Layer, rule: Rule, settings: Settings) -> Options:
-    """The options that the rule asks for: the settings', the function's own, then the template's BuildProperties."""
+    """The options that the rule asks for: the settings', the function's own, then the template's BuildProperties.
+
+    ``handler`` is the function's handler, for rules whose result depends on it.
+    """
     mine = settings.of(item.name)
     given: dict[str, str] = {
         name: json.dumps(value, sort_keys=True) for name, value in {**settings.options, **mine.options}.items()
     }
     given.update(item.options)
+    given.update({"handler": json.dumps(item.handler)} if isinstance(item, Function) else {})
     bytecode = settings.bytecode if mine.bytecode is None else mine.bytecode
     given.update({"bytecode": "true"} if bytecode else {})
     resolver = mine.resolver or settings.resolver

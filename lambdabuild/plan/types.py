@@ -18,6 +18,7 @@ class StepClaims:
     """Any of ``manifest`` (with lock files), ``source``."""
     environment: tuple[str, ...] = ()
     tools: tuple[str, ...] = ()
+    """Programs whose version counts; ``go version`` is one that does not know ``--version``."""
     options: tuple[str, ...] = ()
     """Names of the options that enter the step's fingerprint."""
     when: str = ""
@@ -36,7 +37,10 @@ class Rule:
     runtimes: tuple[str, ...] = ()
     build_methods: tuple[str, ...] = ()
     manifests: tuple[str, ...] = ()
+    """File names or patterns (``*.csproj``)."""
     lock_files: tuple[str, ...] = ()
+    companions: tuple[str, ...] = ()
+    """Files beside the manifest that count as it does, but do not make the rule a better choice."""
     needs_manifest: bool = False
     needs_name: bool = False
     """The target's logical id changes the result (a make target), so nothing is shared with another target."""

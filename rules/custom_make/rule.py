@@ -1,19 +1,13 @@
 """A function or layer that its own Makefile builds: target build-<LogicalId>, result in ARTIFACTS_DIR."""
 
 import os
-import shutil
 
 from lambdabuild.rule_api import BadManifest, Folder, Job, Result, ToolFailed
 
 
 def compile(job: Job) -> Result:
     """Run make on a copy of the source, so that nothing of the user's is written to."""
-    copy = os.path.join(job.scratch, "source")
-    for name in job.files:
-        target = os.path.join(copy, name)
-        os.makedirs(os.path.dirname(target), exist_ok=True)
-        shutil.copy(os.path.join(job.target.source, name), target)
-    os.makedirs(copy, exist_ok=True)
+    copy = job.copied_source()
     goal = f"build-{job.target.logical_id}"
     command = [job.tool("make"), "--makefile", _manifest(job, copy), goal]
     try:
