@@ -25,7 +25,7 @@ from lambdabuild.errors import CannotRead, CannotWrite, LambdaBuildError
 from lambdabuild.files import fingerprint
 from lambdabuild.plan.types import Build, Rule, StepClaims
 from lambdabuild.rule_api import Job, Result, Target, result_from_data, result_to_data
-from lambdabuild.rulebook import in_process
+from lambdabuild.rulebook import steps
 from lambdabuild.spans import Span
 
 
@@ -134,7 +134,7 @@ def _rule_step(
         fresh, work = os.path.join(scratch, "out"), os.path.join(scratch, "work")
         os.makedirs(fresh)
         os.makedirs(work)
-        result = in_process.run(rule, _job(site, rule, claims, step, name, build, fresh, work, earlier))
+        result = steps.run(rule, _job(site, rule, claims, step, name, build, fresh, work, earlier))
         _replace_folder(fresh, out)
     result = _moved(result, fresh, out)
     data = result_to_data(result, site.roots)
@@ -194,8 +194,7 @@ def _part_digest(site: Site, path: str) -> str:
 
 
 def _earlier(site: Site, build: Build) -> dict[str, Result]:
-    steps = [("resolve", build.resolution)] if build.resolution else []
-    return {kind: _result(site, kind, name) for kind, name in steps}
+    return {"resolve": _result(site, "resolve", build.resolution)} if build.resolution else {}
 
 
 def _result(site: Site, kind: str, name: str) -> Result:
@@ -220,7 +219,7 @@ def _copy(site: Site, name: str) -> Done:
         earlier["compile"] = _result(site, "compile", name)
     with site.scratch() as scratch:
         job = _job(site, rule, rule.copy, "copy", name, build, scratch, scratch, earlier)
-        own = in_process.run(rule, job)
+        own = steps.run(rule, job)
     settled = assemble.settle(site, build, rule, {**earlier, "copy": own})
     assemble.write_list(site, name, settled.entries)
     return Done(

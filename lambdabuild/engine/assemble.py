@@ -50,6 +50,8 @@ def settle(site: Site, build: Build, rule: Rule, results: Mapping[str, Result]) 
     lists: list[list[Entry]] = []
     source_files: dict[str, str] = {}
     for step in ORDER:
+        if step == "resolve" and not rule.ships_dependencies:
+            continue
         for part in results[step].parts if step in results else ():
             is_source = isinstance(part, Folder) and part.path == site.path(build.key.source)
             entries = _entries(site, build, part, prefix, left_out, source_files if is_source else None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 from lambdabuild.errors import BadSettings, NoManifest, NoRule
@@ -25,6 +25,8 @@ class Choice:
     manifest: str = ""
     beside: tuple[str, ...] = ()
     """Lock files and companions that are there."""
+    resolver: Rule | None = None
+    """The rule whose resolve step is taken, when it is another one."""
 
 
 def choose(
@@ -36,11 +38,11 @@ def choose(
     """
     candidates = _candidates(item, mine, rules)
     if mine.manifest:
-        return _with_manifest(item, mine.manifest, candidates, names)
+        return _resolved(_with_manifest(item, mine.manifest, candidates, names), rules, names)
     for folder in dict.fromkeys((item.source, *inherited)):
         choice = _in_folder(folder, candidates, names)
         if choice:
-            return choice
+            return _resolved(choice, rules, names)
     for rule in candidates:
         if not rule.needs_manifest:
             return Choice(rule)
@@ -109,6 +111,18 @@ def _in_folder(folder: str, candidates: tuple[Rule, ...], names: Names) -> Choic
         for manifest in _present(rule.manifests[1:], here)
     ]  # fmt: skip
     return min(offers, key=lambda offer: offer[:2])[2] if offers else None
+
+
+def _resolved(choice: Choice, rules: tuple[Rule, ...], names: Names) -> Choice:
+    """The choice with the rule that resolves for it: the first whose lock file is there, else the last."""
+    known = {rule.name: rule for rule in rules}
+    resolvers = [known[name] for name in choice.rule.resolve_by if name in known]
+    if not resolvers:
+        return choice
+    folder, manifest = posixpath.split(choice.manifest)
+    here = names.get(folder, frozenset())
+    resolver = next((rule for rule in resolvers if here & set(rule.lock_files)), resolvers[-1])
+    return replace(choice, beside=_choice(resolver, folder, manifest, here).beside, resolver=resolver)
 
 
 def _present(wanted: tuple[str, ...], here: frozenset[str]) -> list[str]:

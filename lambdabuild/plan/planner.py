@@ -97,23 +97,29 @@ def _inherited(service: Service, settings: Settings, item: Function | Layer) -> 
     return (*given, posixpath.dirname(template) or ".")
 
 
-def _options(item: Function | Layer, rule: Rule, settings: Settings) -> Options:
+def _options(item: Function | Layer, choice: Choice, settings: Settings) -> Options:
     """The options that the rule asks for: the settings', the function's own, then the template's BuildProperties.
 
-    ``handler`` is the function's handler, for rules whose result depends on it.
+    ``EntryPoints``, ``entryPoints`` and ``entry_points`` are one, under the name that the rule has for it. ``handler``
+    is the function's handler, for rules whose result depends on it.
     """
-    mine = settings.of(item.name)
-    given: dict[str, str] = {
-        name: json.dumps(value, sort_keys=True) for name, value in {**settings.options, **mine.options}.items()
-    }
+    mine, rules = settings.of(item.name), (choice.rule, *([choice.resolver] if choice.resolver else []))
+    said = {**choice.rule.defaults, **settings.options, **mine.options}
+    given: dict[str, str] = {name: json.dumps(value, sort_keys=True) for name, value in said.items()}
     given.update(item.options)
     given.update({"handler": json.dumps(item.handler)} if isinstance(item, Function) else {})
     bytecode = settings.bytecode if mine.bytecode is None else mine.bytecode
     given.update({"bytecode": "true"} if bytecode else {})
     resolver = mine.resolver or settings.resolver
     given.update({"resolver": json.dumps(resolver)} if resolver else {})
-    wanted = {name for step in (rule.resolve, rule.compile, rule.copy) if step for name in (*step.options, step.when)}
-    return tuple(sorted((name, value) for name, value in given.items() if name in wanted))
+    steps = [step for rule in rules for step in (rule.resolve, rule.compile, rule.copy) if step]
+    wanted = {_plain(name): name for step in steps for name in (*step.options, step.when)}
+    chosen = {wanted[_plain(name)]: value for name, value in given.items() if _plain(name) in wanted}
+    return tuple(sorted(chosen.items()))
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", "").replace("-", "").lower()
 
 
 def _runtime(item: Function | Layer) -> str:
@@ -130,7 +136,7 @@ def _runtime(item: Function | Layer) -> str:
 def _resolution_key(
     item: Function | Layer, choice: Choice, identify: Identify, settings: Settings
 ) -> ResolutionKey | None:
-    rule = choice.rule
+    rule = choice.resolver or choice.rule
     if rule.resolve is None or not choice.manifest:
         return None
     return ResolutionKey(
@@ -138,7 +144,7 @@ def _resolution_key(
         runtime=_runtime(item),
         architecture=item.architecture,
         manifest=identify(choice),
-        options=_only(_options(item, rule, settings), rule.resolve.options),
+        options=_only(_options(item, choice, settings), rule.resolve.options),
         name=item.name if rule.needs_name else "",
     )
 
@@ -172,7 +178,7 @@ def _build_key(item: Function | Layer, choice: Choice, settings: Settings) -> Bu
         architecture=item.architecture,
         source=item.source,
         manifest=choice.manifest,
-        options=_options(item, rule, settings),
+        options=_options(item, choice, settings),
         leave_out=(*DEFAULT_EXCLUDE, *rule.leave_out, *settings.exclude, *mine.exclude),
         leave_out_dependencies=(*settings.exclude_dependencies, *mine.exclude_dependencies),
         name=item.name if rule.needs_name else "",

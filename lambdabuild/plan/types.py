@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from lambdabuild.model import Asset, Globs, Options, Skipped
 
@@ -57,7 +58,16 @@ class Rule:
     """Packages of lambdabuild whose code is the rule's too and enters its digest."""
     globs_reach_dependencies: bool = False
     """A service's package patterns are also about the dependencies, which peers find in the source."""
-    entry: str = ""
+    entry: str | tuple[str, ...] = ""
+    """A Python file, or a command that speaks JSON-RPC; arguments that are files of the rule's folder name these."""
+    protocol: str = "1.0"
+    """What such a command speaks (lambdabuild.rulebook.wire)."""
+    resolve_by: tuple[str, ...] = ()
+    """Rules whose resolve step this one takes: the first whose lock file is there, else the last."""
+    ships_dependencies: bool = True
+    """What was resolved goes into the artifact by default."""
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    """Values of options that nobody gives."""
     resolve: StepClaims | None = None
     compile: StepClaims | None = None
     copy: StepClaims = field(default_factory=lambda: StepClaims(reads=("source",)))

@@ -7,12 +7,12 @@ import os
 import sys
 import threading
 import traceback
-from collections.abc import Callable
 from types import ModuleType
 
 from lambdabuild.errors import BadRule, LambdaBuildError
 from lambdabuild.plan.types import Rule
-from lambdabuild.rule_api import Folder, Job, Result
+from lambdabuild.rule_api import Job, Result
+from lambdabuild.rulebook import contract
 from lambdabuild.spans import Span
 
 _loading = threading.Lock()
@@ -26,7 +26,7 @@ def run(rule: Rule, job: Job) -> Result:
     """
     step = getattr(_module(rule), job.step, None) if rule.entry else None
     if step is None:
-        return DEFAULTS[job.step](rule, job)
+        return contract.default(rule, job)
     try:
         result = step(job)
     except (LambdaBuildError, OSError):
@@ -42,31 +42,8 @@ def run(rule: Rule, job: Job) -> Result:
         raise BadRule(
             f"rule {rule.name!r} gave {type(result).__name__} from {job.step}, not a Result", where=Span(_entry(rule))
         )
-    _check_parts(rule, job, result)
+    contract.check(rule, job, result)
     return result
-
-
-def _nothing(rule: Rule, job: Job) -> Result:
-    return Result()
-
-
-def _copy_source(rule: Rule, job: Job) -> Result:
-    return Result(parts=(Folder(job.target.source, leave_out=rule.leave_out),)) if rule.ships_source else Result()
-
-
-DEFAULTS: dict[str, Callable[[Rule, Job], Result]] = {"resolve": _nothing, "compile": _nothing, "copy": _copy_source}
-
-
-def _check_parts(rule: Rule, job: Job, result: Result) -> None:
-    """A part must lie where it stays: the step's own folder, the store, the source."""
-    homes = tuple(os.path.realpath(home) + os.sep for home in (job.out, job.store, job.target.source))
-    for part in result.parts:
-        if not (os.path.realpath(part.path) + os.sep).startswith(homes):
-            raise BadRule(
-                f"{job.who}: rule {rule.name!r} handed over {part.path}, which is not in its own folder",
-                where=Span(_entry(rule)),
-                mend="write into job.out",
-            )
 
 
 def _module(rule: Rule) -> ModuleType:
@@ -96,4 +73,4 @@ def _import(rule: Rule, name: str) -> ModuleType:
 
 
 def _entry(rule: Rule) -> str:
-    return os.path.join(rule.folder, rule.entry)
+    return os.path.join(rule.folder, str(rule.entry))

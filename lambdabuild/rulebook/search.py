@@ -15,6 +15,7 @@ from typing import Any
 
 from lambdabuild.errors import BadRule
 from lambdabuild.plan.types import Rule, StepClaims
+from lambdabuild.rulebook.wire import PROTOCOL
 from lambdabuild.spans import Span
 
 CLAIMS = "rule.toml"
@@ -54,6 +55,12 @@ def read_claims(file: str) -> Rule:
         raise BadRule(f"cannot read the claims of a rule: {error}", where=Span(file)) from error
     steps = {step: _claims(file, StepClaims, data.pop(step)) for step in STEPS if step in data}
     rule: Rule = _claims(file, Rule, {"folder": os.path.dirname(file)} | data | steps)
+    if str(rule.protocol).partition(".")[0] != PROTOCOL.partition(".")[0]:
+        raise BadRule(
+            f"rule {rule.name!r} speaks protocol {rule.protocol}, and this lambdabuild {PROTOCOL}",
+            where=Span(file),
+            mend="bring lambdabuild, or the rule, up to date",
+        )
     return rule
 
 

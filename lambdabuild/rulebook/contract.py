@@ -1,0 +1,56 @@
+"""What holds for every rule, however it is run: what a step does that it does not have, and where results may lie."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from lambdabuild.errors import BadRule
+from lambdabuild.plan.types import Rule
+from lambdabuild.rule_api import Folder, Job, Result
+from lambdabuild.spans import Span
+
+
+def default(rule: Rule, job: Job) -> Result:
+    """The step of a rule that has none of its own."""
+    return _DEFAULTS[job.step](rule, job)
+
+
+def _nothing(rule: Rule, job: Job) -> Result:
+    return Result()
+
+
+def _copy_source(rule: Rule, job: Job) -> Result:
+    return Result(parts=(Folder(job.target.source, leave_out=rule.leave_out),)) if rule.ships_source else Result()
+
+
+_DEFAULTS: dict[str, Callable[[Rule, Job], Result]] = {
+    "resolve": _nothing,
+    "compile": _nothing,
+    "copy": _copy_source,
+}
+
+
+def check(rule: Rule, job: Job, result: Result) -> None:
+    """A part must lie where it stays: the step's own folder, the store, the source. Raises BadRule (LB401)."""
+    homes = tuple(os.path.realpath(home) + os.sep for home in (job.out, job.store, job.target.source))
+    for part in result.parts:
+        if not (os.path.realpath(part.path) + os.sep).startswith(homes):
+            raise BadRule(
+                f"{job.who}: rule {rule.name!r} handed over {part.path}, which is not in its own folder",
+                where=place(rule),
+                mend="write into job.out",
+            )
+        if not os.path.exists(part.path):
+            raise BadRule(
+                f"{job.who}: rule {rule.name!r} handed over {part.path}, which does not exist",
+                where=place(rule),
+                mend="make it before handing it over",
+            )
+
+
+def place(rule: Rule) -> Span:
+    """The rule's program."""
+    programs = [rule.entry] if isinstance(rule.entry, str) else list(rule.entry[::-1])
+    paths = [os.path.join(rule.folder, name) for name in programs if name]
+    return Span(next(filter(os.path.isfile, paths), rule.folder))
