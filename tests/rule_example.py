@@ -42,11 +42,9 @@ def call_python(project: Sandbox, event: object, name: str = "Example", handler:
     return _answer([python_of("3.11"), "-I", "-S", "-c", script, json.dumps(event)], code)
 
 
-def call_node(project: Sandbox, event: object, name: str = "Example") -> Any:
+def call_node(project: Sandbox, event: object, name: str = "Example", module: str = "index.js") -> Any:
     code = unzipped(project, name)
-    script = (
-        f"require({str(code / 'index.js')!r}).handler({json.dumps(event)}).then(a => console.log(JSON.stringify(a)))"
-    )
+    script = f"require({str(code / module)!r}).handler({json.dumps(event)}).then(a => console.log(JSON.stringify(a)))"
     return _answer(["node", "-e", script], code)
 
 

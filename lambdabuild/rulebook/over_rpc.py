@@ -13,12 +13,8 @@ from lambdabuild.rule_api import Job, Result
 from lambdabuild.rulebook import contract, wire
 from lambdabuild.spans import Span
 
-KINDS = {
-    kind.code: kind
-    for name in rule_api.__all__
-    if isinstance(kind := getattr(errors, name, None), type) and issubclass(kind, LambdaBuildError)
-}
-"""The errors that a rule may tell, by code."""
+KINDS = {name: getattr(errors, name) for name in rule_api.__all__ if hasattr(errors, name)}
+"""The errors that a rule may tell."""
 
 NOT_WATCHED = frozenset({"node_modules", ".git"})
 
@@ -54,7 +50,8 @@ def _ask(rule: Rule, job: Job) -> str:
     except ToolTimeout as error:
         raise _broken(rule, job, f"did not answer within {job.timeout_seconds:g} s", error.tail) from error
     except ToolFailed as error:
-        raise _broken(rule, job, "broke down", error.tail) from error
+        how = error.message.rpartition(": ")[2]
+        raise _broken(rule, job, "broke down", f"{how}\n{error.tail}") from error
 
 
 def _response(rule: Rule, job: Job, said: str) -> dict[str, Any]:
@@ -71,7 +68,7 @@ def _response(rule: Rule, job: Job, said: str) -> dict[str, Any]:
 
 
 def _error(rule: Rule, job: Job, told: dict[str, Any]) -> LambdaBuildError:
-    """``{code, message, data: {code: "LB402", mend, tail, where: {file, line, column}}}`` as the error it is."""
+    """``{code, message, data: {kind: "BadManifest", mend, tail, where: {file, line, column}}}`` as the error it is."""
     message, data = str(told.get("message", "")), told.get("data")
     data = data if isinstance(data, dict) else {}
     if told.get("code") == wire.OTHER_PROTOCOL:
@@ -82,7 +79,7 @@ def _error(rule: Rule, job: Job, told: dict[str, Any]) -> LambdaBuildError:
         )
     if told.get("code") != wire.MISTAKE:
         return _broken(rule, job, f"broke down: {message}", str(data.get("tail", "")))
-    kind = KINDS.get(str(data.get("code", "")), ToolFailed)
+    kind = KINDS.get(str(data.get("kind", "")), ToolFailed)
     return kind(
         f"{job.who}: {message}", where=_where(job, data.get("where")), tail=str(data.get("tail", "")),
         mend=str(data.get("mend", "")),

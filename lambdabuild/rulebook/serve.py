@@ -29,7 +29,7 @@ def answer(rule: Rule, request: dict[str, Any]) -> dict[str, Any]:
             file = os.path.join(params["target"]["project"], place.file)
             where = {"where": {"file": file, "line": place.line, "column": place.column}}
         words = error.message.removeprefix(f"{params['target']['kind']} {params['target']['name']!r}: ")
-        data = {"code": error.code, "mend": error.mend, "tail": error.tail, **where}
+        data = {"kind": type(error).__name__, "mend": error.mend, "tail": error.tail, **where}
         return {"error": {"code": wire.MISTAKE, "message": words, "data": data}}
     return {"result": wire.result_to_data(result)}
 

@@ -1,0 +1,244 @@
+// Bundle a function with esbuild. One JSON-RPC request comes on standard input, one response goes to standard output.
+import { execFileSync } from "node:child_process";
+import fs from "node:fs";
+import { createRequire } from "node:module";
+import path from "node:path";
+
+const EXTENSIONS = [".ts", ".tsx", ".mts", ".cts", ".js", ".jsx", ".mjs", ".cjs"];
+const LISTS = ["external", "conditions", "drop", "drop_labels", "inject", "main_fields", "pure", "resolve_extensions"];
+const OURS = ["entry_points", "handler", "mode", "omit", "include", "ignore_scripts", "ship"];
+const NO_SUCH_STEP = -32601, MISTAKE = 400, BROKEN = 500;
+
+class Mistake extends Error {
+  constructor(message, data) {
+    super(message);
+    this.data = data;
+  }
+}
+
+async function compile(job) {
+  const { target } = job, options = target.options;
+  const place = mirror(job), modules = dependencies(job);
+  if (modules) fs.symlinkSync(modules, path.join(place.manifest, "node_modules"));
+  const esbuild = await findEsbuild(job, modules);
+  const entries = entryPoints(job, place.source), reads = new Set();
+  const ship = list(options.ship);
+  const result = await esbuild
+    .build({
+      ...defaults(target), ...flags(options),
+      entryPoints: entries, external: [...list(options.external), ...ship],
+      // As if it were written beside the source, so that source maps name no folder of this machine.
+      absWorkingDir: place.source, outbase: place.source, outdir: place.source, allowOverwrite: true, write: false,
+      bundle: true, platform: "node", preserveSymlinks: true, logLevel: "silent",
+      plugins: [outside(job, place, reads)],
+    })
+    .catch((error) => { throw explained(error, job, place); });
+  for (const file of result.outputFiles) {
+    const written = path.join(job.out, path.relative(place.source, file.path));
+    fs.mkdirSync(path.dirname(written), { recursive: true });
+    fs.writeFileSync(written, file.contents);
+  }
+  shipped(ship, modules, job.out);
+  return {
+    parts: [{ path: job.out }],
+    reads: [...reads].sort(),
+    notes: result.warnings.map((warning) => `esbuild: ${said(warning)}`),
+  };
+}
+
+// The source as it lies in the project, in a place where packages can be put beside it.
+function mirror(job) {
+  const { target } = job, tree = path.join(job.scratch, "tree");
+  const at = (folder) => path.join(tree, path.relative(target.project, folder).replaceAll("..", "__"));
+  const source = at(target.source), manifest = target.manifest ? at(path.dirname(target.manifest)) : source;
+  for (const folder of [source, manifest]) fs.mkdirSync(folder, { recursive: true });
+  for (const file of job.files) {
+    fs.mkdirSync(path.dirname(path.join(source, file)), { recursive: true });
+    fs.copyFileSync(path.join(target.source, file), path.join(source, file));
+  }
+  if (target.manifest) fs.copyFileSync(target.manifest, path.join(manifest, "package.json"));
+  return { tree, source, manifest };
+}
+
+function dependencies(job) {
+  const parts = job.earlier.resolve?.parts ?? [];
+  const found = parts.map((part) => path.join(part.path, "node_modules")).find((folder) => fs.existsSync(folder));
+  return found ?? null;
+}
+
+// What is imported from outside the code folder, such as ../shared/log, is brought into the mirror when it is asked for.
+function outside(job, place, reads) {
+  const names = (file) => [file, ...EXTENSIONS.flatMap((end) => [file + end, file.replace(/\.[cm]?js$/, "") + end]),
+    file + ".json", ...EXTENSIONS.map((end) => path.join(file, "index" + end))];
+  return {
+    name: "outside",
+    setup(build) {
+      build.onResolve({ filter: /^\.\.?\// }, ({ path: asked, resolveDir }) => {
+        const wanted = path.resolve(resolveDir, asked);
+        const inTree = wanted.startsWith(place.tree + path.sep), inSource = wanted.startsWith(place.source + path.sep);
+        if (!inTree || inSource || wanted.includes(`${path.sep}node_modules${path.sep}`)) return undefined;
+        for (const file of names(wanted)) {
+          const real = path.join(job.target.project, path.relative(place.tree, file));
+          if (!fs.existsSync(real) || !fs.statSync(real).isFile()) continue;
+          fs.mkdirSync(path.dirname(file), { recursive: true });
+          fs.copyFileSync(real, file);
+          reads.add(real);
+          break;
+        }
+        return undefined;
+      });
+    },
+  };
+}
+
+// The version that the project pins, for this machine; else the one on PATH.
+async function findEsbuild(job, modules) {
+  const pinned = modules && path.join(modules, "esbuild", "package.json");
+  if (pinned && fs.existsSync(pinned)) {
+    const { version } = JSON.parse(fs.readFileSync(pinned, "utf8"));
+    const cpu = { x86_64: "x64", arm64: "arm64" }[job.target.architecture];
+    if (process.platform === "linux" && process.arch === cpu) return load(path.dirname(pinned));
+    return load(installed(job, version));
+  }
+  for (const folder of (process.env.PATH ?? "").split(path.delimiter)) {
+    const program = path.join(folder, "esbuild");
+    if (!fs.existsSync(program)) continue;
+    const module = path.dirname(path.dirname(fs.realpathSync(program)));
+    if (fs.existsSync(path.join(module, "lib", "main.js"))) return load(module);
+  }
+  throw new Mistake("esbuild is neither a dependency in package.json nor on PATH", {
+    kind: "ToolMissing", mend: "npm install --save-dev esbuild",
+  });
+}
+
+const load = (folder) => createRequire(path.join(folder, "package.json"))(folder);
+
+function installed(job, version) {
+  const home = path.join(job.store, "tools", `esbuild-${version}-${process.platform}-${process.arch}`);
+  const module = path.join(home, "node_modules", "esbuild");
+  if (fs.existsSync(module)) return module;
+  const fresh = path.join(job.scratch, "esbuild");
+  fs.mkdirSync(fresh);
+  fs.writeFileSync(path.join(fresh, "package.json"), "{}");
+  const quiet = ["--no-audit", "--no-fund", "--loglevel=error", job.offline ? "--offline" : "--prefer-offline"];
+  try {
+    execFileSync("npm", ["install", ...quiet, `esbuild@${version}`], { cwd: fresh, stdio: ["ignore", "pipe", "pipe"] });
+  } catch (error) {
+    throw new Mistake(`npm could not install esbuild ${version} for this machine`, { kind: "CannotResolve", tail: String(error.stderr) });
+  }
+  fs.mkdirSync(path.dirname(home), { recursive: true });
+  try {
+    fs.renameSync(fresh, home);
+  } catch (error) {
+    if (!fs.existsSync(module)) throw error; // another step was first
+  }
+  return module;
+}
+
+// options
+
+function entryPoints(job, source) {
+  const { options, kind, name } = job.target;
+  const given = list(options.entry_points);
+  const handler = String(options.handler ?? "");
+  const wanted = given.length ? given : handler ? [handler.slice(0, handler.lastIndexOf("."))] : [];
+  if (!wanted.length) {
+    throw new Mistake("esbuild has no entry point", { kind: "BadSource", mend: `give ${kind} ${name} EntryPoints` });
+  }
+  return wanted.map((entry) => {
+    const found = ["", ...EXTENSIONS].map((end) => entry + end).find((file) => isFile(path.join(source, file)));
+    if (found) return path.join(source, found);
+    throw new Mistake(`the entry point ${entry} does not exist`, {
+      kind: "BadSource", mend: `tried ${EXTENSIONS.map((end) => entry + end).join(", ")}; correct the handler or EntryPoints`,
+    });
+  });
+}
+
+const isFile = (file) => fs.existsSync(file) && fs.statSync(file).isFile();
+const list = (value) => (Array.isArray(value) ? value : value ? String(value).split(",") : []);
+
+function defaults(target) {
+  const number = /^nodejs(\d+)/.exec(target.runtime);
+  const debug = String(target.options.mode ?? "").toLowerCase() === "debug";
+  const esm = target.options.format === "esm";
+  return {
+    target: number ? `node${number[1]}` : "es2020",
+    format: "cjs",
+    minify: !debug,
+    ...(debug ? { sourcemap: true } : {}),
+    ...(esm ? { outExtension: { ".js": ".mjs" } } : {}), // Lambda takes .js for CommonJS
+  };
+}
+
+// minify: true, Loader: [".png=file"], define: {A: "b"} as esbuild's JavaScript has them.
+function flags(options) {
+  const found = {};
+  for (const [name, value] of Object.entries(options)) {
+    if (OURS.includes(name) || name === "external" || value === null) continue;
+    const key = name.replace(/_(\w)/g, (_, letter) => letter.toUpperCase());
+    if (Array.isArray(value) && !LISTS.includes(name) && value.every((item) => /^[^=]+=/.test(item))) {
+      found[key] = Object.fromEntries(value.map((item) => [item.slice(0, item.indexOf("=")), item.slice(item.indexOf("=") + 1)]));
+    } else if (LISTS.includes(name) || name === "target") {
+      found[key] = list(value);
+    } else if (["banner", "footer"].includes(name) && typeof value === "string") {
+      found[key] = { js: value };
+    } else {
+      found[key] = value;
+    }
+  }
+  return found;
+}
+
+// packages beside the bundle
+
+function shipped(names, modules, out) {
+  const done = new Set();
+  const take = (name, from) => {
+    for (let folder = from; ; folder = path.dirname(folder)) {
+      const found = path.join(folder, "node_modules", name);
+      if (fs.existsSync(found)) return found;
+      if (folder === path.dirname(modules)) return null;
+    }
+  };
+  const ship = (name, from) => {
+    const found = take(name, from);
+    if (!found || done.has(found)) return;
+    done.add(found);
+    const filter = (file) => path.basename(file) !== ".bin" && !(path.basename(file) === "node_modules" && file !== found);
+    fs.cpSync(found, path.join(out, "node_modules", path.relative(modules, found)), { recursive: true, dereference: true, filter });
+    const about = JSON.parse(fs.readFileSync(path.join(found, "package.json"), "utf8"));
+    for (const next of Object.keys({ ...about.dependencies, ...about.optionalDependencies })) ship(next, found);
+  };
+  if (modules) for (const name of names) ship(name, path.dirname(modules));
+}
+
+// mistakes
+
+const said = ({ text, location }) => (location ? `${location.file}:${location.line}:${location.column + 1}: ${text}` : text);
+
+function explained(error, job, place) {
+  if (!error.errors?.length) return error;
+  const { text, location } = error.errors[0];
+  const file = location && path.join(job.target.project, path.relative(place.tree, path.resolve(place.source, location.file)));
+  return new Mistake(`esbuild: ${text}`, {
+    kind: "BadSource",
+    where: location ? { file, line: location.line, column: location.column + 1 } : undefined,
+    tail: error.errors.slice(0, 10).map(said).join("\n"),
+    mend: /Could not resolve/.test(text) ? "add it to package.json, or name it in External when the runtime or a layer has it" : "correct it there",
+  });
+}
+
+// JSON-RPC
+
+async function answer({ method, params }) {
+  if (method !== "compile") return { error: { code: NO_SUCH_STEP, message: `there is no step ${method}` } };
+  try {
+    return { result: await compile(params) };
+  } catch (error) {
+    if (error instanceof Mistake) return { error: { code: MISTAKE, message: error.message, data: error.data } };
+    return { error: { code: BROKEN, message: String(error.message), data: { tail: String(error.stack) } } };
+  }
+}
+
+const request = JSON.parse(fs.readFileSync(0, "utf8"));
+process.stdout.write(JSON.stringify({ jsonrpc: "2.0", id: request.id, ...(await answer(request)) }));
