@@ -11,6 +11,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, dataclass, field, fields, replace
+from fnmatch import fnmatchcase
 from typing import Any
 
 from lambdabuild.errors import BadSettings, LambdaBuildError, raise_all
@@ -38,6 +39,19 @@ class FunctionSettings:
     bytecode: bool | None = None
     resolver: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, order=True)
+class Command:
+    """The user's own command in place of what a rule makes of the source, or beside it when it ``adds``."""
+
+    run: str = ""
+    """For sh; "" is no command. It gets SOURCE_DIR, ARTIFACTS_DIR, SCRATCH_DIR, RUNTIME and ARCHITECTURE."""
+    adds: bool = False
+    tools: tuple[str, ...] = ()
+    """Programs whose version counts."""
+    environment: tuple[str, ...] = ()
+    """Names of variables that it gets."""
 
 
 @dataclass(frozen=True)
@@ -83,13 +97,23 @@ class Settings:
     tool_timeout_seconds: int = 1800
     lock_timeout_seconds: int = 600
     functions: Mapping[str, FunctionSettings] = field(default_factory=dict)
+    commands: Mapping[str, Command] = field(default_factory=dict)
+    """By a function's or layer's name, a build method or a runtime; patterns too."""
+
+    def command_of(self, name: str, build_method: str, runtime: str) -> Command:
+        """The command for its name, else for its build method, else its runtime; of patterns the longest."""
+        for value in filter(None, (name, build_method, runtime)):
+            fitting = [pattern for pattern in self.commands if fnmatchcase(value, pattern)]
+            if fitting:
+                return self.commands[max(fitting, key=len)]
+        return Command()
 
     def of(self, name: str) -> FunctionSettings:
         return self.functions.get(name, FunctionSettings())
 
 
 CHOICES = {"format": ("text", "json"), "resolver": ("uv", "pip")}
-MAPPINGS = ("parameters", "opt", "tags", "options", "functions")
+MAPPINGS = ("parameters", "opt", "tags", "options", "functions", "commands")
 
 
 def load(
@@ -147,7 +171,7 @@ def _leaves(data: Any, path: tuple[str, ...] = ()) -> Iterable[tuple[list[str], 
     for key, value in data.items():
         here = (*path, key)
         follow = isinstance(value, dict) and (len(here) < 3) and here[-1] not in ("options",)
-        if follow and (here[0] in ("parameters", "opt", "tags", "functions")):
+        if follow and (here[0] in ("parameters", "opt", "tags", "functions", "commands")):
             yield from _leaves(value, here)
         else:
             yield list(here), value
@@ -184,6 +208,8 @@ def _set(settings: Settings, given: _Given) -> Settings:
             raise _unknown(given, rest[1], list(mine))
         value = _typed(given, rest[1], mine[rest[1]])
         return replace(settings, functions={**settings.functions, rest[0]: replace(old, **{rest[1]: value})})
+    if first == "commands":
+        return replace(settings, commands={**settings.commands, **_command(settings, given, rest)})
     if first in MAPPINGS:
         old_map = getattr(settings, first)
         if rest:
@@ -195,6 +221,17 @@ def _set(settings: Settings, given: _Given) -> Settings:
     if rest:
         raise _unknown(given, given.key, list(known))
     return _with(settings, first, _typed(given, first, known[first]))
+
+
+def _command(settings: Settings, given: _Given, rest: list[str]) -> dict[str, Command]:
+    if len(rest) not in (1, 2):
+        raise _bad(given, "a table [commands], with a command for a function or a runtime")
+    name, key = rest[0], rest[1] if rest[1:] else "run"
+    mine = {item.name: item for item in fields(Command)}
+    if key not in mine:
+        raise _unknown(given, key, list(mine))
+    value = _typed(given, key, mine[key])
+    return {name: replace(settings.commands.get(name, Command()), **{key: value})}
 
 
 def _with(settings: Settings, name: str, value: Any) -> Settings:

@@ -18,7 +18,7 @@ from typing import Any, cast
 
 from doit.exceptions import TaskFailed
 
-from lambdabuild.engine import freshness, receipts
+from lambdabuild.engine import commands, freshness, receipts
 from lambdabuild.engine.session import begin, saved
 from lambdabuild.engine.site import Site
 from lambdabuild.errors import CannotRead, CannotWrite, LambdaBuildError
@@ -134,7 +134,8 @@ def _rule_step(
         fresh, work = os.path.join(scratch, "out"), os.path.join(scratch, "work")
         os.makedirs(fresh)
         os.makedirs(work)
-        result = steps.run(rule, _job(site, rule, claims, step, name, build, fresh, work, earlier))
+        job = _job(site, rule, claims, step, name, build, fresh, work, earlier)
+        result = commands.run(rule, build.key, job) if step == "compile" else steps.run(rule, job)
         _replace_folder(fresh, out)
     result = _moved(result, fresh, out)
     data = result_to_data(result, site.roots)
@@ -219,7 +220,8 @@ def _copy(site: Site, name: str) -> Done:
         earlier["compile"] = _result(site, "compile", name)
     with site.scratch() as scratch:
         job = _job(site, rule, rule.copy, "copy", name, build, scratch, scratch, earlier)
-        own = steps.run(rule, job)
+        own = Result() if build.key.is_commands_own else steps.run(rule, job)
+    ships = rule.ships_source and not build.key.is_commands_own
     settled = assemble.settle(site, build, rule, {**earlier, "copy": own})
     assemble.write_list(site, name, settled.entries)
     return Done(
@@ -232,7 +234,7 @@ def _copy(site: Site, name: str) -> Done:
             "left_out": list(settled.left_out),
             "packages": list(earlier["resolve"].facts.get("packages", ())) if "resolve" in earlier else [],
         },
-        folders={build.key.source: settled.source_files} if rule.ships_source else {},
+        folders={build.key.source: settled.source_files} if ships else {},
     )
 
 

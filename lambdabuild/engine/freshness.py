@@ -161,9 +161,14 @@ def _compile(site: Site, name: str, saved: Saved) -> dict[str, str]:
     found = _claims(site, rule, claims, build.key.options) | _dependencies(build, saved)
     found |= {"runtime": build.key.runtime, "architecture": build.key.architecture}
     found |= {"kind": build.key.kind, "name": build.key.name}
+    command = build.key.command
+    if command.run:
+        found |= {"command": json.dumps([command.run, command.adds])}
+        found |= {f"environment:{name}": _variable(name) for name in command.environment}
+        found |= {f"tool:{name}": site.tool_version(name) for name in command.tools}
     if "manifest" in claims.reads:
         found |= _manifest(site, rule, build.key.manifest)
-    if "source" in claims.reads:
+    if "source" in claims.reads or command.run:
         found |= _source(site, build)
     return found
 
@@ -178,7 +183,7 @@ def _copy(site: Site, name: str, saved: Saved) -> dict[str, str]:
     found["architecture"] = build.key.architecture
     if build.compiles:
         found[f"step:compile:{name}"] = _output(saved, f"compile:{name}")
-    if rule.ships_source:
+    if rule.ships_source and not build.key.is_commands_own:
         found |= _source(site, build)
     return found
 

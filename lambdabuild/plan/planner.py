@@ -6,12 +6,13 @@ import json
 import posixpath
 from collections import defaultdict
 from collections.abc import Callable, Mapping
+from fnmatch import fnmatchcase
 
-from lambdabuild.errors import BadSettings, LambdaBuildError, NoSource, raise_all
+from lambdabuild.errors import BadSettings, LambdaBuildError, NoManifest, NoRule, NoSource, raise_all
 from lambdabuild.model import Function, Layer, Options, Service, Skipped
-from lambdabuild.plan.claims import Choice, Names, choose
+from lambdabuild.plan.claims import PLAIN, Choice, Names, choose
 from lambdabuild.plan.types import Build, BuildKey, BuildPlan, Resolution, ResolutionKey, Rule, Sizes
-from lambdabuild.settings import DEFAULT_EXCLUDE, Settings, nearest
+from lambdabuild.settings import DEFAULT_EXCLUDE, Command, Settings, nearest
 
 Identify = Callable[[Choice], str]
 """What makes two manifests the same: the digest of their content when they stand alone, else their path."""
@@ -44,7 +45,7 @@ def plan(service: Service, rules: tuple[Rule, ...], names: Names, identify: Iden
                     mend="correct the path in the template; it is relative to the template's folder",
                 )
             inherited = _inherited(service, settings, item) if _inherits(item) else ()
-            choices[item.name] = choose(item, settings.of(item.name), rules, names, inherited)
+            choices[item.name] = _choose(item, settings, rules, names, inherited)
         except LambdaBuildError as error:
             errors.append(error)
     raise_all(errors)
@@ -65,15 +66,45 @@ def plan(service: Service, rules: tuple[Rule, ...], names: Names, identify: Iden
     )
 
 
+def _choose(
+    item: Function | Layer, settings: Settings, rules: tuple[Rule, ...], names: Names, inherited: tuple[str, ...]
+) -> Choice:
+    """A function with a command of its own needs no rule."""
+    try:
+        return choose(item, settings.of(item.name), rules, names, inherited)
+    except (NoRule, NoManifest):
+        if not _command(item, settings).run:
+            raise
+        return Choice(next(rule for rule in rules if rule.name == PLAIN))
+
+
+def _command(item: Function | Layer, settings: Settings) -> Command:
+    return settings.command_of(item.name, item.build_method, _runtime(item))
+
+
 def _check_names(service: Service, settings: Settings) -> None:
     items: tuple[Function | Layer | Skipped, ...] = (*service.functions, *service.layers, *service.skipped)
     known = {item.name for item in items}
+    _check_commands(service, settings)
     raise_all(
         BadSettings(
             f"[functions.{name}] is about a function that the template does not have",
             mend=f"did you mean {near!r}?" if (near := nearest(name, known)) else f"known: {', '.join(sorted(known))}",
         )
         for name in sorted(settings.functions.keys() - known)
+    )
+
+
+def _check_commands(service: Service, settings: Settings) -> None:
+    items: tuple[Function | Layer, ...] = (*service.functions, *service.layers)
+    known = {value for item in items for value in (item.name, item.build_method, _runtime(item)) if value}
+    raise_all(
+        BadSettings(
+            f"[commands] has {name!r}, which is no function, layer, build method or runtime here",
+            mend=f"did you mean {near!r}?" if (near := nearest(name, known)) else f"known: {', '.join(sorted(known))}",
+        )
+        for name in sorted(settings.commands)
+        if not any(fnmatchcase(value, name) for value in known)
     )
 
 
@@ -163,7 +194,12 @@ def _builds(
     for item in items:
         users[(_build_key(item, choices[item.name], settings), resolution_of[item.name])].append(item.name)
     builds = (
-        Build(min(names), key, tuple(sorted(names)), compiles=_compiles(choices[names[0]].rule, key))
+        Build(
+            min(names),
+            key,
+            tuple(sorted(names)),
+            compiles=bool(key.command.run) or rule_compiles(choices[names[0]].rule, key),
+        )
         for (key, _), names in users.items()
     )
     return tuple(sorted(builds, key=lambda build: build.name))
@@ -183,10 +219,12 @@ def _build_key(item: Function | Layer, choice: Choice, settings: Settings) -> Bu
         leave_out_dependencies=(*settings.exclude_dependencies, *mine.exclude_dependencies),
         name=item.name if rule.needs_name else "",
         globs=item.globs,
+        command=_command(item, settings),
     )
 
 
-def _compiles(rule: Rule, key: BuildKey) -> bool:
+def rule_compiles(rule: Rule, key: BuildKey) -> bool:
+    """Whether the rule itself has something to do in compile."""
     if rule.compile is None:
         return False
     return not rule.compile.when or dict(key.options).get(rule.compile.when, "false") not in ("false", "null", '""')

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from lambdabuild.model import Asset, Globs, Options, Skipped
+from lambdabuild.settings import Command
 
 Kind = Literal["function", "layer"]
 
@@ -111,6 +112,12 @@ class BuildKey:
     leave_out_dependencies: tuple[str, ...] = ()
     name: str = ""
     globs: Globs = field(default_factory=Globs)
+    command: Command = field(default_factory=Command)
+
+    @property
+    def is_commands_own(self) -> bool:
+        """Whether a command of the user's takes the place of what the rule makes of the source."""
+        return bool(self.command.run) and not self.command.adds
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,7 @@ def _error(rule: Rule, job: Job, told: dict[str, Any]) -> LambdaBuildError:
         )
     if told.get("code") != wire.MISTAKE:
         return _broken(rule, job, f"broke down: {message}", str(data.get("tail", "")))
-    kind = KINDS.get(str(data.get("kind", "")), ToolFailed)
+    kind: type[LambdaBuildError] = KINDS.get(str(data.get("kind", "")), ToolFailed)
     return kind(
         f"{job.who}: {message}", where=_where(job, data.get("where")), tail=str(data.get("tail", "")),
         mend=str(data.get("mend", "")),
