@@ -94,6 +94,8 @@ class Settings:
     quiet: bool = False
     paranoid: bool = False
     """Trust no stat: hash every file at every run."""
+    missing_tools: str = "fail"
+    """``skip``: what needs a tool that is not here is left out of a plain run, but for CI=true."""
     tool_timeout_seconds: int = 1800
     lock_timeout_seconds: int = 600
     functions: Mapping[str, FunctionSettings] = field(default_factory=dict)
@@ -112,7 +114,7 @@ class Settings:
         return self.functions.get(name, FunctionSettings())
 
 
-CHOICES = {"format": ("text", "json"), "resolver": ("uv", "pip")}
+CHOICES = {"format": ("text", "json"), "resolver": ("uv", "pip"), "missing_tools": ("fail", "skip")}
 MAPPINGS = ("parameters", "opt", "tags", "options", "functions", "commands")
 
 

@@ -219,6 +219,7 @@ def _template(site: Site, name: str, saved: Saved) -> dict[str, str]:
         found[f"file:{definition.path}"] = definition.digest
         found |= {"stage": definition.stage, "region": definition.region}
         found["compatible outputs"] = site.settings.serverless_dir
+    found["left out"] = json.dumps(dict(site.unbuildable))
     for build in site.plan.builds:
         found[f"step:upload:{build.name}"] = _output(saved, f"upload:{build.name}")
         found[f"users of {build.name}"] = ",".join(build.users)

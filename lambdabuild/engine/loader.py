@@ -29,11 +29,18 @@ def config(site: Site) -> dict[str, Any]:
         "backend": "lambdabuild",
         "dep_file": site.journal,
         "reporter": "lambdabuild",
-        "default_tasks": DEFAULT_TASKS,
+        "default_tasks": _available(site) if site.unbuildable else DEFAULT_TASKS,
         "num_process": site.settings.jobs or os.cpu_count() or 1,
         "par_type": "thread",
         "verbosity": 0,
     }
+
+
+def _available(site: Site) -> list[str]:
+    """All groups but those of what cannot be built here."""
+    builds = [build for build in site.plan.builds if build.name not in site.unbuildable]
+    groups = {"function": "build", "layer": "layer"}
+    return [*(f"{groups[build.key.kind]}:{user}" for build in builds for user in build.users), "template"]
 
 
 class ProjectTasks:
@@ -83,7 +90,11 @@ def prepare(site: Site) -> None:
 
     os.makedirs(site.state_dir, exist_ok=True)
     session.use(site)
-    configure("quiet" if site.settings.quiet else site.settings.format)
+    notes = [
+        f"skipped {name}, for {tool} is not on PATH; doit build:{name} insists on it, and so does CI=true"
+        for name, tool in site.unbuildable.items()
+    ]
+    configure("quiet" if site.settings.quiet else site.settings.format, notes)
     atexit.register(site.stats.save)
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _as_interrupt)

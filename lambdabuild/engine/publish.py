@@ -139,7 +139,8 @@ def _built(site: Site, document: Document, rewrite: Rewrite) -> Location | None:
     if rewrite.kind == "path":
         return FileLocation(site.path(rewrite.target))
     if rewrite.kind == "artifact":
-        return FileLocation(site.tree(site.plan.build_of(rewrite.target).name))
+        name = site.plan.build_of(rewrite.target).name
+        return FileLocation(site.tree(name)) if name not in site.unbuildable else None
     if rewrite.kind == "stack":
         nested = next(d for d in site.service.documents if d.stack == rewrite.target)
         return FileLocation(_output(site, nested, BUILT))
@@ -182,7 +183,10 @@ def _manifest(site: Site) -> dict[str, Any]:
         "version": 1,
         "functions": dict(_items(site, "function")),
         "layers": dict(_items(site, "layer")),
-        "left_alone": {skipped.name: skipped.reason for skipped in site.plan.skipped},
+        "left_alone": {skipped.name: skipped.reason for skipped in site.plan.skipped}
+        | {
+            user: f"{tool} is not on PATH" for name, tool in site.unbuildable.items() for user in site.build(name).users
+        },
         "assets": dict(_sent_assets(site)),
         "templates": _templates(site),
     }
@@ -216,7 +220,7 @@ def _sent_assets(site: Site) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def _items(site: Site, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
     for build in site.plan.builds:
-        if build.key.kind != kind:
+        if build.key.kind != kind or build.name in site.unbuildable:
             continue
         found = {step: receipts.read(site.receipt(step, build.name)) for step in ("copy", "hash", "upload")}
         results = {step: receipt.result if receipt else {} for step, receipt in found.items()}

@@ -18,12 +18,16 @@ from lambdabuild.engine import session
 from lambdabuild.errors import LambdaBuildError
 
 _mode = "text"
+_left_out: tuple[str, ...] = ()
 
 
-def configure(mode: str) -> None:
-    """Choose what the reporter shows: "text", "quiet" (errors only) or "json" (one object a line)."""
-    global _mode
-    _mode = mode
+def configure(mode: str, left_out: Iterable[str] = ()) -> None:
+    """Choose what the reporter shows: "text", "quiet" (errors only) or "json" (one object a line).
+
+    ``left_out`` are notes on what a run of everything does not build.
+    """
+    global _mode, _left_out
+    _mode, _left_out = mode, tuple(left_out)
 
 
 class View(Protocol):
@@ -205,7 +209,8 @@ class Reporter:
         return {task.meta["name"] for task in self.done if task.meta["kind"] != "resolve"}
 
     def _notes(self) -> list[str]:
-        return list(dict.fromkeys(note for task in self.done for note in task.values.get("notes") or ()))
+        said = [note for task in self.done for note in task.values.get("notes") or ()]
+        return list(dict.fromkeys([*(_left_out if "template" in self.steps else ()), *said]))
 
     def _summary(self) -> Iterable[str]:
         totals = self._totals()

@@ -158,6 +158,21 @@ class Site:
     def assets(self) -> Mapping[str, Asset]:
         return {asset.name: asset for asset in self.plan.assets}
 
+    @cached_property
+    def unbuildable(self) -> Mapping[str, str]:
+        """Builds that a plain run leaves out, and the tool that each misses (``missing_tools = "skip"``)."""
+        if self.settings.missing_tools != "skip" or os.environ.get("CI") == "true":
+            return {}
+        found = {build.name: self._missing_tool(build) for build in self.plan.builds}
+        return {name: tool for name, tool in found.items() if tool}
+
+    def _missing_tool(self, build: Build) -> str:
+        rule = self.rules[build.key.rule]
+        resolver = self.rules[self.resolution(build.resolution).key.rule] if build.resolution else None
+        steps = [resolver.resolve if resolver else None, rule.compile if build.compiles else None, rule.copy]
+        programs = [name.split()[0] for step in steps if step for name in step.tools]
+        return next((name for name in (*programs, *build.key.command.tools) if tools.find(name) is None), "")
+
     def tool_version(self, name: str) -> str:
         """What a tool says of itself, asked only when the program changed since the last time."""
         program, *question = name.split()

@@ -109,7 +109,8 @@ def _wanted(site: Site) -> tuple[str, ...]:
 
 
 def _everything(site: Site) -> list[str]:
-    steps = [f"{kind}:{build.name}" for build in site.plan.builds for kind in _wanted(site)]
+    builds = [build for build in site.plan.builds if build.name not in site.unbuildable]
+    steps = [f"{kind}:{build.name}" for build in builds for kind in _wanted(site)]
     return steps + [f"upload:{asset.name}" for asset in site.plan.assets]
 
 
