@@ -16,14 +16,12 @@ from lambdabuild.spans import Span
 KINDS = {name: getattr(errors, name) for name in rule_api.__all__ if hasattr(errors, name)}
 """The errors that a rule may tell."""
 
-NOT_WATCHED = frozenset({"node_modules", ".git"})
-
 
 def run(rule: Rule, job: Job) -> Result:
     """Run one step. Whatever the program does wrong is LB401; the mistakes it tells of are what it says they are."""
     if job.step == "copy" and rule.copy == StepClaims(reads=("source",)):
         return contract.default(rule, job)
-    before = _state(job.target.source)
+    before = _state(job)
     response = _response(rule, job, _ask(rule, job))
     _refuse_changes(rule, job, before)
     if "error" in response:
@@ -102,22 +100,23 @@ def _broken(rule: Rule, job: Job, what: str, tail: str = "") -> BadRule:
     )
 
 
-def _state(folder: str) -> dict[str, tuple[int, int]]:
-    """Size and time of every file, to see that the user's source stays as it is."""
+def _state(job: Job) -> dict[str, tuple[int, int]]:
+    """Size and time of every file beside those that the step may read, to see that the user's stay as they are."""
+    source = job.target.source
+    folders = {os.path.dirname(os.path.join(source, name)) for name in job.files}
+    folders |= {os.path.dirname(job.target.manifest)} if job.target.manifest else set()
     found: dict[str, tuple[int, int]] = {}
-    for parent, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if name not in NOT_WATCHED]
-        for name in names:
-            try:
-                stat = os.lstat(os.path.join(parent, name))
-            except OSError:
-                continue
-            found[os.path.relpath(os.path.join(parent, name), folder)] = (stat.st_size, stat.st_mtime_ns)
+    for folder in folders:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if not entry.is_dir():
+                    stat = entry.stat(follow_symlinks=False)
+                    found[os.path.relpath(entry.path, source)] = (stat.st_size, stat.st_mtime_ns)
     return found
 
 
 def _refuse_changes(rule: Rule, job: Job, before: dict[str, tuple[int, int]]) -> None:
-    after = _state(job.target.source)
+    after = _state(job)
     changed = sorted(name for name in {*before, *after} if before.get(name) != after.get(name))
     if changed:
         raise BadRule(

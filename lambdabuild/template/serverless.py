@@ -34,11 +34,20 @@ NEVER = ("serverless.yml", "serverless.yaml", "serverless.json", "serverless.js"
          "yarn-*.log")  # fmt: skip
 """What is left out of a service's folder, beside what is left out of every source."""
 
+ESBUILD = "serverless-esbuild"
 DONE_HERE = frozenset({
     "serverless-python-requirements", "serverless-iam-roles-per-function", "serverless-prune-plugin",
-    "serverless-deployment-bucket", "serverless-offline", "serverless-dotenv-plugin",
+    "serverless-deployment-bucket", "serverless-offline", "serverless-dotenv-plugin", ESBUILD,
 })  # fmt: skip
 """Plugins whose work lambdabuild does, or that have nothing to do with what is packaged."""
+
+NOT_OF_ESBUILD = frozenset({
+    "bundle", "concurrency", "config", "disposeContext", "exclude", "external", "installExtraArgs",
+    "keepOutputDirectory", "nativeZip", "nodeExternals", "outputBuildFolder", "outputFileExtension",
+    "outputWorkFolder", "packagePath", "packager", "packagerOptions", "platform", "plugins", "skipBuild", "skipBuildExcludeFns", "skipRebuild",
+    "stripEntryResolveExtensions", "watch", "zipConcurrency",
+})  # fmt: skip
+"""What stands in custom.esbuild beside esbuild's own options."""
 
 UNNEEDED = ("custom", "params", "stages")
 """Sections that are there to be referred to."""
@@ -221,8 +230,7 @@ class _Reading:
     def foreign_plugins(self, root: Node) -> list[str]:
         """Plugins that nobody here knows; they may define keys of their own."""
         node = root.get("plugins")
-        modules = node.get("modules") if node is not None and isinstance(node.value, dict) else node
-        named = [str(item.value) for item in modules.value] if modules and isinstance(modules.value, list) else []
+        named = _named_plugins({"plugins": to_data(node)}) if node is not None else []
         foreign = [name for name in named if name not in DONE_HERE and not name.startswith("serverless-offline")]
         if foreign and node is not None:
             self.notes.append(
@@ -329,16 +337,21 @@ class _Builds:
     def built(self, key: str, config: dict[str, Any], own: dict[str, Any], where: Span) -> None:
         provider = self.data["provider"]
         source = self.local(config.get("module") or ".")
+        runtime = config.get("runtime") or provider.get("runtime") or DEFAULT_RUNTIME
+        bundled = self.bundled(runtime)
+        if bundled is not None and (own.get("patterns") or self.package.get("patterns")):
+            self.notes.append(f"{where}: package patterns are not about a bundled function: {key}")
         refs, foreign = self.layers_of(config)
         self.functions.append(
             Function(
                 name=key,
-                runtime=config.get("runtime") or provider.get("runtime") or DEFAULT_RUNTIME,
+                runtime=runtime,
+                build_method="esbuild" if bundled is not None else "",
                 architecture=config.get("architecture") or provider.get("architecture") or "x86_64",
                 handler=config["handler"],
                 source=source,
                 where=where,
-                options=self.options(config),
+                options=self.options(bundled or {}),
                 layers=refs,
                 foreign_layers=foreign,
                 globs=Globs(
@@ -349,9 +362,24 @@ class _Builds:
         )
         self.artifacts[f"function:{key}"] = key
 
-    def options(self, config: Mapping[str, Any]) -> Options:
+    def bundled(self, runtime: str) -> dict[str, Any] | None:
+        """The options of serverless-esbuild, None when it does not bundle this function."""
+        if ESBUILD not in _named_plugins(self.data) or not runtime.startswith("nodejs"):
+            return None
+        given = (self.data.get("custom") or {}).get("esbuild") or {}
+        own = {key: value for key, value in given.items() if key not in NOT_OF_ESBUILD}
+        extension, excluded = given.get("outputFileExtension"), given.get("exclude", ["aws-sdk"])
+        return {
+            "minify": False,
+            **({"outExtension": {".js": extension}} if extension not in (None, ".js") else {}),
+            **own,
+            "external": [] if excluded in ("*", ["*"]) else excluded,
+            "ship": given.get("external") or [],
+        }
+
+    def options(self, bundled: Mapping[str, Any]) -> Options:
         """What of the peers' own settings a rule understands."""
-        found: dict[str, Any] = {}
+        found: dict[str, Any] = dict(bundled)
         if self.package.get("excludeDevDependencies") is False:
             found["include"] = ["dev"]
         return tuple(sorted((name, json.dumps(value)) for name, value in found.items()))
@@ -448,6 +476,13 @@ def _tidy(line: str) -> str:
     """``!./x`` is ``!x``."""
     sign, body = ("!", line[1:]) if line.startswith("!") else ("", line)
     return sign + body.removeprefix("./")
+
+
+def _named_plugins(data: Mapping[str, Any]) -> list[str]:
+    """``plugins`` is a list of names, or ``{modules: [...]}``."""
+    plugins = data.get("plugins") or []
+    modules = plugins.get("modules") if isinstance(plugins, dict) else plugins
+    return [str(name) for name in modules] if isinstance(modules, list) else []
 
 
 def _s3_address(artifact: str) -> str:

@@ -29,7 +29,7 @@ async function compile(job) {
       entryPoints: entries, external: [...list(options.external), ...ship],
       // As if it were written beside the source, so that source maps name no folder of this machine.
       absWorkingDir: place.source, outbase: place.source, outdir: place.source, allowOverwrite: true, write: false,
-      bundle: true, platform: "node", preserveSymlinks: true, logLevel: "silent",
+      bundle: true, platform: "node", preserveSymlinks: true, metafile: true, logLevel: "silent",
       plugins: [outside(job, place, reads)],
     })
     .catch((error) => { throw explained(error, job, place); });
@@ -38,7 +38,7 @@ async function compile(job) {
     fs.mkdirSync(path.dirname(written), { recursive: true });
     fs.writeFileSync(written, file.contents);
   }
-  shipped(ship, modules, job.out);
+  shipped(ship.filter((name) => isImported(name, result.metafile)), modules, job.out);
   return {
     parts: [{ path: job.out }],
     reads: [...reads].sort(),
@@ -190,6 +190,11 @@ function flags(options) {
 }
 
 // packages beside the bundle
+
+function isImported(name, metafile) {
+  const paths = Object.values(metafile.outputs).flatMap(({ imports }) => imports.filter((one) => one.external));
+  return paths.some((one) => one.path === name || one.path.startsWith(`${name}/`));
+}
 
 function shipped(names, modules, out) {
   const done = new Set();

@@ -308,3 +308,33 @@ def test_a_layer_that_did_not_change_keeps_the_key_it_was_deployed_with(tmp_path
     new = template(third)["Resources"]["MyDashlibLambdaLayer"]["Properties"]["Content"]["S3Key"]
     assert new not in (old, key)
     assert client.head_object(Bucket="layers", Key=new)
+
+
+# serverless-esbuild
+
+
+def test_functions_are_bundled_as_serverless_esbuild_does(tmp_path: Path) -> None:
+    project = Sandbox(tmp_path / "p").write({
+        "serverless.yml": """
+            service: shop
+            provider: {name: aws, runtime: nodejs22.x}
+            plugins: [serverless-esbuild]
+            custom: {esbuild: {exclude: [left-out], external: [once], banner: {js: // mine}, watch: {ignore: [x]}}}
+            functions:
+              one: {handler: src/one.handler}
+              two: {handler: src/two.handler}
+            """,
+        "package.json": '{"dependencies": {"ms": "2.1.3", "once": "1.4.0"}, "devDependencies": {"esbuild": "0.25.12"}}',
+        "src/one.ts": 'import ms from "ms";\nexport const handler = async (): Promise<number> => ms("1s");\n',
+        "src/two.ts": 'import once from "once";\nimport "left-out";\nexport const handler = once(async () => 2);\n',
+    })  # fmt: skip
+    project.build()
+
+    assert project.names("one") == ["src/one.js"]
+    assert "node_modules/wrappy/wrappy.js" in project.names("two")
+    with zipfile.ZipFile(project.path("build/one.zip")) as archive:
+        text = archive.read("src/one.js").decode()
+    assert text.startswith("// mine\n")
+    assert "// node_modules/ms/index.js" in text, "not minified unless asked for"
+    assert of_type(project, "AWS::Lambda::Function")["OneLambdaFunction"]["Properties"]["Handler"] == "src/one.handler"
+    assert project.build().steps == []
