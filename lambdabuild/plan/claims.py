@@ -99,10 +99,10 @@ def _matches(value: str, patterns: tuple[str, ...]) -> bool:
 
 
 def _in_folder(folder: str, candidates: tuple[Rule, ...], names: Names) -> Choice | None:
-    """A rule whose lock file is there goes before one that has only its manifest."""
+    """A rule whose lock file is there goes before one that has only its manifest; of equals the first by name."""
     here = names.get(folder, frozenset())
     offers = [
-        (not any(name in here for name in rule.lock_files), position, _choice(rule, folder, manifest, here))
+        (not (rule.goes_first or here & set(rule.lock_files)), position, _choice(rule, folder, manifest, here))
         for position, rule in enumerate(candidates)
         for manifest in _present(rule.manifests[:1], here)
     ] + [

@@ -43,6 +43,8 @@ class Rule:
     lock_files: tuple[str, ...] = ()
     companions: tuple[str, ...] = ()
     """Files beside the manifest that count as it does, but do not make the rule a better choice."""
+    goes_first: bool = False
+    """It goes before other rules that find their manifest in the same folder, locked or not."""
     needs_manifest: bool = False
     needs_name: bool = False
     """The target's logical id changes the result (a make target), so nothing is shared with another target."""

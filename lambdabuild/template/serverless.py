@@ -44,8 +44,8 @@ DONE_HERE = frozenset({
 NOT_OF_ESBUILD = frozenset({
     "bundle", "concurrency", "config", "disposeContext", "exclude", "external", "installExtraArgs",
     "keepOutputDirectory", "nativeZip", "nodeExternals", "outputBuildFolder", "outputFileExtension",
-    "outputWorkFolder", "packagePath", "packager", "packagerOptions", "platform", "plugins", "skipBuild", "skipBuildExcludeFns", "skipRebuild",
-    "stripEntryResolveExtensions", "watch", "zipConcurrency",
+    "outputWorkFolder", "packagePath", "packager", "packagerOptions", "platform", "plugins", "skipBuild",
+    "skipBuildExcludeFns", "skipRebuild", "stripEntryResolveExtensions", "watch", "zipConcurrency",
 })  # fmt: skip
 """What stands in custom.esbuild beside esbuild's own options."""
 
