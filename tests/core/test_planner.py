@@ -21,6 +21,7 @@ from lambdabuild.rulebook.search import find_rules
 from lambdabuild.settings import FunctionSettings, Settings
 from lambdabuild.spans import Span
 
+SHIPPED = Path(__file__).parents[2] / "rules"
 HERE = Span("template.yaml", 3, 3)
 PIP = Rule("pip", "/r", "python", "pip", runtimes=("python3.*",), build_methods=("python3.*",), manifests=("requirements.txt",),
            resolve=StepClaims(reads=("manifest",), options=("resolver",)), layer_prefix="python")  # fmt: skip
@@ -184,12 +185,13 @@ def test_where_something_stands_is_not_part_of_what_makes_builds_the_same() -> N
 
 
 def test_the_shipped_rules_claim_what_their_readmes_say() -> None:
-    rules = {rule.name: rule for rule in find_rules([str(Path(__file__).parents[2] / "rules")])}
+    rules = find_rules([str(SHIPPED)])
 
-    assert set(rules) == {"custom_make", "nodejs_npm", "plain_files", "python_pip", "python_uv"}
-    for rule in rules.values():
+    assert {rule.name for rule in rules} == {folder.parent.name for folder in SHIPPED.glob("*/example")}
+    for rule in rules:
         folder = Path(rule.folder)
-        assert (folder / "README.md").exists()
+        assert (folder / "README.md").read_text().startswith(f"# {rule.name}")
         assert (folder / "example").is_dir()
         assert (folder / "test_rule.py").exists()
-        assert not rule.entry or (folder / rule.entry).exists()
+        program = (rule.entry,) if isinstance(rule.entry, str) else rule.entry[1:]
+        assert all((folder / name).exists() for name in program)

@@ -46,10 +46,12 @@ def test_every_setting_is_documented_and_every_documented_one_exists() -> None:
         assert f"`{item.name}`" in text
 
 
-def test_the_example_of_the_settings_is_read() -> None:
-    (example,) = re.findall(r"```toml\n(.*?)```", (ROOT / "docs/settings.md").read_text(), re.DOTALL)
+def test_the_examples_of_the_settings_are_read() -> None:
+    examples = re.findall(r"```toml\n(.*?)```", (ROOT / "docs/settings.md").read_text(), re.DOTALL)
+    first, commands = (load("lambdabuild.toml", example, {}, {}) for example in examples)
 
-    assert load("lambdabuild.toml", example, {}, {}).of("Orders").exclude == ("!README.md",)
+    assert first.of("Orders").exclude == ("!README.md",)
+    assert commands.command_of("Other", "", "python3.12").adds
 
 
 def test_every_error_is_documented_and_no_code_is_used_twice() -> None:
