@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-import subprocess
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sandbox import Sandbox, python_of
+import invoke
+from sandbox import Sandbox
 
 
 def function(source: str = "src", runtime: str = "python3.11", handler: str = "app.handler", **more: str) -> str:
@@ -33,33 +31,21 @@ def example(project: Sandbox, rule_folder: Path, resource: str) -> Sandbox:
 
 def call_python(project: Sandbox, event: object, name: str = "Example", handler: str = "app.handler") -> Any:
     """Import the handler from the unzipped artifact in a clean interpreter and call it."""
-    code = unzipped(project, name)
-    module, _, attribute = handler.rpartition(".")
-    script = (
-        f"import sys, json; sys.path = [{str(code)!r}] + [p for p in sys.path if 'site-packages' not in p]\n"
-        f"from {module} import {attribute} as handler\nprint(json.dumps(handler(json.loads(sys.argv[1]), None)))"
-    )
-    return _answer([python_of("3.11"), "-I", "-S", "-c", script, json.dumps(event)], code)
+    return invoke.python(unzipped(project, name), event, handler)
 
 
 def call_node(project: Sandbox, event: object, name: str = "Example", module: str = "index.js") -> Any:
-    code = unzipped(project, name)
-    script = f"require({str(code / module)!r}).handler({json.dumps(event)}).then(a => console.log(JSON.stringify(a)))"
-    return _answer(["node", "-e", script], code)
+    return invoke.node(unzipped(project, name), event, module)
 
 
-def _answer(command: list[str], folder: Path) -> Any:
-    said = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    assert said.returncode == 0, said.stderr
-    return json.loads(said.stdout)
+def call_bootstrap(project: Sandbox, event: object, name: str = "Example") -> Any:
+    """Start the artifact's bootstrap and give it one event."""
+    return invoke.bootstrap(unzipped(project, name), event)
 
 
 def unzipped(project: Sandbox, name: str = "Example") -> Path:
-    target = project.folder.with_name(f"{project.folder.name}-unzipped") / name
-    shutil.rmtree(target, ignore_errors=True)
-    with zipfile.ZipFile(project.path(f"build/{name}.zip")) as archive:
-        archive.extractall(target)
-    return target
+    """The artifact in a folder of its own."""
+    return project.unzip(name, project.folder.with_name(f"{project.folder.name}-unzipped") / name)
 
 
 def packages(project: Sandbox, name: str = "Example") -> Mapping[str, str]:

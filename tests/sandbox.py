@@ -128,6 +128,14 @@ class Sandbox:
         with zipfile.ZipFile(self.folder / "build" / f"{artifact}.zip") as archive:
             return archive.read(name)
 
+    def unzip(self, artifact: str, folder: Path) -> Path:
+        """The artifact in a folder that is emptied for it, with its permissions."""
+        shutil.rmtree(folder, ignore_errors=True)
+        with zipfile.ZipFile(self.folder / "build" / f"{artifact}.zip") as archive:
+            for item in archive.infolist():
+                Path(archive.extract(item, folder)).chmod(item.external_attr >> 16 & 0o777)
+        return folder
+
     def zips(self) -> dict[str, bytes]:
         """Every zip of the build folder: ``{path: bytes}``."""
         build = self.folder / "build"
