@@ -175,6 +175,16 @@ class Definition:
 
 
 @dataclass(frozen=True)
+class Read:
+    """What reading a template took: files (present or not), variables of the environment, and what may answer otherwise
+    though neither changed (AWS, git, a program), which makes it not repeatable."""
+
+    files: tuple[str, ...] = ()
+    variables: tuple[str, ...] = ()
+    is_repeatable: bool = True
+
+
+@dataclass(frozen=True)
 class Service:
     """What one template describes, its nested local stacks included."""
 
@@ -187,6 +197,7 @@ class Service:
     notes: tuple[str, ...] = ()
     """What could not be known before deployment and was therefore left as it is."""
     definition: Definition | None = None
+    read: Read = Read()
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib import resources
 from typing import Any, Protocol
 
 from lambdabuild import tools
 from lambdabuild.errors import LambdaBuildError, Offline, SourceFailed, ToolFailed, ToolMissing
+from lambdabuild.model import Read
 from lambdabuild.spans import Node, Span
 from lambdabuild.template.yaml_text import parse_any
 
@@ -53,9 +54,17 @@ class Outside:
         self.project, self.environment, self.options, self.offline = project, dict(environment), dict(options), offline
         self._aws = aws
         self._known: dict[tuple[str, ...], Any] = {}
+        self._variables: set[str] = set()
 
     def variable(self, name: str) -> str | None:
+        self._variables.add(name)
         return self.environment.get(name)
+
+    def read(self, others: Iterable[str]) -> Read:
+        """What was asked so far; ``others`` are files that were read elsewhere."""
+        kinds = {key[0] for key in self._known}
+        files = dict.fromkeys([*others, *(key[1] for key in self._known if key[0] == "text")])
+        return Read(tuple(files), tuple(sorted(self._variables)), kinds <= {"text", "nodes"})
 
     def load_dotenv(self, stage: str) -> None:
         for name in (f".env.{stage}", ".env"):

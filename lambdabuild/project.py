@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from lambdabuild import __version__
-from lambdabuild.engine import loader, session
-from lambdabuild.engine.site import STATE, Site
-from lambdabuild.files.stat_cache import StatCache
-from lambdabuild.model import Service
-from lambdabuild.plan import explain, planner
-from lambdabuild.plan.claims import Choice
-from lambdabuild.plan.types import BuildPlan
-from lambdabuild.reading import load_service, read_settings
-from lambdabuild.rulebook.search import find_rules, search_path
-from lambdabuild.settings import Settings
+from lambdabuild.engine import snapshot
+
+if TYPE_CHECKING:
+    from lambdabuild.engine.asked import Asked
+    from lambdabuild.engine.site import Site
+    from lambdabuild.engine.snapshot import Snapshot
+    from lambdabuild.files.stat_cache import StatCache
+    from lambdabuild.model import Service
+    from lambdabuild.plan.claims import Choice
+    from lambdabuild.plan.types import BuildPlan
+    from lambdabuild.settings import Settings
 
 
 def doit_project(place: str = ".", **settings: str) -> dict[str, Any]:
@@ -29,22 +32,78 @@ def doit_project(place: str = ".", **settings: str) -> dict[str, Any]:
 
     folder = os.path.abspath(place if os.path.isdir(place) else os.path.dirname(place))
     variables = {**settings, **(_CMDLINE_VARS or {})}
+    found = _snapshot(folder, variables, os.environ)
+    if found is not None:
+        from lambdabuild.engine import asked
+
+        question = asked.by_doit()
+        mode = found.mode(variables)
+        if question is not None and mode is not None and _is_answered(found, question):
+            from lambdabuild.engine import idle
+
+            return idle.namespace(found, mode, question, lambda: _namespace(folder, variables))
+    return _namespace(folder, variables)
+
+
+def _namespace(folder: str, variables: Mapping[str, str]) -> dict[str, Any]:
+    from lambdabuild.engine import loader
+
     return loader.namespace(lambda: open_project(folder, variables))
+
+
+def nothing_to_do(folder: str, variables: Mapping[str, str], asked: list[str]) -> str | None:
+    """What to say when all that is asked for (names; none is everything) is up to date, None when it may not.
+
+    Nothing is loaded and no tool started: the last run's snapshot is compared with the files.
+    """
+    found = _snapshot(folder, variables, os.environ)
+    mode = found.mode(variables) if found is not None else None
+    if found is None or mode not in ("text", "quiet"):
+        return None
+    groups = [next((f"{kind}:{name}" for kind in ("build", "layer") if f"{kind}:{name}" in found.owners), name)
+              for name in asked]  # fmt: skip
+    if not found.answers(groups):
+        return None
+    if mode == "quiet":
+        return ""
+    notes = [] if asked else [f"note: {note}\n" for note in found.shown["notes"]]
+    return "".join(notes) + snapshot.nothing_to_do(groups or found.owners, found.steps(groups)) + "\n"
+
+
+def _snapshot(folder: str, variables: Mapping[str, str], environment: Mapping[str, str]) -> Snapshot | None:
+    build_dir = snapshot.build_dir_of(folder, variables, environment)
+    return snapshot.read(build_dir, variables, environment) if build_dir is not None else None
+
+
+def _is_answered(found: Snapshot, question: Asked) -> bool:
+    groups = found.shown["config"]["default_tasks"]
+    return question.is_overview or (
+        question.is_plain_run and found.answers(name for name in question.tasks if name not in groups)
+    )
 
 
 def open_project(
     folder: str, variables: Mapping[str, str] | None = None, environment: Mapping[str, str] | None = None
 ) -> Site:
     """Load and plan the project in a folder. Starts no tool; hashes nothing that the stat cache knows."""
+    from lambdabuild.engine.site import Given, Site
+    from lambdabuild.files.stat_cache import StatCache
+    from lambdabuild.reading import load_service, read_settings
+    from lambdabuild.rulebook.search import find_rules, search_path
+
+    began = time.time_ns()
     environment = os.environ if environment is None else environment
-    settings = read_settings(folder, environment, variables or {})
+    variables = variables or {}
+    settings = read_settings(folder, environment, variables)
+    usual = {name: value for name, value in variables.items() if name not in snapshot.NOT_INPUTS}
     build_dir = os.path.normpath(os.path.join(folder, settings.build_dir))
-    stats = StatCache(os.path.join(build_dir, STATE, "stats"), paranoid=settings.paranoid)
+    stats = StatCache(os.path.join(build_dir, snapshot.STATE, "stats"), paranoid=settings.paranoid)
     region = settings.region or environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION") or ""
     service = load_service(folder, settings, region, environment)
     _refuse_what_cannot_be_compiled(service, folder, stats)
-    rules = find_rules(search_path(folder, environment))
-    return Site(
+    places = tuple(search_path(folder, environment))
+    rules = find_rules(places)
+    site = Site(
         project=folder,
         build_dir=build_dir,
         cache_dir=cache_dir(environment),
@@ -53,7 +112,26 @@ def open_project(
         plan=make_plan(folder, service, rules, settings, stats),
         rules={rule.name: rule for rule in rules},
         stats=stats,
+        given=Given(
+            dict(variables),
+            environment,
+            read_settings(folder, environment, usual) if usual != variables else settings,
+            places,
+            began,
+            snapshot.read(build_dir, variables, environment),
+        ),
     )
+    return _with_settled(site)
+
+
+def _with_settled(site: Site) -> Site:
+    """With what the last run's snapshot knows to be up to date."""
+    from lambdabuild.engine import observe
+
+    found = site.given.snapshot
+    if found is None or site.settings.paranoid:
+        return site
+    return replace(site, settled=observe.settled(site, found))
 
 
 def _refuse_what_cannot_be_compiled(service: Service, folder: str, stats: StatCache) -> None:
@@ -73,21 +151,29 @@ def _refuse_what_cannot_be_compiled(service: Service, folder: str, stats: StatCa
 
 def task_loader(open_site: Callable[[], Site]) -> Any:
     """doit's loader of a project without a dodo.py."""
+    from lambdabuild.engine import loader
+
     return loader.ProjectLoader(open_site)
 
 
 def plan_text(site: Site) -> str:
     """The plan for people."""
+    from lambdabuild.plan import explain
+
     return explain.as_text(site.plan)
 
 
 def plan_data(site: Site) -> dict[str, Any]:
     """The plan for machines."""
+    from lambdabuild.plan import explain
+
     return explain.as_data(site.plan)
 
 
 def why(site: Site, name: str) -> str:
     """For each step of a function or layer whether it would run, and because of what; runs nothing."""
+    from lambdabuild.engine import loader, session
+
     text = loader.why_text(site, name, session.saved_outside(site))
     site.stats.save()
     return text
@@ -101,6 +187,8 @@ def cache_dir(environment: Mapping[str, str]) -> str:
 
 def make_plan(folder: str, service: Service, rules: tuple[Any, ...], settings: Settings, stats: StatCache) -> BuildPlan:
     """Service -> BuildPlan: reads file names and digests of manifests, and hands them to the planner."""
+    from lambdabuild.plan import planner
+
     names = {}
     for source in planner.manifest_folders(service, settings):
         try:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 from lambdabuild.errors import BadSettings, CannotReadTemplate, CannotWrite, LambdaBuildError
-from lambdabuild.model import Service
+from lambdabuild.model import Read, Service
 from lambdabuild.settings import Settings
 from lambdabuild.settings import load as load_settings
 from lambdabuild.spans import Span
@@ -23,8 +24,11 @@ class ProjectFiles:
 
     def __init__(self, project: str) -> None:
         self.project = project
+        self.seen: dict[str, None] = {}
+        """What was read or looked for."""
 
     def read(self, path: str) -> str:
+        self.seen[path] = None
         with open(os.path.join(self.project, path), encoding="utf-8", newline="") as stream:
             return stream.read()
 
@@ -39,6 +43,7 @@ class ProjectFiles:
             ) from error
 
     def kind(self, path: str) -> Literal["file", "folder", ""]:
+        self.seen[path] = None
         real = os.path.join(self.project, path)
         return "folder" if os.path.isdir(real) else "file" if os.path.exists(real) else ""
 
@@ -76,23 +81,27 @@ def load_service(
     """text -> Service. ``region`` is what AWS::Region stands for."""
     looked_for = (*TEMPLATES, *SERVERLESS)
     path = settings.template or next((t for t in looked_for if os.path.exists(os.path.join(folder, t))), "")
+    passed_over = () if settings.template else looked_for[: looked_for.index(path)] if path else ()
     if not path:
         raise CannotReadTemplate(
             f"there is no template in {folder}: looked for {', '.join(looked_for)}",
             mend="run in the project's folder, or set template in lambdabuild.toml",
         )
     if os.path.basename(path) in SERVERLESS:
-        return _load_serverless(folder, path, settings, os.environ if environment is None else environment)
+        service = _load_serverless(folder, path, settings, os.environ if environment is None else environment)
+    else:
+        service = _load_sam(folder, path, settings, region)
+    return replace(service, read=replace(service.read, files=(*passed_over, *service.read.files)))
+
+
+def _load_sam(folder: str, path: str, settings: Settings, region: str) -> Service:
     from lambdabuild.template import sam
 
-    return sam.load(
-        path,
-        ProjectFiles(folder),
-        parameters=settings.parameters,
-        stage=settings.stage,
-        root=settings.root,
-        region=region,
+    files = ProjectFiles(folder)
+    service = sam.load(
+        path, files, parameters=settings.parameters, stage=settings.stage, root=settings.root, region=region
     )
+    return replace(service, read=Read(tuple(files.seen)))
 
 
 def _load_serverless(folder: str, path: str, settings: Settings, environment: Mapping[str, str]) -> Service:
@@ -108,7 +117,9 @@ def _load_serverless(folder: str, path: str, settings: Settings, environment: Ma
     options = {**settings.opt, **{name: value for name, value in named.items() if value}}
     outside = Outside(folder, environment, options, aws, settings.offline)
     given = serverless.Given(settings.stage, settings.region, settings.opt, settings.parameters)
-    return serverless.load(path, ProjectFiles(folder).text(path), ProjectFiles(folder), outside, given)
+    files = ProjectFiles(folder)
+    service = serverless.load(path, files.text(path), files, outside, given)
+    return replace(service, read=outside.read(files.seen))
 
 
 def compile_text(folder: str, variables: Mapping[str, str]) -> tuple[str, LambdaBuildError | None]:

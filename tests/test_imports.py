@@ -20,10 +20,11 @@ ALLOWED: dict[str, frozenset[str]] = {
     "settings": frozenset({"errors", "spans"}),
     "rule_api": frozenset({"errors", "spans", "tools"}),
     "wheels": frozenset({"errors", "spans", "tools", "rule_api"}),
+    "node_packages": frozenset({"errors", "spans", "tools", "rule_api"}),
     "variables": frozenset({"errors", "spans"}),
     "naming": frozenset(),
     "template": frozenset({"errors", "spans", "model", "variables", "naming"}),
-    "outside": frozenset({"errors", "spans", "tools", "template"}),
+    "outside": frozenset({"errors", "spans", "model", "tools", "template"}),
     "plan": frozenset({"errors", "spans", "model", "settings"}),
     "cloudformation": frozenset({"errors", "spans", "model", "naming"}),
     "rulebook": frozenset({"errors", "spans", "rule_api", "plan.types"}),
@@ -36,7 +37,8 @@ ALLOWED: dict[str, frozenset[str]] = {
     }),
     "reading": EVERYTHING - {"cli", "project"} | {"*"},
     "project": EVERYTHING - {"cli"} | {"*"},
-    "cli": frozenset({"project", "reading", "errors", "spans", "settings"}),
+    "builder": EVERYTHING - {"cli"} | {"*"},
+    "cli": frozenset({"project", "reading", "builder", "errors", "spans", "settings"}),
 }  # fmt: skip
 
 HEAVY = {

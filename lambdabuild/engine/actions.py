@@ -53,6 +53,7 @@ def perform(site: Site, kind: str, name: str) -> dict[str, Any] | TaskFailed:
 
 def _perform(site: Site, kind: str, name: str) -> dict[str, Any]:
     begin(site)
+    site.shared.ran.add((kind, name))
     before = freshness.components(site, kind, name, saved)  # first: an edit made while we build must count as a change
     started = time.time_ns()
     receipt = site.receipt(kind, name)

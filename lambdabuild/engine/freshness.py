@@ -20,7 +20,7 @@ from lambdabuild.engine.site import Site
 from lambdabuild.errors import BadSource, LambdaBuildError
 from lambdabuild.files import fingerprint
 from lambdabuild.files.globs import GlobbedPatterns
-from lambdabuild.files.listing import Listing, ignore_lines, patterns, scan
+from lambdabuild.files.listing import IGNORE_FILE, Listing, ignore_lines, patterns, scan
 from lambdabuild.model import Options
 from lambdabuild.plan.types import Build, BuildKey, Rule, StepClaims
 from lambdabuild.settings import DEFAULT_EXCLUDE
@@ -83,12 +83,20 @@ def source_listing(site: Site, key: BuildKey, who: str = "") -> Listing:
     folder = site.path(key.source)
     _refuse_way_out(site, key, folder, who)
     lines = [*key.leave_out, *ignore_lines(site.project, below=key.source)]
-    lines += ignore_lines(folder) if folder != site.project else ()
-    lines += (line for name in site.rules[key.rule].ignore_files for line in ignore_lines(folder, name))
+    lines += _ignored(site, folder, IGNORE_FILE) if folder != site.project else ()
+    lines += (line for name in site.rules[key.rule].ignore_files for line in _ignored(site, folder, name))
     chosen = patterns(tuple(lines))
     if key.globs.lines:
         chosen = GlobbedPatterns(lines, key.globs.lines, key.globs.prefix)
     return scan(folder, chosen, boundary=site.boundary, skip=site.not_source, who=who)
+
+
+def _ignored(site: Site, folder: str, name: str) -> tuple[str, ...]:
+    """The lines of a source's own ignore file; that it comes or goes is seen by its folder."""
+    lines = ignore_lines(folder, name)
+    if lines:
+        site.stats.saw(os.path.join(folder, name))
+    return lines
 
 
 def _refuse_way_out(site: Site, key: BuildKey, folder: str, who: str) -> None:
@@ -113,10 +121,17 @@ class Freshness:
         if not values.get("inputs"):
             return False
         try:
-            now = components(self.site, self.kind, self.name, self.saved) | known_reads(self.site, values)
-            return values["inputs"] == fingerprint.of(now) and is_intact(self.site, self.kind, self.name, values)
+            with self.site.stats.watched() as seen:
+                fresh = self._is_fresh(values)
         except (LambdaBuildError, OSError):
             return False  # the step itself will meet the mistake, and tell it as its own
+        if fresh:
+            self.site.shared.seen[self.kind, self.name] = seen
+        return fresh
+
+    def _is_fresh(self, values: Mapping[str, Any]) -> bool:
+        now = components(self.site, self.kind, self.name, self.saved) | known_reads(self.site, values)
+        return values["inputs"] == fingerprint.of(now) and is_intact(self.site, self.kind, self.name, values)
 
     def __repr__(self) -> str:
         return f"the inputs of {self.kind}:{self.name} are as they were (see doit why:{self.name})"
@@ -133,17 +148,19 @@ def is_intact(site: Site, kind: str, name: str, values: Mapping[str, Any]) -> bo
         record = TreeRecord.read(site.record("tree", name))
         return record is not None and trees.is_intact(site.tree(name), record, site.stats.digest)
     if kind in ("resolve", "compile"):
-        return all(os.path.exists(expand(site, path)) for path in values.get("parts", ()))
+        return all(_is_there(site, expand(site, path)) for path in values.get("parts", ()))
     if kind == "upload":
-        return bool(values.get("location")) and not _is_gone(expand(site, values["location"]))
+        location = values.get("location", "")
+        return location.startswith("s3://") or bool(location and _is_there(site, expand(site, location)))
     if kind == TEMPLATE:
         written = values.get("written", {})
         return all(fingerprint.of_file(expand(site, path), site.stats) == written[path] for path in written)
     return True
 
 
-def _is_gone(location: str) -> bool:
-    return not location.startswith("s3://") and not os.path.exists(location)
+def _is_there(site: Site, path: str) -> bool:
+    site.stats.saw(path)
+    return os.path.exists(path)
 
 
 def _resolve(site: Site, name: str, saved: Saved) -> dict[str, str]:

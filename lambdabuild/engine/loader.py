@@ -13,24 +13,26 @@ from typing import Any
 from doit.cmd_base import NamespaceTaskLoader
 from doit.exceptions import InvalidCommand, InvalidDodoFile, TaskFailed
 
-from lambdabuild.engine import session
+from lambdabuild.engine import asked, observe, reporters, session
 from lambdabuild.engine.actions import failed, from_os_error
 from lambdabuild.engine.freshness import why
+from lambdabuild.engine.idle import WHY, groups
 from lambdabuild.engine.site import Site
 from lambdabuild.engine.tasks import tasks
 from lambdabuild.errors import LambdaBuildError
+from lambdabuild.settings import Settings
 
 DEFAULT_TASKS = ["build", "layer", "template"]
 
 
-def config(site: Site) -> dict[str, Any]:
+def config(site: Site, settings: Settings) -> dict[str, Any]:
     """DOIT_CONFIG of a project: parallel on threads, our journal as state, our reporter."""
     return {
         "backend": "lambdabuild",
         "dep_file": site.journal,
         "reporter": "lambdabuild",
         "default_tasks": _available(site) if site.unbuildable else DEFAULT_TASKS,
-        "num_process": site.settings.jobs or os.cpu_count() or 1,
+        "num_process": settings.jobs or os.cpu_count() or 1,
         "par_type": "thread",
         "verbosity": 0,
     }
@@ -50,8 +52,28 @@ class ProjectTasks:
         self.site = site
 
     def create_doit_tasks(self) -> Iterator[dict[str, Any]]:
-        yield from tasks(self.site, session.saved)
-        yield from _why_tasks(self.site)
+        site, question = self.site, asked.by_doit()
+        if question is not None and question.is_overview and not question.has_other_tasks(self):
+            yield from groups()
+            return
+        left_out, named = _settled(site, question, self)
+        yield from tasks(site, session.saved, left_out, named)
+        if not left_out:
+            yield from _why_tasks(site)
+
+
+def _settled(site: Site, question: asked.Asked | None, ours: object) -> tuple[frozenset[str], list[str]]:
+    """The units whose steps this run need not know, and the groups of them that it asks for."""
+    none: tuple[frozenset[str], list[str]] = frozenset(), []
+    if question is None or not question.is_plain_run or question.has_other_tasks(ours) or not site.settled:
+        return none
+    owners = dict(observe.owners(site))
+    if not all(name in owners or name in DEFAULT_TASKS for name in question.tasks):
+        return none
+    of_all = {*DEFAULT_TASKS} & {*(question.tasks or DEFAULT_TASKS)}
+    shown = {name: unit for name, unit in owners.items() if unit in site.settled and (of_all or name in question.tasks)}
+    reporters.settled(shown, sum(len(observe.steps(site, unit)) for unit in set(shown.values())))
+    return site.settled, [name for name in question.tasks if name in shown]
 
 
 class ProjectLoader(NamespaceTaskLoader):
@@ -81,24 +103,33 @@ def namespace(open_project: Callable[[], Site]) -> dict[str, Any]:
         raise InvalidDodoFile(str(error)) from None
     except OSError as error:
         raise InvalidDodoFile(str(from_os_error(error, "the project cannot be opened"))) from None
-    return {"DOIT_CONFIG": config(site), "lambdabuild_tasks": ProjectTasks(site)}
+    return {"DOIT_CONFIG": config(site, site.settings), "lambdabuild_tasks": ProjectTasks(site)}
 
 
 def prepare(site: Site) -> None:
     """What a run needs beside its tasks: a folder for its state, an orderly end on SIGTERM and Ctrl-C."""
-    from lambdabuild.engine.reporters import configure
-
     os.makedirs(site.state_dir, exist_ok=True)
     session.use(site)
     notes = [
         f"skipped {name}, for {tool} is not on PATH; doit build:{name} insists on it, and so does CI=true"
         for name, tool in site.unbuildable.items()
     ]
-    configure("quiet" if site.settings.quiet else site.settings.format, notes)
-    atexit.register(site.stats.save)
+    reporters.configure("quiet" if site.settings.quiet else site.settings.format, notes)
+    atexit.register(_end, site, notes)
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _as_interrupt)
     sys.excepthook = _quiet_interrupt
+
+
+def _end(site: Site, notes: list[str]) -> None:
+    """What is kept of a run for the next one; without it the next is only slower."""
+    try:
+        usual = site.given.usual or site.settings
+        shown = {"config": config(site, usual), "notes": notes, "quiet": usual.quiet, "format": usual.format}
+        observe.renew(site, session.saved, shown)
+    except (LambdaBuildError, OSError, KeyboardInterrupt):
+        pass
+    site.stats.save()
 
 
 def _as_interrupt(*_: object) -> None:
@@ -111,7 +142,7 @@ def _quiet_interrupt(kind: type[BaseException], error: BaseException, trace: Any
 
 
 def _why_tasks(site: Site) -> Iterator[dict[str, Any]]:
-    yield {"basename": "why", "name": None, "doc": "tell for each step of a function whether it would run, and why"}
+    yield WHY
     for build in site.plan.builds:
         for user in build.users:
             yield {

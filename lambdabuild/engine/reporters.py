@@ -14,11 +14,12 @@ from typing import Any, Protocol
 
 from doit.exceptions import InvalidTask, UnmetDependency
 
-from lambdabuild.engine import session
-from lambdabuild.errors import LambdaBuildError
+from lambdabuild.engine.snapshot import counted, nothing_to_do, number
 
 _mode = "text"
 _left_out: tuple[str, ...] = ()
+_settled: dict[str, str] = {}
+_settled_steps = 0
 
 
 def configure(mode: str, left_out: Iterable[str] = ()) -> None:
@@ -28,6 +29,12 @@ def configure(mode: str, left_out: Iterable[str] = ()) -> None:
     """
     global _mode, _left_out
     _mode, _left_out = mode, tuple(left_out)
+
+
+def settled(owners: Mapping[str, str], steps: int) -> None:
+    """What was asked for and is known to be up to date, as ``Reporter.owners``; its steps are no tasks of this run."""
+    global _settled, _settled_steps
+    _settled, _settled_steps = dict(owners), steps
 
 
 class View(Protocol):
@@ -73,6 +80,7 @@ class Reporter:
         self.blocked: list[str] = []
         self.broken: list[str] = []
         self.is_asked = False
+        self.is_everything = False
 
     # doit's side
 
@@ -81,11 +89,16 @@ class Reporter:
         self.steps = [name for name in reached if _is_step(tasks[name])]
         groups = [name for name in reached if name.startswith(("build:", "layer:")) and not tasks[name].actions]
         self.owners = {name: tasks[name].task_dep[0].partition(":")[2] for name in groups if tasks[name].task_dep}
-        self.is_asked = bool(self.steps)
+        self.owners = {**_settled, **self.owners}
+        self.is_asked = bool(self.steps or _settled)
+        self.is_everything = "template" in reached
 
     def get_status(self, task: Any) -> None:
         """Called before doit asks whether a task is up to date."""
         if _is_step(task):
+            from lambdabuild.engine import session
+            from lambdabuild.errors import LambdaBuildError
+
             try:
                 session.about_to_look()
             except LambdaBuildError as error:
@@ -191,7 +204,7 @@ class Reporter:
         interrupted = isinstance(sys.exc_info()[1], KeyboardInterrupt)
         return {
             "ran": len(self.done),
-            "up_to_date": len(self.skipped),
+            "up_to_date": len(self.skipped) + _settled_steps,
             "failed": self.failed,
             "not_run": self.blocked,
             "uploaded": len(sent),
@@ -210,7 +223,7 @@ class Reporter:
 
     def _notes(self) -> list[str]:
         said = [note for task in self.done for note in task.values.get("notes") or ()]
-        return list(dict.fromkeys([*(_left_out if "template" in self.steps else ()), *said]))
+        return list(dict.fromkeys([*(_left_out if self.is_everything else ()), *said]))
 
     def _summary(self) -> Iterable[str]:
         totals = self._totals()
@@ -222,27 +235,16 @@ class Reporter:
             if self.blocked:
                 yield f"not run because of that: {', '.join(self.blocked)}"
         elif not self.done:
-            yield f"nothing to do: {_counted(self.owners) or str(len(self.skipped)) + ' steps'} up to date"
+            yield nothing_to_do(self.owners, totals["up_to_date"])
             return
         is_whole = not self.failed and not totals["interrupted"]
-        built = f"built {_counted(totals['built'])}; " if is_whole and totals["built"] else ""
-        reused = f"reused {_counted(totals['reused'])}; " if is_whole and totals["reused"] else ""
+        built = f"built {counted(totals['built'])}; " if is_whole and totals["built"] else ""
+        reused = f"reused {counted(totals['reused'])}; " if is_whole and totals["reused"] else ""
         yield (
-            f"{built}{reused}{_number(totals['ran'], 'step')} run, {totals['up_to_date']} up to date; "
+            f"{built}{reused}{number(totals['ran'], 'step')} run, {totals['up_to_date']} up to date; "
             f"{totals['uploaded']} uploaded ({size_text(totals['uploaded_bytes'])}), "
             f"{totals['already_there']} there already; {totals['seconds']:.1f} s"
         )
-
-
-def _counted(groups: Iterable[str]) -> str:
-    """``2 functions and 1 layer``."""
-    kinds = [name.partition(":")[0] for name in groups]
-    counts = [("function", kinds.count("build")), ("layer", kinds.count("layer"))]
-    return " and ".join(_number(count, word) for word, count in counts if count)
-
-
-def _number(count: int, word: str) -> str:
-    return f"{count} {word if count == 1 else word + 's'}"
 
 
 def _reached(tasks: Mapping[str, Any], selected: Iterable[str]) -> list[str]:

@@ -13,10 +13,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from lambdabuild import tools
+from lambdabuild.engine.snapshot import STATE, Snapshot
 from lambdabuild.errors import ToolFailed
 from lambdabuild.files import fingerprint
 from lambdabuild.files.listing import Patterns, scan
 from lambdabuild.files.stat_cache import StatCache
+from lambdabuild.files.watch import Seen
 from lambdabuild.model import Asset, Service
 from lambdabuild.plan.types import Build, BuildPlan, Resolution, Rule, Sizes
 from lambdabuild.settings import Settings
@@ -25,9 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lambdabuild.artifacts.store import Store
-
-STATE = ".lambdabuild"
-"""Inside the build folder: the journal, receipts, the stat cache, what steps hand to each other."""
 
 NOT_RULE_CODE = ("README.md", "example/", "test_*.py", "__pycache__/")
 
@@ -45,6 +44,9 @@ class Site:
     rules: Mapping[str, Rule]
     stats: StatCache
     shared: Shared = field(default_factory=lambda: Shared())
+    given: Given = field(default_factory=lambda: Given())
+    settled: frozenset[str] = frozenset()
+    """Units (``snapshot``) that are known to be up to date, so that their steps need not be asked."""
 
     @property
     def state_dir(self) -> str:
@@ -133,10 +135,10 @@ class Site:
         return {"state": self.state_dir, "store": self.cache_dir, "build": self.build_dir, "project": self.project}
 
     def build(self, name: str) -> Build:
-        return self._builds[name]
+        return self.builds[name]
 
     @cached_property
-    def _builds(self) -> dict[str, Build]:
+    def builds(self) -> dict[str, Build]:
         return {build.name: build for build in self.plan.builds}
 
     def resolution(self, name: str) -> Resolution:
@@ -145,6 +147,11 @@ class Site:
     @cached_property
     def _resolutions(self) -> dict[str, Resolution]:
         return {resolution.name: resolution for resolution in self.plan.resolutions}
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """The last steps of a build that nobody has to ask for: trees are what built-template.yaml points at."""
+        return ("upload",) if self.service.definition is not None else ("upload", "tree")
 
     @cached_property
     def sizes(self) -> Mapping[str, tuple[Sizes, ...]]:
@@ -198,6 +205,20 @@ class Site:
         return self.shared.rule_digests[rule.name]
 
 
+@dataclass(frozen=True)
+class Given:
+    """What a project was opened with, and when (``time.time_ns``)."""
+
+    variables: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    usual: Settings | None = None
+    """The settings without what only says how a run is shown (``snapshot.NOT_INPUTS``)."""
+    rule_folders: tuple[str, ...] = ()
+    opened_ns: int = 0
+    snapshot: Snapshot | None = None
+    """What the last run left, when it was run with the same."""
+
+
 @dataclass
 class Shared:
     """What the steps of one run make once: the store, digests of rules, locks."""
@@ -208,6 +229,9 @@ class Shared:
     stack: dict[str, str] | None = None
     """The outputs of the deployed stack, once it was asked."""
     project_lock: Any = None
+    seen: dict[tuple[str, str], Seen] = field(default_factory=dict)
+    """What each step that is up to date was found to rest on."""
+    ran: set[tuple[str, str]] = field(default_factory=set)
     process: int = field(default_factory=os.getpid)
     """The process that loaded the project; doit may fork others."""
 

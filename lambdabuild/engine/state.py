@@ -1,7 +1,8 @@
 """doit's state: an append-only journal that survives a kill at any moment, and the lock of a project.
 
-A record is one line, written by one call in append mode: ``[task, key, value]``; a key of null forgets the task. A torn
-last line is passed over, and the next record does not continue it. Imported at every start of doit: keep it small.
+A record is one line, written by one call in append mode: task, key and the value as JSON, with tabs between; no key
+forgets the task, no task all of them. A torn last line is passed over, and the next record does not continue it. A
+value is decoded when it is asked for. Imported at every start of doit: keep it small.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 GARBAGE_LINES = 2000
 """So many lines more than live records, and the journal is written anew."""
@@ -26,11 +27,22 @@ class Journal:
 
     def __init__(self, name: str, codec: Any = None, *, module_name: str | None = None) -> None:
         self.name = name
-        self._records: dict[str, dict[str, Any]] = {}
+        self._read: dict[str, dict[str, Any]] | None = None
         self._lines = 0
         self._file: int | None = None
         self._lock: ProjectLock | None = None
-        self.reload()
+        self._rests = False
+
+    @property
+    def _records(self) -> dict[str, dict[str, Any]]:
+        """The records, read when they are first asked for."""
+        if self._read is None:
+            self.reload()
+        return cast("dict[str, dict[str, Any]]", self._read)
+
+    def rest(self) -> None:
+        """There is nothing to do: in this run nothing is read, and nothing is written."""
+        self._read, self._rests = {}, True
 
     @classmethod
     def open_read_only(cls, name: str) -> Journal:
@@ -39,7 +51,7 @@ class Journal:
 
     def reload(self) -> None:
         """Read what is on disk, which another run may have added to."""
-        self._records, self._lines = {}, 0
+        self._read, self._lines = {}, 0
         try:
             with open(self.name, "rb") as stream:
                 text = stream.read()
@@ -48,36 +60,45 @@ class Journal:
         for line in text.split(b"\n"):
             if line:
                 self._lines += 1
-                self._apply(line)
+                self._apply(line, self._read)
 
-    def _apply(self, line: bytes) -> None:
-        try:
-            task, key, value = json.loads(line)
-        except (ValueError, TypeError):
+    @staticmethod
+    def _apply(line: bytes, records: dict[str, dict[str, Any]]) -> None:
+        task, _, rest = line.partition(b"\t")
+        key, _, value = rest.partition(b"\t")
+        if not value:
             return  # torn by a kill
-        if task is None:
-            self._records = {}
-        elif key is None:
-            self._records.pop(task, None)
+        name = task.decode(errors="replace")
+        if not name:
+            records.clear()
+        elif not key:
+            records.pop(name, None)
         else:
-            self._records.setdefault(task, {})[key] = value
+            records.setdefault(name, {})[key.decode(errors="replace")] = value
 
     def record(self, task: str) -> Mapping[str, Any] | None:
         """The values that a task's last success saved."""
-        values: Mapping[str, Any] | None = self._records.get(task, {}).get("_values_:")
+        values: Mapping[str, Any] | None = self.get(task, "_values_:")
         return values
 
     # doit's side
 
     def get(self, task: str, key: str) -> Any:
-        return self._records.get(task, {}).get(key)
+        record = self._records.get(task)
+        value = record.get(key) if record else None
+        if isinstance(value, bytes):
+            assert record is not None
+            value = record[key] = _decoded(value)
+        return value
 
     def set(self, task: str, key: str, value: Any) -> None:
+        if self._rests:
+            return
         record = self._records.setdefault(task, {})
-        if key in record and record[key] == value:
+        if key in record and self.get(task, key) == value:
             return
         record[key] = value
-        self._append([task, key, value])
+        self._append(task, key, value)
 
     def in_(self, task: str) -> bool:
         return task in self._records
@@ -85,12 +106,12 @@ class Journal:
     def remove(self, task: str) -> None:
         self._begin()  # a run that goes on may be about to add it
         if self._records.pop(task, None) is not None:
-            self._append([task, None, None])
+            self._append(task, "", None)
 
     def remove_all(self) -> None:
         self._begin()
-        self._records = {}
-        self._append([None, None, None])
+        self._records.clear()
+        self._append("", "", None)
 
     def dump(self) -> None:
         """The end of a run: everything is on disk already; a journal of mostly garbage is written anew."""
@@ -101,8 +122,8 @@ class Journal:
         os.close(self._file)
         self._file = None
 
-    def _append(self, row: list[Any]) -> None:
-        os.write(self._begin(), json.dumps(row).encode() + b"\n")
+    def _append(self, task: str, key: str, value: Any) -> None:
+        os.write(self._begin(), _line(task, key, value))
         self._lines += 1
 
     def _begin(self) -> int:
@@ -128,10 +149,22 @@ class Journal:
         with open(temporary, "wb") as stream:
             for task, record in self._records.items():
                 for key, value in record.items():
-                    stream.write(json.dumps([task, key, value]).encode() + b"\n")
+                    stream.write(_line(task, key, value))
             stream.flush()
             os.fsync(stream.fileno())
         os.replace(temporary, self.name)
+
+
+def _line(task: str, key: str, value: Any) -> bytes:
+    text = value if isinstance(value, bytes) else json.dumps(value).encode()
+    return b"\t".join((task.encode(), key.encode(), text)) + b"\n"
+
+
+def _decoded(value: bytes) -> Any:
+    try:
+        return json.loads(value)
+    except ValueError:
+        return None  # torn by a kill
 
 
 @dataclass(frozen=True)

@@ -2,61 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterable, Iterator
 from typing import Any
 
 from lambdabuild.engine.actions import clean, perform
 from lambdabuild.engine.freshness import TEMPLATE, Freshness, Saved
+from lambdabuild.engine.idle import KINDS, heads
 from lambdabuild.engine.site import Site
 from lambdabuild.plan.types import Build
-
-KINDS = {
-    "resolve": "find and fetch the dependencies of {}",
-    "compile": "compile {}",
-    "copy": "settle which files go into {}",
-    "zip": "write the zip of {}",
-    "hash": "take the digest of {} and check its size",
-    "upload": "put {} into the artifact store, unless it is there",
-    "tree": "write {} as a folder, for sam local",
-    "template": "write built-template, packaged-template and manifest.json",
-}
 
 Task = dict[str, Any]
 
 
-def tasks(site: Site, saved: Saved) -> Iterator[Task]:
-    """Every task of a service: the steps, then the groups that people name (``build:F``, ``layer:L``)."""
-    yield from _heads(site)
+def tasks(site: Site, saved: Saved, left_out: Container[str] = (), named: Iterable[str] = ()) -> Iterator[Task]:
+    """Every task of a service: the steps, then the groups that people name (``build:F``, ``layer:L``).
+
+    Of the units that are ``left_out`` (``observe.units``) there are no steps, and only those groups that are ``named``.
+    """
+    yield from heads()
     for resolution in site.plan.resolutions:
-        yield _step(site, saved, "resolve", resolution.name, [])
-        users = (user for build in resolution.users for user in site.build(build).users)
+        users = [user for build in resolution.users if build not in left_out for user in site.build(build).users]
+        if users:
+            yield _step(site, saved, "resolve", resolution.name, [])
         yield from (_alias("resolve", user, resolution.name) for user in users if user != resolution.name)
     for build in site.plan.builds:
-        yield from _build(site, saved, build)
+        if build.name not in left_out:
+            yield from _build(site, saved, build, left_out)
     for asset in site.plan.assets:
-        yield _step(site, saved, "upload", asset.name, [])
-    yield _template(site, saved)
+        if asset.name not in left_out:
+            yield _step(site, saved, "upload", asset.name, [])
+    for name in named:
+        kind, _, user = name.partition(":")
+        yield {"basename": kind, "name": user, "actions": None}
+    yield _template(site, saved, left_out)
 
 
-def _heads(site: Site) -> Iterator[Task]:
-    """The groups, so that ``doit list`` says what they are, even those that are empty."""
-    for kind, doc in KINDS.items():
-        if kind == "template":
-            continue  # a task, not a group
-        yield {"basename": kind, "name": None, "doc": doc.format("each function and layer")}
-    yield {"basename": "build", "name": None, "doc": "build each function: all its steps"}
-    yield {"basename": "layer", "name": None, "doc": "build each layer: all its steps"}
-
-
-def _build(site: Site, saved: Saved, build: Build) -> Iterator[Task]:
+def _build(site: Site, saved: Saved, build: Build, left_out: Container[str]) -> Iterator[Task]:
     resolved = [f"resolve:{build.resolution}"] if build.resolution else []
     compiled = [f"compile:{build.name}"] if build.compiles else []
-    layers = sorted({f"copy:{layer}" for sizes in site.sizes.get(build.name, ()) for layer in sizes.layers})
+    layers = {layer for sizes in site.sizes.get(build.name, ()) for layer in sizes.layers if layer not in left_out}
     after = {
         **({"compile": resolved} if build.compiles else {}),
         "copy": [*resolved, *compiled],
         "zip": [f"copy:{build.name}"],
-        "hash": [f"zip:{build.name}", *layers],
+        "hash": [f"zip:{build.name}", *(f"copy:{layer}" for layer in sorted(layers))],
         "upload": [f"hash:{build.name}"],
         "tree": [f"copy:{build.name}"],
     }
@@ -69,7 +58,7 @@ def _build(site: Site, saved: Saved, build: Build) -> Iterator[Task]:
             "basename": group,
             "name": user,
             "actions": None,
-            "task_dep": [f"{kind}:{build.name}" for kind in _wanted(site)],
+            "task_dep": [f"{kind}:{build.name}" for kind in site.wanted],
             # What only this one has goes with it; what is shared is cleaned by its own name.
             "clean": [(clean, [site, kind, build.name]) for kind in reversed(after)] if len(build.users) == 1 else [],
             "doc": f"{build.key.source}/ by {build.key.rule}",
@@ -103,20 +92,15 @@ def _alias(kind: str, user: str, owner: str) -> Task:
     }
 
 
-def _wanted(site: Site) -> tuple[str, ...]:
-    """What of a build is made without being asked for: trees are what built-template.yaml points at."""
-    return ("upload",) if site.service.definition is not None else ("upload", "tree")
+def _everything(site: Site, left_out: Container[str]) -> list[str]:
+    builds = [build.name for build in site.plan.builds if build.name not in site.unbuildable]
+    steps = [f"{kind}:{name}" for name in builds if name not in left_out for kind in site.wanted]
+    return steps + [f"upload:{asset.name}" for asset in site.plan.assets if asset.name not in left_out]
 
 
-def _everything(site: Site) -> list[str]:
-    builds = [build for build in site.plan.builds if build.name not in site.unbuildable]
-    steps = [f"{kind}:{build.name}" for build in builds for kind in _wanted(site)]
-    return steps + [f"upload:{asset.name}" for asset in site.plan.assets]
-
-
-def _template(site: Site, saved: Saved) -> Task:
+def _template(site: Site, saved: Saved, left_out: Container[str]) -> Task:
     from lambdabuild.engine.publish import outputs
 
-    step = _step(site, saved, "template", TEMPLATE, _everything(site))
+    step = _step(site, saved, "template", TEMPLATE, _everything(site, left_out))
     del step["name"]
     return {**step, "targets": [*step["targets"], *outputs(site)]}

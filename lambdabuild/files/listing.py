@@ -36,10 +36,14 @@ class Found:
 
 @dataclass(frozen=True)
 class Listing:
-    """``files`` are sorted by their path's bytes; ``left_out`` are files and whole folders (ending in a slash)."""
+    """``files`` are sorted by their path's bytes; ``left_out`` are files and whole folders (ending in a slash).
+
+    ``folders`` are those that were read, as they really lie.
+    """
 
     files: tuple[Found, ...]
     left_out: tuple[str, ...]
+    folders: tuple[str, ...] = ()
 
 
 class Patterns:
@@ -139,6 +143,7 @@ def scan(
     return Listing(
         tuple(sorted(walk.files, key=lambda found: found.path.encode())),
         tuple(sorted(walk.left_out)),
+        tuple(walk.folders),
     )
 
 
@@ -147,9 +152,11 @@ class _Walk:
         self.patterns, self.boundary, self.root, self.skip, self.who = patterns, boundary, root, skip, who
         self.files: list[Found] = []
         self.left_out: list[str] = []
+        self.folders: list[str] = []
         self.errors: list[LambdaBuildError] = []
 
     def folder(self, real: str, inside: str, above: tuple[str, ...]) -> None:
+        self.folders.append(real)
         try:
             with os.scandir(real) as entries:
                 found = list(entries)

@@ -12,16 +12,14 @@ import marshal
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
+
+from lambdabuild.files.watch import Seen, window
 
 FORMAT = 3
 CHUNK = 1 << 20
-FINE_NS = 20_000_000
-"""How far apart two writes must be to have different times on a file system with fine time stamps."""
-COARSE_NS = 2_000_000_000
-"""The same where times are whole seconds (FAT counts in two)."""
-
 Stat = tuple[int, int, int, int]
 
 
@@ -41,6 +39,7 @@ class StatCache:
         self._clock = clock
         self._lock = threading.Lock()
         self._dirty = False
+        self._watched = threading.local()
         self._files: dict[str, tuple[Stat, int, str]]
         self._folders: dict[str, tuple[bytes, int, str]]
         self._facts: dict[str, Any]
@@ -48,6 +47,7 @@ class StatCache:
 
     def digest(self, path: str, stat: os.stat_result | None = None) -> str:
         """The sha256 of a file's bytes, in hex. Raises OSError."""
+        self.saw(path)
         now = signature(stat or os.stat(path))
         known = self._files.get(path)
         if known and known[0] == now and not self._paranoid and _settled(now, known[1]):
@@ -59,11 +59,35 @@ class StatCache:
             self._dirty = True
         return value
 
+    @contextmanager
+    def watched(self) -> Iterator[Seen]:
+        """All that this thread looks at meanwhile."""
+        seen = self._watched.seen = Seen()
+        try:
+            yield seen
+        finally:
+            self._watched.seen = None
+
+    def saw(self, path: str) -> None:
+        """That a file was looked at, or looked for."""
+        seen: Seen | None = getattr(self._watched, "seen", None)
+        if seen is not None:
+            seen.add(path)
+
+    def saw_listing(self, folders: tuple[str, ...], files: Iterator[str]) -> None:
+        """That names were read in folders, and files were looked at."""
+        seen: Seen | None = getattr(self._watched, "seen", None)
+        if seen is not None:
+            for folder in folders:
+                seen.add_folder(folder)
+            for file in files:
+                seen.add(file)
+
     def folder(self, key: str, stats: list[tuple[Any, ...]], newest_ns: int, compute: Callable[[], str]) -> str:
         """The digest of a folder whose files have these stats; ``compute`` is asked only when they changed."""
         now = hashlib.blake2b(marshal.dumps(stats, 2), digest_size=16).digest()
         known = self._folders.get(key)
-        if known and known[0] == now and not self._paranoid and newest_ns < known[1] - _window(newest_ns):
+        if known and known[0] == now and not self._paranoid and newest_ns < known[1] - window(newest_ns):
             return known[2]
         read_at = self._clock()
         value = compute()
@@ -106,11 +130,7 @@ def sha256_of(path: str) -> str:
 
 def _settled(stat: Stat, read_at: int) -> bool:
     newest = max(stat[0], stat[1])
-    return newest < read_at - _window(stat[0])
-
-
-def _window(mtime_ns: int) -> int:
-    return COARSE_NS if mtime_ns % 1_000_000_000 == 0 else FINE_NS
+    return newest < read_at - window(stat[0])
 
 
 def _load(file: str) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:

@@ -139,6 +139,17 @@ def test_what_runs(change: Callable[[Sandbox], object], runs: set[str], built: S
     change(built)
 
     assert set(built.build().steps) == runs
+
+
+@pytest.mark.parametrize(
+    ("change", "runs"), [row[1:] for row in TABLE], ids=[row[0].replace(" ", "-") for row in TABLE]
+)
+def test_the_quick_answer_is_the_same(change: Callable[[Sandbox], object], runs: set[str], built: Sandbox) -> None:
+    """What is said without loading the project, by the snapshot of the last run."""
+    change(built)
+    ran = built.run()
+
+    assert ("nothing to do: 4 functions and 1 layer up to date" in ran.out) == (not runs), ran.said
     assert built.build().steps == []
 
 

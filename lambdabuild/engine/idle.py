@@ -1,0 +1,76 @@
+"""doit's view of a project in which a run has nothing to do, or only names are asked for: a handful of tasks.
+
+Imported instead of ``loader``, which knows the steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from lambdabuild.engine import asked, reporters
+from lambdabuild.engine.asked import Asked
+from lambdabuild.engine.snapshot import Snapshot
+
+KINDS = {
+    "resolve": "find and fetch the dependencies of {}",
+    "compile": "compile {}",
+    "copy": "settle which files go into {}",
+    "zip": "write the zip of {}",
+    "hash": "take the digest of {} and check its size",
+    "upload": "put {} into the artifact store, unless it is there",
+    "tree": "write {} as a folder, for sam local",
+    "template": "write built-template, packaged-template and manifest.json",
+}
+TEMPLATE = "template"
+WHY = {"basename": "why", "name": None, "doc": "tell for each step of a function whether it would run, and why"}
+
+
+def namespace(
+    found: Snapshot, mode: str, question: Asked, otherwise: Callable[[], Mapping[str, Any]]
+) -> dict[str, Any]:
+    """The names of a dodo.py. ``otherwise`` gives the whole, which tasks of the user's own may need by name."""
+    reporters.configure(mode, found.shown["notes"])
+    return {"DOIT_CONFIG": found.shown["config"], "lambdabuild_tasks": Groups(found, question, otherwise)}
+
+
+class Groups:
+    """What a dodo.py holds: doit calls ``create_doit_tasks`` and gets the groups without their steps."""
+
+    def __init__(self, found: Snapshot, question: Asked, otherwise: Callable[[], Mapping[str, Any]]) -> None:
+        self.found, self.question, self.otherwise = found, question, otherwise
+
+    def create_doit_tasks(self) -> Iterator[dict[str, Any]]:
+        question = asked.by_doit()
+        if question is None or question.has_other_tasks(self):
+            yield from self.otherwise()["lambdabuild_tasks"].create_doit_tasks()
+            return
+        yield from groups()
+        if question.is_overview:
+            return
+        from doit.globals import Globals
+
+        wanted = [name for name in question.tasks if name in self.found.owners]
+        for name in wanted:
+            kind, _, user = name.partition(":")
+            yield {"basename": kind, "name": user, "actions": None}
+        manager: Any = Globals.dep_manager
+        manager.backend.rest()
+        owners = self.found.owners
+        reporters.settled({name: owners[name] for name in wanted} or owners, self.found.steps(wanted))
+
+
+def heads() -> Iterator[dict[str, Any]]:
+    """The groups of steps and of functions, so that ``doit list`` says what they are, even those that are empty."""
+    for kind, doc in KINDS.items():
+        if kind != TEMPLATE:
+            yield {"basename": kind, "name": None, "doc": doc.format("each function and layer")}
+    yield {"basename": "build", "name": None, "doc": "build each function: all its steps"}
+    yield {"basename": "layer", "name": None, "doc": "build each layer: all its steps"}
+
+
+def groups() -> Iterator[dict[str, Any]]:
+    """All that ``doit list`` shows: the heads, and tasks that are none's."""
+    yield from heads()
+    yield {"basename": TEMPLATE, "actions": None, "doc": KINDS[TEMPLATE]}
+    yield WHY

@@ -1,0 +1,233 @@
+"""After a run: which units are up to date and what that rests on -> the next run's Snapshot.
+
+Nothing is taken from what the steps meant to do: a unit enters when ``freshness`` finds every step of it up to date,
+with the files that it looked at to find that, none of which was touched meanwhile.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from lambdabuild.artifacts.trees import TreeRecord
+from lambdabuild.engine import snapshot
+from lambdabuild.engine.freshness import TEMPLATE, Freshness, Saved, environment_names, task_name
+from lambdabuild.engine.site import Site
+from lambdabuild.engine.snapshot import JOURNAL, PLAN, PROJECT, THE_TEMPLATE, Snapshot
+from lambdabuild.files.listing import IGNORE_FILE
+from lambdabuild.files.watch import FINE_NS, Group, Seen
+from lambdabuild.plan.planner import manifest_folders
+from lambdabuild.plan.types import Build, Rule, StepClaims
+
+MANY = 20_000
+"""With more files than this in all trees, only the trees' folders are watched: it is the zips that are shipped."""
+
+Step = tuple[str, str]
+
+
+def renew(site: Site, saved: Saved, shown: Mapping[str, Any]) -> None:
+    """Write the snapshot of a run that has ended. ``shown`` is what a run shows though it does nothing."""
+    if site.settings.paranoid or not site.service.read.is_repeatable:
+        return
+    if not site.shared.seen and not site.shared.ran:
+        return
+    names = _variables(site)
+    made = Snapshot(site.build_dir, site.given.variables, snapshot.digest(site.given.environment, names), names)
+    project = _project(site).group(site.given.opened_ns)
+    if project is None:
+        return
+    made.groups = _groups(site, saved) | {PROJECT: project}
+    for name, seen, began in ((PLAN, _plan(site), site.given.opened_ns), (JOURNAL, _journal(site), None)):
+        group = seen.group(began)
+        if group is not None:
+            made.groups[name] = group
+    made.plans = {unit: plan_digest(site, unit) for unit in units(site)}
+    made.owners = dict(owners(site))
+    made.needs = {unit: list(needs) for unit in units(site) if (needs := _needs(site, unit))}
+    made.step_counts = {unit: len(steps(site, unit)) for unit in units(site)}
+    made.shown = dict(shown)
+    made.write()
+
+
+def units(site: Site) -> Iterator[str]:
+    """All that a run of everything makes."""
+    yield from (build.name for build in site.plan.builds if build.name not in site.unbuildable)
+    yield from (asset.name for asset in site.plan.assets)
+    yield THE_TEMPLATE
+
+
+def settled(site: Site, found: Snapshot) -> frozenset[str]:
+    """The units that the snapshot knows to be up to date and the plan says the same of."""
+    clean = found.clean()
+    if PLAN not in clean:
+        clean = frozenset(unit for unit in clean & set(units(site)) if found.plans.get(unit) == plan_digest(site, unit))
+    clean -= {PROJECT, PLAN, JOURNAL, THE_TEMPLATE}
+    return frozenset(unit for unit in clean if _needs(site, unit) <= clean)
+
+
+def plan_digest(site: Site, unit: str) -> bytes:
+    """What the plan says of a unit."""
+    build = site.builds.get(unit)
+    if build is None:
+        return b""
+    resolution = site.resolution(build.resolution).key if build.resolution else None
+    said = repr((build, resolution, site.sizes.get(unit)))
+    return hashlib.blake2b(said.encode(), digest_size=16).digest()
+
+
+def steps(site: Site, unit: str) -> list[Step]:
+    """The steps of a unit, as ``(kind, name)``."""
+    build = site.builds.get(unit)
+    if build is None:
+        return [(TEMPLATE, TEMPLATE) if unit == THE_TEMPLATE else ("upload", unit)]
+    first = [("resolve", build.resolution)] if build.resolution else []
+    first += [("compile", unit)] if build.compiles else []
+    return [*first, *((kind, unit) for kind in ("copy", "zip", "hash", *site.wanted))]
+
+
+def _groups(site: Site, saved: Saved) -> dict[str, Group]:
+    """For each unit that is up to date what it rests on."""
+    old = site.given.snapshot.groups if site.given.snapshot is not None else {}
+    found = {unit: old[unit] for unit in site.settled}
+    seen: dict[str, tuple[Seen, int]] = {}
+    if site.shared.ran:
+        time.sleep(2 * FINE_NS / 1e9)  # so that what was written just now is known to be older than what follows
+    for unit in units(site):
+        if unit not in found:
+            observed = _observed(site, unit, saved)
+            seen |= {unit: observed} if observed else {}
+    records = {unit: TreeRecord.read(site.record("tree", unit)) for unit in seen if unit in site.builds}
+    are_many = sum(len(record.rows) for record in records.values() if record) > MANY
+    for unit, (what, began) in seen.items():
+        record = records.get(unit)
+        if record is not None and "tree" in site.wanted:
+            _see_tree(site, unit, record, what, are_many)
+        group = what.group(began)
+        found |= {unit: group} if group else {}
+    return found
+
+
+def _observed(site: Site, unit: str, saved: Saved) -> tuple[Seen, int] | None:
+    """What a unit's steps rest on, and since when; None when one is not up to date, or was not looked at."""
+    wanted = steps(site, unit)
+    began = site.given.opened_ns
+    if any(step in site.shared.ran for step in wanted):
+        began = time.time_ns()
+        for kind, name in wanted:
+            if not Freshness(site, kind, name, saved)(None, saved(task_name(kind, name))):
+                return None
+    if any(step not in site.shared.seen for step in wanted):
+        return None
+    together = Seen()
+    for step in wanted:
+        together.update(site.shared.seen[step])
+    return together, began
+
+
+def _see_tree(site: Site, unit: str, record: TreeRecord, seen: Seen, are_many: bool) -> None:
+    top = site.tree(unit)
+    seen.add(site.record("tree", unit))
+    for folder in {os.path.dirname(path) for path in record.rows}:
+        seen.add_folder(os.path.join(top, folder) if folder else top)
+    for path in () if are_many else record.rows:
+        seen.add(os.path.join(top, path))
+
+
+def _project(site: Site) -> Seen:
+    """What reading the project rests on: settings, templates, rules and their code, tools."""
+    seen = Seen()
+    for path in (snapshot.SETTINGS_FILE, "pyproject.toml", IGNORE_FILE, *site.service.read.files):
+        seen.add(site.path(path))
+    for folder in {os.path.dirname(rule.folder) for rule in site.rules.values()} | set(site.given.rule_folders):
+        seen.add_folder(folder)
+    for rule in site.rules.values():
+        seen.add_folder(rule.folder)
+        seen.add(os.path.join(rule.folder, "rule.toml"))
+    with site.stats.watched() as looked_at:
+        for rule in _used(site):
+            site.shared.rule_digests.pop(rule.name, None)
+            site.rule_digest(rule)
+    seen.update(looked_at)
+    for program in _programs(site):
+        _see_program(program, seen)
+    return seen
+
+
+def _used(site: Site) -> list[Rule]:
+    names = {build.key.rule for build in site.plan.builds} | {one.key.rule for one in site.plan.resolutions}
+    return [site.rules[name] for name in sorted(names)]
+
+
+def _programs(site: Site) -> set[str]:
+    found = {tool for build in site.plan.builds for tool in build.key.command.tools}
+    for rule in _used(site):
+        found |= {tool for claims in _claims(rule) for tool in claims.tools}
+    return {tool.split()[0] for tool in found}
+
+
+def _claims(rule: Rule) -> list[StepClaims]:
+    return [claims for claims in (rule.resolve, rule.compile, rule.copy) if claims is not None]
+
+
+def _see_program(name: str, seen: Seen) -> None:
+    """Every place where a program is looked for, up to where it is found."""
+    beside = os.path.dirname(sys.executable)
+    for folder in (beside, *os.environ.get("PATH", "").split(os.pathsep)):
+        path = os.path.join(folder, name)
+        seen.add(path)
+        if os.access(path, os.X_OK):
+            return
+
+
+def _plan(site: Site) -> Seen:
+    """What planning rests on: the names in the folders where manifests may lie, and the manifests."""
+    seen = Seen()
+    for folder in manifest_folders(site.service, site.settings):
+        seen.add_folder(site.path(folder or "."))
+    for source in {one.source for items in (site.service.functions, site.service.layers) for one in items}:
+        seen.add(site.path(source))
+    for manifest, name in {pair for build in site.plan.builds for pair in _manifests(site, build)}:
+        folder, rule = os.path.dirname(manifest), site.rules[name]
+        for path in (manifest, *(os.path.join(folder, one) for one in (*rule.lock_files, *rule.companions))):
+            if os.path.lexists(site.path(path)):  # that others come is seen by the folder
+                seen.add(site.path(path))
+    return seen
+
+
+def _manifests(site: Site, build: Build) -> Iterator[tuple[str, str]]:
+    """Manifests, each with the name of the rule that reads it."""
+    if build.key.manifest:
+        yield build.key.manifest, build.key.rule
+    if build.resolution:
+        resolution = site.resolution(build.resolution)
+        yield resolution.manifest, resolution.key.rule
+
+
+def _journal(site: Site) -> Seen:
+    seen = Seen()
+    seen.add(site.journal)
+    return seen
+
+
+def _variables(site: Site) -> list[str]:
+    """Names in the environment that any step or the template asks for."""
+    claimed = {name for rule in site.rules.values() for claims in _claims(rule) for name in claims.environment}
+    for build in site.plan.builds:
+        claimed |= {*environment_names(StepClaims(), build.key.options), *build.key.command.environment}
+    return sorted(claimed | set(site.service.read.variables))
+
+
+def owners(site: Site) -> Iterator[tuple[str, str]]:
+    """``build:F`` or ``layer:L``, and the build that it has; not of those that cannot be built here."""
+    for build in site.plan.builds:
+        if build.name not in site.unbuildable:
+            group = "build" if build.key.kind == "function" else "layer"
+            yield from ((f"{group}:{user}", build.name) for user in build.users)
+
+
+def _needs(site: Site, unit: str) -> set[str]:
+    return {layer for sizes in site.sizes.get(unit, ()) for layer in sizes.layers}

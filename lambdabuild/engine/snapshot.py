@@ -1,0 +1,167 @@
+"""What the last run found up to date and what it looked at to know that, so that the next can say so at once.
+
+Read before anything else at every start: it imports next to nothing. A snapshot only spares work: whatever is not as it
+was, or is not in it, is asked the long way (``freshness``), and ``observe`` writes what that found.
+"""
+
+from __future__ import annotations
+
+import marshal
+import os
+import re
+from _blake2 import blake2b
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from lambdabuild import __version__
+from lambdabuild.files import watch
+from lambdabuild.files.watch import Group
+
+FORMAT = 1
+STATE = ".lambdabuild"
+"""Inside the build folder: the journal, receipts, the stat cache, what steps hand to each other."""
+
+FILE = "snapshot"
+SETTINGS_FILE = "lambdabuild.toml"
+
+PROJECT, PLAN, JOURNAL = "the project", "the plan", "the journal"
+"""Groups beside units: settings, template, rules and tools; which manifests lie in which folders; the state."""
+
+THE_TEMPLATE = "the template"
+"""The unit of the template and all that is written with it. No logical id has a blank."""
+
+ALWAYS = frozenset({PROJECT, JOURNAL})
+
+NOT_INPUTS = frozenset({"format", "quiet", "jobs"})
+"""Settings that do not change what is built."""
+
+ENVIRONMENT = ("PATH", "HOME", "XDG_CACHE_HOME", "AWS_REGION", "AWS_DEFAULT_REGION", "CI")
+
+
+class Snapshot:
+    """One project's. A unit is a build, an asset or the template: what is up to date as a whole or not at all."""
+
+    def __init__(self, place: str, variables: Mapping[str, str], environment: bytes, names: Iterable[str]) -> None:
+        self.place = place
+        """The build folder, for a project that was moved or copied has other files."""
+        self.variables = {name: value for name, value in variables.items() if name not in NOT_INPUTS}
+        self.environment = environment
+        self.names = list(names)
+        """Variables of the environment that count, beside ours."""
+        self.groups: dict[str, Group] = {}
+        """What each unit's answer rests on; a unit that is not in it must be asked."""
+        self.plans: dict[str, bytes] = {}
+        """The digest of what the plan says of each unit."""
+        self.owners: dict[str, str] = {}
+        """``{build:F: unit}``: all that a run of everything is about."""
+        self.needs: dict[str, list[str]] = {}
+        """``{unit: [units]}``: layers whose size counts with a function's."""
+        self.step_counts: dict[str, int] = {}
+        self.shown: dict[str, Any] = {}
+        """``format``, ``quiet``, ``notes`` and doit's configuration."""
+        self._clean: frozenset[str] | None = None
+
+    def mode(self, variables: Mapping[str, str]) -> str | None:
+        """What a reporter shows with these settings: text, json or quiet; None when they make no sense."""
+        quiet = {"true": True, "false": False}.get(variables.get("quiet", str(self.shown["quiet"]).lower()))
+        form = variables.get("format", self.shown["format"])
+        if quiet is None or form not in ("text", "json") or "jobs" in variables:
+            return None
+        return "quiet" if quiet else form
+
+    def clean(self) -> frozenset[str]:
+        """The units that are up to date, if the project is still what it was. Looks at all files, once."""
+        if self._clean is None:
+            clean = frozenset(self.groups.keys() - watch.changed(self.groups))
+            self._clean = clean if clean >= ALWAYS else frozenset()
+        return self._clean
+
+    def answers(self, asked: Iterable[str]) -> bool:
+        """Whether all that is asked for (``build:F``; nothing is everything) is known and up to date."""
+        wanted = list(asked)
+        if any(name not in self.owners for name in wanted):
+            return False
+        units = {self.owners[name] for name in wanted} if wanted else set(self.plans)
+        units |= {need for unit in units for need in self.needs.get(unit, ())}
+        units |= {*ALWAYS, PLAN}
+        if not units <= self.groups.keys():
+            return False
+        if self._clean is None and wanted:
+            return not watch.changed({name: self.groups[name] for name in units})
+        return units <= self.clean()
+
+    def steps(self, asked: Iterable[str]) -> int:
+        """How many steps there are to what is asked for; nothing is everything."""
+        wanted = list(asked)
+        units = {self.owners[name] for name in wanted} if wanted else self.step_counts.keys()
+        return sum(self.step_counts[unit] for unit in units)
+
+    def write(self) -> None:
+        """Written aside and renamed. A disk that is full or read-only only costs time later."""
+        file = os.path.join(self.place, STATE, FILE)
+        temporary = f"{file}.{os.getpid()}.tmp"
+        kept = {name: value for name, value in vars(self).items() if name != "_clean"}
+        try:
+            with open(temporary, "wb") as stream:
+                stream.write(marshal.dumps((FORMAT, __version__, kept)))
+            os.replace(temporary, file)
+        except OSError:
+            pass
+
+
+def read(build_dir: str, variables: Mapping[str, str], environment: Mapping[str, str]) -> Snapshot | None:
+    """The project's snapshot when it was made for the same settings and environment."""
+    try:
+        with open(os.path.join(build_dir, STATE, FILE), "rb") as stream:
+            number, version, kept = marshal.loads(stream.read())
+    except (OSError, ValueError, EOFError, TypeError):
+        return None
+    if (number, version) != (FORMAT, __version__):
+        return None
+    found = Snapshot("", {}, b"", ())
+    vars(found).update(kept)
+    given = {name: value for name, value in variables.items() if name not in NOT_INPUTS}
+    same = (
+        found.place == build_dir and found.variables == given and found.environment == digest(environment, found.names)
+    )
+    return found if same else None
+
+
+def digest(environment: Mapping[str, str], names: Iterable[str]) -> bytes:
+    """Of the variables that count: ours, and these. Only a digest is kept, for they may hold secrets."""
+    ours = (name for name in environment if name.startswith("LAMBDABUILD_"))
+    chosen = sorted({*ENVIRONMENT, *names, *ours})
+    return blake2b(marshal.dumps([(name, environment.get(name)) for name in chosen]), digest_size=16).digest()
+
+
+def build_dir_of(folder: str, variables: Mapping[str, str], environment: Mapping[str, str]) -> str | None:
+    """Where a project is built, when that can be told without reading its settings."""
+    given = variables.get("build_dir") or environment.get("LAMBDABUILD_BUILD_DIR")
+    for name in (SETTINGS_FILE, "pyproject.toml"):
+        if not given and _says_where(os.path.join(folder, name)):
+            return None
+    return os.path.normpath(os.path.join(folder, given or "build"))
+
+
+def _says_where(file: str) -> bool:
+    try:
+        with open(file, encoding="utf-8", errors="replace") as stream:
+            return re.search(r"\bbuild_dir\b", stream.read()) is not None
+    except OSError:
+        return False
+
+
+def nothing_to_do(owners: Iterable[str], steps: int) -> str:
+    """``nothing to do: 2 functions and 1 layer up to date``."""
+    return f"nothing to do: {counted(owners) or number(steps, 'step')} up to date"
+
+
+def counted(groups: Iterable[str]) -> str:
+    """``2 functions and 1 layer``, of names such as ``build:F`` and ``layer:L``."""
+    kinds = [name.partition(":")[0] for name in groups]
+    counts = [("function", kinds.count("build")), ("layer", kinds.count("layer"))]
+    return " and ".join(number(count, word) for word, count in counts if count)
+
+
+def number(count: int, word: str) -> str:
+    return f"{count} {word if count == 1 else word + 's'}"

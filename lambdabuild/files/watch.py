@@ -1,0 +1,145 @@
+"""What was looked at, by group, and whether anything of it is otherwise now. In: paths. Out: names of groups.
+
+Asked before anything else at every start, so it imports next to nothing and reads no file. With many files the work is
+shared with forks, one a processor.
+"""
+
+from __future__ import annotations
+
+import marshal
+import os
+from _blake2 import blake2b
+from collections.abc import Iterable, Mapping
+
+FINE_NS = 20_000_000
+"""How far apart two writes must be to have different times on a file system with fine time stamps."""
+COARSE_NS = 2_000_000_000
+"""The same where times are whole seconds (FAT counts in two)."""
+
+WORTH_A_FORK = 4000
+"""A fork costs as much as this many stats, about 4 ms."""
+
+Folders = list[tuple[str, list[str]]]
+"""``[(folder, [names])]``; the name "" is the folder itself. A path may be absent, and then must stay so."""
+Group = tuple[bytes, Folders]
+"""The digest of the stats, and what was looked at."""
+
+
+def window(mtime_ns: int) -> int:
+    """How long a time stamp stays the newest: a later write may bear the same one."""
+    return COARSE_NS if mtime_ns % 1_000_000_000 == 0 else FINE_NS
+
+
+class Seen:
+    """Collects the paths that an answer rests on."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, dict[str, None]] = {}
+
+    def add(self, path: str) -> None:
+        """A file or folder, or its absence. Of a link both it and what it points to count."""
+        folder, name = os.path.split(path)
+        self._names.setdefault(folder, {})[name] = None
+        if os.path.islink(path):
+            real = os.path.realpath(path)
+            if real != path:
+                self.add(real)
+
+    def add_folder(self, folder: str) -> None:
+        """That names come or go in a folder."""
+        if os.path.islink(folder):
+            self.add(folder)
+        else:
+            self._names.setdefault(folder, {})[""] = None
+
+    def update(self, other: Seen) -> None:
+        """All that somebody else saw, too."""
+        for folder, names in other._names.items():
+            self._names.setdefault(folder, {}).update(names)
+
+    def __len__(self) -> int:
+        return sum(map(len, self._names.values()))
+
+    def folders(self) -> Folders:
+        return [(folder, list(names)) for folder, names in self._names.items()]
+
+    def group(self, began_ns: int | None) -> Group | None:
+        """What was seen as it is now; None when something of it was touched since ``began_ns``, or just before."""
+        folders = self.folders()
+        rows = _rows(folders)
+        for row in rows:
+            if began_ns is not None and row is not None and max(row[0], row[1]) >= began_ns - window(row[0]):
+                return None
+        return _digest(rows), folders
+
+
+def changed(groups: Mapping[str, Group]) -> set[str]:
+    """The groups of which something is otherwise now."""
+    total = sum(len(names) for _, folders in groups.values() for _, names in folders)
+    parts = _parts(groups, min(_processors(), total // WORTH_A_FORK + 1))
+    forks = [_fork(part) for part in parts[1:]]
+    found = set(_changed(parts[0]))
+    for part, fork in zip(parts[1:], forks, strict=True):
+        found.update(_changed(part) if fork is None else _answer(fork, part))
+    return found
+
+
+def _parts(groups: Mapping[str, Group], count: int) -> list[list[tuple[str, Group]]]:
+    items = list(groups.items())
+    return [items[number::count] for number in range(count)]
+
+
+def _changed(part: Iterable[tuple[str, Group]]) -> list[str]:
+    return [name for name, (digest, folders) in part if _digest(_rows(folders)) != digest]
+
+
+def _rows(folders: Folders) -> list[tuple[int, ...] | None]:
+    rows: list[tuple[int, ...] | None] = []
+    lstat, add = os.lstat, rows.append
+    for folder, names in folders:
+        for name in names:
+            try:
+                found = lstat(f"{folder}/{name}" if name else folder)
+                add((found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino, found.st_mode))
+            except (OSError, ValueError):
+                add(None)
+    return rows
+
+
+def _digest(rows: list[tuple[int, ...] | None]) -> bytes:
+    return blake2b(marshal.dumps(rows, 2), digest_size=16).digest()
+
+
+def _processors() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+
+
+def _fork(part: list[tuple[str, Group]]) -> tuple[int, int] | None:
+    """A process that looks at a part: its number and where it answers. None when there can be no more processes."""
+    read, write = os.pipe()
+    try:
+        process = os.fork()
+    except OSError:
+        os.close(read)
+        os.close(write)
+        return None
+    if process:
+        os.close(write)
+        return process, read
+    try:
+        with os.fdopen(write, "wb") as stream:
+            stream.write(marshal.dumps(_changed(part)))
+    finally:
+        os._exit(0)
+
+
+def _answer(fork: tuple[int, int], part: list[tuple[str, Group]]) -> list[str]:
+    process, read = fork
+    with os.fdopen(read, "rb") as stream:
+        said = stream.read()
+    os.waitpid(process, 0)
+    try:
+        found: list[str] = marshal.loads(said)
+    except (ValueError, EOFError, TypeError):
+        return [name for name, _ in part]  # it died: ask again, the slow way
+    return found
