@@ -1,0 +1,5 @@
+require "greeting"
+
+def handler(event:, context:)
+  { text: Greeting.to(event["name"]) }
+end

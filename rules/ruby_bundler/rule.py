@@ -1,0 +1,418 @@
+"""Ruby gems of a Gemfile, installed by Bundler for the runtime's Ruby and processor.
+
+Where Lambda's Ruby looks for gems: GEM_PATH of
+https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html and
+https://docs.aws.amazon.com/lambda/latest/dg/ruby-layers.html
+"""
+
+import json
+import os
+import posixpath
+import re
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from lambdabuild.rule_api import (
+    BadManifest,
+    CannotResolve,
+    DownloadFailed,
+    Folder,
+    Job,
+    LambdaBuildError,
+    Offline,
+    Result,
+    ToolFailed,
+    ToolMissing,
+)
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+RUNTIME = re.compile(r"ruby(\d+\.\d+)")
+CPUS = {"x86_64": "x86_64", "arm64": "aarch64"}
+MACHINES = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "aarch64", "arm64": "aarch64"}
+EPOCH = "315532800"
+"""1980: RubyGems writes this date where it would write today's."""
+OURS = (
+    "PATH", "PATH__SYSTEM", "SYSTEM", "DEPLOYMENT", "FROZEN", "WITHOUT", "WITH", "ONLY", "FORCE_RUBY_PLATFORM", "BIN",
+    "GEMFILE",
+)  # fmt: skip
+"""Settings of Bundler that the rule decides, whatever the user's .bundle/config says."""
+KIND = re.compile(r"\(Bundler::(?:\w+::)*(\w+)\)")
+BACKTRACE = re.compile(r"^\s*(?:from )?/\S+:\d+:in [`'].*\n", re.MULTILINE)
+ONCE = re.compile(r"^\s*s\.(extensions|installed_by_version) = .*\n|^# stub: \S+/\S+.*\n", re.MULTILINE)
+"""Lines of a specification that make RubyGems look for what it compiled, and that tell which RubyGems installed."""
+LOGS = ("gem_make.out", "mkmf.log", "gem.build_complete")
+LEAVE_OUT = ("/**/bundler/gems/*/.git/", "/**/bundler/gems/**/gem_make.out", "/**/bundler/gems/**/mkmf.log")
+
+
+def resolve(job: Job) -> Result:
+    """The gems as a tree that RubyGems knows, and for functions the Gemfile, its lock and the settings to use it."""
+    series = _series(job)
+    found = _look(job, series)
+    gems = [gem for source in found["local"] for gem in _gems(job, source)]
+    work = _mirrored(job, found, gems)
+    target = _environment(job, found, series)
+    _install(job, work, target)
+    place = _place(job, series)
+    tree = os.path.join(job.out, place)
+    notes = _moved(job, target, tree)
+    _add_local(tree, gems)
+    if job.target.kind == "function":
+        notes += _ship_gemfile(job, work, place, found["gemfiles"], gems)
+    return Result(
+        parts=(Folder(job.out, leave_out=LEAVE_OUT),) if os.listdir(job.out) else (),
+        reads=tuple(sorted(_reads(job, found, gems))),
+        notes=tuple(notes),
+        facts={"packages": _packages(tree), "kind": job.target.kind},
+    )
+
+
+def copy(job: Job) -> Result:
+    """All of the source. A function and a layer with one Gemfile share what was resolved, but look for it apart."""
+    made_for = job.earlier["resolve"].facts.get("kind") if "resolve" in job.earlier else None
+    if made_for not in (None, job.target.kind):
+        raise CannotResolve(
+            f"{job.who} and a {made_for} have the same Gemfile, but Ruby looks for their gems in different folders",
+            where=job.place(job.target.manifest),
+            mend="give one of them a Gemfile of its own that differs, by a comment that names it for instance",
+        )
+    return Result(parts=(Folder(job.target.source),))
+
+
+def _series(job: Job) -> str:
+    found = RUNTIME.match(job.target.runtime)
+    if not found:
+        raise CannotResolve(
+            f"{job.who}: {job.target.runtime or 'no runtime'!r} does not say which Ruby the gems are for",
+            mend="write a runtime such as ruby3.4, for a layer as its BuildMethod or in CompatibleRuntimes",
+        )
+    return found[1]
+
+
+def _place(job: Job, series: str) -> str:
+    """Where Lambda's GEM_PATH points; a layer's ``ruby/`` comes from the claims."""
+    return f"gems/{series}.0" if job.target.kind == "layer" else f"vendor/bundle/ruby/{series}.0"
+
+
+# look: what the Gemfile names
+
+
+def _look(job: Job, series: str) -> dict[str, Any]:
+    ruby = job.tool("ruby", "install Ruby with Bundler")
+    job.tool("bundle", "install Bundler, as with: gem install bundler")
+    command = [ruby, os.path.join(HERE, "look.rb"), job.target.manifest, series]
+    said = job.run(command, extra_environment={"SOURCE_DATE_EPOCH": EPOCH, "BUNDLE_GEMFILE": job.target.manifest})
+    found: dict[str, Any] = json.loads(said.stdout.splitlines()[-1])
+    if "error" in found:
+        where = job.place(found["file"] or job.target.manifest, int(found["line"] or 1))
+        raise BadManifest(
+            f"{job.who}: Bundler cannot read the Gemfile", where=where, tail=found["error"].strip(), mend="correct it"
+        )
+    if found["ruby"] is None:
+        raise BadManifest(
+            f"{job.who}: the Gemfile asks for Ruby {found['wanted_ruby']}, but the runtime is {job.target.runtime}",
+            where=job.place(job.target.manifest, _line_of(job.target.manifest, r"\s*ruby\b")),
+            mend=f"write ruby '~> {series}.0' in the Gemfile, or change the runtime",
+        )
+    return found
+
+
+def _line_of(file: str, pattern: str) -> int:
+    with open(file, encoding="utf-8", errors="replace") as stream:
+        return next((number for number, line in enumerate(stream, 1) if re.match(pattern, line)), 1)
+
+
+def _gems(job: Job, source: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The gem of a path; that of the Gemfile's own folder (``gemspec``) is the source and ships as such."""
+    if source["folder"] == os.path.realpath(os.path.dirname(job.target.manifest)):
+        return []
+    if len(source["gems"]) != 1:
+        raise CannotResolve(
+            f"{job.who}: the path {source['written']!r} has {len(source['gems'])} gems that the Gemfile may mean",
+            where=job.place(job.target.manifest),
+            mend="name each gem with a path of its own",
+        )
+    if source["gems"][0]["native"]:
+        raise CannotResolve(
+            f"{job.who}: the gem {source['gems'][0]['name']} at {source['written']!r} has something to compile, "
+            "which Bundler does not do for a path",
+            where=job.place(job.target.manifest),
+            mend="build it with gem build and serve it from a registry or from vendor/cache",
+        )
+    return [source["gems"][0] | {"written": source["written"]}]
+
+
+def _reads(job: Job, found: Mapping[str, Any], gems: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    folder = os.path.dirname(job.target.manifest)
+    yield from {gem["folder"] for gem in gems}
+    yield from (file for file in found["gemfiles"] if file != job.target.manifest)
+    yield from _own_gemspec(folder)
+    for name in (".bundle/config", "vendor/cache"):
+        if os.path.exists(os.path.join(folder, name)):
+            yield os.path.join(folder, name)
+
+
+def _own_gemspec(folder: str) -> Iterator[str]:
+    """The gemspecs beside the Gemfile, and the files that they take their version from by custom."""
+    gemspecs = [name for name in sorted(os.listdir(folder)) if name.endswith(".gemspec")]
+    yield from (os.path.join(folder, name) for name in gemspecs)
+    for parent, _, names in os.walk(os.path.join(folder, "lib")) if gemspecs else ():
+        yield from (os.path.join(parent, name) for name in names if name == "version.rb")
+
+
+# install: Bundler, in a copy
+
+
+def _mirrored(job: Job, found: Mapping[str, Any], gems: Sequence[Mapping[str, Any]]) -> str:
+    """A place in the scratch folder that lies to local gems as the Gemfile does, so that the user's stays as it is."""
+    folder = os.path.realpath(os.path.dirname(job.target.manifest))
+    files = {os.path.join(gem["folder"], name) for gem in gems for name in (*gem["files"], *gem["gemspecs"])}
+    files |= {os.path.realpath(file) for file in (*found["gemfiles"], *_own_gemspec(folder))}
+    files |= {os.path.join(folder, name) for name in ("Gemfile.lock", ".ruby-version")}
+    top = os.path.commonpath([folder, *(os.path.dirname(file) for file in files)])
+    work = os.path.normpath(os.path.join(job.scratch, "tree", os.path.relpath(folder, top)))
+    for file in sorted(filter(os.path.exists, files)):
+        _copied(file, os.path.join(job.scratch, "tree", os.path.relpath(file, top)))
+    if os.path.isdir(os.path.join(folder, "vendor/cache")):
+        shutil.copytree(os.path.join(folder, "vendor/cache"), os.path.join(work, "vendor/cache"))
+    _write(os.path.join(work, ".bundle/config"), _settings(job, folder))
+    return work
+
+
+def _settings(job: Job, folder: str) -> str:
+    """The user's settings (mirrors, credentials, flags of builds), and ours in the place of those that decide where."""
+    theirs: list[str] = []
+    keep = True
+    try:
+        with open(os.path.join(folder, ".bundle/config"), encoding="utf-8") as stream:
+            for line in stream:
+                name = re.match(r"BUNDLE_([^\s:]+):", line)
+                keep = name[1] not in OURS if name else keep
+                theirs += [line] if keep and line.strip() != "---" else []
+    except FileNotFoundError:
+        pass
+    ours = {"PATH": os.path.join(job.scratch, "gems"), "WITHOUT": _without(job), "FORCE_RUBY_PLATFORM": "false"}
+    if os.path.exists(os.path.join(folder, "Gemfile.lock")):
+        ours["FROZEN"] = "true"
+    return "---\n" + "".join(theirs) + _yaml(ours)
+
+
+def _yaml(settings: Mapping[str, str]) -> str:
+    return "".join(f"BUNDLE_{name}: {json.dumps(value)}\n" for name, value in settings.items())
+
+
+def _without(job: Job) -> str:
+    wanted = job.target.options.get("without", ("development", "test"))
+    return wanted if isinstance(wanted, str) else ":".join(str(name) for name in wanted)
+
+
+def _environment(job: Job, found: Mapping[str, Any], series: str) -> dict[str, str]:
+    machine, cpu = found["machine"], CPUS[job.target.architecture]
+    same_ruby = machine["ruby"].startswith(f"{series}.")
+    same_cpu = "linux" in machine["os"] and MACHINES.get(machine["cpu"]) == cpu
+    return {
+        "LAMBDABUILD_PLATFORM": f"{cpu}-linux",
+        "LAMBDABUILD_RUBY": found["ruby"],
+        "LAMBDABUILD_NATIVE": os.path.join(job.scratch, "native"),
+        "LAMBDABUILD_COMPILE": "yes" if same_ruby and same_cpu else "no",
+        "LAMBDABUILD_MACHINE": f"Ruby {machine['ruby']} on {machine['cpu']}",
+    }
+
+
+def _install(job: Job, work: str, target: Mapping[str, str]) -> None:
+    """``bundle install``; BUNDLE_* variables whose name holds a host (``__``) are credentials and mirrors."""
+    command = [job.tool("ruby"), os.path.join(HERE, "install.rb"), "--quiet"]
+    command += ["--local"] if job.offline else []
+    hosts = {name: value for name, value in os.environ.items() if re.match(r"BUNDLE_(?!BUILD__)\w.*__", name)}
+    preloaded = {"RUBYLIB": os.path.join(HERE, "preloaded"), "RUBYOPT": "-rlambdabuild_flags"}
+    fixed = {
+        "SOURCE_DATE_EPOCH": EPOCH,
+        "BUNDLE_GEMFILE": os.path.join(work, "Gemfile"),
+        "BUNDLE_SILENCE_ROOT_WARNING": "true",
+    }
+    try:
+        job.run(command, cwd=work, extra_environment={**hosts, **preloaded, **fixed, **target})
+    except ToolFailed as error:
+        raise _explained(job, error) from error
+
+
+def _explained(job: Job, error: ToolFailed) -> LambdaBuildError:
+    found = KIND.search(error.output)
+    kind = found[1] if found else ""
+    words = [line for line in BACKTRACE.sub("", KIND.sub("", error.output)).splitlines() if line.strip()]
+    said: dict[str, Any] = {"tail": "\n".join(words[-25:]), "where": job.place(job.target.manifest)}
+    if job.offline and kind in ("GemNotFound", "HTTPError", "VersionConflict", "SolveFailure"):
+        return Offline(
+            f"{job.who}: vendor/cache has not all gems, and the run is offline",
+            mend="run once without offline, or fill vendor/cache with: bundle cache",
+            **said,
+        )
+    if kind in ("ProductionError", "LockfileError", "FrozenError"):
+        return BadManifest(
+            f"{job.who}: Gemfile.lock does not fit the Gemfile or the platform",
+            mend=f"bring it up to date with: bundle lock --add-platform {CPUS[job.target.architecture]}-linux",
+            **said,
+        )
+    if kind in ("InstallError", "ExtensionBuildError"):
+        return ToolFailed(
+            f"{job.who}: Bundler could not install a gem",
+            mend="what it is compiled with must be here: a compiler, Ruby's headers (ruby-dev), the libraries it names",
+            **said,
+        )
+    if kind == "HTTPError":
+        return DownloadFailed(
+            f"{job.who}: Bundler could not fetch gems", mend="see that the source can be reached", **said
+        )
+    if kind in ("GemNotFound", "VersionConflict", "SolveFailure", "GitError"):
+        return CannotResolve(
+            f"{job.who}: Bundler found no set of gems for the Gemfile",
+            mend="correct the names and versions; Bundler's words above say which do not fit",
+            **said,
+        )
+    return error
+
+
+# what was installed, as it ships
+
+
+def _moved(job: Job, target: Mapping[str, str], tree: str) -> list[str]:
+    """Bring what RubyGems needs at run time from the scratch folder to its place; gives notes."""
+    installed = next(_folders(os.path.join(job.scratch, "gems", "ruby")), "")
+    native = _native(target["LAMBDABUILD_NATIVE"])
+    notes = []
+    if target["LAMBDABUILD_COMPILE"] == "no":
+        _refuse_native(job, [name for name, comes_with_ruby in native.items() if not comes_with_ruby], target)
+        for name in native:
+            _remove_gem(installed, name)
+            notes.append(f"{name} has something to compile and is left to the copy that {job.target.runtime} has")
+    else:
+        for name in native:
+            _keep_compiled(installed, name)
+    for name in ("gems", "specifications", "bundler"):
+        if installed and os.path.isdir(os.path.join(installed, name)):
+            shutil.copytree(os.path.join(installed, name), os.path.join(tree, name), symlinks=True)
+    _steady_specifications(os.path.join(tree, "specifications"))
+    return notes
+
+
+def _folders(parent: str) -> Iterator[str]:
+    if os.path.isdir(parent):
+        yield from (entry.path for entry in sorted(os.scandir(parent), key=lambda e: e.name) if entry.is_dir())
+
+
+def _native(file: str) -> dict[str, bool]:
+    """The gems with something to compile, and whether each comes with Ruby itself."""
+    if not os.path.exists(file):
+        return {}
+    with open(file, encoding="utf-8") as stream:
+        return {name: own.strip() == "true" for name, own in sorted(line.split(" ", 1) for line in stream)}
+
+
+def _refuse_native(job: Job, names: Sequence[str], target: Mapping[str, str]) -> None:
+    if names:
+        raise ToolMissing(
+            f"{job.who} is for {job.target.runtime} on {job.target.architecture}, but this machine has "
+            f"{target['LAMBDABUILD_MACHINE']} and cannot compile {', '.join(names)}",
+            where=job.place(job.target.manifest),
+            mend="build where that Ruby is on PATH, or use versions that are published compiled: "
+            f"bundle lock --add-platform {target['LAMBDABUILD_PLATFORM']}",
+        )
+
+
+def _remove_gem(installed: str, name: str) -> None:
+    shutil.rmtree(os.path.join(installed, "gems", name), ignore_errors=True)
+    os.unlink(os.path.join(installed, "specifications", f"{name}.gemspec"))
+
+
+def _keep_compiled(installed: str, name: str) -> None:
+    """Compiled files go to the gem's own lib folder, and what they were compiled from goes.
+
+    RubyGems has them in ``extensions/PLATFORM/ABI`` too, whose names differ between builds of one Ruby.
+    """
+    gem = os.path.join(installed, "gems", name)
+    specification = os.path.join(installed, "specifications", f"{name}.gemspec")
+    if not os.path.exists(specification):
+        return
+    with open(specification, encoding="utf-8") as stream:
+        text = stream.read()
+    stubs = re.findall(r"^# stub: (.*)$", text, re.MULTILINE)
+    library = os.path.join(gem, stubs[0].split(" ", 3)[3].split("\0")[0])
+    for platform in _folders(os.path.join(installed, "extensions")):
+        for abi in _folders(platform):
+            compiled = os.path.join(abi, name)
+            if os.path.isdir(compiled):
+                shutil.copytree(compiled, library, dirs_exist_ok=True, ignore=shutil.ignore_patterns(*LOGS))
+    for extension in stubs[1].split("\0") if len(stubs) > 1 else ():
+        if "/" in extension:
+            shutil.rmtree(os.path.join(gem, os.path.dirname(extension)), ignore_errors=True)
+
+
+def _steady_specifications(folder: str) -> None:
+    for name in os.listdir(folder) if os.path.isdir(folder) else ():
+        file = os.path.join(folder, name)
+        if name.endswith(".gemspec"):
+            with open(file, encoding="utf-8") as stream:
+                text = stream.read()
+            _write(file, ONCE.sub("", text))
+
+
+def _add_local(tree: str, gems: Sequence[Mapping[str, Any]]) -> None:
+    """Gems of a path become installed ones; their gemspec is the evaluated one, for theirs may ask git for names."""
+    for gem in gems:
+        place = os.path.join(tree, "gems", gem["full_name"])
+        text = ONCE.sub("", gem["specification"])
+        for name in gem["files"]:
+            _copied(os.path.join(gem["folder"], name), os.path.join(place, name))
+        for name in {*gem["gemspecs"], f"{gem['name']}.gemspec"} if gem["gemspecs"] else ():
+            _write(os.path.join(place, name), text)
+        _write(os.path.join(tree, "specifications", f"{gem['full_name']}.gemspec"), text)
+
+
+def _ship_gemfile(
+    job: Job, work: str, place: str, gemfiles: Sequence[str], gems: Sequence[Mapping[str, Any]]
+) -> list[str]:
+    """Gemfile, lock and settings for ``require "bundler/setup"``, their paths pointing into the artifact."""
+    paths = {gem["written"]: f"{place}/gems/{gem['full_name']}" for gem in gems}
+    notes = [
+        f"{os.path.relpath(file, job.target.project)} is not at its place in the artifact: there, bundler/setup fails"
+        for file in gemfiles
+        if os.path.relpath(file, job.target.source).startswith("..") and file != job.target.manifest
+    ]
+    with open(os.path.join(work, "Gemfile"), encoding="utf-8") as stream:
+        gemfile = stream.read()
+    with open(os.path.join(work, "Gemfile.lock"), encoding="utf-8") as stream:
+        lock = stream.read()
+    for written, inside in paths.items():
+        literal = re.compile(rf"""(\bpath["']?\s*(?::|=>|\()?\s*)(["']){re.escape(written)}\2""")
+        if not literal.search(gemfile):
+            notes.append(f"the Gemfile computes the path {written!r}: in the artifact, bundler/setup fails")
+        gemfile = literal.sub(rf"\g<1>\g<2>{inside}\g<2>", gemfile)
+        locked = re.escape(posixpath.normpath(written))
+        lock = re.sub(rf"(?m)^  remote: (?:\./)?{locked}/?$", f"  remote: {inside}", lock)
+    _write(os.path.join(job.out, "Gemfile"), gemfile)
+    _write(os.path.join(job.out, "Gemfile.lock"), lock)
+    settings = {"PATH": "vendor/bundle", "WITHOUT": _without(job), "DEPLOYMENT": "true"}
+    _write(os.path.join(job.out, ".bundle/config"), "---\n" + _yaml(settings))
+    return notes
+
+
+def _packages(tree: str) -> list[dict[str, str]]:
+    found = []
+    folder = os.path.join(tree, "specifications")
+    for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else ():
+        with open(os.path.join(folder, name), encoding="utf-8") as stream:
+            stub = re.search(r"^# stub: (\S+) (\S+)", stream.read(), re.MULTILINE)
+        if stub:
+            found.append({"name": stub[1], "version": stub[2]})
+    return found
+
+
+def _copied(source: str, target: str) -> None:
+    os.makedirs(os.path.dirname(target), exist_ok=True)
+    shutil.copy(source, target)
+
+
+def _write(file: str, text: str) -> None:
+    os.makedirs(os.path.dirname(file), exist_ok=True)
+    with open(file, "w", encoding="utf-8") as stream:
+        stream.write(text)
