@@ -1,0 +1,13 @@
+"""Python packages of a Pipfile, as its Pipfile.lock says when there is one."""
+
+from lambdabuild.rule_api import Job, Result
+from lambdabuild.wheels.bytecode import compile_all
+from lambdabuild.wheels.pipenv import from_pipfile
+
+
+def resolve(job: Job) -> Result:
+    return from_pipfile(job)
+
+
+def compile(job: Job) -> Result:
+    return compile_all(job)

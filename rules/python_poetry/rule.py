@@ -1,0 +1,13 @@
+"""Python packages of a pyproject.toml of Poetry, as its poetry.lock says."""
+
+from lambdabuild.rule_api import Job, Result
+from lambdabuild.wheels.bytecode import compile_all
+from lambdabuild.wheels.poetry import from_poetry
+
+
+def resolve(job: Job) -> Result:
+    return from_poetry(job)
+
+
+def compile(job: Job) -> Result:
+    return compile_all(job)
