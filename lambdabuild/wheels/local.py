@@ -89,7 +89,7 @@ def mirrored(
     for file, number, folder in listed.projects() if listed else ():
         if folder in names:
             _name_line(twin(file), number, f"{names[folder]} @ {Path(twin(folder)).as_uri()}")
-    return dataclasses.replace(ask, manifest=twin(ask.manifest), copy_of=ask.manifest)
+    return dataclasses.replace(ask, manifest=twin(ask.manifest), copy_of=ask.shown)
 
 
 def _name_line(file: str, number: int, text: str) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import tomllib
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from lambdabuild.rule_api import Archive, Folder, Job, Part, Result
+from lambdabuild.rule_api import Archive, CannotResolve, Folder, Job, Part, Result
 from lambdabuild.wheels import fetch, indexes, local, locks, parts, pip, requirements, targets, uv
 from lambdabuild.wheels.requirements import Requirements
 
@@ -46,6 +47,7 @@ def from_pyproject(job: Job) -> Result:
     found = project.read(job, platform)
     reads = [*_configuration(folder), *found.local_paths]
     if not found.has_dependencies:
+        _refuse_poetrys_own(job)
         return Result(reads=tuple(_there(reads)))
     where = indexes.of(folder, None)
     if found.lock:
@@ -54,6 +56,20 @@ def from_pyproject(job: Job) -> Result:
     ask = uv.Ask(job.target.manifest, found.options, _links(job), where)
     choices, notes = _compiled(job, ask, platform, None, list(found.local_paths))
     return _result(job, where, choices, reads, notes)
+
+
+def _refuse_poetrys_own(job: Job) -> None:
+    """A pyproject.toml that says its dependencies to Poetry only would be built without any."""
+    from lambdabuild.wheels import poetry
+
+    with open(job.target.manifest, "rb") as stream:
+        data = tomllib.load(stream)
+    if poetry.has_own_dependencies(data):
+        raise CannotResolve(
+            f"{job.who}: the dependencies are in [tool.poetry.dependencies], and there is no poetry.lock",
+            where=job.place(job.target.manifest),
+            mend="run poetry lock, or move them to [project] dependencies",
+        )
 
 
 def _configuration(folder: str) -> list[str]:

@@ -165,14 +165,14 @@ def _explained(
     where = where or Span(os.path.relpath(ask.shown, job.target.project))
     if "Couldn't parse" in said or "Error parsing" in said or "Failed to parse" in said:
         return BadManifest(
-            f"{job.who}: {os.path.basename(ask.manifest)} cannot be read",
+            f"{job.who}: {os.path.basename(ask.shown)} cannot be read",
             where=_position(ask, job, said) or where,
             tail=said,
             mend="correct the line",
         )
     if job.offline:
         return Offline(
-            f"{job.who}: the store has not all that {os.path.basename(ask.manifest)} needs, and the run is offline",
+            f"{job.who}: the store has not all that {os.path.basename(ask.shown)} needs, and the run is offline",
             where=where,
             tail=said,
             mend="run once without offline",
@@ -192,7 +192,7 @@ def _explained(
             mend="check the network, the proxy and the index's address, or build with offline",
         )
     return CannotResolve(
-        f"{job.who}: no set of packages fits {os.path.basename(ask.manifest)} for Python {platform.python}"
+        f"{job.who}: no set of packages fits {os.path.basename(ask.shown)} for Python {platform.python}"
         f" on {platform.tag}",
         where=where,
         tail=said,

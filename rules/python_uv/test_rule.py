@@ -101,3 +101,13 @@ def test_sam_build_method_python_uv_is_known(project: Sandbox) -> None:
     example(project, HERE, function(metadata="    Metadata: {BuildMethod: python-uv}\n")).build()
 
     assert packages(project) == {"markupsafe": "3.0.3"}
+
+
+def test_dependencies_that_only_poetry_reads_are_not_forgotten(project: Sandbox) -> None:
+    own = '[tool.poetry]\nname = "src"\nversion = "1"\n[tool.poetry.dependencies]\npython = "^3.11"\nmarkupsafe = "3.0.3"\n'
+    example(project, HERE, function()).write({"src/pyproject.toml": own})
+    ran = project.run("build")
+
+    assert ran.code == 1
+    assert "LB408" in ran.err and "run poetry lock" in ran.err
+    assert "src/pyproject.toml:1:1" in ran.err
