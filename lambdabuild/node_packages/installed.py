@@ -1,0 +1,91 @@
+"""A node_modules folder that a tool left: as real files in a part, with its packages as facts."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+
+from lambdabuild.rule_api import Folder, Job, Result
+
+LEAVE_OUT = (
+    "/node_modules/.package-lock.json", "/node_modules/.bin/", "/node_modules/.cache/", "/node_modules/.pnpm/",
+    "/node_modules/.modules.yaml", "/node_modules/.pnpm-workspace-state*", "/node_modules/.yarn-integrity",
+    "/node_modules/.yarn-state.yml", "/node_modules/.package-map.json",
+)  # fmt: skip
+"""The tools' own notes and links to programs, which Lambda never runs; .cache is written by post-install scripts."""
+
+
+def shipped(job: Job, modules: str, reads: Iterable[str], notes: Iterable[str] = ()) -> Result:
+    """The result of a resolve step that installed into ``modules``, which may be missing when nothing was wanted."""
+    reads, notes = tuple(sorted(set(reads))), tuple(notes)
+    if not os.path.isdir(modules):
+        return Result(reads=reads, notes=notes)
+    target = os.path.join(job.out, "node_modules")
+    _copied(modules, target, {})
+    return Result(
+        parts=(Folder(job.out, leave_out=LEAVE_OUT),),
+        reads=reads,
+        notes=notes,
+        facts={"packages": sorted(packages(target), key=lambda fact: (fact["name"], fact["version"]))},
+    )
+
+
+def _copied(source: str, target: str, above: Mapping[str, str]) -> None:
+    """A folder with what its links point to in place of them.
+
+    ``above`` are the linked packages of the node_modules folders around it. One that is there already is not copied
+    again: Node.js finds that one, and packages that need one another come to an end.
+    """
+    os.makedirs(target, exist_ok=True)
+    linked = dict(_links(source))
+    for name in _names(source):
+        path, copy = os.path.join(source, name), os.path.join(target, name)
+        if name == ".bin" or (name in linked and above.get(name) == linked[name]):
+            continue
+        if os.path.isdir(path):
+            _copied(os.path.realpath(path), copy, {**above, **linked})
+        elif os.path.exists(path):
+            os.makedirs(os.path.dirname(copy), exist_ok=True)
+            shutil.copy(path, copy)
+
+
+def _names(folder: str) -> Iterator[str]:
+    """What is in a folder; in a node_modules folder the packages, ``@scope/name`` too."""
+    is_modules = os.path.basename(folder) == "node_modules"
+    for name in sorted(os.listdir(folder)):
+        inner = os.path.join(folder, name)
+        if is_modules and name.startswith("@") and os.path.isdir(inner):
+            yield from (f"{name}/{entry}" for entry in sorted(os.listdir(inner)))
+        else:
+            yield name
+
+
+def _links(folder: str) -> Iterator[tuple[str, str]]:
+    """Each linked package of a node_modules folder and where it really lies."""
+    for name in _names(folder) if os.path.basename(folder) == "node_modules" else ():
+        path = os.path.join(folder, name)
+        if os.path.islink(path):
+            yield name, os.path.realpath(path)
+
+
+def packages(modules: str) -> Iterator[dict[str, str]]:
+    """Name and version of every package below a node_modules folder, nested ones too."""
+    for folder, about in found(modules):
+        yield {"name": str(about.get("name", os.path.basename(folder))), "version": str(about.get("version", ""))}
+
+
+def found(modules: str) -> Iterator[tuple[str, Mapping[str, object]]]:
+    """The folder and package.json of every package below a node_modules folder, nested ones too."""
+    for entry in sorted(os.listdir(modules)):
+        folder = os.path.join(modules, entry)
+        if entry.startswith("@"):
+            yield from found(folder)
+        elif os.path.isfile(os.path.join(folder, "package.json")):
+            with open(os.path.join(folder, "package.json"), encoding="utf-8", errors="replace") as stream:
+                about = json.load(stream)
+            yield folder, about
+            inner = os.path.join(folder, "node_modules")
+            if os.path.isdir(inner):
+                yield from found(inner)

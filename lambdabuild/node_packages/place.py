@@ -1,0 +1,65 @@
+"""Where a tool installs: a copy of what it reads, in the scratch folder. Nothing of the user's is written to."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import shutil
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from lambdabuild.rule_api import Job
+
+CPUS = {"x86_64": "x64", "arm64": "arm64"}
+"""Processors as package.json files name them."""
+MACHINES = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}
+VARIABLE = re.compile(r"\$\{(\w+)(?:\?|:?-[^}]*)?\}")
+
+
+def is_native(job: Job) -> bool:
+    """What is installed for this machine is for the function's too."""
+    return (platform.system(), MACHINES.get(platform.machine())) == ("Linux", job.target.architecture)
+
+
+def present(folder: str, names: Iterable[str]) -> list[str]:
+    """Which of these files and folders are there."""
+    return [path for name in names if os.path.exists(path := os.path.normpath(os.path.join(folder, name)))]
+
+
+def mirrored(job: Job, folder: str, paths: Iterable[str]) -> str:
+    """A folder in scratch that lies to copies of files and folders as ``folder`` does to them. It may have a part of
+    them or none: it holds only those that were named."""
+    paths = sorted(set(paths))
+    top = os.path.commonpath([folder, *paths])
+    for path in paths:
+        target = os.path.join(job.scratch, "tree", os.path.relpath(path, top))
+        if os.path.isdir(path):
+            leave_out = shutil.ignore_patterns("node_modules", ".git")
+            shutil.copytree(path, target, ignore=leave_out, ignore_dangling_symlinks=True, dirs_exist_ok=True)
+        elif os.path.exists(path):
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            shutil.copyfile(path, target)
+    work = os.path.normpath(os.path.join(job.scratch, "tree", os.path.relpath(folder, top)))
+    os.makedirs(work, exist_ok=True)
+    return work
+
+
+def edited(file: str, change: Callable[[dict[str, Any]], None]) -> None:
+    """Change a copy of a package.json."""
+    with open(file, encoding="utf-8-sig") as stream:
+        data = json.load(stream)
+    change(data)
+    with open(file, "w", encoding="utf-8") as stream:
+        json.dump(data, stream, indent=2)
+
+
+def variables(*files: str) -> dict[str, str]:
+    """The variables that settings files name, such as a registry's token, with their values."""
+    names: set[str] = set()
+    for file in map(os.path.expanduser, files):
+        if os.path.isfile(file):
+            with open(file, encoding="utf-8", errors="replace") as stream:
+                names |= set(VARIABLE.findall(stream.read()))
+    return {name: os.environ[name] for name in sorted(names) if name in os.environ}

@@ -1,0 +1,3 @@
+const ms = require("ms");
+
+exports.handler = async (event) => ms(event.text);

@@ -1,0 +1,331 @@
+"""Node.js packages that a yarn.lock pins, of Yarn 1 or a newer one, of a package alone or of one in a workspace."""
+
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lambdabuild.node_packages import installed, manifest, place, platforms, programs, workspace
+from lambdabuild.node_packages.failures import Reason, explained
+from lambdabuild.node_packages.programs import Program
+from lambdabuild.node_packages.workspace import Workspace
+from lambdabuild.rule_api import BadManifest, CannotResolve, Job, Offline, Result, ToolFailed, ToolMissing
+
+LOCK = "yarn.lock"
+SETTINGS = (".yarnrc", ".yarnrc.yml", ".npmrc")
+BESIDE = (*SETTINGS, ".yarn/plugins", ".yarn/patches")
+OLDEST = (3, 1)
+"""The first after Yarn 1 that can install for another machine (supportedArchitectures)."""
+MODERN = "__metadata:"
+"""What only a lock file of Yarn 2 or newer has."""
+MEMBER = re.compile(r'^  resolution: "[^"\n]*@workspace:([^"\n]+)"', re.MULTILINE)
+YARN_PATH = re.compile(r"""^(?:yarnPath:|yarn-path)\s+["']?([^"'\s]+)""", re.MULTILINE)
+MIRROR = re.compile(r"""^yarn-offline-mirror\s+["']?([^"'\s]+)""", re.MULTILINE)
+PLATFORM_SETTING = re.compile(r"^supportedArchitectures:.*\n(?:(?:[ \t-].*)?\n)*", re.MULTILINE)
+ENVIRONMENT = {
+    **programs.ENVIRONMENT,
+    "YARN_NODE_LINKER": "node-modules", "YARN_NM_HOISTING_LIMITS": "workspaces", "YARN_NM_MODE": "classic",
+    "YARN_ENABLE_IMMUTABLE_INSTALLS": "false", "YARN_ENABLE_GLOBAL_CACHE": "true", "YARN_ENABLE_TELEMETRY": "false",
+    "YARN_ENABLE_PROGRESS_BARS": "false", "YARN_ENABLE_COLORS": "false", "YARN_ENABLE_HYPERLINKS": "false",
+    "YARN_ENABLE_INLINE_BUILDS": "true",
+}  # fmt: skip
+"""Whatever a project's .yarnrc.yml says: real files in a node_modules folder of each package
+(https://yarnpkg.com/configuration/yarnrc)."""
+EVERYTHING = ("prod", "dev", "optional")
+STALE = "yarn.lock does not fit package.json"
+REASONS = (
+    Reason("lockfile needs to be updated", BadManifest, STALE, "bring it up to date with: yarn install"),
+    Reason(
+        "YN0080|in (?:--)?offline mode|in our (?:offline mirror|cache)",
+        Offline,
+        "Yarn's cache has not all packages, and the run is offline",
+        "run once without offline",
+    ),
+    Reason(
+        r"YN0082|YN0035|Couldn't find (?:any versions for|package)|404 Not Found|is incompatible with this module",
+        CannotResolve,
+        "Yarn found no set of packages for package.json",
+        "correct the names and versions; Yarn's words above say which do not fit",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Tree:
+    """The copies of packages that Yarn sees: the one that is built, the root of its workspace, other members."""
+
+    work: str
+    root: str
+    lock: str
+    needed: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+
+
+def resolve(job: Job) -> Result:
+    if not job.target.manifest:
+        return Result()
+    folder = os.path.dirname(job.target.manifest)
+    about = manifest.read(job, job.target.manifest)
+    space = workspace.around(job, folder, LOCK, lambda root, lock: _members(job, root, lock))
+    needed = workspace.needed(job, space, folder) if space else []
+    reads = _reads(job, folder, about, space, needed)
+    if not any(about.get(kind) for kind in manifest.SHIPPED):
+        return installed.shipped(job, "", reads)
+    top = space.folder if space else folder
+    lock = _text(os.path.join(top, LOCK))
+    yarn = _yarn(job, folder, top, lock)
+    tree = _tree(job, folder, space, lock, needed, reads)
+    try:
+        (_modern if yarn.number >= OLDEST else _classic)(job, yarn, tree)
+    except ToolFailed as error:
+        raise explained(job, error, REASONS) from error
+    for copy, member in zip(tree.needed, needed, strict=True):
+        shutil.copyfile(os.path.join(member, "package.json"), os.path.join(copy, "package.json"))
+    notes = _notes(job, about, space) + (_no_pnp(job, folder, top) if yarn.number >= OLDEST else [])
+    return installed.shipped(job, os.path.join(tree.work, "node_modules"), reads, notes)
+
+
+def _notes(job: Job, about: Mapping[str, Any], space: Workspace | None) -> list[str]:
+    unlocked = [] if space else [f"{job.who}: no {LOCK} is about it, so what is newest was taken"]
+    return [*unlocked, *manifest.own_scripts(job, about)]
+
+
+def _members(job: Job, root: str, lock: str) -> set[str]:
+    return {*workspace.globbed(job, root), *MEMBER.findall(lock)}
+
+
+def _tree(job: Job, folder: str, space: Workspace | None, lock: str, needed: list[str], reads: list[str]) -> Tree:
+    work = place.mirrored(job, folder, {job.target.manifest, *reads})
+    place.edited(os.path.join(work, "package.json"), lambda data: data.pop("scripts", None))
+
+    def copy(path: str) -> str:
+        return os.path.normpath(os.path.join(work, os.path.relpath(path, folder)))
+
+    others = sorted(set(space.members if space else ()) - {folder, *needed})
+    root = copy(space.folder if space else folder)
+    return Tree(work, root, lock, tuple(map(copy, needed)), tuple(map(copy, others)))
+
+
+def _reads(job: Job, folder: str, about: Mapping[str, Any], space: Workspace | None, needed: list[str]) -> list[str]:
+    """Every file and folder that Yarn must see, beside the package's own package.json."""
+    found = [*manifest.local(job, folder, about)]
+    for path in _upwards(folder, job.target.project):
+        found += place.present(path, BESIDE)
+        found += place.present(path, YARN_PATH.findall(_settings(path)) + MIRROR.findall(_settings(path)))
+    if space:
+        found += [*needed, *place.present(space.folder, ["package.json", LOCK])]
+        for member in needed:
+            found += manifest.local(job, member, manifest.read(job, os.path.join(member, "package.json")))
+        found += [path for member in space.members for path in place.present(member, ["package.json"])]
+    return sorted(set(found) - {job.target.manifest})
+
+
+def _upwards(folder: str, last: str) -> Iterator[str]:
+    """A folder and those above it, up to the project's: Yarn takes settings from all of them."""
+    yield folder
+    while folder not in (last, os.path.dirname(folder)) and folder.startswith(last + os.sep):
+        folder = os.path.dirname(folder)
+        yield folder
+
+
+def _text(file: str) -> str:
+    if not os.path.isfile(file):
+        return ""
+    with open(file, encoding="utf-8", errors="replace") as stream:
+        return stream.read()
+
+
+def _settings(folder: str) -> str:
+    return "".join(_text(os.path.join(folder, name)) for name in SETTINGS[:2])
+
+
+def _yarn(job: Job, folder: str, top: str, lock: str) -> Program:
+    """The Yarn that the project carries or names, else the one on PATH."""
+    for path in _upwards(folder, job.target.project):
+        for name in YARN_PATH.findall(_settings(path)):
+            return _fitting(job, programs.asked(job, job.tool("node"), os.path.join(path, name)), lock)
+    pin = programs.pinned(job, "yarn", LOCK, (folder, top))
+    package = "@yarnpkg/cli-dist" if pin and not pin.version.startswith("1.") else "yarn"
+    return _fitting(job, programs.find(job, "yarn", pin, package, (folder, top)), lock)
+
+
+def _fitting(job: Job, yarn: Program, lock: str) -> Program:
+    is_modern = yarn.number >= (2,)
+    if is_modern and yarn.number < OLDEST:
+        problem = "can only install for the machine it runs on"
+    elif lock and not is_modern and MODERN in lock:
+        problem = "does not know the lock file, which a newer one wrote"
+    else:
+        return yarn
+    raise ToolMissing(
+        f"{job.who}: Yarn {yarn.version} {problem}",
+        where=job.place(job.target.manifest),
+        mend='name a newer one in package.json, such as "packageManager": "yarn@4.18.1", and it is fetched',
+    )
+
+
+# Yarn 1
+
+
+def _classic(job: Job, yarn: Program, tree: Tree) -> None:
+    options = job.target.options
+    omitted = manifest.omitted(options)
+    if tree.root != tree.work or tree.needed:
+        _check_lock(job, tree)
+        _narrowed(tree)
+    command = [*yarn.command, "install", "--non-interactive", "--no-progress", "--no-bin-links", "--ignore-engines"]
+    command += ["--frozen-lockfile" if tree.lock else "--no-lockfile", f"--production={str('dev' in omitted).lower()}"]
+    command += ["--ignore-optional"] if "optional" in omitted else []
+    command += ["--ignore-scripts"] if options.get("ignore_scripts") else []
+    command += [] if place.is_native(job) else ["--ignore-platform"]
+    command += ["--offline" if job.offline else "--prefer-offline"]
+    # Two runs of Yarn 1 at once break the cache that they share.
+    cache = os.path.join(job.store, "yarn")
+    command += [f"--cache-folder={cache}", f"--mutex=file:{cache}.lock"]
+    try:
+        job.run(command, cwd=tree.root, extra_environment={**programs.ENVIRONMENT, **_variables(tree.root)})
+    except ToolFailed:
+        _tidy(cache)
+        raise
+    platforms.keep_ours(job, tree.work)
+
+
+def _tidy(cache: str) -> None:
+    """A download that fails leaves empty folders in the cache, over which every later run of Yarn 1 stumbles."""
+    for entry in Path(cache).glob("v*/*"):
+        for folder in (*entry.glob("node_modules/@*"), entry / "node_modules", entry):
+            with suppress(OSError):
+                folder.rmdir()
+
+
+def _narrowed(tree: Tree) -> None:
+    """Leave in a workspace what one package needs, and let each package have its packages in a folder of its own."""
+    paths = [os.path.relpath(path, tree.root) for path in (tree.work, *tree.needed) if path != tree.root]
+
+    def narrow(data: dict[str, Any]) -> None:
+        data.pop("scripts", None)
+        for kind in manifest.KINDS if tree.work != tree.root else ():
+            data.pop(kind, None)
+        data |= {"private": True, "workspaces": {"packages": paths, "nohoist": ["**"]}}
+
+    place.edited(os.path.join(tree.root, "package.json"), narrow)
+
+
+def _check_lock(job: Job, tree: Tree) -> None:
+    """Yarn 1 forgets to look whether a lock file fits the packages of a workspace (yarnpkg/yarn issue 5840)."""
+    keys = re.findall(r"^(\S.*):$", tree.lock, re.MULTILINE)
+    locked = {name.strip('" ') for key in keys for name in key.split(",")}
+    members = [_about(job, path) for path in (tree.work, *tree.needed)]
+    free = {data.get("name") for data in members}
+    free |= {name.removeprefix("**/") for name in _about(job, tree.root).get("resolutions", {})}
+    wanted = {
+        f"{name}@{text}"
+        for data in members
+        for kind in (*manifest.SHIPPED, "devDependencies")
+        for name, text in data.get(kind, {}).items()
+        if name not in free and not str(text).startswith("link:")
+    }
+    if wanted - locked:
+        raise BadManifest(
+            f"{job.who}: {STALE}: it has no {', '.join(sorted(wanted - locked))}",
+            where=job.place(job.target.manifest),
+            mend="bring it up to date with: yarn install",
+        )
+
+
+def _about(job: Job, folder: str) -> dict[str, Any]:
+    return manifest.read(job, os.path.join(folder, "package.json"))
+
+
+# Yarn 3 and newer
+
+
+def _modern(job: Job, yarn: Program, tree: Tree) -> None:
+    options = job.target.options
+    environment = {**ENVIRONMENT, **_variables(tree.root)}
+    environment |= {"YARN_ENABLE_NETWORK": "false"} if job.offline else {}
+    environment |= {"YARN_ENABLE_SCRIPTS": "false"} if options.get("ignore_scripts") else {}
+
+    def run(*arguments: str) -> None:
+        job.run([*yarn.command, "install", *arguments], cwd=tree.root, extra_environment=environment)
+
+    _for_target(job, tree.root)
+    file = os.path.join(tree.root, LOCK)
+    if tree.lock:
+        run("--mode=update-lockfile")
+        if _pins(_text(file)) != _pins(tree.lock):
+            raise BadManifest(
+                f"{job.who}: {STALE}",
+                where=job.place(job.target.manifest),
+                mend=f"bring it up to date with: yarn install (Yarn {yarn.version})",
+            )
+    else:
+        Path(file).touch()  # without one Yarn looks for its project further up
+    _focus(tree, manifest.omitted(options))
+    run()
+    _check_all_there(job, tree)
+
+
+def _focus(tree: Tree, omitted: set[str]) -> None:
+    """As ``yarn workspaces focus --production`` does, which Yarn 3 has in a plug-in only."""
+    for folder in (tree.work, *tree.needed):
+        place.edited(os.path.join(folder, "package.json"), lambda data: _leave_out(data, omitted))
+    for folder in tree.others:
+        if os.path.isfile(os.path.join(folder, "package.json")):
+            place.edited(os.path.join(folder, "package.json"), lambda data: _leave_out(data, set(EVERYTHING)))
+
+
+def _check_all_there(job: Job, tree: Tree) -> None:
+    """Yarn passes over a package of another machine even where it is not optional."""
+    about = _about(job, tree.work)
+    names = about.get("dependencies", {}).keys() - about.get("optionalDependencies", {}).keys()
+    missing = sorted(name for name in names if not os.path.exists(os.path.join(tree.work, "node_modules", name)))
+    if missing:
+        raise CannotResolve(
+            f"{job.who} needs {', '.join(missing)}, not made for {job.target.architecture} Linux with glibc",
+            where=job.place(job.target.manifest),
+            mend="make it an optional dependency, or build for another architecture",
+        )
+
+
+def _leave_out(data: dict[str, Any], omitted: set[str]) -> None:
+    data.pop("installConfig", None)
+    if "dev" in omitted:
+        data.pop("devDependencies", None)
+    if "optional" in omitted:
+        for name in data.pop("optionalDependencies", {}):
+            data.get("dependencies", {}).pop(name, None)
+    if "prod" in omitted:
+        data.pop("dependencies", None)
+        data.pop("scripts", None)
+
+
+def _for_target(job: Job, root: str) -> None:
+    """No variable can hold this setting, so it is written into the copy of .yarnrc.yml."""
+    cpu = place.CPUS[job.target.architecture]
+    file = os.path.join(root, ".yarnrc.yml")
+    text = PLATFORM_SETTING.sub("", _text(file) + "\n")
+    with open(file, "w", encoding="utf-8") as stream:
+        stream.write(f"{text}supportedArchitectures:\n  os: [linux]\n  cpu: [{cpu}]\n  libc: [glibc]\n")
+
+
+def _pins(lock: str) -> list[str]:
+    """A lock file without the digests of local packages: their contents are inputs, not pins."""
+    blocks = lock.strip().split("\n\n")
+    return [block if "@file:" not in block else block.partition("\n  resolution:")[0] for block in blocks]
+
+
+def _no_pnp(job: Job, folder: str, top: str) -> list[str]:
+    said = _settings(folder) + _settings(top)
+    if re.search(r"^nodeLinker:\s*[\"']?node-modules", said, re.MULTILINE):
+        return []
+    return [f"{job.who}: its packages are installed as a node_modules folder, not as Plug'n'Play"]
+
+
+def _variables(root: str) -> dict[str, str]:
+    files = [os.path.join(root, name) for name in SETTINGS]
+    return place.variables(*files, "~/.yarnrc", "~/.yarnrc.yml", "~/.npmrc")
