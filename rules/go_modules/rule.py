@@ -1,0 +1,261 @@
+"""Go programs: one static binary for Linux, by go build."""
+
+import json
+import os
+import posixpath
+import re
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lambdabuild.rule_api import (
+    BadManifest,
+    BadSource,
+    CannotResolve,
+    Folder,
+    HashMismatch,
+    Job,
+    LambdaBuildError,
+    Offline,
+    Result,
+    ToolFailed,
+    ToolMissing,
+)
+
+PROCESSORS = {"x86_64": "amd64", "arm64": "arm64"}
+WHERE_MODULES_COME_FROM = (
+    "GOTOOLCHAIN", "GOPATH", "GOMODCACHE", "GOCACHE", "GOPROXY", "GOPRIVATE", "GONOPROXY", "GONOSUMDB", "GOSUMDB",
+    "GOINSECURE", "GOAUTH", "GOVCS",
+)  # fmt: skip
+"""What a machine's ``go env -w`` settings may say; its other settings would change the result unseen."""
+NOT_IN_THE_KEY = (
+    "GOENV",
+    "GOPATH",
+    "GOMODCACHE",
+    "GOCACHE",
+    "NETRC",
+    "SSH_AUTH_SOCK",
+    "GIT_SSH_COMMAND",
+    "GIT_CONFIG_GLOBAL",
+)
+"""Variables for Go that differ from one login to the next and change nothing: caches and keys to private modules."""
+FILES = ("GoFiles", "SFiles", "HFiles", "SysoFiles", "EmbedFiles")
+"""The fields of go list that name what the compiler reads of a package: https://pkg.go.dev/cmd/go#hdr-List_packages_or_modules"""
+COMPILE_ERROR = re.compile(r"^(\S[^:\n]*\.go):(\d+):(\d+): ", re.MULTILINE)
+MANIFEST_ERROR = re.compile(r"^(?:go: )?(\S*go\.(?:mod|sum|work)):(\d+)(?::(\d+))?: ", re.MULTILINE)
+CHATTER = ("go: downloading", "go: finding", "# ")
+
+MISTAKES: tuple[tuple[str, type[LambdaBuildError], str, str], ...] = (
+    ("module lookup disabled by GOPROXY=off", Offline, "Go's cache has not all modules, and the run is offline",
+     "run once without offline"),
+    ("checksum mismatch|SECURITY ERROR", HashMismatch, "a module is not what go.sum promises",
+     "find out why it changed; then go mod tidy"),
+    (r"missing go\.sum entry|go: updates to go\.(mod|sum|work) needed|no required module provides package"
+     r"|is not in std|is replaced but not required|to add missing requirements", BadManifest,
+     "go.mod and go.sum do not fit the source", "bring them up to date with: go mod tidy"),
+    ("inconsistent vendoring", BadManifest, "the vendor folder does not fit go.mod",
+     "bring it up to date with: go mod vendor"),
+    (r"requires go >= ?[\d.]+ \(running go", ToolMissing, "the module needs a newer Go than this machine has",
+     "install it, or let Go fetch it with GOTOOLCHAIN=auto"),
+    ("errors parsing|invalid go version|module declares its path as|unknown directive", BadManifest,
+     "go.mod cannot be read", "correct it there"),
+    ("unknown revision|invalid version|404 Not Found|410 Gone|no matching versions", CannotResolve,
+     "Go found no such version of a module", "correct go.mod; Go's words above say which"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Go:
+    """The go command as it is called for one job: in the code folder, for the target's machine."""
+
+    job: Job
+    program: str
+    environment: Mapping[str, str]
+
+    def run(self, command: str, *arguments: str) -> str:
+        try:
+            ran = self.job.run(
+                [self.program, command, *arguments],
+                cwd=self.job.target.source,
+                extra_environment=self.environment,
+            )
+        except ToolFailed as error:
+            raise _explained(self.job, error) from error
+        return ran.stdout
+
+    def packages(self, *arguments: str) -> list[dict[str, Any]]:
+        """What ``go list`` says, which is one JSON object after the other."""
+        text, decoder, found = self.run("list", *arguments).strip(), json.JSONDecoder(), []
+        while text:
+            item, end = decoder.raw_decode(text)
+            found.append(item)
+            text = text[end:].lstrip()
+        return found
+
+
+def compile(job: Job) -> Result:
+    program = job.tool("go", "install Go: https://go.dev/dl/")
+    settings = _settings(job, program)
+    go = Go(job, program, _environment(job, settings))
+    flags = _flags(job.target.options)
+    package = _package(go, flags)
+    go.run("build", *flags, *_output_flags(job.target.options), "-o", _output(job), package)
+    used = go.packages("-deps", *flags, f"-json=Dir,Standard,Module,{','.join(FILES)}", package)
+    return Result(
+        parts=(Folder(job.out),),
+        reads=tuple(sorted(_reads(go, used, settings))),
+        facts={"packages": _modules(used)},
+    )
+
+
+def _settings(job: Job, program: str) -> dict[str, str]:
+    names = ("GOROOT", "GOWORK", *WHERE_MODULES_COME_FROM)
+    asked = job.run([program, "env", "-json", *names], cwd=job.target.source, extra_environment=_own())
+    return {name: str(value) for name, value in json.loads(asked.stdout).items()}
+
+
+def _environment(job: Job, settings: Mapping[str, str]) -> dict[str, str]:
+    """For Linux and the target's processor, without C, and never with a right to edit go.mod."""
+    flags = [flag for flag in os.environ.get("GOFLAGS", "").split() if flag != "-mod=mod"]
+    kept = {name: settings[name] for name in WHERE_MODULES_COME_FROM if settings.get(name)}
+    offline = {"GOPROXY": "off"} if job.offline else {}
+    target = {"GOOS": "linux", "GOARCH": PROCESSORS[job.target.architecture], "CGO_ENABLED": "0"}
+    return {**_own(), **kept, **offline, **target, "GOENV": "off", "GOFLAGS": " ".join(flags)}
+
+
+def _own() -> dict[str, str]:
+    return {name: os.environ[name] for name in NOT_IN_THE_KEY if name in os.environ}
+
+
+def _flags(options: Mapping[str, Any]) -> list[str]:
+    """What go build and go list must agree on."""
+    tags = options.get("tags", ())
+    joined = tags if isinstance(tags, str) else ",".join(str(tag) for tag in tags)
+    return [
+        "-trimpath",
+        "-buildvcs=false",
+        *([f"-tags={joined}"] if joined else []),
+        *_words(options, "go_build_flags"),
+    ]
+
+
+def _output_flags(options: Mapping[str, Any]) -> list[str]:
+    """A release has no symbol table and no debug information; panics name files and lines all the same."""
+    debug = str(options.get("mode", "")).lower() == "debug"
+    linker = ["-buildid=", *([] if debug else ["-s", "-w"]), *_words(options, "ldflags")]
+    return [f"-ldflags={shlex.join(linker)}", *(["-gcflags=all=-N -l"] if debug else [])]
+
+
+def _words(options: Mapping[str, Any], name: str) -> list[str]:
+    value = options.get(name, ())
+    return shlex.split(value) if isinstance(value, str) else [str(word) for word in value]
+
+
+def _output(job: Job) -> str:
+    """``bootstrap`` for a custom runtime; a layer's program has the name that Go gives it, unless told another."""
+    name = str(job.target.options.get("artifact_executable_name") or "")
+    if job.target.kind == "layer":
+        return os.path.join(job.out, name)
+    if job.target.runtime.startswith("go"):
+        return os.path.join(job.out, name or _handler(job))
+    return os.path.join(job.out, "bootstrap")
+
+
+def _handler(job: Job) -> str:
+    handler = posixpath.normpath(str(job.target.options.get("handler") or "main"))
+    return "main" if handler.startswith(("..", "/")) else handler
+
+
+def _package(go: Go, flags: Sequence[str]) -> str:
+    """The main package: the one asked for, the code folder's own, the handler's, or the only one there is."""
+    job = go.job
+    if job.target.options.get("package"):
+        return str(job.target.options["package"])
+    found = go.packages("-find", "-e", *flags, "-json=Dir,Name,Error", "./...")
+    source = os.path.realpath(job.target.source)
+    mains = sorted(os.path.relpath(os.path.realpath(p["Dir"]), source) for p in found if p.get("Name") == "main")
+    handler = _handler(job)
+    base = posixpath.basename(handler)
+    wanted = (".", f"cmd/{handler}", handler, f"cmd/{base}", base)
+    chosen = [name for name in wanted if name in mains] or mains
+    if chosen and (chosen[0] in wanted or len(chosen) == 1):
+        return "./" + chosen[0]
+    if not mains and any("Error" in package for package in found):
+        return "."  # go build tells what is wrong with it
+    raise BadSource(
+        f"{job.who} has no main package in its code folder, nor in cmd/{handler}/",
+        where=job.place(job.target.source),
+        mend=f"set the option package to one of: {', '.join('./' + name for name in mains)}"
+        if mains
+        else "begin a file there with: package main",
+    )
+
+
+def _reads(go: Go, used: Sequence[Mapping[str, Any]], settings: Mapping[str, str]) -> Iterator[str]:
+    """What was read that is no part of the source: replaced modules, other packages of the module, go.work."""
+    job, source = go.job, go.job.target.source
+    elsewhere = tuple(settings[name] + os.sep for name in ("GOROOT", "GOMODCACHE"))
+    own = {os.path.join(source, name) for name in job.files}
+    for package in used:
+        folder = str(package.get("Dir", ""))
+        if package.get("Standard") or folder.startswith(elsewhere):
+            continue
+        if _is_below(source, folder) or _is_below(folder, source):
+            # A folder that the source lies in has much that is none of our business.
+            files = (os.path.join(folder, name) for field in FILES for name in package.get(field, ()))
+            yield from (file for file in files if file not in own)
+        else:
+            yield folder
+        yield from _manifests(package.get("Module", {}), elsewhere)
+    yield from _workspace(go, settings)
+
+
+def _manifests(module: Mapping[str, Any], elsewhere: tuple[str, ...]) -> Iterator[str]:
+    file = str((module.get("Replace") or module).get("GoMod", ""))
+    if file and not file.startswith(elsewhere):
+        yield file
+        yield os.path.join(os.path.dirname(file), "go.sum")
+
+
+def _workspace(go: Go, settings: Mapping[str, str]) -> Iterator[str]:
+    """The go.work in force with the modules it uses, and the places where another one would take over."""
+    work = settings.get("GOWORK", "")
+    if work not in ("", "off"):
+        yield from (work, work + ".sum")
+        yield from go.run("list", "-m", "-f", "{{.GoMod}}").split("\n")[:-1]
+    folder = go.job.target.source
+    while work != "off" and _is_below(folder, go.job.target.project):
+        yield os.path.join(folder, "go.work")
+        folder = os.path.dirname(folder)
+
+
+def _is_below(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder + os.sep)
+
+
+def _modules(used: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
+    modules = [package["Module"] for package in used if package.get("Module", {}).get("Version")]
+    found = {(str(module["Path"]), str((module.get("Replace") or module).get("Version", ""))) for module in modules}
+    return [{"name": name, "version": version} for name, version in sorted(found)]
+
+
+def _explained(job: Job, error: ToolFailed) -> LambdaBuildError:
+    lines = [line for line in error.output.splitlines() if line.strip() and not line.startswith(CHATTER)]
+    said = {"tail": "\n".join(lines[:25])}
+    for pattern, kind, what, mend in MISTAKES:
+        if re.search(pattern, error.output):
+            return kind(f"{job.who}: {what}", where=_place(job, MANIFEST_ERROR, error.output), mend=mend, **said)
+    if COMPILE_ERROR.search(error.output):
+        where = _place(job, COMPILE_ERROR, error.output)
+        return BadSource(f"{job.who} does not compile", where=where, mend="correct the source", **said)
+    return error
+
+
+def _place(job: Job, pattern: re.Pattern[str], output: str) -> Any:
+    """The first place that Go names, which it does from the folder it runs in; else go.mod."""
+    found = pattern.search(output)
+    if not found:
+        return job.place(job.target.manifest)
+    file = os.path.normpath(os.path.join(job.target.source, found[1]))
+    return job.place(file, int(found[2]), int(found[3] or 1))

@@ -1,0 +1,3 @@
+hello() {
+  echo "{\"heard\": $1}"
+}

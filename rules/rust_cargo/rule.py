@@ -1,0 +1,383 @@
+"""Rust programs: one binary for Lambda's Linux, by cargo-lambda with zig as the linker."""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import sys
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from lambdabuild.rule_api import (
+    BadManifest,
+    BadSource,
+    CannotResolve,
+    Folder,
+    Job,
+    LambdaBuildError,
+    Offline,
+    Result,
+    ToolFailed,
+    ToolMissing,
+)
+
+TRIPLES = {"x86_64": "x86_64-unknown-linux-gnu", "arm64": "aarch64-unknown-linux-gnu"}
+GLIBC = {"provided": "2.17", "provided.al2": "2.26", "provided.al2023": "2.34"}
+"""Source: https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html, with the glibc of each Amazon Linux."""
+ANY_GLIBC = "2.26"
+"""For layers, which several runtimes may use, and runtimes of tomorrow."""
+NOT_IN_THE_KEY = re.compile(
+    r"CARGO_HOME|RUSTUP_\w+|CARGO_(REGISTRY|REGISTRIES|HTTP|NET)_\w+|NETRC|SSH_AUTH_SOCK|GIT_SSH_COMMAND|GIT_CONFIG_GLOBAL"
+)
+"""Variables for cargo that say how crates are reached; which ones they are, Cargo.lock says."""
+CONFIGURATION = ("rust-toolchain", "rust-toolchain.toml", ".cargo/config", ".cargo/config.toml")
+"""What cargo and rustup look for in every folder above the code too."""
+NOT_COPIED = ("target", ".git", "node_modules")
+SINCE_1980 = "315532800"
+"""SOURCE_DATE_EPOCH, for build scripts that write a date: the oldest that a zip can hold."""
+PLACE = re.compile(r"^ *--> ([^:\n]+):(\d+):(\d+)", re.MULTILINE)
+
+MISTAKES: tuple[tuple[str, type[LambdaBuildError], str, str], ...] = (
+    ("--offline was specified|without (the offline flag|`--offline`)", Offline,
+     "cargo's cache has not all crates, and the run is offline", "run once without offline"),
+    (r"lock file .* needs to be updated|cannot (update|create) the lock file", BadManifest,
+     "Cargo.lock does not fit Cargo.toml", "bring it up to date with: cargo update --workspace"),
+    (r"can't find crate for `(core|std)`|target may not be installed", ToolMissing,
+     "Rust's standard library for the function's processor is not installed", "rustup target add {triple}"),
+    ("toolchain '.*' is not installed", ToolMissing, "the Rust that its rust-toolchain file names is not installed",
+     "rustup toolchain install"),
+    ("requires rustc |is not supported by the following package|edition2024", ToolMissing,
+     "a crate needs a newer Rust than this machine has", "rustup update"),
+    ("failed to select a version|no matching package|failed to load source for dependency", CannotResolve,
+     "cargo found no set of crates for Cargo.toml", "correct the names and versions; cargo's words above say which"),
+    (r"failed to parse manifest|failed to (load|read) manifest|TOML parse error|--> .*Cargo\.toml", BadManifest,
+     "cargo cannot read Cargo.toml", "correct it there"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The Rust project as it is built: where the user has it, or in a copy."""
+
+    root: str
+    manifest: str
+    packages: tuple[Mapping[str, Any], ...]
+    folders: tuple[str, ...]
+    """Its root, and those of the packages that it names beside itself."""
+    top: str
+    """The folder that holds them and the project."""
+    twin: str = ""
+    """Where ``top`` is copied to, when it is."""
+
+    @property
+    def is_locked(self) -> bool:
+        return os.path.exists(os.path.join(self.root, "Cargo.lock"))
+
+    def back(self, path: str) -> str:
+        """A path of the copy as the user has it."""
+        return _moved(path, self.twin, self.top) if self.twin else path
+
+
+def compile(job: Job) -> Result:
+    workspace = _workspace(job)
+    binary = _binary(job, workspace)
+    if not workspace.is_locked:
+        # cargo would write the lock file into the user's folder.
+        workspace = _copied(job, workspace)
+    sysroot = _sysroot(job, workspace)
+    _cargo_lambda(job, workspace, binary, sysroot)
+    return Result(
+        parts=(_part(job, workspace, binary),),
+        # rustc on PATH may be rustup's, which stays the same when the toolchain changes.
+        reads=tuple(sorted({*_reads(job, workspace, binary), os.path.join(sysroot, "bin", "rustc")})),
+        notes=() if not workspace.twin else (
+            f"{job.target.name}: without a Cargo.lock the newest crates are taken; cargo generate-lockfile pins them",
+        ),
+        facts={"packages": _crates(workspace)},
+    )  # fmt: skip
+
+
+# the workspace
+
+
+def _workspace(job: Job) -> Workspace:
+    about = _metadata(job, job.target.manifest)
+    folders = {str(about["workspace_root"])}
+    waiting = [about]
+    while waiting:
+        for path in _beside(waiting.pop()):
+            if not any(_is_below(path, folder) for folder in folders):
+                other = _metadata(job, os.path.join(path, "Cargo.toml"))
+                folders.add(str(other["workspace_root"]))
+                waiting.append(other)
+    top = os.path.commonpath([job.target.project, *folders])
+    root, packages = str(about["workspace_root"]), tuple(about["packages"])
+    return Workspace(root, job.target.manifest, packages, tuple(sorted(folders)), top)
+
+
+def _metadata(job: Job, manifest: str) -> dict[str, Any]:
+    """What cargo knows without dependencies, so that it writes no lock file."""
+    command = [job.tool("cargo", "install Rust: https://rustup.rs"), "metadata", "--no-deps", "--format-version=1"]
+    command += [f"--manifest-path={manifest}", *(["--offline"] if job.offline else [])]
+    try:
+        said = job.run(command, cwd=os.path.dirname(manifest), extra_environment=_own())
+    except ToolFailed as error:
+        raise _explained(job, error, os.path.dirname(manifest)) from error
+    about: dict[str, Any] = json.loads(said.stdout)
+    return about
+
+
+def _beside(about: Mapping[str, Any]) -> Iterator[str]:
+    """The folders that dependencies name by their path."""
+    for package in about["packages"]:
+        yield from (str(wanted["path"]) for wanted in package["dependencies"] if wanted.get("path"))
+
+
+def _binary(job: Job, workspace: Workspace) -> str:
+    """The one asked for, the only one, the package's default, or the handler's."""
+    own = [package for package in workspace.packages if package["manifest_path"] == workspace.manifest]
+    every, ours = (sorted(_binaries(packages)) for packages in (workspace.packages, own or workspace.packages))
+    options = job.target.options
+    asked = options.get("binary") or options.get("artifact_executable_name")
+    if asked in every:
+        return str(asked)
+    defaults = [str(package["default_run"]) for package in own if package.get("default_run")]
+    wanted = [] if asked else [*(ours if len(ours) == 1 else []), *defaults, str(options.get("handler"))]
+    chosen = [name for name in wanted if name in ours]
+    if chosen:
+        return chosen[0]
+    said = f"no binary {asked!r}" if asked else "several binaries" if ours else "no binary"
+    raise BadManifest(
+        f"{job.who}: its Cargo.toml has {said}",
+        where=job.place(workspace.manifest),
+        mend=f"set the option binary to one of: {', '.join(every)}" if every else "add src/main.rs, or a [[bin]]",
+    )
+
+
+def _binaries(packages: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    for package in packages:
+        yield from (str(target["name"]) for target in package["targets"] if "bin" in target["kind"])
+
+
+def _copied(job: Job, workspace: Workspace) -> Workspace:
+    """A copy in a place that stays, for cargo knows by path and time what is compiled already."""
+    twin = os.path.join(_cache(job), "copy")
+    shutil.rmtree(twin, ignore_errors=True)
+
+    def ignored(folder: str, names: list[str]) -> list[str]:
+        return [name for name in names if name in NOT_COPIED or _is_below(twin, os.path.join(folder, name))]
+
+    for folder in workspace.folders:
+        target = _moved(folder, workspace.top, twin)
+        shutil.copytree(folder, target, ignore=ignored, ignore_dangling_symlinks=True, dirs_exist_ok=True)
+    root, manifest = (_moved(path, workspace.top, twin) for path in (workspace.root, workspace.manifest))
+    return replace(workspace, root=root, manifest=manifest, twin=twin)
+
+
+def _moved(path: str, old: str, new: str) -> str:
+    return os.path.normpath(os.path.join(new, os.path.relpath(path, old))) if _is_below(path, old) else path
+
+
+def _is_below(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder + os.sep)
+
+
+# the build
+
+
+def _cargo_lambda(job: Job, workspace: Workspace, binary: str, sysroot: str) -> None:
+    flags = _words(job, "cargo_lambda_flags")
+    command = [job.tool("cargo-lambda", "pip install cargo-lambda ziglang"), "lambda", "build"]
+    # Checking targets, cargo-lambda would install one that is missing.
+    command += ["--skip-target-check", f"--target={_triple(job)}.{_glibc(job)}", f"--bin={binary}"]
+    command += [f"--lambda-dir={os.path.join(job.scratch, 'lambda')}", *_package(workspace, binary)]
+    command += ["--release"] if _profile(job, flags) == "release" and "--release" not in flags else []
+    command += ["--locked"] if workspace.is_locked and "--locked" not in flags else []
+    command += ["--offline"] if job.offline else []
+    try:
+        job.run(
+            [*command, *flags],
+            cwd=os.path.dirname(workspace.manifest),
+            extra_environment=_own() | _environment(job, workspace, sysroot),
+        )
+    except ToolFailed as error:
+        raise _explained(job, error, workspace.root, workspace) from error
+
+
+def _package(workspace: Workspace, binary: str) -> list[str]:
+    """Another member of the workspace, when the binary is not of the manifest's own package."""
+    owners = [package for package in workspace.packages if binary in _binaries([package])]
+    if any(package["manifest_path"] == workspace.back(workspace.manifest) for package in owners):
+        return []
+    return [f"--package={owners[0]['name']}"]
+
+
+def _triple(job: Job) -> str:
+    return TRIPLES[job.target.architecture]
+
+
+def _glibc(job: Job) -> str:
+    return GLIBC.get(job.target.runtime, ANY_GLIBC) if job.target.kind == "function" else ANY_GLIBC
+
+
+def _profile(job: Job, flags: Sequence[str]) -> str:
+    """The profile as cargo names its folder."""
+    named = re.search(r"--profile[= ](\S+)", " ".join(flags))
+    debug = str(job.target.options.get("mode", "")).lower() == "debug"
+    return named[1] if named else "debug" if debug else "release"
+
+
+def _words(job: Job, name: str) -> list[str]:
+    value = job.target.options.get(name, ())
+    return shlex.split(value) if isinstance(value, str) else [str(word) for word in value]
+
+
+def _sysroot(job: Job, workspace: Workspace) -> str:
+    """The folder of the toolchain in force, which a rust-toolchain file may choose."""
+    command = [job.tool("rustc", "install Rust: https://rustup.rs"), "--print=sysroot"]
+    return job.run(command, cwd=os.path.dirname(workspace.manifest), extra_environment=_own()).stdout.strip()
+
+
+def _environment(job: Job, workspace: Workspace, sysroot: str) -> dict[str, str]:
+    return {
+        "CARGO_TARGET_DIR": os.path.join(_cache(job), "target"),
+        "CARGO_TERM_COLOR": "never",
+        "CARGO_ZIGBUILD_CACHE_DIR": os.path.join(_cache(job), "zig"),
+        "CARGO_ZIGBUILD_ZIG_PATH": _zig(job),
+        "RUSTC_WRAPPER": _wrapper(job, workspace, sysroot),
+        "SOURCE_DATE_EPOCH": SINCE_1980,
+    }
+
+
+def _own() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if NOT_IN_THE_KEY.fullmatch(name)}
+
+
+def _cache(job: Job) -> str:
+    return job.cache or job.scratch
+
+
+def _zig(job: Job) -> str:
+    """zig as it comes as a Python package, else another."""
+    try:
+        return job.tool("python-zig", "pip install ziglang")
+    except ToolMissing:
+        if shutil.which("zig"):
+            return job.tool("zig")
+        raise
+
+
+def _wrapper(job: Job, workspace: Workspace, sysroot: str) -> str:
+    """A program that calls rustc with the machine's folders under names of our own, the nearest last."""
+    home = os.environ.get("CARGO_HOME") or os.path.expanduser("~/.cargo")
+    named = {sysroot: "/rust", workspace.twin or workspace.top: "/source", home: "/cargo"}
+    named[os.path.join(_cache(job), "target")] = "/target"
+    folders = [f"{folder}={named[folder]}" for folder in sorted(named, key=len)]
+    script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "rustc_anywhere.py")
+    words = [sys.executable, "-I", "-S", script, *folders, "--"]
+    wrapper = os.path.join(_cache(job), "rustc")
+    os.makedirs(_cache(job), exist_ok=True)
+    with open(wrapper, "w", encoding="utf-8") as stream:
+        stream.write(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n')
+    os.chmod(wrapper, 0o755)
+    return wrapper
+
+
+def _part(job: Job, workspace: Workspace, binary: str) -> Folder:
+    """A function's bootstrap, a layer's program in bin/, or an extension where cargo-lambda puts it."""
+    made = os.path.join(job.scratch, "lambda")
+    if os.path.isdir(os.path.join(made, "extensions")):
+        shutil.copytree(made, job.out, dirs_exist_ok=True)
+        return Folder(job.out)
+    program = os.path.join(made, binary, "bootstrap")
+    if not os.path.exists(program):
+        raise BadManifest(
+            f"{job.who}: cargo-lambda made no binary {binary!r}",
+            where=job.place(workspace.back(workspace.manifest)),
+            mend="look at cargo_lambda_flags",
+        )
+    if job.target.kind == "function":
+        shutil.copy(program, os.path.join(job.out, "bootstrap"))
+        return Folder(job.out)
+    shutil.copy(program, os.path.join(job.out, binary))
+    return Folder(job.out, into="bin")
+
+
+# what was read
+
+
+def _reads(job: Job, workspace: Workspace, binary: str) -> Iterator[str]:
+    """Files that are no part of the source: those that rustc names, every manifest, and cargo's settings above."""
+    own = {os.path.join(job.target.source, name) for name in job.files}
+    used = [workspace.back(path) for path in _compiled(job, binary)]
+    manifests = {os.path.join(workspace.back(workspace.root), name) for name in ("Cargo.toml", "Cargo.lock")}
+    manifests |= {str(package["manifest_path"]) for package in workspace.packages}
+    for path in used:
+        manifests |= {os.path.join(folder, "Cargo.toml") for folder in _above(os.path.dirname(path), workspace.top)}
+    for path in (*used, *(manifest for manifest in manifests if os.path.exists(manifest))):
+        if path not in own:
+            yield path
+    yield os.path.join(workspace.back(workspace.root), "Cargo.lock")
+    for folder in _above(os.path.dirname(job.target.manifest), workspace.top):
+        yield from (os.path.join(folder, name) for name in CONFIGURATION)
+
+
+def _above(folder: str, top: str) -> Iterator[str]:
+    """The folder and those it lies in, up to ``top``."""
+    while _is_below(folder, top):
+        yield folder
+        folder = os.path.dirname(folder)
+
+
+def _compiled(job: Job, binary: str) -> list[str]:
+    """cargo's list of the local files that went into a binary.
+
+    Source: https://doc.rust-lang.org/cargo/reference/build-cache.html#dep-info-files
+    """
+    profile = _profile(job, _words(job, "cargo_lambda_flags"))
+    folder = os.path.join(_cache(job), "target", _triple(job), "debug" if profile == "dev" else profile)
+    file = os.path.join(folder, f"{binary}.d")
+    if not os.path.exists(file):
+        return []
+    with open(file, encoding="utf-8") as stream:
+        _, _, names = stream.readline().partition(": ")
+    return [name.replace("\\ ", " ") for name in re.split(r"(?<!\\)\s+", names.strip()) if name]
+
+
+def _crates(workspace: Workspace) -> list[dict[str, str]]:
+    with open(os.path.join(workspace.root, "Cargo.lock"), "rb") as stream:
+        packages = tomllib.load(stream).get("package", ())
+    found = {(str(package["name"]), str(package["version"])) for package in packages if package.get("source")}
+    return [{"name": name, "version": version} for name, version in sorted(found)]
+
+
+# what went wrong
+
+
+def _explained(job: Job, error: ToolFailed, folder: str, workspace: Workspace | None = None) -> LambdaBuildError:
+    lines = [line for line in error.output.splitlines() if line.strip()]
+    start = next((number for number, line in enumerate(lines) if line.startswith("error")), 0)
+    said = {"tail": "\n".join(lines[start : start + 25])}
+    for pattern, kind, what, mend in MISTAKES:
+        if re.search(pattern, error.output):
+            where = (
+                _place(job, error.output, folder, workspace) if kind is BadManifest else job.place(job.target.manifest)
+            )
+            return kind(f"{job.who}: {what}", where=where, mend=mend.format(triple=_triple(job)), **said)
+    if re.search(r"^error(\[E\d+\])?: ", error.output, re.MULTILINE) and PLACE.search(error.output):
+        where = _place(job, error.output, folder, workspace)
+        return BadSource(f"{job.who} does not compile", where=where, mend="correct the source", **said)
+    return error
+
+
+def _place(job: Job, output: str, folder: str, workspace: Workspace | None) -> Any:
+    """The place of the first error, which rustc names from the workspace's folder."""
+    first = re.search(r"^error", output, re.MULTILINE)
+    found = PLACE.search(output, first.start() if first else 0)
+    if not found:
+        return job.place(job.target.manifest)
+    file = os.path.normpath(os.path.join(folder, found[1]))
+    return job.place(workspace.back(file) if workspace else file, int(found[2]), int(found[3]))
