@@ -15,9 +15,15 @@ ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 STAMP = VENV / "lambdabuild-set-up"
 
-# What the sample app and the tests run beside Python packages: program -> Debian package.
-TOOLS = {"node": "nodejs", "npm": "npm", "make": "make", "git": "git"}
-TEST_TOOLS = {**TOOLS, "gcc": "gcc", "mount": "mount", "zip": "zip", "unzip": "unzip"}
+# What the sample app needs beside Python packages, and what all its languages and the tests need: program -> Debian
+# packages. Without the second the sample app is built as far as it goes.
+TOOLS = {"node": "nodejs", "npm": "npm"}
+TEST_TOOLS = {
+    **TOOLS, "make": "make", "git": "git", "gcc": "gcc libc6-dev", "mount": "mount", "zip": "zip", "unzip": "unzip",
+    "curl": "curl", "go": "golang-go", "cargo": "cargo-web rustc-web libstd-rust-web-dev", "ruby": "ruby",
+    "bundle": "ruby-bundler", "javac": "default-jdk-headless", "mvn": "maven", "gradle": "gradle",
+}  # fmt: skip
+ARM_RUST = "aarch64-unknown-linux-gnu"
 NPM = 10  # the first that can install for another processor; Debian 12 has 9
 
 
@@ -35,6 +41,8 @@ def set_up(arguments: list[str]) -> int:
     provide(TEST_TOOLS if for_tests else TOOLS)
     if for_tests:
         provide_npm()
+        provide_ruby_headers()
+        provide_rust_for_arm()
     os.environ["PATH"] = f"{VENV / 'bin'}{os.pathsep}{os.environ['PATH']}"
     os.chdir(ROOT)
     doit = str(VENV / "bin/doit")
@@ -58,17 +66,35 @@ def provide(tools: dict[str, str]) -> None:
     """Install the programs that are missing, or name them when we may not."""
     missing = [program for program in tools if shutil.which(program) is None]
     if missing:
-        install(sorted({tools[program] for program in missing}), ", ".join(missing))
+        install(sorted({package for program in missing for package in tools[program].split()}), ", ".join(missing))
 
 
 def provide_npm() -> None:
     """A newer npm than Debian's, beside it."""
-    said = subprocess.run(["npm", "--version"], cwd="/", capture_output=True, text=True, check=False).stdout
-    if int(said.partition(".")[0] or 0) >= NPM:
+    if int(said("npm", "--version").partition(".")[0] or 0) >= NPM:
         return
     if os.geteuid() != 0:
         sys.exit(f"missing: npm {NPM} or newer. Install it and run this again: npm install --global npm@{NPM}")
     run(["npm", "install", "--global", "--silent", f"npm@{NPM}"])
+
+
+def provide_ruby_headers() -> None:
+    """What gems with native parts are compiled with."""
+    if not Path(said("ruby", "-e", 'print RbConfig::CONFIG["rubyhdrdir"]')).is_dir():
+        install(["ruby-dev"], "Ruby's headers")
+
+
+def provide_rust_for_arm() -> None:
+    """Rust's standard library for the other processor."""
+    if Path(said("rustc", "--print", "target-libdir", "--target", ARM_RUST)).is_dir():
+        return
+    if shutil.which("rustup"):
+        run(["rustup", "target", "add", ARM_RUST])
+        return
+    if os.geteuid() == 0 and shutil.which("dpkg"):
+        run(["dpkg", "--add-architecture", "arm64"])
+        run(["apt-get", "update"])
+    install(["libstd-rust-web-dev:arm64"], f"Rust's standard library for {ARM_RUST}")
 
 
 def install(packages: list[str], what: str) -> None:
@@ -85,6 +111,12 @@ def run(command: list[str]) -> None:
     status = subprocess.run(command, cwd=ROOT, check=False).returncode
     if status:
         sys.exit(f"{' '.join(command)} failed with exit code {status}")
+
+
+def said(*command: str) -> str:
+    """What a program prints; nothing when it fails."""
+    done = subprocess.run(command, cwd="/", capture_output=True, text=True, check=False)
+    return done.stdout.strip() if done.returncode == 0 else ""
 
 
 def run_quietly(command: list[str]) -> bool:

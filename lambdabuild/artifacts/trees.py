@@ -59,10 +59,10 @@ def write_tree(
     _remove_surplus(target, wanted, there)
     known = recorded.rows if recorded else {}
     for folder in sorted({os.path.dirname(path) for path in wanted}):
-        _make_folders(target, folder)
+        make_folders(target, folder)
     todo = [entry for entry in entries if not _is_right(entry, known.get(entry.path), there.get(entry.path))]
     with ThreadPoolExecutor(threads or min(4, os.cpu_count() or 1)) as pool:
-        list(pool.map(lambda entry: _write(os.path.join(target, entry.path), entry), todo))
+        list(pool.map(lambda entry: write_entry(os.path.join(target, entry.path), entry), todo))
     written = {entry.path for entry in todo}
     rows = {
         path: _row(entry, os.lstat(os.path.join(target, path)) if path in written else there[path])
@@ -152,7 +152,7 @@ def _remove_surplus(target: str, wanted: Mapping[str, Entry], there: Mapping[str
             shutil.rmtree(full)  # a folder where a file belongs now
 
 
-def _make_folders(target: str, folder: str) -> None:
+def make_folders(target: str, folder: str) -> None:
     path = target
     for name in filter(None, folder.split("/")):
         path = os.path.join(path, name)
@@ -169,7 +169,7 @@ def _make_folder(path: str) -> None:
         os.chmod(path, 0o755)
 
 
-def _write(path: str, entry: Entry) -> None:
+def write_entry(path: str, entry: Entry) -> None:
     with writing(path, 0o755 if entry.executable else 0o644, flush=False) as stream:
         size = 0
         for chunk in _content(entry):

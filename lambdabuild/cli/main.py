@@ -25,6 +25,7 @@ lambdabuild: an incremental, reproducible build system for AWS Lambda
   lambdabuild compile [--output FILE] [--stage S] [--region R]
                                   write the template of a serverless.yml alone, with nothing built
   lambdabuild schema              print the JSON Schema of a serverless.yml, for editors
+  lambdabuild rpc [REQUEST]       answer one request of Lambda Builders' JSON-RPC, from the argument or standard input
   lambdabuild init                write a dodo.py, so that doit itself can be used
   lambdabuild list|info|clean|forget|...    doit's own commands
 
@@ -138,11 +139,19 @@ def _schema(arguments: list[str]) -> int:
     return 0
 
 
+def _rpc(arguments: list[str]) -> int:
+    from lambdabuild.cli import rpc
+
+    return rpc.main(arguments[1:])
+
+
 def _build(arguments: list[str]) -> int:
     settings, flags, names = _split(arguments[1:])
     unknown = [flag for flag in flags if flag.startswith("-") and flag.partition("=")[0] not in BUILD_FLAGS]
     if unknown:
         return _wrong(f"build has no option {unknown[0]!r}")
+    if not any(flag in ALL_AGAIN for flag in flags) and _is_done(settings, names):
+        return 0
     site = _open(settings)
     layers = {user for build in site.plan.builds if build.key.kind == "layer" for user in build.users}
     known = sorted({user for build in site.plan.builds for user in build.users})
@@ -160,8 +169,21 @@ def _doit(arguments: list[str]) -> int:
     doit_arguments = [*command, *flags, *words[len(command) :]]
     if command == ["help"]:
         return _run_doit(doit_arguments, lambda: _open(settings))  # asks for a project only when it needs one
+    if not doit_arguments and _is_done(settings, []):
+        return 0
     site = _open(settings)
     return _run_doit(doit_arguments, lambda: site)
+
+
+def _is_done(settings: dict[str, str], names: list[str]) -> bool:
+    """Say that there is nothing to do, if that can be told without loading the project."""
+    from lambdabuild.project import nothing_to_do
+
+    said = nothing_to_do(os.getcwd(), settings, names)
+    if said is None:
+        return False
+    sys.stdout.write(said)
+    return True
 
 
 def _run_doit(arguments: list[str], open_site: Callable[[], Any]) -> int:
@@ -229,6 +251,9 @@ FLAGS_WITH_VALUE = ("-n", "-P", "-v", "-o", "-r", "--process", "--parallel-type"
 
 BUILD_FLAGS = (*FLAGS_WITH_VALUE, "-c", "--continue", "-a", "--always-execute", "-s", "--single", "--pdb")
 
+ALL_AGAIN = frozenset({"-a", "--always-execute", "-s", "--single"})
+"""Flags with which what is up to date is run."""
+
 DOIT_COMMANDS = frozenset(
     {"run", "list", "info", "clean", "forget", "ignore", "help", "dumpdb", "strace", "tabcompletion", "reset-dep"}
 )
@@ -240,4 +265,5 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "build": _build,
     "compile": _compile,
     "schema": _schema,
+    "rpc": _rpc,
 }

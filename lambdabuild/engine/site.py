@@ -188,7 +188,7 @@ class Site:
             return "missing"
         real = os.path.realpath(found)
         stat = os.stat(real)
-        key = f"tool {real} {question} {stat.st_mtime_ns} {stat.st_ctime_ns} {stat.st_size} {stat.st_ino}"
+        key = f"tool {found} {real} {question} {stat.st_mtime_ns} {stat.st_ctime_ns} {stat.st_size} {stat.st_ino}"
         version: str = self.stats.fact(key, lambda: _ask_version(found, question or ["--version"]))
         return version
 
