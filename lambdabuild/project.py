@@ -41,14 +41,14 @@ def doit_project(place: str = ".", **settings: str) -> dict[str, Any]:
         if question is not None and mode is not None and _is_answered(found, question):
             from lambdabuild.engine import idle
 
-            return idle.namespace(found, mode, question, lambda: _namespace(folder, variables))
-    return _namespace(folder, variables)
+            return idle.namespace(found, mode, question, lambda: _namespace(folder, variables, found))
+    return _namespace(folder, variables, found)
 
 
-def _namespace(folder: str, variables: Mapping[str, str]) -> dict[str, Any]:
+def _namespace(folder: str, variables: Mapping[str, str], found: Snapshot | None) -> dict[str, Any]:
     from lambdabuild.engine import loader
 
-    return loader.namespace(lambda: open_project(folder, variables))
+    return loader.namespace(lambda: open_project(folder, variables, found=found))
 
 
 def nothing_to_do(folder: str, variables: Mapping[str, str], asked: list[str]) -> str | None:
@@ -83,9 +83,15 @@ def _is_answered(found: Snapshot, question: Asked) -> bool:
 
 
 def open_project(
-    folder: str, variables: Mapping[str, str] | None = None, environment: Mapping[str, str] | None = None
+    folder: str,
+    variables: Mapping[str, str] | None = None,
+    environment: Mapping[str, str] | None = None,
+    found: Snapshot | None = None,
 ) -> Site:
-    """Load and plan the project in a folder. Starts no tool; hashes nothing that the stat cache knows."""
+    """Load and plan the project in a folder. Starts no tool; hashes nothing that the stat cache knows.
+
+    ``found`` is the last run's snapshot, when it was looked at already.
+    """
     from lambdabuild.engine.site import Given, Site
     from lambdabuild.files.stat_cache import StatCache
     from lambdabuild.reading import load_service, read_settings
@@ -118,7 +124,7 @@ def open_project(
             read_settings(folder, environment, usual) if usual != variables else settings,
             places,
             began,
-            snapshot.read(build_dir, variables, environment),
+            found or snapshot.read(build_dir, variables, environment),
         ),
     )
     return _with_settled(site)

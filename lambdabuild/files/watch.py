@@ -6,6 +6,7 @@ shared with forks, one a processor.
 
 from __future__ import annotations
 
+import gc
 import marshal
 import os
 from _blake2 import blake2b
@@ -16,6 +17,7 @@ FINE_NS = 20_000_000
 COARSE_NS = 2_000_000_000
 """The same where times are whole seconds (FAT counts in two)."""
 
+FOLDER = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
 WORTH_A_FORK = 4000
 """A fork costs as much as this many stats, about 4 ms."""
 
@@ -66,17 +68,25 @@ class Seen:
     def group(self, began_ns: int | None) -> Group | None:
         """What was seen as it is now; None when something of it was touched since ``began_ns``, or just before."""
         folders = self.folders()
-        rows = _rows(folders)
-        for row in rows:
-            if began_ns is not None and row is not None and max(row[0], row[1]) >= began_ns - window(row[0]):
+        found = _stats(folders)
+        for one in found:
+            if began_ns is not None and one is not None and _newest(one) >= began_ns - window(one.st_mtime_ns):
                 return None
-        return _digest(rows), folders
+        return _digest(found), folders
 
 
 def changed(groups: Mapping[str, Group]) -> set[str]:
     """The groups of which something is otherwise now."""
     total = sum(len(names) for _, folders in groups.values() for _, names in folders)
-    parts = _parts(groups, min(_processors(), total // WORTH_A_FORK + 1))
+    gc.disable()  # there are no circles, and it would look for them at every 700th stat
+    try:
+        return _look(groups, min(_processors(), total // WORTH_A_FORK + 1))
+    finally:
+        gc.enable()
+
+
+def _look(groups: Mapping[str, Group], count: int) -> set[str]:
+    parts = _parts(groups, count)
     forks = [_fork(part) for part in parts[1:]]
     found = set(_changed(parts[0]))
     for part, fork in zip(parts[1:], forks, strict=True):
@@ -90,24 +100,42 @@ def _parts(groups: Mapping[str, Group], count: int) -> list[list[tuple[str, Grou
 
 
 def _changed(part: Iterable[tuple[str, Group]]) -> list[str]:
-    return [name for name, (digest, folders) in part if _digest(_rows(folders)) != digest]
+    return [name for name, (digest, folders) in part if _digest(_stats(folders)) != digest]
 
 
-def _rows(folders: Folders) -> list[tuple[int, ...] | None]:
-    rows: list[tuple[int, ...] | None] = []
-    lstat, add = os.lstat, rows.append
+def _stats(folders: Folders) -> list[os.stat_result | None]:
+    found: list[os.stat_result | None] = []
+    stat, add = os.stat, found.append
     for folder, names in folders:
+        try:
+            there = os.open(folder, FOLDER)  # looking names up from an open folder saves a tenth of the time
+        except OSError:
+            found += [_lstat(folder) if name == "" else None for name in names]
+            continue
         for name in names:
             try:
-                found = lstat(f"{folder}/{name}" if name else folder)
-                add((found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino, found.st_mode))
-            except (OSError, ValueError):
+                add(stat(name, dir_fd=there, follow_symlinks=False) if name else os.lstat(folder))
+            except OSError:
                 add(None)
-    return rows
+        os.close(there)
+    return found
 
 
-def _digest(rows: list[tuple[int, ...] | None]) -> bytes:
+def _lstat(path: str) -> os.stat_result | None:
+    try:
+        return os.lstat(path)
+    except OSError:
+        return None
+
+
+def _digest(found: Iterable[os.stat_result | None]) -> bytes:
+    """Whatever happens to a file, its change time tells."""
+    rows = [one and (one.st_ctime_ns, one.st_size, one.st_ino) for one in found]
     return blake2b(marshal.dumps(rows, 2), digest_size=16).digest()
+
+
+def _newest(found: os.stat_result) -> int:
+    return max(found.st_mtime_ns, found.st_ctime_ns)
 
 
 def _processors() -> int:

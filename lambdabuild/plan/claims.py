@@ -6,6 +6,7 @@ import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from functools import lru_cache
 
 from lambdabuild.errors import BadSettings, NoManifest, NoRule
 from lambdabuild.model import Function, Layer
@@ -15,6 +16,7 @@ from lambdabuild.settings import FunctionSettings, nearest
 PLAIN = "plain_files"
 """The rule of layers that name no build method, and of a serverless.yml's functions that no other rule claims."""
 
+WILD = frozenset("*?[")
 Names = Mapping[str, frozenset[str]]
 """For each folder that may hold a manifest, the names of the files in it."""
 
@@ -94,6 +96,7 @@ def _named(item: Function | Layer, name: str, rules: tuple[Rule, ...]) -> tuple[
     return found
 
 
+@lru_cache(maxsize=1024)
 def _matches(value: str, patterns: tuple[str, ...]) -> bool:
     return any(fnmatchcase(value, pattern) for pattern in patterns)
 
@@ -127,7 +130,13 @@ def _resolved(choice: Choice, rules: tuple[Rule, ...], names: Names) -> Choice:
 
 def _present(wanted: tuple[str, ...], here: frozenset[str]) -> list[str]:
     """Of a folder's names those that are, or match, what is wanted."""
-    return [name for pattern in wanted for name in sorted(here) if fnmatchcase(name, pattern)]
+    found: list[str] = []
+    for pattern in wanted:
+        if pattern in here:
+            found.append(pattern)
+        elif not WILD.isdisjoint(pattern):
+            found += sorted(name for name in here if fnmatchcase(name, pattern))
+    return found
 
 
 def _choice(rule: Rule, folder: str, manifest: str, here: frozenset[str]) -> Choice:

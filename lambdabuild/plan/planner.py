@@ -56,11 +56,12 @@ def plan(service: Service, rules: tuple[Rule, ...], names: Names, identify: Iden
     builds = tuple(
         Build(b.name, b.key, b.users, named[key] if (key := resolution_of[b.name]) else "", b.compiles) for b in builds
     )
+    of = {user: build.name for build in builds for user in build.users}
     return BuildPlan(
         resolutions=resolutions,
         builds=builds,
         assets=tuple(sorted(service.assets, key=lambda asset: asset.name)),
-        sizes=tuple(_sizes(function, builds) for function in sorted(service.functions, key=lambda f: f.name)),
+        sizes=tuple(_sizes(function, of) for function in sorted(service.functions, key=lambda f: f.name)),
         skipped=tuple(sorted(service.skipped, key=lambda skipped: skipped.name)),
         notes=service.notes,
     )
@@ -244,7 +245,7 @@ def _resolutions(
     return tuple(sorted(found, key=lambda resolution: resolution.name))
 
 
-def _sizes(function: Function, builds: tuple[Build, ...]) -> Sizes:
-    of = {user: build.name for build in builds for user in build.users}
+def _sizes(function: Function, of: Mapping[str, str]) -> Sizes:
+    """``of`` gives the build of each function and layer."""
     layers = tuple(of[layer] for layer in function.layers if layer in of)
     return Sizes(function.name, of[function.name], layers, len(function.layers) + function.foreign_layers)
