@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -40,6 +39,7 @@ def renew(site: Site, saved: Saved, shown: Mapping[str, Any]) -> None:
     project = _project(site).group(site.given.opened_ns)
     if project is None:
         return
+    made.programs = _programs(site)
     made.groups = _groups(site, saved) | {PROJECT: project}
     for name, seen, began in ((PLAN, _plan(site), site.given.opened_ns), (JOURNAL, _journal(site), None)):
         group = seen.group(began)
@@ -152,8 +152,8 @@ def _project(site: Site) -> Seen:
             site.shared.rule_digests.pop(rule.name, None)
             site.rule_digest(rule)
     seen.update(looked_at)
-    for program in _programs(site):
-        _see_program(program, seen)
+    for place in filter(None, _programs(site).values()):
+        seen.add(place)
     return seen
 
 
@@ -162,25 +162,17 @@ def _used(site: Site) -> list[Rule]:
     return [site.rules[name] for name in sorted(names)]
 
 
-def _programs(site: Site) -> set[str]:
+def _programs(site: Site) -> dict[str, str | None]:
+    """Where the programs lie whose versions count."""
     found = {tool for build in site.plan.builds for tool in build.key.command.tools}
     for rule in _used(site):
         found |= {tool for claims in _claims(rule) for tool in claims.tools}
-    return {tool.split()[0] for tool in found}
+    path = site.given.environment.get("PATH", "")
+    return {name: snapshot.find(name, path) for name in sorted({tool.split()[0] for tool in found})}
 
 
 def _claims(rule: Rule) -> list[StepClaims]:
     return [claims for claims in (rule.resolve, rule.compile, rule.copy) if claims is not None]
-
-
-def _see_program(name: str, seen: Seen) -> None:
-    """Every place where a program is looked for, up to where it is found."""
-    beside = os.path.dirname(sys.executable)
-    for folder in (beside, *os.environ.get("PATH", "").split(os.pathsep)):
-        path = os.path.join(folder, name)
-        seen.add(path)
-        if os.access(path, os.X_OK):
-            return
 
 
 def _plan(site: Site) -> Seen:

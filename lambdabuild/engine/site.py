@@ -256,4 +256,5 @@ def _ask_version(program: str, question: list[str]) -> str:
         said = tools.run([program, *question], cwd="/", env=tools.environment(), timeout_seconds=60)
     except ToolFailed as error:
         return f"unknown: {error.message}"
-    return (said.stdout or said.stderr).strip().partition("\n")[0]
+    lines = (said.stdout or said.stderr).strip().splitlines()
+    return next((line for line in lines if any(map(str.isdigit, line))), "")  # some begin with a ruled line

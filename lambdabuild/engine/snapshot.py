@@ -9,6 +9,7 @@ from __future__ import annotations
 import marshal
 import os
 import re
+import sys
 from _blake2 import blake2b
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -35,7 +36,7 @@ ALWAYS = frozenset({PROJECT, JOURNAL})
 NOT_INPUTS = frozenset({"format", "quiet", "jobs"})
 """Settings that do not change what is built."""
 
-ENVIRONMENT = ("PATH", "HOME", "XDG_CACHE_HOME", "AWS_REGION", "AWS_DEFAULT_REGION", "CI")
+ENVIRONMENT = ("HOME", "XDG_CACHE_HOME", "AWS_REGION", "AWS_DEFAULT_REGION", "CI")
 
 
 class Snapshot:
@@ -48,6 +49,8 @@ class Snapshot:
         self.environment = environment
         self.names = list(names)
         """Variables of the environment that count, beside ours."""
+        self.programs: dict[str, str | None] = {}
+        """Where each program was found whose version counts; the file itself is in the project's group."""
         self.groups: dict[str, Group] = {}
         """What each unit's answer rests on; a unit that is not in it must be asked."""
         self.plans: dict[str, bytes] = {}
@@ -121,10 +124,19 @@ def read(build_dir: str, variables: Mapping[str, str], environment: Mapping[str,
     found = Snapshot("", {}, b"", ())
     vars(found).update(kept)
     given = {name: value for name, value in variables.items() if name not in NOT_INPUTS}
-    same = (
-        found.place == build_dir and found.variables == given and found.environment == digest(environment, found.names)
-    )
-    return found if same else None
+    if (found.place, found.variables) != (build_dir, given) or found.environment != digest(environment, found.names):
+        return None
+    path = environment.get("PATH", "")
+    return found if all(find(name, path) == place for name, place in found.programs.items()) else None
+
+
+def find(program: str, path: str) -> str | None:
+    """Where a program is found, as ``tools.find`` says, without what that has to import."""
+    for folder in (os.path.dirname(sys.executable), *path.split(os.pathsep)):
+        place = os.path.join(folder, program)
+        if os.access(place, os.X_OK) and not os.path.isdir(place):
+            return place
+    return None
 
 
 def digest(environment: Mapping[str, str], names: Iterable[str]) -> bytes:

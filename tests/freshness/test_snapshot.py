@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
 import pytest
-from sandbox import Ran, Sandbox
+from sandbox import PLAIN_FUNCTION, Ran, Sandbox
 
 TEMPLATE = """\
 Transform: AWS::Serverless-2016-10-31
@@ -109,12 +110,29 @@ def test_tasks_of_the_users_own_find_every_step_by_name(built: Sandbox) -> None:
     assert doit(built, "list", "--deps").code == 0
 
 
-@pytest.mark.parametrize("variable", ["LAMBDABUILD_EXCLUDE", "PATH", "AWS_REGION"])
+@pytest.mark.parametrize("variable", ["LAMBDABUILD_EXCLUDE", "XDG_CACHE_HOME", "AWS_REGION"])
 def test_another_environment_is_another_question(variable: str, built: Sandbox) -> None:
-    import os
-
     ran = doit(built, code="print('yaml' in sys.modules)", **{variable: f"{os.environ.get(variable, '')}:/nowhere"})
     assert ran.out.endswith("True\n")
+
+
+def test_a_program_that_is_found_elsewhere_is_another(project: Sandbox) -> None:
+    project.write({
+        "template.yaml": PLAIN_FUNCTION,
+        "src/app.py": "",
+        "bin/made": "#!/bin/sh\necho 1\n",
+        "lambdabuild.toml": '[commands.Orders]\nrun = "made > $ARTIFACTS_DIR/out"\ntools = ["made"]\n',
+    })  # fmt: skip
+    project.path("bin/made").chmod(0o755)
+    first = {"PATH": f"{project.path('bin')}{os.pathsep}{os.environ['PATH']}"}
+    again = {"PATH": f"{project.path('other')}{os.pathsep}{first['PATH']}"}
+    for environment in (first, first, again):
+        ran = project.run("build", env=environment)
+    assert ran.out == "nothing to do: 1 function up to date\n"
+
+    project.write({"other/made": "#!/bin/sh\necho 2\n"}).path("other/made").chmod(0o755)
+    assert "compile:Orders" in project.build(env=again).steps
+    assert project.content("Orders", "out") == b"2\n"
 
 
 def test_forgetting_is_noticed(built: Sandbox) -> None:

@@ -1,0 +1,485 @@
+"""Java of a build.gradle: Gradle resolves the dependencies and makes the classes, in a copy of the source.
+
+Where Lambda looks for classes and jars: https://docs.aws.amazon.com/lambda/latest/dg/java-package.html and
+https://docs.aws.amazon.com/lambda/latest/dg/packaging-layers.html
+"""
+
+import os
+import re
+import shutil
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from lambdabuild.rule_api import (
+    BadManifest,
+    CannotResolve,
+    DownloadFailed,
+    Folder,
+    Job,
+    LambdaBuildError,
+    Offline,
+    Result,
+    ToolFailed,
+    ToolMissing,
+)
+
+COLLECT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "collect.gradle")
+SETTINGS = ("settings.gradle", "settings.gradle.kts")
+SCRIPTS = ("*.gradle", "*.gradle.kts")
+BUILD_FILES = (*SCRIPTS, "gradle.properties", "*.lockfile", "*.versions.toml", "gradlew", "*.jar", "*.pom", "*.module")
+"""What Gradle reads before it comes to the source, wherever it lies in a build; jars may be local dependencies."""
+BUILD_FOLDERS = frozenset({"gradle", "buildSrc"})
+"""Folders of which all is read before the source."""
+NOT_SOURCE = frozenset({
+    ".gradle", ".kotlin", ".git", ".idea", ".settings", ".vscode", ".venv", ".aws-sam", "node_modules",
+})  # fmt: skip
+PLACES = ("JAVA_HOME", "GRADLE_USER_HOME", "GRADLE_HOME")
+"""Variables that say where things lie on this machine; they enter no fingerprint."""
+QUICK = "-XX:TieredStopAtLevel=1"
+"""A JVM that lives for seconds compiles itself lightly, which takes half the time. GRADLE_OPTS wins."""
+EPOCH = (1980, 1, 1, 0, 0, 0)
+MANIFEST = "META-INF/MANIFEST.MF"
+TRACES = re.compile(
+    rb"^(?:Created-By|Built-By|Build-Jdk(?:-Spec)?|Build-Time(?:stamp)?|Build-Date|Bnd-LastModified|Archiver-Version):"
+    rb".*\r?\n(?: .*\r?\n)*",
+    re.MULTILINE | re.IGNORECASE,
+)
+"""Lines of a jar's manifest that tell of the machine and the hour."""
+KINDS: tuple[tuple[type[LambdaBuildError], str, str, str], ...] = (
+    (BadManifest, r"lambdabuild: no project", "no project of the Gradle build has this folder",
+     "include it in the settings.gradle above, or put a settings.gradle of its own beside its build.gradle"),
+    (BadManifest, r"lambdabuild: no java", "the Gradle project makes no Java", "apply the plugin java"),
+    (ToolMissing, r"(?:error: release version|invalid target release:?|invalid source release:?) (\d+)",
+     "the JDK is too old for the release that the build asks for", "install JDK {0} or newer, or set JAVA_HOME to one"),
+    (ToolMissing, r"Unsupported class file major version|Could not determine java version|incompatible with the Java",
+     "Gradle is too old for the JDK", "set JAVA_HOME to an older JDK, or let a gradlew bring a newer Gradle"),
+    (ToolMissing, r"does not provide the required capabilities|Could not find tools\.jar|JAVA_COMPILER",
+     "Gradle found a JRE, which cannot compile", "install a JDK, or set JAVA_HOME to one"),
+    (ToolFailed, r"Compilation (?:failed|error)", "the source does not compile", "correct it there"),
+    (ToolFailed, r"There were failing tests", "tests fail", "correct them, or leave them out: tests = false"),
+    (Offline, r"available for offline mode|offline mode", "Gradle's cache lacks something, and the run is offline",
+     "run once without offline"),
+    (DownloadFailed, r"Could not (?:GET|HEAD)|UnknownHost|Connect(?:ion)? (?:to|refused|timed out)",
+     "Gradle could not fetch what it needs", "see that the repository can be reached, and try again"),
+    (BadManifest, r"Could not compile|A problem occurred evaluating|[Pp]lugin (?:with id|\[id)",
+     "Gradle cannot read the build", "correct it there"),
+    (CannotResolve, r"Could not (?:find|resolve)|Cannot resolve|lock state",
+     "Gradle found no set of packages for the build",
+     "correct the names and versions; Gradle's words above say which do not fit"),
+)  # fmt: skip
+"""Kind of error, what Gradle says then, and what we say; the first that fits."""
+NOISE = re.compile(
+    r"^\* Try:.*?(?=^\* |\Z)|^(?:FAILURE: |BUILD FAILED|\* Get more|={5}|openjdk version|OpenJDK )[^\n]*$"
+    r"|^\* Where:\nInitialization script[^\n]*$",
+    re.MULTILINE | re.DOTALL,
+)
+"""What Gradle says of every failure, and Debian's Gradle of every run."""
+AT = (
+    re.compile(r"(?m)^(?P<file>/.+?\.\w+):(?P<line>\d+): error:"),
+    re.compile(r"(?m)^e: (?:file://)?(?P<file>/.+?\.kts?):\s?\(?(?P<line>\d+)[:,]\s?(?P<column>\d+)"),
+    re.compile(r"(?m)^\w+ file '(?P<file>/.+?)' line: (?P<line>\d+)"),
+)
+"""How javac, kotlinc and Gradle name a place."""
+
+
+def resolve(job: Job) -> Result:
+    """The jars of the runtime class path that come from repositories."""
+    build = _build(job)
+    tree = _copied(job, build, build.files)
+    notes, facts = _gradle(job, build, tree, "lambdabuildResolve")
+    fetched = os.path.join(job.scratch, "out", "fetched")
+    if os.path.isdir(fetched):
+        shutil.copytree(fetched, job.out, dirs_exist_ok=True)
+    packages = [{"name": name, "version": version} for kind, name, version in sorted(facts) if kind == "package"]
+    projects = {
+        os.path.relpath(folder, os.path.realpath(tree.twin(build.start)))
+        for kind, folder, _ in facts
+        if kind == "project"
+    }
+    return Result(
+        parts=(Folder(job.out, into="lib"),) if os.listdir(job.out) else (),
+        reads=build.reads,
+        notes=(*notes, *_may_change(packages), *_too_new_jars(job)),
+        facts={"packages": packages, "projects": sorted(projects)},
+    )
+
+
+def compile(job: Job) -> Result:
+    """Classes for a function, a jar for a layer, and the jars of sibling projects and of files."""
+    build = _build(job)
+    projects = _projects(job, build)
+    sources = [os.path.join(job.target.source, name) for name in job.files]
+    sources += _outside(job, (file for folder in projects for file in _files_of(folder, job.scratch)))
+    tree = _copied(job, build, [*build.files, *sources])
+    _, facts = _gradle(job, build, tree, "lambdabuildCompile")
+    made = os.path.join(job.scratch, "out")
+    _refuse_too_new(job, os.path.join(made, "classes"))
+    _take_jars(job, made)
+    if job.target.kind == "function":
+        _take_classes(job, os.path.join(made, "classes"))
+    elif os.path.isdir(os.path.join(made, "classes")):
+        name = next("-".join(filter(None, words)) for kind, *words in facts if kind == "name")
+        _write_jar(os.path.join(job.out, "lib", f"{name}.jar"), _content_of_folder(os.path.join(made, "classes")))
+    taken = {name: os.path.join(job.out, name) for name in sorted(os.listdir(job.out))}
+    entries = (path for folder in projects for path in _entries(folder, job.scratch))
+    return Result(
+        parts=tuple(Folder(path, into="" if name == "classes" else name) for name, path in taken.items()),
+        reads=tuple(sorted({*_outside(job, entries), *_outside(job, build.reads)})),
+    )
+
+
+def _outside(job: Job, paths: Iterable[str]) -> list[str]:
+    """Those that are not in the code folder, of which the project decides what may enter."""
+    return [path for path in paths if not _is_in(path, job.target.source)]
+
+
+# the build: which files Gradle reads, and from where it starts
+
+
+@dataclass(frozen=True)
+class Build:
+    start: str
+    """The folder with the settings, or the project's own when there are none."""
+    folders: tuple[str, ...]
+    """Every folder that may be a project's; Gradle wants those to be there."""
+    files: tuple[str, ...]
+    reads: tuple[str, ...]
+    wrapper: str
+
+
+def _build(job: Job) -> Build:
+    above = _folders_above(job)
+    start = next((folder for folder in above if _has(folder, SETTINGS)), above[0])
+    wrapper = next((path for folder in above if os.path.isfile(path := os.path.join(folder, "gradlew"))), "")
+    folders: list[str] = []
+    files = {wrapper} - {""}
+    whole = {os.path.join(os.path.dirname(wrapper), "gradle")} if wrapper else set()
+    for parent, children, names in os.walk(start):
+        whole |= {os.path.join(parent, name) for name in BUILD_FOLDERS.intersection(children)}
+        children[:] = sorted(name for name in children if _may_hold_projects(job, parent, name, names))
+        folders.append(parent)
+        files |= {os.path.join(parent, name) for name in names if _fits(name, BUILD_FILES)}
+    for script in sorted(path for path in files if _fits(path, SCRIPTS)):
+        named = set(_named(start, script))
+        files |= {path for path in named if os.path.isfile(path)}
+        whole |= {path for path in named if os.path.isdir(path)}
+    return Build(
+        start=start,
+        folders=tuple(folders),
+        files=tuple(sorted(files.union(*(_files_of(folder, job.scratch, whole=True) for folder in whole)))),
+        reads=tuple(sorted((files - {job.target.manifest}).union(_jdk(), *(_entries(f, whole=True) for f in whole)))),
+        wrapper=wrapper,
+    )
+
+
+def _projects(job: Job, build: Build) -> list[str]:
+    """The folders of the own project and of those it depends on, as resolve found them."""
+    facts = job.earlier["resolve"].facts if "resolve" in job.earlier else {}
+    own = os.path.relpath(os.path.dirname(job.target.manifest), build.start)
+    return [os.path.normpath(os.path.join(build.start, name)) for name in facts.get("projects", [own])]
+
+
+def _folders_above(job: Job) -> list[str]:
+    """The manifest's folder and those above it, as far as the project goes."""
+    found = [os.path.dirname(job.target.manifest)]
+    while _is_in(found[-1], job.target.project) and found[-1] != job.target.project:
+        found.append(os.path.dirname(found[-1]))
+    return found
+
+
+def _is_in(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)
+
+
+def _fits(name: str, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def _has(folder: str, patterns: tuple[str, ...]) -> bool:
+    return os.path.isdir(folder) and any(_fits(name, patterns) for name in os.listdir(folder))
+
+
+def _may_hold_projects(job: Job, parent: str, name: str, beside: list[str]) -> bool:
+    path = os.path.join(parent, name)
+    is_made = name == "build" and any(_fits(file, SCRIPTS) for file in beside)
+    is_source = os.path.basename(parent) == "src" and _has(path, ("java", "kotlin", "groovy", "scala", "resources"))
+    return name not in NOT_SOURCE | BUILD_FOLDERS and not (is_made or is_source or _is_in(job.scratch, path))
+
+
+def _named(start: str, script: str) -> Iterator[str]:
+    """Files, folders without source, and included builds that a script names, from where it or the build lies."""
+    with open(script, encoding="utf-8", errors="replace") as stream:
+        text = stream.read()
+    folder = os.path.dirname(script)
+    included = set(re.findall(r"""includeBuild\s*\(?\s*["']([^"'\n]+)["']""", text))
+    for name in set(re.findall(r"""["'](?:\$\{?\w+\}?/)?([^"'$:\n]+)["']""", text)):
+        for path in (os.path.normpath(os.path.join(base, name)) for base in (folder, start)):
+            is_source = os.path.isdir(path) and ("src" in name.split("/") or _has(path, (*SCRIPTS, "src")))
+            is_other = is_source and name not in included
+            if os.path.exists(path) and not is_other and not _is_in(folder, path) and not _is_in(start, path):
+                yield path
+
+
+def _jdk() -> set[str]:
+    return {os.path.join(os.environ["JAVA_HOME"], "release")} if "JAVA_HOME" in os.environ else set()
+
+
+# files: a copy that lies as the originals do
+
+
+@dataclass(frozen=True)
+class Tree:
+    top: str
+    copy: str
+
+    def twin(self, path: str) -> str:
+        return os.path.normpath(os.path.join(self.copy, os.path.relpath(path, self.top)))
+
+
+def _copied(job: Job, build: Build, files: Sequence[str]) -> Tree:
+    """Folders keep their names, for a project without a name has that of its folder."""
+    top = os.path.commonpath([build.start, *(os.path.dirname(file) for file in files)])
+    tree = Tree(top, os.path.join(os.path.realpath(job.scratch), "tree", os.path.basename(top)))
+    for folder in (*build.folders, *sorted({os.path.dirname(file) for file in files})):
+        os.makedirs(tree.twin(folder), exist_ok=True)
+    for file in files:
+        shutil.copy(file, tree.twin(file))
+    if not _has(tree.twin(build.start), SETTINGS):
+        # Gradle would look for settings further and further up.
+        with open(os.path.join(tree.twin(build.start), "settings.gradle"), "w", encoding="utf-8"):
+            pass
+    return tree
+
+
+def _files_of(folder: str, scratch: str = "", whole: bool = False) -> Iterator[str]:
+    """The files of a project, without what was made there, and unless ``whole`` those of inner projects."""
+    for parent, children, names in os.walk(folder):
+        children[:] = sorted(name for name in children if _is_source(parent, name, scratch, whole))
+        yield from (os.path.join(parent, name) for name in sorted(names) if os.path.isfile(os.path.join(parent, name)))
+
+
+def _entries(folder: str, scratch: str = "", whole: bool = False) -> Iterator[str]:
+    """What is directly in a folder, as far as it is source, and ``src`` whether it is there or not."""
+    names = {"src", *(os.listdir(folder) if os.path.isdir(folder) else ())}
+    yield from (os.path.join(folder, name) for name in names if _is_source(folder, name, scratch, whole))
+
+
+def _is_source(parent: str, name: str, scratch: str, whole: bool) -> bool:
+    path = os.path.join(parent, name)
+    is_made = name == "build" and _has(parent, SCRIPTS)
+    is_project = not whole and name not in BUILD_FOLDERS and _has(path, ("build.gradle", "build.gradle.kts"))
+    return name not in NOT_SOURCE and not (is_made or is_project or _is_in(scratch, path))
+
+
+# Gradle
+
+
+def _gradle(job: Job, build: Build, tree: Tree, task: str) -> tuple[tuple[str, ...], list[tuple[str, str, str]]]:
+    """Run one task of collect.gradle, which leaves files in ``out`` of the scratch folder; gives notes and facts."""
+    program, notes = _program(job, build, tree)
+    out = os.path.join(job.scratch, "out")
+    given = {
+        "out": out,
+        "source": _twin_or(tree, job.target.source),
+        "manifest": tree.twin(os.path.dirname(job.target.manifest)),
+    }
+    command = [*program, "--no-daemon", "--console=plain", "--quiet", "--init-script", COLLECT]
+    command += ["-Dorg.gradle.configureondemand=false", "-Dorg.gradle.configuration-cache=false"]
+    command += ["-Dorg.gradle.unsafe.isolated-projects=false", "-Pkotlin.compiler.execution.strategy=in-process"]
+    command += [f"-Dlambdabuild.{name}={value}" for name, value in given.items()]
+    command += ["-Dlambdabuild.tests=yes"] if task == "lambdabuildCompile" and job.target.options.get("tests") else []
+    command += ["--offline"] if job.offline else []
+    try:
+        job.run([*command, task], cwd=tree.twin(build.start), extra_environment=_variables())
+    except ToolFailed as error:
+        raise _explained(job, tree, error) from error
+    try:
+        with open(os.path.join(out, "facts"), encoding="utf-8") as stream:
+            lines = [(*line.rstrip("\n").split("\t"), "", "")[:3] for line in stream]
+    except FileNotFoundError:
+        lines = []
+    return notes, [(kind, name, more) for kind, name, more in dict.fromkeys(lines)]
+
+
+def _variables() -> dict[str, str]:
+    return {"GRADLE_OPTS": QUICK} | {name: os.environ[name] for name in (*PLACES, "GRADLE_OPTS") if name in os.environ}
+
+
+def _program(job: Job, build: Build, tree: Tree) -> tuple[list[str], tuple[str, ...]]:
+    """The project's wrapper, or the machine's Gradle when the wrapper cannot get its own."""
+    mend = "install Gradle and a JDK, or add a wrapper to the project: gradle wrapper"
+    if not build.wrapper:
+        return [job.tool("gradle", mend)], ()
+    wrapper, said = ["sh", tree.twin(build.wrapper)], "the run is offline"
+    if _has_distribution(build.wrapper):
+        return wrapper, ()
+    if not job.offline:
+        folder = os.path.dirname(wrapper[1])
+        try:
+            job.run([*wrapper, "--version"], cwd=folder, extra_environment=_variables())
+            return wrapper, ()
+        except ToolFailed as error:
+            said = error.tail
+    try:
+        machines = job.tool("gradle")
+    except ToolMissing as error:
+        kind = Offline if job.offline else DownloadFailed
+        raise kind(
+            f"{job.who}: gradlew cannot get the Gradle it wants, and there is no other",
+            where=job.place(build.wrapper),
+            tail=said,
+            mend="see that its distributionUrl can be reached, or install Gradle",
+        ) from error
+    return [machines], ("gradlew cannot get the Gradle it wants: the one on PATH is used",)
+
+
+def _has_distribution(wrapper: str) -> bool:
+    """Whether what the wrapper wants was unpacked before."""
+    properties = os.path.join(os.path.dirname(wrapper), "gradle/wrapper/gradle-wrapper.properties")
+    if not os.path.isfile(properties):
+        return False
+    with open(properties, encoding="utf-8", errors="replace") as stream:
+        found = re.search(r"(?m)^\s*distributionUrl\s*=.*/(.+)\.zip\s*$", stream.read())
+    home = os.environ.get("GRADLE_USER_HOME") or os.path.expanduser("~/.gradle")
+    return found is not None and any(Path(home, "wrapper/dists", found[1]).glob("*/*/bin/gradle"))
+
+
+def _may_change(packages: list[dict[str, str]]) -> Iterator[str]:
+    for package in packages:
+        if package["version"].endswith("-SNAPSHOT"):
+            yield f"{package['name']} {package['version']} may change while the build files do not"
+
+
+# what Gradle made, as it ships
+
+
+def _take_jars(job: Job, made: str) -> None:
+    """The jars that Gradle made of sibling projects, written anew, and those that are files of the user's."""
+    for jar in sorted(Path(made, "made").glob("*.jar")):
+        _write_jar(os.path.join(job.out, "lib", jar.name), _content_of_jar(jar))
+    if os.path.isdir(os.path.join(made, "local")):
+        shutil.copytree(os.path.join(made, "local"), os.path.join(job.out, "lib"), dirs_exist_ok=True)
+
+
+def _take_classes(job: Job, classes: str) -> None:
+    if not os.path.isdir(classes):
+        raise BadManifest(
+            f"{job.who}: Gradle made no classes",
+            where=job.place(job.target.manifest),
+            mend="put the source into src/main/java, or name its folder in sourceSets",
+        )
+    shutil.move(classes, os.path.join(job.out, "classes"))
+
+
+def _refuse_too_new(job: Job, classes: str) -> None:
+    runtime = _runtime(job)
+    for file in _files_of(classes) if runtime else ():
+        if not _counts(os.path.relpath(file, classes)):
+            continue
+        with open(file, "rb") as stream:
+            made_for = _made_for(stream.read(8))
+        if made_for > runtime:
+            raise BadManifest(
+                f"{job.who}: {os.path.relpath(file, classes)} is for Java {made_for}, "
+                f"which {job.target.runtime} cannot load",
+                where=job.place(job.target.manifest),
+                mend=f"write tasks.withType(JavaCompile) {{ options.release = {runtime} }} in the build file, "
+                "or change the runtime",
+            )
+
+
+def _too_new_jars(job: Job) -> Iterator[str]:
+    """A note for each jar whose first class the runtime cannot load; it may be one that is never asked for."""
+    runtime = _runtime(job)
+    for name in sorted(os.listdir(job.out)) if runtime else ():
+        if not zipfile.is_zipfile(os.path.join(job.out, name)):
+            continue
+        with zipfile.ZipFile(os.path.join(job.out, name)) as jar:
+            first = next(filter(_counts, jar.namelist()), "")
+            made_for = _made_for(jar.read(first)) if first else 0
+        if made_for > runtime:
+            yield f"{name} is for Java {made_for}, which {job.target.runtime} cannot load"
+
+
+def _runtime(job: Job) -> int:
+    """The Java of the runtime, 0 when it names none."""
+    found = re.match(r"java(\d+)", job.target.runtime)
+    return int(found[1]) if found else 0
+
+
+def _counts(name: str) -> bool:
+    """Whether every Java that sees the class must be able to load it."""
+    return name.endswith(".class") and not name.startswith("META-INF/") and not name.endswith("module-info.class")
+
+
+def _made_for(head: bytes) -> int:
+    """The oldest Java that can load a class file: its version is 44 more."""
+    return int.from_bytes(head[6:8]) - 44
+
+
+def _content_of_jar(jar: Path) -> Mapping[str, bytes]:
+    with zipfile.ZipFile(jar) as archive:
+        return {name: _without_traces(name, archive.read(name)) for name in archive.namelist()}
+
+
+def _without_traces(name: str, content: bytes) -> bytes:
+    if name == MANIFEST:
+        return TRACES.sub(b"", content)
+    return re.sub(rb"(?m)^#.*\n", b"", content) if name.endswith("/pom.properties") else content
+
+
+def _content_of_folder(folder: str) -> Mapping[str, bytes]:
+    """Folders have entries of their own, for some frameworks look for classes by them."""
+    found = {"META-INF/": b"", MANIFEST: b"Manifest-Version: 1.0\r\n\r\n"}
+    for parent, folders, names in os.walk(folder):
+        for name in (*(f"{name}/" for name in folders), *names):
+            path = os.path.join(parent, name)
+            content = b""
+            if not name.endswith("/"):
+                with open(path, "rb") as stream:
+                    content = stream.read()
+            found[os.path.relpath(path, folder) + ("/" if name.endswith("/") else "")] = content
+    return found
+
+
+def _write_jar(target: str, content: Mapping[str, bytes]) -> None:
+    """Sorted, with one date, and stored, for zlibs differ and the artifact is compressed anyway."""
+    os.makedirs(os.path.dirname(target), exist_ok=True)
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as jar:
+        for name in sorted(content, key=lambda name: (name not in ("META-INF/", MANIFEST), name)):
+            info = zipfile.ZipInfo(name, EPOCH)
+            info.create_system = 3
+            info.external_attr = (0o40755 if name.endswith("/") else 0o100644) << 16
+            jar.writestr(info, content[name])
+
+
+# Gradle's words
+
+
+def _explained(job: Job, tree: Tree, error: ToolFailed) -> LambdaBuildError:
+    """Gradle says what went wrong and where in the copy, and then much that is no help."""
+    said = NOISE.sub("", error.output)
+    places = [_place(job, tree, match) for pattern in AT for match in pattern.finditer(said)]
+    lines = [line for line in said.replace(tree.copy + os.sep, "").splitlines() if line.strip()]
+    tail = "\n".join(lines[:25])
+    for kind, pattern, message, mend in KINDS:
+        match = re.search(pattern, said)
+        if match and (kind is not Offline or job.offline):
+            where = list(dict.fromkeys(places))[:5] or [job.place(job.target.manifest)]
+            return kind(f"{job.who}: {message}", where=where, tail=tail, mend=mend.format(*match.groups()))
+    error.tail = "\n".join([*error.tail.splitlines()[:1], *lines[:25]]) if lines else error.tail
+    return error
+
+
+def _place(job: Job, tree: Tree, match: re.Match[str]) -> Any:
+    original = os.path.normpath(os.path.join(tree.top, os.path.relpath(match["file"], tree.copy)))
+    return job.place(original, int(match["line"]), int(match.groupdict().get("column") or 1))
+
+
+def _twin_or(tree: Tree, source: str) -> str:
+    """The code folder's twin; one that is not in the copy is no project."""
+    return tree.twin(source) if _is_in(source, tree.top) else tree.copy

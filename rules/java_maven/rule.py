@@ -1,0 +1,529 @@
+"""Java of a pom.xml: Maven resolves the dependencies and makes the classes, in a copy of the source.
+
+Where Lambda looks for classes and jars: https://docs.aws.amazon.com/lambda/latest/dg/java-package.html and
+https://docs.aws.amazon.com/lambda/latest/dg/packaging-layers.html
+"""
+
+import filecmp
+import os
+import re
+import shutil
+import zipfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+from xml.etree import ElementTree
+
+from lambdabuild.rule_api import (
+    BadManifest,
+    CannotResolve,
+    DownloadFailed,
+    Folder,
+    Job,
+    LambdaBuildError,
+    Offline,
+    Result,
+    ToolFailed,
+    ToolMissing,
+)
+
+COLLECT = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
+LIST = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:list"
+RUNTIME_SCOPE = ("-DincludeScope=runtime", "-Dmdep.prependGroupId=true")
+WITHOUT_TESTS = ("-Dmaven.test.skip=true", "-DskipTests=true", "-DskipITs=true")
+FIXED_TIME = "-Dproject.build.outputTimestamp=1980-01-01T00:00:02Z"
+PLACES = ("JAVA_HOME", "MAVEN_HOME", "M2_HOME", "MAVEN_USER_HOME", "MVNW_USERNAME", "MVNW_PASSWORD")
+"""Variables that say where things lie on this machine, or open doors; they enter no fingerprint."""
+NOT_SOURCE = frozenset({"target", ".git", ".idea", ".settings", ".vscode", ".venv", ".aws-sam", "node_modules"})
+OTHER_JARS = ("-sources.jar", "-javadoc.jar", "-tests.jar", "-test-sources.jar")
+QUICK = "-XX:TieredStopAtLevel=1"
+"""A JVM that lives for seconds compiles itself lightly, which takes half the time. MAVEN_OPTS wins."""
+EPOCH = (1980, 1, 1, 0, 0, 0)
+MANIFEST = "META-INF/MANIFEST.MF"
+TRACES = re.compile(
+    rb"^(?:Created-By|Built-By|Build-Jdk(?:-Spec)?|Build-Time(?:stamp)?|Build-Date|Bnd-LastModified|Archiver-Version):"
+    rb".*\r?\n(?: .*\r?\n)*",
+    re.MULTILINE | re.IGNORECASE,
+)
+"""Lines of a jar's manifest that tell of the machine and the hour."""
+NOISE = re.compile(
+    r"\[Help|To see the full stack|Re-run Maven|For more information|After correcting|-> \[Help|mvn <args>"
+)
+AT = re.compile(r"(\S.*?\.\w+):\[(\d+),(\d+)\]")
+KINDS: tuple[tuple[type[LambdaBuildError], str, str, str], ...] = (
+    (ToolMissing, r"(?:error: release version|invalid target release:?|invalid source release:?) (\d+)",
+     "the JDK is too old for the release that the pom asks for", "install JDK {0} or newer, or set JAVA_HOME to one"),
+    (ToolMissing, r"No compiler is provided|running on a JRE", "Maven found a JRE, which cannot compile",
+     "install a JDK, or set JAVA_HOME to one"),
+    (ToolFailed, r"COMPILATION ERROR", "the source does not compile", "correct it there"),
+    (ToolFailed, r"There are test failures|There was a timeout or other error in the fork", "tests fail",
+     "correct them, or leave them out: tests = false"),
+    (Offline, r"in offline mode|has not been downloaded from it before",
+     "Maven's local repository lacks something, and the run is offline", "run once without offline"),
+    (DownloadFailed, r"Could not transfer|Unknown host|Connect(?:ion)? (?:to|refused|timed out)",
+     "Maven could not fetch what it needs", "see that the repository can be reached, and try again"),
+    (CannotResolve, r"Could not (?:find artifact|resolve)|Failure to find|Non-resolvable|was not found|No versions av",
+     "Maven found no set of packages for the pom",
+     "correct the names and versions; Maven's words above say which do not fit"),
+    (BadManifest, r"Non-(?:parseable|readable) (?:POM|parent)|Malformed POM|problems were encountered while processing",
+     "Maven cannot read the pom", "correct it there"),
+)  # fmt: skip
+"""Kind of error, what Maven says then, and what we say; the first that fits."""
+
+
+def resolve(job: Job) -> Result:
+    """The jars of the runtime scope. A pom with siblings leaves them to compile, which makes the siblings first."""
+    family = _family(job)
+    if family.siblings:
+        return Result(reads=_reads(job, family))
+    tree = _copied(job, _poms_and_more(job, family))
+    listing = os.path.join(job.scratch, "packages.txt")
+    places = (f"-DoutputDirectory={job.out}", f"-DoutputFile={listing}")
+    _maven(job, family, tree, COLLECT, LIST, *RUNTIME_SCOPE, *places)
+    packages = _packages(listing)
+    return Result(
+        parts=(Folder(job.out, into="lib"),) if os.listdir(job.out) else (),
+        reads=_reads(job, family),
+        notes=(*_may_change(packages), *_too_new_jars(job)),
+        facts={"packages": packages},
+    )
+
+
+def compile(job: Job) -> Result:
+    """Classes for a function, jars for a layer, and the jars that resolve had to leave."""
+    family = _family(job)
+    _refuse_aggregator(job, family.own)
+    tree = _copied(job, [*_poms_and_more(job, family), *_sources(job, family)])
+    tests = () if job.target.options.get("tests") else WITHOUT_TESTS
+    collect = (COLLECT, *RUNTIME_SCOPE) if family.siblings else ()
+    _maven(job, family, tree, "package", *tests, FIXED_TIME, *collect)
+    target = os.path.join(tree.twin(family.own.folder), "target")
+    _refuse_too_new(job, os.path.join(target, "classes"))
+    if family.siblings:
+        made = [jar for folder in family.siblings for jar in _own_jars(os.path.join(tree.twin(folder), "target"))]
+        _take_jars(job, _jars(os.path.join(target, "dependency")), made)
+    if job.target.kind == "layer":
+        _take_jars(job, _own_jars(target), _own_jars(target))
+    else:
+        _take_classes(job, os.path.join(target, "classes"))
+    taken = {name: os.path.join(job.out, name) for name in sorted(os.listdir(job.out))}
+    return Result(
+        parts=tuple(Folder(path, into="" if name == "classes" else name) for name, path in taken.items()),
+        reads=_reads(job, family),
+    )
+
+
+# poms: which files Maven reads, and from where it starts
+
+
+@dataclass(frozen=True)
+class Pom:
+    file: str
+    text: str
+    artifact: str
+    packaging: str
+    parent: str
+    """The parent's file, whether it is there or not; "" for a parent that only a repository has."""
+    modules: tuple[str, ...]
+    dependencies: frozenset[str]
+    """Artifact ids."""
+
+    @property
+    def folder(self) -> str:
+        return os.path.dirname(self.file)
+
+
+@dataclass(frozen=True)
+class Family:
+    """A pom and those it is built with."""
+
+    own: Pom
+    poms: tuple[Pom, ...]
+    """All that Maven reads: the own, its parents, and every module when there are siblings."""
+    siblings: frozenset[str]
+    """Folders of the modules that it depends on."""
+    start: Pom
+    """The one that Maven starts with."""
+
+
+def _family(job: Job) -> Family:
+    own = _read(job, job.target.manifest)
+    parents = tuple(_parents(job, own))
+    for top in _aggregators(job, own, parents):
+        modules = tuple(_modules(job, top))
+        siblings = _siblings(job, own, modules)
+        if own.file in {pom.file for pom in modules} and siblings:
+            poms = {pom.file: pom for pom in (own, *parents, *modules)}
+            for pom in modules:
+                poms |= {parent.file: parent for parent in _parents(job, pom)}
+            return Family(own, tuple(poms.values()), siblings, top)
+    return Family(own, (own, *parents), frozenset(), own)
+
+
+def _read(job: Job, file: str) -> Pom:
+    try:
+        with open(file, "rb") as stream:
+            content = stream.read()
+        root = ElementTree.fromstring(content)
+    except ElementTree.ParseError as error:
+        line, column = error.position
+        raise BadManifest(
+            f"{job.who}: {os.path.relpath(file, job.target.project)} is not XML: {error}",
+            where=job.place(file, line, column + 1),
+            mend="correct it there",
+        ) from error
+    for element in root.iter():
+        element.tag = element.tag.rpartition("}")[2]
+    folder = os.path.dirname(file)
+    return Pom(
+        file=file,
+        text=content.decode("utf-8", "replace"),
+        artifact=_text(root, "artifactId"),
+        packaging=_text(root, "packaging") or "jar",
+        parent=_parent(folder, root),
+        modules=tuple(_pom_at(folder, module.text or "") for module in root.iter("module")),
+        dependencies=frozenset(_text(dependency, "artifactId") for dependency in root.iter("dependency")),
+    )
+
+
+def _text(element: ElementTree.Element, name: str) -> str:
+    return (element.findtext(name) or "").strip()
+
+
+def _parent(folder: str, root: ElementTree.Element) -> str:
+    parent = root.find("parent")
+    path = None if parent is None else parent.findtext("relativePath", "../pom.xml").strip()
+    return _pom_at(folder, path) if path else ""
+
+
+def _pom_at(folder: str, path: str) -> str:
+    """Where a relative path leads, which may name a pom or its folder."""
+    found = os.path.normpath(os.path.join(folder, path.strip()))
+    return os.path.join(found, "pom.xml") if os.path.isdir(found) else found
+
+
+def _parents(job: Job, pom: Pom) -> Iterator[Pom]:
+    seen = {pom.file}
+    while os.path.isfile(pom.parent) and pom.parent not in seen:
+        pom = _read(job, pom.parent)
+        seen.add(pom.file)
+        yield pom
+
+
+def _aggregators(job: Job, own: Pom, parents: tuple[Pom, ...]) -> list[Pom]:
+    """Poms that may have the own one as a module, the outermost first."""
+    found = {pom.file: pom for pom in parents}
+    for folder in _folders_above(job, own.folder)[1:]:
+        file = os.path.join(folder, "pom.xml")
+        if file not in found and os.path.isfile(file):
+            found[file] = _read(job, file)
+    return sorted((pom for pom in found.values() if pom.modules), key=lambda pom: len(pom.folder))
+
+
+def _folders_above(job: Job, folder: str) -> list[str]:
+    """A folder and those above it, as far as the project goes."""
+    found = [folder]
+    while _is_in(found[-1], job.target.project) and found[-1] != job.target.project:
+        found.append(os.path.dirname(found[-1]))
+    return found
+
+
+def _is_in(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)
+
+
+def _modules(job: Job, top: Pom) -> Iterator[Pom]:
+    """A pom and its modules, and theirs. One that is not there is left to Maven, which tells of it."""
+    yield top
+    for file in top.modules:
+        if os.path.isfile(file):
+            yield from _modules(job, _read(job, file))
+
+
+def _siblings(job: Job, own: Pom, modules: tuple[Pom, ...]) -> frozenset[str]:
+    """Folders of the modules that a pom, its parents or these modules themselves name as dependencies."""
+    known = {pom.artifact: pom for pom in modules}
+    found: dict[str, Pom] = {}
+    open_ends = [own]
+    while open_ends:
+        pom = open_ends.pop()
+        named = pom.dependencies.union(*(parent.dependencies for parent in _parents(job, pom)))
+        new = {name: known[name] for name in sorted(named & known.keys() - found.keys() - {own.artifact})}
+        found |= new
+        open_ends += new.values()
+    return frozenset(pom.folder for pom in found.values())
+
+
+def _refuse_aggregator(job: Job, own: Pom) -> None:
+    if own.packaging == "pom" and (own.modules or job.target.kind == "function"):
+        raise BadManifest(
+            f"{job.who}: this pom.xml has the packaging 'pom', so nothing is made from it",
+            where=job.place(own.file),
+            mend="name the folder of one of its modules as the code folder"
+            if own.modules
+            else "take the packaging out",
+        )
+
+
+# files: a copy that lies as the originals do
+
+
+@dataclass(frozen=True)
+class Tree:
+    top: str
+    copy: str
+
+    def twin(self, path: str) -> str:
+        return os.path.normpath(os.path.join(self.copy, os.path.relpath(path, self.top)))
+
+
+def _copied(job: Job, files: list[str]) -> Tree:
+    top = os.path.commonpath([os.path.dirname(job.target.manifest), *(os.path.dirname(file) for file in files)])
+    tree = Tree(top, os.path.join(job.scratch, "tree", os.path.basename(top)))
+    for file in files:
+        twin = tree.twin(file)
+        os.makedirs(os.path.dirname(twin), exist_ok=True)
+        shutil.copy(file, twin)
+    return tree
+
+
+def _poms_and_more(job: Job, family: Family) -> list[str]:
+    """All that Maven reads before it comes to the source."""
+    named = [file for pom in family.poms for path in _named(pom) for file in _files_below(path)]
+    settings = [file for path in _settings(job, family) for file in _files_below(path)]
+    return [*(pom.file for pom in family.poms), *named, *settings]
+
+
+def _named(pom: Pom) -> Iterator[str]:
+    """Files and folders that a pom names from where it lies, such as a repository of jars, but for source."""
+    for path in re.findall(r"\$\{(?:project\.)?basedir\}/+([^<>\s\"'$]+)", pom.text):
+        found = os.path.normpath(os.path.join(pom.folder, path))
+        is_source = path.split("/")[0] in ("src", "target") or _is_in(pom.folder, found)
+        if os.path.exists(found) and not is_source:
+            yield found
+
+
+def _settings(job: Job, family: Family) -> list[str]:
+    """The nearest ``.mvn`` folder, the nearest wrapper, and the folder that this wrapper reads."""
+    found = [_nearest(job, family, ".mvn"), _nearest(job, family, "mvnw")]
+    found.append(os.path.join(os.path.dirname(found[1]), ".mvn", "wrapper") if found[1] else "")
+    return [path for path in found if os.path.exists(path)]
+
+
+def _nearest(job: Job, family: Family, name: str) -> str:
+    """A file or folder of that name where Maven starts or above, "" when there is none."""
+    paths = (os.path.join(folder, name) for folder in _folders_above(job, family.start.folder))
+    return next(filter(os.path.exists, paths), "")
+
+
+def _sources(job: Job, family: Family) -> Iterator[str]:
+    """The files of the own module and its siblings; of the code folder only what the project lets in."""
+    yield from (os.path.join(job.target.source, name) for name in job.files)
+    for folder in sorted({family.own.folder, *family.siblings}):
+        yield from (file for file in _files_below(folder, job.scratch) if not _is_in(file, job.target.source))
+
+
+def _files_below(path: str, scratch: str = "") -> Iterator[str]:
+    """A file itself, or the files of a folder, without what was made there and what belongs to other modules."""
+    if os.path.isfile(path):
+        yield path
+    for parent, folders, names in os.walk(path):
+        folders[:] = sorted(name for name in folders if _is_source(parent, name, scratch))
+        yield from (os.path.join(parent, name) for name in sorted(names) if os.path.isfile(os.path.join(parent, name)))
+
+
+def _is_source(parent: str, name: str, scratch: str) -> bool:
+    path = os.path.join(parent, name)
+    is_made = name in NOT_SOURCE and (name != "target" or os.path.exists(os.path.join(parent, "pom.xml")))
+    return not (is_made or _is_in(scratch, path) or os.path.exists(os.path.join(path, "pom.xml")))
+
+
+def _reads(job: Job, family: Family) -> tuple[str, ...]:
+    """What counts beside the manifest and the code folder. A parent that is not there counts as absent."""
+    found = {pom.file for pom in family.poms} | {pom.parent for pom in family.poms if pom.parent}
+    found |= {path for pom in family.poms for path in _named(pom)} | set(_settings(job, family))
+    found |= {os.path.join(os.environ[name], "release") for name in ("JAVA_HOME",) if name in os.environ}
+    if job.step == "compile":
+        for folder in {family.own.folder, *family.siblings}:
+            names = (name for name in ("src", *os.listdir(folder)) if _is_source(folder, name, job.scratch))
+            found |= {os.path.join(folder, name) for name in names}
+        found = {path for path in found if not _is_in(path, job.target.source)}
+    return tuple(sorted(found - {family.own.file}))
+
+
+# Maven
+
+
+def _maven(job: Job, family: Family, tree: Tree, *goals: str) -> None:
+    """Run Maven for the own module, and first for those it depends on."""
+    settings = _nearest(job, family, ".mvn")
+    base = tree.twin(os.path.dirname(settings) if settings else family.start.folder)
+    module = os.path.relpath(family.own.file, family.start.folder)
+    command = [*_program(job, family, tree), "--batch-mode", "--no-transfer-progress", "-Dstyle.color=never"]
+    command += ["--file", os.path.basename(family.start.file)]
+    command += ["--projects", module, "--also-make"] if family.siblings else ["--non-recursive"]
+    # Else Maven does not ask again for a day after a download failed.
+    command += ["--offline"] if job.offline else ["--update-snapshots"] if job.step == "resolve" else []
+    try:
+        environment = _variables() | {"MAVEN_BASEDIR": base}
+        job.run([*command, *goals], cwd=tree.twin(family.start.folder), extra_environment=environment)
+    except ToolFailed as error:
+        raise _explained(job, tree, error) from error
+
+
+def _program(job: Job, family: Family, tree: Tree) -> list[str]:
+    wrapper = _nearest(job, family, "mvnw")
+    return ["sh", tree.twin(wrapper)] if wrapper else [job.tool("mvn", "install Maven and a JDK")]
+
+
+def _variables() -> dict[str, str]:
+    """Where things lie, and the variables that Maven's settings name, such as a repository's password."""
+    names = {*PLACES, "MAVEN_OPTS"}
+    settings = os.path.expanduser("~/.m2/settings.xml")
+    if os.path.isfile(settings):
+        with open(settings, encoding="utf-8", errors="replace") as stream:
+            names |= set(re.findall(r"\$\{env\.(\w+)\}", stream.read()))
+    return {"MAVEN_OPTS": QUICK} | {name: os.environ[name] for name in sorted(names) if name in os.environ}
+
+
+def _packages(listing: str) -> list[dict[str, str]]:
+    """``group:artifact[:type[:classifier]]:version:scope`` of each line, as name and version."""
+    with open(listing, encoding="utf-8") as stream:
+        lines = [line.split()[0].split(":") for line in stream if line.startswith("   ") and line.count(":") >= 4]
+    found = {(f"{parts[0]}:{parts[1]}", parts[-2]) for parts in lines}
+    return [{"name": name, "version": version} for name, version in sorted(found)]
+
+
+def _may_change(packages: list[dict[str, str]]) -> Iterator[str]:
+    for package in packages:
+        if package["version"].endswith("-SNAPSHOT"):
+            yield f"{package['name']} {package['version']} may change while the pom does not"
+
+
+# what Maven made, as it ships
+
+
+def _take_classes(job: Job, classes: str) -> None:
+    if not os.path.isdir(classes):
+        raise BadManifest(
+            f"{job.who}: Maven left nothing in target/classes",
+            where=job.place(job.target.manifest),
+            mend="put the source into src/main/java, and leave Maven's output folders as they are",
+        )
+    shutil.move(classes, os.path.join(job.out, "classes"))
+
+
+def _refuse_too_new(job: Job, classes: str) -> None:
+    runtime = _runtime(job)
+    for file in _files_below(classes) if runtime else ():
+        if not _counts(os.path.relpath(file, classes)):
+            continue
+        with open(file, "rb") as stream:
+            made_for = _made_for(stream.read(8))
+        if made_for > runtime:
+            raise BadManifest(
+                f"{job.who}: {os.path.relpath(file, classes)} is for Java {made_for}, "
+                f"which {job.target.runtime} cannot load",
+                where=job.place(job.target.manifest),
+                mend=f"write <maven.compiler.release>{runtime}</maven.compiler.release> in the pom's properties, "
+                "or change the runtime",
+            )
+
+
+def _too_new_jars(job: Job) -> Iterator[str]:
+    """A note for each jar whose first class the runtime cannot load; it may be one that is never asked for."""
+    runtime = _runtime(job)
+    for name in sorted(os.listdir(job.out)) if runtime else ():
+        if not zipfile.is_zipfile(os.path.join(job.out, name)):
+            continue
+        with zipfile.ZipFile(os.path.join(job.out, name)) as jar:
+            first = next(filter(_counts, jar.namelist()), "")
+            made_for = _made_for(jar.read(first)) if first else 0
+        if made_for > runtime:
+            yield f"{name} is for Java {made_for}, which {job.target.runtime} cannot load"
+
+
+def _runtime(job: Job) -> int:
+    """The Java of the runtime, 0 when it names none."""
+    found = re.match(r"java(\d+)", job.target.runtime)
+    return int(found[1]) if found else 0
+
+
+def _counts(name: str) -> bool:
+    """Whether every Java that sees the class must be able to load it."""
+    return name.endswith(".class") and not name.startswith("META-INF/") and not name.endswith("module-info.class")
+
+
+def _made_for(head: bytes) -> int:
+    """The oldest Java that can load a class file: its version is 44 more."""
+    return int.from_bytes(head[6:8]) - 44
+
+
+def _jars(folder: str) -> list[str]:
+    names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+    return [os.path.join(folder, name) for name in names if name.endswith(".jar")]
+
+
+def _own_jars(target: str) -> list[str]:
+    """What a module was packaged as; ``original-*`` is what the shade plugin leaves of the jar before."""
+    names = (os.path.basename(jar) for jar in _jars(target))
+    return [os.path.join(target, n) for n in names if not n.endswith(OTHER_JARS) and not n.startswith("original-")]
+
+
+def _take_jars(job: Job, jars: Iterable[str], made_here: list[str]) -> None:
+    """Copy jars as they are, but those that Maven made just now without dates and traces of this machine."""
+    os.makedirs(os.path.join(job.out, "lib"), exist_ok=True)
+    for jar in jars:
+        target = os.path.join(job.out, "lib", os.path.basename(jar))
+        if any(filecmp.cmp(jar, made, shallow=False) for made in made_here):
+            _repack(jar, target)
+        else:
+            shutil.copy(jar, target)
+
+
+def _repack(jar: str, target: str) -> None:
+    """Write a jar anew: sorted, with one date, and stored, for zlibs differ and the artifact is compressed anyway."""
+    with zipfile.ZipFile(jar) as old, zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as new:
+        for name in sorted(set(old.namelist()), key=lambda name: (name not in ("META-INF/", MANIFEST), name)):
+            info = zipfile.ZipInfo(name, EPOCH)
+            info.create_system = 3
+            info.external_attr = (0o40755 if name.endswith("/") else 0o100644) << 16
+            new.writestr(info, _without_traces(name, old.read(name)))
+
+
+def _without_traces(name: str, content: bytes) -> bytes:
+    if name == MANIFEST:
+        return TRACES.sub(b"", content)
+    return re.sub(rb"(?m)^#.*\n", b"", content) if name.endswith("/pom.properties") else content
+
+
+# Maven's words
+
+
+def _explained(job: Job, tree: Tree, error: ToolFailed) -> LambdaBuildError:
+    """Maven says its errors on stdout, among much else, and names the files of the copy."""
+    said = error.output.replace(tree.copy + os.sep, "")
+    lines = [m[1].strip() for m in re.finditer(r"(?m)^(?:\[(?:ERROR|FATAL)\] ?)+(.*)$", said)]
+    lines = [line.split(" -> [Help")[0] for line in dict.fromkeys(lines) if line and not NOISE.match(line)]
+    tail = "\n".join(lines[:25]) or error.tail
+    found = [
+        (os.path.join(tree.top, m[1].lstrip("/")), int(m[2]), int(m[3])) for line in lines if (m := AT.match(line))
+    ]
+    places = [job.place(file, line, column) for file, line, column in dict.fromkeys(found)]
+    for kind, pattern, message, mend in KINDS:
+        match = re.search(pattern, said)
+        if match and (kind is not Offline or job.offline):
+            mend = mend.format(*match.groups())
+            where = places or [_place_in_pom(job, lines)]
+            return kind(f"{job.who}: {message}", where=where[:5], tail=tail, mend=mend)
+    error.tail = "\n".join([*error.tail.splitlines()[:1], *lines[:25]]) if lines else error.tail
+    return error
+
+
+def _place_in_pom(job: Job, lines: list[str]) -> Any:
+    found = re.search(r"@ line (\d+), column (\d+)", "\n".join(lines))
+    return (
+        job.place(job.target.manifest, *(int(number) for number in found.groups()))
+        if found
+        else job.place(job.target.manifest)
+    )
