@@ -21,6 +21,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     "rule_api": frozenset({"errors", "spans", "tools"}),
     "wheels": frozenset({"errors", "spans", "tools", "rule_api"}),
     "node_packages": frozenset({"errors", "spans", "tools", "rule_api"}),
+    "jars": frozenset({"rule_api"}),
     "variables": frozenset({"errors", "spans"}),
     "naming": frozenset(),
     "template": frozenset({"errors", "spans", "model", "variables", "naming"}),

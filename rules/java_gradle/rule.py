@@ -7,13 +7,13 @@ https://docs.aws.amazon.com/lambda/latest/dg/packaging-layers.html
 import os
 import re
 import shutil
-import zipfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from lambdabuild.jars import archives, classes
 from lambdabuild.rule_api import (
     BadManifest,
     CannotResolve,
@@ -41,14 +41,6 @@ PLACES = ("JAVA_HOME", "GRADLE_USER_HOME", "GRADLE_HOME")
 """Variables that say where things lie on this machine; they enter no fingerprint."""
 QUICK = "-XX:TieredStopAtLevel=1"
 """A JVM that lives for seconds compiles itself lightly, which takes half the time. GRADLE_OPTS wins."""
-EPOCH = (1980, 1, 1, 0, 0, 0)
-MANIFEST = "META-INF/MANIFEST.MF"
-TRACES = re.compile(
-    rb"^(?:Created-By|Built-By|Build-Jdk(?:-Spec)?|Build-Time(?:stamp)?|Build-Date|Bnd-LastModified|Archiver-Version):"
-    rb".*\r?\n(?: .*\r?\n)*",
-    re.MULTILINE | re.IGNORECASE,
-)
-"""Lines of a jar's manifest that tell of the machine and the hour."""
 KINDS: tuple[tuple[type[LambdaBuildError], str, str, str], ...] = (
     (BadManifest, r"lambdabuild: no project", "no project of the Gradle build has this folder",
      "include it in the settings.gradle above, or put a settings.gradle of its own beside its build.gradle"),
@@ -103,7 +95,7 @@ def resolve(job: Job) -> Result:
     return Result(
         parts=(Folder(job.out, into="lib"),) if os.listdir(job.out) else (),
         reads=build.reads,
-        notes=(*notes, *_may_change(packages), *_too_new_jars(job)),
+        notes=(*notes, *_may_change(packages), *classes.too_new_jars(job)),
         facts={"packages": packages, "projects": sorted(projects)},
     )
 
@@ -117,13 +109,19 @@ def compile(job: Job) -> Result:
     tree = _copied(job, build, [*build.files, *sources])
     _, facts = _gradle(job, build, tree, "lambdabuildCompile")
     made = os.path.join(job.scratch, "out")
-    _refuse_too_new(job, os.path.join(made, "classes"))
+    release = f"tasks.withType(JavaCompile) {{ options.release = {classes.runtime(job)} }}"
+    classes.refuse_too_new(job, os.path.join(made, "classes"), f"write {release} in the build file")
     _take_jars(job, made)
     if job.target.kind == "function":
-        _take_classes(job, os.path.join(made, "classes"))
+        classes.take(
+            job,
+            os.path.join(made, "classes"),
+            missing="Gradle made no classes",
+            mend="put the source into src/main/java, or name its folder in sourceSets",
+        )
     elif os.path.isdir(os.path.join(made, "classes")):
         name = next("-".join(filter(None, words)) for kind, *words in facts if kind == "name")
-        _write_jar(os.path.join(job.out, "lib", f"{name}.jar"), _content_of_folder(os.path.join(made, "classes")))
+        archives.write(os.path.join(job.out, "lib", f"{name}.jar"), archives.of_folder(os.path.join(made, "classes")))
     taken = {name: os.path.join(job.out, name) for name in sorted(os.listdir(job.out))}
     entries = (path for folder in projects for path in _entries(folder, job.scratch))
     return Result(
@@ -360,101 +358,9 @@ def _may_change(packages: list[dict[str, str]]) -> Iterator[str]:
 def _take_jars(job: Job, made: str) -> None:
     """The jars that Gradle made of sibling projects, written anew, and those that are files of the user's."""
     for jar in sorted(Path(made, "made").glob("*.jar")):
-        _write_jar(os.path.join(job.out, "lib", jar.name), _content_of_jar(jar))
+        archives.write(os.path.join(job.out, "lib", jar.name), archives.of_jar(str(jar)))
     if os.path.isdir(os.path.join(made, "local")):
         shutil.copytree(os.path.join(made, "local"), os.path.join(job.out, "lib"), dirs_exist_ok=True)
-
-
-def _take_classes(job: Job, classes: str) -> None:
-    if not os.path.isdir(classes):
-        raise BadManifest(
-            f"{job.who}: Gradle made no classes",
-            where=job.place(job.target.manifest),
-            mend="put the source into src/main/java, or name its folder in sourceSets",
-        )
-    shutil.move(classes, os.path.join(job.out, "classes"))
-
-
-def _refuse_too_new(job: Job, classes: str) -> None:
-    runtime = _runtime(job)
-    for file in _files_of(classes) if runtime else ():
-        if not _counts(os.path.relpath(file, classes)):
-            continue
-        with open(file, "rb") as stream:
-            made_for = _made_for(stream.read(8))
-        if made_for > runtime:
-            raise BadManifest(
-                f"{job.who}: {os.path.relpath(file, classes)} is for Java {made_for}, "
-                f"which {job.target.runtime} cannot load",
-                where=job.place(job.target.manifest),
-                mend=f"write tasks.withType(JavaCompile) {{ options.release = {runtime} }} in the build file, "
-                "or change the runtime",
-            )
-
-
-def _too_new_jars(job: Job) -> Iterator[str]:
-    """A note for each jar whose first class the runtime cannot load; it may be one that is never asked for."""
-    runtime = _runtime(job)
-    for name in sorted(os.listdir(job.out)) if runtime else ():
-        if not zipfile.is_zipfile(os.path.join(job.out, name)):
-            continue
-        with zipfile.ZipFile(os.path.join(job.out, name)) as jar:
-            first = next(filter(_counts, jar.namelist()), "")
-            made_for = _made_for(jar.read(first)) if first else 0
-        if made_for > runtime:
-            yield f"{name} is for Java {made_for}, which {job.target.runtime} cannot load"
-
-
-def _runtime(job: Job) -> int:
-    """The Java of the runtime, 0 when it names none."""
-    found = re.match(r"java(\d+)", job.target.runtime)
-    return int(found[1]) if found else 0
-
-
-def _counts(name: str) -> bool:
-    """Whether every Java that sees the class must be able to load it."""
-    return name.endswith(".class") and not name.startswith("META-INF/") and not name.endswith("module-info.class")
-
-
-def _made_for(head: bytes) -> int:
-    """The oldest Java that can load a class file: its version is 44 more."""
-    return int.from_bytes(head[6:8]) - 44
-
-
-def _content_of_jar(jar: Path) -> Mapping[str, bytes]:
-    with zipfile.ZipFile(jar) as archive:
-        return {name: _without_traces(name, archive.read(name)) for name in archive.namelist()}
-
-
-def _without_traces(name: str, content: bytes) -> bytes:
-    if name == MANIFEST:
-        return TRACES.sub(b"", content)
-    return re.sub(rb"(?m)^#.*\n", b"", content) if name.endswith("/pom.properties") else content
-
-
-def _content_of_folder(folder: str) -> Mapping[str, bytes]:
-    """Folders have entries of their own, for some frameworks look for classes by them."""
-    found = {"META-INF/": b"", MANIFEST: b"Manifest-Version: 1.0\r\n\r\n"}
-    for parent, folders, names in os.walk(folder):
-        for name in (*(f"{name}/" for name in folders), *names):
-            path = os.path.join(parent, name)
-            content = b""
-            if not name.endswith("/"):
-                with open(path, "rb") as stream:
-                    content = stream.read()
-            found[os.path.relpath(path, folder) + ("/" if name.endswith("/") else "")] = content
-    return found
-
-
-def _write_jar(target: str, content: Mapping[str, bytes]) -> None:
-    """Sorted, with one date, and stored, for zlibs differ and the artifact is compressed anyway."""
-    os.makedirs(os.path.dirname(target), exist_ok=True)
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as jar:
-        for name in sorted(content, key=lambda name: (name not in ("META-INF/", MANIFEST), name)):
-            info = zipfile.ZipInfo(name, EPOCH)
-            info.create_system = 3
-            info.external_attr = (0o40755 if name.endswith("/") else 0o100644) << 16
-            jar.writestr(info, content[name])
 
 
 # Gradle's words

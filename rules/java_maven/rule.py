@@ -8,12 +8,12 @@ import filecmp
 import os
 import re
 import shutil
-import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 from xml.etree import ElementTree
 
+from lambdabuild.jars import archives, classes
 from lambdabuild.rule_api import (
     BadManifest,
     CannotResolve,
@@ -38,14 +38,6 @@ NOT_SOURCE = frozenset({"target", ".git", ".idea", ".settings", ".vscode", ".ven
 OTHER_JARS = ("-sources.jar", "-javadoc.jar", "-tests.jar", "-test-sources.jar")
 QUICK = "-XX:TieredStopAtLevel=1"
 """A JVM that lives for seconds compiles itself lightly, which takes half the time. MAVEN_OPTS wins."""
-EPOCH = (1980, 1, 1, 0, 0, 0)
-MANIFEST = "META-INF/MANIFEST.MF"
-TRACES = re.compile(
-    rb"^(?:Created-By|Built-By|Build-Jdk(?:-Spec)?|Build-Time(?:stamp)?|Build-Date|Bnd-LastModified|Archiver-Version):"
-    rb".*\r?\n(?: .*\r?\n)*",
-    re.MULTILINE | re.IGNORECASE,
-)
-"""Lines of a jar's manifest that tell of the machine and the hour."""
 NOISE = re.compile(
     r"\[Help|To see the full stack|Re-run Maven|For more information|After correcting|-> \[Help|mvn <args>"
 )
@@ -84,7 +76,7 @@ def resolve(job: Job) -> Result:
     return Result(
         parts=(Folder(job.out, into="lib"),) if os.listdir(job.out) else (),
         reads=_reads(job, family),
-        notes=(*_may_change(packages), *_too_new_jars(job)),
+        notes=(*_may_change(packages), *classes.too_new_jars(job)),
         facts={"packages": packages},
     )
 
@@ -98,14 +90,20 @@ def compile(job: Job) -> Result:
     collect = (COLLECT, *RUNTIME_SCOPE) if family.siblings else ()
     _maven(job, family, tree, "package", *tests, FIXED_TIME, *collect)
     target = os.path.join(tree.twin(family.own.folder), "target")
-    _refuse_too_new(job, os.path.join(target, "classes"))
+    release = f"<maven.compiler.release>{classes.runtime(job)}</maven.compiler.release>"
+    classes.refuse_too_new(job, os.path.join(target, "classes"), f"write {release} in the pom's properties")
     if family.siblings:
         made = [jar for folder in family.siblings for jar in _own_jars(os.path.join(tree.twin(folder), "target"))]
         _take_jars(job, _jars(os.path.join(target, "dependency")), made)
     if job.target.kind == "layer":
         _take_jars(job, _own_jars(target), _own_jars(target))
     else:
-        _take_classes(job, os.path.join(target, "classes"))
+        classes.take(
+            job,
+            os.path.join(target, "classes"),
+            missing="Maven left nothing in target/classes",
+            mend="put the source into src/main/java, and leave Maven's output folders as they are",
+        )
     taken = {name: os.path.join(job.out, name) for name in sorted(os.listdir(job.out))}
     return Result(
         parts=tuple(Folder(path, into="" if name == "classes" else name) for name, path in taken.items()),
@@ -403,62 +401,6 @@ def _may_change(packages: list[dict[str, str]]) -> Iterator[str]:
 # what Maven made, as it ships
 
 
-def _take_classes(job: Job, classes: str) -> None:
-    if not os.path.isdir(classes):
-        raise BadManifest(
-            f"{job.who}: Maven left nothing in target/classes",
-            where=job.place(job.target.manifest),
-            mend="put the source into src/main/java, and leave Maven's output folders as they are",
-        )
-    shutil.move(classes, os.path.join(job.out, "classes"))
-
-
-def _refuse_too_new(job: Job, classes: str) -> None:
-    runtime = _runtime(job)
-    for file in _files_below(classes) if runtime else ():
-        if not _counts(os.path.relpath(file, classes)):
-            continue
-        with open(file, "rb") as stream:
-            made_for = _made_for(stream.read(8))
-        if made_for > runtime:
-            raise BadManifest(
-                f"{job.who}: {os.path.relpath(file, classes)} is for Java {made_for}, "
-                f"which {job.target.runtime} cannot load",
-                where=job.place(job.target.manifest),
-                mend=f"write <maven.compiler.release>{runtime}</maven.compiler.release> in the pom's properties, "
-                "or change the runtime",
-            )
-
-
-def _too_new_jars(job: Job) -> Iterator[str]:
-    """A note for each jar whose first class the runtime cannot load; it may be one that is never asked for."""
-    runtime = _runtime(job)
-    for name in sorted(os.listdir(job.out)) if runtime else ():
-        if not zipfile.is_zipfile(os.path.join(job.out, name)):
-            continue
-        with zipfile.ZipFile(os.path.join(job.out, name)) as jar:
-            first = next(filter(_counts, jar.namelist()), "")
-            made_for = _made_for(jar.read(first)) if first else 0
-        if made_for > runtime:
-            yield f"{name} is for Java {made_for}, which {job.target.runtime} cannot load"
-
-
-def _runtime(job: Job) -> int:
-    """The Java of the runtime, 0 when it names none."""
-    found = re.match(r"java(\d+)", job.target.runtime)
-    return int(found[1]) if found else 0
-
-
-def _counts(name: str) -> bool:
-    """Whether every Java that sees the class must be able to load it."""
-    return name.endswith(".class") and not name.startswith("META-INF/") and not name.endswith("module-info.class")
-
-
-def _made_for(head: bytes) -> int:
-    """The oldest Java that can load a class file: its version is 44 more."""
-    return int.from_bytes(head[6:8]) - 44
-
-
 def _jars(folder: str) -> list[str]:
     names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
     return [os.path.join(folder, name) for name in names if name.endswith(".jar")]
@@ -476,25 +418,9 @@ def _take_jars(job: Job, jars: Iterable[str], made_here: list[str]) -> None:
     for jar in jars:
         target = os.path.join(job.out, "lib", os.path.basename(jar))
         if any(filecmp.cmp(jar, made, shallow=False) for made in made_here):
-            _repack(jar, target)
+            archives.write(target, archives.of_jar(jar))
         else:
             shutil.copy(jar, target)
-
-
-def _repack(jar: str, target: str) -> None:
-    """Write a jar anew: sorted, with one date, and stored, for zlibs differ and the artifact is compressed anyway."""
-    with zipfile.ZipFile(jar) as old, zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as new:
-        for name in sorted(set(old.namelist()), key=lambda name: (name not in ("META-INF/", MANIFEST), name)):
-            info = zipfile.ZipInfo(name, EPOCH)
-            info.create_system = 3
-            info.external_attr = (0o40755 if name.endswith("/") else 0o100644) << 16
-            new.writestr(info, _without_traces(name, old.read(name)))
-
-
-def _without_traces(name: str, content: bytes) -> bytes:
-    if name == MANIFEST:
-        return TRACES.sub(b"", content)
-    return re.sub(rb"(?m)^#.*\n", b"", content) if name.endswith("/pom.properties") else content
 
 
 # Maven's words

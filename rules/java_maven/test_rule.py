@@ -58,6 +58,8 @@ def test_the_example_and_its_layer_are_built_and_are_the_same_wherever(project: 
 
     project.write({MADE_BY_HAND: ""})
     assert project.build().steps == []
+    project.append(SOURCE, "// edited\n")
+    assert set(project.build().steps) == {"compile:Example", "compile:Layer"}
 
 
 def test_a_module_is_built_with_its_parent_and_siblings_and_they_count_as_inputs(project: Sandbox) -> None:

@@ -44,7 +44,7 @@ def test_both_tellings_of_the_sample_app_give_the_same_zips(sample: Sandbox, tmp
     sam.build()
     of_sam = {name.rpartition("/")[2]: content for name, content in sam.zips().items()}
 
-    assert len(of_sam) == 10
+    assert len(of_sam) == 16
     assert sample.zips() == of_sam
 
 

@@ -173,7 +173,7 @@ def build(peer: Path, tools: str, tmp_path: Path) -> Build:
         request = {"jsonschema": "2.0", "id": 1, "method": "LambdaBuilder.build", "params": params}
         done = subprocess.run(
             [*command, json.dumps(request)], capture_output=True, text=True, cwd=tmp_path, timeout=300, check=False,
-            env={**os.environ, "PATH": tools},
+            env={**os.environ, "PATH": tools, "GRADLE_OPTS": "-Dorg.gradle.daemon=false"},
         )  # fmt: skip
         return Built(place / "artifacts", place / "dependencies", json.loads(done.stdout), done.stderr)
 

@@ -1,0 +1,7 @@
+# Write the newsletter to one customer.
+
+require "letters"
+
+def handler(event:, context:)
+  { text: Letters.newsletter(name: event["name"], offers: event["offers"]) }
+end

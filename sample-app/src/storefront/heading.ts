@@ -1,0 +1,1 @@
+export const heading = (market: string): string => `Catalog for ${market.toUpperCase()}`;
