@@ -23,6 +23,7 @@ TEST_TOOLS = {
     "curl": "curl", "go": "golang-go", "cargo": "cargo-web rustc-web libstd-rust-web-dev", "ruby": "ruby",
     "bundle": "ruby-bundler", "javac": "default-jdk-headless", "mvn": "maven", "gradle": "gradle",
 }  # fmt: skip
+BENCH_TOOLS = {"git": "git", "strace": "strace", "zip": "zip"}
 ARM_RUST = "aarch64-unknown-linux-gnu"
 NPM = 10  # the first that can install for another processor; Debian 12 has 9
 
@@ -38,7 +39,7 @@ def set_up(arguments: list[str]) -> int:
         # Nobody else may: where PYTHONDONTWRITEBYTECODE is set, every start would compile anew.
         run([str(VENV / "bin/python"), "-m", "compileall", "-q", str(ROOT / "lambdabuild")])
         STAMP.write_text(state)
-    provide(TEST_TOOLS if for_tests else TOOLS)
+    provide(TEST_TOOLS if for_tests else TOOLS | BENCH_TOOLS if "bench" in arguments else TOOLS)
     if for_tests:
         provide_npm()
         provide_ruby_headers()
@@ -155,6 +156,11 @@ def task_lint() -> dict:
         [sys.executable, "-m", "ruff", "format", "--check", "."],
         [sys.executable, "-m", "mypy"],
     )
+
+
+def task_bench() -> dict:
+    """measure against the peers and write bench/results.md; takes half an hour"""
+    return chore([sys.executable, "-m", "bench"])
 
 
 def task_wheel() -> dict:

@@ -14,6 +14,7 @@ from lambdabuild.engine import snapshot
 
 if TYPE_CHECKING:
     from lambdabuild.engine.asked import Asked
+    from lambdabuild.engine.kept import Kept
     from lambdabuild.engine.site import Site
     from lambdabuild.engine.snapshot import Snapshot
     from lambdabuild.files.stat_cache import StatCache
@@ -94,8 +95,8 @@ def open_project(
     """
     from lambdabuild.engine.site import Given, Site
     from lambdabuild.files.stat_cache import StatCache
-    from lambdabuild.reading import load_service, read_settings
-    from lambdabuild.rulebook.search import find_rules, search_path
+    from lambdabuild.reading import read_settings
+    from lambdabuild.rulebook.search import search_path
 
     began = time.time_ns()
     environment = os.environ if environment is None else environment
@@ -104,19 +105,18 @@ def open_project(
     usual = {name: value for name, value in variables.items() if name not in snapshot.NOT_INPUTS}
     build_dir = os.path.normpath(os.path.join(folder, settings.build_dir))
     stats = StatCache(os.path.join(build_dir, snapshot.STATE, "stats"), paranoid=settings.paranoid)
-    region = settings.region or environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION") or ""
-    service = load_service(folder, settings, region, environment)
-    _refuse_what_cannot_be_compiled(service, folder, stats)
+    found = None if settings.paranoid else found or snapshot.read(build_dir, variables, environment)
     places = tuple(search_path(folder, environment))
-    rules = find_rules(places)
+    kept = _kept(build_dir, found)
+    service, plan, rules = kept or _planned(folder, settings, environment, places, stats)
     site = Site(
         project=folder,
         build_dir=build_dir,
         cache_dir=cache_dir(environment),
         settings=settings,
         service=service,
-        plan=make_plan(folder, service, rules, settings, stats),
-        rules={rule.name: rule for rule in rules},
+        plan=plan,
+        rules=rules,
         stats=stats,
         given=Given(
             dict(variables),
@@ -124,10 +124,33 @@ def open_project(
             read_settings(folder, environment, usual) if usual != variables else settings,
             places,
             began,
-            found or snapshot.read(build_dir, variables, environment),
+            found,
+            found.kept if kept and found else "",
         ),
     )
     return _with_settled(site)
+
+
+def _kept(build_dir: str, found: Snapshot | None) -> Kept | None:
+    """What the last run planned, when all that it rests on is as it was."""
+    if found is None or not {snapshot.PROJECT, snapshot.PLAN} <= found.clean():
+        return None
+    from lambdabuild.engine import kept
+
+    return kept.read(build_dir, found.kept)
+
+
+def _planned(
+    folder: str, settings: Settings, environment: Mapping[str, str], places: tuple[str, ...], stats: StatCache
+) -> Kept:
+    from lambdabuild.reading import load_service
+    from lambdabuild.rulebook.search import find_rules
+
+    region = settings.region or environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION") or ""
+    service = load_service(folder, settings, region, environment)
+    _refuse_what_cannot_be_compiled(service, folder, stats)
+    rules = find_rules(places)
+    return service, make_plan(folder, service, rules, settings, stats), {rule.name: rule for rule in rules}
 
 
 def _with_settled(site: Site) -> Site:
@@ -135,7 +158,7 @@ def _with_settled(site: Site) -> Site:
     from lambdabuild.engine import observe
 
     found = site.given.snapshot
-    if found is None or site.settings.paranoid:
+    if found is None:
         return site
     return replace(site, settled=observe.settled(site, found))
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lambdabuild.artifacts.trees import TreeRecord
-from lambdabuild.engine import snapshot
+from lambdabuild.engine import kept, snapshot
 from lambdabuild.engine.freshness import TEMPLATE, Freshness, Saved, environment_names, task_name
 from lambdabuild.engine.site import Site
 from lambdabuild.engine.snapshot import JOURNAL, PLAN, PROJECT, THE_TEMPLATE, Snapshot
@@ -40,6 +40,7 @@ def renew(site: Site, saved: Saved, shown: Mapping[str, Any]) -> None:
     if project is None:
         return
     made.programs = _programs(site)
+    made.kept = site.given.kept or kept.write(site.build_dir, (site.service, site.plan, dict(site.rules)))
     made.groups = _groups(site, saved) | {PROJECT: project}
     for name, seen, began in ((PLAN, _plan(site), site.given.opened_ns), (JOURNAL, _journal(site), None)):
         group = seen.group(began)

@@ -217,6 +217,8 @@ class Given:
     opened_ns: int = 0
     snapshot: Snapshot | None = None
     """What the last run left, when it was run with the same."""
+    kept: str = ""
+    """The digest by which service, plan and rules were read (``kept``), "" when they were made."""
 
 
 @dataclass

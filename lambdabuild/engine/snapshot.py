@@ -60,6 +60,8 @@ class Snapshot:
         self.needs: dict[str, list[str]] = {}
         """``{unit: [units]}``: layers whose size counts with a function's."""
         self.step_counts: dict[str, int] = {}
+        self.kept = ""
+        """The digest by which ``kept`` has the plan."""
         self.shown: dict[str, Any] = {}
         """``format``, ``quiet``, ``notes`` and doit's configuration."""
         self._clean: frozenset[str] | None = None

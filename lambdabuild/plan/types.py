@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 from lambdabuild.model import Asset, Globs, Options, Skipped
@@ -157,4 +158,8 @@ class BuildPlan:
 
     def build_of(self, user: str) -> Build:
         """The build that a function or layer gets its artifact from."""
-        return next(build for build in self.builds if user in build.users)
+        return self._of_user[user]
+
+    @cached_property
+    def _of_user(self) -> Mapping[str, Build]:
+        return {user: build for build in self.builds for user in build.users}

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import pickle
 import sys
 from pathlib import Path
 
 import pytest
 from sandbox import PLAIN_FUNCTION, Ran, Sandbox
+
+from lambdabuild.engine import kept
 
 TEMPLATE = """\
 Transform: AWS::Serverless-2016-10-31
@@ -144,3 +147,38 @@ def test_a_snapshot_that_cannot_be_read_is_none(built: Sandbox) -> None:
     for rubbish in (b"", b"\x00" * 100, Path(sys.executable).read_bytes()[:5000]):
         built.path("build/.lambdabuild/snapshot").write_bytes(rubbish)
         assert doit(built).out == ALL
+
+
+def test_the_plan_is_not_made_anew_for_an_edit(built: Sandbox) -> None:
+    loaded = "print([name for name in ('yaml', 'lambdabuild.plan.planner') if name in sys.modules])"
+    built.append("orders/app.py", "# edited\n")
+    assert doit(built, code=loaded).out.endswith("['lambdabuild.plan.planner']\n")  # which observe asks for folders
+
+    built.write({"orders/requirements.txt": ""})
+    assert "resolve:Orders" in built.build().steps
+
+
+def test_a_kept_plan_can_start_nothing(tmp_path: Path) -> None:
+    (tmp_path / ".lambdabuild").mkdir()
+    for found in (os.system, print, Path, Sandbox):
+        data = pickle.dumps((found, (), {}))
+        (tmp_path / ".lambdabuild/plan").write_bytes(data)
+        assert kept.read(str(tmp_path), kept._digest(data)) is None
+    data = b"cos\nsystem\n(S'touch started'\ntR."
+    (tmp_path / ".lambdabuild/plan").write_bytes(data)
+    assert kept.read(str(tmp_path), kept._digest(data)) is None
+    assert not Path("started").exists()
+
+
+def test_a_serverless_ymls_values_are_not_kept(project: Sandbox) -> None:
+    project.write({
+        "serverless.yml": "service: shop\nprovider: {name: aws, runtime: python3.11}\nfunctions:\n"
+        "  one: {handler: app.handler, environment: {KEY: '${env:SECRET}'}}\n",
+        "app.py": "",
+    })  # fmt: skip
+    for _ in range(2):
+        said = project.run("build", env={"SECRET": "open sesame"}).out
+    assert said == "nothing to do: 1 function up to date\n"
+    state = project.path("build/.lambdabuild")
+    assert not [path for path in state.rglob("*") if path.is_file() and b"open sesame" in path.read_bytes()]
+    assert "nothing to do" not in project.run("build", env={"SECRET": "another"}).out

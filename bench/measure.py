@@ -1,0 +1,90 @@
+"""Run commands in turn and tell what each took; medians and ratios, for seconds alone say nothing on a shared machine."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A command that is measured; ``before`` is done before each run of it, unmeasured."""
+
+    command: Sequence[str]
+    folder: Path
+    env: Mapping[str, str] = field(default_factory=dict)
+    before: Callable[[], object] = lambda: None
+
+
+@dataclass(frozen=True)
+class Taken:
+    """One run: wall-clock seconds, peak memory of its largest process and what it wrote to disk, both in MB."""
+
+    seconds: float
+    memory: float
+    written: float
+
+
+def in_turn(contestants: Mapping[str, Contestant], rounds: int) -> dict[str, list[Taken]]:
+    """Each contestant once a round, so that a slow moment of the machine hits all; the first round does not count."""
+    taken: dict[str, list[Taken]] = {name: [] for name in contestants}
+    for number in range(rounds + 1):
+        for name, contestant in contestants.items():
+            contestant.before()
+            one = once(contestant)
+            taken[name] += [one] if number else []
+    return taken
+
+
+def once(contestant: Contestant) -> Taken:
+    """Run it. Raises SystemExit with its words when it fails."""
+    with tempfile.TemporaryFile() as said:
+        began = time.perf_counter()
+        process = subprocess.Popen(
+            list(contestant.command),
+            cwd=contestant.folder,
+            env={**os.environ, **contestant.env},
+            stdout=said,
+            stderr=said,
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - began
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            said.seek(0)
+            sys.exit(f"{' '.join(contestant.command)} failed:\n{said.read().decode(errors='replace')[-3000:]}")
+    return Taken(seconds, usage.ru_maxrss / 1024, usage.ru_oublock * 512 / 1e6)
+
+
+def seconds(taken: Sequence[Taken]) -> float:
+    return statistics.median(one.seconds for one in taken)
+
+
+def memory(taken: Sequence[Taken]) -> float:
+    return max(one.memory for one in taken)
+
+
+def written(taken: Sequence[Taken]) -> float:
+    return statistics.median(one.written for one in taken)
+
+
+def system_calls(contestant: Contestant) -> tuple[int, int]:
+    """How many files a run opens and how many processes it starts, as strace counts them; zeros without strace."""
+    strace = shutil.which("strace")
+    if strace is None:
+        return 0, 0
+    contestant.before()
+    with tempfile.NamedTemporaryFile() as log:
+        traced = [strace, "-f", "-qq", "-o", log.name, "-e", "trace=openat,open,execve", "-e", "status=successful"]
+        once(Contestant([*traced, *contestant.command], contestant.folder, contestant.env))
+        text = Path(log.name).read_text(errors="replace")
+    return len(re.findall(r"\bopen(?:at)?\(", text)), len(re.findall(r"\bexecve\(", text))
