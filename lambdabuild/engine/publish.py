@@ -8,15 +8,16 @@ import hashlib
 import json
 import os
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from lambdabuild.artifacts.atomic import write_text
 from lambdabuild.artifacts.store import FolderStore, Store
 from lambdabuild.cloudformation.splice import splice
-from lambdabuild.engine import compiled, freshness, receipts
+from lambdabuild.engine import compiled, freshness, receipts, session
 from lambdabuild.engine.site import Site
+from lambdabuild.engine.snapshot import PLAN, THE_TEMPLATE
 from lambdabuild.files import fingerprint
 from lambdabuild.files.listing import Patterns, scan
 from lambdabuild.files.stat_cache import sha256_of
@@ -152,8 +153,8 @@ def _uploaded(site: Site, rewrite: Rewrite) -> Location | None:
     if rewrite.kind == "path":
         return FileLocation(site.path(rewrite.target))
     name = rewrite.target if rewrite.kind == "asset" else site.plan.build_of(rewrite.target).name
-    receipt = receipts.read(site.receipt("upload", name))
-    return _location(site, freshness.expand(site, receipt.result["location"])) if receipt else None
+    location = session.saved(f"upload:{name}").get("location")
+    return _location(site, freshness.expand(site, location)) if location else None
 
 
 def _location(site: Site, location: str) -> Location:
@@ -179,10 +180,11 @@ def outputs(site: Site) -> Iterator[str]:
 
 def _manifest(site: Site) -> dict[str, Any]:
     """What was built, for machines: each function and layer, what it was made from and where it is."""
+    last = _last_manifest(site)
     return {
         "version": 1,
-        "functions": dict(_items(site, "function")),
-        "layers": dict(_items(site, "layer")),
+        "functions": dict(_items(site, "function", last.get("functions", {}))),
+        "layers": dict(_items(site, "layer", last.get("layers", {}))),
         "left_alone": {skipped.name: skipped.reason for skipped in site.plan.skipped}
         | {
             user: f"{tool} is not on PATH" for name, tool in site.unbuildable.items() for user in site.build(name).users
@@ -218,9 +220,25 @@ def _sent_assets(site: Site) -> Iterator[tuple[str, dict[str, Any]]]:
             )
 
 
-def _items(site: Site, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
+def _last_manifest(site: Site) -> Mapping[str, Any]:
+    """What the last run wrote, when that is still there and the plan is the same; it tells of what is settled."""
+    found = site.given.snapshot
+    if found is None or not {PLAN, THE_TEMPLATE} <= found.clean():
+        return {}
+    try:
+        with open(os.path.join(site.build_dir, compiled.MANIFEST), encoding="utf-8") as stream:
+            return cast("Mapping[str, Any]", json.load(stream))
+    except (OSError, ValueError):
+        return {}
+
+
+def _items(site: Site, kind: str, last: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    settled = site.settled - {name for _, name in site.shared.ran}
     for build in site.plan.builds:
         if build.key.kind != kind or build.name in site.unbuildable:
+            continue
+        if build.name in settled and all(user in last for user in build.users):
+            yield from ((user, last[user]) for user in build.users)
             continue
         found = {step: receipts.read(site.receipt(step, build.name)) for step in ("copy", "hash", "upload")}
         results = {step: receipt.result if receipt else {} for step, receipt in found.items()}

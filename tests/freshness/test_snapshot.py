@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import shutil
 import sys
 from pathlib import Path
 
@@ -182,3 +183,13 @@ def test_a_serverless_ymls_values_are_not_kept(project: Sandbox) -> None:
     state = project.path("build/.lambdabuild")
     assert not [path for path in state.rglob("*") if path.is_file() and b"open sesame" in path.read_bytes()]
     assert "nothing to do" not in project.run("build", env={"SECRET": "another"}).out
+
+
+def test_what_is_told_after_an_edit_is_what_a_build_from_nothing_tells(built: Sandbox) -> None:
+    built.append("orders/app.py", "# edited\n")
+    built.build()
+    told = {name: built.path(f"build/{name}").read_text() for name in ("manifest.json", "packaged-template.yaml")}
+    shutil.rmtree(built.path("build"))
+    built.build()
+
+    assert told == {name: built.path(f"build/{name}").read_text() for name in told}
