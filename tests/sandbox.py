@@ -151,7 +151,13 @@ def python_of(version: str) -> str:
     return os.path.realpath(subprocess.run(uv, capture_output=True, text=True, check=True).stdout.strip())
 
 
-def sample_app(folder: Path) -> Sandbox:
-    """A copy of the sample app."""
+def sample_app(folder: Path, *, in_all_languages: bool = True) -> Sandbox:
+    """A copy of the sample app, or of the part that needs nothing but Python, npm and make."""
     shutil.copytree(SAMPLE_APP, folder, ignore=shutil.ignore_patterns("build", "node_modules", "__pycache__"))
-    return Sandbox(folder)
+    app = Sandbox(folder)
+    if not in_all_languages:
+        before, _, rest = app.path("template.yaml").read_text().partition("  # One file, bundled from TypeScript")
+        app.path("template.yaml").write_text(before + rest[rest.index("  # Built by its own Makefile") :])
+        settings = app.path("lambdabuild.toml")
+        settings.write_text(settings.read_text().replace('[functions.ShowCatalog]\nrule = "nodejs_npm_esbuild"\n', ""))
+    return app

@@ -34,7 +34,7 @@ def settings(server: S3Server) -> list[str]:
 
 @pytest.fixture(scope="module")
 def published(tmp_path_factory: pytest.TempPathFactory, server: S3Server, settings: list[str]) -> Sandbox:
-    app = sample_app(tmp_path_factory.mktemp("publish") / "app")
+    app = sample_app(tmp_path_factory.mktemp("publish") / "app", in_all_languages=False)
     app.build(*settings, env=server.environment)
     return app
 
@@ -78,7 +78,7 @@ def test_a_fresh_checkout_finds_the_objects_by_one_listing_and_sends_no_put(
     published: Sandbox, server: S3Server, settings: list[str], tmp_path: Path
 ) -> None:
     server.requests.clear()
-    app = sample_app(tmp_path / "other")
+    app = sample_app(tmp_path / "other", in_all_languages=False)
     ran = app.build(*settings, env=server.environment)
 
     assert ran.summary["uploaded"] == 0
@@ -91,7 +91,7 @@ def test_a_fresh_checkout_finds_the_objects_by_one_listing_and_sends_no_put(
 def test_an_edited_handler_sends_one_object(
     published: Sandbox, server: S3Server, settings: list[str], tmp_path: Path
 ) -> None:
-    app = sample_app(tmp_path / "edited")
+    app = sample_app(tmp_path / "edited", in_all_languages=False)
     app.build(*settings, env=server.environment)
     server.requests.clear()
     handler = app.path("src/refunds/app.py")
@@ -152,7 +152,7 @@ def test_the_built_template_passes_cfn_lint_too(published: Sandbox) -> None:
 
 
 def test_a_plain_doit_publishes_as_well(server: S3Server, settings: list[str], tmp_path: Path) -> None:
-    app = sample_app(tmp_path / "doit")
+    app = sample_app(tmp_path / "doit", in_all_languages=False)
     assert app.run("init").code == 0
     assert len(app.path("dodo.py").read_text().strip().splitlines()) <= 3
     ran = app.command([sys.executable, "-m", "doit", *settings, "build:RefundOrder"], env=server.environment)

@@ -37,7 +37,7 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_installed_command_builds_the_sample_app(python: Path, tmp_path: Path) -> None:
-    app = sample_app(tmp_path / "app")
+    app = sample_app(tmp_path / "app", in_all_languages=False)
     command = str(python.with_name("lambdabuild"))
     env = {"PATH": "/usr/local/bin:/usr/bin:/bin"}
     built = app.command([command, "build"], env=env)
@@ -50,7 +50,7 @@ def test_the_installed_command_builds_the_sample_app(python: Path, tmp_path: Pat
 
 
 def test_doit_of_that_environment_builds_it_too(python: Path, tmp_path: Path) -> None:
-    app = sample_app(tmp_path / "app")
+    app = sample_app(tmp_path / "app", in_all_languages=False)
     assert app.command([str(python), "-m", "lambdabuild", "init"]).code == 0
     ran = app.command([str(python.with_name("doit")), "build:TermsOfSale"])
 

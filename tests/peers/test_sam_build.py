@@ -49,7 +49,10 @@ def python_with_pip() -> str:
 def built(sam: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Sandbox, Path]:
     """The sample app built by both."""
     place = tmp_path_factory.mktemp("peers")
-    ours, theirs = sample_app(place / "ours"), sample_app(place / "theirs")
+    ours, theirs = (
+        sample_app(place / "ours", in_all_languages=False),
+        sample_app(place / "theirs", in_all_languages=False),
+    )
     pythons = place / "pythons"
     pythons.mkdir()
     wrapper = pythons / "python3.11"
