@@ -77,7 +77,7 @@ def _snapshot(folder: str, variables: Mapping[str, str], environment: Mapping[st
 
 
 def _is_answered(found: Snapshot, question: Asked) -> bool:
-    groups = found.shown["config"]["default_tasks"]
+    groups = found.shown["groups"]
     return question.is_overview or (
         question.is_plain_run and found.answers(name for name in question.tasks if name not in groups)
     )

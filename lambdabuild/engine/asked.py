@@ -16,6 +16,8 @@ class Asked:
     command: str
     options: Any
     tasks: tuple[str, ...]
+    selected: tuple[str, ...] = ()
+    """These or the dodo.py's default tasks, once it is loaded."""
     namespace: Mapping[str, Any] | None = None
     """The dodo.py, once it is loaded."""
 
@@ -47,6 +49,7 @@ def by_doit() -> Asked | None:
             command = found["self"]
             if hasattr(command, "sel_tasks") and hasattr(command, "get_name"):
                 namespace = getattr(command.loader, "namespace", None)
-                return Asked(command.get_name(), found["params"], tuple(found["args"]), namespace)
+                selected = tuple(command.sel_tasks or ())
+                return Asked(command.get_name(), found["params"], tuple(found["args"]), selected, namespace)
         frame = frame.f_back
     return None

@@ -42,7 +42,7 @@ class Groups:
 
     def create_doit_tasks(self) -> Iterator[dict[str, Any]]:
         question = asked.by_doit()
-        if question is None or question.has_other_tasks(self):
+        if question is None or question.has_other_tasks(self) or not self._knows(question):
             yield from self.otherwise()["lambdabuild_tasks"].create_doit_tasks()
             return
         yield from groups()
@@ -50,14 +50,20 @@ class Groups:
             return
         from doit.globals import Globals
 
-        wanted = [name for name in question.tasks if name in self.found.owners]
-        for name in wanted:
+        owners = self.found.owners
+        for name in owners.keys() & {*question.selected}:
             kind, _, user = name.partition(":")
             yield {"basename": kind, "name": user, "actions": None}
         manager: Any = Globals.dep_manager
         manager.backend.rest()
-        owners = self.found.owners
-        reporters.settled({name: owners[name] for name in wanted} or owners, self.found.steps(wanted))
+        asked_for = [name for name in question.tasks if name in owners]
+        reporters.settled({name: owners[name] for name in asked_for} or owners, self.found.steps(asked_for))
+
+    def _knows(self, question: Asked) -> bool:
+        """Whether the dodo.py selects nothing but what was found to be up to date."""
+        return question.is_overview or self.found.answers(
+            name for name in question.selected if name not in self.found.shown["groups"]
+        )
 
 
 def heads() -> Iterator[dict[str, Any]]:

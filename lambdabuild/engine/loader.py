@@ -23,6 +23,7 @@ from lambdabuild.errors import LambdaBuildError
 from lambdabuild.settings import Settings
 
 DEFAULT_TASKS = ["build", "layer", "template"]
+GROUPS = frozenset(DEFAULT_TASKS)
 
 
 def config(site: Site, settings: Settings) -> dict[str, Any]:
@@ -68,12 +69,14 @@ def _settled(site: Site, question: asked.Asked | None, ours: object) -> tuple[fr
     if question is None or not question.is_plain_run or question.has_other_tasks(ours) or not site.settled:
         return none
     owners = dict(observe.owners(site))
-    if not all(name in owners or name in DEFAULT_TASKS for name in question.tasks):
+    if not all(name in owners or name in GROUPS for name in question.selected):
         return none
-    of_all = {*DEFAULT_TASKS} & {*(question.tasks or DEFAULT_TASKS)}
-    shown = {name: unit for name, unit in owners.items() if unit in site.settled and (of_all or name in question.tasks)}
+    of_all = not GROUPS.isdisjoint(question.selected)
+    shown = {
+        name: unit for name, unit in owners.items() if unit in site.settled and (of_all or name in question.selected)
+    }
     reporters.settled(shown, sum(len(observe.steps(site, unit)) for unit in set(shown.values())))
-    return site.settled, [name for name in question.tasks if name in shown]
+    return site.settled, [name for name in question.selected if name in shown]
 
 
 class ProjectLoader(NamespaceTaskLoader):
@@ -125,8 +128,8 @@ def _end(site: Site, notes: list[str]) -> None:
     """What is kept of a run for the next one; without it the next is only slower."""
     try:
         usual = site.given.usual or site.settings
-        shown = {"config": config(site, usual), "notes": notes, "quiet": usual.quiet, "format": usual.format}
-        observe.renew(site, session.saved, shown)
+        shown = {"quiet": usual.quiet, "format": usual.format, "groups": DEFAULT_TASKS}
+        observe.renew(site, session.saved, {**shown, "config": config(site, usual), "notes": notes})
     except (LambdaBuildError, OSError, KeyboardInterrupt):
         pass
     site.stats.save()

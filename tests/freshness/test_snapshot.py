@@ -193,3 +193,14 @@ def test_what_is_told_after_an_edit_is_what_a_build_from_nothing_tells(built: Sa
     built.build()
 
     assert told == {name: built.path(f"build/{name}").read_text() for name in told}
+
+
+def test_default_tasks_of_the_users_own_are_kept(built: Sandbox) -> None:
+    built.append("dodo.py", "DOIT_CONFIG['default_tasks'] = ['build:Refunds', 'zip:Orders']\n")
+    built.append("orders/app.py", "# edited\n")
+    ran = doit(built)
+    assert ran.code == 0, ran.said
+    assert "zip:Orders" in ran.out and "hash:Orders" not in ran.out
+
+    built.write({"dodo.py": DODO + "DOIT_CONFIG['default_tasks'] = ['build:Refunds']\n"})
+    assert doit(built).out == "nothing to do: 1 function up to date\n"
