@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # as typing has it, without what typing imports at every start
 if TYPE_CHECKING:
+    from typing import Any
+
     from lambdabuild.builder import LambdaBuilder
 
 __version__ = "0.1.0"

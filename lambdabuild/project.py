@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
 
 from lambdabuild import __version__
 from lambdabuild.engine import snapshot
 
+TYPE_CHECKING = False  # as typing has it, without what typing imports at every start
 if TYPE_CHECKING:
+    from typing import Any
+
     from lambdabuild.engine.asked import Asked
     from lambdabuild.engine.kept import Kept
     from lambdabuild.engine.site import Site
@@ -155,6 +155,8 @@ def _planned(
 
 def _with_settled(site: Site) -> Site:
     """With what the last run's snapshot knows to be up to date."""
+    from dataclasses import replace
+
     from lambdabuild.engine import observe
 
     found = site.given.snapshot
@@ -244,6 +246,8 @@ def _identify(folder: str, stats: StatCache) -> Callable[[Choice], str]:
 
 
 def _names_files(folder: str, path: str, digest: str, pattern: str, stats: StatCache) -> bool:
+    import re
+
     def look() -> bool:
         with open(os.path.join(folder, path), encoding="utf-8", errors="replace") as stream:
             return re.search(pattern, stream.read()) is not None

@@ -6,9 +6,12 @@ import itertools
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
 
-from lambdabuild.errors import LambdaBuildError, UnknownName
+TYPE_CHECKING = False  # as typing has it, without what typing imports at every start
+if TYPE_CHECKING:
+    from typing import Any
+
+    from lambdabuild.errors import LambdaBuildError
 
 USAGE = """\
 lambdabuild: an incremental, reproducible build system for AWS Lambda
@@ -54,11 +57,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     try:
         return COMMANDS.get(command, _doit)(arguments)
-    except LambdaBuildError as error:
-        _tell(error, arguments)
-        return 3
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:  # who read our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except Exception as error:
+        from lambdabuild.errors import LambdaBuildError
+
+        if not isinstance(error, LambdaBuildError):
+            raise
+        _tell(error, arguments)
+        return 3
 
 
 def _tell(error: LambdaBuildError, arguments: list[str]) -> None:
@@ -230,6 +240,7 @@ def _open(variables: dict[str, str]) -> Any:
 
 def _check_name(name: str, known: Sequence[str]) -> None:
     if name not in known:
+        from lambdabuild.errors import UnknownName
         from lambdabuild.settings import nearest
 
         near = nearest(name, known)

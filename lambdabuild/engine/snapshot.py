@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import marshal
 import os
-import re
 import sys
 from _blake2 import blake2b
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from lambdabuild import __version__
 from lambdabuild.files import watch
 from lambdabuild.files.watch import Group
+
+TYPE_CHECKING = False  # as typing has it, without what typing imports at every start
+if TYPE_CHECKING:
+    from typing import Any
 
 FORMAT = 1
 STATE = ".lambdabuild"
@@ -160,7 +162,7 @@ def build_dir_of(folder: str, variables: Mapping[str, str], environment: Mapping
 def _says_where(file: str) -> bool:
     try:
         with open(file, encoding="utf-8", errors="replace") as stream:
-            return re.search(r"\bbuild_dir\b", stream.read()) is not None
+            return "build_dir" in stream.read()
     except OSError:
         return False
 
