@@ -20,7 +20,8 @@ TYPE_CHECKING = False  # as typing has it, without what typing imports at every 
 if TYPE_CHECKING:
     from typing import Any
 
-FORMAT = 1
+FORMAT = 2
+"""Raised when what is in a snapshot changes."""
 STATE = ".lambdabuild"
 """Inside the build folder: the journal, receipts, the stat cache, what steps hand to each other."""
 
