@@ -12,12 +12,11 @@ import json
 import logging
 import os
 import posixpath
-import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -35,6 +34,7 @@ from lambdabuild.rule_api import Folder, Job, Part, Result, Target
 from lambdabuild.rulebook import steps
 from lambdabuild.rulebook.search import find_rules, search_path
 from lambdabuild.tools import Output
+from lambdabuild.workflows import ACTIONS, MAKE, OUR_NAMES, WORKFLOWS, Workflow, action_of, is_supported, unlisted
 
 LOG = logging.getLogger(__name__)
 
@@ -66,96 +66,6 @@ class SharedProjectNotSupportedError(LambdaBuilderError):
     """No rule has work that is done once for several functions; each is built on its own."""
 
 
-PYTHON = (
-    ".aws-sam", ".chalice", ".git", ".gitignore", "*.pyc", "__pycache__", "*.so", ".Python", "*.egg-info", "*.egg",
-    "pip-log.txt", "pip-delete-this-directory.txt", "htmlcov", ".tox", ".nox", ".coverage", ".cache", ".pytest_cache",
-    ".python-version", ".mypy_cache", ".dmypy.json", ".pyre", ".env", ".venv", "venv", "venv.bak", "env.bak", "ENV",
-    "env", ".vscode", ".idea",
-)  # fmt: skip
-OTHERS = (".aws-sam", ".git")
-
-
-@dataclass(frozen=True)
-class Workflow:
-    """A rule as callers of the peer know it. The peer's tables: its folders ``aws_lambda_builders/workflows/*``."""
-
-    name: str
-    """What messages begin with: ``PythonPipBuilder``."""
-    actions: Mapping[str, str] = field(default_factory=dict)
-    """The peer's names for what our steps do; what is not here has ``ACTIONS``' name."""
-    leave_out: tuple[str, ...] = OTHERS
-    """gitignore patterns of what stays out of the artifact, wherever it lies in the source."""
-    ships: tuple[str, ...] = ()
-    """Of what the rule leaves out, that which the peer ships."""
-    rewritten: tuple[str, ...] = ()
-    """Of what the rule leaves out, that which comes with the dependencies instead, made anew."""
-    without_manifest: Literal["copy", "build", "fail"] = "copy"
-    dependencies: Literal["resolved", "lib", "none"] = "resolved"
-    """What goes into ``dependencies_dir``: what was resolved, or the artifact's folder ``lib/``."""
-    always_combines: bool = False
-    in_source: tuple[bool, ...] = (False,)
-    """Values of ``build_in_source`` that the peer takes, its default first."""
-    knows_layers: bool = False
-
-    @property
-    def reuses(self) -> bool:
-        """Whether ``download_dependencies=False`` takes what lies in ``dependencies_dir``."""
-        return self.dependencies == "resolved"
-
-
-ACTIONS = {"resolve": "ResolveDependencies", "compile": "Build", "copy": "CopySource"}
-
-MAKE = Workflow(
-    "CustomMakeBuilder", {"compile": "MakeBuild"}, without_manifest="fail", dependencies="none",
-    in_source=(False, True),
-)  # fmt: skip
-WORKFLOWS: Mapping[tuple[str, str, str], Workflow] = {
-    ("python", "pip", ""): Workflow("PythonPipBuilder", leave_out=PYTHON, ships=("requirements.txt",)),
-    ("python", "uv", ""): Workflow(
-        "PythonUvBuilder", leave_out=(*PYTHON, ".uv-cache", "uv.lock.bak"),
-        ships=("requirements.txt", "pyproject.toml", "uv.lock"),
-    ),
-    ("nodejs", "npm", ""): Workflow(
-        "NodejsNpmBuilder", {"resolve": "NpmInstall"}, ships=("package-lock.json", "npm-shrinkwrap.json"),
-        in_source=(False, True),
-    ),
-    ("nodejs", "npm-esbuild", ""): Workflow(
-        "NodejsNpmEsbuildBuilder", {"resolve": "NpmInstall", "compile": "EsbuildBundle"}, without_manifest="build",
-        leave_out=(*OTHERS, "node_modules"), in_source=(False, True),
-    ),
-    ("java", "gradle", ""): Workflow(
-        "JavaGradleWorkflow", {"resolve": "GradleBuild", "compile": "GradleBuild", "copy": "JavaGradleCopyArtifacts"},
-        without_manifest="fail", dependencies="lib", in_source=(True,), knows_layers=True,
-    ),
-    ("java", "maven", ""): Workflow(
-        "JavaMavenWorkflow",
-        {"resolve": "MavenCopyDependency", "compile": "MavenBuild", "copy": "MavenCopyArtifacts"},
-        without_manifest="fail", dependencies="lib", knows_layers=True,
-    ),
-    ("go", "modules", ""): Workflow(
-        "GoModulesBuilder", without_manifest="fail", dependencies="none", in_source=(True,),
-    ),
-    ("ruby", "bundler", ""): Workflow(
-        "RubyBundlerBuilder", {"resolve": "RubyBundle"}, rewritten=("Gemfile", "Gemfile.lock"), always_combines=True,
-    ),
-    ("rust", "cargo", ""): Workflow(
-        "RustCargoLambdaBuilder", {"compile": "CargoLambdaBuild", "copy": "RustCopyAndRename"},
-        without_manifest="fail", dependencies="none", in_source=(True,),
-    ),
-    ("dotnet", "cli-package", ""): Workflow(
-        "DotnetCliPackageBuilder", {"resolve": "RunPackageAction", "compile": "RunPackageAction"},
-        without_manifest="fail", dependencies="none", in_source=(True,),
-    ),
-    ("provided", "", ""): MAKE,
-}  # fmt: skip
-"""By (language, dependency_manager, application_framework). A rule that the peer does not know has ``_unlisted``."""
-
-OUR_NAMES = {("dotnet", "cli-package", ""): ("dotnet", "cli", ""), ("provided", "", ""): ("provided", "make", "")}
-"""Where the claims of our rules say it otherwise."""
-
-OLDEST = {"python": (3, 8), "nodejs": (16,), "ruby": (3, 2), "java": (8,), "dotnet": (6,), "go": (1,)}
-"""The oldest runtimes the peer builds for; newer ones than it knows are built too."""
-RUNTIME = re.compile(r"([a-z]+)(\d+(?:\.\d+)?)(?:\.x)?")
 UV_MANIFESTS = ("requirements.txt", "requirements-dev.txt", "requirements-test.txt", "requirements-prod.txt",
                 "pyproject.toml")  # fmt: skip
 """Where the peer looks when the manifest named is not there, first one first."""
@@ -243,7 +153,7 @@ class LambdaBuilder:
                 mend="known: " + "; ".join(sorted(", ".join(filter(None, _capability(rule))) for rule in rules)),
             )
         self.rule = found[0]
-        self.workflow = WORKFLOWS.get(capability) or _unlisted(self.rule)
+        self.workflow = WORKFLOWS.get(capability) or unlisted(self.rule)
 
     def build(
         self,
@@ -300,7 +210,7 @@ class LambdaBuilder:
         self, runtime: str | None, architecture: str, options: Mapping[str, Any] | None, build_in_source: bool | None
     ) -> None:
         flow = self.workflow
-        if flow is not MAKE and not _is_supported(runtime):
+        if flow is not MAKE and not is_supported(runtime):
             raise WorkflowFailedError(f"{flow.name}:Validation - Runtime {runtime} is not supported")
         if flow is MAKE and not (options or {}).get("build_logical_id"):
             raise WorkflowFailedError(f"{flow.name}:None - Build target None is not found!")
@@ -330,7 +240,7 @@ class LambdaBuilder:
                 )
         if not found and flow.without_manifest == "fail":
             step = "resolve" if self.rule.resolve else "compile"
-            raise WorkflowFailedError(f"{flow.name}:{_action(flow, step)} - there is no manifest {given}")
+            raise WorkflowFailedError(f"{flow.name}:{action_of(flow, step)} - there is no manifest {given}")
         if not found:
             names = os.path.basename(given or "") or " or ".join(self.rule.manifests)
             LOG.warning("%s file not found. Continuing the build without dependencies.", names)
@@ -351,29 +261,6 @@ def _is_loaded(rule: Rule, modules: Sequence[str] | None) -> bool:
     """The peer's modules are called as our rules are, but for .NET's."""
     theirs = "dotnet_clipackage" if rule.name == "dotnet_cli" else rule.name
     return modules is None or bool({module.rpartition(".")[2] for module in modules} & {"workflows", theirs})
-
-
-def _unlisted(rule: Rule) -> Workflow:
-    """A workflow for a rule that the peer has not: ``python_poetry`` is PythonPoetryBuilder."""
-    name = "".join(part.capitalize() for part in re.split(r"[_\W]+", rule.name)) + "Builder"
-    leave_out = PYTHON if rule.language == "python" else OTHERS
-    if rule.ships_source:
-        return Workflow(name, leave_out=leave_out)
-    return Workflow(name, leave_out=leave_out, without_manifest="fail", dependencies="none")
-
-
-def _action(flow: Workflow, step: str) -> str:
-    return flow.actions.get(step, ACTIONS[step])
-
-
-def _is_supported(runtime: str | None) -> bool:
-    if runtime is None:
-        return False
-    if runtime == "provided" or runtime.startswith("provided."):
-        return True
-    found = RUNTIME.fullmatch(runtime)
-    oldest = OLDEST.get(found[1]) if found else None
-    return bool(found and oldest and tuple(int(part) for part in found[2].split(".")) >= oldest)
 
 
 @dataclass(frozen=True)
@@ -426,7 +313,7 @@ class _Run:
         if claims is None:
             return Result()
         prefix = f"{self.wanted.name}:" if "build_logical_id" in self.wanted.options else ""
-        LOG.info("%s Running %s:%s", prefix, self.flow.name, _action(self.flow, name))
+        LOG.info("%s Running %s:%s", prefix, self.flow.name, action_of(self.flow, name))
         out, scratch = (os.path.join(self.work, f"{name}-{what}") for what in ("out", "scratch"))
         os.makedirs(out)
         os.makedirs(scratch)
@@ -452,7 +339,7 @@ class _Run:
         )  # fmt: skip
 
     def failed(self, step: str, reason: str) -> WorkflowFailedError:
-        return WorkflowFailedError(f"{self.flow.name}:{_action(self.flow, step)} - {reason}")
+        return WorkflowFailedError(f"{self.flow.name}:{action_of(self.flow, step)} - {reason}")
 
     # what is in the artifact
 
@@ -564,7 +451,7 @@ def _told(flow: Workflow, step: str) -> Iterator[None]:
     except Exception as error:
         known = isinstance(error, LambdaBuildError) and not isinstance(error, BadRule)
         told = WorkflowFailedError if known else WorkflowUnknownError
-        raise told(f"{flow.name}:{_action(flow, step)} - {error}") from error
+        raise told(f"{flow.name}:{action_of(flow, step)} - {error}") from error
 
 
 def _plain(name: str) -> str:

@@ -38,6 +38,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     }),
     "reading": EVERYTHING - {"cli", "project"} | {"*"},
     "project": EVERYTHING - {"cli"} | {"*"},
+    "workflows": frozenset({"plan.types"}),
     "builder": EVERYTHING - {"cli"} | {"*"},
     "cli": frozenset({"project", "reading", "builder", "errors", "spans", "settings"}),
 }  # fmt: skip

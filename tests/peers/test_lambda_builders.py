@@ -19,7 +19,7 @@ import pytest
 from filelock import FileLock
 from sandbox import python_of
 
-from lambdabuild.builder import WORKFLOWS
+from lambdabuild.workflows import WORKFLOWS
 
 pytestmark = pytest.mark.slow
 

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lambdabuild.builder import WORKFLOWS
 from lambdabuild.cli import rpc
+from lambdabuild.workflows import WORKFLOWS
 
 # The watchdog over tools (lambdabuild.tools) lives as long as this process, and is waited for by nobody.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
