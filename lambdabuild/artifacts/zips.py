@@ -15,7 +15,7 @@ import struct
 import tempfile
 import zlib
 from collections import deque
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import IO, Any, BinaryIO
@@ -41,6 +41,10 @@ END = struct.Struct("<4s4H2LH")
 END_64 = struct.Struct("<4sQ2H2L4Q")
 END_64_LOCATOR = struct.Struct("<4sLQL")
 VERSION_NEEDED, UNIX = 20, 3
+
+
+Known = Mapping[str, tuple[str, tuple[int, int, int, int]]]
+"""``{sha256 of the content: (zip, (offset, packed size, method, crc))}``"""
 
 
 @dataclass(frozen=True)
@@ -88,19 +92,20 @@ class _Packed:
 
 
 def write_zip(
-    target: str, entries: Sequence[Entry], *, previous: ZipSummary | None = None, threads: int | None = None
+    target: str, entries: Sequence[Entry], *, previous: Iterable[ZipSummary] = (), threads: int | None = None
 ) -> ZipSummary:
     """Write a zip aside and rename it; gives its summary.
 
-    ``previous`` is what was last written there: files that did not change since are not packed again. Neither it nor
-    the number of threads changes a byte. Raises CannotRead (LB505) when a file is not what its entry says (it was
+    What is in one of the ``previous`` zips, which may be of others, is not packed again. Neither they nor the number of
+    threads change a byte. Raises CannotRead (LB505) when a file is not what its entry says (it was
     edited meanwhile), TooLarge (LB602) from 4 GiB on.
     """
     ordered = sorted(entries, key=lambda entry: entry.path.encode())
+    known = {sha256: (one.path, place) for one in previous for sha256, place in one.streams.items()}
     with writing(target) as stream, _Sources() as sources:
         writer = _Writer(stream)
         workers = threads or min(4, os.cpu_count() or 1)
-        for entry, packed in _packed_in_order(ordered, previous, sources, os.path.dirname(target), workers):
+        for entry, packed in _packed_in_order(ordered, known, sources, os.path.dirname(target), workers):
             writer.add(entry, packed)
         writer.finish()
     return ZipSummary(
@@ -138,7 +143,7 @@ class _Sources:
 
 
 def _packed_in_order(
-    entries: Sequence[Entry], previous: ZipSummary | None, sources: _Sources, folder: str, threads: int
+    entries: Sequence[Entry], known: Known, sources: _Sources, folder: str, threads: int
 ) -> Iterator[tuple[Entry, _Packed]]:
     """Each entry with its stream, in order; packing runs ahead on threads, as far as memory is meant to go."""
     waiting: deque[tuple[Entry, Future[_Packed] | _Packed]] = deque()
@@ -146,7 +151,7 @@ def _packed_in_order(
     with ThreadPoolExecutor(threads) as pool:
         try:
             for entry in entries:
-                copied = _copied(entry, previous, sources)
+                copied = _copied(entry, known, sources)
                 if copied is None:
                     ahead += min(entry.size, LARGE_BYTES)
                 waiting.append((entry, copied or pool.submit(_pack, entry, folder)))
@@ -166,17 +171,16 @@ def _next(waiting: deque[tuple[Entry, Any]]) -> Generator[tuple[Entry, _Packed],
     return min(entry.size, LARGE_BYTES) if is_future else 0
 
 
-def _copied(entry: Entry, previous: ZipSummary | None, sources: _Sources) -> _Packed | None:
+def _copied(entry: Entry, known: Known, sources: _Sources) -> _Packed | None:
     lies = entry.lies
     if isinstance(lies, InArchive):
         return _Packed(
             lies.method, lies.crc, lies.compressed_size, source=sources.get(lies.archive), offset=lies.offset
         )
-    known = previous.streams.get(entry.sha256) if previous else None
-    if previous is None or known is None:
+    if entry.sha256 not in known:
         return None
-    offset, size, method, crc = known
-    return _Packed(method, crc, size, source=sources.get(previous.path), offset=offset)
+    path, (offset, size, method, crc) = known[entry.sha256]
+    return _Packed(method, crc, size, source=sources.get(path), offset=offset)
 
 
 def _pack(entry: Entry, folder: str) -> _Packed:

@@ -12,7 +12,8 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -248,15 +249,33 @@ def _zip(site: Site, name: str) -> Done:
 
     target, kept = site.zip(name), site.record("zip", name)
     os.makedirs(os.path.dirname(target), exist_ok=True)
-    summary = write_zip(target, assemble.read_list(site, name), previous=ZipSummary.read(kept, target))
-    os.makedirs(os.path.dirname(kept), exist_ok=True)
-    summary.write(kept)
+    with _in_turn(site, name) as newest:
+        found = (ZipSummary.read(site.record("zip", one), site.zip(one)) for one in (name, *newest))
+        summary = write_zip(target, assemble.read_list(site, name), previous=filter(None, found))
+        os.makedirs(os.path.dirname(kept), exist_ok=True)
+        summary.write(kept)
     _link_users(site, name, ".zip")
     return Done(
         output=summary.sha256,
         values={"size": summary.size, "unzipped": summary.unzipped},
         result={"sha256": summary.sha256, "size": summary.size},
     )
+
+
+@contextmanager
+def _in_turn(site: Site, name: str) -> Iterator[tuple[str, ...]]:
+    """The one that zipped the same dependencies last, if there is one: what the first packs the others copy.
+
+    Wheels are packed as they come. Of what an installer leaves in a folder, only one packs at a time.
+    """
+    resolved = site.build(name).resolution
+    receipt = receipts.read(site.receipt("resolve", resolved)) if resolved else None
+    if receipt is None or not any(part["folder"] for part in receipt.result["parts"]):
+        yield ()
+        return
+    with site.shared.lock_of(resolved):
+        others = [user for user in site.resolution(resolved).users if user != name and os.path.exists(site.zip(user))]
+        yield tuple(sorted(others, key=lambda user: os.stat(site.zip(user)).st_mtime_ns)[-1:])
 
 
 def _hash(site: Site, name: str) -> Done:

@@ -234,8 +234,14 @@ class Shared:
     seen: dict[tuple[str, str], Seen] = field(default_factory=dict)
     """What each step that is up to date was found to rest on."""
     ran: set[tuple[str, str]] = field(default_factory=set)
+    turns: dict[str, threading.Lock] = field(default_factory=dict)
     process: int = field(default_factory=os.getpid)
     """The process that loaded the project; doit may fork others."""
+
+    def lock_of(self, resolution: str) -> threading.Lock:
+        """Held by one step at a time of those that pack the same dependencies."""
+        with self.lock:
+            return self.turns.setdefault(resolution, threading.Lock())
 
 
 def flat(name: str) -> str:

@@ -1,7 +1,9 @@
 """nodejs_npm: the packages of a package.json."""
 
 import json
+import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 from rule_example import call_node, example, function, packages
@@ -117,3 +119,21 @@ def test_an_edited_handler_installs_nothing_and_an_edited_lock_does(project: San
     lock = project.path("src/package-lock.json")
     lock.write_text(lock.read_text() + "\n")
     assert project.build().steps == ["resolve:Example"]
+
+
+def test_two_functions_with_one_lock_are_compressed_once(project: Sandbox) -> None:
+    example(project, HERE, NODE + NODE.replace("Example", "Other").replace("src", "other"))
+    shutil.copytree(project.path("src"), project.path("other"))
+    project.append("other/index.js", "// another\n")
+    counted = (
+        "import atexit, sys\nfrom lambdabuild.artifacts import zips\nfrom lambdabuild.cli.main import main\n"
+        "pack, packed = zips._pack, []\n"
+        "zips._pack = lambda entry, folder: packed.append(entry.path) or pack(entry, folder)\n"
+        "main(['build', '-q', '-n', '2'])\nprint(len(packed), len(set(packed)))"
+    )
+    ran = project.command([sys.executable, "-c", counted])
+
+    assert ran.code == 0, ran.said
+    files = set(project.names("Example"))
+    assert ran.out == f"{len(files) + 1} {len(files)}\n"
+    assert set(project.names("Other")) == files

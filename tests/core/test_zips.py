@@ -107,7 +107,7 @@ def test_what_was_packed_for_the_last_zip_is_copied_and_changes_no_byte(tmp_path
     first = write_zip(str(tmp_path / "a.zip"), entries)
     edited = [*entries[1:], *on_disk(tmp_path / "more", {"new": b"n" * 999})]
     anew = write_zip(str(tmp_path / "b.zip"), edited)
-    reused = write_zip(str(tmp_path / "a.zip"), edited, previous=first)
+    reused = write_zip(str(tmp_path / "a.zip"), edited, previous=[first])
 
     assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
     assert reused.sha256 == anew.sha256
