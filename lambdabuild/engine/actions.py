@@ -64,6 +64,7 @@ def _perform(site: Site, kind: str, name: str) -> dict[str, Any]:
         key: _unless_newer(site, key, digest, started) for key, digest in freshness.reads(site, done.reads).items()
     }
     receipts.write(receipt, receipts.Receipt(before, done.output, reads, done.folders, done.result))
+    site.shared.last_ran_ns = time.time_ns()
     return {
         "inputs": fingerprint.of(before | reads),
         "output": done.output,

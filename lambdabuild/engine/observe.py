@@ -36,22 +36,28 @@ def renew(site: Site, saved: Saved, shown: Mapping[str, Any]) -> None:
         return
     names = _variables(site)
     made = Snapshot(site.build_dir, site.given.variables, snapshot.digest(site.given.environment, names), names)
-    project = _project(site).group(site.given.opened_ns)
+    kept_groups = _clean_groups(site)
+    project = kept_groups.get(PROJECT) or _project(site).group(site.given.opened_ns)
     if project is None:
         return
     made.programs = _programs(site)
     made.kept = site.given.kept or kept.write(site.build_dir, (site.service, site.plan, dict(site.rules)))
     made.groups = _groups(site, saved) | {PROJECT: project}
-    for name, seen, began in ((PLAN, _plan(site), site.given.opened_ns), (JOURNAL, _journal(site), None)):
-        group = seen.group(began)
-        if group is not None:
-            made.groups[name] = group
+    plan = kept_groups.get(PLAN) or _plan(site).group(site.given.opened_ns)
+    journal = _journal(site).group(None)
+    made.groups |= {name: group for name, group in ((PLAN, plan), (JOURNAL, journal)) if group is not None}
     made.plans = {unit: plan_digest(site, unit) for unit in units(site)}
     made.owners = dict(owners(site))
     made.needs = {unit: list(needs) for unit in units(site) if (needs := _needs(site, unit))}
     made.step_counts = {unit: len(steps(site, unit)) for unit in units(site)}
     made.shown = dict(shown)
     made.write()
+
+
+def _clean_groups(site: Site) -> Mapping[str, Group]:
+    """What was as the last run left it when this one began."""
+    found = site.given.snapshot
+    return {name: found.groups[name] for name in found.clean()} if found is not None else {}
 
 
 def units(site: Site) -> Iterator[str]:
@@ -95,8 +101,8 @@ def _groups(site: Site, saved: Saved) -> dict[str, Group]:
     old = site.given.snapshot.groups if site.given.snapshot is not None else {}
     found = {unit: old[unit] for unit in site.settled}
     seen: dict[str, tuple[Seen, int]] = {}
-    if site.shared.ran:
-        time.sleep(2 * FINE_NS / 1e9)  # so that what was written just now is known to be older than what follows
+    if site.shared.ran:  # what was written just now must be known to be older than what follows
+        time.sleep(max(0, site.shared.last_ran_ns + 1.1 * FINE_NS - time.time_ns()) / 1e9)
     for unit in units(site):
         if unit not in found:
             observed = _observed(site, unit, saved)

@@ -234,6 +234,8 @@ class Shared:
     seen: dict[tuple[str, str], Seen] = field(default_factory=dict)
     """What each step that is up to date was found to rest on."""
     ran: set[tuple[str, str]] = field(default_factory=set)
+    last_ran_ns: int = 0
+    """When the last step ended."""
     turns: dict[str, threading.Lock] = field(default_factory=dict)
     process: int = field(default_factory=os.getpid)
     """The process that loaded the project; doit may fork others."""

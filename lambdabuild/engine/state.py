@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
+DEFAULTS: Mapping[str, Any] = {"checker:": "MD5Checker", "deps:": ()}
 GARBAGE_LINES = 2000
 """So many lines more than live records, and the journal is written anew."""
 
@@ -85,6 +86,8 @@ class Journal:
 
     def get(self, task: str, key: str) -> Any:
         record = self._records.get(task)
+        if record and key == "result:" and key not in record:
+            return self._default(task, key)
         value = record.get(key) if record else None
         if isinstance(value, bytes):
             assert record is not None
@@ -95,10 +98,18 @@ class Journal:
         if self._rests:
             return
         record = self._records.setdefault(task, {})
-        if key in record and self.get(task, key) == value:
+        known = self.get(task, key) if key in record else self._default(task, key)
+        if known is not None and known == value:
             return
         record[key] = value
         self._append(task, key, value)
+
+    def _default(self, task: str, key: str) -> Any:
+        """What a key that is not there means: most of what doit writes says nothing. A step's result is its values."""
+        if key != "result:":
+            return DEFAULTS.get(key)
+        values = self.get(task, "_values_:")
+        return values if values and "inputs" in values else None
 
     def in_(self, task: str) -> bool:
         return task in self._records

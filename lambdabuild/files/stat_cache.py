@@ -12,13 +12,15 @@ import marshal
 import os
 import threading
 import time
+from binascii import crc32
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from lambdabuild.files.watch import Seen, window
 
-FORMAT = 3
+FORMAT = 4
+PARTS = 64
 CHUNK = 1 << 20
 Stat = tuple[int, int, int, int]
 
@@ -40,7 +42,7 @@ class StatCache:
         self._lock = threading.Lock()
         self._dirty = False
         self._watched = threading.local()
-        self._files: dict[str, tuple[Stat, int, str]]
+        self._files: _Files
         self._folders: dict[str, tuple[bytes, int, str]]
         self._facts: dict[str, Any]
         self._files, self._folders, self._facts = _load(file)
@@ -49,13 +51,13 @@ class StatCache:
         """The sha256 of a file's bytes, in hex. Raises OSError."""
         self.saw(path)
         now = signature(stat or os.stat(path))
-        known = self._files.get(path)
+        known = self._files.beside(path).get(path)
         if known and known[0] == now and not self._paranoid and _settled(now, known[1]):
             return known[2]
         read_at = self._clock()
         value = sha256_of(path)
         with self._lock:
-            self._files[path] = (now, read_at, value)
+            self._files.put(path, (now, read_at, value))
             self._dirty = True
         return value
 
@@ -111,7 +113,7 @@ class StatCache:
             if not self._dirty:
                 return
             self._dirty = False
-            data = marshal.dumps((FORMAT, self._files, self._folders, self._facts), 2)
+            data = marshal.dumps((FORMAT, self._files.packed(), self._folders, self._facts), 2)
         temporary = f"{self._file}.{os.getpid()}.tmp"
         try:
             os.makedirs(os.path.dirname(self._file), exist_ok=True)
@@ -120,6 +122,37 @@ class StatCache:
             os.replace(temporary, self._file)
         except OSError:
             _remove(temporary)
+
+
+class _Files:
+    """Digests by path, in parts: a run that asks about one folder decodes and encodes the part that this is in."""
+
+    def __init__(self, packed: list[bytes]) -> None:
+        self._packed = packed
+        self._parts: dict[int, dict[str, tuple[Stat, int, str]]] = {}
+        self._changed: set[int] = set()
+
+    def beside(self, path: str) -> dict[str, tuple[Stat, int, str]]:
+        """What is known of the files of a path's folder, and of others."""
+        number = _part(path)
+        if number not in self._parts:
+            packed = self._packed[number]
+            self._parts[number] = marshal.loads(packed) if packed else {}
+        return self._parts[number]
+
+    def put(self, path: str, entry: tuple[Stat, int, str]) -> None:
+        self.beside(path)[path] = entry
+        self._changed.add(_part(path))
+
+    def packed(self) -> list[bytes]:
+        for number in self._changed:
+            self._packed[number] = marshal.dumps(self._parts[number], 2)
+        self._changed.clear()
+        return self._packed
+
+
+def _part(path: str) -> int:
+    return crc32(os.path.dirname(path).encode(errors="surrogateescape")) % PARTS
 
 
 def sha256_of(path: str) -> str:
@@ -133,15 +166,15 @@ def _settled(stat: Stat, read_at: int) -> bool:
     return newest < read_at - window(stat[0])
 
 
-def _load(file: str) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+def _load(file: str) -> tuple[_Files, dict[str, Any], dict[str, Any]]:
     try:
         with open(file, "rb") as stream:
             version, files, folders, facts = marshal.loads(stream.read())
         if version == FORMAT:
-            return files, folders, facts
+            return _Files(files), folders, facts
     except (OSError, ValueError, EOFError, TypeError):
         pass
-    return {}, {}, {}
+    return _Files([b""] * PARTS), {}, {}
 
 
 def _remove(path: str) -> None:
