@@ -103,9 +103,9 @@ class Counting(StatCache):
     reads = 0
 
     def digest(self, path: str, stat: os.stat_result | None = None) -> str:
-        before = dict(self._files)
+        before = self._files.beside(path).get(path)
         value = super().digest(path, stat)
-        self.reads += before.get(path) is not self._files.get(path)
+        self.reads += before is not self._files.beside(path).get(path)
         return value
 
 
