@@ -19,6 +19,7 @@ from lambdabuild.engine.site import Site
 from lambdabuild.engine.snapshot import JOURNAL, PLAN, PROJECT, THE_TEMPLATE, Snapshot
 from lambdabuild.files.listing import IGNORE_FILE
 from lambdabuild.files.watch import FINE_NS, Group, Seen
+from lambdabuild.plan.claims import WILD, candidates
 from lambdabuild.plan.planner import manifest_folders
 from lambdabuild.plan.types import Build, Rule, StepClaims
 
@@ -184,17 +185,32 @@ def _claims(rule: Rule) -> list[StepClaims]:
 
 def _plan(site: Site) -> Seen:
     """What planning rests on: the names in the folders where manifests may lie, and the manifests."""
-    seen = Seen()
+    seen, names = Seen(), _names_of_manifests(site)
+    sources = {one.source for items in (site.service.functions, site.service.layers) for one in items}
     for folder in manifest_folders(site.service, site.settings):
-        seen.add_folder(site.path(folder or "."))
-    for source in {one.source for items in (site.service.functions, site.service.layers) for one in items}:
-        seen.add(site.path(source))
+        if folder in sources or not all(WILD.isdisjoint(name) for name in names):
+            seen.add_folder(site.path(folder or "."))
+        else:  # what else comes and goes in the project's folder does not matter
+            for name in names:
+                seen.add(site.path(os.path.join(folder, name)))
     for manifest, name in {pair for build in site.plan.builds for pair in _manifests(site, build)}:
         folder, rule = os.path.dirname(manifest), site.rules[name]
         for path in (manifest, *(os.path.join(folder, one) for one in (*rule.lock_files, *rule.companions))):
             if os.path.lexists(site.path(path)):  # that others come is seen by the folder
                 seen.add(site.path(path))
     return seen
+
+
+def _names_of_manifests(site: Site) -> set[str]:
+    """All file names, or patterns, that could choose another rule or manifest."""
+    rules = tuple(site.rules.values())
+    by_name: dict[str, Rule] = {}
+    for items in (site.service.functions, site.service.layers):
+        for item in items:
+            by_name |= {rule.name: rule for rule in candidates(item, site.settings.of(item.name), rules)}
+    resolvers = {name for rule in by_name.values() for name in rule.resolve_by if name in site.rules}
+    by_name |= {name: site.rules[name] for name in resolvers}
+    return {name for rule in by_name.values() for name in (*rule.manifests, *rule.lock_files, *rule.companions)}
 
 
 def _manifests(site: Site, build: Build) -> Iterator[tuple[str, str]]:

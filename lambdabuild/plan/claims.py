@@ -38,17 +38,17 @@ def choose(
 
     Raises NoRule (LB301) when none claims the item, NoManifest (LB303) when one does but needs a manifest it lacks.
     """
-    candidates = _candidates(item, mine, rules)
+    claiming = candidates(item, mine, rules)
     if mine.manifest:
-        return _resolved(_with_manifest(item, mine.manifest, candidates, names), rules, names)
+        return _resolved(_with_manifest(item, mine.manifest, claiming, names), rules, names)
     for folder in dict.fromkeys((item.source, *inherited)):
-        choice = _in_folder(folder, candidates, names)
+        choice = _in_folder(folder, claiming, names)
         if choice:
             return _resolved(choice, rules, names)
-    for rule in candidates:
+    for rule in claiming:
         if not rule.needs_manifest:
             return Choice(rule)
-    wanted = sorted({manifest for rule in candidates for manifest in rule.manifests})
+    wanted = sorted({manifest for rule in claiming for manifest in rule.manifests})
     raise NoManifest(
         f"{_kind(item)} {item.name!r} has no manifest: {' or '.join(wanted)}",
         where=item.where,
@@ -56,7 +56,8 @@ def choose(
     )
 
 
-def _candidates(item: Function | Layer, mine: FunctionSettings, rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
+def candidates(item: Function | Layer, mine: FunctionSettings, rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
+    """The rules that claim a function or layer by its runtime, build method or settings; the manifest decides."""
     if mine.rule:
         return _named(item, mine.rule, rules)
     if item.build_method:

@@ -204,3 +204,12 @@ def test_default_tasks_of_the_users_own_are_kept(built: Sandbox) -> None:
 
     built.write({"dodo.py": DODO + "DOIT_CONFIG['default_tasks'] = ['build:Refunds']\n"})
     assert doit(built).out == "nothing to do: 1 function up to date\n"
+
+
+def test_a_file_beside_the_template_changes_nothing_but_a_manifest_does(built: Sandbox) -> None:
+    built.write({"notes.txt": "", "other/file": ""})
+    loaded = "print('yaml' in sys.modules)"
+    assert doit(built, code=loaded).out == ALL + "False\n"
+
+    built.write({"requirements.txt": ""})
+    assert {"resolve:Orders", "resolve:Refunds"} & set(built.build().steps)
