@@ -43,7 +43,7 @@ def renew(site: Site, saved: Saved, shown: Mapping[str, Any]) -> None:
         return
     made.programs = _programs(site)
     made.kept = site.given.kept or kept.write(site.build_dir, (site.service, site.plan, dict(site.rules)))
-    made.groups = _groups(site, saved) | {PROJECT: project}
+    made.groups = _groups(site, saved, made) | {PROJECT: project}
     plan = kept_groups.get(PLAN) or _plan(site).group(site.given.opened_ns)
     journal = _journal(site).group(None)
     made.groups |= {name: group for name, group in ((PLAN, plan), (JOURNAL, journal)) if group is not None}
@@ -97,10 +97,10 @@ def steps(site: Site, unit: str) -> list[Step]:
     return [*first, *((kind, unit) for kind in ("copy", "zip", "hash", *site.wanted))]
 
 
-def _groups(site: Site, saved: Saved) -> dict[str, Group]:
+def _groups(site: Site, saved: Saved, made: Snapshot) -> dict[str, Group]:
     """For each unit that is up to date what it rests on."""
-    old = site.given.snapshot.groups if site.given.snapshot is not None else {}
-    found = {unit: old[unit] for unit in site.settled}
+    last = site.given.snapshot
+    found = {unit: last.groups[unit] for unit in site.settled} if last is not None else {}
     seen: dict[str, tuple[Seen, int]] = {}
     if site.shared.ran:  # what was written just now must be known to be older than what follows
         time.sleep(max(0, site.shared.last_ran_ns + 1.1 * FINE_NS - time.time_ns()) / 1e9)
@@ -109,11 +109,12 @@ def _groups(site: Site, saved: Saved) -> dict[str, Group]:
             observed = _observed(site, unit, saved)
             seen |= {unit: observed} if observed else {}
     records = {unit: TreeRecord.read(site.record("tree", unit)) for unit in seen if unit in site.builds}
-    are_many = sum(len(record.rows) for record in records.values() if record) > MANY
+    count = sum(len(record.rows) for record in records.values() if record)
+    made.has_many_files = count > MANY or (last is not None and bool(found) and last.has_many_files)
     for unit, (what, began) in seen.items():
         record = records.get(unit)
         if record is not None and "tree" in site.wanted:
-            _see_tree(site, unit, record, what, are_many)
+            _see_tree(site, unit, record, what, made.has_many_files)
         group = what.group(began)
         found |= {unit: group} if group else {}
     return found

@@ -20,7 +20,7 @@ TYPE_CHECKING = False  # as typing has it, without what typing imports at every 
 if TYPE_CHECKING:
     from typing import Any
 
-FORMAT = 2
+FORMAT = 3
 """Raised when what is in a snapshot changes."""
 STATE = ".lambdabuild"
 """Inside the build folder: the journal, receipts, the stat cache, what steps hand to each other."""
@@ -62,6 +62,8 @@ class Snapshot:
         """``{build:F: unit}``: all that a run of everything is about."""
         self.needs: dict[str, list[str]] = {}
         """``{unit: [units]}``: layers whose size counts with a function's."""
+        self.has_many_files = False
+        """Trees are watched by their folders."""
         self.step_counts: dict[str, int] = {}
         self.kept = ""
         """The digest by which ``kept`` has the plan."""
