@@ -213,3 +213,18 @@ def test_a_file_beside_the_template_changes_nothing_but_a_manifest_does(built: S
 
     built.write({"requirements.txt": ""})
     assert {"resolve:Orders", "resolve:Refunds"} & set(built.build().steps)
+
+
+def test_in_a_large_service_trees_are_watched_by_their_folders_and_zips_by_themselves(built: Sandbox) -> None:
+    large = "from lambdabuild.engine import observe\nobserve.MANY = 2\nfrom lambdabuild.cli.main import main\nmain([])"
+    built.path("build/.lambdabuild/snapshot").unlink()
+    assert built.command([sys.executable, "-c", large]).out == ALL
+    built.append("build/Orders/app.py", "# by hand\n")
+    assert built.run().out == ALL
+    assert "tree:Orders" in built.run("why", "Orders").out.partition("  would run")[0]
+    assert built.build("--paranoid").steps == ["tree:Orders"]
+    assert "by hand" not in built.path("build/Orders/app.py").read_text()
+
+    for change in ("build/Orders/new.py", "build/Refunds.zip"):
+        built.append(change, "x")
+        assert ALL not in built.run().out
