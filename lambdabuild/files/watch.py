@@ -107,6 +107,9 @@ def _stats(folders: Folders) -> list[os.stat_result | None]:
     found: list[os.stat_result | None] = []
     stat, add = os.stat, found.append
     for folder, names in folders:
+        if names == [""]:
+            add(_lstat(folder))
+            continue
         try:
             there = os.open(folder, FOLDER)  # looking names up from an open folder saves a tenth of the time
         except OSError:
