@@ -23,6 +23,8 @@ class Contestant:
     folder: Path
     env: Mapping[str, str] = field(default_factory=dict)
     before: Callable[[], object] = lambda: None
+    writes: str = ""
+    """A file that shows that it has done its work, though it then refuses the result."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ def once(contestant: Contestant) -> Taken:
         _, status, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - began
         process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
+        if process.returncode and not (contestant.writes and (contestant.folder / contestant.writes).exists()):
             said.seek(0)
             sys.exit(f"{' '.join(contestant.command)} failed:\n{said.read().decode(errors='replace')[-3000:]}")
     return Taken(seconds, usage.ru_maxrss / 1024, usage.ru_oublock * 512 / 1e6)
