@@ -42,7 +42,7 @@ def doit_project(place: str = ".", **settings: str) -> dict[str, Any]:
         if question is not None and mode is not None and _is_answered(found, question):
             from lambdabuild.engine import idle
 
-            return idle.namespace(found, mode, question, lambda: _namespace(folder, variables, found))
+            return idle.namespace(found, mode, lambda: _namespace(folder, variables, found))
     return _namespace(folder, variables, found)
 
 

@@ -26,19 +26,17 @@ TEMPLATE = "template"
 WHY = {"basename": "why", "name": None, "doc": "tell for each step of a function whether it would run, and why"}
 
 
-def namespace(
-    found: Snapshot, mode: str, question: Asked, otherwise: Callable[[], Mapping[str, Any]]
-) -> dict[str, Any]:
+def namespace(found: Snapshot, mode: str, otherwise: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
     """The names of a dodo.py. ``otherwise`` gives the whole, which tasks of the user's own may need by name."""
     reporters.configure(mode, found.shown["notes"])
-    return {"DOIT_CONFIG": found.shown["config"], "lambdabuild_tasks": Groups(found, question, otherwise)}
+    return {"DOIT_CONFIG": found.shown["config"], "lambdabuild_tasks": Groups(found, otherwise)}
 
 
 class Groups:
     """What a dodo.py holds: doit calls ``create_doit_tasks`` and gets the groups without their steps."""
 
-    def __init__(self, found: Snapshot, question: Asked, otherwise: Callable[[], Mapping[str, Any]]) -> None:
-        self.found, self.question, self.otherwise = found, question, otherwise
+    def __init__(self, found: Snapshot, otherwise: Callable[[], Mapping[str, Any]]) -> None:
+        self.found, self.otherwise = found, otherwise
 
     def create_doit_tasks(self) -> Iterator[dict[str, Any]]:
         question = asked.by_doit()

@@ -16,6 +16,7 @@ from typing import Any, cast
 
 from lambdabuild import model, settings, spans
 from lambdabuild.engine.snapshot import STATE
+from lambdabuild.files import aside
 from lambdabuild.model import Service
 from lambdabuild.plan import types
 from lambdabuild.plan.types import BuildPlan, Rule
@@ -32,15 +33,7 @@ def write(build_dir: str, kept: Kept) -> str:
     if kept[0].definition is not None:
         return ""
     data = pickle.dumps(kept, 5)
-    file = os.path.join(build_dir, STATE, FILE)
-    temporary = f"{file}.{os.getpid()}.tmp"
-    try:
-        with open(temporary, "wb") as stream:
-            stream.write(data)
-        os.replace(temporary, file)
-    except OSError:
-        return ""
-    return _digest(data)
+    return _digest(data) if aside.write(os.path.join(build_dir, STATE, FILE), data) else ""
 
 
 def read(build_dir: str, digest: str) -> Kept | None:

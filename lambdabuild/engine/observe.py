@@ -47,7 +47,8 @@ def renew(site: Site, saved: Saved, shown: Mapping[str, Any]) -> None:
     plan = kept_groups.get(PLAN) or _plan(site).group(site.given.opened_ns)
     journal = _journal(site).group(None)
     made.groups |= {name: group for name, group in ((PLAN, plan), (JOURNAL, journal)) if group is not None}
-    made.plans = {unit: plan_digest(site, unit) for unit in units(site)}
+    last = site.given.snapshot if PLAN in kept_groups else None
+    made.plans = last.plans if last is not None else {unit: plan_digest(site, unit) for unit in units(site)}
     made.owners = dict(owners(site))
     made.needs = {unit: list(needs) for unit in units(site) if (needs := _needs(site, unit))}
     made.step_counts = {unit: len(steps(site, unit)) for unit in units(site)}

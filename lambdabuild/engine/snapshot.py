@@ -13,7 +13,7 @@ from _blake2 import blake2b
 from collections.abc import Iterable, Mapping
 
 from lambdabuild import __version__
-from lambdabuild.files import watch
+from lambdabuild.files import aside, watch
 from lambdabuild.files.watch import Group
 
 TYPE_CHECKING = False  # as typing has it, without what typing imports at every start
@@ -70,6 +70,8 @@ class Snapshot:
         self.shown: dict[str, Any] = {}
         """``format``, ``quiet``, ``notes`` and doit's configuration."""
         self._clean: frozenset[str] | None = None
+        self._looked_at: frozenset[str] = frozenset()
+        """Groups that were found unchanged by themselves."""
 
     def mode(self, variables: Mapping[str, str]) -> str | None:
         """What a reporter shows with these settings: text, json or quiet; None when they make no sense."""
@@ -96,9 +98,11 @@ class Snapshot:
         units |= {*ALWAYS, PLAN}
         if not units <= self.groups.keys():
             return False
-        if self._clean is None and wanted:
-            return not watch.changed({name: self.groups[name] for name in units})
-        return units <= self.clean()
+        if self._clean is not None or not wanted:
+            return units <= self.clean()
+        if not units <= self._looked_at and not watch.changed({name: self.groups[name] for name in units}):
+            self._looked_at |= units
+        return units <= self._looked_at
 
     def steps(self, asked: Iterable[str]) -> int:
         """How many steps there are to what is asked for; nothing is everything."""
@@ -107,16 +111,9 @@ class Snapshot:
         return sum(self.step_counts[unit] for unit in units)
 
     def write(self) -> None:
-        """Written aside and renamed. A disk that is full or read-only only costs time later."""
-        file = os.path.join(self.place, STATE, FILE)
-        temporary = f"{file}.{os.getpid()}.tmp"
-        kept = {name: value for name, value in vars(self).items() if name != "_clean"}
-        try:
-            with open(temporary, "wb") as stream:
-                stream.write(marshal.dumps((FORMAT, __version__, kept)))
-            os.replace(temporary, file)
-        except OSError:
-            pass
+        """Keep it for the next run."""
+        kept = {name: value for name, value in vars(self).items() if not name.startswith("_")}
+        aside.write(os.path.join(self.place, STATE, FILE), marshal.dumps((FORMAT, __version__, kept)))
 
 
 def read(build_dir: str, variables: Mapping[str, str], environment: Mapping[str, str]) -> Snapshot | None:

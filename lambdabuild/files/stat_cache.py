@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from lambdabuild.files import aside
 from lambdabuild.files.watch import Seen, window
 
 FORMAT = 4
@@ -114,14 +115,7 @@ class StatCache:
                 return
             self._dirty = False
             data = marshal.dumps((FORMAT, self._files.packed(), self._folders, self._facts), 2)
-        temporary = f"{self._file}.{os.getpid()}.tmp"
-        try:
-            os.makedirs(os.path.dirname(self._file), exist_ok=True)
-            with open(temporary, "wb") as stream:
-                stream.write(data)
-            os.replace(temporary, self._file)
-        except OSError:
-            _remove(temporary)
+        aside.write(self._file, data)
 
 
 class _Files:
@@ -175,10 +169,3 @@ def _load(file: str) -> tuple[_Files, dict[str, Any], dict[str, Any]]:
     except (OSError, ValueError, EOFError, TypeError):
         pass
     return _Files([b""] * PARTS), {}, {}
-
-
-def _remove(path: str) -> None:
-    try:
-        os.unlink(path)
-    except OSError:
-        pass

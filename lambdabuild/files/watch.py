@@ -59,9 +59,6 @@ class Seen:
         for folder, names in other._names.items():
             self._names.setdefault(folder, {}).update(names)
 
-    def __len__(self) -> int:
-        return sum(map(len, self._names.values()))
-
     def folders(self) -> Folders:
         return [(folder, list(names)) for folder, names in self._names.items()]
 
