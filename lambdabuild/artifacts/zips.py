@@ -11,18 +11,19 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import struct
 import tempfile
 import zlib
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import islice, starmap
 from typing import IO, Any, BinaryIO
 
 from lambdabuild.artifacts.atomic import write_text, writing
 from lambdabuild.artifacts.entries import Entry, InArchive, OnDisk
-from lambdabuild.errors import CannotRead, TooLarge
+from lambdabuild.artifacts.zip_writer import CHUNK, Packed, Row, ZipWriter
+from lambdabuild.errors import CannotRead
 from lambdabuild.spans import Span
 
 LEVEL = 6
@@ -30,38 +31,25 @@ LEVEL = 6
 LARGE_BYTES = 16 << 20
 """A larger file is streamed, never held whole."""
 IN_FLIGHT_BYTES = 32 << 20
-CHUNK = 1 << 20
-DOS_TIME, DOS_DATE = 0, (1 << 5) | 1
-"""1980-01-01 00:00, the oldest date a zip can hold; integers, so that no time zone has a say."""
-UTF8_FLAG = 0x800
-MAX_32, MAX_16 = 0xFFFFFFFF, 0xFFFF
-LOCAL = struct.Struct("<4s5H3L2H")
-CENTRAL = struct.Struct("<4s4B4HL2L5H2L")
-END = struct.Struct("<4s4H2LH")
-END_64 = struct.Struct("<4sQ2H2L4Q")
-END_64_LOCATOR = struct.Struct("<4sLQL")
-VERSION_NEEDED, UNIX = 20, 3
-
-
-Known = Mapping[str, tuple[str, tuple[int, int, int, int]]]
-"""``{sha256 of the content: (zip, (offset, packed size, method, crc))}``"""
 
 
 @dataclass(frozen=True)
 class ZipSummary:
-    """What was written: digest and size of the zip in bytes, and where each packed file's stream lies in it."""
+    """What was written: digest and size of the zip in bytes, and where each entry lies in it."""
 
     sha256: str
     size: int
     unzipped: int
     path: str
-    stat: tuple[int, ...] = ()
-    streams: Mapping[str, tuple[int, int, int, int]] = field(default_factory=dict)
-    """``{sha256 of the content: (offset, packed size, method, crc)}`` for files that were packed here."""
+    stat: tuple[int, ...]
+    rows: Sequence[Row]
+    end: int
+    """Where the last entry ends, in bytes."""
+    archives: Sequence[str] = ()
+    """The archives that streams were copied from."""
 
     def write(self, file: str) -> None:
-        data = {"sha256": self.sha256, "size": self.size, "unzipped": self.unzipped, "stat": self.stat}
-        write_text(file, json.dumps(data | {"streams": self.streams}))
+        write_text(file, json.dumps(vars(self)))
 
     @classmethod
     def read(cls, file: str, zip_path: str) -> ZipSummary | None:
@@ -71,24 +59,27 @@ class ZipSummary:
                 data = json.load(stream)
             if tuple(data["stat"]) != _stat(zip_path):
                 return None
-            streams = {sha256: tuple(place) for sha256, place in data["streams"].items()}
-            return cls(data["sha256"], data["size"], data["unzipped"], zip_path, tuple(data["stat"]), streams)
+            rows = list(starmap(Row, data["rows"]))
+            return cls(**data | {"path": zip_path, "stat": tuple(data["stat"]), "rows": rows})
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
 
 @dataclass(frozen=True)
-class _Packed:
-    """An entry ready to be written: its stream is ``data``, or ``size`` bytes of ``source`` from ``offset`` on."""
+class _Run:
+    """Entries that follow one another in an earlier zip as they do in this one, and are copied in one go."""
 
-    method: int
-    crc: int
-    size: int
-    data: bytes | bytearray = b""
-    source: IO[bytes] | None = None
-    offset: int = 0
-    only_here: bool = False
-    """The source is this entry's alone, so it is closed after it was written."""
+    zip: ZipSummary
+    first: int
+    after: int
+
+    @property
+    def rows(self) -> Sequence[Row]:
+        return self.zip.rows[self.first : self.after]
+
+    @property
+    def end(self) -> int:
+        return self.zip.rows[self.after].start if self.after < len(self.zip.rows) else self.zip.end
 
 
 def write_zip(
@@ -97,25 +88,71 @@ def write_zip(
     """Write a zip aside and rename it; gives its summary.
 
     What is in one of the ``previous`` zips, which may be of others, is not packed again. Neither they nor the number of
-    threads change a byte. Raises CannotRead (LB505) when a file is not what its entry says (it was
-    edited meanwhile), TooLarge (LB602) from 4 GiB on.
+    threads change a byte. Raises CannotRead (LB505) when a file is not what its entry says, or a previous zip not what
+    its summary says (they were edited meanwhile), TooLarge (LB602) from 4 GiB on.
     """
     ordered = sorted(entries, key=lambda entry: entry.path.encode())
-    known = {sha256: (one.path, place) for one in previous for sha256, place in one.streams.items()}
+    earlier = list(previous)
     with writing(target) as stream, _Sources() as sources:
-        writer = _Writer(stream)
+        writer = ZipWriter(stream)
         workers = threads or min(4, os.cpu_count() or 1)
-        for entry, packed in _packed_in_order(ordered, known, sources, os.path.dirname(target), workers):
-            writer.add(entry, packed)
-        writer.finish()
+        for piece, packed in _packed_in_order(_pieces(ordered, earlier), earlier, sources, target, workers):
+            if packed is None:
+                writer.add_run(piece.rows, piece.zip.archives, sources.get(piece.zip.path), piece.end)
+            else:
+                writer.add(piece, packed)
+        end = writer.finish()
+        _refuse_changed(earlier)
     return ZipSummary(
         sha256=writer.digest.hexdigest(),
         size=writer.position,
         unzipped=sum(entry.size for entry in ordered),
         path=target,
         stat=_stat(target),
-        streams=writer.streams,
+        rows=writer.rows,
+        end=end,
+        archives=list(writer.archives),
     )
+
+
+def _pieces(entries: Sequence[Entry], previous: Sequence[ZipSummary]) -> Iterator[Entry | _Run]:
+    """The entries in order, those that can be copied together as one run."""
+    known = [(one, {row.path: at for at, row in enumerate(one.rows)}) for one in previous]
+    here = 0
+    while here < len(entries):
+        run = next(filter(None, (_run(entries, here, one, places) for one, places in known)), None)
+        yield run or entries[here]
+        here += run.after - run.first if run else 1
+
+
+def _run(entries: Sequence[Entry], here: int, zip_: ZipSummary, places: Mapping[str, int]) -> _Run | None:
+    """The longest run from this entry on."""
+    first = after = places.get(entries[here].path, -1)
+    if first < 0:
+        return None
+    for entry in islice(entries, here, None):
+        if after == len(zip_.rows) or not _is_same(entry, zip_.rows[after], zip_.archives):
+            break
+        after += 1
+    return _Run(zip_, first, after) if after > first else None
+
+
+def _is_same(entry: Entry, row: Row, archives: Sequence[str]) -> bool:
+    """Whether it would be packed to the same bytes."""
+    if row.path != entry.path or row.sha256 != entry.sha256 or row.executable != entry.executable:
+        return False
+    lies = entry.lies
+    if isinstance(lies, OnDisk):
+        return row.archive is None
+    return row.archive is not None and archives[row.archive] == lies.archive and row.offset_there == lies.offset
+
+
+def _refuse_changed(previous: Iterable[ZipSummary]) -> None:
+    for one in previous:
+        if _stat(one.path) != one.stat:
+            raise CannotRead(
+                "an earlier zip changed while its content was copied", where=Span(one.path), mend="run the build again"
+            )
 
 
 def _stat(path: str) -> tuple[int, ...]:
@@ -143,18 +180,25 @@ class _Sources:
 
 
 def _packed_in_order(
-    entries: Sequence[Entry], known: Known, sources: _Sources, folder: str, threads: int
-) -> Iterator[tuple[Entry, _Packed]]:
-    """Each entry with its stream, in order; packing runs ahead on threads, as far as memory is meant to go."""
-    waiting: deque[tuple[Entry, Future[_Packed] | _Packed]] = deque()
-    ahead = 0
+    pieces: Iterable[Entry | _Run], previous: Sequence[ZipSummary], sources: _Sources, target: str, threads: int
+) -> Iterator[tuple[Any, Packed | None]]:
+    """Each entry with its stream and each run as it is, in order.
+
+    Packing runs ahead on threads, as far as memory is meant to go.
+    """
+    known = {row.sha256: (one.path, row) for one in previous for row in one.rows if row.archive is None}
+    waiting: deque[tuple[Entry | _Run, Future[Packed] | Packed | None]] = deque()
+    ahead, folder = 0, os.path.dirname(target)
     with ThreadPoolExecutor(threads) as pool:
         try:
-            for entry in entries:
-                copied = _copied(entry, known, sources)
+            for piece in pieces:
+                if isinstance(piece, _Run):
+                    waiting.append((piece, None))
+                    continue
+                copied = _copied(piece, known, sources)
                 if copied is None:
-                    ahead += min(entry.size, LARGE_BYTES)
-                waiting.append((entry, copied or pool.submit(_pack, entry, folder)))
+                    ahead += min(piece.size, LARGE_BYTES)
+                waiting.append((piece, copied or pool.submit(_pack, piece, folder)))
                 while ahead > IN_FLIGHT_BYTES or len(waiting) > 1000:
                     ahead -= yield from _next(waiting)
             while waiting:
@@ -163,27 +207,25 @@ def _packed_in_order(
             pool.shutdown(cancel_futures=True)
 
 
-def _next(waiting: deque[tuple[Entry, Any]]) -> Generator[tuple[Entry, _Packed], None, int]:
+def _next(waiting: deque[tuple[Any, Any]]) -> Generator[tuple[Any, Packed | None], None, int]:
     """Give the first that waits; returns how many bytes it held."""
-    entry, packed = waiting.popleft()
+    piece, packed = waiting.popleft()
     is_future = isinstance(packed, Future)
-    yield entry, packed.result() if is_future else packed
-    return min(entry.size, LARGE_BYTES) if is_future else 0
+    yield piece, packed.result() if is_future else packed
+    return min(piece.size, LARGE_BYTES) if is_future else 0
 
 
-def _copied(entry: Entry, known: Known, sources: _Sources) -> _Packed | None:
+def _copied(entry: Entry, known: Mapping[str, tuple[str, Row]], sources: _Sources) -> Packed | None:
     lies = entry.lies
     if isinstance(lies, InArchive):
-        return _Packed(
-            lies.method, lies.crc, lies.compressed_size, source=sources.get(lies.archive), offset=lies.offset
-        )
+        return Packed(lies.method, lies.crc, lies.compressed_size, source=sources.get(lies.archive), offset=lies.offset)
     if entry.sha256 not in known:
         return None
-    path, (offset, size, method, crc) = known[entry.sha256]
-    return _Packed(method, crc, size, source=sources.get(path), offset=offset)
+    path, row = known[entry.sha256]
+    return Packed(row.method, row.crc, row.packed_size, source=sources.get(path), offset=row.offset)
 
 
-def _pack(entry: Entry, folder: str) -> _Packed:
+def _pack(entry: Entry, folder: str) -> Packed:
     assert isinstance(entry.lies, OnDisk)
     with open(entry.lies.path, "rb") as stream:
         if entry.size > LARGE_BYTES:
@@ -193,7 +235,7 @@ def _pack(entry: Entry, folder: str) -> _Packed:
         raise _changed(entry)
     packed = _deflate(data)
     crc = zlib.crc32(data)
-    return _Packed(8, crc, len(packed), packed) if len(packed) < len(data) else _Packed(0, crc, len(data), data)
+    return Packed(8, crc, len(packed), packed) if len(packed) < len(data) else Packed(0, crc, len(data), data)
 
 
 def _deflate(data: bytes) -> bytes | bytearray:
@@ -203,7 +245,7 @@ def _deflate(data: bytes) -> bytes | bytearray:
     return packed
 
 
-def _pack_large(entry: Entry, stream: IO[bytes], folder: str) -> _Packed:
+def _pack_large(entry: Entry, stream: IO[bytes], folder: str) -> Packed:
     """Pack a chunk at a time into a temporary file; stored as it is when packing does not make it smaller."""
     import cramjam
 
@@ -219,10 +261,10 @@ def _pack_large(entry: Entry, stream: IO[bytes], folder: str) -> _Packed:
     if read != entry.size or digest.hexdigest() != entry.sha256:
         raise _changed(entry)
     if written < read:
-        return _Packed(8, crc, written, source=temporary, only_here=True)
+        return Packed(8, crc, written, source=temporary, only_here=True)
     temporary.close()
     assert isinstance(entry.lies, OnDisk)
-    return _Packed(0, crc, read, source=open(entry.lies.path, "rb"), only_here=True)
+    return Packed(0, crc, read, source=open(entry.lies.path, "rb"), only_here=True)
 
 
 def _changed(entry: Entry) -> CannotRead:
@@ -230,64 +272,3 @@ def _changed(entry: Entry) -> CannotRead:
     return CannotRead(
         f"{entry.path} changed while it was being packed", where=Span(entry.lies.path), mend="run the build again"
     )
-
-
-class _Writer:
-    """The zip format (APPNOTE 6.3) without anything that could differ: every field has one possible value."""
-
-    def __init__(self, stream: BinaryIO) -> None:
-        self.stream = stream
-        self.position = 0
-        self.digest = hashlib.sha256()
-        self.central: list[bytes] = []
-        self.streams: dict[str, tuple[int, int, int, int]] = {}
-
-    def add(self, entry: Entry, packed: _Packed) -> None:
-        name = entry.path.encode()
-        flags = 0 if name.isascii() else UTF8_FLAG
-        start = self.position
-        if max(start, packed.size, entry.size) >= MAX_32:
-            raise TooLarge(f"{entry.path} makes the zip larger than 4 GiB", mend="leave it out with exclude")
-        sizes = (packed.crc, packed.size, entry.size, len(name))
-        self._write(LOCAL.pack(b"PK\3\4", VERSION_NEEDED, flags, packed.method, DOS_TIME, DOS_DATE, *sizes, 0) + name)
-        if isinstance(entry.lies, OnDisk):
-            self.streams[entry.sha256] = (self.position, packed.size, packed.method, packed.crc)
-        self._write_stream(entry, packed)
-        attributes = (0o100755 if entry.executable else 0o100644) << 16
-        self.central.append(
-            CENTRAL.pack(
-                b"PK\1\2", VERSION_NEEDED, UNIX, VERSION_NEEDED, 0, flags, packed.method, DOS_TIME, DOS_DATE,
-                *sizes[:3], len(name), 0, 0, 0, 0, attributes, start,
-            ) + name
-        )  # fmt: skip
-
-    def finish(self) -> None:
-        start = self.position
-        self._write(b"".join(self.central))
-        count, size = len(self.central), self.position - start
-        if count >= MAX_16 or start >= MAX_32:
-            here = self.position
-            self._write(END_64.pack(b"PK\6\6", 44, 45, 45, 0, 0, count, count, size, start))
-            self._write(END_64_LOCATOR.pack(b"PK\6\7", 0, here, 1))
-        short = min(count, MAX_16)
-        self._write(END.pack(b"PK\5\6", 0, 0, short, short, size, min(start, MAX_32), 0))
-
-    def _write(self, data: bytes | bytearray) -> None:
-        self.stream.write(data)
-        self.digest.update(data)
-        self.position += len(data)
-
-    def _write_stream(self, entry: Entry, packed: _Packed) -> None:
-        if packed.source is None:
-            self._write(packed.data)
-            return
-        left = packed.size
-        packed.source.seek(packed.offset)
-        while left:
-            chunk = packed.source.read(min(CHUNK, left))
-            if not chunk:
-                raise CannotRead(f"{entry.path}: the archive it lies in ends too soon", mend="run the build again")
-            self._write(chunk)
-            left -= len(chunk)
-        if packed.only_here:
-            packed.source.close()

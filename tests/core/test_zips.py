@@ -113,6 +113,38 @@ def test_what_was_packed_for_the_last_zip_is_copied_and_changes_no_byte(tmp_path
     assert reused.sha256 == anew.sha256
 
 
+@given(FILES, FILES, FILES, st.data())
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
+def test_what_earlier_zips_hold_is_copied_and_changes_no_byte(
+    tmp_path: Path, kept: dict[str, bytes], gone: dict[str, bytes], new: dict[str, bytes], data: st.DataObject
+) -> None:
+    with zipfile.ZipFile(tmp_path / "a.whl", "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for name, content in kept.items():
+            archive.writestr(f"packages/{name}", content)
+    wheel, source = archive_entries(str(tmp_path / "a.whl")), on_disk(tmp_path / "in", {**gone, **kept})
+    earlier = [
+        write_zip(str(tmp_path / "1.zip"), [*wheel, *source]),
+        write_zip(str(tmp_path / "2.zip"), data.draw(st.sets(st.sampled_from(source)) if source else st.just(()))),
+    ]
+    wanted = {entry.path: entry for entry in [*wheel, *source] if entry.path not in gone}
+    wanted |= {entry.path: entry for entry in on_disk(tmp_path / "more", new)}
+    anew = write_zip(str(tmp_path / "anew.zip"), list(wanted.values()))
+    again = write_zip(str(tmp_path / "1.zip"), list(wanted.values()), previous=earlier)
+
+    assert (tmp_path / "1.zip").read_bytes() == (tmp_path / "anew.zip").read_bytes()
+    assert (again.sha256, again.rows, again.end) == (anew.sha256, anew.rows, anew.end)
+
+
+def test_an_earlier_zip_that_changes_meanwhile_is_refused(tmp_path: Path) -> None:
+    entries = on_disk(tmp_path / "in", {"a": b"1", "b": b"2"})
+    first = write_zip(str(tmp_path / "a.zip"), entries)
+    os.utime(tmp_path / "a.zip", (1, 1))
+    with pytest.raises(CannotRead, match="earlier zip changed"):
+        write_zip(str(tmp_path / "b.zip"), entries, previous=[first])
+
+    assert not (tmp_path / "b.zip").exists()
+
+
 def test_a_summary_is_good_only_for_the_zip_it_was_written_with(tmp_path: Path) -> None:
     target, kept = tmp_path / "a.zip", str(tmp_path / "a.json")
     write_zip(str(target), on_disk(tmp_path / "in", {"a": b"1"})).write(kept)
