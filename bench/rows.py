@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import statistics
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -236,10 +238,17 @@ def _of_a_tree(bench: Bench, site: Path) -> Iterator[Figure]:
     yield Figure("zip of a tree that came from no archive, times faster than zip -9", seconds(taken["theirs"]) / took, 5,
                  more=True, detail=f"{took:.2f} s against {seconds(taken['theirs']):.2f} s")  # fmt: skip
     yield Figure("its size, of zip -9", size, 1.0)
-    edited = Contestant(ours.command, folder, ours.env, lambda: edit(folder, "src/f0000/app.py"))
-    again = in_turn({"edited": edited}, bench.rounds)["edited"]
-    yield Figure("zip anew after an edit of one file beside them, without doit's start and copy", seconds(again) - seconds(taken["null"]),
-                 0.1, "s")  # fmt: skip
+    again = [_step(bench, folder, "zip:Fn0000", "src/f0000/app.py") for _ in range(bench.rounds)]
+    yield Figure("zip anew after an edit of one file beside them, the step itself", statistics.median(again), 0.1, "s")
+
+
+def _step(bench: Bench, folder: Path, task: str, edited: str) -> float:
+    """How long one step takes after an edit, as lambdabuild tells it."""
+    edit(folder, edited)
+    command = [str(bench.programs / "doit"), "format=json", task]
+    said = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout
+    events = [json.loads(line) for line in said.splitlines()]
+    return next(event["seconds"] for event in events if event["event"] == "done" and event["task"] == task)
 
 
 def node_modules(bench: Bench) -> Iterator[Figure]:

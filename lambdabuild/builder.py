@@ -521,5 +521,5 @@ def _write(folder: str, entries: Iterable[Entry]) -> None:
     """Add the entries to a folder; what else is in it stays."""
     os.makedirs(folder, exist_ok=True)
     for entry in entries:
-        make_folders(folder, posixpath.dirname(entry.path))
+        make_folders(folder, [posixpath.dirname(entry.path)])
         write_entry(os.path.join(folder, entry.path), entry)

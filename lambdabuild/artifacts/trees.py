@@ -2,6 +2,9 @@
 
 What is there and right is left alone; what differs is written aside and renamed. Modes are 0644, 0755 and 0755 for
 folders, whatever the umask. Only the stat of each file is kept, so a file edited by hand is seen and put right.
+
+What packages brought is one file on disk, with a hard link in each tree of the build folder that has it. Nothing here
+writes in place; when somebody else does, every tree that has the file is seen to differ and is put right.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ import os
 import shutil
 import stat
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -44,8 +47,44 @@ class TreeRecord:
             return None
 
 
+class Twins:
+    """Files of other trees, of which one more link can be made."""
+
+    def __init__(self) -> None:
+        self._files: dict[str, tuple[str, Row]] = {}
+        self.trees: set[str] = set()
+
+    def add(self, target: str, record: TreeRecord, paths: Iterable[str]) -> None:
+        """Some of what was written to a tree: packages' files, not those that people edit."""
+        self.trees.add(target)
+        for path in paths:
+            if row := record.rows.get(path):
+                self._files.setdefault(row[0], (os.path.join(target, path), row))
+
+    def link(self, entry: Entry, target: str, *, is_there: bool) -> bool:
+        """Whether the entry has become a link in its tree to a file with this content and mode."""
+        twin, row = self._files.get(_mark(entry), ("", None))
+        if row is None:
+            return False
+        try:
+            if not _same(row, os.lstat(twin)):
+                return False
+            path = os.path.join(target, entry.path)
+            if is_there:
+                os.unlink(path)
+            os.link(twin, path)
+        except OSError:
+            return False  # gone, or it has as many links as its file system allows
+        return True
+
+
 def write_tree(
-    target: str, entries: Sequence[Entry], *, recorded: TreeRecord | None = None, threads: int | None = None
+    target: str,
+    entries: Sequence[Entry],
+    *,
+    recorded: TreeRecord | None = None,
+    twins: Twins | None = None,
+    threads: int | None = None,
 ) -> TreeRecord:
     """Make the folder hold exactly the entries; gives the record for the next time.
 
@@ -58,11 +97,11 @@ def write_tree(
     there = dict(_walk(target))
     _remove_surplus(target, wanted, there)
     known = recorded.rows if recorded else {}
-    for folder in sorted({os.path.dirname(path) for path in wanted}):
-        make_folders(target, folder)
     todo = [entry for entry in entries if not _is_right(entry, known.get(entry.path), there.get(entry.path))]
+    make_folders(target, {os.path.dirname(entry.path) for entry in todo})
+    to_write = [e for e in todo if twins is None or not twins.link(e, target, is_there=e.path in there)]
     with ThreadPoolExecutor(threads or min(4, os.cpu_count() or 1)) as pool:
-        list(pool.map(lambda entry: write_entry(os.path.join(target, entry.path), entry), todo))
+        list(pool.map(lambda entry: write_entry(os.path.join(target, entry.path), entry), to_write))
     written = {entry.path for entry in todo}
     rows = {
         path: _row(entry, os.lstat(os.path.join(target, path)) if path in written else there[path])
@@ -152,11 +191,15 @@ def _remove_surplus(target: str, wanted: Mapping[str, Entry], there: Mapping[str
             shutil.rmtree(full)  # a folder where a file belongs now
 
 
-def make_folders(target: str, folder: str) -> None:
-    path = target
-    for name in filter(None, folder.split("/")):
-        path = os.path.join(path, name)
-        _make_folder(path)
+def make_folders(target: str, folders: Iterable[str]) -> None:
+    """The folders, relative to the target, and those they lie in."""
+    wanted: set[str] = set()
+    for folder in folders:
+        while folder and folder not in wanted:
+            wanted.add(folder)
+            folder = os.path.dirname(folder)
+    for folder in sorted(wanted):
+        _make_folder(os.path.join(target, folder))
 
 
 def _make_folder(path: str) -> None:

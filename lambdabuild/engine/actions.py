@@ -13,12 +13,13 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 from doit.exceptions import TaskFailed
 
+from lambdabuild.artifacts.entries import Entry, InArchive
 from lambdabuild.engine import commands, freshness, receipts
 from lambdabuild.engine.session import begin, saved
 from lambdabuild.engine.site import Site
@@ -271,12 +272,20 @@ def _in_turn(site: Site, name: str) -> Iterator[tuple[str, ...]]:
     """
     resolved = site.build(name).resolution
     receipt = receipts.read(site.receipt("resolve", resolved)) if resolved else None
-    if receipt is None or not any(part["folder"] for part in receipt.result["parts"]):
+    if receipt is None:
         yield ()
         return
-    with site.shared.lock_of(resolved):
-        others = [user for user in site.resolution(resolved).users if user != name and os.path.exists(site.zip(user))]
-        yield tuple(sorted(others, key=lambda user: os.stat(site.zip(user)).st_mtime_ns)[-1:])
+    is_packed_here = any(part["folder"] for part in receipt.result["parts"])
+    with site.shared.lock_of(resolved) if is_packed_here else nullcontext():
+        yield _with_the_same_dependencies(site, name, site.zip)
+
+
+def _with_the_same_dependencies(site: Site, name: str, made: Callable[[str], str]) -> tuple[str, ...]:
+    """The other build with the same dependencies whose zip or tree is the newest, if there is one."""
+    resolved = site.build(name).resolution
+    users = site.resolution(resolved).users if resolved else ()
+    others = [user for user in users if user != name and os.path.exists(made(user))]
+    return tuple(sorted(others, key=lambda user: os.stat(made(user)).st_mtime_ns)[-1:])
 
 
 def _hash(site: Site, name: str) -> Done:
@@ -300,10 +309,23 @@ def _tree(site: Site, name: str) -> Done:
     target, kept = site.tree(name), site.record("tree", name)
     os.makedirs(os.path.dirname(target), exist_ok=True)
     os.makedirs(os.path.dirname(kept), exist_ok=True)
-    write_tree(target, assemble.read_list(site, name), recorded=TreeRecord.read(kept)).write(kept)
+    with site.shared.trees_lock:  # two that are written at once would know nothing of one another's files
+        entries, twins = assemble.read_list(site, name), site.shared.twins
+        for other in _with_the_same_dependencies(site, name, site.tree):
+            if site.tree(other) not in twins.trees and (record := TreeRecord.read(site.record("tree", other))):
+                twins.add(site.tree(other), record, _packages_files(site, assemble.read_list(site, other)))
+        record = write_tree(target, entries, recorded=TreeRecord.read(kept), twins=twins)
+        record.write(kept)
+        twins.add(target, record, _packages_files(site, entries))
     _link_users(site, name, "")
     receipt = receipts.read(site.receipt("copy", name))
     return Done(output=receipt.output if receipt else "")
+
+
+def _packages_files(site: Site, entries: Iterable[Entry]) -> Iterator[str]:
+    for entry in entries:
+        if isinstance(entry.lies, InArchive) or entry.lies.path.startswith(site.state_dir):
+            yield entry.path
 
 
 def _link_users(site: Site, name: str, suffix: str) -> None:

@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from lambdabuild import tools
+from lambdabuild.artifacts.trees import Twins
 from lambdabuild.engine.snapshot import STATE, Snapshot
 from lambdabuild.errors import ToolFailed
 from lambdabuild.files import fingerprint
@@ -237,6 +238,8 @@ class Shared:
     last_ran_ns: int = 0
     """When the last step ended."""
     turns: dict[str, threading.Lock] = field(default_factory=dict)
+    twins: Twins = field(default_factory=Twins)
+    trees_lock: threading.Lock = field(default_factory=threading.Lock)
     process: int = field(default_factory=os.getpid)
     """The process that loaded the project; doit may fork others."""
 

@@ -267,6 +267,22 @@ def test_functions_with_equal_manifests_resolve_once(project: Sandbox) -> None:
     assert {"copy:Example", "copy:Other", "copy:Arm"} <= set(steps)
 
 
+def test_functions_with_the_same_packages_have_them_once_on_disk(project: Sandbox) -> None:
+    make_wheel(project.path("wheels"), "mod")
+    made(project, "mod\n", function() + function("two").replace("Example", "Two"))
+    project.write({"two/app.py": "x = 2\n", "two/requirements.txt": project.path("src/requirements.txt").read_text()})
+    project.build()
+    one, two = (project.path(f"build/{name}/mod.py") for name in ("Example", "Two"))
+
+    assert one.samefile(two)
+
+    with one.open("a") as stream:
+        stream.write("edited = 'in place'\n")
+    assert project.build().steps == ["tree:Example", "tree:Two"]
+    assert "edited" not in one.read_text() + two.read_text()
+    assert one.samefile(two)
+
+
 def test_an_edited_handler_resolves_nothing_and_a_comment_in_the_requirements_sends_nothing(project: Sandbox) -> None:
     example(project, HERE, function()).build()
     project.append("src/app.py", "# edited\n")
