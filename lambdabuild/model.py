@@ -199,6 +199,11 @@ class Service:
     definition: Definition | None = None
     read: Read = Read()
 
+    @property
+    def has_template(self) -> bool:
+        """False for a project whose settings alone say what to build."""
+        return bool(self.documents) or self.definition is not None
+
 
 @dataclass(frozen=True)
 class FileLocation:

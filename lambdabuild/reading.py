@@ -82,10 +82,13 @@ def load_service(
     looked_for = (*TEMPLATES, *SERVERLESS)
     path = settings.template or next((t for t in looked_for if os.path.exists(os.path.join(folder, t))), "")
     passed_over = () if settings.template else looked_for[: looked_for.index(path)] if path else ()
+    if not path and settings.needs_no_template:
+        return Service((), (), (), read=Read(looked_for))
     if not path:
         raise CannotReadTemplate(
             f"there is no template in {folder}: looked for {', '.join(looked_for)}",
-            mend="run in the project's folder, or set template in lambdabuild.toml",
+            mend="run in the project's folder, or set template in lambdabuild.toml;"
+            " a table [sources.NAME] there needs no template",
         )
     if os.path.basename(path) in SERVERLESS:
         service = _load_serverless(folder, path, settings, os.environ if environment is None else environment)

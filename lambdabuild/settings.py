@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields, replace
 from fnmatch import fnmatchcase
 from typing import Any
@@ -39,6 +39,24 @@ class FunctionSettings:
     bytecode: bool | None = None
     resolver: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SourceSettings:
+    """A distribution of the project's own that is published under its version; the key names its tasks."""
+
+    path: str = "."
+    """The folder with its pyproject.toml or setup.py."""
+    prefix: str | None = None
+    """What the keys of its versions begin with; None means as the settings' ``prefix`` says."""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    """Added to the settings' ``tags``."""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    """Of the object in S3, beside its sha256."""
+    overwrite: bool = False
+    """A development version (PEP 440: ``.devN`` or ``+local``) is replaced by other bytes. No other ever is."""
+    where: Span | None = field(default=None, compare=False)
+    """Where its table begins; None when that is in no file."""
 
 
 @dataclass(frozen=True, order=True)
@@ -101,6 +119,12 @@ class Settings:
     functions: Mapping[str, FunctionSettings] = field(default_factory=dict)
     commands: Mapping[str, Command] = field(default_factory=dict)
     """By a function's or layer's name, a build method or a runtime; patterns too."""
+    sources: Mapping[str, SourceSettings] = field(default_factory=dict)
+
+    @property
+    def needs_no_template(self) -> bool:
+        """Whether the settings alone say what to build."""
+        return bool(self.sources)
 
     def command_of(self, name: str, build_method: str, runtime: str) -> Command:
         """The command for its name, else for its build method, else its runtime; of patterns the longest."""
@@ -115,7 +139,25 @@ class Settings:
 
 
 CHOICES = {"format": ("text", "json"), "resolver": ("uv", "pip"), "missing_tools": ("fail", "skip")}
-MAPPINGS = ("parameters", "opt", "tags", "options", "functions", "commands")
+MAPPINGS = ("parameters", "opt", "tags", "options")
+TEXTS = ("tags", "metadata")
+
+
+@dataclass(frozen=True)
+class Table:
+    """A setting that holds named items, each with fields of its own: ``[sources.NAME]``."""
+
+    item: type[FunctionSettings | Command | SourceSettings]
+    example: str
+    short: str = ""
+    """The field that a value stands for which is given in place of an item's table."""
+
+
+TABLES: Mapping[str, Table] = {
+    "functions": Table(FunctionSettings, "a table such as [functions.Orders]"),
+    "commands": Table(Command, "a table [commands], with a command for a function or a runtime", short="run"),
+    "sources": Table(SourceSettings, "a table such as [sources.app]"),
+}
 
 
 def load(
@@ -149,6 +191,8 @@ class _Given:
     value: Any
     source: str
     where: Span | None = None
+    item: Span | None = None
+    """Where the named item that it is about begins."""
 
     @property
     def key(self) -> str:
@@ -165,7 +209,7 @@ def _from_toml(file: str, text: str, table: tuple[str, ...]) -> Iterable[_Given]
     for name in table:
         data = data.get(name, {})
     for path, value in _leaves(data):
-        yield _Given(path, value, file, _place(file, text, path[-1] if path[-1:] else ""))
+        yield _Given(path, value, file, _place(file, text, (*table, *path)), _place(file, text, (*table, *path[:2])))
 
 
 def _leaves(data: Any, path: tuple[str, ...] = ()) -> Iterable[tuple[list[str], Any]]:
@@ -173,19 +217,39 @@ def _leaves(data: Any, path: tuple[str, ...] = ()) -> Iterable[tuple[list[str], 
     for key, value in data.items():
         here = (*path, key)
         follow = isinstance(value, dict) and (len(here) < 3) and here[-1] not in ("options",)
-        if follow and (here[0] in ("parameters", "opt", "tags", "functions", "commands")):
+        if follow and (here[0] in ("parameters", "opt", "tags") or here[0] in TABLES):
             yield from _leaves(value, here)
+            if len(here) == 2 and not value:
+                yield [*here], value
         else:
             yield list(here), value
 
 
-def _place(file: str, text: str, key: str) -> Span:
-    """Where a key stands; TOML's parser keeps no places, so its first line of that name is taken."""
-    found = re.search(rf"""(?m)^[ \t]*(?:\[[^\]\n]*)?["']?({re.escape(key)})["']?\s*[=\]]""", text)
-    if found is None:
-        return Span(file)
-    start = found.start(1)
-    return Span(file, text.count("\n", 0, start) + 1, start - text.rfind("\n", 0, start), start, found.end(1))
+def _place(file: str, text: str, path: Sequence[str]) -> Span:
+    """Where a key stands, or the nearest thing around it; TOML's parser keeps no places."""
+    best, depth, position = Span(file), 0, 0
+    table: tuple[str, ...] = ()
+    for number, line in enumerate(text.splitlines(keepends=True), 1):
+        header, key = HEADER.match(line), KEY.match(line)
+        found = header or key
+        if found:
+            name = _parts(found[1])
+            table, whole = (name, name) if header else (table, (*table, *name))
+            if depth < len(whole) <= len(path) and tuple(path[: len(whole)]) == whole:
+                start, end = (position + place for place in found.span(1))
+                best, depth = Span(file, number, found.start(1) + 1, start, end), len(whole)
+        position += len(line)
+    return best
+
+
+WORD = r"""(?:[A-Za-z0-9_-]+|"[^"\n]*"|'[^'\n]*')"""
+DOTTED = rf"{WORD}(?:\s*\.\s*{WORD})*"
+HEADER = re.compile(rf"\s*\[+\s*({DOTTED})\s*\]")
+KEY = re.compile(rf"\s*({DOTTED})\s*=")
+
+
+def _parts(dotted: str) -> tuple[str, ...]:
+    return tuple(word.strip("\"'") for word in re.findall(WORD, dotted))
 
 
 def _from_environment(environment: Mapping[str, str]) -> Iterable[_Given]:
@@ -201,17 +265,9 @@ def _set(settings: Settings, given: _Given) -> Settings:
     known = {item.name: item for item in fields(Settings)}
     if first not in known:
         raise _unknown(given, first, [*known, "param.NAME"])
-    if first == "functions":
-        if len(rest) != 2:
-            raise _bad(given, "a table such as [functions.Orders]")
-        old = settings.of(rest[0])
-        mine = {item.name: item for item in fields(FunctionSettings)}
-        if rest[1] not in mine:
-            raise _unknown(given, rest[1], list(mine))
-        value = _typed(given, rest[1], mine[rest[1]])
-        return replace(settings, functions={**settings.functions, rest[0]: replace(old, **{rest[1]: value})})
-    if first == "commands":
-        return replace(settings, commands={**settings.commands, **_command(settings, given, rest)})
+    if first in TABLES:
+        items = {**getattr(settings, first), **_item(getattr(settings, first), given, first, rest)}
+        return _with(settings, first, items)
     if first in MAPPINGS:
         old_map = getattr(settings, first)
         if rest:
@@ -225,15 +281,31 @@ def _set(settings: Settings, given: _Given) -> Settings:
     return _with(settings, first, _typed(given, first, known[first]))
 
 
-def _command(settings: Settings, given: _Given, rest: list[str]) -> dict[str, Command]:
-    if len(rest) not in (1, 2):
-        raise _bad(given, "a table [commands], with a command for a function or a runtime")
-    name, key = rest[0], rest[1] if rest[1:] else "run"
-    mine = {item.name: item for item in fields(Command)}
-    if key not in mine:
-        raise _unknown(given, key, list(mine))
-    value = _typed(given, key, mine[key])
-    return {name: replace(settings.commands.get(name, Command()), **{key: value})}
+def _item(items: Mapping[str, Any], given: _Given, name: str, rest: list[str]) -> dict[str, Any]:
+    """The named item of a table with the value in it: ``{NAME: item}``."""
+    table = TABLES[name]
+    is_whole = len(rest) == 1 and given.value == {}
+    key = rest[1] if rest[1:] else table.short
+    mine = {item.name: item for item in fields(table.item) if item.name != "where"}
+    if not rest or not (key or is_whole) or len(rest) > (3 if key in TEXTS else 2):
+        raise _bad(given, table.example)
+    old = items.get(rest[0]) or table.item()
+    changes: dict[str, Any] = {"where": given.item} if hasattr(old, "where") and given.item else {}
+    if not is_whole:
+        if key not in mine:
+            raise _unknown(given, key, list(mine))
+        value = _texts(given, getattr(old, key), rest[2:]) if key in TEXTS else _typed(given, key, mine[key])
+        changes[key] = value
+    return {rest[0]: replace(old, **changes)}
+
+
+def _texts(given: _Given, old: Mapping[str, str], rest: list[str]) -> dict[str, str]:
+    """A table of texts, given whole or name by name."""
+    if rest:
+        return {**old, rest[0]: _text(given)}
+    if not isinstance(given.value, dict):
+        raise _bad(given, f"a table, or {given.key}.NAME=value")
+    return {**old, **{name: _text(replace(given, value=value)) for name, value in given.value.items()}}
 
 
 def _with(settings: Settings, name: str, value: Any) -> Settings:

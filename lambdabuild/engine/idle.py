@@ -43,7 +43,7 @@ class Groups:
         if question is None or question.has_other_tasks(self) or not self._knows(question):
             yield from self.otherwise()["lambdabuild_tasks"].create_doit_tasks()
             return
-        yield from groups()
+        yield from groups("template" in self.found.shown["groups"])
         if question.is_overview:
             return
         from doit.globals import Globals
@@ -73,8 +73,9 @@ def heads() -> Iterator[dict[str, Any]]:
     yield {"basename": "layer", "name": None, "doc": "build each layer: all its steps"}
 
 
-def groups() -> Iterator[dict[str, Any]]:
+def groups(has_template: bool) -> Iterator[dict[str, Any]]:
     """All that ``doit list`` shows: the heads, and tasks that are none's."""
     yield from heads()
-    yield {"basename": TEMPLATE, "actions": None, "doc": KINDS[TEMPLATE]}
+    if has_template:
+        yield {"basename": TEMPLATE, "actions": None, "doc": KINDS[TEMPLATE]}
     yield WHY

@@ -22,8 +22,10 @@ from lambdabuild.engine.tasks import tasks
 from lambdabuild.errors import LambdaBuildError
 from lambdabuild.settings import Settings
 
-DEFAULT_TASKS = ["build", "layer", "template"]
-GROUPS = frozenset(DEFAULT_TASKS)
+
+def default_tasks(site: Site) -> list[str]:
+    """The groups of all that a plain run makes."""
+    return ["build", "layer", *(["template"] if site.service.has_template else [])]
 
 
 def config(site: Site, settings: Settings) -> dict[str, Any]:
@@ -32,7 +34,7 @@ def config(site: Site, settings: Settings) -> dict[str, Any]:
         "backend": "lambdabuild",
         "dep_file": site.journal,
         "reporter": "lambdabuild",
-        "default_tasks": _available(site) if site.unbuildable else DEFAULT_TASKS,
+        "default_tasks": _available(site) if site.unbuildable else default_tasks(site),
         "num_process": settings.jobs or os.cpu_count() or 1,
         "par_type": "thread",
         "verbosity": 0,
@@ -43,7 +45,8 @@ def _available(site: Site) -> list[str]:
     """All groups but those of what cannot be built here."""
     builds = [build for build in site.plan.builds if build.name not in site.unbuildable]
     groups = {"function": "build", "layer": "layer"}
-    return [*(f"{groups[build.key.kind]}:{user}" for build in builds for user in build.users), "template"]
+    named = [f"{groups[build.key.kind]}:{user}" for build in builds for user in build.users]
+    return named + (["template"] if site.service.has_template else [])
 
 
 class ProjectTasks:
@@ -55,7 +58,7 @@ class ProjectTasks:
     def create_doit_tasks(self) -> Iterator[dict[str, Any]]:
         site, question = self.site, asked.by_doit()
         if question is not None and question.is_overview and not question.has_other_tasks(self):
-            yield from groups()
+            yield from groups(site.service.has_template)
             return
         left_out, named = _settled(site, question, self)
         yield from tasks(site, session.saved, left_out, named)
@@ -68,10 +71,10 @@ def _settled(site: Site, question: asked.Asked | None, ours: object) -> tuple[fr
     none: tuple[frozenset[str], list[str]] = frozenset(), []
     if question is None or not question.is_plain_run or question.has_other_tasks(ours) or not site.settled:
         return none
-    owners = dict(observe.owners(site))
-    if not all(name in owners or name in GROUPS for name in question.selected):
+    owners, whole = dict(observe.owners(site)), frozenset(default_tasks(site))
+    if not all(name in owners or name in whole for name in question.selected):
         return none
-    of_all = not GROUPS.isdisjoint(question.selected)
+    of_all = not whole.isdisjoint(question.selected)
     shown = {
         name: unit for name, unit in owners.items() if unit in site.settled and (of_all or name in question.selected)
     }
@@ -128,7 +131,7 @@ def _end(site: Site, notes: list[str]) -> None:
     """What is kept of a run for the next one; without it the next is only slower."""
     try:
         usual = site.given.usual or site.settings
-        shown = {"quiet": usual.quiet, "format": usual.format, "groups": DEFAULT_TASKS}
+        shown = {"quiet": usual.quiet, "format": usual.format, "groups": default_tasks(site)}
         observe.renew(site, session.saved, {**shown, "config": config(site, usual), "notes": notes})
     except (LambdaBuildError, OSError, KeyboardInterrupt):
         pass
@@ -172,7 +175,7 @@ def why_text(site: Site, name: str, saved: Any) -> str:
     steps = [("resolve", build.resolution)] if build.resolution else []
     steps += [("compile", build.name)] if build.compiles else []
     steps += [(kind, build.name) for kind in ("copy", "zip", "hash", "upload", "tree")]
-    steps.append(("template", "template"))
+    steps += [("template", "template")] if site.service.has_template else []
     lines, upstream = [], ""
     for kind, step in steps:
         label = "template" if kind == "template" else f"{kind}:{step}"

@@ -66,7 +66,8 @@ def units(site: Site) -> Iterator[str]:
     """All that a run of everything makes."""
     yield from (build.name for build in site.plan.builds if build.name not in site.unbuildable)
     yield from (asset.name for asset in site.plan.assets)
-    yield THE_TEMPLATE
+    if site.service.has_template:
+        yield THE_TEMPLATE
 
 
 def settled(site: Site, found: Snapshot) -> frozenset[str]:

@@ -91,7 +91,7 @@ class Reporter:
         self.owners = {name: tasks[name].task_dep[0].partition(":")[2] for name in groups if tasks[name].task_dep}
         self.owners = {**_settled, **self.owners}
         self.is_asked = bool(self.steps or _settled)
-        self.is_everything = "template" in reached
+        self.is_everything = {"build", "layer"} <= set(reached)
 
     def get_status(self, task: Any) -> None:
         """Called before doit asks whether a task is up to date."""

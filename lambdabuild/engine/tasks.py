@@ -34,7 +34,8 @@ def tasks(site: Site, saved: Saved, left_out: Container[str] = (), named: Iterab
     for name in named:
         kind, _, user = name.partition(":")
         yield {"basename": kind, "name": user, "actions": None}
-    yield _template(site, saved, left_out)
+    if site.service.has_template:
+        yield _template(site, saved, left_out)
 
 
 def _build(site: Site, saved: Saved, build: Build, left_out: Container[str]) -> Iterator[Task]:

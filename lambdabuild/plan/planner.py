@@ -123,7 +123,7 @@ def _inherited(service: Service, settings: Settings, item: Function | Layer) -> 
     if service.definition is not None:
         template = service.definition.path
     else:
-        template = next(d.path for d in service.documents if d.stack == stack)
+        template = next((d.path for d in service.documents if d.stack == stack), "")
     context = json.loads(dict(item.options).get("ContextPath", '""'))
     given = [posixpath.normpath(folder) for folder in (context, settings.root) if folder]
     return (*given, posixpath.dirname(template) or ".")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lambdabuild.errors import BadSettings, Several
-from lambdabuild.settings import Settings, load
+from lambdabuild.settings import Settings, SourceSettings, load
 
 
 def settings(text: str = "", env: dict[str, str] | None = None, **variables: str) -> Settings:
@@ -44,6 +44,19 @@ def test_a_function_has_settings_of_its_own() -> None:
     assert found.of("Other").exclude == ()
 
 
+def test_a_source_is_a_table_with_typed_fields_that_knows_its_place() -> None:
+    text = "bucket = 'b'\n[sources.app]\npath = 'app'\n[sources.app.tags]\nsize = 1\n[sources.'other one']\n"
+    found = settings(text, {"LAMBDABUILD_SOURCES__app__tags__team": "x"})
+
+    assert found.sources == {
+        "app": SourceSettings("app", tags={"size": "1", "team": "x"}),
+        "other one": SourceSettings(),
+    }
+    assert [str(one.where) for one in found.sources.values()] == ["lambdabuild.toml:2:2", "lambdabuild.toml:6:2"]
+    assert found.needs_no_template
+    assert not settings().needs_no_template
+
+
 def test_a_table_inside_pyproject_is_found() -> None:
     assert (
         load(
@@ -60,7 +73,9 @@ def test_a_table_inside_pyproject_is_found() -> None:
         ("jobs = -1\n", "1:1", "whole number"), ("offline = 'maybe'\n", "1:1", "true or false"), ("bucket = 1\n", "1:1", "quotes"),
         ("exclude = [1]\n", "1:1", "list of texts"), ("format = 'xml'\n", "1:1", "text, json"), ("tags = 'x'\n", "1:1", "table"),
         ("[functions.F]\nexlude = []\n", "2:1", "did you mean 'exclude'"), ("a = = b\n", "1:5", "not TOML"),
-        ("functions = 1\n", "1:1", "functions"), ("[functions]\nF = 1\n", "2:1", "functions"),
+        ("prefix = 'x'\n[sources.a]\nprefix = 1\n", "3:1", "quotes"), ("[sources.a]\noverwrite = 'x'\n", "2:1", "true or false"),
+        ("[sources.a.tags]\nx = []\n[sources.a]\npaht = 'x'\n", "4:1", "did you mean 'path'"), ("[sources]\na = 1\n", "2:1", "[sources.app]"),
+        ("[tags]\npath = 'x'\n[sources.a]\nwhere = 'x'\n", "4:1", "unknown setting"), ("functions = 1\n", "1:1", "functions"), ("[functions]\nF = 1\n", "2:1", "functions"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_told_with_its_place(text: str, place: str, says: str) -> None:

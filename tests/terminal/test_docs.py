@@ -12,7 +12,7 @@ from sandbox import PLAIN_FUNCTION, ROOT, Sandbox
 
 from lambdabuild import errors
 from lambdabuild.plan.types import Rule, StepClaims
-from lambdabuild.settings import FunctionSettings, Settings, load
+from lambdabuild.settings import FunctionSettings, Settings, SourceSettings, load
 
 README = (ROOT / "README.md").read_text()
 COMMANDS = re.findall(r"^\$ lambdabuild(.*?)(?:\s+#.*)?$", README, re.MULTILINE)
@@ -44,6 +44,8 @@ def test_every_setting_is_documented_and_every_documented_one_exists() -> None:
     assert named == {item.name for item in fields(Settings)} - {"functions"}
     for item in fields(FunctionSettings):
         assert f"`{item.name}`" in text
+    for item in fields(SourceSettings):
+        assert item.name == "where" or f"`sources.NAME.{item.name}`" in text
 
 
 def test_the_examples_of_the_settings_are_read() -> None:
