@@ -318,6 +318,30 @@ class DownloadFailed(LambdaBuildError):
     code = "LB604"
 
 
+class VersionTaken(LambdaBuildError):
+    """The version of a source is published already, with other content."""
+
+    code = "LB606"
+
+
+class BadVersion(LambdaBuildError):
+    """A distribution has no version, or one that is neither semantic nor PEP 440."""
+
+    code = "LB607"
+
+
+class NoSuchVersion(LambdaBuildError):
+    """A function has a version of a source that was never published."""
+
+    code = "LB608"
+
+
+class HandlerNotPackaged(LambdaBuildError):
+    """A function's handler is not in the distribution that its code is."""
+
+    code = "LB609"
+
+
 # 7xx: compiler
 
 

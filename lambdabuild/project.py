@@ -61,7 +61,7 @@ def nothing_to_do(folder: str, variables: Mapping[str, str], asked: list[str]) -
     mode = found.mode(variables) if found is not None else None
     if found is None or mode not in ("text", "quiet"):
         return None
-    groups = [next((f"{kind}:{name}" for kind in ("build", "layer") if f"{kind}:{name}" in found.owners), name)
+    groups = [next((f"{kind}:{name}" for kind in snapshot.GROUPS if f"{kind}:{name}" in found.owners), name)
               for name in asked]  # fmt: skip
     if not found.answers(groups):
         return None

@@ -48,7 +48,7 @@ class Target:
 
     name: str
     """The logical id, led by its stacks: ``Orders``, ``Child/Orders``."""
-    kind: Literal["function", "layer"]
+    kind: Literal["function", "layer", "source"]
     runtime: str
     """``python3.12``, ``nodejs22.x``; "" for a layer that names none."""
     architecture: Literal["x86_64", "arm64"]

@@ -39,6 +39,12 @@ class FunctionSettings:
     bytecode: bool | None = None
     resolver: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
+    packaged: bool = False
+    """Its code is the distribution that its folder belongs to, installed, instead of the folder's files."""
+    source: str = ""
+    """The name of a source whose artifact is its code."""
+    source_version: str = ""
+    """A version of it that was published before; "" means the one built here."""
 
 
 @dataclass(frozen=True)

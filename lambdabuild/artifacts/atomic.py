@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import BinaryIO
 
 from lambdabuild.errors import CannotWrite
@@ -15,8 +16,7 @@ TEMPORARY = re.compile(r"\.\d+\.[0-9a-f]+\.tmp$")
 """How the names end that are renamed when they are whole."""
 
 
-@contextmanager
-def writing(target: str, mode: int = 0o644, *, flush: bool = True) -> Iterator[BinaryIO]:
+def writing(target: str, mode: int = 0o644, *, flush: bool = True) -> AbstractContextManager[BinaryIO]:
     """A stream whose content becomes ``target`` when the block ends well; the mode does not depend on the umask.
 
     Raises CannotWrite (LB504) when a folder stands in the way; an OSError of the disk's goes through as it is. In both
@@ -27,7 +27,17 @@ def writing(target: str, mode: int = 0o644, *, flush: bool = True) -> Iterator[B
         raise CannotWrite(
             f"{target} should be a file, but is a folder", where=Span(target), mend="move the folder away"
         )
-    temporary = f"{target}.{os.getpid()}.{id(target):x}.tmp"
+    return _aside(target, mode, flush, os.replace)
+
+
+def claiming(target: str, mode: int = 0o644) -> AbstractContextManager[BinaryIO]:
+    """The same for a file that nobody may have made yet: raises FileExistsError when somebody was faster."""
+    return _aside(target, mode, True, os.link)
+
+
+@contextmanager
+def _aside(target: str, mode: int, flush: bool, settle: Callable[[str, str], None]) -> Iterator[BinaryIO]:
+    temporary = f"{target}.{os.getpid()}.{threading.get_ident():x}.tmp"
     try:
         with open(temporary, "wb") as stream:
             os.fchmod(stream.fileno(), mode)
@@ -35,13 +45,12 @@ def writing(target: str, mode: int = 0o644, *, flush: bool = True) -> Iterator[B
             if flush:
                 stream.flush()
                 os.fsync(stream.fileno())
-        os.replace(temporary, target)
-    except BaseException:
+        settle(temporary, target)
+    finally:
         try:
             os.unlink(temporary)
         except OSError:
             pass
-        raise
 
 
 def write_text(target: str, text: str) -> None:

@@ -1,12 +1,33 @@
-"""Where artifacts are published: a store knows keys that hold the content's sha256, so what is there is right."""
+"""Where artifacts are published.
+
+Most keys hold the content's sha256, so what is there is right (``put``). The keys of published versions do not: they
+belong to whoever is first, and then stay as they are (``put_once``).
+"""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
-from lambdabuild.artifacts.atomic import writing
+from lambdabuild.artifacts.atomic import claiming, writing
+from lambdabuild.errors import VersionTaken
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What an object bears beside its content, where the store has a place for that (S3)."""
+
+    tags: Mapping[str, str] = field(default_factory=dict)
+    """Beside those of the store itself."""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+NO_LABELS = Labels()
 
 
 class Store(Protocol):
@@ -27,6 +48,29 @@ class Store(Protocol):
         """Send a file unless the key is there; gives whether it was sent. Raises StoreFailed (LB601)."""
         ...
 
+    def digest(self, key: str) -> str | None:
+        """The sha256 of what is under a key, None when nothing is. Raises StoreFailed (LB601)."""
+        ...
+
+    def put_once(
+        self, key: str, path: str, sha256: str, size: int, labels: Labels = NO_LABELS, *, replace: bool = False
+    ) -> bool:
+        """Send a file to a key that nobody has, or that has just this content; gives whether it was sent.
+
+        Of several that try at the same time, one wins. The others are told, as whoever comes later with other content
+        (VersionTaken, LB606), unless that may be ``replace``d. Raises StoreFailed (LB601) too.
+        """
+        ...
+
+
+def taken(location: str, there: str, ours: str) -> VersionTaken:
+    """The error of one who comes with other content."""
+    return VersionTaken(
+        f"{location} is published already, with other content: sha256 {there} is there, {ours} was built",
+        mend="raise the version; when the source is the same, pin what the build requires ([build-system] requires)."
+        " A development version (0.1.2.dev1) is replaced with overwrite = true",
+    )
+
 
 class MemoryStore:
     """Objects in a dict: for tests, and to show what a store is."""
@@ -35,6 +79,7 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
+        self._lock = threading.Lock()
 
     def location(self, key: str) -> str:
         return f"memory:{key}"
@@ -49,9 +94,23 @@ class MemoryStore:
             self.objects[key] = stream.read()
         return True
 
+    def digest(self, key: str) -> str | None:
+        return hashlib.sha256(self.objects[key]).hexdigest() if key in self.objects else None
+
+    def put_once(
+        self, key: str, path: str, sha256: str, size: int, labels: Labels = NO_LABELS, *, replace: bool = False
+    ) -> bool:
+        with self._lock:
+            there = self.digest(key)
+            if there is not None and there != sha256 and not replace:
+                raise taken(self.location(key), there, sha256)
+            with open(path, "rb") as stream:
+                self.objects[key] = stream.read()
+            return there != sha256
+
 
 class FolderStore:
-    """Objects as files of a folder; an object is whole or not there."""
+    """Objects as files of a folder; an object is whole or not there. It has no place for labels."""
 
     region = ""
 
@@ -71,4 +130,28 @@ class FolderStore:
         os.makedirs(os.path.dirname(target), exist_ok=True)
         with open(path, "rb") as source, writing(target) as stream:
             shutil.copyfileobj(source, stream, 1 << 20)
+        return True
+
+    def digest(self, key: str) -> str | None:
+        try:
+            with open(self.location(key), "rb") as stream:
+                return hashlib.file_digest(stream, "sha256").hexdigest()
+        except FileNotFoundError:
+            return None
+
+    def put_once(
+        self, key: str, path: str, sha256: str, size: int, labels: Labels = NO_LABELS, *, replace: bool = False
+    ) -> bool:
+        target, there = self.location(key), self.digest(key)
+        if there == sha256:
+            return False
+        if there is not None and not replace:
+            raise taken(target, there, sha256)
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        put = writing if there is not None else claiming
+        try:
+            with open(path, "rb") as source, put(target) as stream:
+                shutil.copyfileobj(source, stream, 1 << 20)
+        except FileExistsError:
+            return self.put_once(key, path, sha256, size, labels, replace=replace)
         return True

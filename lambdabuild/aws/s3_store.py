@@ -5,13 +5,16 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import re
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
+from lambdabuild.artifacts.store import NO_LABELS, Labels, taken
 from lambdabuild.aws import session
 from lambdabuild.errors import StoreFailed
 
@@ -19,6 +22,13 @@ MULTIPART_BYTES = 64 << 20
 PART_BYTES = 16 << 20
 """S3 takes at least 5 MiB a part: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html"""
 PART_THREADS = 4
+IF_NONE = {"IfNoneMatch": "*"}
+"""https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html: 412 when the key is there, 409 when
+another request is about to make it so."""
+ATTEMPTS = 8
+FIRST_WAIT_SECONDS = 0.1
+NOT_THERE = ("404", "NoSuchKey", "NotFound")
+SHA256 = re.compile(r"[0-9a-f]{64}")
 ALREADY_THERE = ("PreconditionFailed", "ConditionalRequestConflict", "412")
 
 MENDS = {
@@ -73,33 +83,65 @@ class S3Store:
     def put(self, key: str, path: str, sha256: str, size: int) -> bool:
         if self.has(key):
             return False
-        checksum = base64.b64encode(bytes.fromhex(sha256)).decode()
-        with self._telling(f"put {self.location(key)}"):
-            send = self._put_parts if size > self._multipart_bytes else self._put_whole
-            sent = send(self.prefix + key, path, checksum, sha256)
+        sent = self._send(key, path, sha256, size, NO_LABELS, IF_NONE)
         self._keys().add(self.prefix + key)
         return sent
 
-    def _put_whole(self, key: str, path: str, checksum: str, sha256: str) -> bool:
+    def digest(self, key: str) -> str | None:
+        """As S3 itself says, else the metadata; of what somebody else put without either, by reading it."""
+        from botocore.exceptions import ClientError
+
+        place = {"Bucket": self.bucket, "Key": self.prefix + key}
+        with self._telling(f"look at {self.location(key)}"):
+            try:
+                found = self._client.head_object(ChecksumMode="ENABLED", **place)
+            except ClientError as error:
+                if error.response.get("Error", {}).get("Code") in NOT_THERE:
+                    return None
+                raise
+            return _said(found) or _read(self._client.get_object(**place)["Body"])
+
+    def put_once(
+        self, key: str, path: str, sha256: str, size: int, labels: Labels = NO_LABELS, *, replace: bool = False
+    ) -> bool:
+        for attempt in range(ATTEMPTS):
+            there = self.digest(key)
+            if there == sha256:
+                return False
+            if there is not None and not replace:
+                raise taken(self.location(key), there, sha256)
+            if self._send(key, path, sha256, size, labels, IF_NONE if there is None else {}):
+                return True
+            # Somebody was faster, or (409) is about to be: the next look tells with what.
+            time.sleep(FIRST_WAIT_SECONDS * attempt)
+        raise StoreFailed(
+            f"cannot put {self.location(key)}: others were at it {ATTEMPTS} times", mend="run the build again"
+        )
+
+    def _send(self, key: str, path: str, sha256: str, size: int, labels: Labels, condition: Mapping[str, str]) -> bool:
+        """False when the condition did not hold."""
+        about = self._about(self.prefix + key, sha256, labels)
+        with self._telling(f"put {self.location(key)}"):
+            send = self._put_parts if size > self._multipart_bytes else self._put_whole
+            return send(path, sha256, about, condition)
+
+    def _put_whole(self, path: str, sha256: str, about: Mapping[str, Any], condition: Mapping[str, str]) -> bool:
+        checksum = base64.b64encode(bytes.fromhex(sha256)).decode()
         with open(path, "rb") as stream:
             return self._conditionally(
-                lambda: self._client.put_object(
-                    Body=stream, ChecksumSHA256=checksum, IfNoneMatch="*", **self._about(key, sha256)
-                )
+                lambda: self._client.put_object(Body=stream, ChecksumSHA256=checksum, **condition, **about)
             )
 
-    def _put_parts(self, key: str, path: str, checksum: str, sha256: str) -> bool:
+    def _put_parts(self, path: str, sha256: str, about: Mapping[str, Any], condition: Mapping[str, str]) -> bool:
         """S3 has no sha256 of a whole multipart object, so each part bears its own and the metadata the whole's."""
-        started = self._client.create_multipart_upload(ChecksumAlgorithm="SHA256", **self._about(key, sha256))
-        upload = {"Bucket": self.bucket, "Key": key, "UploadId": started["UploadId"]}
+        started = self._client.create_multipart_upload(ChecksumAlgorithm="SHA256", **about)
+        upload = {"Bucket": about["Bucket"], "Key": about["Key"], "UploadId": started["UploadId"]}
         try:
             count = -(-os.path.getsize(path) // self._part_bytes)
             with ThreadPoolExecutor(PART_THREADS) as pool:
                 parts = list(pool.map(lambda number: self._put_part(upload, path, number), range(1, count + 1)))
             return self._conditionally(
-                lambda: self._client.complete_multipart_upload(
-                    MultipartUpload={"Parts": parts}, IfNoneMatch="*", **upload
-                ),
+                lambda: self._client.complete_multipart_upload(MultipartUpload={"Parts": parts}, **condition, **upload),
                 otherwise=lambda: self._client.abort_multipart_upload(**upload),
             )
         except BaseException:
@@ -115,7 +157,7 @@ class S3Store:
         return {"PartNumber": number, "ETag": answer["ETag"], "ChecksumSHA256": checksum}
 
     def _conditionally(self, send: Any, otherwise: Any = None) -> bool:
-        """False when somebody else put the object first: it has the same content, for its key says so."""
+        """False when somebody else put the object first."""
         from botocore.exceptions import ClientError
 
         try:
@@ -128,13 +170,14 @@ class S3Store:
                 otherwise()
             return False
 
-    def _about(self, key: str, sha256: str) -> dict[str, Any]:
-        about: dict[str, Any] = {"Bucket": self.bucket, "Key": key, "Metadata": {"sha256": sha256}}
+    def _about(self, key: str, sha256: str, labels: Labels) -> dict[str, Any]:
+        about: dict[str, Any] = {"Bucket": self.bucket, "Key": key, "Metadata": {**labels.metadata, "sha256": sha256}}
         about["ContentType"] = _CONTENT_TYPES.get(os.path.splitext(key)[1], "application/octet-stream")
         if self._kms_key_id:
             about |= {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": self._kms_key_id}
-        if self._tags:
-            about["Tagging"] = urlencode(sorted(self._tags.items()))
+        tags = {**self._tags, **labels.tags}
+        if tags:
+            about["Tagging"] = urlencode(sorted(tags.items()))
         return about
 
     @property
@@ -170,6 +213,34 @@ class S3Store:
         except BotoCoreError as error:
             raise StoreFailed(f"cannot {what}: {error}", mend="check endpoint_url, region and the network") from error
 
+
+def _said(found: Mapping[str, Any]) -> str | None:
+    """The sha256 that an object bears: S3's own when it is of the whole object and not of its parts' sums, else ours."""
+    checksum, is_in_parts = str(found.get("ChecksumSHA256", "")), "-" in str(found.get("ETag", ""))
+    if checksum and not is_in_parts and found.get("ChecksumType", "FULL_OBJECT") == "FULL_OBJECT":
+        return base64.b64decode(checksum).hex()
+    ours = str(found.get("Metadata", {}).get("sha256", ""))
+    return ours if SHA256.fullmatch(ours) else None
+
+
+def _read(stream: Any) -> str:
+    digest = hashlib.sha256()
+    for chunk in stream.iter_chunks(1 << 20):
+        digest.update(chunk)
+    return digest.hexdigest()
+
+
+def console_url(bucket: str, key: str, region: str = "") -> str:
+    """Where people look at an object: the console of the region's partition.
+
+    https://docs.aws.amazon.com/general/latest/gr/rande.html
+    """
+    start = next((prefix for prefix in CONSOLES if region.startswith(prefix)), "")
+    query = {**({"region": region} if region else {}), "prefix": key}
+    return f"https://{CONSOLES[start]}/s3/object/{quote(bucket)}?{urlencode(query, quote_via=quote, safe='/')}"
+
+
+CONSOLES = {"cn-": "console.amazonaws.cn", "us-gov-": "console.amazonaws-us-gov.com", "": "console.aws.amazon.com"}
 
 _CONTENT_TYPES = {
     ".zip": "application/zip",

@@ -17,7 +17,7 @@ USAGE = """\
 lambdabuild: an incremental, reproducible build system for AWS Lambda
 
   lambdabuild                     build everything in the project here (as plain doit does with a dodo.py)
-  lambdabuild build [F ...]       build everything, or the functions and layers named
+  lambdabuild build [F ...]       build everything, or the functions, layers and sources named
       --offline                   use no network: only what the machine's store holds
       --format text|json          lines for people, or one JSON object a line
       -q, --quiet                 print nothing but errors
@@ -163,12 +163,12 @@ def _build(arguments: list[str]) -> int:
     if not any(flag in ALL_AGAIN for flag in flags) and _is_done(settings, names):
         return 0
     site = _open(settings)
-    layers = {user for build in site.plan.builds if build.key.kind == "layer" for user in build.users}
-    known = sorted({user for build in site.plan.builds for user in build.users})
+    groups = {user: build.group(user) for build in site.plan.builds for user in build.users}
+    groups |= {pinned.function: "build" for pinned in site.plan.pinned}
     selected = []
     for name in names:
-        _check_name(name, known)
-        selected.append(f"{'layer' if name in layers else 'build'}:{name}")
+        _check_name(name, sorted(groups))
+        selected.append(f"{groups[name]}:{name}")
     return _run_doit(["run", *flags, *selected], lambda: site)
 
 
@@ -245,7 +245,7 @@ def _check_name(name: str, known: Sequence[str]) -> None:
 
         near = nearest(name, known)
         raise UnknownName(
-            f"the template has no function or layer {name!r} to build",
+            f"there is no function, layer or source {name!r} to build",
             mend=f"did you mean {near!r}?" if near else f"there are: {', '.join(known)}",
         )
 

@@ -14,7 +14,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from doit.exceptions import TaskFailed
@@ -129,6 +129,15 @@ def _compile(site: Site, name: str) -> Done:
     return _rule_step(site, rule, rule.compile or StepClaims(), "compile", name, build, _earlier(site, build))
 
 
+def _package(site: Site, name: str) -> Done:
+    """Build and install a distribution, once for all builds that have it."""
+    package = site.package(name)
+    rule = site.rules[package.key.rule]
+    found = fingerprint.files(freshness.source_listing(site, package.key, f"source {name!r}"), site.stats)
+    done = _rule_step(site, rule, rule.compile or StepClaims(), "package", name, package, {})
+    return replace(done, folders={package.key.source: found})
+
+
 def _rule_step(
     site: Site, rule: Rule, claims: StepClaims, step: Any, name: str, build: Build, earlier: Mapping[str, Result]
 ) -> Done:
@@ -160,7 +169,7 @@ def _job(
     earlier: Mapping[str, Result],
 ) -> Job:  # fmt: skip
     return Job(
-        step=step,
+        step="compile" if step == "package" else step,
         target=target_of(site, build),
         out=out,
         scratch=scratch,
@@ -170,8 +179,15 @@ def _job(
         environment=freshness.environment_names(claims, build.key.options),
         timeout_seconds=site.settings.tool_timeout_seconds or None,
         earlier=earlier,
-        files=() if step == "resolve" else tuple(f.path for f in freshness.source_listing(site, build.key).files),
+        files=_files(site, step, build),
     )
+
+
+def _files(site: Site, step: str, build: Build) -> tuple[str, ...]:
+    """What of the source may enter the artifact; nothing when a distribution does and no command wants the source."""
+    if step == "resolve" or (build.package and not build.key.command.run):
+        return ()
+    return tuple(found.path for found in freshness.source_listing(site, build.key).files)
 
 
 def target_of(site: Site, build: Build) -> Target:
@@ -199,7 +215,8 @@ def _part_digest(site: Site, path: str) -> str:
 
 
 def _earlier(site: Site, build: Build) -> dict[str, Result]:
-    return {"resolve": _result(site, "resolve", build.resolution)} if build.resolution else {}
+    found = {"resolve": _result(site, "resolve", build.resolution)} if build.resolution else {}
+    return found | ({"package": _result(site, "package", build.package)} if build.package else {})
 
 
 def _result(site: Site, kind: str, name: str) -> Result:
@@ -224,8 +241,8 @@ def _copy(site: Site, name: str) -> Done:
         earlier["compile"] = _result(site, "compile", name)
     with site.scratch() as scratch:
         job = _job(site, rule, rule.copy, "copy", name, build, scratch, scratch, earlier)
-        own = Result() if build.key.is_commands_own else steps.run(rule, job)
-    ships = rule.ships_source and not build.key.is_commands_own
+        own = Result() if build.key.is_source_replaced else steps.run(rule, job)
+    ships = rule.ships_source and not build.key.is_source_replaced
     settled = assemble.settle(site, build, rule, {**earlier, "copy": own})
     assemble.write_list(site, name, settled.entries)
     return Done(
@@ -350,15 +367,30 @@ def _upload(site: Site, name: str) -> Done:
 
     if name in site.assets:
         return _sent(site, publish.asset(site, site.assets[name]))
+    if name in site.pinned:
+        return _sent(site, publish.pinned(site, site.pinned[name]))
     receipt = receipts.read(site.receipt("hash", name))
     if receipt is None:
         raise CannotRead(f"what hash:{name} found is gone", mend=f"doit forget hash:{name}")
     found = receipt.result
     sha256, size = found["sha256"], found["size"]
+    if name in site.sources:
+        return _published(site, name, sha256, size)
     deployed_key = deployed.layer_key(site, name, sha256) if site.build(name).key.kind == "layer" else ""
     if deployed_key:
         return _sent(site, publish.Sent(f"s3://{site.bucket}/{deployed_key}", deployed_key, sha256, False, size))
     return _sent(site, publish.put(site, site.artifact_key(name, sha256), site.zip(name), sha256, size))
+
+
+def _published(site: Site, name: str, sha256: str, size: int) -> Done:
+    from lambdabuild.engine import publish
+
+    version = _result(site, "package", site.build(name).package).facts["version"]
+    sent = publish.version(site, site.sources[name], site.zip(name), sha256, size, version)
+    done, address = _sent(site, sent), publish.console_note(site, sent)
+    notes = [f"{name} {version} is {sent.location}", *([f"look at it: {address}"] if address else [])]
+    values = {**done.values, "version": version, **({"notes": notes} if sent.sent else {})}
+    return replace(done, values=values, result={**done.result, "version": version})
 
 
 def _sent(site: Site, sent: Any) -> Done:
@@ -379,6 +411,7 @@ def _template(site: Site, name: str) -> Done:
 
 STEPS: dict[str, Callable[[Site, str], Done]] = {
     "resolve": _resolve,
+    "package": _package,
     "compile": _compile,
     "copy": _copy,
     "zip": _zip,
@@ -392,7 +425,7 @@ STEPS: dict[str, Callable[[Site, str], Done]] = {
 def made_by(site: Site, kind: str, name: str) -> Iterable[str]:
     """Every file and folder a step made, for ``doit clean``."""
     yield site.receipt(kind, name)
-    if kind in ("resolve", "compile"):
+    if kind in ("resolve", "package", "compile"):
         yield site.out(kind, name)
     elif kind == "copy":
         yield site.record("copy", name)

@@ -13,7 +13,7 @@ from lambdabuild.artifacts.archives import archive_entries
 from lambdabuild.artifacts.atomic import write_text
 from lambdabuild.artifacts.entries import Entry, InArchive, OnDisk, content_digest
 from lambdabuild.artifacts.native import wrong_machine
-from lambdabuild.engine import freshness, receipts
+from lambdabuild.engine import freshness, packaged, receipts
 from lambdabuild.engine.site import Site
 from lambdabuild.errors import BadSource, CannotRead, Collision, WrongMachine, raise_all
 from lambdabuild.files.globs import decides
@@ -23,7 +23,7 @@ from lambdabuild.plan.types import Build, Rule
 from lambdabuild.rule_api import Archive, Folder, Part, Result
 from lambdabuild.spans import Span
 
-ORDER = ("copy", "compile", "resolve")
+ORDER = ("copy", "compile", "package", "resolve")
 """Who wins a path that two steps want: the function's own files, as with every peer; always reported."""
 
 
@@ -55,6 +55,9 @@ def settle(site: Site, build: Build, rule: Rule, results: Mapping[str, Result]) 
         for part in results[step].parts if step in results else ():
             is_source = isinstance(part, Folder) and part.path == site.path(build.key.source)
             entries = _entries(site, build, part, prefix, left_out, source_files if is_source else None)
+            if step == "package":
+                entries, dropped = merge.filtered(entries, build.key.leave_out)
+                left_out += [entry.path for entry in dropped]
             if step == "resolve":
                 entries, dropped = merge.filtered(entries, build.key.leave_out_dependencies)
                 if rule.globs_reach_dependencies:
@@ -64,13 +67,14 @@ def settle(site: Site, build: Build, rule: Rule, results: Mapping[str, Result]) 
             lists.append(entries)
     merged, clashes = merge.merge(lists)
     _refuse_nothing(build, merged)
+    notes = list(packaged.check(site, build, results, merged)) if build.package else []
     _refuse_wrong_machines(build, merged)
     return Settled(
         entries=merged,
         digest=content_digest(merged),
         unzipped=sum(entry.size for entry in merged),
         left_out=tuple(sorted(left_out)),
-        notes=tuple(_notes(build, clashes)),
+        notes=(*_notes(build, clashes), *notes),
         source_files=source_files,
     )
 
@@ -147,7 +151,7 @@ def _refuse_nothing(build: Build, entries: Sequence[Entry]) -> None:
 
 
 def _refuse_wrong_machines(build: Build, entries: Sequence[Entry]) -> None:
-    wrong = wrong_machine(entries, build.key.architecture)
+    wrong = wrong_machine(entries, build.key.architecture) if build.key.architecture else []
     if wrong:
         names = ", ".join(f"{entry.path} ({entry.origin})" for entry in wrong[:5])
         raise WrongMachine(

@@ -6,6 +6,7 @@ the steps before it, and the files that its last run revealed it reads. Equal co
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -147,7 +148,7 @@ def is_intact(site: Site, kind: str, name: str, values: Mapping[str, Any]) -> bo
     if kind == "tree":
         record = TreeRecord.read(site.record("tree", name))
         return record is not None and trees.is_intact(site.tree(name), record, site.stats.digest)
-    if kind in ("resolve", "compile"):
+    if kind in ("resolve", "package", "compile"):
         return all(_is_there(site, expand(site, path)) for path in values.get("parts", ()))
     if kind == "upload":
         location = values.get("location", "")
@@ -185,9 +186,22 @@ def _compile(site: Site, name: str, saved: Saved) -> dict[str, str]:
         found |= {f"tool:{name}": site.tool_version(name) for name in command.tools}
     if "manifest" in claims.reads:
         found |= _manifest(site, rule, build.key.manifest)
-    if "source" in claims.reads or command.run:
+    if build.package:
+        found |= _package_step(build, saved)
+    if command.run or ("source" in claims.reads and not build.package):
         found |= _source(site, build)
     return found
+
+
+def _package(site: Site, name: str, saved: Saved) -> dict[str, str]:
+    package = site.package(name)
+    rule = site.rules[package.key.rule]
+    found = _claims(site, rule, rule.compile or StepClaims(), package.key.options)
+    return found | _source(site, package)
+
+
+def _package_step(build: Build, saved: Saved) -> dict[str, str]:
+    return {f"step:package:{build.package}": _output(saved, f"package:{build.package}")}
 
 
 def _copy(site: Site, name: str, saved: Saved) -> dict[str, str]:
@@ -200,7 +214,10 @@ def _copy(site: Site, name: str, saved: Saved) -> dict[str, str]:
     found["architecture"] = build.key.architecture
     if build.compiles:
         found[f"step:compile:{name}"] = _output(saved, f"compile:{name}")
-    if rule.ships_source and not build.key.is_commands_own:
+    if build.package:
+        found |= _package_step(build, saved)
+        found |= {"left out": json.dumps(build.key.leave_out), "handlers": json.dumps(build.handlers)}
+    if rule.ships_source and not build.key.is_source_replaced:
         found |= _source(site, build)
     return found
 
@@ -222,6 +239,13 @@ def _upload(site: Site, name: str, saved: Saved) -> dict[str, str]:
     if asset is not None:
         digest = fingerprint.of_file(site.path(asset.source), site.stats)
         return {f"file:{asset.source}": digest, "store": store_identity(site)}
+    pinned = site.pinned.get(name)
+    if pinned is not None:
+        place = site.sources[pinned.source].prefix
+        return {"version": pinned.version, "source": f"{pinned.source} {place}", "store": store_identity(site)}
+    if name in site.sources:
+        found = {f"step:hash:{name}": _output(saved, f"hash:{name}"), "store": store_identity(site)}
+        return found | {"published": json.dumps(dataclasses.astuple(site.sources[name]))}
     return {f"step:hash:{name}": _output(saved, f"hash:{name}"), "store": store_identity(site)}
 
 
@@ -247,6 +271,7 @@ def _template(site: Site, name: str, saved: Saved) -> dict[str, str]:
 
 _OF: dict[str, Callable[[Site, str, Saved], dict[str, str]]] = {
     "resolve": _resolve,
+    "package": _package,
     "compile": _compile,
     "copy": _copy,
     "zip": _zip,
@@ -330,19 +355,22 @@ def why(site: Site, kind: str, name: str, saved: Saved) -> list[str]:
         return ["it has not been run yet, or was forgotten"]
     now = components(site, kind, name, saved) | known_reads(site, values)
     before = {**receipt.components, **receipt.reads}
-    reasons = [_change(site, receipt, key, before.get(key), now.get(key), name) for key in sorted({*before, *now})]
+    build = site.package(name) if kind == "package" else site.builds.get(name)
+    reasons = [_change(site, receipt, key, before.get(key), now.get(key), build) for key in sorted({*before, *now})]
     found = list(dict.fromkeys(reason for reason in reasons if reason))
     if not found and not is_intact(site, kind, name, values):
         found = ["what it made is gone or was changed by hand"]
     return found
 
 
-def _change(site: Site, receipt: receipts.Receipt, key: str, old: str | None, new: str | None, name: str) -> str:
+def _change(
+    site: Site, receipt: receipts.Receipt, key: str, old: str | None, new: str | None, build: Build | None
+) -> str:
     if old == new:
         return ""
     kind, _, rest = key.partition(":")
-    if kind == "folder" and old and new:
-        return "; ".join(_files_changed(site, receipt, rest, name)) or f"the folder {rest}/ changed"
+    if kind == "folder" and old and new and build:
+        return "; ".join(_files_changed(site, receipt, rest, build)) or f"the folder {rest}/ changed"
     if kind in ("file", "read"):
         path = rest.replace("{project}/", "")
         word = (
@@ -374,8 +402,7 @@ def _change(site: Site, receipt: receipts.Receipt, key: str, old: str | None, ne
     return f"{key} is now {new} (was {old})"
 
 
-def _files_changed(site: Site, receipt: receipts.Receipt, folder: str, name: str) -> list[str]:
-    build = site.build(name)
+def _files_changed(site: Site, receipt: receipts.Receipt, folder: str, build: Build) -> list[str]:
     now = fingerprint.files(source_listing(site, build.key), site.stats)
     before = receipt.folders.get(folder, {})
     found = []

@@ -14,6 +14,7 @@ from lambdabuild.engine.snapshot import Snapshot
 
 KINDS = {
     "resolve": "find and fetch the dependencies of {}",
+    "package": "build and install the distribution of {}",
     "compile": "compile {}",
     "copy": "settle which files go into {}",
     "zip": "write the zip of {}",
@@ -71,6 +72,7 @@ def heads() -> Iterator[dict[str, Any]]:
             yield {"basename": kind, "name": None, "doc": doc.format("each function and layer")}
     yield {"basename": "build", "name": None, "doc": "build each function: all its steps"}
     yield {"basename": "layer", "name": None, "doc": "build each layer: all its steps"}
+    yield {"basename": "source", "name": None, "doc": "build and publish each source: all its steps"}
 
 
 def groups(has_template: bool) -> Iterator[dict[str, Any]]:

@@ -25,7 +25,7 @@ from lambdabuild.settings import Settings
 
 def default_tasks(site: Site) -> list[str]:
     """The groups of all that a plain run makes."""
-    return ["build", "layer", *(["template"] if site.service.has_template else [])]
+    return ["build", "layer", "source", *(["template"] if site.service.has_template else [])]
 
 
 def config(site: Site, settings: Settings) -> dict[str, Any]:
@@ -44,8 +44,8 @@ def config(site: Site, settings: Settings) -> dict[str, Any]:
 def _available(site: Site) -> list[str]:
     """All groups but those of what cannot be built here."""
     builds = [build for build in site.plan.builds if build.name not in site.unbuildable]
-    groups = {"function": "build", "layer": "layer"}
-    named = [f"{groups[build.key.kind]}:{user}" for build in builds for user in build.users]
+    named = [f"{build.group(user)}:{user}" for build in builds for user in build.users]
+    named += [f"build:{pinned.function}" for pinned in site.plan.pinned]
     return named + (["template"] if site.service.has_template else [])
 
 
@@ -173,8 +173,9 @@ def why_text(site: Site, name: str, saved: Any) -> str:
     """One line a step: up to date, or would run and the reasons."""
     build = site.plan.build_of(name)
     steps = [("resolve", build.resolution)] if build.resolution else []
+    steps += [("package", build.package)] if build.package else []
     steps += [("compile", build.name)] if build.compiles else []
-    steps += [(kind, build.name) for kind in ("copy", "zip", "hash", "upload", "tree")]
+    steps += [(kind, build.name) for kind in ("copy", "zip", "hash", *site.wanted(build))]
     steps += [("template", "template")] if site.service.has_template else []
     lines, upstream = [], ""
     for kind, step in steps:

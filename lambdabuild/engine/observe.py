@@ -65,6 +65,7 @@ def _clean_groups(site: Site) -> Mapping[str, Group]:
 def units(site: Site) -> Iterator[str]:
     """All that a run of everything makes."""
     yield from (build.name for build in site.plan.builds if build.name not in site.unbuildable)
+    yield from (pinned.function for pinned in site.plan.pinned)
     yield from (asset.name for asset in site.plan.assets)
     if site.service.has_template:
         yield THE_TEMPLATE
@@ -83,9 +84,10 @@ def plan_digest(site: Site, unit: str) -> bytes:
     """What the plan says of a unit."""
     build = site.builds.get(unit)
     if build is None:
-        return b""
+        return repr(site.pinned.get(unit)).encode()
+    package = site.package(build.package).key if build.package else None
     resolution = site.resolution(build.resolution).key if build.resolution else None
-    said = repr((build, resolution, site.sizes.get(unit)))
+    said = repr((build, resolution, package, site.sources.get(unit), site.sizes.get(unit)))
     return hashlib.blake2b(said.encode(), digest_size=16).digest()
 
 
@@ -95,8 +97,9 @@ def steps(site: Site, unit: str) -> list[Step]:
     if build is None:
         return [(TEMPLATE, TEMPLATE) if unit == THE_TEMPLATE else ("upload", unit)]
     first = [("resolve", build.resolution)] if build.resolution else []
+    first += [("package", build.package)] if build.package else []
     first += [("compile", unit)] if build.compiles else []
-    return [*first, *((kind, unit) for kind in ("copy", "zip", "hash", *site.wanted))]
+    return [*first, *((kind, unit) for kind in ("copy", "zip", "hash", *site.wanted(build)))]
 
 
 def _groups(site: Site, saved: Saved, made: Snapshot) -> dict[str, Group]:
@@ -115,7 +118,7 @@ def _groups(site: Site, saved: Saved, made: Snapshot) -> dict[str, Group]:
     made.has_many_files = count > MANY or (last is not None and bool(found) and last.has_many_files)
     for unit, (what, began) in seen.items():
         record = records.get(unit)
-        if record is not None and "tree" in site.wanted:
+        if record is not None and "tree" in site.wanted(site.build(unit)):
             _see_tree(site, unit, record, what, made.has_many_files)
         group = what.group(began)
         found |= {unit: group} if group else {}
@@ -169,7 +172,8 @@ def _project(site: Site) -> Seen:
 
 
 def _used(site: Site) -> list[Rule]:
-    names = {build.key.rule for build in site.plan.builds} | {one.key.rule for one in site.plan.resolutions}
+    builds = (*site.plan.builds, *site.plan.packages)
+    names = {build.key.rule for build in builds} | {one.key.rule for one in site.plan.resolutions}
     return [site.rules[name] for name in sorted(names)]
 
 
@@ -211,6 +215,7 @@ def _names_of_manifests(site: Site) -> set[str]:
     for items in (site.service.functions, site.service.layers):
         for item in items:
             by_name |= {rule.name: rule for rule in candidates(item, site.settings.of(item.name), rules)}
+    by_name |= {package.key.rule: site.rules[package.key.rule] for package in site.plan.packages}
     resolvers = {name for rule in by_name.values() for name in rule.resolve_by if name in site.rules}
     by_name |= {name: site.rules[name] for name in resolvers}
     return {name for rule in by_name.values() for name in (*rule.manifests, *rule.lock_files, *rule.companions)}
@@ -243,8 +248,8 @@ def owners(site: Site) -> Iterator[tuple[str, str]]:
     """``build:F`` or ``layer:L``, and the build that it has; not of those that cannot be built here."""
     for build in site.plan.builds:
         if build.name not in site.unbuildable:
-            group = "build" if build.key.kind == "function" else "layer"
-            yield from ((f"{group}:{user}", build.name) for user in build.users)
+            yield from ((f"{build.group(user)}:{user}", build.name) for user in build.users)
+    yield from ((f"build:{pinned.function}", pinned.function) for pinned in site.plan.pinned)
 
 
 def _needs(site: Site, unit: str) -> set[str]:

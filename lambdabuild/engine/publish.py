@@ -12,17 +12,21 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
+from lambdabuild.artifacts import versions
 from lambdabuild.artifacts.atomic import write_text
-from lambdabuild.artifacts.store import FolderStore, Store
+from lambdabuild.artifacts.store import FolderStore, Labels, Store
 from lambdabuild.cloudformation.splice import splice
 from lambdabuild.engine import compiled, freshness, receipts, session
 from lambdabuild.engine.site import Site
 from lambdabuild.engine.snapshot import PLAN, THE_TEMPLATE
+from lambdabuild.errors import NoSuchVersion
 from lambdabuild.files import fingerprint
 from lambdabuild.files.listing import Patterns, scan
 from lambdabuild.files.stat_cache import sha256_of
 from lambdabuild.model import Asset, Document, FileLocation, Location, Rewrite, S3Location
+from lambdabuild.plan.types import Pinned, Source
 from lambdabuild.settings import DEFAULT_EXCLUDE
+from lambdabuild.spans import Span
 
 BUILT, PACKAGED = "built-template", "packaged-template"
 
@@ -39,14 +43,19 @@ class Sent:
 
 
 def store(site: Site) -> Store:
-    """The store that the settings name, made once for a run."""
+    """The store that the settings name."""
+    return _store(site, site.settings.prefix)
+
+
+def _store(site: Site, prefix: str) -> Store:
+    """The same with another prefix of its keys; made once for a run."""
     with site.shared.lock:
-        if site.shared.store is None:
-            site.shared.store = _make_store(site)
-        return site.shared.store
+        if prefix not in site.shared.stores:
+            site.shared.stores[prefix] = _make_store(site, prefix)
+        return site.shared.stores[prefix]
 
 
-def _make_store(site: Site) -> Store:
+def _make_store(site: Site, prefix: str) -> Store:
     settings = site.settings
     if not site.bucket:
         return FolderStore(site.store_dir)
@@ -54,7 +63,7 @@ def _make_store(site: Site) -> Store:
 
     return S3Store(
         bucket=site.bucket,
-        prefix=settings.prefix,
+        prefix=prefix,
         region=site.region,
         profile=settings.profile,
         endpoint_url=settings.endpoint_url,
@@ -67,6 +76,40 @@ def put(site: Site, key: str, path: str, sha256: str, size: int) -> Sent:
     """Send a file unless the store has its key, which holds its sha256."""
     there = store(site)
     return Sent(there.location(key), key, sha256, there.put(key, path, sha256, size), size)
+
+
+def version(site: Site, source: Source, path: str, sha256: str, size: int, number: str) -> Sent:
+    """Publish a version of a source, unless it is there as it is. Raises VersionTaken (LB606), BadVersion (LB607)."""
+    place = next((one.where for name, one in site.settings.sources.items() if name == source.name), None)
+    key = versions.source_key(source.prefix, versions.check(number, f"source {source.name!r}", place))
+    labels = Labels(dict(source.tags), dict(source.metadata))
+    may_replace = source.overwrite and versions.is_development(number)
+    there = _store(site, "")
+    return Sent(
+        there.location(key), key, sha256, there.put_once(key, path, sha256, size, labels, replace=may_replace), size
+    )
+
+
+def pinned(site: Site, item: Pinned) -> Sent:
+    """A version that was published before. Raises NoSuchVersion (LB608) when it was not."""
+    key, there = versions.source_key(site.sources[item.source].prefix, item.version), _store(site, "")
+    sha256 = there.digest(key)
+    if sha256 is None:
+        raise NoSuchVersion(
+            f"function {item.function!r} has version {item.version} of source {item.source!r}, which is not published",
+            where=Span(there.location(key)),
+            mend=f"correct [functions.{item.function}] source_version, or remove it to have the version built here",
+        )
+    return Sent(there.location(key), key, sha256, False, 0)
+
+
+def console_note(site: Site, sent: Sent) -> str:
+    """Where a version can be looked at; "" when no console shows it."""
+    if not sent.location.startswith("s3://") or site.settings.endpoint_url:
+        return ""
+    from lambdabuild.aws.s3_store import console_url
+
+    return console_url(site.bucket, sent.key, _store(site, "").region)
 
 
 def asset(site: Site, item: Asset) -> Sent:
@@ -139,6 +182,8 @@ def _built(site: Site, document: Document, rewrite: Rewrite) -> Location | None:
     """For sam local: trees and nested templates in the build folder, assets where they are."""
     if rewrite.kind == "path":
         return FileLocation(site.path(rewrite.target))
+    if rewrite.kind == "artifact" and rewrite.target in site.pinned:
+        return _uploaded(site, rewrite)
     if rewrite.kind == "artifact":
         name = site.plan.build_of(rewrite.target).name
         return FileLocation(site.tree(name)) if name not in site.unbuildable else None
@@ -152,7 +197,8 @@ def _built(site: Site, document: Document, rewrite: Rewrite) -> Location | None:
 def _uploaded(site: Site, rewrite: Rewrite) -> Location | None:
     if rewrite.kind == "path":
         return FileLocation(site.path(rewrite.target))
-    name = rewrite.target if rewrite.kind == "asset" else site.plan.build_of(rewrite.target).name
+    is_build = rewrite.kind == "artifact" and rewrite.target not in site.pinned
+    name = site.plan.build_of(rewrite.target).name if is_build else rewrite.target
     location = session.saved(f"upload:{name}").get("location")
     return _location(site, freshness.expand(site, location)) if location else None
 
@@ -183,8 +229,9 @@ def _manifest(site: Site) -> dict[str, Any]:
     last = _last_manifest(site)
     return {
         "version": 1,
-        "functions": dict(_items(site, "function", last.get("functions", {}))),
+        "functions": dict(_items(site, "build", last.get("functions", {}))) | dict(_pinned(site)),
         "layers": dict(_items(site, "layer", last.get("layers", {}))),
+        "sources": dict(_items(site, "source", last.get("sources", {}))),
         "left_alone": {skipped.name: skipped.reason for skipped in site.plan.skipped}
         | {
             user: f"{tool} is not on PATH" for name, tool in site.unbuildable.items() for user in site.build(name).users
@@ -213,7 +260,7 @@ def _sent_assets(site: Site) -> Iterator[tuple[str, dict[str, Any]]]:
                 {
                     "source": asset.source,
                     "sha256": sha256,
-                    "code_sha256": base64.b64encode(bytes.fromhex(sha256)).decode(),
+                    "code_sha256": _code_sha256(sha256),
                     "location": _portable(site, receipt.result["location"]),
                     "key": receipt.result["key"],
                 },
@@ -232,19 +279,38 @@ def _last_manifest(site: Site) -> Mapping[str, Any]:
         return {}
 
 
-def _items(site: Site, kind: str, last: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+def _pinned(site: Site) -> Iterator[tuple[str, dict[str, Any]]]:
+    for item in site.plan.pinned:
+        receipt = receipts.read(site.receipt("upload", item.function))
+        found = receipt.result if receipt else {}
+        yield (
+            item.function,
+            {
+                "source": item.source,
+                "version": item.version,
+                "sha256": found.get("sha256", ""),
+                "code_sha256": _code_sha256(found.get("sha256", "")),
+                "location": _portable(site, found.get("location", "")),
+                "key": found.get("key", ""),
+            },
+        )
+
+
+def _items(site: Site, group: str, last: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The functions (group ``build``), layers or sources that have an artifact."""
     settled = site.settled - {name for _, name in site.shared.ran}
     for build in site.plan.builds:
-        if build.key.kind != kind or build.name in site.unbuildable:
+        users = [user for user in build.users if build.group(user) == group]
+        if not users or build.name in site.unbuildable:
             continue
-        if build.name in settled and all(user in last for user in build.users):
-            yield from ((user, last[user]) for user in build.users)
+        if build.name in settled and all(user in last for user in users):
+            yield from ((user, last[user]) for user in users)
             continue
         found = {step: receipts.read(site.receipt(step, build.name)) for step in ("copy", "hash", "upload")}
         results = {step: receipt.result if receipt else {} for step, receipt in found.items()}
         copied = found["copy"]
         inputs = fingerprint.of(dict(copied.components)) if copied else ""
-        for user in build.users:
+        for user in users:
             yield (
                 user,
                 {
@@ -268,8 +334,14 @@ def _items(site: Site, kind: str, last: Mapping[str, Any]) -> Iterator[tuple[str
                     "left_out": results["copy"].get("left_out", []),
                     "shared_with": [other for other in build.users if other != user],
                     "resolution": build.resolution,
+                    **({"version": results["upload"].get("version", "")} if build.key.kind == "source" else {}),
                 },
             )
+
+
+def _code_sha256(sha256: str) -> str:
+    """As Lambda tells it."""
+    return base64.b64encode(bytes.fromhex(sha256)).decode()
 
 
 def _portable(site: Site, location: str) -> str:

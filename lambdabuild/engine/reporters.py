@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from doit.exceptions import InvalidTask, UnmetDependency
 
-from lambdabuild.engine.snapshot import counted, nothing_to_do, number
+from lambdabuild.engine.snapshot import GROUPS, counted, nothing_to_do, number
 
 _mode = "text"
 _left_out: tuple[str, ...] = ()
@@ -87,7 +87,9 @@ class Reporter:
     def initialize(self, tasks: Mapping[str, Any], selected: Iterable[str]) -> None:
         reached = _reached(tasks, selected)
         self.steps = [name for name in reached if _is_step(tasks[name])]
-        groups = [name for name in reached if name.startswith(("build:", "layer:")) and not tasks[name].actions]
+        groups = [
+            name for name in reached if ":" in name and name.partition(":")[0] in GROUPS and not tasks[name].actions
+        ]
         self.owners = {name: tasks[name].task_dep[0].partition(":")[2] for name in groups if tasks[name].task_dep}
         self.owners = {**_settled, **self.owners}
         self.is_asked = bool(self.steps or _settled)
@@ -256,6 +258,12 @@ def _reached(tasks: Mapping[str, Any], selected: Iterable[str]) -> list[str]:
             found[name] = None
             waiting += tasks[name].task_dep
     return list(found)
+
+
+def _is_group(name: str) -> bool:
+    """Whether it is what people name a function, layer or source by."""
+    kind, _, rest = name.partition(":")
+    return kind in GROUPS and bool(rest)
 
 
 def _is_step(task: Any) -> bool:

@@ -21,7 +21,7 @@ from lambdabuild.files.listing import Patterns, scan
 from lambdabuild.files.stat_cache import StatCache
 from lambdabuild.files.watch import Seen
 from lambdabuild.model import Asset, Service
-from lambdabuild.plan.types import Build, BuildPlan, Resolution, Rule, Sizes
+from lambdabuild.plan.types import Build, BuildPlan, Pinned, Resolution, Rule, Sizes, Source
 from lambdabuild.settings import Settings
 
 if TYPE_CHECKING:
@@ -142,6 +142,21 @@ class Site:
     def builds(self) -> dict[str, Build]:
         return {build.name: build for build in self.plan.builds}
 
+    def package(self, name: str) -> Build:
+        return self._packages[name]
+
+    @cached_property
+    def _packages(self) -> dict[str, Build]:
+        return {package.name: package for package in self.plan.packages}
+
+    @cached_property
+    def sources(self) -> Mapping[str, Source]:
+        return {source.name: source for source in self.plan.sources}
+
+    @cached_property
+    def pinned(self) -> Mapping[str, Pinned]:
+        return {pinned.function: pinned for pinned in self.plan.pinned}
+
     def resolution(self, name: str) -> Resolution:
         return self._resolutions[name]
 
@@ -149,10 +164,10 @@ class Site:
     def _resolutions(self) -> dict[str, Resolution]:
         return {resolution.name: resolution for resolution in self.plan.resolutions}
 
-    @property
-    def wanted(self) -> tuple[str, ...]:
+    def wanted(self, build: Build) -> tuple[str, ...]:
         """The last steps of a build that nobody has to ask for: trees are what built-template.yaml points at."""
-        return ("upload",) if self.service.definition is not None else ("upload", "tree")
+        is_pointed_at = bool(self.service.documents) and any(build.group(user) != "source" for user in build.users)
+        return ("upload", "tree") if is_pointed_at else ("upload",)
 
     @cached_property
     def sizes(self) -> Mapping[str, tuple[Sizes, ...]]:
@@ -175,9 +190,10 @@ class Site:
         return {name: tool for name, tool in found.items() if tool}
 
     def _missing_tool(self, build: Build) -> str:
-        rule = self.rules[build.key.rule]
+        rule, package = self.rules[build.key.rule], self._packages.get(build.package)
         resolver = self.rules[self.resolution(build.resolution).key.rule] if build.resolution else None
         steps = [resolver.resolve if resolver else None, rule.compile if build.compiles else None, rule.copy]
+        steps.append(self.rules[package.key.rule].compile if package is not None else None)
         programs = [name.split()[0] for step in steps if step for name in step.tools]
         return next((name for name in (*programs, *build.key.command.tools) if tools.find(name) is None), "")
 
@@ -228,7 +244,8 @@ class Shared:
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     rule_digests: dict[str, str] = field(default_factory=dict)
-    store: Store | None = None
+    stores: dict[str, Store] = field(default_factory=dict)
+    """By the prefix of their keys."""
     stack: dict[str, str] | None = None
     """The outputs of the deployed stack, once it was asked."""
     project_lock: Any = None

@@ -20,7 +20,7 @@ TYPE_CHECKING = False  # as typing has it, without what typing imports at every 
 if TYPE_CHECKING:
     from typing import Any
 
-FORMAT = 3
+FORMAT = 4
 """Raised when what is in a snapshot changes."""
 STATE = ".lambdabuild"
 """Inside the build folder: the journal, receipts, the stat cache, what steps hand to each other."""
@@ -35,6 +35,9 @@ THE_TEMPLATE = "the template"
 """The unit of the template and all that is written with it. No logical id has a blank."""
 
 ALWAYS = frozenset({PROJECT, JOURNAL})
+
+GROUPS = {"build": "function", "layer": "layer", "source": "source"}
+"""The tasks that people name, and what each is of."""
 
 NOT_INPUTS = frozenset({"format", "quiet", "jobs"})
 """Settings that do not change what is built."""
@@ -175,8 +178,7 @@ def nothing_to_do(owners: Iterable[str], steps: int) -> str:
 def counted(groups: Iterable[str]) -> str:
     """``2 functions and 1 layer``, of names such as ``build:F`` and ``layer:L``."""
     kinds = [name.partition(":")[0] for name in groups]
-    counts = [("function", kinds.count("build")), ("layer", kinds.count("layer"))]
-    return " and ".join(number(count, word) for word, count in counts if count)
+    return " and ".join(number(count, word) for kind, word in GROUPS.items() if (count := kinds.count(kind)))
 
 
 def number(count: int, word: str) -> str:

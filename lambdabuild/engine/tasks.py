@@ -9,7 +9,7 @@ from lambdabuild.engine.actions import clean, perform
 from lambdabuild.engine.freshness import TEMPLATE, Freshness, Saved
 from lambdabuild.engine.idle import KINDS, heads
 from lambdabuild.engine.site import Site
-from lambdabuild.plan.types import Build
+from lambdabuild.plan.types import Build, Pinned
 
 Task = dict[str, Any]
 
@@ -25,9 +25,17 @@ def tasks(site: Site, saved: Saved, left_out: Container[str] = (), named: Iterab
         if users:
             yield _step(site, saved, "resolve", resolution.name, [])
         yield from (_alias("resolve", user, resolution.name) for user in users if user != resolution.name)
+    for package in site.plan.packages:
+        users = [user for build in package.users if build not in left_out for user in site.build(build).users]
+        if users:
+            yield _step(site, saved, "package", package.name, [])
+        yield from (_alias("package", user, package.name) for user in users if user != package.name)
     for build in site.plan.builds:
         if build.name not in left_out:
             yield from _build(site, saved, build, left_out)
+    for pinned in site.plan.pinned:
+        if pinned.function not in left_out:
+            yield from _pinned(site, saved, pinned)
     for asset in site.plan.assets:
         if asset.name not in left_out:
             yield _step(site, saved, "upload", asset.name, [])
@@ -40,11 +48,12 @@ def tasks(site: Site, saved: Saved, left_out: Container[str] = (), named: Iterab
 
 def _build(site: Site, saved: Saved, build: Build, left_out: Container[str]) -> Iterator[Task]:
     resolved = [f"resolve:{build.resolution}"] if build.resolution else []
+    packaged = [f"package:{build.package}"] if build.package else []
     compiled = [f"compile:{build.name}"] if build.compiles else []
     layers = {layer for sizes in site.sizes.get(build.name, ()) for layer in sizes.layers if layer not in left_out}
     after = {
-        **({"compile": resolved} if build.compiles else {}),
-        "copy": [*resolved, *compiled],
+        **({"compile": [*resolved, *packaged]} if build.compiles else {}),
+        "copy": [*resolved, *packaged, *compiled],
         "zip": [f"copy:{build.name}"],
         "hash": [f"zip:{build.name}", *(f"copy:{layer}" for layer in sorted(layers))],
         "upload": [f"hash:{build.name}"],
@@ -53,17 +62,28 @@ def _build(site: Site, saved: Saved, build: Build, left_out: Container[str]) -> 
     for kind, before in after.items():
         yield _step(site, saved, kind, build.name, before)
         yield from (_alias(kind, user, build.name) for user in build.users if user != build.name)
-    group = "build" if build.key.kind == "function" else "layer"
     for user in build.users:
         yield {
-            "basename": group,
+            "basename": build.group(user),
             "name": user,
             "actions": None,
-            "task_dep": [f"{kind}:{build.name}" for kind in site.wanted],
+            "task_dep": [f"{kind}:{build.name}" for kind in site.wanted(build)],
             # What only this one has goes with it; what is shared is cleaned by its own name.
             "clean": [(clean, [site, kind, build.name]) for kind in reversed(after)] if len(build.users) == 1 else [],
             "doc": f"{build.key.source}/ by {build.key.rule}",
         }
+
+
+def _pinned(site: Site, saved: Saved, pinned: Pinned) -> Iterator[Task]:
+    """All there is to do for a version that was published before is to know that it is there."""
+    yield _step(site, saved, "upload", pinned.function, [])
+    yield {
+        "basename": "build",
+        "name": pinned.function,
+        "actions": None,
+        "task_dep": [f"upload:{pinned.function}"],
+        "doc": f"version {pinned.version} of {pinned.source}",
+    }
 
 
 def _step(site: Site, saved: Saved, kind: str, name: str, before: list[str]) -> Task:
@@ -94,9 +114,10 @@ def _alias(kind: str, user: str, owner: str) -> Task:
 
 
 def _everything(site: Site, left_out: Container[str]) -> list[str]:
-    builds = [build.name for build in site.plan.builds if build.name not in site.unbuildable]
-    steps = [f"{kind}:{name}" for name in builds if name not in left_out for kind in site.wanted]
-    return steps + [f"upload:{asset.name}" for asset in site.plan.assets if asset.name not in left_out]
+    builds = [build for build in site.plan.builds if build.name not in site.unbuildable and build.name not in left_out]
+    steps = [f"{kind}:{build.name}" for build in builds for kind in site.wanted(build)]
+    others = [*(pinned.function for pinned in site.plan.pinned), *(asset.name for asset in site.plan.assets)]
+    return steps + [f"upload:{name}" for name in others if name not in left_out]
 
 
 def _template(site: Site, saved: Saved, left_out: Container[str]) -> Task:

@@ -33,14 +33,19 @@ def _lines(plan: BuildPlan) -> Iterator[str]:
         key = resolution.key
         yield f"resolve:{resolution.name}  {resolution.manifest}  ({key.rule}, {key.runtime}, {key.architecture})"
         yield from (f"  for {user}" for user in resolution.users)
+    for package in plan.packages:
+        yield f"package:{package.name}  {package.key.source}/  ({_how(package)})"
+        yield from (f"  for {user}" for user in package.users)
     for build in plan.builds:
-        group = "build" if build.key.kind == "function" else "layer"
-        yield f"{group}:{build.name}  {build.key.source}/  ({_how(build)})"
+        yield f"{build.group(build.name)}:{build.name}  {build.key.source}/  ({_how(build)})"
         yield f"  steps: {' -> '.join(steps(build))}"
         yield from (f"  shared by {user}" for user in build.users if user != build.name)
         own = [pattern for pattern in build.key.leave_out if pattern not in DEFAULT_EXCLUDE]
         if own:
             yield f"  leaves out also: {' '.join(own)}"
+    for source in plan.sources:
+        yield f"source:{source.name}  is published as {source.prefix and source.prefix + '/'}source/VERSION/source.zip"
+    yield from (f"build:{one.function}  version {one.version} of {one.source}" for one in plan.pinned)
     yield from (f"upload:{asset.name}  {asset.source}" for asset in plan.assets)
     yield from (f"left alone: {skipped.name} ({skipped.reason})" for skipped in plan.skipped)
     yield f"left out of every source: {' '.join(DEFAULT_EXCLUDE)}"
@@ -49,8 +54,10 @@ def _lines(plan: BuildPlan) -> Iterator[str]:
 
 def steps(build: Build) -> list[str]:
     """The tasks of a build, in the order they run."""
-    own = [*(["compile"] if build.compiles else []), "copy", "zip", "hash", "upload", "tree"]
+    last = ["upload"] if len(build.users) == 1 and build.key.kind == "source" else ["upload", "tree"]
+    own = [*(["compile"] if build.compiles else []), "copy", "zip", "hash", *last]
     first = [f"resolve:{build.resolution}"] if build.resolution else []
+    first += [f"package:{build.package}"] if build.package else []
     return first + [f"{kind}:{build.name}" for kind in own]
 
 

@@ -6,10 +6,12 @@ import json
 import posixpath
 from collections import defaultdict
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from fnmatch import fnmatchcase
 
 from lambdabuild.errors import BadSettings, LambdaBuildError, NoManifest, NoRule, NoSource, raise_all
 from lambdabuild.model import Function, Layer, Options, Service, Skipped
+from lambdabuild.plan import sources
 from lambdabuild.plan.claims import PLAIN, Choice, Names, choose
 from lambdabuild.plan.types import Build, BuildKey, BuildPlan, Resolution, ResolutionKey, Rule, Sizes
 from lambdabuild.settings import DEFAULT_EXCLUDE, Command, Settings, nearest
@@ -26,15 +28,19 @@ def manifest_folders(service: Service, settings: Settings) -> frozenset[str]:
         {item.source for item in items}
         | {posixpath.dirname(manifest) for manifest in named if manifest}
         | {folder for item in items for folder in _inherited(service, settings, item)}
+        | {sources.folder_of_source(source) for source in settings.sources.values()}
     )
 
 
 def plan(service: Service, rules: tuple[Rule, ...], names: Names, identify: Identify, settings: Settings) -> BuildPlan:
     """The whole plan. All functions without a folder or a rule are told together (LB301, LB302, LB303)."""
     _check_names(service, settings)
+    sources.check(service, settings)
     errors: list[LambdaBuildError] = []
     choices: dict[str, Choice] = {}
-    items: tuple[Function | Layer, ...] = (*service.functions, *service.layers)
+    packages: dict[str, str] = {}
+    functions = tuple(function for function in service.functions if not settings.of(function.name).source)
+    items: tuple[Function | Layer, ...] = (*functions, *service.layers)
     for item in items:
         try:
             if item.source not in names:
@@ -46,24 +52,30 @@ def plan(service: Service, rules: tuple[Rule, ...], names: Names, identify: Iden
                 )
             inherited = _inherited(service, settings, item) if _inherits(item) else ()
             choices[item.name] = _choose(item, settings, rules, names, inherited)
+            if settings.of(item.name).packaged:
+                packages[item.name] = sources.folder_of(item, (item.source, *inherited), names)
         except LambdaBuildError as error:
             errors.append(error)
     raise_all(errors)
     resolution_of = {item.name: _resolution_key(item, choices[item.name], identify, settings) for item in items}
-    builds = _builds(items, choices, settings, resolution_of)
+    builds = _builds(items, choices, settings, resolution_of, packages)
     resolutions = _resolutions(builds, resolution_of, choices)
     named = {resolution.key: resolution.name for resolution in resolutions}
     builds = tuple(
-        Build(b.name, b.key, b.users, named[key] if (key := resolution_of[b.name]) else "", b.compiles) for b in builds
+        replace(build, resolution=named[key] if (key := resolution_of[build.name]) else "") for build in builds
     )
+    builds, distributions = sources.with_packages((*builds, *sources.builds(service, settings, names)), settings, rules)
     of = {user: build.name for build in builds for user in build.users}
     return BuildPlan(
         resolutions=resolutions,
         builds=builds,
         assets=tuple(sorted(service.assets, key=lambda asset: asset.name)),
-        sizes=tuple(_sizes(function, of) for function in sorted(service.functions, key=lambda f: f.name)),
+        sizes=tuple(_sizes(f, of) for f in sorted(service.functions, key=lambda f: f.name) if f.name in of),
         skipped=tuple(sorted(service.skipped, key=lambda skipped: skipped.name)),
         notes=service.notes,
+        packages=distributions,
+        sources=sources.published(settings),
+        pinned=sources.pinned(service, settings),
     )
 
 
@@ -190,16 +202,22 @@ def _builds(
     choices: Mapping[str, Choice],
     settings: Settings,
     resolution_of: Mapping[str, ResolutionKey | None],
+    packages: Mapping[str, str],
 ) -> tuple[Build, ...]:
     users: dict[tuple[BuildKey, ResolutionKey | None], list[str]] = defaultdict(list)
     for item in items:
-        users[(_build_key(item, choices[item.name], settings), resolution_of[item.name])].append(item.name)
+        key = _build_key(item, choices[item.name], settings)
+        if item.name in packages:
+            key = sources.packaged(key, packages[item.name], settings, item.name)
+        users[(key, resolution_of[item.name])].append(item.name)
+    handlers = {item.name: item.handler for item in items if isinstance(item, Function) and item.name in packages}
     builds = (
         Build(
             min(names),
             key,
             tuple(sorted(names)),
             compiles=bool(key.command.run) or rule_compiles(choices[names[0]].rule, key),
+            handlers=tuple((name, handlers[name]) for name in sorted(names) if name in handlers),
         )
         for (key, _), names in users.items()
     )

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from lambdabuild.model import Asset, Globs, Options, Skipped
 from lambdabuild.settings import Command
 
-Kind = Literal["function", "layer"]
+Kind = Literal["function", "layer", "source"]
 
 
 @dataclass(frozen=True)
@@ -116,11 +116,13 @@ class BuildKey:
     name: str = ""
     globs: Globs = field(default_factory=Globs)
     command: Command = field(default_factory=Command)
+    package: str = ""
+    """The folder of the distribution that takes the source's place, installed."""
 
     @property
-    def is_commands_own(self) -> bool:
-        """Whether a command of the user's takes the place of what the rule makes of the source."""
-        return bool(self.command.run) and not self.command.adds
+    def is_source_replaced(self) -> bool:
+        """Whether a command of the user's, or a distribution, takes the place of what the rule makes of the source."""
+        return bool(self.package) or (bool(self.command.run) and not self.command.adds)
 
 
 @dataclass(frozen=True)
@@ -133,6 +135,37 @@ class Build:
     resolution: str = ""
     """The name of the Resolution, "" when there is nothing to resolve."""
     compiles: bool = False
+    package: str = ""
+    """The name of the distribution that takes the source's place; "" when there is none."""
+    handlers: tuple[tuple[str, str], ...] = ()
+    """(function, handler) of those whose handler must be in the distribution."""
+
+    def group(self, user: str) -> str:
+        """The task that people name for one of its users: ``build``, ``layer`` or ``source``."""
+        if self.key.kind == "source":
+            return "source" if user == self.name else "build"
+        return "build" if self.key.kind == "function" else "layer"
+
+
+@dataclass(frozen=True)
+class Source:
+    """A build that is published under its distribution's version, as ``prefix/source/VERSION/source.zip``."""
+
+    name: str
+    prefix: str
+    tags: tuple[tuple[str, str], ...]
+    metadata: tuple[tuple[str, str], ...]
+    overwrite: bool
+    """Whether a development version is replaced by other bytes."""
+
+
+@dataclass(frozen=True)
+class Pinned:
+    """A function whose code is a version of a source that was published before; it is not built."""
+
+    function: str
+    source: str
+    version: str
 
 
 @dataclass(frozen=True)
@@ -155,6 +188,10 @@ class BuildPlan:
     sizes: tuple[Sizes, ...] = ()
     skipped: tuple[Skipped, ...] = ()
     notes: tuple[str, ...] = ()
+    packages: tuple[Build, ...] = ()
+    """Distributions that are installed once for all their users (names of builds)."""
+    sources: tuple[Source, ...] = ()
+    pinned: tuple[Pinned, ...] = ()
 
     def build_of(self, user: str) -> Build:
         """The build that a function or layer gets its artifact from."""

@@ -24,7 +24,7 @@ def compile_all(job: Job) -> Result:
     python = _python(job, platform)
     tree = os.path.join(job.scratch, "tree")
     os.makedirs(tree)
-    for part in job.earlier["resolve"].parts if "resolve" in job.earlier else ():
+    for part in (part for step in ("resolve", "package") if step in job.earlier for part in job.earlier[step].parts):
         _unpack(part, tree)
     for name in job.files:
         if name.endswith(".py"):

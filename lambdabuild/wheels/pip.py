@@ -20,9 +20,10 @@ from lambdabuild.errors import (
 from lambdabuild.rule_api import Job
 from lambdabuild.spans import Span
 from lambdabuild.wheels import locks
+from lambdabuild.wheels.indexes import Indexes
 from lambdabuild.wheels.requirements import normalised
 from lambdabuild.wheels.targets import Platform
-from lambdabuild.wheels.uv import Ask
+from lambdabuild.wheels.uv import BUILD_ENVIRONMENT, Ask
 
 SHIM = """
 import json, sys
@@ -53,6 +54,21 @@ def compile_lock(job: Job, ask: Ask, platform: Platform) -> tuple[locks.Choice, 
     with open(report, encoding="utf-8") as stream:
         found = [_choice(item) for item in json.load(stream)["install"]]
     return tuple(sorted(found, key=lambda choice: choice.name))
+
+
+def build_wheel(job: Job, source: str, out: str, indexes: Indexes) -> str:
+    """Build a folder into a wheel in ``out``; gives its path. Native compilers are kept out of it."""
+    command = [_python(job), "-m", "pip", "wheel", "--no-deps", "--wheel-dir", out, source, "--ignore-requires-python"]
+    command += ["--quiet", "--no-color", "--disable-pip-version-check", *(["--no-index"] if job.offline else [])]
+    job.run(command, extra_environment={**indexes.environment, **BUILD_ENVIRONMENT})
+    return next(os.path.join(out, name) for name in os.listdir(out) if name.endswith(".whl"))
+
+
+def install(job: Job, wheel: str, target: str) -> None:
+    """Install a wheel into a folder, without its dependencies."""
+    command = [_python(job), "-m", "pip", "install", "--no-deps", "--target", target, wheel, "--ignore-requires-python"]
+    command += ["--no-index", "--no-compile", "--quiet", "--no-color", "--disable-pip-version-check"]
+    job.run(command)
 
 
 def _python(job: Job) -> str:

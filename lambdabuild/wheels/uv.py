@@ -29,6 +29,8 @@ MEND = "install it with: pip install uv"
 SDISTS_AT_MOST = 50
 NO_COMPILER = {"CC": "false", "CXX": "false"}
 """What is built here, if only for its metadata, must be pure Python."""
+BUILD_ENVIRONMENT = {**NO_COMPILER, "SOURCE_DATE_EPOCH": "315532800"}
+"""Wheels are dated 1980, the oldest that a zip can hold."""
 OLD_PYTHON = "3.7"
 """The oldest that uv resolves for."""
 NEEDS_WHEEL = re.compile(r"Wheels are required for `([^`]+)`")
@@ -263,10 +265,9 @@ def export_lock(
     return locks.select(locks.parse(text, job.who), platform, project, job.who)
 
 
-def build_wheel(job: Job, source: str, out: str, indexes: Indexes) -> str:
+def build_wheel(job: Job, source: str, out: str, indexes: Indexes, python: str = sys.executable) -> str:
     """Build a folder or an sdist into a wheel in ``out``; gives its path. Native compilers are kept out of it."""
     command = [job.tool("uv", MEND), "build", "--wheel", "--out-dir", out, "--quiet", "--color", "never", source]
-    command += ["--python", sys.executable, *(["--offline"] if job.offline else [])]
-    environment = {**indexes.environment, **NO_COMPILER, "SOURCE_DATE_EPOCH": "315532800"}
-    job.run(command, extra_environment=environment)
+    command += ["--python", python, *(["--offline"] if job.offline else [])]
+    job.run(command, extra_environment={**indexes.environment, **BUILD_ENVIRONMENT})
     return next(os.path.join(out, name) for name in os.listdir(out) if name.endswith(".whl"))

@@ -7,13 +7,14 @@ import hashlib
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from s3_server import S3Server
 
-from lambdabuild.artifacts.store import FolderStore, MemoryStore, Store
-from lambdabuild.aws.s3_store import S3Store
-from lambdabuild.errors import StoreFailed
+from lambdabuild.artifacts.store import FolderStore, Labels, MemoryStore, Store
+from lambdabuild.aws.s3_store import S3Store, console_url
+from lambdabuild.errors import StoreFailed, VersionTaken
 
 MEBI = 1 << 20
 
@@ -73,6 +74,87 @@ def test_many_threads_may_put_the_same_key(store: Store, tmp_path: Path) -> None
     assert len(sent) == 8
     assert any(sent)
     assert store.has("k")
+
+
+def test_a_key_that_is_given_once_keeps_what_it_was_given_first(store: Store, tmp_path: Path) -> None:
+    path, sha256, size = file(tmp_path)
+    assert store.digest("1.0/a.zip") is None
+    assert store.put_once("1.0/a.zip", path, sha256, size)
+    assert store.digest("1.0/a.zip") == sha256
+    assert not store.put_once("1.0/a.zip", path, sha256, size)
+
+    path, other, size = file(tmp_path, b"other")
+    with pytest.raises(VersionTaken) as raised:
+        store.put_once("1.0/a.zip", path, other, size)
+    assert (sha256 in str(raised.value), other in str(raised.value), "raise the version" in raised.value.mend) == (
+        True,
+    ) * 3
+    assert store.digest("1.0/a.zip") == sha256
+    assert store.put_once("1.0/a.zip", path, other, size, replace=True)
+    assert store.digest("1.0/a.zip") == other
+
+
+def test_of_many_that_want_one_key_at_once_one_gets_it_and_all_others_are_told(store: Store, tmp_path: Path) -> None:
+    contents = [f"number {number}".encode() * 1000 for number in range(8)]
+    for number, content in enumerate(contents):
+        (tmp_path / f"{number}.zip").write_bytes(content)
+    for turn in range(5):
+        won: list[str] = []
+        lost: list[VersionTaken] = []
+        barrier = threading.Barrier(len(contents))
+
+        def put(
+            number: int, key: str, won: list[str] = won, lost: list[VersionTaken] = lost, barrier: Any = barrier
+        ) -> None:
+            sha256 = hashlib.sha256(contents[number]).hexdigest()
+            barrier.wait()
+            try:
+                store.put_once(key, str(tmp_path / f"{number}.zip"), sha256, len(contents[number]))
+                won.append(sha256)
+            except VersionTaken as error:
+                lost.append(error)
+
+        threads = [threading.Thread(target=put, args=(number, f"{turn}/a.zip")) for number in range(len(contents))]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+        assert (len(won), len(lost)) == (1, 7)
+        assert store.digest(f"{turn}/a.zip") == won[0]
+        assert all(won[0] in str(error) for error in lost)
+
+
+def test_s3_gives_a_large_object_once_too(server: S3Server, tmp_path: Path) -> None:
+    path, sha256, size = file(tmp_path, b"x" * (6 * MEBI))
+    store = s3(server, "large-once", multipart_bytes=MEBI, part_bytes=5 * MEBI)
+    assert store.put_once("k", path, sha256, size, Labels({"a": "b"}, {"commit": "c0ffee"}))
+    assert store.digest("k") == sha256
+    found = server.client().head_object(Bucket="large-once", Key="k")
+    assert found["Metadata"] == {"sha256": sha256, "commit": "c0ffee"}
+    path, other, size = file(tmp_path, b"y" * (6 * MEBI))
+    with pytest.raises(VersionTaken):
+        store.put_once("k", path, other, size)
+    assert not store.put_once("k", path, sha256, size)
+
+
+def test_s3_knows_the_digest_of_what_others_put_with_no_or_wrong_metadata(server: S3Server, tmp_path: Path) -> None:
+    store, client = s3(server, "others"), server.client()
+    client.put_object(Bucket="others", Key="bare", Body=b"theirs")
+    client.put_object(
+        Bucket="others", Key="md5", Body=b"theirs", Metadata={"sha256": "d41d8cd98f00b204e9800998ecf8427e"}
+    )
+
+    assert store.digest("bare") == store.digest("md5") == hashlib.sha256(b"theirs").hexdigest()
+
+
+def test_the_console_of_each_partition_has_an_address_of_its_own() -> None:
+    assert console_url("b", "lambda/source/0.1.1+x y/source.zip", "eu-west-1") == (
+        "https://console.aws.amazon.com/s3/object/b?region=eu-west-1&prefix=lambda/source/0.1.1%2Bx%20y/source.zip"
+    )
+    assert console_url("b", "k", "cn-north-1").startswith("https://console.amazonaws.cn/s3/object/b?region=cn-north-1&")
+    assert console_url("b", "k", "us-gov-west-1").startswith("https://console.amazonaws-us-gov.com/")
+    assert console_url("b", "k") == "https://console.aws.amazon.com/s3/object/b?prefix=k"
 
 
 def test_s3_objects_bear_type_digest_tags_and_key(server: S3Server, tmp_path: Path) -> None:
