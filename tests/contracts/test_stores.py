@@ -7,7 +7,6 @@ import hashlib
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from s3_server import S3Server
@@ -95,26 +94,17 @@ def test_a_key_that_is_given_once_keeps_what_it_was_given_first(store: Store, tm
 
 
 def test_of_many_that_want_one_key_at_once_one_gets_it_and_all_others_are_told(store: Store, tmp_path: Path) -> None:
-    contents = [f"number {number}".encode() * 1000 for number in range(8)]
-    for number, content in enumerate(contents):
-        (tmp_path / f"{number}.zip").write_bytes(content)
+    paths = [tmp_path / f"{number}.zip" for number in range(8)]
+    for path in paths:
+        path.write_bytes(path.name.encode() * 1000)
     for turn in range(5):
         won: list[str] = []
         lost: list[VersionTaken] = []
-        barrier = threading.Barrier(len(contents))
+        barrier = threading.Barrier(len(paths))
 
-        def put(
-            number: int, key: str, won: list[str] = won, lost: list[VersionTaken] = lost, barrier: Any = barrier
-        ) -> None:
-            sha256 = hashlib.sha256(contents[number]).hexdigest()
-            barrier.wait()
-            try:
-                store.put_once(key, str(tmp_path / f"{number}.zip"), sha256, len(contents[number]))
-                won.append(sha256)
-            except VersionTaken as error:
-                lost.append(error)
-
-        threads = [threading.Thread(target=put, args=(number, f"{turn}/a.zip")) for number in range(len(contents))]
+        threads = [
+            threading.Thread(target=contend, args=(store, f"{turn}/a.zip", path, barrier, won, lost)) for path in paths
+        ]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -123,6 +113,18 @@ def test_of_many_that_want_one_key_at_once_one_gets_it_and_all_others_are_told(s
         assert (len(won), len(lost)) == (1, 7)
         assert store.digest(f"{turn}/a.zip") == won[0]
         assert all(won[0] in str(error) for error in lost)
+
+
+def contend(
+    store: Store, key: str, path: Path, barrier: threading.Barrier, won: list[str], lost: list[VersionTaken]
+) -> None:
+    sha256, size = hashlib.sha256(path.read_bytes()).hexdigest(), path.stat().st_size
+    barrier.wait()
+    try:
+        store.put_once(key, str(path), sha256, size)
+        won.append(sha256)
+    except VersionTaken as error:
+        lost.append(error)
 
 
 def test_s3_gives_a_large_object_once_too(server: S3Server, tmp_path: Path) -> None:
