@@ -40,6 +40,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     "project": EVERYTHING - {"cli"} | {"*"},
     "workflows": frozenset({"plan.types"}),
     "builder": EVERYTHING - {"cli"} | {"*"},
+    "source": EVERYTHING - {"cli"} | {"*"},
     "cli": frozenset({"project", "reading", "builder", "errors", "spans", "settings"}),
 }  # fmt: skip
 

@@ -215,7 +215,7 @@ class S3Store:
 
 
 def _said(found: Mapping[str, Any]) -> str | None:
-    """The sha256 that an object bears: S3's own when it is of the whole object and not of its parts' sums, else ours."""
+    """The sha256 that an object bears: S3's own when it is of the whole object, not of parts, else ours."""
     checksum, is_in_parts = str(found.get("ChecksumSHA256", "")), "-" in str(found.get("ETag", ""))
     if checksum and not is_in_parts and found.get("ChecksumType", "FULL_OBJECT") == "FULL_OBJECT":
         return base64.b64decode(checksum).hex()
