@@ -56,7 +56,7 @@ def settle(site: Site, build: Build, rule: Rule, results: Mapping[str, Result]) 
             is_source = isinstance(part, Folder) and part.path == site.path(build.key.source)
             entries = _entries(site, build, part, prefix, left_out, source_files if is_source else None)
             if step == "package":
-                entries, dropped = merge.filtered(entries, build.key.leave_out)
+                entries, dropped = merge.filtered(entries, build.key.leave_out_package)
                 left_out += [entry.path for entry in dropped]
             if step == "resolve":
                 entries, dropped = merge.filtered(entries, build.key.leave_out_dependencies)

@@ -21,7 +21,8 @@ def run(rule: Rule, key: BuildKey, job: Job) -> Result:
     os.makedirs(made)
     result = Result()
     if key.command.adds and rule_compiles(rule, key):
-        result = steps.run(rule, replace(job, out=own))
+        files = () if key.package else job.files  # the command's alone
+        result = steps.run(rule, replace(job, out=own, files=files))
     _run(key, job, made)
     if not os.listdir(made) and not key.command.adds:
         raise BadSource(

@@ -216,7 +216,7 @@ def _copy(site: Site, name: str, saved: Saved) -> dict[str, str]:
         found[f"step:compile:{name}"] = _output(saved, f"compile:{name}")
     if build.package:
         found |= _package_step(build, saved)
-        found |= {"left out": json.dumps(build.key.leave_out), "handlers": json.dumps(build.handlers)}
+        found |= {"left out": json.dumps(build.key.leave_out_package), "handlers": json.dumps(build.handlers)}
     if rule.ships_source and not build.key.is_source_replaced:
         found |= _source(site, build)
     return found

@@ -115,13 +115,10 @@ def folder_of(item: Function | Layer, folders: Iterable[str], names: Names) -> s
 
 
 def packaged(key: BuildKey, folder: str, settings: Settings, name: str) -> BuildKey:
-    """The key with an installed distribution in place of the code folder: what is in that, its backend decides.
-
-    Only what the user himself leaves out is left out of it.
-    """
+    """The key with an installed distribution in place of the code folder: what is in that, its backend decides."""
     leave_out = (*settings.exclude, *settings.of(name).exclude)
-    source = "" if key.command.run else folder
-    return replace(key, package=folder, source=source or key.source, leave_out=leave_out, globs=Globs())
+    source = key.source if key.command.run else folder
+    return replace(key, package=folder, source=source, leave_out_package=leave_out, globs=Globs())
 
 
 def folder_of_source(source: SourceSettings) -> str:
@@ -161,8 +158,8 @@ def _build(name: str, source: SourceSettings, service: Service, settings: Settin
         runtime="",
         architecture="",
         source=folder,
-        leave_out=settings.exclude,
         package=folder,
+        leave_out_package=settings.exclude,
         name=name,
     )
     handlers = tuple(sorted((function.name, function.handler) for function in users))

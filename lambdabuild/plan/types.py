@@ -118,6 +118,8 @@ class BuildKey:
     command: Command = field(default_factory=Command)
     package: str = ""
     """The folder of the distribution that takes the source's place, installed."""
+    leave_out_package: tuple[str, ...] = ()
+    """What else of the distribution stays out than what its backend leaves out."""
 
     @property
     def is_source_replaced(self) -> bool:

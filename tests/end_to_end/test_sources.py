@@ -245,12 +245,32 @@ def test_functions_of_one_distribution_are_packaged_once_with_what_they_depend_o
     project.append("src/handler_outside.py", "# no part of it\n")
     assert not {"zip:Orders", "zip:Refunds"} & set(project.build().steps)
 
-    project.write({"template.yaml": template(**{**functions, "Orders": "handler_outside.handler src"})})
+    command = """
+        bytecode = true
+        [functions.Orders]
+        packaged = true
+        [commands.Orders]
+        run = 'cp "$SOURCE_DIR/handler_outside.py" "$ARTIFACTS_DIR/added.txt"'
+        adds = true
+        """
+    project.write({"template.yaml": template(Orders=functions["Orders"]), "lambdabuild.toml": command}).build()
+    compiled = {name for name in project.names("Orders") if name.endswith(".pyc") and not name.startswith("idna")}
+    assert compiled == {f"shop/__pycache__/{name}.cpython-311.pyc" for name in ("__init__", "orders")}
+    assert "added.txt" in project.names("Orders")
+
+
+def test_a_function_that_could_not_start_from_its_distribution_is_refused(project: Sandbox) -> None:
+    text = SHOP["pyproject.toml"].replace("dependencies", 'requires-python = ">=3.12"\ndependencies')
+    project.write(
+        {**SHOP, "pyproject.toml": text, "lambdabuild.toml": "[sources.shop]\n[functions.Orders]\nsource = 'shop'\n"}
+    )
+    project.write({"template.yaml": template(Orders="handler_outside.handler src")})
     ran = project.run("build")
     assert all(
         words in ran.err for words in ("LB609", "src/handler_outside.py lies beside it", "shop.handler_outside.handler")
     )
     assert "template.yaml:3:3" in ran.err
+    assert "function 'Orders' runs python3.11, but shop requires Python >=3.12" in ran.err
 
 
 def test_a_function_has_a_source_for_its_code_and_can_go_back_to_an_older_version(project: Sandbox) -> None:
