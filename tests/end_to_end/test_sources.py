@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import multiprocessing
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -204,6 +205,24 @@ def test_the_steps_can_be_called_one_by_one_and_make_what_the_tasks_make(project
     with pytest.raises(CannotWrite):
         source.build(project.folder, project.path("my_lambda_app"))
     assert project.path(MODULE).exists()
+
+
+def test_the_example_of_the_docs_does_what_it_says(
+    tmp_path: Path, server: S3Server, bucket: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (ROOT / "docs/source-artifacts.md").read_text()
+    example = next(block for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL))
+    shutil.copytree(SEED, tmp_path / "my-lambda-project")
+    monkeypatch.chdir(tmp_path)
+    for name, value in environment(server).items():
+        monkeypatch.setenv(name, value)
+    exec(example.replace('"my-bucket"', '"artifacts"'), {})
+
+    found = stored(bucket, VERSION_1)
+    assert found["Metadata"]["commit"] == "c0ffee"
+    said = capsys.readouterr().out.split()
+    assert said[:3] == [f"s3://artifacts/{VERSION_1}", found["Metadata"]["sha256"], "True"]
+    assert said[3].startswith("https://console.aws.amazon.com/s3/object/artifacts?")
 
 
 FUNCTION = """
