@@ -213,6 +213,7 @@ class _Watched:
     lock = threading.Lock()
     pipe: int | None = None
     owner = 0
+    watchdog: subprocess.Popen[bytes] | None = None
 
     def __init__(self, group: int) -> None:
         self.group = group
@@ -226,13 +227,15 @@ class _Watched:
     def _tell(self, sign: str) -> None:
         with self.lock:
             if _Watched.pipe is None or _Watched.owner != os.getpid():
-                _Watched.pipe, _Watched.owner = _start_watchdog(), os.getpid()
+                _Watched.watchdog, _Watched.pipe = _start_watchdog()
+                _Watched.owner = os.getpid()
             os.write(_Watched.pipe, f"{sign}{self.group}\n".encode())
 
 
-def _start_watchdog() -> int:
+def _start_watchdog() -> tuple[subprocess.Popen[bytes], int]:
+    """It ends when this process does; the pipe is what it is told by."""
     read, write = os.pipe()  # both ends close at exec, so no tool keeps the pipe open
-    subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, "-I", "-S", "-c", _WATCHDOG],
         stdin=read,
         stdout=subprocess.DEVNULL,
@@ -240,4 +243,4 @@ def _start_watchdog() -> int:
         start_new_session=True,
     )
     os.close(read)
-    return write
+    return process, write

@@ -22,7 +22,10 @@ class Lent:
     """Where the copy is now, and the files that what a backend learns rests on."""
 
     folder: str
-    reads: tuple[str, ...] = ()
+    ignores: tuple[str, ...] = ()
+    """The .gitignore files above the project."""
+    commits: tuple[str, ...] = ()
+    """What says which commit this is, and which tags there are."""
 
 
 def lend(job: Job, copy: str) -> Lent:
@@ -34,24 +37,43 @@ def lend(job: Job, copy: str) -> Lent:
         question = ["rev-parse", "--show-toplevel", "--absolute-git-dir", "--git-common-dir", "--show-prefix"]
         said = job.run([git, *question], cwd=job.target.source).stdout.splitlines()
         top, own, common, prefix = (*said, "")[:4]
-        return _lent(job, git, copy, top, own, os.path.join(job.target.source, common), prefix)
-    except LambdaBuildError:
+        clone = _clone(job, git, top, own)
+    except (LambdaBuildError, OSError):
         return Lent(copy)
-
-
-def _lent(job: Job, git: str, copy: str, top: str, own: str, common: str, prefix: str) -> Lent:
-    clone = os.path.join(job.scratch, "checkout")
-    job.run([git, "clone", "--quiet", "--shared", "--no-checkout", top, clone])
-    shutil.copyfile(os.path.join(own, "index"), os.path.join(clone, ".git", "index"))
-    place = os.path.normpath(os.path.join(clone, prefix))
-    if prefix:
-        os.makedirs(os.path.dirname(place), exist_ok=True)
-        os.rename(copy, place)
-    else:
-        for name in os.listdir(copy):
-            os.rename(os.path.join(copy, name), os.path.join(clone, name))
+    place = _placed(copy, clone, prefix)
+    ignores = _with_ignores(top, clone, prefix)
     # What was not copied is not missing, and a link that was followed is not a change.
     gone = job.run([git, "diff-files", "--name-only", "--diff-filter=DT", "-z"], cwd=clone).stdout
     job.run([git, "update-index", "-z", "--skip-worktree", "--stdin"], cwd=clone, stdin=gone)
-    head = os.path.join(own, "HEAD")
-    return Lent(place, (head, *(os.path.normpath(os.path.join(common, name)) for name in SAYS_VERSION)))
+    common = os.path.normpath(os.path.join(job.target.source, common))
+    return Lent(place, ignores, (os.path.join(own, "HEAD"), *(os.path.join(common, name) for name in SAYS_VERSION)))
+
+
+def _clone(job: Job, git: str, top: str, own: str) -> str:
+    """With the checkout's own index, so that what is staged is known; it has none before the first commit."""
+    clone = os.path.join(job.scratch, "checkout")
+    job.run([git, "clone", "--quiet", "--shared", "--no-checkout", top, clone])
+    if os.path.exists(os.path.join(own, "index")):
+        shutil.copyfile(os.path.join(own, "index"), os.path.join(clone, ".git", "index"))
+    return clone
+
+
+def _placed(copy: str, clone: str, prefix: str) -> str:
+    """The copy where the project lies in the checkout."""
+    place = os.path.normpath(os.path.join(clone, prefix))
+    os.makedirs(place, exist_ok=True)
+    for name in os.listdir(copy):
+        os.rename(os.path.join(copy, name), os.path.join(place, name))
+    return place
+
+
+def _with_ignores(top: str, clone: str, prefix: str) -> tuple[str, ...]:
+    """The .gitignore files of the folders above the project, copied; where they are or may come."""
+    found, folder = [], os.path.normpath(prefix)
+    while folder != ".":
+        folder = os.path.dirname(folder) or "."
+        place = os.path.normpath(os.path.join(top, folder, ".gitignore"))
+        found.append(place)
+        if os.path.isfile(place):
+            shutil.copyfile(place, os.path.join(clone, folder, ".gitignore"))
+    return tuple(found)

@@ -60,7 +60,7 @@ def build(job: Job) -> Result:
     _remove_programs(installed, about)
     return Result(
         parts=(Folder(installed, leave_out=NOT_INSTALLED),),
-        reads=lent.reads if _asks_git(about_source) else (),
+        reads=(*lent.ignores, *(lent.commits if _asks_git(about_source) else ())),
         facts={
             "name": about.name,
             "version": about.version,

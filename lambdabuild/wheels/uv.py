@@ -267,7 +267,7 @@ def export_lock(
 
 def build_wheel(job: Job, source: str, out: str, indexes: Indexes, python: str = sys.executable) -> str:
     """Build a folder or an sdist into a wheel in ``out``; gives its path. Native compilers are kept out of it."""
-    command = [job.tool("uv", MEND), "build", "--wheel", "--out-dir", out, "--quiet", "--color", "never", source]
+    command = [job.tool("uv", MEND), "build", "--wheel", "--out-dir", out, "--color", "never", source]
     command += ["--python", python, *(["--offline"] if job.offline else [])]
     job.run(command, extra_environment={**indexes.environment, **BUILD_ENVIRONMENT})
     return next(os.path.join(out, name) for name in os.listdir(out) if name.endswith(".whl"))

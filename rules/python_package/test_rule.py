@@ -145,6 +145,24 @@ def test_the_version_may_be_a_tag_of_the_checkout(project: Sandbox) -> None:
     assert ".d19800101" in version(project)
 
 
+def test_what_git_ignores_stays_out_wherever_that_is_said_and_before_the_first_commit(project: Sandbox) -> None:
+    poet = str(CASES["poetry-core"][0]["pyproject.toml"])
+    source(
+        project,
+        {"pyproject.toml": poet, "lib/poet/__init__.py": "", "lib/poet/secret.txt": "", "lib/poet/data.txt": ""},
+    )
+    git(project, "init", "-q", "-b", "main")
+    project.write({".gitignore": "secret.txt\nbuild/\n"}).build()
+    assert [name for name in project.names("app") if "/" in name and "dist-info" not in name] == [
+        "poet/__init__.py",
+        "poet/data.txt",
+    ]
+    assert project.build().steps == []
+    project.write({".gitignore": "secret.txt\nbuild/\ndata.txt\n"})
+    assert "package:app" in project.run("build", "--format", "json").steps
+    assert "poet/data.txt" not in project.names("app")
+
+
 def version(project: Sandbox) -> str:
     events = project.build().events
     return next(

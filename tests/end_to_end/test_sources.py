@@ -336,6 +336,9 @@ def test_a_serverless_yml_has_sources_and_packaged_functions_too(
     assert "shop requires idna==3.10, which layers must have" in ran.out
     assert "idna/core.py" in project.names("orders")
     assert "idna/core.py" not in project.names("shop")
+    back = run(project, server, "build", "functions.back.source_version=2.0.0")
+    assert back.code == 0, back.said
+    assert json.loads(project.path("build/packaged-template.json").read_text())["Resources"] == resources
 
 
 def test_a_project_whose_settings_say_what_to_build_needs_no_template(project: Sandbox) -> None:
