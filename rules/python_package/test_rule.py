@@ -200,4 +200,4 @@ def test_what_cannot_be_packaged_is_told(files: dict[str, str | bytes], words: s
     assert ran.code != 0
     assert words in ran.err
     assert "mend:" in ran.err
-    assert "Traceback" not in ran.err
+    assert "\nTraceback" not in ran.err
