@@ -16,9 +16,9 @@ from lambdabuild.model import Document, Function, Layer, Service
 from lambdabuild.plan.claims import Choice
 from lambdabuild.plan.explain import as_data, as_text
 from lambdabuild.plan.planner import manifest_folders, plan
-from lambdabuild.plan.types import BuildPlan, Rule, StepClaims
+from lambdabuild.plan.types import BuildPlan, Pinned, Rule, StepClaims
 from lambdabuild.rulebook.search import find_rules
-from lambdabuild.settings import FunctionSettings, Settings
+from lambdabuild.settings import FunctionSettings, Settings, load
 from lambdabuild.spans import Span
 
 SHIPPED = Path(__file__).parents[2] / "rules"
@@ -30,7 +30,10 @@ UV = Rule("uv", "/r", "python", "uv", runtimes=("python3.*",), build_methods=("p
 MAKE = Rule("make", "/r", "any", "make", build_methods=("makefile",), manifests=("Makefile",), needs_manifest=True,
             needs_name=True, ships_source=False, compile=StepClaims(reads=("source",)))  # fmt: skip
 PLAIN = Rule("plain_files", "/r", "none", "none")
-RULES = (MAKE, PIP, PLAIN, UV)
+PACKAGE = Rule(
+    "python_package", "/r", "python", "distribution", ships_source=False, compile=StepClaims(reads=("source",))
+)
+RULES = (MAKE, PACKAGE, PIP, PLAIN, UV)
 NAMES = {"src": frozenset({"requirements.txt"}), "bare": frozenset[str](), "uv": frozenset({"pyproject.toml", "uv.lock"}),
          "both": frozenset({"requirements.txt", "pyproject.toml"}), "make": frozenset({"Makefile"}), ".": frozenset[str](),
          "other": frozenset({"requirements.txt"})}  # fmt: skip
@@ -74,6 +77,30 @@ def test_a_function_and_a_layer_share_a_resolution_but_no_build() -> None:
 
     assert [(r.name, r.users) for r in built.resolutions] == [("a", ("a", "layer"))]
     assert len(built.builds) == 2
+
+
+def test_a_distribution_is_installed_once_for_all_that_have_it_and_a_source_names_it() -> None:
+    settings = load("f", "[sources.app]\npath = 'uv'\n[functions.a]\npackaged = true\n[functions.b]\npackaged = true\n"
+                    "[functions.c]\nsource = 'app'\n[functions.d]\nsource = 'app'\nsource_version = '1.0.0'\n", {}, {})  # fmt: skip
+    built = planned(
+        fn("a", "uv"), fn("b", "uv", "python3.11"), fn("c", "nowhere"), fn("d", "nowhere"), settings=settings
+    )
+
+    assert [(package.name, package.key.source, package.users) for package in built.packages] == [
+        ("app", "uv", ("a", "app", "b"))
+    ]
+    assert [(build.name, build.users, build.package) for build in built.builds] == [
+        ("a", ("a",), "app"), ("app", ("app", "c"), "app"), ("b", ("b",), "app"),
+    ]  # fmt: skip
+    assert [build.group(user) for build in built.builds for user in build.users] == [
+        "build",
+        "source",
+        "build",
+        "build",
+    ]
+    assert built.pinned == (Pinned("d", "app", "1.0.0"),)
+    assert [sizes.function for sizes in built.sizes] == ["a", "b", "c"]
+    assert "source:app  is published as source/VERSION/source.zip" in as_text(built)
 
 
 def test_who_needs_its_name_shares_nothing() -> None:
