@@ -35,7 +35,7 @@ LEFT_OUT = re.compile(
 FOLDERS = ("dev", "etc", "home", "opt", "proc", "root", "run", "sys", "tmp", "usr", "var", "var/tmp", "work")
 FILES = (
     "/etc/passwd", "/etc/group", "/etc/nsswitch.conf", "/etc/os-release", "/usr/lib/os-release", "/usr/bin/c++",
-    "/usr/bin/cc", "/usr/bin/awk", "/bin/sh", "/etc/ssl/certs/ca-certificates.crt",
+    "/usr/bin/cc", "/usr/bin/awk", "/usr/bin/which", "/bin/sh", "/etc/ssl/certs/ca-certificates.crt",
 )  # fmt: skip
 """Made when packages are installed, so that none lists them."""
 MERGED = {"bin": "usr/bin", "sbin": "usr/sbin", "lib": "usr/lib", "lib64": "usr/lib64"}

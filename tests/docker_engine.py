@@ -46,7 +46,8 @@ if engine.poll() is None:
     except subprocess.TimeoutExpired: engine.kill()
 subprocess.run(["umount", "-R", *[line.split()[1] for line in open("/proc/mounts") if line.split()[1].startswith(folder)]],
                stderr=subprocess.DEVNULL)
-if os.path.exists(os.path.join(folder, "remove")): shutil.rmtree(folder, ignore_errors=True)
+shutil.rmtree(folder, ignore_errors=True)
+if os.path.exists(folder + ".lock"): os.unlink(folder + ".lock")
 """
 """Waits until the tests or the engine have ended, or it is asked to end itself, and leaves nothing."""
 
@@ -92,7 +93,6 @@ def start(folder: Path, tests: int, image: str = IMAGE) -> Engine:
     for driver in DRIVERS:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        (folder / "remove").touch()
         command = ["dockerd", "--bridge=none", "--iptables=false", "--ip6tables=false", *driver]
         command += ["--data-root", f"{folder}/data", "--exec-root", f"{folder}/exec", "--pidfile", f"{folder}/pid"]
         command += ["--host", found.host, "--group", "root"]

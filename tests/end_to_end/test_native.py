@@ -1,0 +1,100 @@
+"""Native builds on a real engine: what cannot be built here is built in a container that is like the runtime."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import tarfile
+from pathlib import Path
+
+import pytest
+from docker_engine import Engine
+from sandbox import Sandbox
+
+SETTINGS = """\
+native = "auto"
+image = "{image}"
+[container]
+network = "host"
+mounts = ["/etc/ssl/certs"]
+"""
+"""The engine has no network of its own; certificates are this machine's."""
+
+TEMPLATE = "Transform: AWS::Serverless-2016-10-31\nResources:\n"
+SETUP = """\
+from setuptools import Extension, setup
+setup(name="tally", version="1.0", ext_modules=[Extension("tally", ["tally.c"])])
+"""
+TALLY = """\
+#include <Python.h>
+static PyObject *count(PyObject *self, PyObject *text) {
+    Py_ssize_t length = PyUnicode_GetLength(text);
+    return length < 0 ? NULL : PyLong_FromSsize_t(length);
+}
+static PyMethodDef methods[] = {{"count", count, METH_O, "How long a text is."}, {NULL}};
+static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "tally", NULL, -1, methods};
+PyMODINIT_FUNC PyInit_tally(void) { return PyModule_Create(&module); }
+"""
+HANDLER = "import tally\n\ndef handler(event, context):\n    return tally.count(event)\n"
+
+
+def function(name: str, runtime: str, source: str, handler: str = "app.handler") -> str:
+    properties = f"{{Runtime: {runtime}, Handler: {handler}, CodeUri: {source}}}"
+    return f"  {name}: {{Type: 'AWS::Serverless::Function', Properties: {properties}}}\n"
+
+
+def sdist(folder: Path, name: str, files: dict[str, str]) -> Path:
+    """``<name>-1.0.tar.gz`` with these files, the same at every call."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}-1.0.tar.gz"
+    metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n"
+    with tarfile.open(path, "w:gz") as archive:
+        for file, text in {**files, "PKG-INFO": metadata}.items():
+            info = tarfile.TarInfo(f"{name}-1.0/{file}")
+            info.size = len(text.encode())
+            archive.addfile(info, io.BytesIO(text.encode()))
+    return path
+
+
+@pytest.fixture
+def python(engine: Engine, base_image: str) -> str:
+    """The runtime that is like the image."""
+    said = engine.run(base_image, "python3", "-c", "import sys; print('python%d.%d' % sys.version_info[:2])")
+    return said.strip()
+
+
+@pytest.fixture
+def env(engine: Engine, tmp_path: Path) -> dict[str, str]:
+    """The engine, and a store of the machine's that is empty but for what uv and npm keep."""
+    return {
+        **engine.environment,
+        "XDG_CACHE_HOME": str(tmp_path / "cache"),
+        "UV_CACHE_DIR": os.path.expanduser("~/.cache/uv"),
+    }
+
+
+def needs_compiler(project: Sandbox, python: str, image: str, *names: str) -> Sandbox:
+    """Functions that need a package which has an sdist only, written in C."""
+    archive = sdist(project.folder / "packages", "tally", {"setup.py": SETUP, "tally.c": TALLY})
+    for name in names:
+        project.write(
+            {f"{name}/app.py": HANDLER, f"{name}/requirements.txt": f"tally @ {archive.as_uri()}\n# {name}\n"}
+        )
+    functions = "".join(function(name.title(), python, name) for name in names)
+    return project.write({"template.yaml": TEMPLATE + functions, "lambdabuild.toml": SETTINGS.format(image=image)})
+
+
+@pytest.mark.slow
+def test_an_sdist_in_c_is_built_in_the_container_once(
+    project: Sandbox, engine: Engine, base_image: str, python: str, env: dict[str, str]
+) -> None:
+    needs_compiler(project, python, base_image, "first")
+    project.build(env=env)
+
+    names = project.names("First")
+    assert [name for name in names if re.fullmatch(r"tally\.\S+\.so", name)], names
+    call = ["python3", "-c", "import app; print(app.handler('four', None))"]
+    assert engine.run(base_image, *call, folder=project.path("build/First")) == "4\n"
+    assert engine.containers() == []
+    assert project.build(env=env).steps == []
