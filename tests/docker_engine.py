@@ -16,8 +16,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -68,10 +69,11 @@ class Engine:
     def client(self) -> Any:
         return closing(docker.DockerClient(base_url=self.host, timeout=60))
 
-    def containers(self) -> list[str]:
-        """The names of all containers, ended ones too."""
+    def containers(self, project: Path) -> list[str]:
+        """The names of all containers of a project, ended ones too."""
         with self.client() as client:
-            return [item["Names"][0] for item in client.api.containers(all=True)]
+            found = client.api.containers(all=True, filters={"label": "lambdabuild.project"})
+        return [item["Names"][0] for item in found if _is_of(item["Labels"], project)]
 
     def run(self, image: str, *command: str, folder: Path | None = None) -> str:
         """What a command prints in a new container that is gone afterwards; ``folder`` is there under its own path."""
@@ -82,9 +84,33 @@ class Engine:
             )
         return str(said.decode())
 
+    @contextmanager
+    def started(self, project: Path) -> Iterator[list[str]]:
+        """The names of all containers of a project that are started meanwhile."""
+        found: list[str] = []
+        with self.client() as client:
+            since = client.info()["SystemTime"]
+            yield found
+            until = client.info()["SystemTime"]
+            events = client.events(
+                since=_seconds(since), until=_seconds(until), decode=True, filters={"event": "start"}
+            )
+            about = [event["Actor"]["Attributes"] for event in events]
+            found += [one["name"] for one in about if _is_of(one, project)]
+
     def kill(self) -> None:
         """End the engine as a crash would."""
         os.kill(int(Path(self.folder, "pid").read_text()), signal.SIGKILL)
+
+
+def _is_of(labels: dict[str, str], project: Path) -> bool:
+    return labels.get("lambdabuild.project", "").endswith(f":{project}")
+
+
+def _seconds(time: str) -> str:
+    """``2026-01-02T03:04:05.678901234Z`` as the engine's events want it."""
+    whole, _, fraction = time.rstrip("Z").partition(".")
+    return f"{int(datetime.fromisoformat(whole + '+00:00').timestamp())}.{fraction or 0}"
 
 
 def start(folder: Path, tests: int, image: str = IMAGE) -> Engine:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import io
+import json
 import os
 import re
 import tarfile
@@ -49,12 +51,17 @@ def sdist(folder: Path, name: str, files: dict[str, str]) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}-1.0.tar.gz"
     metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n"
-    with tarfile.open(path, "w:gz") as archive:
+    with gzip.GzipFile(path, "wb", mtime=0) as stream, tarfile.open(fileobj=stream, mode="w") as archive:
         for file, text in {**files, "PKG-INFO": metadata}.items():
             info = tarfile.TarInfo(f"{name}-1.0/{file}")
             info.size = len(text.encode())
             archive.addfile(info, io.BytesIO(text.encode()))
     return path
+
+
+def extension(project: Sandbox, name: str) -> bytes:
+    """What was compiled from tally.c."""
+    return project.content(name, next(file for file in project.names(name) if re.fullmatch(r"tally\.\S+\.so", file)))
 
 
 @pytest.fixture
@@ -92,9 +99,67 @@ def test_an_sdist_in_c_is_built_in_the_container_once(
     needs_compiler(project, python, base_image, "first")
     project.build(env=env)
 
-    names = project.names("First")
-    assert [name for name in names if re.fullmatch(r"tally\.\S+\.so", name)], names
+    assert extension(project, "First")
     call = ["python3", "-c", "import app; print(app.handler('four', None))"]
     assert engine.run(base_image, *call, folder=project.path("build/First")) == "4\n"
-    assert engine.containers() == []
+    assert engine.containers(project.folder) == []
+    assert project.build(env=env).steps == []
+
+    needs_compiler(project, python, base_image, "first", "second")
+    with engine.started(project.folder) as started:
+        project.build(env=env)
+    assert started == []
+    assert extension(project, "Second") == extension(project, "First")
+
+
+BINDING = """\
+{"targets": [{"target_name": "tally", "sources": ["tally.cc"]}]}
+"""
+TALLY_CC = """\
+#include <node_api.h>
+static napi_value Count(napi_env env, napi_callback_info info) {
+  size_t argc = 1, length = 0;
+  napi_value argv[1], result;
+  napi_get_cb_info(env, info, &argc, argv, nullptr, nullptr);
+  napi_get_value_string_utf8(env, argv[0], nullptr, 0, &length);
+  napi_create_int64(env, static_cast<int64_t>(length), &result);
+  return result;
+}
+static napi_value Init(napi_env env, napi_value exports) {
+  napi_create_function(env, "count", NAPI_AUTO_LENGTH, Count, nullptr, &exports);
+  return exports;
+}
+NAPI_MODULE(NODE_GYP_MODULE_NAME, Init)
+"""
+INDEX_JS = "const count = require('tally');\nexports.handler = async (event) => count(event);\n"
+
+
+def needs_addon(project: Sandbox, image: str, *names: str) -> Sandbox:
+    """Functions that need a package whose binding.gyp npm gives to node-gyp."""
+    about = {"name": "tally", "version": "1.0.0", "main": "index.js"}
+    package = {
+        "package.json": json.dumps(about), "binding.gyp": BINDING, "tally.cc": TALLY_CC,
+        "index.js": "module.exports = require('./build/Release/tally.node');\n",
+    }  # fmt: skip
+    project.write({f"tally/{name}": text for name, text in package.items()})
+    for name in names:
+        manifest = {"name": name, "version": "1.0.0", "dependencies": {"tally": "file:../tally"}}
+        project.write({f"{name}/index.js": INDEX_JS, f"{name}/package.json": json.dumps(manifest)})
+    functions = "".join(function(name.title(), "nodejs20.x", name, "index.handler") for name in names)
+    return project.write({"template.yaml": TEMPLATE + functions, "lambdabuild.toml": SETTINGS.format(image=image)})
+
+
+@pytest.mark.slow
+def test_a_native_addon_is_compiled_in_the_container_once(
+    project: Sandbox, engine: Engine, base_image: str, env: dict[str, str]
+) -> None:
+    needs_addon(project, base_image, "first")
+    project.build(env=env)
+
+    call = ["node", "-e", "require('./index.js').handler('four').then((n) => console.log(n))"]
+    assert engine.run(base_image, *call, folder=project.path("build/First")) == "4\n"
+    assert [name for name in project.names("First") if "/build/" in name] == [
+        "node_modules/tally/build/Release/tally.node"
+    ]
+    assert engine.containers(project.folder) == []
     assert project.build(env=env).steps == []
