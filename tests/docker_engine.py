@@ -33,25 +33,28 @@ START_SECONDS = 30
 DRIVERS = ((), ("--storage-driver", "vfs"))
 """What the engine likes best, then what works everywhere, in a container too whose files are an overlay already."""
 KEEPER = """
-import os, select, shutil, signal, subprocess, sys
+import os, select, shutil, signal, subprocess, sys, time
 tests, folder, *command = sys.argv[1:]
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 asked, ask = os.pipe()
 signal.signal(signal.SIGTERM, lambda *_: os.write(ask, b"!"))
-with open(os.path.join(folder, "log"), "ab") as log:
-    engine = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
-select.select([asked, os.pidfd_open(int(tests)), os.pidfd_open(engine.pid)], [], [])
+tests, ended = os.pidfd_open(int(tests)), []
+while not ended:
+    with open(os.path.join(folder, "log"), "ab") as log:
+        engine = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+    begun, alive = time.monotonic(), os.pidfd_open(engine.pid)
+    ended = [which for which in select.select([asked, tests, alive], [], [])[0] if which != alive]
+    if engine.poll() is not None and time.monotonic() - begun < 1: break
 if engine.poll() is None:
     engine.terminate()
     try: engine.wait(20)
     except subprocess.TimeoutExpired: engine.kill()
-subprocess.run(["umount", "-R", *[line.split()[1] for line in open("/proc/mounts") if line.split()[1].startswith(folder)]],
-               stderr=subprocess.DEVNULL)
+mounts = [line.split()[1] for line in open("/proc/mounts") if line.split()[1].startswith(folder)]
+if mounts: subprocess.run(["umount", "--recursive", "--lazy", *mounts], stderr=subprocess.DEVNULL)
 shutil.rmtree(folder, ignore_errors=True)
 if os.path.exists(folder + ".lock"): os.unlink(folder + ".lock")
 """
-"""Waits until the tests or the engine have ended, or it is asked to end itself, and leaves nothing."""
-
+"""Starts the engine again when it dies, as a machine's init does, until the tests end; then nothing is left."""
 KEEPERS: list[subprocess.Popen[bytes]] = []
 
 
@@ -65,6 +68,15 @@ class Engine:
     @property
     def environment(self) -> dict[str, str]:
         return {"DOCKER_HOST": self.host}
+
+    def answers(self) -> bool:
+        if self.folder and not _listens(f"{self.folder}/docker.sock"):
+            return False
+        try:
+            with self.client() as client:
+                return bool(client.ping())
+        except (docker.errors.DockerException, OSError):
+            return False
 
     def client(self) -> Any:
         return closing(docker.DockerClient(base_url=self.host, timeout=60))
@@ -99,7 +111,7 @@ class Engine:
             found += [one["name"] for one in about if _is_of(one, project)]
 
     def kill(self) -> None:
-        """End the engine as a crash would."""
+        """End the engine as a crash would. It is started again."""
         os.kill(int(Path(self.folder, "pid").read_text()), signal.SIGKILL)
 
 
@@ -137,20 +149,10 @@ def start(folder: Path, tests: int, image: str = IMAGE) -> Engine:
 def _answers_soon(engine: Engine, keeper: subprocess.Popen[bytes]) -> bool:
     end = time.monotonic() + START_SECONDS
     while time.monotonic() < end and keeper.poll() is None:
-        if _answers(engine):
+        if engine.answers():
             return True
         time.sleep(0.05)
     return False
-
-
-def _answers(engine: Engine) -> bool:
-    if engine.folder and not _listens(f"{engine.folder}/docker.sock"):
-        return False
-    try:
-        with engine.client() as client:
-            return bool(client.ping())
-    except (docker.errors.DockerException, OSError):
-        return False
 
 
 def _listens(path: str) -> bool:
@@ -207,7 +209,7 @@ def _unavailable(why: str) -> None:
 def engine() -> Iterator[Engine]:
     """A real engine that has the base image."""
     given = Engine(os.environ.get("DOCKER_HOST", ""))
-    if given.host and _answers(given) and _has_image(given):
+    if given.host and given.answers() and _has_image(given):
         yield given
         return
     _check_tools()
@@ -215,7 +217,7 @@ def engine() -> Iterator[Engine]:
     folder = Path(tempfile.gettempdir(), f"lambdabuild-engine-{_tests()}")
     with FileLock(f"{folder}.lock"):
         found = Engine(f"unix://{folder}/docker.sock", str(folder))
-        if not _answers(found):
+        if not found.answers():
             found = start(folder, _tests())
     yield found
 
@@ -225,12 +227,9 @@ def own_engine() -> Iterator[Engine]:
     """An engine for one test alone, which may do to it what it likes; it has the small image only."""
     _check_tools()
     with tempfile.TemporaryDirectory(prefix="lambdabuild-engine-", ignore_cleanup_errors=True) as folder:
-        found = start(Path(folder), os.getpid(), SMALL_IMAGE)
-        yield found
-        try:
-            os.kill(int(Path(folder, "pid").read_text()), signal.SIGTERM)
-        except (OSError, ValueError):
-            pass
+        yield start(Path(folder), os.getpid(), SMALL_IMAGE)
+        KEEPERS[-1].terminate()
+        KEEPERS[-1].wait()
 
 
 @pytest.fixture
