@@ -7,12 +7,14 @@ import io
 import json
 import os
 import re
+import sys
 import tarfile
+import tempfile
 from pathlib import Path
 
 import pytest
 from docker_engine import Engine
-from sandbox import Sandbox
+from sandbox import Ran, Sandbox
 
 SETTINGS = """\
 native = "auto"
@@ -163,3 +165,46 @@ def test_a_native_addon_is_compiled_in_the_container_once(
     ]
     assert engine.containers(project.folder) == []
     assert project.build(env=env).steps == []
+
+
+CALLER = 65533
+"""A user who is not root and in no file."""
+
+
+@pytest.mark.slow
+def test_mounted_or_sent_the_tree_is_the_same_and_the_callers(
+    engine: Engine, base_image: str, python: str, env: dict[str, str]
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        project = Sandbox(Path(folder, "project"))
+        needs_compiler(project, python, base_image, "counts")
+        archive = next(project.folder.glob("packages/*"))
+        needs_addon(project, base_image, "adds")
+        project.write({
+            "template.yaml": TEMPLATE + function("Counts", python, "counts") + function("Adds", "nodejs20.x", "adds", "index.handler"),
+            "counts/requirements.txt": f"tally @ {archive.as_uri()}\n",
+        })  # fmt: skip
+        for path in (Path(folder), *Path(folder).rglob("*")):
+            os.chown(path, CALLER, CALLER)
+        trees = {}
+        for transfer in ("mount", "archive"):
+            ran = as_caller(
+                project,
+                transfer,
+                {**env, "XDG_CACHE_HOME": f"{folder}/{transfer}", "UV_CACHE_DIR": f"{folder}/uv", "HOME": folder},
+            )
+            assert ran.code == 0, ran.said
+            manifest = json.loads(project.path(f"build-{transfer}/manifest.json").read_text())
+            trees[transfer] = {name: item["tree_digest"] for name, item in manifest["functions"].items()}
+            owners = {path.lstat().st_uid for path in Path(folder).rglob("*")}
+            assert owners == {CALLER}
+        assert trees["mount"] == trees["archive"]
+        assert engine.containers(project.folder) == []
+
+
+def as_caller(project: Sandbox, transfer: str, env: dict[str, str]) -> Ran:
+    """A build of all in containers, by a user who may read the tests' Python but owns nothing of it."""
+    who = ["setpriv", f"--reuid={CALLER}", f"--regid={CALLER}", "--groups=0"]
+    rights = ["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]
+    settings = ["native=true", f"container.transfer={transfer}", f"build_dir=build-{transfer}", "quiet=true"]
+    return project.command([*who, *rights, sys.executable, "-m", "lambdabuild", "build", *settings], env=env)
