@@ -333,6 +333,19 @@ def _is_socket(path: str) -> bool:
     return stat.S_ISSOCK(os.stat(path).st_mode)
 
 
+PREPARE = """\
+user=$1; group=$2; home=$3; shift 3
+mkdir -p "$@" && chmod 1777 "$@"
+name=lambdabuild
+while IFS=: read -r one password id rest; do
+  if [ "$id" = "$user" ]; then name=$one; else echo "$one:$password:$id:$rest"; fi
+done < /etc/passwd > /tmp/.passwd
+echo "$name:x:$user:$group::$home:/bin/sh" >> /tmp/.passwd
+cat /tmp/.passwd > /etc/passwd
+"""
+"""git and ssh want to know who they run as, and ssh looks for its files where /etc/passwd says."""
+
+
 def _prepare(container: Container, targets: Iterable[str]) -> None:
     """A home and places for temporary files that any user may write to, those that mounts made too."""
     made = {"/tmp", os.path.dirname(HOME), HOME}
@@ -341,10 +354,9 @@ def _prepare(container: Container, targets: Iterable[str]) -> None:
         while parent.startswith(HOME):
             made.add(parent)
             parent = os.path.dirname(parent)
-    script = 'mkdir -p "$@" && chmod 1777 "$@"'
-    docker.execute(
-        container, ["sh", "-c", script, "sh", *sorted(made)], cwd="/", env={}, timeout_seconds=60, user="0:0"
-    )
+    user, group = container.engine.user.split(":")
+    command = ["sh", "-c", PREPARE, "sh", user, group, HOME, *sorted(made)]
+    docker.execute(container, command, cwd="/", env={}, timeout_seconds=60, user="0:0")
 
 
 def _write_inputs(stream: IO[bytes], site: Site, brought: Sequence[tuple[str, str, bool]]) -> None:

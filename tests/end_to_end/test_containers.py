@@ -44,13 +44,13 @@ def test_one_container_serves_all_functions_of_a_run_as_the_caller(
     project: Sandbox, engine: Engine, base_image: str
 ) -> None:
     settings = f'image = "{base_image}"\n[container]\nnetwork = "none"\nname = "lambdabuild-{os.getpid()}"\n'
-    service(project, settings, "id -u", "pwd", "echo $$HOME; touch $$HOME/file")
+    service(project, settings, "id -u; eval echo ~$$(id -un)", "pwd", "echo $$HOME; touch $$HOME/file")
 
     with engine.started(project.folder) as started:
         project.build(env=engine.environment)
 
     assert started == [f"lambdabuild-{os.getpid()}"]
-    assert said(project) == str(os.getuid())
+    assert said(project).split() == [str(os.getuid()), "/tmp/lambdabuild/home"]
     assert said(project, "Made1").startswith(str(project.folder))
     assert said(project, "Made2") == "/tmp/lambdabuild/home"
     assert project.build(env=engine.environment).steps == []
