@@ -22,6 +22,7 @@ TEST_TOOLS = {
     **TOOLS, "make": "make", "git": "git", "gcc": "gcc libc6-dev", "mount": "mount", "zip": "zip", "unzip": "unzip",
     "curl": "curl", "go": "golang-go", "cargo": "cargo-web rustc-web libstd-rust-web-dev", "ruby": "ruby",
     "bundle": "ruby-bundler", "javac": "default-jdk-headless", "mvn": "maven", "gradle": "gradle",
+    "dockerd": "docker.io",
 }  # fmt: skip
 BENCH_TOOLS = {"git": "git", "strace": "strace", "zip": "zip"}
 ARM_RUST = "aarch64-unknown-linux-gnu"
@@ -44,6 +45,7 @@ def set_up(arguments: list[str]) -> int:
         provide_npm()
         provide_ruby_headers()
         provide_rust_for_arm()
+        provide_base_image()
     os.environ["PATH"] = f"{VENV / 'bin'}{os.pathsep}{os.environ['PATH']}"
     os.chdir(ROOT)
     doit = str(VENV / "bin/doit")
@@ -96,6 +98,18 @@ def provide_rust_for_arm() -> None:
         run(["dpkg", "--add-architecture", "arm64"])
         run(["apt-get", "update"])
     install(["libstd-rust-web-dev:arm64"], f"Rust's standard library for {ARM_RUST}")
+
+
+def provide_base_image() -> None:
+    """What the image is made of in which tests build; it has the headers of Node.js to compile add-ons with."""
+    sys.path.insert(0, str(ROOT / "tests"))
+    import base_image
+
+    missing = base_image.missing()
+    if not Path("/usr/include/node/node_api.h").exists():
+        missing.append("libnode-dev")
+    if missing and shutil.which("dpkg"):
+        install(missing, "what the tests' container image is made of")
 
 
 def install(packages: list[str], what: str) -> None:

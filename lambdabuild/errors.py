@@ -1,7 +1,8 @@
 """The one root of every error a user can cause, the table of codes, and how an error prints.
 
 Codes are stable and never reused: 1xx template and settings, 2xx variables, 3xx plan, 4xx rules, 5xx tools,
-6xx stores and caches, 7xx compiler. Anything that is not a ``LambdaBuildError`` is our own bug and keeps its traceback.
+6xx stores and caches, 7xx compiler, 8xx containers. Anything that is not a ``LambdaBuildError`` is our own bug and
+keeps its traceback.
 """
 
 from __future__ import annotations
@@ -385,3 +386,36 @@ class BadEvent(LambdaBuildError):
     """An event of a function says what cannot go together, or lacks what it needs."""
 
     code = "LB707"
+
+
+# 8xx: containers
+
+
+class NoEngine(LambdaBuildError):
+    """A container is needed, and no Docker engine answers."""
+
+    code = "LB801"
+
+
+class NoImage(LambdaBuildError):
+    """An image is not there and may not or cannot be pulled, or is for another processor."""
+
+    code = "LB802"
+
+
+class ImageFailed(LambdaBuildError):
+    """A Dockerfile cannot be built."""
+
+    code = "LB803"
+
+
+class ContainerFailed(LambdaBuildError):
+    """A container cannot be started, or it or its engine ended while a tool ran in it."""
+
+    code = "LB804"
+
+
+class WrongImage(LambdaBuildError):
+    """An image has not what it takes to build for a runtime, such as another Python."""
+
+    code = "LB805"

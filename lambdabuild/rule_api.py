@@ -18,7 +18,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from lambdabuild import tools
@@ -127,6 +127,12 @@ class Job:
     earlier: Mapping[str, Result] = field(default_factory=dict)
     files: tuple[str, ...] = ()
     """What of the source may enter the artifact: POSIX paths below ``target.source``; of no use to resolve."""
+    runner: tools.Runner = tools.HERE
+    """Where this step's tools run."""
+    native: Literal["", "auto", "true"] = ""
+    """Whether what must be compiled is (``auto``), or all tools are (``true``), run in a container like the runtime."""
+    container: tools.Runner | None = None
+    """That container; None when ``native`` is ""."""
 
     @property
     def who(self) -> str:
@@ -147,9 +153,22 @@ class Job:
             shutil.copy(os.path.join(self.target.source, name), target)
         return copy
 
+    def here(self) -> Job:
+        """The same with tools of this machine, for what a container would do no differently: choosing wheels."""
+        return replace(self, runner=tools.HERE)
+
+    def contained(self) -> Job:
+        """The same with tools in the container."""
+        return replace(self, runner=self.container or self.runner)
+
     def tool(self, name: str, mend: str = "") -> str:
         """The path of a program, or ToolMissing."""
-        found = tools.find(name)
+        found = self.runner.find(name)
+        if found is None and self.runner is not tools.HERE:
+            raise ToolMissing(
+                f"{self.who} needs {name!r}, which its container does not have",
+                mend="choose an image that has it (image, images, dockerfile)",
+            )
         if found is None:
             raise ToolMissing(f"{self.who} needs {name!r}, which is not on PATH", mend=mend or f"install {name}")
         return found
@@ -164,10 +183,11 @@ class Job:
         stdin: str | None = None,
     ) -> tools.Output:
         """Run a tool in ``cwd`` (the scratch folder by default) with the declared environment only."""
-        return tools.run(
+        return self.runner.run(
             argv,
             cwd=cwd or self.scratch,
-            env=tools.environment(self.environment, extra_environment),
+            names=self.environment,
+            extra=extra_environment or {},
             timeout_seconds=self.timeout_seconds,
             who=self.who,
             mend=mend,

@@ -29,6 +29,25 @@ NOT_SETTINGS = frozenset({"LAMBDABUILD_RULES_PATH"})
 
 
 @dataclass(frozen=True)
+class Container:
+    """How containers are run in which tools build (``native``). None of it is about which image."""
+
+    name: str = ""
+    """What it is called; "" lets the engine choose."""
+    network: str = ""
+    """``host``, ``none`` or a network of the engine; "" is the engine's own default."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    pass_environment: tuple[str, ...] = ()
+    """Names of variables that tools get as they are here; their values are written nowhere."""
+    mounts: tuple[str, ...] = ()
+    """``source[:target][:ro|rw]``: files and folders of this machine; read-only unless said."""
+    platform: str = ""
+    """``linux/arm64``; "" is the function's architecture."""
+    pull: str = "missing"
+    transfer: str = "auto"
+
+
+@dataclass(frozen=True)
 class FunctionSettings:
     """What one function or layer has of its own; the key is its name, ``Child/Orders`` in a nested stack."""
 
@@ -39,6 +58,11 @@ class FunctionSettings:
     bytecode: bool | None = None
     resolver: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
+    native: str = ""
+    image: str = ""
+    dockerfile: str = ""
+    container: Mapping[str, Any] = field(default_factory=dict)
+    """What of ``Settings.container`` it has of its own."""
     packaged: bool = False
     """Its code is the distribution that its folder belongs to, installed, instead of the folder's files."""
     source: str = ""
@@ -111,6 +135,18 @@ class Settings:
     bytecode: bool = False
     resolver: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
+    native: str = "false"
+    """Whether tools run in a container that is like the runtime: ``true``, ``false``, or ``auto``: only for what has to
+    be compiled."""
+    image: str = ""
+    """The image of all containers; "" is that of ``images``, else AWS's build image of the runtime."""
+    dockerfile: str = ""
+    """A Dockerfile to build the image from instead; its folder is the context."""
+    images: Mapping[str, str] = field(default_factory=dict)
+    """Images by runtime; patterns too."""
+    container: Container = field(default_factory=Container)
+    keep_going: bool = False
+    """Build what can be built though a step failed."""
     offline: bool = False
     jobs: int = 0
     """How many steps run side by side; 0 means as many as there are processors."""
@@ -140,12 +176,27 @@ class Settings:
                 return self.commands[max(fitting, key=len)]
         return Command()
 
+    def image_of(self, runtime: str) -> str:
+        """The image that ``images`` has for a runtime; of patterns the longest."""
+        fitting = [pattern for pattern in self.images if fnmatchcase(runtime, pattern)]
+        return self.images[max(fitting, key=len)] if fitting else ""
+
+    def container_of(self, name: str) -> Container:
+        """[container] with what the function has of its own."""
+        mine = dict(self.of(name).container)
+        mine["environment"] = {**self.container.environment, **mine.get("environment", {})}
+        return replace(self.container, **mine)
+
     def of(self, name: str) -> FunctionSettings:
         return self.functions.get(name, FunctionSettings())
 
 
-CHOICES = {"format": ("text", "json"), "resolver": ("uv", "pip"), "missing_tools": ("fail", "skip")}
-MAPPINGS = ("parameters", "opt", "tags", "options")
+CHOICES = {
+    "format": ("text", "json"), "resolver": ("uv", "pip"), "missing_tools": ("fail", "skip"),
+    "native": ("true", "false", "auto"), "pull": ("missing", "always", "never"),
+    "transfer": ("auto", "mount", "archive"),
+}  # fmt: skip
+MAPPINGS = ("parameters", "opt", "tags", "options", "images")
 TEXTS = ("tags", "metadata")
 
 
@@ -223,7 +274,7 @@ def _leaves(data: Any, path: tuple[str, ...] = ()) -> Iterable[tuple[list[str], 
     for key, value in data.items():
         here = (*path, key)
         follow = isinstance(value, dict) and (len(here) < 3) and here[-1] not in ("options",)
-        if follow and (here[0] in ("parameters", "opt", "tags") or here[0] in TABLES):
+        if follow and (here[0] in ("parameters", "opt", "tags", "images", "container") or here[0] in TABLES):
             yield from _leaves(value, here)
             if len(here) == 2 and not value:
                 yield [*here], value
@@ -274,6 +325,9 @@ def _set(settings: Settings, given: _Given) -> Settings:
     if first in TABLES:
         items = {**getattr(settings, first), **_item(getattr(settings, first), given, first, rest)}
         return _with(settings, first, items)
+    if first == "container":
+        old = {"environment": settings.container.environment}
+        return replace(settings, container=replace(settings.container, **_container(old, given, rest)))
     if first in MAPPINGS:
         old_map = getattr(settings, first)
         if rest:
@@ -293,16 +347,21 @@ def _item(items: Mapping[str, Any], given: _Given, name: str, rest: list[str]) -
     is_whole = len(rest) == 1 and given.value == {}
     key = rest[1] if rest[1:] else table.short
     mine = {item.name: item for item in fields(table.item) if item.name != "where"}
-    if not rest or not (key or is_whole) or len(rest) > (3 if key in TEXTS else 2):
+    if not rest or not (key or is_whole) or len(rest) > (3 if key in TEXTS else 4 if key == "container" else 2):
         raise _bad(given, table.example)
     old = items.get(rest[0]) or table.item()
     changes: dict[str, Any] = {"where": given.item} if hasattr(old, "where") and given.item else {}
     if not is_whole:
         if key not in mine:
             raise _unknown(given, key, list(mine))
-        value = _texts(given, getattr(old, key), rest[2:]) if key in TEXTS else _typed(given, key, mine[key])
-        changes[key] = value
+        changes[key] = _value(given, key, old, mine[key], rest[2:])
     return {rest[0]: replace(old, **changes)}
+
+
+def _value(given: _Given, key: str, old: Any, item: Any, rest: list[str]) -> Any:
+    if key == "container":
+        return {**old.container, **_container(old.container, given, rest)}
+    return _texts(given, getattr(old, key), rest) if key in TEXTS else _typed(given, key, item)
 
 
 def _texts(given: _Given, old: Mapping[str, str], rest: list[str]) -> dict[str, str]:
@@ -312,6 +371,23 @@ def _texts(given: _Given, old: Mapping[str, str], rest: list[str]) -> dict[str, 
     if not isinstance(given.value, dict):
         raise _bad(given, f"a table, or {given.key}.NAME=value")
     return {**old, **{name: _text(replace(given, value=value)) for name, value in given.value.items()}}
+
+
+def _container(old: Mapping[str, Any], given: _Given, rest: list[str]) -> dict[str, Any]:
+    """What is given of a [container] table, as a whole table or one key of it."""
+    if not rest:
+        if not isinstance(given.value, dict):
+            raise _bad(given, "a table")
+        parts = [(key, replace(given, path=[*given.path, key], value=value)) for key, value in given.value.items()]
+        return {name: value for key, part in parts for name, value in _container(old, part, [key]).items()}
+    mine = {item.name: item for item in fields(Container)}
+    if rest[0] not in mine:
+        raise _unknown(given, rest[0], list(mine))
+    if rest[0] == "environment":
+        return {"environment": _texts(given, old.get("environment", {}), rest[1:])}
+    if rest[1:]:
+        raise _unknown(given, given.key, list(mine))
+    return {rest[0]: _typed(given, rest[0], mine[rest[0]])}
 
 
 def _with(settings: Settings, name: str, value: Any) -> Settings:
@@ -344,6 +420,8 @@ def _typed(given: _Given, name: str, item: Any) -> Any:
         if isinstance(value, dict):
             return value
         raise _bad(given, "a table")
+    if name == "native" and isinstance(value, bool):
+        value = str(value).lower()
     if not isinstance(value, str):
         raise _bad(given, "a text in quotes")
     allowed = CHOICES.get(name)

@@ -1,4 +1,4 @@
-"""Run a program: argv (with prefix), a listed environment, a time limit, and the tail of its output when it fails.
+"""Run a program: argv, a listed environment, a time limit, and the tail of its output when it fails.
 
 Every program runs in a process group of its own. One watchdog process per run of lambdabuild holds the read end of a
 pipe; when this process is gone, however it died, the pipe closes and the watchdog kills every group still registered.
@@ -8,6 +8,7 @@ So children die with their parent, grandchildren too, even after SIGKILL.
 from __future__ import annotations
 
 import os
+import platform
 import shlex
 import shutil
 import signal
@@ -16,7 +17,7 @@ import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import IO
+from typing import IO, Protocol
 
 from lambdabuild.errors import ToolFailed, ToolMissing, ToolTimeout
 
@@ -34,6 +35,60 @@ BASE_ENVIRONMENT = (
 class Output:
     stdout: str
     stderr: str
+
+
+class Runner(Protocol):
+    """Where tools run: on this machine or in a container. Paths are the same in both."""
+
+    @property
+    def machine(self) -> tuple[str, str]:
+        """System and processor, as the module ``platform`` calls them."""
+
+    @property
+    def identity(self) -> str:
+        """What makes two runners give the same result: an image's digest, "" for this machine."""
+
+    def find(self, name: str) -> str | None:
+        """The path of a program, None when there is none."""
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        cwd: str,
+        names: Sequence[str],
+        extra: Mapping[str, str],
+        timeout_seconds: float | None,
+        who: str,
+        mend: str,
+        stdin: str | None,
+    ) -> Output:
+        """Run a program with the variables named and the extra ones; raises as ``run`` of this module does."""
+
+
+class ThisMachine:
+    """Tools of this machine."""
+
+    @property
+    def machine(self) -> tuple[str, str]:
+        return platform.system(), platform.machine()
+
+    @property
+    def identity(self) -> str:
+        return ""
+
+    def find(self, name: str) -> str | None:
+        return find(name)
+
+    def run(
+        self, argv: Sequence[str], *, cwd: str, names: Sequence[str], extra: Mapping[str, str],
+        timeout_seconds: float | None, who: str, mend: str, stdin: str | None,
+    ) -> Output:  # fmt: skip
+        env = environment(names, extra)
+        return run(argv, cwd=cwd, env=env, timeout_seconds=timeout_seconds, who=who, mend=mend, stdin=stdin)
+
+
+HERE: Runner = ThisMachine()
 
 
 def find(name: str, path: str | None = None) -> str | None:
@@ -57,7 +112,6 @@ def run(
     *,
     cwd: str,
     env: Mapping[str, str],
-    prefix: Sequence[str] = (),
     timeout_seconds: float | None = None,
     who: str = "",
     mend: str = "",
@@ -68,7 +122,7 @@ def run(
     Raises ToolMissing, ToolTimeout (the whole process group is killed) or ToolFailed with the command, the folder,
     the exit code and the last lines of both streams.
     """
-    command = [*prefix, *argv]
+    command = list(argv)
     try:
         process = subprocess.Popen(
             command,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from docker_engine import base_image, engine, own_engine
 from fixtures import project
 
-__all__ = ["project"]
+__all__ = ["base_image", "engine", "own_engine", "project"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

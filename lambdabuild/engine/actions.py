@@ -25,7 +25,7 @@ from lambdabuild.engine.session import begin, saved
 from lambdabuild.engine.site import Site
 from lambdabuild.errors import CannotRead, CannotWrite, LambdaBuildError
 from lambdabuild.files import fingerprint
-from lambdabuild.plan.types import Build, Rule, StepClaims
+from lambdabuild.plan.types import Build, Native, Rule, StepClaims
 from lambdabuild.rule_api import Job, Result, Target, result_from_data, result_to_data
 from lambdabuild.rulebook import steps
 from lambdabuild.spans import Span
@@ -42,6 +42,8 @@ class Done:
     """Kept in the receipt, for the steps after it and the manifest."""
     reads: tuple[str, ...] = ()
     """What the step found out it reads, as records name it."""
+    images: Mapping[str, str] = field(default_factory=dict)
+    """The images in which its tools ran."""
     folders: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
@@ -64,12 +66,14 @@ def _perform(site: Site, kind: str, name: str) -> dict[str, Any]:
     reads = {
         key: _unless_newer(site, key, digest, started) for key, digest in freshness.reads(site, done.reads).items()
     }
+    reads |= done.images
     receipts.write(receipt, receipts.Receipt(before, done.output, reads, done.folders, done.result))
     site.shared.last_ran_ns = time.time_ns()
     return {
         "inputs": fingerprint.of(before | reads),
         "output": done.output,
         "reads": list(done.reads),
+        **({"images": dict(done.images)} if done.images else {}),
         **done.values,
     }
 
@@ -143,11 +147,12 @@ def _rule_step(
 ) -> Done:
     """Run a rule's step into a new folder that takes the old one's place only when all went well."""
     out = site.out(step, name)
+    native = site.resolution(name).key.native if step == "resolve" else build.key.native
     with site.scratch() as scratch:
         fresh, work = os.path.join(scratch, "out"), os.path.join(scratch, "work")
         os.makedirs(fresh)
         os.makedirs(work)
-        job = _job(site, rule, claims, step, name, build, fresh, work, earlier)
+        job = _in_container(site, native, _job(site, rule, claims, step, name, build, fresh, work, earlier))
         result = commands.run(rule, build.key, job) if step == "compile" else steps.run(rule, job)
         _replace_folder(fresh, out)
     result = _moved(result, fresh, out)
@@ -161,7 +166,30 @@ def _rule_step(
         values={"notes": data["notes"], "parts": [part["path"] for part in data["parts"]]},
         result=data,
         reads=tuple(data["reads"]),
+        images=_images(site, native, job),
     )
+
+
+def _in_container(site: Site, native: Native, job: Job) -> Job:
+    """The step with the container that its function asks for."""
+    if not native.mode:
+        return job
+    from lambdabuild.engine.containers import InContainer
+
+    container = InContainer(site, native, job.target.name)
+    runner = container if native.mode == "true" else job.runner
+    container.job = replace(job, native=native.mode, container=container, runner=runner)
+    return container.job
+
+
+def _images(site: Site, native: Native, job: Job) -> dict[str, str]:
+    """The image that the step's tools ran in, if they did."""
+    if job.container is None:
+        return {}
+    from lambdabuild.engine import containers
+
+    is_used = isinstance(job.container, containers.InContainer) and job.container.is_used
+    return containers.used(site, native) if is_used else {}
 
 
 def _job(
@@ -240,7 +268,9 @@ def _copy(site: Site, name: str) -> Done:
     if build.compiles:
         earlier["compile"] = _result(site, "compile", name)
     with site.scratch() as scratch:
-        job = _job(site, rule, rule.copy, "copy", name, build, scratch, scratch, earlier)
+        job = _in_container(
+            site, build.key.native, _job(site, rule, rule.copy, "copy", name, build, scratch, scratch, earlier)
+        )
         own = Result() if build.key.is_source_replaced else steps.run(rule, job)
     ships = rule.ships_source and not build.key.is_source_replaced
     settled = assemble.settle(site, build, rule, {**earlier, "copy": own})
@@ -255,6 +285,7 @@ def _copy(site: Site, name: str) -> Done:
             "left_out": list(settled.left_out),
             "packages": list(earlier["resolve"].facts.get("packages", ())) if "resolve" in earlier else [],
         },
+        images=_images(site, build.key.native, job),
         folders={build.key.source: settled.source_files} if ships else {},
     )
 
@@ -440,8 +471,12 @@ def made_by(site: Site, kind: str, name: str) -> Iterable[str]:
 
 
 def clean(site: Site, kind: str, name: str, dryrun: bool = False) -> None:
-    """doit's clean action: remove what the step made."""
+    """doit's clean action: remove what the step made, and containers that a killed run left."""
     begin(site)
+    if kind in ("resolve", "compile") and not dryrun:
+        from lambdabuild.engine import containers
+
+        containers.sweep_if_there(site)
     for path in made_by(site, kind, name):
         if os.path.lexists(path) and not dryrun:
             remove(path)

@@ -23,7 +23,7 @@ from lambdabuild.files import fingerprint
 from lambdabuild.files.globs import GlobbedPatterns
 from lambdabuild.files.listing import IGNORE_FILE, Listing, ignore_lines, patterns, scan
 from lambdabuild.model import Options
-from lambdabuild.plan.types import Build, BuildKey, Rule, StepClaims
+from lambdabuild.plan.types import Build, BuildKey, Native, Rule, StepClaims
 from lambdabuild.settings import DEFAULT_EXCLUDE
 from lambdabuild.spans import Span
 
@@ -48,7 +48,25 @@ def task_name(kind: str, name: str) -> str:
 
 
 def known_reads(site: Site, values: Mapping[str, Any]) -> dict[str, str]:
-    return reads(site, values.get("reads", ()))
+    return reads(site, values.get("reads", ())) | _images(site, values)
+
+
+def _images(site: Site, values: Mapping[str, Any]) -> dict[str, str]:
+    recorded = values.get("images")
+    if not recorded:
+        return {}
+    from lambdabuild.engine import containers
+
+    return containers.now(site, recorded)
+
+
+def _must_ask_engine(values: Mapping[str, Any]) -> bool:
+    """Whether no file tells that an image is another, so that no snapshot can answer for the step."""
+    if not values.get("images"):
+        return False
+    from lambdabuild.engine import containers
+
+    return containers.must_ask(values["images"])
 
 
 def reads(site: Site, paths: Any) -> dict[str, str]:
@@ -126,7 +144,7 @@ class Freshness:
                 fresh = self._is_fresh(values)
         except (LambdaBuildError, OSError):
             return False  # the step itself will meet the mistake, and tell it as its own
-        if fresh:
+        if fresh and not _must_ask_engine(values):
             self.site.shared.seen[self.kind, self.name] = seen
         return fresh
 
@@ -167,7 +185,7 @@ def _is_there(site: Site, path: str) -> bool:
 def _resolve(site: Site, name: str, saved: Saved) -> dict[str, str]:
     resolution = site.resolution(name)
     rule = site.rules[resolution.key.rule]
-    found = _claims(site, rule, rule.resolve or StepClaims(), resolution.key.options)
+    found = _claims(site, rule, rule.resolve or StepClaims(), resolution.key.options, resolution.key.native)
     found |= {"runtime": resolution.key.runtime, "architecture": resolution.key.architecture}
     return found | _manifest(site, rule, resolution.manifest)
 
@@ -176,14 +194,15 @@ def _compile(site: Site, name: str, saved: Saved) -> dict[str, str]:
     build = site.build(name)
     rule = site.rules[build.key.rule]
     claims = rule.compile or StepClaims()
-    found = _claims(site, rule, claims, build.key.options) | _dependencies(build, saved)
+    found = _claims(site, rule, claims, build.key.options, build.key.native) | _dependencies(build, saved)
     found |= {"runtime": build.key.runtime, "architecture": build.key.architecture}
     found |= {"kind": build.key.kind, "name": build.key.name}
     command = build.key.command
     if command.run:
         found |= {"command": json.dumps([command.run, command.adds])}
         found |= {f"environment:{name}": _variable(name) for name in command.environment}
-        found |= {f"tool:{name}": site.tool_version(name) for name in command.tools}
+        mine = () if build.key.native.mode == "true" else command.tools
+        found |= {f"tool:{name}": site.tool_version(name) for name in mine}
     if "manifest" in claims.reads:
         found |= _manifest(site, rule, build.key.manifest)
     if build.package:
@@ -196,7 +215,7 @@ def _compile(site: Site, name: str, saved: Saved) -> dict[str, str]:
 def _package(site: Site, name: str, saved: Saved) -> dict[str, str]:
     package = site.package(name)
     rule = site.rules[package.key.rule]
-    found = _claims(site, rule, rule.compile or StepClaims(), package.key.options)
+    found = _claims(site, rule, rule.compile or StepClaims(), package.key.options, package.key.native)
     return found | _source(site, package)
 
 
@@ -207,7 +226,7 @@ def _package_step(build: Build, saved: Saved) -> dict[str, str]:
 def _copy(site: Site, name: str, saved: Saved) -> dict[str, str]:
     build = site.build(name)
     rule = site.rules[build.key.rule]
-    found = _claims(site, rule, rule.copy, build.key.options) | _dependencies(build, saved)
+    found = _claims(site, rule, rule.copy, build.key.options, build.key.native) | _dependencies(build, saved)
     found["left out of dependencies"] = json.dumps(build.key.leave_out_dependencies)
     if rule.globs_reach_dependencies and build.key.globs.lines:
         found["package patterns"] = _short(json.dumps([*build.key.globs.lines, build.key.globs.prefix]))
@@ -291,11 +310,15 @@ def store_identity(site: Site) -> str:
     return f"{place} {settings.kms_key_id} {json.dumps(dict(settings.tags), sort_keys=True)}".rstrip()
 
 
-def _claims(site: Site, rule: Rule, claims: StepClaims, options: Options) -> dict[str, str]:
+def _claims(site: Site, rule: Rule, claims: StepClaims, options: Options, native: Native) -> dict[str, str]:
     found = {f"rule:{rule.name}": site.rule_digest(rule)}
     found |= {f"option:{name}": value for name, value in options if name in (*claims.options, claims.when)}
     found |= {f"environment:{name}": _variable(name) for name in environment_names(claims, options)}
-    return found | {f"tool:{name}": site.tool_version(name) for name in tools_of(claims, options)}
+    if native.mode:
+        found["container"] = " ".join((native.mode, native.image or native.dockerfile, native.platform, native.rest))
+    chosen = tools_of(claims, options)
+    here = [name for name in chosen if native.mode != "true" or name in claims.here]
+    return found | {f"tool:{name}": site.tool_version(name) for name in here}
 
 
 def environment_names(claims: StepClaims, options: Options) -> tuple[str, ...]:
@@ -395,6 +418,8 @@ def _change(
         )
     if kind == "tool":
         return f"the tool {rest} is now {new} (was {old})"
+    if kind in ("image", "dockerfile"):
+        return f"the {'image' if kind == 'image' else 'Dockerfile'} {rest} changed"
     if kind == "environment":
         return f"the variable {rest} changed"
     if kind == "option":

@@ -37,6 +37,7 @@ def config(site: Site, settings: Settings) -> dict[str, Any]:
         "default_tasks": _available(site) if site.unbuildable else default_tasks(site),
         "num_process": settings.jobs or os.cpu_count() or 1,
         "par_type": "thread",
+        "continue": settings.keep_going,
         "verbosity": 0,
     }
 
@@ -128,7 +129,11 @@ def prepare(site: Site) -> None:
 
 
 def _end(site: Site, notes: list[str]) -> None:
-    """What is kept of a run for the next one; without it the next is only slower."""
+    """End what still runs; keep of the run what makes the next one faster."""
+    if site.shared.fleet is not None:
+        from lambdabuild.engine import containers
+
+        containers.close(site)
     try:
         usual = site.given.usual or site.settings
         shown = {"quiet": usual.quiet, "format": usual.format, "groups": default_tasks(site)}

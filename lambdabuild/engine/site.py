@@ -193,9 +193,12 @@ class Site:
         rule, package = self.rules[build.key.rule], self._packages.get(build.package)
         resolver = self.rules[self.resolution(build.resolution).key.rule] if build.resolution else None
         steps = [resolver.resolve if resolver else None, rule.compile if build.compiles else None, rule.copy]
-        steps.append(self.rules[package.key.rule].compile if package is not None else None)
-        programs = [name.split()[0] for step in steps if step for name in step.tools]
-        return next((name for name in (*programs, *build.key.command.tools) if tools.find(name) is None), "")
+        is_contained = build.key.native.mode == "true"
+        programs = [name.split()[0] for step in steps if step for name in (step.here if is_contained else step.tools)]
+        programs += [] if is_contained else build.key.command.tools
+        built = self.rules[package.key.rule].compile if package is not None else None
+        programs += [name.split()[0] for name in (built.tools if built else ())]
+        return next((name for name in programs if tools.find(name) is None), "")
 
     def tool_version(self, name: str) -> str:
         """What a tool says of itself, asked only when the program changed since the last time."""
@@ -257,6 +260,10 @@ class Shared:
     turns: dict[str, threading.Lock] = field(default_factory=dict)
     twins: Twins = field(default_factory=Twins)
     trees_lock: threading.Lock = field(default_factory=threading.Lock)
+    fleet: Any = None
+    """The containers of the run (``containers``), once one was asked for."""
+    is_swept: bool = False
+    """``doit clean`` has looked for containers that were left."""
     process: int = field(default_factory=os.getpid)
     """The process that loaded the project; doit may fork others."""
 

@@ -9,10 +9,16 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from lambdabuild.rule_api import Folder, Job, Result
 
+MADE_BY_GYP = (
+    "binding.Makefile", "config.gypi", "Makefile", "*.target.mk", "gyp-mac-tool", "node_gyp_bins/", "Release/.deps/",
+    "Release/obj/", "Release/obj.target/", "Release/.forge-meta",
+)  # fmt: skip
+"""What node-gyp makes an add-on from and with; it names folders of the machine."""
 LEAVE_OUT = (
     "/node_modules/.package-lock.json", "/node_modules/.bin/", "/node_modules/.cache/", "/node_modules/.pnpm/",
     "/node_modules/.modules.yaml", "/node_modules/.pnpm-workspace-state*", "/node_modules/.yarn-integrity",
     "/node_modules/.yarn-state.yml", "/node_modules/.package-map.json",
+    *(f"/node_modules/**/build/{name}" for name in MADE_BY_GYP),
 )  # fmt: skip
 """The tools' own notes and links to programs, which Lambda never runs; .cache is written by post-install scripts."""
 

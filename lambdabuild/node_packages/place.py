@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import re
 import shutil
 from collections.abc import Callable, Iterable
@@ -19,8 +18,9 @@ VARIABLE = re.compile(r"\$\{(\w+)(?:\?|:?-[^}]*)?\}")
 
 
 def is_native(job: Job) -> bool:
-    """What is installed for this machine is for the function's too."""
-    return (platform.system(), MACHINES.get(platform.machine())) == ("Linux", job.target.architecture)
+    """What is installed for the machine on which tools run is for the function's too."""
+    system, processor = job.runner.machine
+    return (system, MACHINES.get(processor)) == ("Linux", job.target.architecture)
 
 
 def present(folder: str, names: Iterable[str]) -> list[str]:

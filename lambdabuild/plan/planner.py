@@ -13,7 +13,8 @@ from lambdabuild.errors import BadSettings, LambdaBuildError, NoManifest, NoRule
 from lambdabuild.model import Function, Layer, Options, Service, Skipped
 from lambdabuild.plan import sources
 from lambdabuild.plan.claims import PLAIN, Choice, Names, choose
-from lambdabuild.plan.types import Build, BuildKey, BuildPlan, Resolution, ResolutionKey, Rule, Sizes
+from lambdabuild.plan.native import native_of
+from lambdabuild.plan.types import Build, BuildKey, BuildPlan, Native, Resolution, ResolutionKey, Rule, Sizes
 from lambdabuild.settings import DEFAULT_EXCLUDE, Command, Settings, nearest
 
 Identify = Callable[[Choice], str]
@@ -190,7 +191,12 @@ def _resolution_key(
         manifest=identify(choice),
         options=_only(_options(item, choice, settings), rule.resolve.options),
         name=item.name if rule.needs_name else "",
+        native=_native(item, settings),
     )
+
+
+def _native(item: Function | Layer, settings: Settings) -> Native:
+    return native_of(settings, item.name, _runtime(item), item.architecture)
 
 
 def _only(options: Options, wanted: tuple[str, ...]) -> Options:
@@ -239,7 +245,13 @@ def _build_key(item: Function | Layer, choice: Choice, settings: Settings) -> Bu
         name=item.name if rule.needs_name else "",
         globs=item.globs,
         command=_command(item, settings),
+        native=_native(item, settings) if _has_tools(item, choice, settings) else Native(),
     )
+
+
+def _has_tools(item: Function | Layer, choice: Choice, settings: Settings) -> bool:
+    """Files that are only copied need no container."""
+    return bool(choice.rule.entry) or bool(_command(item, settings).run)
 
 
 def rule_compiles(rule: Rule, key: BuildKey) -> bool:

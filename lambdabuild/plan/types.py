@@ -24,6 +24,8 @@ class StepClaims:
     """Programs whose version counts; ``go version`` is one that does not know ``--version``."""
     options: tuple[str, ...] = ()
     """Names of the options that enter the step's fingerprint."""
+    here: tuple[str, ...] = ()
+    """Those of the tools that run on this machine even when the others run in a container."""
     when: str = ""
     """The name of an option without which the step has nothing to do."""
 
@@ -78,6 +80,21 @@ class Rule:
 
 
 @dataclass(frozen=True, order=True)
+class Native:
+    """In which container tools run. Two that are equal are one container."""
+
+    mode: Literal["", "auto", "true"] = ""
+    """"" for none, ``auto`` for what has to be compiled, ``true`` for all."""
+    image: str = ""
+    """Its name; "" when there is a Dockerfile."""
+    dockerfile: str = ""
+    platform: str = ""
+    """``linux/amd64``"""
+    rest: str = ""
+    """The digest of the other settings, whose values may be secret."""
+
+
+@dataclass(frozen=True, order=True)
 class ResolutionKey:
     """What makes two resolutions the same. Nothing else may enter, the source least of all."""
 
@@ -88,6 +105,7 @@ class ResolutionKey:
     """The digest of manifest and lock files when they stand alone, else the manifest's path."""
     options: Options = ()
     name: str = ""
+    native: Native = field(default_factory=Native)
 
 
 @dataclass(frozen=True)
@@ -120,6 +138,7 @@ class BuildKey:
     """The folder of the distribution that takes the source's place, installed."""
     leave_out_package: tuple[str, ...] = ()
     """What else of the distribution stays out than what its backend leaves out."""
+    native: Native = field(default_factory=Native)
 
     @property
     def is_source_replaced(self) -> bool:

@@ -12,7 +12,7 @@ import zipfile
 
 from lambdabuild.errors import ToolFailed, ToolMissing
 from lambdabuild.rule_api import Archive, Folder, Job, Result
-from lambdabuild.wheels import targets
+from lambdabuild.wheels import native, targets
 
 PLACES = {"function": "/var/task", "layer": "/opt/python"}
 """Where Lambda unpacks an artifact: what tracebacks will name."""
@@ -49,6 +49,8 @@ def compile_all(job: Job) -> Result:
 
 def _python(job: Job, platform: targets.Platform) -> str:
     """An interpreter of the target's version; any processor will do."""
+    if job.native == "true":
+        return native.interpreter(job)
     if sys.version_info[:2] == (3, platform.minor):
         return sys.executable
     try:

@@ -14,8 +14,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from lambdabuild.errors import CannotResolve, NoWheel, ToolFailed
-from lambdabuild.rule_api import Folder, Job
-from lambdabuild.wheels import fetch, locks, parts, uv
+from lambdabuild.rule_api import Folder, Job, Part
+from lambdabuild.wheels import fetch, locks, native, parts, uv
 from lambdabuild.wheels.indexes import CONFIGURATION, Indexes
 from lambdabuild.wheels.requirements import Requirements
 
@@ -24,14 +24,19 @@ AT_THE_TOP = frozenset({"build", "dist", "venv"})
 """What backends and people leave beside a project's source; deeper down such a folder may well be a package."""
 
 
-def build(job: Job, source: locks.Source, indexes: Indexes) -> Folder:
-    """Build a package and unpack it into ``job.out``. Raises NoWheel (LB403) when it is not pure Python."""
+def build(job: Job, source: locks.Source, indexes: Indexes) -> Part:
+    """Build a package: unpacked into ``job.out`` when it is pure Python, else a wheel that the container made.
+
+    Raises NoWheel (LB403) for a native one when there is no container.
+    """
     work = os.path.join(job.scratch, "build", source.name or "unnamed")
     os.makedirs(work, exist_ok=True)
     place = _brought(job, source, work, indexes)
     folder = os.path.join(place, source.subdirectory) if source.subdirectory else place
     wheel = _built(job, source, folder, os.path.join(work, "wheel"), indexes)
     if not wheel.endswith("-none-any.whl"):
+        if job.container is not None:
+            return parts.built_archive(source.name, native.wheel(job, source.name, folder))
         raise NoWheel(
             f"{job.who}: {source.name} is native ({os.path.basename(wheel)}), so it must be built on Amazon Linux",
             mend=locks.WAYS_OUT,
@@ -138,9 +143,13 @@ def _cloned(job: Job, source: locks.Source, target: str) -> str:
 
 
 def _built(job: Job, source: locks.Source, place: str, out: str, indexes: Indexes) -> str:
+    if job.native == "true":
+        return native.wheel(job, source.name or place, place)
     try:
         return uv.build_wheel(job, place, out, indexes)
     except ToolFailed as error:
+        if job.container is not None:
+            return native.wheel(job, source.name or place, place)
         raise NoWheel(
             f"{job.who}: {source.name or place} has no wheel, and none can be built from its source without a compiler",
             tail=error.tail,

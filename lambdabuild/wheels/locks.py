@@ -17,7 +17,10 @@ from lambdabuild.wheels.targets import Platform
 if TYPE_CHECKING:
     from packaging.pylock import Package, Pylock
 
-WAYS_OUT = "pin another version that has one, choose another runtime or architecture, or build it natively in a layer"
+WAYS_OUT = (
+    "pin another version that has one, choose another runtime or architecture, or let it be built in a container with "
+    'native = "auto"'
+)
 
 
 @dataclass(frozen=True)
@@ -59,9 +62,12 @@ def parse(text: str, who: str) -> Pylock:
 
 
 def select(
-    lock: Pylock, platform: Platform, folder: str, who: str, requirements: Requirements | None = None
-) -> tuple[Choice, ...]:
+    lock: Pylock, platform: Platform, folder: str, who: str, requirements: Requirements | None = None,
+    *, may_build: bool = False,
+) -> tuple[Choice, ...]:  # fmt: skip
     """What to install, sorted by name; paths in the lock are relative to ``folder``.
+
+    ``may_build``: the sdist of a package that has wheels, but none for the platform, can be built.
 
     Raises together: NoWheel (LB403) for packages that have wheels but none for the platform, HashMismatch (LB404) when
     hashes are pinned and a package has none of them, CannotResolve (LB408) for the wrong Python.
@@ -72,7 +78,7 @@ def select(
     for package in lock.packages:
         try:
             package = _pinned(package, requirements, who) if requirements and requirements.needs_hashes else package
-            found += _selected(lock, package, tags, environment, folder, platform, who)
+            found += _selected(lock, package, tags, environment, folder, platform, who, may_build)
         except LambdaBuildError as error:
             errors.append(error)
     raise_all(errors)
@@ -129,7 +135,7 @@ def _has(hashes: Mapping[str, str], wanted: frozenset[str]) -> bool:
 
 def _selected(
     lock: Pylock, package: Package, tags: list[Any], environment: dict[str, str], folder: str, platform: Platform,
-    who: str,
+    who: str, may_build: bool,
 ) -> Iterator[Choice]:  # fmt: skip
     from packaging.pylock import PackageSdist, PylockSelectError
 
@@ -144,7 +150,7 @@ def _selected(
             mend="choose another version, or another runtime",
         ) from error
     for _, what in chosen:
-        if isinstance(what, PackageSdist) and package.wheels:
+        if isinstance(what, PackageSdist) and package.wheels and not may_build:
             raise no_wheel(who, package, platform)
         yield _choice(package, what, folder)
 

@@ -6,6 +6,7 @@ import os
 import shutil
 import stat
 import zipfile
+from dataclasses import replace
 
 from lambdabuild.errors import HashMismatch
 from lambdabuild.rule_api import Archive
@@ -37,6 +38,13 @@ def archive(wheel: Wheel, path: str) -> Archive:
     data = sorted(top for top in tops if top.endswith(".data"))
     moves = tuple((f"{top}/{kind}/", "") for top in data for kind in SPREAD)
     return Archive(path, moves=moves, leave_out=NOT_FROM_WHEEL, origin=f"{wheel.name} {wheel.version}")
+
+
+def built_archive(name: str, path: str) -> Archive:
+    """A wheel that was built in a container."""
+    version = os.path.basename(path).split("-")[1]
+    found = archive(Wheel(name, version, os.path.basename(path), "", ""), path)
+    return replace(found, leave_out=NOT_FROM_BUILT)
 
 
 def unpack(wheel: str, folder: str) -> None:

@@ -74,7 +74,7 @@ def compile_lock(
         except _NeedsSource as needed:
             if needed.package in sources:
                 raise needed.error from None
-            if not needed.is_direct:
+            if not needed.is_direct and job.container is None:
                 _refuse_if_it_has_wheels(job, ask, platform, needed, requirements)
             sources.append(needed.package)
     raise CannotResolve(f"{job.who}: more than {SDISTS_AT_MOST} packages have no wheels", mend="lock them")
@@ -122,7 +122,8 @@ def _attempt(
         text = _compile(job, ask, [ask.manifest, *arguments])
     except ToolFailed as error:
         raise _explained(job, ask, platform, requirements, error) from error
-    return locks.select(locks.parse(text, job.who), platform, folder, job.who, requirements)
+    lock = locks.parse(text, job.who)
+    return locks.select(lock, platform, folder, job.who, requirements, may_build=job.container is not None)
 
 
 def _compile(job: Job, ask: Ask, arguments: Sequence[str], stdin: str | None = None) -> str:
@@ -262,7 +263,7 @@ def export_lock(
             tail=error.tail,
             mend="make it again with: uv lock",
         ) from error
-    return locks.select(locks.parse(text, job.who), platform, project, job.who)
+    return locks.select(locks.parse(text, job.who), platform, project, job.who, may_build=job.container is not None)
 
 
 def build_wheel(job: Job, source: str, out: str, indexes: Indexes, python: str = sys.executable) -> str:

@@ -3,7 +3,7 @@
 import os
 import shutil
 
-from lambdabuild.node_packages import installed, manifest, place
+from lambdabuild.node_packages import installed, manifest, native, place
 from lambdabuild.node_packages.failures import Reason, explained
 from lambdabuild.rule_api import BadManifest, CannotResolve, Job, Offline, Result, ToolFailed, ToolMissing
 
@@ -41,8 +41,13 @@ def resolve(job: Job) -> Result:
     lock = next((name for name in LOCKS if os.path.exists(os.path.join(folder, name))), "")
     for file in place.present(folder, ("package.json", *LOCKS, ".npmrc")):
         shutil.copy(file, work)
-    _npm(job, work, lock)
-    return installed.shipped(job, os.path.join(work, "node_modules"), local)
+    modules = os.path.join(work, "node_modules")
+    if native.is_auto(job):
+        _npm(native.scriptless(job), work, lock)
+        native.rebuild(job, modules)
+    else:
+        _npm(job, work, lock)
+    return installed.shipped(job, modules, local)
 
 
 def _npm(job: Job, work: str, lock: str) -> None:
@@ -57,7 +62,11 @@ def _npm(job: Job, work: str, lock: str) -> None:
     command += ["--ignore-scripts"] if options.get("ignore_scripts") else []
     command += ["--offline"] if job.offline else ["--prefer-offline"]
     try:
-        job.run(command, cwd=work, extra_environment=place.variables(os.path.join(work, ".npmrc"), "~/.npmrc"))
+        job.run(
+            native.with_headers(job, command),
+            cwd=work,
+            extra_environment=place.variables(os.path.join(work, ".npmrc"), "~/.npmrc"),
+        )
     except ToolFailed as error:
         mend = "bring it up to date with: npm install --package-lock-only"
         stale = Reason(f"{CODE}EUSAGE", BadManifest, f"{lock or 'the lock file'} does not fit package.json", mend)

@@ -6,7 +6,7 @@ from lambdabuild.wheels.resolve import from_requirements
 
 
 def resolve(job: Job) -> Result:
-    return from_requirements(job)
+    return from_requirements(job.here())
 
 
 def compile(job: Job) -> Result:

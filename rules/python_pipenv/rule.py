@@ -6,7 +6,7 @@ from lambdabuild.wheels.pipenv import from_pipfile
 
 
 def resolve(job: Job) -> Result:
-    return from_pipfile(job)
+    return from_pipfile(job.here())
 
 
 def compile(job: Job) -> Result:

@@ -6,7 +6,7 @@ from lambdabuild.wheels.poetry import from_poetry
 
 
 def resolve(job: Job) -> Result:
-    return from_poetry(job)
+    return from_poetry(job.here())
 
 
 def compile(job: Job) -> Result:

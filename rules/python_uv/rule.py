@@ -6,7 +6,7 @@ from lambdabuild.wheels.resolve import from_pyproject
 
 
 def resolve(job: Job) -> Result:
-    return from_pyproject(job)
+    return from_pyproject(job.here())
 
 
 def compile(job: Job) -> Result:
