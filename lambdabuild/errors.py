@@ -343,6 +343,30 @@ class HandlerNotPackaged(LambdaBuildError):
     code = "LB609"
 
 
+class BadLayer(LambdaBuildError):
+    """A layer's table says what cannot go together, or what Lambda does not take."""
+
+    code = "LB610"
+
+
+class CannotPublish(LambdaBuildError):
+    """Lambda refused a layer version or what goes with it, or could not be reached."""
+
+    code = "LB611"
+
+
+class CannotStrip(LambdaBuildError):
+    """No tool is there that can strip the native files of both processors."""
+
+    code = "LB612"
+
+
+class NoToken(LambdaBuildError):
+    """CodeArtifact gave no token for a package index."""
+
+    code = "LB613"
+
+
 # 7xx: compiler
 
 

@@ -54,6 +54,16 @@ class Function:
 
 
 @dataclass(frozen=True)
+class About:
+    """What is said of a layer version when it is published, as far as a template says it; "" and () are nothing."""
+
+    name: str = ""
+    description: str = ""
+    license: str = ""
+    architectures: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Layer:
     """A layer: built by a rule when it has a build method, else its folder as it stands."""
 
@@ -65,6 +75,11 @@ class Layer:
     runtimes: tuple[str, ...] = ()
     options: Options = ()
     globs: Globs = Globs()
+    about: About = About()
+    from_settings: bool = False
+    """It comes from a table of the settings: built for each of its runtimes, plain when there is no manifest."""
+    dependencies_only: bool = False
+    """Nothing of its folder but the manifest is meant."""
 
 
 @dataclass(frozen=True)

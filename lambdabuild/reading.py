@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from lambdabuild.errors import BadSettings, CannotReadTemplate, CannotWrite, LambdaBuildError
 from lambdabuild.model import Read, Service
+from lambdabuild.plan.layer_tables import layers_of
 from lambdabuild.settings import Settings
 from lambdabuild.settings import load as load_settings
 from lambdabuild.spans import Span
@@ -82,19 +83,20 @@ def load_service(
     looked_for = (*TEMPLATES, *SERVERLESS)
     path = settings.template or next((t for t in looked_for if os.path.exists(os.path.join(folder, t))), "")
     passed_over = () if settings.template else looked_for[: looked_for.index(path)] if path else ()
-    if not path and settings.needs_no_template:
-        return Service((), (), (), read=Read(looked_for))
-    if not path:
+    if not path and not settings.needs_no_template:
         raise CannotReadTemplate(
             f"there is no template in {folder}: looked for {', '.join(looked_for)}",
             mend="run in the project's folder, or set template in lambdabuild.toml;"
-            " a table [sources.NAME] there needs no template",
+            " tables [sources.NAME] and [layers.NAME] there need none",
         )
-    if os.path.basename(path) in SERVERLESS:
+    if not path:
+        service, passed_over = Service((), (), ()), looked_for
+    elif os.path.basename(path) in SERVERLESS:
         service = _load_serverless(folder, path, settings, os.environ if environment is None else environment)
     else:
         service = _load_sam(folder, path, settings, region)
-    return replace(service, read=replace(service.read, files=(*passed_over, *service.read.files)))
+    layers = (*service.layers, *layers_of(settings, service))
+    return replace(service, layers=layers, read=replace(service.read, files=(*passed_over, *service.read.files)))
 
 
 def _load_sam(folder: str, path: str, settings: Settings, region: str) -> Service:

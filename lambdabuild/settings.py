@@ -12,6 +12,7 @@ import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields, replace
 from fnmatch import fnmatchcase
+from functools import cached_property
 from typing import Any
 
 from lambdabuild.errors import BadSettings, LambdaBuildError, raise_all
@@ -55,6 +56,9 @@ class FunctionSettings:
     manifest: str = ""
     exclude: tuple[str, ...] = ()
     exclude_dependencies: tuple[str, ...] = ()
+    exclude_provided: bool | None = None
+    slim: bool | None = None
+    strip: bool | None = None
     bytecode: bool | None = None
     resolver: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -87,6 +91,27 @@ class SourceSettings:
     """A development version (PEP 440: ``.devN`` or ``+local``) is replaced by other bytes. No other ever is."""
     where: Span | None = field(default=None, compare=False)
     """Where its table begins; None when that is in no file."""
+
+
+@dataclass(frozen=True)
+class LayerSettings(FunctionSettings):
+    """A layer of the settings' own, or what a template's layer has beside what the template says of it."""
+
+    path: str = ""
+    """Its folder; "" with a manifest: only what the manifest names."""
+    runtimes: tuple[str, ...] = ()
+    architectures: tuple[str, ...] = ()
+    name: str = ""
+    """What Lambda calls it; "" is the table's name, or the template's."""
+    description: str = ""
+    license: str = ""
+    accounts: tuple[str, ...] = ()
+    """Accounts that may use what is published."""
+    organizations: tuple[str, ...] = ()
+    public: bool = False
+    keep: int = 0
+    """How many published versions stay; 0 is all."""
+    where: Span | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, order=True)
@@ -132,6 +157,12 @@ class Settings:
     tags: Mapping[str, str] = field(default_factory=dict)
     exclude: tuple[str, ...] = ()
     exclude_dependencies: tuple[str, ...] = ()
+    exclude_provided: bool = False
+    """Leave out packages that the runtime has (``provided`` of a rule's claims)."""
+    slim: bool = False
+    """Leave out what packages bring that nobody needs to run them (``slim`` of a rule's claims)."""
+    strip: bool = False
+    """Take symbols and debug information out of packages' native files."""
     bytecode: bool = False
     resolver: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -159,6 +190,7 @@ class Settings:
     tool_timeout_seconds: int = 1800
     lock_timeout_seconds: int = 600
     functions: Mapping[str, FunctionSettings] = field(default_factory=dict)
+    layers: Mapping[str, LayerSettings] = field(default_factory=dict)
     commands: Mapping[str, Command] = field(default_factory=dict)
     """By a function's or layer's name, a build method or a runtime; patterns too."""
     sources: Mapping[str, SourceSettings] = field(default_factory=dict)
@@ -166,7 +198,7 @@ class Settings:
     @property
     def needs_no_template(self) -> bool:
         """Whether the settings alone say what to build."""
-        return bool(self.sources)
+        return bool(self.sources or self.layers)
 
     def command_of(self, name: str, build_method: str, runtime: str) -> Command:
         """The command for its name, else for its build method, else its runtime; of patterns the longest."""
@@ -188,7 +220,24 @@ class Settings:
         return replace(self.container, **mine)
 
     def of(self, name: str) -> FunctionSettings:
-        return self.functions.get(name, FunctionSettings())
+        """What a function or layer has of its own, under [functions] or [layers]."""
+        return self.layer(name) or self.functions.get(name, FunctionSettings())
+
+    def layer(self, name: str) -> LayerSettings | None:
+        """The table of a layer, by its name or by one that ``layer_units`` gives it."""
+        return self.layers.get(name) or self._by_unit.get(name)
+
+    @cached_property
+    def _by_unit(self) -> Mapping[str, LayerSettings]:
+        return {unit: table for name, table in self.layers.items() for unit, _ in layer_units(name, table)}
+
+
+def layer_units(name: str, table: LayerSettings) -> tuple[tuple[str, str], ...]:
+    """What is built of a table: ``deps``, or one for each of its architectures, ``deps-arm64``."""
+    architectures = table.architectures or ("x86_64",)
+    if len(architectures) == 1:
+        return ((name, architectures[0]),)
+    return tuple((f"{name}-{architecture}", architecture) for architecture in architectures)
 
 
 CHOICES = {
@@ -212,6 +261,7 @@ class Table:
 
 TABLES: Mapping[str, Table] = {
     "functions": Table(FunctionSettings, "a table such as [functions.Orders]"),
+    "layers": Table(LayerSettings, "a table such as [layers.deps]"),
     "commands": Table(Command, "a table [commands], with a command for a function or a runtime", short="run"),
     "sources": Table(SourceSettings, "a table such as [sources.app]"),
 }
@@ -398,7 +448,7 @@ def _with(settings: Settings, name: str, value: Any) -> Settings:
 def _typed(given: _Given, name: str, item: Any) -> Any:
     value = given.value
     default = item.default if item.default is not MISSING else item.default_factory()
-    if isinstance(default, bool) or name == "bytecode":
+    if default is None or isinstance(default, bool):
         if isinstance(value, str) and value.lower() in ("true", "1", "yes", "on", "false", "0", "no", "off", ""):
             return value.lower() in ("true", "1", "yes", "on")
         if isinstance(value, bool):

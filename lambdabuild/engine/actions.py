@@ -123,6 +123,7 @@ def from_os_error(error: OSError, what: str) -> LambdaBuildError:
 def _resolve(site: Site, name: str) -> Done:
     resolution = site.resolution(name)
     build = site.build(resolution.users[0])
+    build = replace(build, key=replace(build.key, runtime=resolution.key.runtime))  # a layer may have several
     rule = site.rules[resolution.key.rule]
     return _rule_step(site, rule, rule.resolve or StepClaims(), "resolve", name, build, {})
 
@@ -273,7 +274,8 @@ def _copy(site: Site, name: str) -> Done:
         )
         own = Result() if build.key.is_source_replaced else steps.run(rule, job)
     ships = rule.ships_source and not build.key.is_source_replaced
-    settled = assemble.settle(site, build, rule, {**earlier, "copy": own})
+    resolved = [(site.resolution(one).key.runtime, _result(site, "resolve", one)) for one in build.resolutions]
+    settled = assemble.settle(site, build, rule, {**earlier, "copy": own}, resolved)
     assemble.write_list(site, name, settled.entries)
     return Done(
         output=settled.digest,
@@ -283,11 +285,17 @@ def _copy(site: Site, name: str) -> Done:
             "unzipped": settled.unzipped,
             "files": len(settled.entries),
             "left_out": list(settled.left_out),
-            "packages": list(earlier["resolve"].facts.get("packages", ())) if "resolve" in earlier else [],
+            "packages": _packages(result for _, result in resolved),
         },
         images=_images(site, build.key.native, job),
         folders={build.key.source: settled.source_files} if ships else {},
     )
+
+
+def _packages(results: Iterable[Result]) -> list[Any]:
+    """What was resolved, each once though several runtimes have it."""
+    found = [package for result in results for package in result.facts.get("packages", ())]
+    return [package for position, package in enumerate(found) if package not in found[:position]]
 
 
 # zip, hash, tree: make it files

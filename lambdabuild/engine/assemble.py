@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import posixpath
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lambdabuild.artifacts import limits, merge
 from lambdabuild.artifacts.archives import archive_entries
@@ -39,8 +40,10 @@ class Settled:
     source_files: Mapping[str, str]
 
 
-def settle(site: Site, build: Build, rule: Rule, results: Mapping[str, Result]) -> Settled:
-    """Merge the parts of all steps into one sorted list of entries.
+def settle(
+    site: Site, build: Build, rule: Rule, results: Mapping[str, Result], resolved: Sequence[tuple[str, Result]]
+) -> Settled:
+    """Merge the parts of all steps into one sorted list of entries. ``resolved`` gives what each runtime needs.
 
     Raises Collision (LB406) when a path is a file here and a folder there, WrongMachine (LB407) for native files of
     another processor.
@@ -50,19 +53,14 @@ def settle(site: Site, build: Build, rule: Rule, results: Mapping[str, Result]) 
     lists: list[list[Entry]] = []
     source_files: dict[str, str] = {}
     for step in ORDER:
-        if step == "resolve" and not rule.ships_dependencies:
+        if step == "resolve":
+            lists += _dependencies(site, build, rule, resolved, left_out) if rule.ships_dependencies else []
             continue
         for part in results[step].parts if step in results else ():
             is_source = isinstance(part, Folder) and part.path == site.path(build.key.source)
             entries = _entries(site, build, part, prefix, left_out, source_files if is_source else None)
             if step == "package":
                 entries, dropped = merge.filtered(entries, build.key.leave_out_package)
-                left_out += [entry.path for entry in dropped]
-            if step == "resolve":
-                entries, dropped = merge.filtered(entries, build.key.leave_out_dependencies)
-                if rule.globs_reach_dependencies:
-                    entries, not_wanted = _globbed(entries, build.key.globs)
-                    dropped += not_wanted
                 left_out += [entry.path for entry in dropped]
             lists.append(entries)
     merged, clashes = merge.merge(lists)
@@ -73,10 +71,47 @@ def settle(site: Site, build: Build, rule: Rule, results: Mapping[str, Result]) 
         entries=merged,
         digest=content_digest(merged),
         unzipped=sum(entry.size for entry in merged),
-        left_out=tuple(sorted(left_out)),
+        left_out=tuple(sorted(set(left_out))),
         notes=(*_notes(build, clashes), *notes),
         source_files=source_files,
     )
+
+
+def _dependencies(
+    site: Site, build: Build, rule: Rule, resolved: Sequence[tuple[str, Result]], left_out: list[str]
+) -> list[list[Entry]]:
+    """What each runtime needs, filtered, in its place: one for all of them when they need the same.
+
+    Source of a layer's paths: https://docs.aws.amazon.com/lambda/latest/dg/packaging-layers.html
+    """
+    prefix = rule.layer_prefix if build.key.kind == "layer" else ""
+    lists = [[_wanted(site, build, rule, part, left_out) for part in result.parts] for _, result in resolved]
+    contents = {content_digest(entry for entries in found for entry in entries) for found in lists}
+    if len(contents) < 2:
+        return [_below(prefix, entries) for found in lists[:1] for entries in found]
+    places = [posixpath.join(prefix, _runtime_prefix(rule, runtime)) for runtime, _ in resolved]
+    return [_below(place, entries) for place, found in zip(places, lists, strict=True) for entries in found]
+
+
+def _runtime_prefix(rule: Rule, runtime: str) -> str:
+    major = re.sub(r"^[a-z]+|\..*$", "", runtime)
+    return rule.runtime_prefix.format(runtime=runtime, major=major)
+
+
+def _wanted(site: Site, build: Build, rule: Rule, part: Part, left_out: list[str]) -> list[Entry]:
+    """The entries of a dependency that the settings leave in, at their paths among dependencies."""
+    entries, dropped = merge.filtered(_entries(site, build, part, "", left_out, None), build.key.leave_out_dependencies)
+    if rule.globs_reach_dependencies:
+        entries, not_wanted = _globbed(entries, build.key.globs)
+        dropped += not_wanted
+    left_out += [entry.path for entry in dropped]
+    return entries
+
+
+def _below(folder: str, entries: list[Entry]) -> list[Entry]:
+    if not folder:
+        return entries
+    return [replace(entry, path=posixpath.normpath(posixpath.join(folder, entry.path))) for entry in entries]
 
 
 def _entries(

@@ -357,9 +357,10 @@ def _source(site: Site, build: Build) -> dict[str, str]:
 
 
 def _dependencies(build: Build, saved: Saved) -> dict[str, str]:
-    if not build.resolution:
-        return {}
-    return {"dependencies": _output(saved, f"resolve:{build.resolution}")}
+    """The first is the build's own; a layer for several runtimes has one more for each."""
+    more = {f"dependencies ({name})": name for name in build.other_resolutions}
+    named = {"dependencies": build.resolution, **more} if build.resolution else {}
+    return {name: _output(saved, f"resolve:{resolution}") for name, resolution in named.items()}
 
 
 def _output(saved: Saved, task: str) -> str:
@@ -406,7 +407,7 @@ def _change(
         return f"the file {path} {word}"
     if kind == "step":
         return f"the result of {rest} changed" if old else f"{rest} is new"
-    if kind == "dependencies":
+    if kind.startswith("dependencies"):
         return "the packages it depends on changed"
     if kind == "rule":
         return (

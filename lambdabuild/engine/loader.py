@@ -177,7 +177,7 @@ def print_why(site: Site, name: str) -> TaskFailed | None:
 def why_text(site: Site, name: str, saved: Any) -> str:
     """One line a step: up to date, or would run and the reasons."""
     build = site.plan.build_of(name)
-    steps = [("resolve", build.resolution)] if build.resolution else []
+    steps = [("resolve", resolution) for resolution in build.resolutions]
     steps += [("package", build.package)] if build.package else []
     steps += [("compile", build.name)] if build.compiles else []
     steps += [(kind, build.name) for kind in ("copy", "zip", "hash", *site.wanted(build))]

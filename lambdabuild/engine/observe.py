@@ -86,8 +86,8 @@ def plan_digest(site: Site, unit: str) -> bytes:
     if build is None:
         return repr(site.pinned.get(unit)).encode()
     package = site.package(build.package).key if build.package else None
-    resolution = site.resolution(build.resolution).key if build.resolution else None
-    said = repr((build, resolution, package, site.sources.get(unit), site.sizes.get(unit)))
+    resolutions = [site.resolution(name).key for name in build.resolutions]
+    said = repr((build, resolutions, package, site.sources.get(unit), site.sizes.get(unit)))
     return hashlib.blake2b(said.encode(), digest_size=16).digest()
 
 
@@ -96,7 +96,7 @@ def steps(site: Site, unit: str) -> list[Step]:
     build = site.builds.get(unit)
     if build is None:
         return [(TEMPLATE, TEMPLATE) if unit == THE_TEMPLATE else ("upload", unit)]
-    first = [("resolve", build.resolution)] if build.resolution else []
+    first = [("resolve", resolution) for resolution in build.resolutions]
     first += [("package", build.package)] if build.package else []
     first += [("compile", unit)] if build.compiles else []
     return [*first, *((kind, unit) for kind in ("copy", "zip", "hash", *site.wanted(build)))]

@@ -24,7 +24,9 @@ def tasks(site: Site, saved: Saved, left_out: Container[str] = (), named: Iterab
         users = [user for build in resolution.users if build not in left_out for user in site.build(build).users]
         if users:
             yield _step(site, saved, "resolve", resolution.name, [])
-        yield from (_alias("resolve", user, resolution.name) for user in users if user != resolution.name)
+        own = {user for build in resolution.users if site.build(build).resolution == resolution.name
+               for user in site.build(build).users}  # fmt: skip
+        yield from (_alias("resolve", user, resolution.name) for user in users if user in own - {resolution.name})
     for package in site.plan.packages:
         users = [user for build in package.users if build not in left_out for user in site.build(build).users]
         if users:
@@ -47,7 +49,7 @@ def tasks(site: Site, saved: Saved, left_out: Container[str] = (), named: Iterab
 
 
 def _build(site: Site, saved: Saved, build: Build, left_out: Container[str]) -> Iterator[Task]:
-    resolved = [f"resolve:{build.resolution}"] if build.resolution else []
+    resolved = [f"resolve:{resolution}" for resolution in build.resolutions]
     packaged = [f"package:{build.package}"] if build.package else []
     compiled = [f"compile:{build.name}"] if build.compiles else []
     layers = {layer for sizes in site.sizes.get(build.name, ()) for layer in sizes.layers if layer not in left_out}

@@ -45,6 +45,8 @@ def choose(
         choice = _in_folder(folder, claiming, names)
         if choice:
             return _resolved(choice, rules, names)
+    if isinstance(item, Layer) and item.from_settings and not mine.rule:
+        return Choice(_named(item, PLAIN, rules)[0])
     for rule in claiming:
         if not rule.needs_manifest:
             return Choice(rule)
@@ -52,7 +54,7 @@ def choose(
     raise NoManifest(
         f"{_kind(item)} {item.name!r} has no manifest: {' or '.join(wanted)}",
         where=item.where,
-        mend=f"add one to {item.source}/, or name one in [functions.{item.name}] manifest",
+        mend=f"add one to {item.source}/, or name one in [{_kind(item)}s.{item.name}] manifest",
     )
 
 
@@ -62,6 +64,8 @@ def candidates(item: Function | Layer, mine: FunctionSettings, rules: tuple[Rule
         return _named(item, mine.rule, rules)
     if item.build_method:
         found = tuple(rule for rule in rules if _matches(item.build_method, rule.build_methods))
+        if not found and isinstance(item, Layer) and item.from_settings:
+            return _named(item, PLAIN, rules)
         if not found:
             known = sorted({method for rule in rules for method in rule.build_methods})
             raise NoRule(
@@ -151,7 +155,7 @@ def _with_manifest(item: Function | Layer, manifest: str, candidates: tuple[Rule
         raise NoManifest(
             f"{_kind(item)} {item.name!r}: the manifest {manifest} does not exist",
             where=item.where,
-            mend=f"correct [functions.{item.name}] manifest",
+            mend=f"correct [{_kind(item)}s.{item.name}] manifest",
         )
     fitting = [rule for rule in candidates if _present(rule.manifests, frozenset({name}))] or [
         rule
@@ -162,7 +166,7 @@ def _with_manifest(item: Function | Layer, manifest: str, candidates: tuple[Rule
         raise BadSettings(
             f"no rule that could build {_kind(item)} {item.name!r} reads a manifest called {name!r}",
             where=item.where,
-            mend=f"set [functions.{item.name}] rule as well",
+            mend=f"set [{_kind(item)}s.{item.name}] rule as well",
         )
     return _choice(fitting[0], folder, name, names[folder])
 

@@ -43,6 +43,10 @@ def _lines(plan: BuildPlan) -> Iterator[str]:
         own = [pattern for pattern in build.key.leave_out if pattern not in DEFAULT_EXCLUDE]
         if own:
             yield f"  leaves out also: {' '.join(own)}"
+        if build.key.leave_out_dependencies:
+            yield f"  leaves out of dependencies: {' '.join(build.key.leave_out_dependencies)}"
+        if build.key.strip:
+            yield "  strips the native files of dependencies"
     for source in plan.sources:
         yield f"source:{source.name}  is published as {source.prefix and source.prefix + '/'}source/VERSION/source.zip"
     yield from (f"build:{one.function}  version {one.version} of {one.source}" for one in plan.pinned)
@@ -56,7 +60,7 @@ def steps(build: Build) -> list[str]:
     """The tasks of a build, in the order they run."""
     last = ["upload"] if len(build.users) == 1 and build.key.kind == "source" else ["upload", "tree"]
     own = [*(["compile"] if build.compiles else []), "copy", "zip", "hash", *last]
-    first = [f"resolve:{build.resolution}"] if build.resolution else []
+    first = [f"resolve:{resolution}" for resolution in build.resolutions]
     first += [f"package:{build.package}"] if build.package else []
     return first + [f"{kind}:{build.name}" for kind in own]
 

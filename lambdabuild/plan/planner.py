@@ -9,13 +9,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from fnmatch import fnmatchcase
 
-from lambdabuild.errors import BadSettings, LambdaBuildError, NoManifest, NoRule, NoSource, raise_all
+from lambdabuild.errors import BadLayer, BadSettings, LambdaBuildError, NoManifest, NoRule, NoSource, raise_all
 from lambdabuild.model import Function, Layer, Options, Service, Skipped
 from lambdabuild.plan import sources
 from lambdabuild.plan.claims import PLAIN, Choice, Names, choose
 from lambdabuild.plan.native import native_of
 from lambdabuild.plan.types import Build, BuildKey, BuildPlan, Native, Resolution, ResolutionKey, Rule, Sizes
-from lambdabuild.settings import DEFAULT_EXCLUDE, Command, Settings, nearest
+from lambdabuild.settings import DEFAULT_EXCLUDE, Command, FunctionSettings, Settings, nearest
 
 Identify = Callable[[Choice], str]
 """What makes two manifests the same: the digest of their content when they stand alone, else their path."""
@@ -58,13 +58,12 @@ def plan(service: Service, rules: tuple[Rule, ...], names: Names, identify: Iden
         except LambdaBuildError as error:
             errors.append(error)
     raise_all(errors)
-    resolution_of = {item.name: _resolution_key(item, choices[item.name], identify, settings) for item in items}
-    builds = _builds(items, choices, settings, resolution_of, packages)
-    resolutions = _resolutions(builds, resolution_of, choices)
+    resolutions_of = {item.name: _resolution_keys(item, choices[item.name], identify, settings) for item in items}
+    builds = _builds(items, choices, settings, resolutions_of, packages)
+    _refuse_bytecode_of_several(items, builds, resolutions_of)
+    resolutions = _resolutions(builds, resolutions_of, choices)
     named = {resolution.key: resolution.name for resolution in resolutions}
-    builds = tuple(
-        replace(build, resolution=named[key] if (key := resolution_of[build.name]) else "") for build in builds
-    )
+    builds = tuple(_with_resolutions(build, [named[key] for key in resolutions_of[build.name]]) for build in builds)
     builds, distributions = sources.with_packages((*builds, *sources.builds(service, settings, names)), settings, rules)
     of = {user: build.name for build in builds for user in build.users}
     return BuildPlan(
@@ -130,8 +129,11 @@ def _inherits(item: Function | Layer) -> bool:
 def _inherited(service: Service, settings: Settings, item: Function | Layer) -> tuple[str, ...]:
     """Where a manifest is looked for after the code folder.
 
-    That is the ContextPath of a makefile function, the root given, then beside the item's template.
+    That is the ContextPath of a makefile function, the root given, then beside the item's template. A layer of the
+    settings names its manifest, or has it in its folder.
     """
+    if isinstance(item, Layer) and item.from_settings:
+        return ()
     stack = item.name.rpartition("/")[0]
     if service.definition is not None:
         template = service.definition.path
@@ -178,25 +180,55 @@ def _runtime(item: Function | Layer) -> str:
     )
 
 
-def _resolution_key(
+def _resolution_keys(
     item: Function | Layer, choice: Choice, identify: Identify, settings: Settings
-) -> ResolutionKey | None:
+) -> tuple[ResolutionKey, ...]:
+    """None when there is nothing to resolve; of a layer that is for several runtimes, one for each."""
     rule = choice.resolver or choice.rule
     if rule.resolve is None or not choice.manifest:
-        return None
-    return ResolutionKey(
-        rule=rule.name,
-        runtime=_runtime(item),
-        architecture=item.architecture,
-        manifest=identify(choice),
-        options=_only(_options(item, choice, settings), rule.resolve.options),
-        name=item.name if rule.needs_name else "",
-        native=_native(item, settings),
+        return ()
+    manifest, options = identify(choice), _only(_options(item, choice, settings), rule.resolve.options)
+    name = item.name if rule.needs_name else ""
+    return tuple(
+        ResolutionKey(rule.name, runtime, item.architecture, manifest, options, name, _native(item, settings, runtime))
+        for runtime in _runtimes(item, choice.rule)
     )
 
 
-def _native(item: Function | Layer, settings: Settings) -> Native:
-    return native_of(settings, item.name, _runtime(item), item.architecture)
+def _native(item: Function | Layer, settings: Settings, runtime: str) -> Native:
+    return native_of(settings, item.name, runtime, item.architecture)
+
+
+def _runtimes(item: Function | Layer, rule: Rule) -> tuple[str, ...]:
+    if isinstance(item, Function) or not (item.from_settings and rule.runtime_prefix and item.runtimes):
+        return (_runtime(item),)
+    foreign = [name for name in item.runtimes if not any(fnmatchcase(name, one) for one in rule.build_methods)]
+    if foreign:
+        raise BadLayer(
+            f"layer {item.name!r} is for {item.runtimes[0]}, and {', '.join(foreign)} would need another rule",
+            where=item.where,
+            mend="make a layer for each language",
+        )
+    return tuple(dict.fromkeys(item.runtimes))
+
+
+def _refuse_bytecode_of_several(
+    items: tuple[Function | Layer, ...], builds: tuple[Build, ...], keys: Mapping[str, tuple[ResolutionKey, ...]]
+) -> None:
+    places = {item.name: item.where for item in items}
+    raise_all(
+        BadLayer(
+            f"layer {build.name!r} is for several runtimes, and bytecode is of one",
+            where=places[build.name],
+            mend=f"set bytecode = false in [layers.{build.name}]",
+        )
+        for build in builds
+        if len(keys[build.name]) > 1 and dict(build.key.options).get("bytecode") == "true"
+    )
+
+
+def _with_resolutions(build: Build, names: list[str]) -> Build:
+    return replace(build, resolution=names[0], other_resolutions=tuple(names[1:])) if names else build
 
 
 def _only(options: Options, wanted: tuple[str, ...]) -> Options:
@@ -207,15 +239,15 @@ def _builds(
     items: tuple[Function | Layer, ...],
     choices: Mapping[str, Choice],
     settings: Settings,
-    resolution_of: Mapping[str, ResolutionKey | None],
+    resolutions_of: Mapping[str, tuple[ResolutionKey, ...]],
     packages: Mapping[str, str],
 ) -> tuple[Build, ...]:
-    users: dict[tuple[BuildKey, ResolutionKey | None], list[str]] = defaultdict(list)
+    users: dict[tuple[BuildKey, tuple[ResolutionKey, ...]], list[str]] = defaultdict(list)
     for item in items:
         key = _build_key(item, choices[item.name], settings)
         if item.name in packages:
             key = sources.packaged(key, packages[item.name], settings, item.name)
-        users[(key, resolution_of[item.name])].append(item.name)
+        users[(key, resolutions_of[item.name])].append(item.name)
     handlers = {item.name: item.handler for item in items if isinstance(item, Function) and item.name in packages}
     builds = (
         Build(
@@ -240,12 +272,31 @@ def _build_key(item: Function | Layer, choice: Choice, settings: Settings) -> Bu
         source=item.source,
         manifest=choice.manifest,
         options=_options(item, choice, settings),
-        leave_out=(*DEFAULT_EXCLUDE, *rule.leave_out, *settings.exclude, *mine.exclude),
-        leave_out_dependencies=(*settings.exclude_dependencies, *mine.exclude_dependencies),
+        leave_out=(*DEFAULT_EXCLUDE, *rule.leave_out, *settings.exclude, *_all_of(item), *mine.exclude),
+        leave_out_dependencies=_leave_out_dependencies(choice, settings, mine),
         name=item.name if rule.needs_name else "",
         globs=item.globs,
         command=_command(item, settings),
-        native=_native(item, settings) if _has_tools(item, choice, settings) else Native(),
+        native=_native(item, settings, _runtime(item)) if _has_tools(item, choice, settings) else Native(),
+        strip=settings.strip if mine.strip is None else mine.strip,
+    )
+
+
+def _all_of(item: Function | Layer) -> tuple[str, ...]:
+    """What keeps a folder out that only its manifest was named of."""
+    return ("*",) if isinstance(item, Layer) and item.dependencies_only else ()
+
+
+def _leave_out_dependencies(choice: Choice, settings: Settings, mine: FunctionSettings) -> tuple[str, ...]:
+    """The rule's lists that were asked for, then the user's own patterns, which can bring back."""
+    rule = choice.resolver or choice.rule
+    slim = settings.slim if mine.slim is None else mine.slim
+    provided = settings.exclude_provided if mine.exclude_provided is None else mine.exclude_provided
+    return (
+        *(rule.slim if slim else ()),
+        *(rule.provided if provided else ()),
+        *settings.exclude_dependencies,
+        *mine.exclude_dependencies,
     )
 
 
@@ -262,16 +313,18 @@ def rule_compiles(rule: Rule, key: BuildKey) -> bool:
 
 
 def _resolutions(
-    builds: tuple[Build, ...], resolution_of: Mapping[str, ResolutionKey | None], choices: Mapping[str, Choice]
+    builds: tuple[Build, ...], keys: Mapping[str, tuple[ResolutionKey, ...]], choices: Mapping[str, Choice]
 ) -> tuple[Resolution, ...]:
+    """Each is named after the first build that has it as its own, else after the first and the runtime it adds."""
     users: dict[ResolutionKey, list[str]] = defaultdict(list)
     for build in builds:
-        key = resolution_of[build.name]
-        if key is not None:
+        for key in keys[build.name]:
             users[key].append(build.name)
-    found = (
-        Resolution(min(names), key, choices[min(names)].manifest, tuple(sorted(names))) for key, names in users.items()
-    )
+    found = []
+    for key, names in users.items():
+        owners = [name for name in names if keys[name][0] == key]
+        name = min(owners) if owners else f"{min(names)}-{key.runtime}"
+        found.append(Resolution(name, key, choices[min(names)].manifest, tuple(sorted(names))))
     return tuple(sorted(found, key=lambda resolution: resolution.name))
 
 

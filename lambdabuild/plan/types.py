@@ -62,6 +62,13 @@ class Rule:
     """A regular expression; a manifest that matches it names files beside itself, so an equal copy is not the same."""
     libraries: tuple[str, ...] = ()
     """Packages of lambdabuild whose code is the rule's too and enters its digest."""
+    runtime_prefix: str = ""
+    """Where below ``layer_prefix`` the dependencies of one runtime go when a layer has several and they differ; in it
+    {runtime} is python3.12 and {major} is 22 of nodejs22.x. A rule without one builds a layer once, for the first."""
+    provided: tuple[str, ...] = ()
+    """gitignore patterns of dependencies that the runtime has itself."""
+    slim: tuple[str, ...] = ()
+    """gitignore patterns of what dependencies bring that nobody needs to run them."""
     globs_reach_dependencies: bool = False
     """A service's package patterns are also about the dependencies, which peers find in the source."""
     entry: str | tuple[str, ...] = ""
@@ -139,6 +146,7 @@ class BuildKey:
     leave_out_package: tuple[str, ...] = ()
     """What else of the distribution stays out than what its backend leaves out."""
     native: Native = field(default_factory=Native)
+    strip: bool = False
 
     @property
     def is_source_replaced(self) -> bool:
@@ -160,6 +168,12 @@ class Build:
     """The name of the distribution that takes the source's place; "" when there is none."""
     handlers: tuple[tuple[str, str], ...] = ()
     """(function, handler) of those whose handler must be in the distribution."""
+    other_resolutions: tuple[str, ...] = ()
+    """Those of a layer's further runtimes, in their order."""
+
+    @property
+    def resolutions(self) -> tuple[str, ...]:
+        return (self.resolution, *self.other_resolutions) if self.resolution else ()
 
     def group(self, user: str) -> str:
         """The task that people name for one of its users: ``build``, ``layer`` or ``source``."""

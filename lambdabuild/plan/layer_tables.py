@@ -1,0 +1,96 @@
+"""[layers.NAME] tables of the settings -> the model's Layers. Pure."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections import Counter
+from collections.abc import Iterator
+from typing import Literal, cast
+
+from lambdabuild.errors import BadLayer, raise_all
+from lambdabuild.model import About, Layer, Service
+from lambdabuild.settings import LayerSettings, Settings, layer_units, nearest
+from lambdabuild.spans import Span
+
+ARCHITECTURES = ("x86_64", "arm64")
+NAME = re.compile(r"[A-Za-z0-9_-]{1,140}")
+"""Of a layer in Lambda: https://docs.aws.amazon.com/lambda/latest/api/API_PublishLayerVersion.html"""
+IN_TEMPLATE = ("path", "architectures")
+"""What a template says of its layers itself."""
+
+
+def layers_of(settings: Settings, service: Service) -> tuple[Layer, ...]:
+    """The layers that tables make beside those of the template. All mistakes are raised together (LB610)."""
+    in_template = {layer.name for layer in service.layers}
+    functions = {function.name for function in service.functions} | {skipped.name for skipped in service.skipped}
+    taken = in_template | functions
+    tables = sorted(settings.layers.items())
+    raise_all(error for name, table in tables for error in _mistakes(name, table, in_template, taken, settings))
+    own = [(name, table) for name, table in tables if name not in in_template]
+    found = [layer for name, table in own for layer in _layers(name, table)]
+    names = Counter([*taken, *(layer.name for layer in found)])
+    raise_all(
+        BadLayer(f"there would be two of {layer.name!r}", where=layer.where, mend="choose another name")
+        for layer in found
+        if names[layer.name] > 1
+    )
+    return tuple(found)
+
+
+def _layers(name: str, table: LayerSettings) -> Iterator[Layer]:
+    for unit, architecture in layer_units(name, table):
+        yield Layer(
+            name=unit,
+            architecture=cast('Literal["x86_64", "arm64"]', architecture),
+            source=posixpath.normpath(table.path or posixpath.dirname(table.manifest) or "."),
+            where=table.where or Span("lambdabuild.toml"),
+            build_method=table.runtimes[0] if table.runtimes else "",
+            runtimes=table.runtimes,
+            about=About(table.name or name, table.description, table.license, (architecture,)),
+            from_settings=True,
+            dependencies_only=not table.path,
+        )
+
+
+def _mistakes(
+    name: str, table: LayerSettings, in_template: set[str], taken: set[str], settings: Settings
+) -> Iterator[BadLayer]:
+    where = table.where
+    if name in settings.functions:
+        yield BadLayer(f"both [functions.{name}] and [layers.{name}] are there", where=where, mend="join them in one")
+    if name in in_template:
+        for key in IN_TEMPLATE:
+            if getattr(table, key):
+                yield BadLayer(
+                    f"layer {name!r} stands in the template, which says its {key}",
+                    where=where,
+                    mend=f"leave {key} out of [layers.{name}], or choose another name",
+                )
+        return
+    if name in taken:
+        yield BadLayer(f"{name!r} is no layer, but a function of the template", where=where, mend="choose another name")
+    elif not table.path and not table.manifest:
+        near = nearest(name, in_template)
+        yield BadLayer(
+            f"[layers.{name}] has neither a path nor a manifest, and the template has no such layer",
+            where=where,
+            mend=f"did you mean {near!r}?" if near else "name a folder (path), or a manifest",
+        )
+    elif table.manifest and not table.runtimes and not table.rule:
+        yield BadLayer(
+            f"[layers.{name}] has a manifest, and nothing says for which runtimes",
+            where=where,
+            mend='say so: runtimes = ["python3.13"]',
+        )
+    if not NAME.fullmatch(name):
+        yield BadLayer(
+            f"a layer cannot be called {name!r}", where=where, mend="use letters, digits, hyphens and underscores"
+        )
+    for architecture in table.architectures:
+        if architecture not in ARCHITECTURES:
+            yield BadLayer(
+                f"layer {name!r} is for {architecture!r}; Lambda knows {' and '.join(ARCHITECTURES)}",
+                where=where,
+                mend="name one of them, or both",
+            )
