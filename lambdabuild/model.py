@@ -61,6 +61,8 @@ class About:
     description: str = ""
     license: str = ""
     architectures: tuple[str, ...] = ()
+    accounts: tuple[str, ...] = ()
+    """Who may use it; ``*`` is everybody."""
 
 
 @dataclass(frozen=True)

@@ -448,7 +448,7 @@ def _with(settings: Settings, name: str, value: Any) -> Settings:
 def _typed(given: _Given, name: str, item: Any) -> Any:
     value = given.value
     default = item.default if item.default is not MISSING else item.default_factory()
-    if default is None or isinstance(default, bool):
+    if isinstance(default, bool) or item.type == "bool | None":
         if isinstance(value, str) and value.lower() in ("true", "1", "yes", "on", "false", "0", "no", "off", ""):
             return value.lower() in ("true", "1", "yes", "on")
         if isinstance(value, bool):

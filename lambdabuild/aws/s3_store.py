@@ -125,6 +125,23 @@ class S3Store:
             send = self._put_parts if size > self._multipart_bytes else self._put_whole
             return send(path, sha256, about, condition)
 
+    def read(self, key: str) -> bytes | None:
+        """What is there under a key, None when nothing is."""
+        if not self.has(key):
+            return None
+        with self._telling(f"get {self.location(key)}"):
+            return bytes(self._client.get_object(Bucket=self.bucket, Key=self.prefix + key)["Body"].read())
+
+    def copy(self, location: str, key: str) -> None:
+        """Copy an object (``s3://bucket/key``, up to 5 GB) to a key, inside S3."""
+        bucket, _, source = location.removeprefix("s3://").partition("/")
+        with self._telling(f"copy {location} to {self.location(key)}"):
+            self._client.copy_object(
+                Bucket=self.bucket, Key=self.prefix + key, CopySource={"Bucket": bucket, "Key": source},
+                MetadataDirective="COPY", TaggingDirective="COPY", **self._encryption(),
+            )  # fmt: skip
+        self._keys().add(self.prefix + key)
+
     def _put_whole(self, path: str, sha256: str, about: Mapping[str, Any], condition: Mapping[str, str]) -> bool:
         checksum = base64.b64encode(bytes.fromhex(sha256)).decode()
         with open(path, "rb") as stream:
@@ -173,12 +190,15 @@ class S3Store:
     def _about(self, key: str, sha256: str, labels: Labels) -> dict[str, Any]:
         about: dict[str, Any] = {"Bucket": self.bucket, "Key": key, "Metadata": {**labels.metadata, "sha256": sha256}}
         about["ContentType"] = _CONTENT_TYPES.get(os.path.splitext(key)[1], "application/octet-stream")
-        if self._kms_key_id:
-            about |= {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": self._kms_key_id}
+        about |= self._encryption()
         tags = {**self._tags, **labels.tags}
         if tags:
             about["Tagging"] = urlencode(sorted(tags.items()))
         return about
+
+    def _encryption(self) -> dict[str, Any]:
+        given = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": self._kms_key_id}
+        return given if self._kms_key_id else {}
 
     @property
     def _client(self) -> Any:

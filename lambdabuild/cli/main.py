@@ -165,6 +165,7 @@ def _build(arguments: list[str]) -> int:
     site = _open(settings)
     groups = {user: build.group(user) for build in site.plan.builds for user in build.users}
     groups |= {pinned.function: "build" for pinned in site.plan.pinned}
+    groups |= {published.name: "layer" for published in site.plan.publications}
     selected = []
     for name in names:
         _check_name(name, sorted(groups))

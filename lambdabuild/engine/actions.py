@@ -441,6 +441,19 @@ def _sent(site: Site, sent: Any) -> Done:
     )
 
 
+def _publish(site: Site, name: str) -> Done:
+    from lambdabuild.engine import layers
+
+    published = layers.publish_layer(site, site.publications[name])
+    layers.write(site, name, published.versions)
+    arns = [version["arn"] for version in published.versions]
+    return Done(
+        output=" ".join(arns),
+        values={"versions": arns, "published": published.count, "notes": list(published.notes)},
+        result={"versions": list(published.versions)},
+    )
+
+
 def _template(site: Site, name: str) -> Done:
     from lambdabuild.engine import publish
 
@@ -457,6 +470,7 @@ STEPS: dict[str, Callable[[Site, str], Done]] = {
     "hash": _hash,
     "upload": _upload,
     "tree": _tree,
+    "publish": _publish,
     "template": _template,
 }
 
@@ -472,6 +486,8 @@ def made_by(site: Site, kind: str, name: str) -> Iterable[str]:
         yield site.record(kind, name)
         for user in site.build(name).users:
             yield site.zip(user) if kind == "zip" else site.tree(user)
+    elif kind == "publish":
+        yield freshness.published_file(site)  # of the others too, who then look again
     elif kind == "template":
         from lambdabuild.engine import publish
 

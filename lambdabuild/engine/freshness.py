@@ -33,6 +33,9 @@ Saved = Callable[[str], Mapping[str, Any]]
 TEMPLATE = "template"
 """The one step that has no name of its own."""
 
+ACCOUNT = ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_ROLE_ARN", "AWS_REGION", "AWS_DEFAULT_REGION")
+"""Variables that tell one account or region from another; a run with others asks again."""
+
 ZIP_FORMAT = "1"
 """Raised when equal entries give other zip bytes than before."""
 
@@ -171,10 +174,26 @@ def is_intact(site: Site, kind: str, name: str, values: Mapping[str, Any]) -> bo
     if kind == "upload":
         location = values.get("location", "")
         return location.startswith("s3://") or bool(location and _is_there(site, expand(site, location)))
+    if kind == "publish":
+        site.stats.saw(published_file(site))
+        return [version["arn"] for version in published(site).get(name, ())] == values.get("versions")
     if kind == TEMPLATE:
         written = values.get("written", {})
         return all(fingerprint.of_file(expand(site, path), site.stats) == written[path] for path in written)
     return True
+
+
+def published(site: Site) -> dict[str, Any]:
+    """What layers.json says: for each layer its versions; nothing when it is not there or broken."""
+    try:
+        with open(published_file(site), encoding="utf-8") as stream:
+            return dict(json.load(stream))
+    except (OSError, ValueError, TypeError):
+        return {}
+
+
+def published_file(site: Site) -> str:
+    return os.path.join(site.build_dir, "layers.json")
 
 
 def _is_there(site: Site, path: str) -> bool:
@@ -268,6 +287,17 @@ def _upload(site: Site, name: str, saved: Saved) -> dict[str, str]:
     return {f"step:hash:{name}": _output(saved, f"hash:{name}"), "store": store_identity(site)}
 
 
+def _publish(site: Site, name: str, saved: Saved) -> dict[str, str]:
+    """What is asked for, and of which account; what Lambda has is asked by the step itself."""
+    publication = site.publications[name]
+    builds = [site.plan.build_of(layer).name for layer in publication.layers]
+    found = {f"step:upload:{build}": _output(saved, f"upload:{build}") for build in builds}
+    found |= {f"step:hash:{build}": _output(saved, f"hash:{build}") for build in builds}
+    found["layer"] = json.dumps(dataclasses.asdict(publication), sort_keys=True)
+    found["lambda"] = f"{site.region} {site.settings.profile} {site.settings.endpoint_url}"
+    return found | {f"environment:{name}": _variable(name) for name in ACCOUNT}
+
+
 def _tree(site: Site, name: str, saved: Saved) -> dict[str, str]:
     return {f"step:copy:{name}": _output(saved, f"copy:{name}"), "users": ",".join(site.build(name).users)}
 
@@ -297,6 +327,7 @@ _OF: dict[str, Callable[[Site, str, Saved], dict[str, str]]] = {
     "hash": _hash,
     "upload": _upload,
     "tree": _tree,
+    "publish": _publish,
     "template": _template,
 }
 

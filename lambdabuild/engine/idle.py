@@ -21,6 +21,7 @@ KINDS = {
     "hash": "take the digest of {} and check its size",
     "upload": "put {} into the artifact store, unless it is there",
     "tree": "write {} as a folder, for sam local",
+    "publish": "publish {} as a version of a layer, unless the newest is the same",
     "template": "write built-template, packaged-template and manifest.json",
 }
 TEMPLATE = "template"

@@ -181,6 +181,7 @@ def why_text(site: Site, name: str, saved: Any) -> str:
     steps += [("package", build.package)] if build.package else []
     steps += [("compile", build.name)] if build.compiles else []
     steps += [(kind, build.name) for kind in ("copy", "zip", "hash", *site.wanted(build))]
+    steps += [("publish", one.name) for one in site.plan.publications if name in one.layers]
     steps += [("template", "template")] if site.service.has_template else []
     lines, upstream = [], ""
     for kind, step in steps:

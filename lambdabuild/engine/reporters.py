@@ -274,7 +274,7 @@ def _is_terminal(stream: Any) -> bool:
     return bool(stream.isatty()) and os.environ.get("TERM") not in ("dumb", None) and not os.environ.get("CI")
 
 
-SHOWN = ("size", "unzipped", "files", "sent", "location", "notes")
+SHOWN = ("size", "unzipped", "files", "sent", "location", "notes", "versions", "published")
 
 
 def _shown(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -289,6 +289,8 @@ def _finished(task: Any, seconds: float) -> str:
         parts.append(size_text(values["size"]))
     if "sent" in values:
         parts.append("sent" if values["sent"] else "there already")
+    if "versions" in values:
+        parts += ["published" if values["published"] else "published already", *values["versions"]]
     return "  ".join([task.name, *parts])
 
 

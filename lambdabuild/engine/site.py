@@ -21,7 +21,7 @@ from lambdabuild.files.listing import Patterns, scan
 from lambdabuild.files.stat_cache import StatCache
 from lambdabuild.files.watch import Seen
 from lambdabuild.model import Asset, Service
-from lambdabuild.plan.types import Build, BuildPlan, Pinned, Resolution, Rule, Sizes, Source
+from lambdabuild.plan.types import Build, BuildPlan, Pinned, Publication, Resolution, Rule, Sizes, Source
 from lambdabuild.settings import Settings
 
 if TYPE_CHECKING:
@@ -163,6 +163,10 @@ class Site:
     @cached_property
     def _resolutions(self) -> dict[str, Resolution]:
         return {resolution.name: resolution for resolution in self.plan.resolutions}
+
+    @cached_property
+    def publications(self) -> Mapping[str, Publication]:
+        return {publication.name: publication for publication in self.plan.publications}
 
     def wanted(self, build: Build) -> tuple[str, ...]:
         """The last steps of a build that nobody has to ask for: trees are what built-template.yaml points at."""

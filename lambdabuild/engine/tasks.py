@@ -44,6 +44,8 @@ def tasks(site: Site, saved: Saved, left_out: Container[str] = (), named: Iterab
     for name in named:
         kind, _, user = name.partition(":")
         yield {"basename": kind, "name": user, "actions": None}
+    if not left_out:
+        yield from _publications(site, saved)
     if site.service.has_template:
         yield _template(site, saved, left_out)
 
@@ -86,6 +88,15 @@ def _pinned(site: Site, saved: Saved, pinned: Pinned) -> Iterator[Task]:
         "task_dep": [f"upload:{pinned.function}"],
         "doc": f"version {pinned.version} of {pinned.source}",
     }
+
+
+def _publications(site: Site, saved: Saved) -> Iterator[Task]:
+    """Nobody's need: a layer is published when somebody says so."""
+    for one in site.plan.publications:
+        yield _step(site, saved, "publish", one.name, [f"upload:{layer}" for layer in one.layers])
+        if one.layers != (one.name,):
+            group = {"basename": "layer", "name": one.name, "actions": None, "doc": "for each of its architectures"}
+            yield group | {"task_dep": [f"layer:{layer}" for layer in one.layers]}
 
 
 def _step(site: Site, saved: Saved, kind: str, name: str, before: list[str]) -> Task:

@@ -50,6 +50,9 @@ def _lines(plan: BuildPlan) -> Iterator[str]:
     for source in plan.sources:
         yield f"source:{source.name}  is published as {source.prefix and source.prefix + '/'}source/VERSION/source.zip"
     yield from (f"build:{one.function}  version {one.version} of {one.source}" for one in plan.pinned)
+    for publication in plan.publications:
+        said = ", ".join(filter(None, (*publication.runtimes, publication.license)))
+        yield f"publish:{publication.name}  as {publication.layer_name}" + (f"  ({said})" if said else "")
     yield from (f"upload:{asset.name}  {asset.source}" for asset in plan.assets)
     yield from (f"left alone: {skipped.name} ({skipped.reason})" for skipped in plan.skipped)
     yield f"left out of every source: {' '.join(DEFAULT_EXCLUDE)}"

@@ -1,4 +1,4 @@
-"""[layers.NAME] tables of the settings -> the model's Layers. Pure."""
+"""[layers.NAME] tables of the settings -> the model's Layers, and every layer as Lambda is to have it. Pure."""
 
 from __future__ import annotations
 
@@ -10,12 +10,18 @@ from typing import Literal, cast
 
 from lambdabuild.errors import BadLayer, raise_all
 from lambdabuild.model import About, Layer, Service
+from lambdabuild.plan.types import Publication
 from lambdabuild.settings import LayerSettings, Settings, layer_units, nearest
 from lambdabuild.spans import Span
 
 ARCHITECTURES = ("x86_64", "arm64")
 NAME = re.compile(r"[A-Za-z0-9_-]{1,140}")
 """Of a layer in Lambda: https://docs.aws.amazon.com/lambda/latest/api/API_PublishLayerVersion.html"""
+ACCOUNT = re.compile(r"[0-9]{12}|[*]")
+ORGANIZATION = re.compile(r"o-[a-z0-9]{10,32}")
+"""https://docs.aws.amazon.com/lambda/latest/api/API_AddLayerVersionPermission.html"""
+DESCRIPTION, LICENSE, RUNTIMES = 256, 512, 15
+"""The most characters, and the most runtimes, of one version."""
 IN_TEMPLATE = ("path", "architectures")
 """What a template says of its layers itself."""
 
@@ -53,6 +59,33 @@ def _layers(name: str, table: LayerSettings) -> Iterator[Layer]:
         )
 
 
+def publications(service: Service, settings: Settings) -> tuple[Publication, ...]:
+    """What can be published: each layer of the template, each table; a table's own word wins over the template's."""
+    layers = {layer.name: layer for layer in service.layers}
+    of_tables = {name: layer_units(name, table) for name, table in settings.layers.items() if name not in layers}
+    units = {unit for several in of_tables.values() for unit, _ in several}
+    groups: dict[str, tuple[str, ...]] = {name: (name,) for name in layers if name not in units}
+    groups |= {name: tuple(unit for unit, _ in several) for name, several in of_tables.items()}
+    return tuple(_publication(name, [layers[one] for one in groups[name]], settings) for name in sorted(groups))
+
+
+def _publication(name: str, layers: list[Layer], settings: Settings) -> Publication:
+    table, about = settings.layers.get(name, LayerSettings()), layers[0].about
+    everybody = ("*",) if table.public else ()
+    return Publication(
+        name=name,
+        layers=tuple(layer.name for layer in layers),
+        layer_name=table.name or about.name or name.replace("/", "-"),
+        description=table.description or about.description,
+        license=table.license or about.license,
+        runtimes=table.runtimes or layers[0].runtimes,
+        architectures=tuple(layer.about.architectures for layer in layers),
+        accounts=tuple(sorted({*about.accounts, *table.accounts, *everybody})),
+        organizations=tuple(sorted(set(table.organizations))),
+        keep=table.keep,
+    )
+
+
 def _mistakes(
     name: str, table: LayerSettings, in_template: set[str], taken: set[str], settings: Settings
 ) -> Iterator[BadLayer]:
@@ -67,6 +100,7 @@ def _mistakes(
                     where=where,
                     mend=f"leave {key} out of [layers.{name}], or choose another name",
                 )
+        yield from _refused_by_lambda(name, table)
         return
     if name in taken:
         yield BadLayer(f"{name!r} is no layer, but a function of the template", where=where, mend="choose another name")
@@ -87,6 +121,7 @@ def _mistakes(
         yield BadLayer(
             f"a layer cannot be called {name!r}", where=where, mend="use letters, digits, hyphens and underscores"
         )
+    yield from _refused_by_lambda(name, table)
     for architecture in table.architectures:
         if architecture not in ARCHITECTURES:
             yield BadLayer(
@@ -94,3 +129,30 @@ def _mistakes(
                 where=where,
                 mend="name one of them, or both",
             )
+
+
+def _refused_by_lambda(name: str, table: LayerSettings) -> Iterator[BadLayer]:
+    wrong = {
+        "name": bool(table.name) and not NAME.fullmatch(table.name),
+        "description": len(table.description) > DESCRIPTION,
+        "license": len(table.license) > LICENSE,
+        "runtimes": len(table.runtimes) > RUNTIMES,
+        "accounts": not all(ACCOUNT.fullmatch(one) for one in table.accounts),
+        "organizations": not all(ORGANIZATION.fullmatch(one) for one in table.organizations),
+    }
+    for key in (key for key, is_wrong in wrong.items() if is_wrong):
+        yield BadLayer(
+            f"[layers.{name}] {key} is {getattr(table, key)!r}; Lambda takes {TAKEN[key]}",
+            where=table.where,
+            mend="correct it",
+        )
+
+
+TAKEN = {
+    "name": "up to 140 letters, digits, hyphens and underscores",
+    "description": f"up to {DESCRIPTION} characters",
+    "license": f"up to {LICENSE} characters",
+    "runtimes": f"up to {RUNTIMES}",
+    "accounts": "numbers of 12 digits in quotes",
+    "organizations": "ids such as o-t194hfs8cz",
+}

@@ -13,6 +13,7 @@ from lambdabuild.errors import BadLayer, BadSettings, LambdaBuildError, NoManife
 from lambdabuild.model import Function, Layer, Options, Service, Skipped
 from lambdabuild.plan import sources
 from lambdabuild.plan.claims import PLAIN, Choice, Names, choose
+from lambdabuild.plan.layer_tables import publications
 from lambdabuild.plan.native import native_of
 from lambdabuild.plan.types import Build, BuildKey, BuildPlan, Native, Resolution, ResolutionKey, Rule, Sizes
 from lambdabuild.settings import DEFAULT_EXCLUDE, Command, FunctionSettings, Settings, nearest
@@ -76,6 +77,7 @@ def plan(service: Service, rules: tuple[Rule, ...], names: Names, identify: Iden
         packages=distributions,
         sources=sources.published(settings),
         pinned=sources.pinned(service, settings),
+        publications=publications(service, settings),
     )
 
 

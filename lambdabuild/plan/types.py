@@ -214,6 +214,26 @@ class Sizes:
 
 
 @dataclass(frozen=True)
+class Publication:
+    """A layer as Lambda is to have it. ``name`` is the task's."""
+
+    name: str
+    layers: tuple[str, ...]
+    """What is built of it: itself, or one for each architecture."""
+    layer_name: str
+    description: str = ""
+    license: str = ""
+    runtimes: tuple[str, ...] = ()
+    architectures: tuple[tuple[str, ...], ...] = ()
+    """What each of ``layers`` is compatible with."""
+    accounts: tuple[str, ...] = ()
+    """Accounts that may use it; ``*`` is all."""
+    organizations: tuple[str, ...] = ()
+    keep: int = 0
+    """How many versions stay for each architecture; 0 is all."""
+
+
+@dataclass(frozen=True)
 class BuildPlan:
     """All that is to be done, in sorted order."""
 
@@ -227,6 +247,7 @@ class BuildPlan:
     """Distributions that are installed once for all their users (names of builds)."""
     sources: tuple[Source, ...] = ()
     pinned: tuple[Pinned, ...] = ()
+    publications: tuple[Publication, ...] = ()
 
     def build_of(self, user: str) -> Build:
         """The build that a function or layer gets its artifact from."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol, cast
 
 from lambdabuild.errors import BadTemplate, LambdaBuildError, NoSource, UnknownName, Unresolvable
-from lambdabuild.model import Asset, Form, Function, Layer, Options, Rewrite, Skipped
+from lambdabuild.model import About, Asset, Form, Function, Layer, Options, Rewrite, Skipped
 from lambdabuild.spans import Node, Span
 from lambdabuild.template import packaged
 from lambdabuild.template.intrinsics import NO_VALUE, Scope, Unresolved, Value, first_unresolved, resolve
@@ -275,8 +275,21 @@ class CodeResource:
                 if isinstance(runtimes, list)
                 else (),
                 options=self.options(method),
+                about=About(
+                    name=self.said("LayerName"),
+                    description=self.said("Description"),
+                    license=self.said("LicenseInfo"),
+                    architectures=tuple(item for item in compatible if isinstance(item, str))
+                    if isinstance(compatible, list)
+                    else (),
+                ),
             )
         )
+
+    def said(self, key: str) -> str:
+        """A property that nothing is built from: "" when it is not there, or known at deployment only."""
+        value = self.value(key)
+        return value if isinstance(value, str) else ""
 
     def architecture(self, value: Value, key: str) -> Literal["x86_64", "arm64"]:
         missing = first_unresolved(value)

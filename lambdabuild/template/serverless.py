@@ -19,7 +19,7 @@ from lambdabuild.errors import (
     SourceFailed,
     raise_all,
 )
-from lambdabuild.model import Asset, Definition, Function, Globs, Layer, Options, Service, Skipped
+from lambdabuild.model import About, Asset, Definition, Function, Globs, Layer, Options, Service, Skipped
 from lambdabuild.spans import Node, Span, from_data, to_data
 from lambdabuild.template.schema import Mistake, check
 from lambdabuild.template.yaml_text import parse
@@ -422,6 +422,13 @@ class _Builds:
                 source=self.local(config["path"]),
                 where=where,
                 runtimes=tuple(config.get("compatibleRuntimes") or ()),
+                about=About(
+                    name=config.get("name") or key,
+                    description=config.get("description") or "",
+                    license=config.get("licenseInfo") or "",
+                    architectures=tuple(config.get("compatibleArchitectures") or ()),
+                    accounts=tuple(config.get("allowedAccounts") or ()),
+                ),
                 globs=Globs(self.globs(own, layers=False)),
             )
         )

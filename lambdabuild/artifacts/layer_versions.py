@@ -1,0 +1,98 @@
+"""Versions of a layer: whether a new one is needed, who may use it, which old ones may go. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+ARCHITECTURES = ("x86_64", "arm64")
+OURS = "lambdabuild-"
+"""How the ids of our statements begin in a version's policy; those of others are left alone."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A version as it should be. The order of runtimes and architectures means nothing."""
+
+    name: str
+    code_sha256: str
+    description: str = ""
+    license: str = ""
+    runtimes: tuple[str, ...] = ()
+    architectures: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Version:
+    """A version as Lambda has it. What it contains has to be asked for apart."""
+
+    number: int
+    arn: str
+    description: str = ""
+    license: str = ""
+    runtimes: tuple[str, ...] = ()
+    architectures: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Grant:
+    """One statement of a version's policy: for an account, or ("*") for an organization's accounts or all."""
+
+    principal: str
+    organization: str = ""
+
+    @property
+    def statement_id(self) -> str:
+        return OURS + (self.organization or ("public" if self.principal == "*" else self.principal))
+
+
+def newest(wanted: Wanted, versions: Iterable[Version]) -> Version | None:
+    """The last version for any of the same architectures: a layer may have one version for each."""
+    return max((one for one in versions if _share(wanted, one)), key=lambda one: one.number, default=None)
+
+
+def says_the_same(wanted: Wanted, version: Version) -> bool:
+    return (
+        (wanted.description, wanted.license) == (version.description, version.license)
+        and set(wanted.runtimes) == set(version.runtimes)
+        and set(wanted.architectures) == set(version.architectures)
+    )
+
+
+def earlier_twins(wanted: Wanted, own: Version, before: int, versions: Iterable[Version]) -> tuple[Version, ...]:
+    """Versions that somebody else made between the last one seen (``before``) and our own, and that say the same.
+
+    The first of them with the same content is the one to keep: whoever published at the same time finds it as well.
+    """
+    between = [one for one in versions if before < one.number < own.number and says_the_same(wanted, one)]
+    return tuple(sorted(between, key=lambda one: one.number))
+
+
+def surplus(versions: Collection[Version], keep: int, in_use: Collection[int]) -> tuple[Version, ...]:
+    """What may be deleted: not one of the last ``keep`` of any architecture, and of no function. 0 keeps all."""
+    if not keep:
+        return ()
+    latest = sorted(versions, key=lambda one: one.number, reverse=True)
+    kept = {one.number for architecture in ARCHITECTURES for one in _for(architecture, latest)[:keep]} | set(in_use)
+    return tuple(one for one in latest if one.number not in kept)
+
+
+def changes(wanted: Collection[Grant], there: Collection[str]) -> tuple[tuple[Grant, ...], tuple[str, ...]]:
+    """(to add, ids to remove) so that a policy's statements are those wanted; ``there`` are the ids of those it has.
+
+    What one of ours says is in its id, so equal ids are equal statements.
+    """
+    named = {grant.statement_id: grant for grant in wanted}
+    add = tuple(grant for name, grant in sorted(named.items()) if name not in there)
+    return add, tuple(sorted(one for one in there if one.startswith(OURS) and one not in named))
+
+
+def _share(wanted: Wanted, version: Version) -> bool:
+    """A version that names no architecture is for all."""
+    return not (wanted.architectures and version.architectures) or not set(wanted.architectures).isdisjoint(
+        version.architectures
+    )
+
+
+def _for(architecture: str, versions: Iterable[Version]) -> list[Version]:
+    return [one for one in versions if architecture in (one.architectures or ARCHITECTURES)]
