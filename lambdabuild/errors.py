@@ -355,16 +355,10 @@ class CannotPublish(LambdaBuildError):
     code = "LB611"
 
 
-class CannotStrip(LambdaBuildError):
-    """No tool is there that can strip the native files of both processors."""
-
-    code = "LB612"
-
-
 class NoToken(LambdaBuildError):
     """CodeArtifact gave no token for a package index."""
 
-    code = "LB613"
+    code = "LB612"
 
 
 # 7xx: compiler

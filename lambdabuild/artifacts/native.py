@@ -11,6 +11,7 @@ from lambdabuild.artifacts.entries import Entry, OnDisk
 
 MACHINES = {"x86_64": 62, "arm64": 183}
 """e_machine of the ELF header: EM_X86_64, EM_AARCH64 (System V ABI)."""
+MAGIC = b"\x7fELF"
 SIXTY_FOUR_BIT = 2
 HEADER_BYTES = 20
 NATIVE_NAME = re.compile(r"\.(so|node)(\.[\d.]+)?$")
@@ -24,6 +25,11 @@ def wrong_machine(entries: Iterable[Entry], architecture: str) -> list[Entry]:
     return [entry for entry in entries if _may_be_native(entry) and not _fits(_header(entry), architecture)]
 
 
+def native(entries: Iterable[Entry]) -> list[Entry]:
+    """The ELF files among the entries: shared objects, add-ons, programs without an extension."""
+    return [entry for entry in entries if _may_be_native(entry) and _header(entry)[:4] == MAGIC]
+
+
 def _may_be_native(entry: Entry) -> bool:
     if entry.size < HEADER_BYTES:
         return False
@@ -32,7 +38,7 @@ def _may_be_native(entry: Entry) -> bool:
 
 
 def _fits(header: bytes, architecture: str) -> bool:
-    if header[:4] != b"\x7fELF":
+    if header[:4] != MAGIC:
         return True
     machine = int.from_bytes(header[18:20], "big" if header[5] == 2 else "little")
     return header[4] == SIXTY_FOUR_BIT and machine == MACHINES[architecture]

@@ -215,7 +215,7 @@ def _make_folder(path: str) -> None:
 def write_entry(path: str, entry: Entry) -> None:
     with writing(path, 0o755 if entry.executable else 0o644, flush=False) as stream:
         size = 0
-        for chunk in _content(entry):
+        for chunk in content(entry):
             size += len(chunk)
             stream.write(chunk)
     if size != entry.size:
@@ -224,7 +224,7 @@ def write_entry(path: str, entry: Entry) -> None:
         )
 
 
-def _content(entry: Entry) -> Iterator[bytes]:
+def content(entry: Entry) -> Iterator[bytes]:
     """The bytes of an entry, a chunk at a time."""
     lies = entry.lies
     if isinstance(lies, OnDisk):

@@ -279,7 +279,12 @@ def _copy(site: Site, name: str) -> Done:
     assemble.write_list(site, name, settled.entries)
     return Done(
         output=settled.digest,
-        values={"files": len(settled.entries), "unzipped": settled.unzipped, "notes": list(settled.notes)},
+        values={
+            "files": len(settled.entries),
+            "unzipped": settled.unzipped,
+            "notes": list(settled.notes),
+            "parts": assemble.made(site, settled.entries) if build.key.strip else [],
+        },
         result={
             "tree_digest": settled.digest,
             "unzipped": settled.unzipped,

@@ -14,7 +14,7 @@ from lambdabuild.artifacts.archives import archive_entries
 from lambdabuild.artifacts.atomic import write_text
 from lambdabuild.artifacts.entries import Entry, InArchive, OnDisk, content_digest
 from lambdabuild.artifacts.native import wrong_machine
-from lambdabuild.engine import freshness, packaged, receipts
+from lambdabuild.engine import freshness, packaged, receipts, strip
 from lambdabuild.engine.site import Site
 from lambdabuild.errors import BadSource, CannotRead, Collision, WrongMachine, raise_all
 from lambdabuild.files.globs import decides
@@ -105,7 +105,7 @@ def _wanted(site: Site, build: Build, rule: Rule, part: Part, left_out: list[str
         entries, not_wanted = _globbed(entries, build.key.globs)
         dropped += not_wanted
     left_out += [entry.path for entry in dropped]
-    return entries
+    return strip.stripped(site, entries, f"{build.key.kind} {build.name!r}") if build.key.strip else entries
 
 
 def _below(folder: str, entries: list[Entry]) -> list[Entry]:
@@ -232,6 +232,12 @@ def _lies(site: Site, where: list[object]) -> OnDisk | InArchive:
     path, *rest = where
     real = freshness.expand(site, str(path))
     return InArchive(real, *rest) if rest else OnDisk(real)  # type: ignore[arg-type]  # four integers, as written above
+
+
+def made(site: Site, entries: Iterable[Entry]) -> list[str]:
+    """The files in the machine's store that were made for this artifact, as records name them."""
+    paths = (entry.lies.path for entry in entries if isinstance(entry.lies, OnDisk))
+    return sorted({freshness.portable(site, path) for path in paths if path.startswith(site.cache_dir + os.sep)})
 
 
 # limits

@@ -17,7 +17,7 @@ from typing import Any
 from lambdabuild.artifacts import trees
 from lambdabuild.artifacts.trees import TreeRecord
 from lambdabuild.engine import receipts
-from lambdabuild.engine.site import Site
+from lambdabuild.engine.site import STRIP, Site
 from lambdabuild.errors import BadSource, LambdaBuildError
 from lambdabuild.files import fingerprint
 from lambdabuild.files.globs import GlobbedPatterns
@@ -169,7 +169,7 @@ def is_intact(site: Site, kind: str, name: str, values: Mapping[str, Any]) -> bo
     if kind == "tree":
         record = TreeRecord.read(site.record("tree", name))
         return record is not None and trees.is_intact(site.tree(name), record, site.stats.digest)
-    if kind in ("resolve", "package", "compile"):
+    if kind in ("resolve", "package", "compile", "copy"):
         return all(_is_there(site, expand(site, path)) for path in values.get("parts", ()))
     if kind == "upload":
         location = values.get("location", "")
@@ -250,6 +250,7 @@ def _copy(site: Site, name: str, saved: Saved) -> dict[str, str]:
     if rule.globs_reach_dependencies and build.key.globs.lines:
         found["package patterns"] = _short(json.dumps([*build.key.globs.lines, build.key.globs.prefix]))
     found["architecture"] = build.key.architecture
+    found |= {f"tool:{STRIP}": site.tool_version(STRIP)} if build.key.strip else {}
     if build.compiles:
         found[f"step:compile:{name}"] = _output(saved, f"compile:{name}")
     if build.package:

@@ -15,7 +15,7 @@ from typing import Any
 from lambdabuild.artifacts.trees import TreeRecord
 from lambdabuild.engine import kept, snapshot
 from lambdabuild.engine.freshness import TEMPLATE, Freshness, Saved, environment_names, task_name
-from lambdabuild.engine.site import Site
+from lambdabuild.engine.site import STRIP, Site
 from lambdabuild.engine.snapshot import JOURNAL, PLAN, PROJECT, THE_TEMPLATE, Snapshot
 from lambdabuild.files.listing import IGNORE_FILE
 from lambdabuild.files.watch import FINE_NS, Group, Seen
@@ -180,6 +180,7 @@ def _used(site: Site) -> list[Rule]:
 def _programs(site: Site) -> dict[str, str | None]:
     """Where the programs lie whose versions count."""
     found = {tool for build in site.plan.builds for tool in build.key.command.tools}
+    found |= {STRIP for build in site.plan.builds if build.key.strip}
     for rule in _used(site):
         found |= {tool for claims in _claims(rule) for tool in claims.tools}
     path = site.given.environment.get("PATH", "")

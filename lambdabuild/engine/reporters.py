@@ -90,7 +90,8 @@ class Reporter:
         groups = [
             name for name in reached if ":" in name and name.partition(":")[0] in GROUPS and not tasks[name].actions
         ]
-        self.owners = {name: tasks[name].task_dep[0].partition(":")[2] for name in groups if tasks[name].task_dep}
+        first = {name: tasks[name].task_dep[0].partition(":") for name in groups if tasks[name].task_dep}
+        self.owners = {name: owner for name, (kind, _, owner) in first.items() if kind != "layer"}  # no group of groups
         self.owners = {**_settled, **self.owners}
         self.is_asked = bool(self.steps or _settled)
         self.is_everything = "template" in reached or "template" not in tasks

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     from lambdabuild.artifacts.store import Store
 
+STRIP = "llvm-strip"
+"""A tool that knows both processors on every machine, and leaves what patchelf laid out as it is."""
 NOT_RULE_CODE = ("README.md", "example/", "test_*.py", "__pycache__/")
 
 
@@ -202,6 +204,7 @@ class Site:
         programs += [] if is_contained else build.key.command.tools
         built = self.rules[package.key.rule].compile if package is not None else None
         programs += [name.split()[0] for name in (built.tools if built else ())]
+        programs += [STRIP] if build.key.strip else []
         return next((name for name in programs if tools.find(name) is None), "")
 
     def tool_version(self, name: str) -> str:
