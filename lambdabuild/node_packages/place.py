@@ -9,11 +9,15 @@ import shutil
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from lambdabuild.aws import codeartifact
 from lambdabuild.rule_api import Job
 
 CPUS = {"x86_64": "x64", "arm64": "arm64"}
 """Processors as package.json files name them."""
 MACHINES = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}
+REGISTRY = re.compile(
+    r"""(?m)^\s*(?:@[\w.-]+:)?(?:registry|npmRegistryServer)["']?\s*[=:\s]\s*["']?https?://([^/\s"']+)([^\s"']*)"""
+)
 VARIABLE = re.compile(r"\$\{(\w+)(?:\?|:?-[^}]*)?\}")
 
 
@@ -55,11 +59,27 @@ def edited(file: str, change: Callable[[dict[str, Any]], None]) -> None:
         json.dump(data, stream, indent=2)
 
 
-def variables(*files: str) -> dict[str, str]:
-    """The variables that settings files name, such as a registry's token, with their values."""
-    names: set[str] = set()
-    for file in map(os.path.expanduser, files):
-        if os.path.isfile(file):
-            with open(file, encoding="utf-8", errors="replace") as stream:
-                names |= set(VARIABLE.findall(stream.read()))
-    return {name: os.environ[name] for name in sorted(names) if name in os.environ}
+def variables(job: Job, *files: str) -> dict[str, str]:
+    """The variables that settings files name, such as a registry's token, with their values.
+
+    A registry of CodeArtifact's needs none: its token is asked for, and given to the tool as AWS's pages have it
+    (${CODEARTIFACT_AUTH_TOKEN}) and under the registry's own name, unless the files have one.
+    """
+    texts = [_text(file) for file in map(os.path.expanduser, files)]
+    names = {name for text in texts for name in VARIABLE.findall(text)}
+    found = {name: os.environ[name] for name in sorted(names) if name in os.environ}
+    for host, path in {} if job.offline else dict.fromkeys(pair for text in texts for pair in REGISTRY.findall(text)):
+        place = f"//{host}{path.rstrip('/')}/"
+        given = re.compile(rf"{re.escape(place)}?:_(authToken|auth|password)\s*=\s*(?!\$)")
+        if codeartifact.is_host(host) and not any(given.search(text) for text in texts):
+            token = codeartifact.token(host)
+            found |= {codeartifact.VARIABLE: token, f"npm_config_{place}:_authToken": token}
+    return found
+
+
+def _text(file: str) -> str:
+    try:
+        with open(file, encoding="utf-8", errors="replace") as stream:
+            return stream.read()
+    except OSError:
+        return ""

@@ -131,7 +131,7 @@ def _fetch(job: Job, folder: str, what: str, folders: Iterable[str]) -> None:
     )
     command = [npm, "install", *QUIET, "--offline" if job.offline else "--prefer-offline", what]
     try:
-        job.run(command, cwd=folder, extra_environment=place.variables(*files[:1], "~/.npmrc"))
+        job.run(command, cwd=folder, extra_environment=place.variables(job, *files[:1], "~/.npmrc"))
     except ToolFailed as error:
         raise explained(job, error, reasons) from error
     if files:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from lambdabuild.aws import codeartifact
 from lambdabuild.errors import BadManifest, HashMismatch, LambdaBuildError, NoWheel, Several
 from lambdabuild.rule_api import Folder, Job, Result
 from lambdabuild.spans import Span
@@ -100,7 +101,7 @@ def from_lock(job: Job, platform: Platform, locked: Locked, reads: Sequence[str]
     folder = os.path.dirname(locked.file)
     # Where hashes decide, it does no harm to look in every index, and a name may be in several.
     more = {"UV_INDEX_STRATEGY": "unsafe-best-match"} if all(pin.hashes for pin in locked.pins) else {}
-    where = _with_indexes(indexes.of(folder, None), locked.indexes, more)
+    where = _with_indexes(job, indexes.of(folder, None, offline=job.offline), locked.indexes, more)
     lines = [(" ".join([f"{p.name}=={p.version}", *(f"--hash={h}" for h in p.hashes)]), p.where) for p in locked.pins]
     chosen = list(locked.direct)
     with reading(job, locked.file, f"make it again with: {locked.again}"):
@@ -136,7 +137,8 @@ def from_constraints(
     """The parts of all that is asked for, resolved for the platform. Raises what ``uv.compile_lock`` does."""
     if not asked.lines:
         return Result(reads=tuple(reads), notes=tuple(notes))
-    where = _with_indexes(indexes.of(os.path.dirname(asked.file), None), asked.indexes, {})
+    found = indexes.of(os.path.dirname(asked.file), None, offline=job.offline)
+    where = _with_indexes(job, found, asked.indexes, {})
     ask, listed = _ask(job, asked.file, asked.lines, where)
     local_paths = list(dict.fromkeys([*listed.local_paths(), *asked.projects]))
     choices, older = resolve._compiled(job, ask, platform, listed, local_paths)
@@ -169,7 +171,7 @@ def configuration(file: str) -> str:
     return os.path.join(os.path.dirname(file), "uv.toml")
 
 
-def _with_indexes(found: Indexes, named: Sequence[Index], more: Mapping[str, str]) -> Indexes:
+def _with_indexes(job: Job, found: Indexes, named: Sequence[Index], more: Mapping[str, str]) -> Indexes:
     """The same with indexes that a lock names. PyPI is what the environment says it is, which may be a mirror.
 
     ``more`` holds what uv is told once there are several. By itself it takes a package from the first index that has
@@ -187,11 +189,20 @@ def _with_indexes(found: Indexes, named: Sequence[Index], more: Mapping[str, str
     environment["UV_INDEX"] = " ".join([*given, *(f"{_label(index.name)}={index.url}" for index in private)])
     credentials = {**found.credentials}
     for index in private:
-        if index.user or index.password:
+        user, password = _login(job, index)
+        if user or password:
             label = _label(index.name).upper().replace("-", "_")
-            environment |= {f"UV_INDEX_{label}_USERNAME": index.user, f"UV_INDEX_{label}_PASSWORD": index.password}
-            credentials[urlsplit(index.url).netloc] = (index.user, index.password)
+            environment |= {f"UV_INDEX_{label}_USERNAME": user, f"UV_INDEX_{label}_PASSWORD": password}
+            credentials[urlsplit(index.url).netloc] = (user, password)
     return Indexes(environment, credentials)
+
+
+def _login(job: Job, index: Index) -> tuple[str, str]:
+    """What an index wants; CodeArtifact's own token when nobody gave one."""
+    host = urlsplit(index.url).netloc
+    if index.password or job.offline or not codeartifact.is_host(host):
+        return index.user, index.password
+    return codeartifact.USER, codeartifact.token(host)
 
 
 def _label(name: str) -> str:

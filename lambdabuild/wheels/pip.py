@@ -26,14 +26,22 @@ from lambdabuild.wheels.targets import Platform
 from lambdabuild.wheels.uv import BUILD_ENVIRONMENT, Ask
 
 SHIM = """
-import json, sys
+import json, os, sys
+from pip._internal.network.auth import MultiDomainBasicAuth
 from pip._vendor.packaging import markers
+logins = {host: tuple(login) for host, login in json.loads(os.environ.pop("INDEX_LOGINS")).items()}
+made = MultiDomainBasicAuth.__init__
+def init(self, *given, **named):
+    made(self, *given, **named)
+    self.passwords.update(logins)
+MultiDomainBasicAuth.__init__ = init
 target = json.loads(sys.argv.pop(1))
 markers.default_environment = lambda: dict(target)
 from pip._internal.cli.main import main
 sys.exit(main(sys.argv[1:]))
 """
-"""pip evaluates markers with the interpreter it runs on, whatever --platform says (pip issue 11664)."""
+"""pip evaluates markers with the interpreter it runs on, whatever --platform says (pip issue 11664), and takes a
+password from an address, a netrc or a keyring only, not from the environment."""
 
 
 def compile_lock(job: Job, ask: Ask, platform: Platform) -> tuple[locks.Choice, ...]:
@@ -41,14 +49,16 @@ def compile_lock(job: Job, ask: Ask, platform: Platform) -> tuple[locks.Choice, 
     manifest = ask.manifest
     report = os.path.join(job.scratch, "report.json")
     command = [_python(job), "-c", SHIM, json.dumps(platform.environment()), "install", "--dry-run"]
-    command += ["--ignore-installed", "--quiet", "--no-color", "--disable-pip-version-check", "--report", report]
+    command += ["--ignore-installed", "--no-input", "--quiet", "--no-color", "--disable-pip-version-check"]
+    command += ["--report", report]
     command += ["--only-binary", ":all:", "--implementation", "cp", "--python-version", platform.python]
     command += [word for tag in platform.platforms() for word in ("--platform", tag)]
     command += [word for abi in (f"cp3{platform.minor}", "abi3", "none") for word in ("--abi", abi)]
     command += ["--target", os.path.join(job.scratch, "target"), "--requirement", manifest]
     command += ["--no-index", "--find-links", ask.find_links] if job.offline else []
     try:
-        job.run(command, cwd=os.path.dirname(manifest), extra_environment=ask.indexes.environment)
+        logins = {"INDEX_LOGINS": json.dumps(dict(ask.indexes.credentials))}
+        job.run(command, cwd=os.path.dirname(manifest), extra_environment={**ask.indexes.environment, **logins})
     except ToolFailed as error:
         raise _explained(job, ask, platform, error) from error
     with open(report, encoding="utf-8") as stream:

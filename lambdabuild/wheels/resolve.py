@@ -20,7 +20,7 @@ def from_requirements(job: Job) -> Result:
     listed = requirements.read(manifest, os.path.relpath(manifest, job.target.project))
     local_paths = list(listed.local_paths())
     reads = [*listed.files, *local_paths, *_configuration(os.path.dirname(manifest))]
-    found = indexes.of(os.path.dirname(manifest), listed)
+    found = indexes.of(os.path.dirname(manifest), listed, offline=job.offline)
     ask = uv.Ask(manifest, find_links=_links(job), indexes=found)
     if job.target.options.get("resolver") == "pip":
         return _result(job, found, _chosen_by_pip(job, ask, platform, listed), reads, [])
@@ -49,7 +49,7 @@ def from_pyproject(job: Job) -> Result:
     if not found.has_dependencies:
         _refuse_poetrys_own(job)
         return Result(reads=tuple(_there(reads)))
-    where = indexes.of(folder, None)
+    where = indexes.of(folder, None, offline=job.offline)
     if found.lock:
         choices = uv.export_lock(job, folder, platform, found.options, where)
         return _result(job, where, choices, [*reads, found.lock], [])

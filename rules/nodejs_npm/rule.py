@@ -65,7 +65,7 @@ def _npm(job: Job, work: str, lock: str) -> None:
         job.run(
             native.with_headers(job, command),
             cwd=work,
-            extra_environment=place.variables(os.path.join(work, ".npmrc"), "~/.npmrc"),
+            extra_environment=place.variables(job, os.path.join(work, ".npmrc"), "~/.npmrc"),
         )
     except ToolFailed as error:
         mend = "bring it up to date with: npm install --package-lock-only"

@@ -105,7 +105,7 @@ def _install(job: Job, pnpm: Program, work: str, root: str, space: Workspace | N
     what only others need: that is what ``pnpm deploy`` is for (https://pnpm.io/cli/deploy)."""
     settings = (os.path.join(root, name) for name in BESIDE)
     own = {name: os.path.join(job.scratch, name) for name in ("XDG_DATA_HOME", "XDG_STATE_HOME")}
-    environment = {**programs.ENVIRONMENT, **own, **place.variables(*settings, "~/.npmrc")}
+    environment = {**programs.ENVIRONMENT, **own, **place.variables(job, *settings, "~/.npmrc")}
     is_alone = space is None or len(space.members) == 1
     flags = [*LAYOUT, *_chosen(job), *_platform(job, pnpm, work, is_alone)]
     place.edited(os.path.join(work, "package.json"), lambda data: data.pop("scripts", None))

@@ -187,7 +187,7 @@ def _classic(job: Job, yarn: Program, tree: Tree) -> None:
     cache = os.path.join(job.store, "yarn")
     command += [f"--cache-folder={cache}", f"--mutex=file:{cache}.lock"]
     try:
-        job.run(command, cwd=tree.root, extra_environment={**programs.ENVIRONMENT, **_variables(tree.root)})
+        job.run(command, cwd=tree.root, extra_environment={**programs.ENVIRONMENT, **_variables(job, tree.root)})
     except ToolFailed:
         _tidy(cache)
         raise
@@ -246,7 +246,7 @@ def _about(job: Job, folder: str) -> dict[str, Any]:
 
 def _modern(job: Job, yarn: Program, tree: Tree) -> None:
     options = job.target.options
-    environment = {**ENVIRONMENT, **_variables(tree.root)}
+    environment = {**ENVIRONMENT, **_variables(job, tree.root)}
     environment |= {"YARN_ENABLE_NETWORK": "false"} if job.offline else {}
     environment |= {"YARN_ENABLE_SCRIPTS": "false"} if options.get("ignore_scripts") else {}
 
@@ -326,6 +326,6 @@ def _no_pnp(job: Job, folder: str, top: str) -> list[str]:
     return [f"{job.who}: its packages are installed as a node_modules folder, not as Plug'n'Play"]
 
 
-def _variables(root: str) -> dict[str, str]:
+def _variables(job: Job, root: str) -> dict[str, str]:
     files = [os.path.join(root, name) for name in SETTINGS]
-    return place.variables(*files, "~/.yarnrc", "~/.yarnrc.yml", "~/.npmrc")
+    return place.variables(job, *files, "~/.yarnrc", "~/.yarnrc.yml", "~/.npmrc")
