@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +16,7 @@ import pytest
 import requests
 from made_wheels import make_wheel
 from s3_server import S3Server
-from sandbox import Sandbox
+from sandbox import ROOT, Sandbox
 
 SETTINGS = """\
     region = "eu-west-1"
@@ -344,3 +345,43 @@ def test_a_layer_of_a_template_is_published_as_it_says_and_its_table_has_the_las
     said = project.run("plan").err
     assert "layer 'Words' stands in the template, which says its path" in said
     assert "did you mean 'Words'?" in said
+
+
+EXAMPLES = {
+    "python_pip": ("python3.12", "requirements.txt", "python/markupsafe/__init__.py"),
+    "python_uv": ("python3.12", "pyproject.toml", "python/markupsafe/__init__.py"),
+    "python_poetry": ("python3.12", "poetry.lock", "python/idna/core.py"),
+    "python_pipenv": ("python3.12", "Pipfile", "python/idna/core.py"),
+    "nodejs_npm": ("nodejs22.x", "package.json", "nodejs/node_modules/ms/index.js"),
+    "nodejs_pnpm": ("nodejs22.x", "package.json", "nodejs/node_modules/ms/index.js"),
+    "nodejs_yarn": ("nodejs22.x", "package.json", "nodejs/node_modules/ms/index.js"),
+    "ruby_bundler": ("ruby3.4", "Gemfile", "ruby/gems/3.4.0/"),
+}
+"""Rule: a runtime, the manifest in its example, and what the layer has then."""
+
+
+@pytest.mark.slow
+def test_every_manifest_makes_a_layer_of_a_template_and_of_a_table(project: Sandbox) -> None:
+    """Of the same folder both are the same bytes, built once; one of the manifest alone has the packages only."""
+    template, tables = "Transform: AWS::Serverless-2016-10-31\nResources:\n", ""
+    for rule, (runtime, manifest, _) in EXAMPLES.items():
+        shutil.copytree(ROOT / "rules" / rule / "example", project.folder / rule)
+        name = rule.replace("_", "")
+        template += f"  {name}:\n    Type: AWS::Serverless::LayerVersion\n    Properties: {{ContentUri: {rule}}}\n"
+        template += f"    Metadata: {{BuildMethod: {runtime}}}\n"
+        tables += f"[layers.{rule}-folder]\npath = '{rule}'\nruntimes = ['{runtime}']\n"
+        tables += f"[layers.{rule}-alone]\nmanifest = '{rule}/{manifest}'\nruntimes = ['{runtime}']\n"
+    project.command([f"{Path(sys.executable).parent}/uv", "lock", "--directory", "python_uv"])
+    assert project.path("python_uv/uv.lock").exists()
+    project.path("template.yaml").write_text(template)
+    project.path("lambdabuild.toml").write_text(tables)
+    project.build()
+
+    for rule, (_, _, wanted) in EXAMPLES.items():
+        own = {path.name for path in project.path(rule).iterdir()} & {"app.py", "index.js", "app.rb"}
+        folder, alone = (set(project.names(f"{rule}-{kind}")) for kind in ("folder", "alone"))
+        assert any(name.startswith(wanted) for name in folder & alone), rule
+        assert {f"{wanted.partition('/')[0]}/{name}" for name in own} <= folder - alone, rule
+        assert project.manifest["layers"][f"{rule}-folder"]["rule"] == rule
+        assert project.manifest["layers"][f"{rule}-folder"]["shared_with"] == [rule.replace("_", "")]
+    assert "nothing to do" in project.run().out

@@ -12,7 +12,7 @@ from sandbox import PLAIN_FUNCTION, ROOT, Sandbox
 
 from lambdabuild import errors
 from lambdabuild.plan.types import Rule, StepClaims
-from lambdabuild.settings import FunctionSettings, Settings, SourceSettings, load
+from lambdabuild.settings import FunctionSettings, LayerSettings, Settings, SourceSettings, load
 
 README = (ROOT / "README.md").read_text()
 COMMANDS = re.findall(r"^\$ lambdabuild(.*?)(?:\s+#.*)?$", README, re.MULTILINE)
@@ -46,6 +46,9 @@ def test_every_setting_is_documented_and_every_documented_one_exists() -> None:
         assert f"`{item.name}`" in text
     for item in fields(SourceSettings):
         assert item.name == "where" or f"`sources.NAME.{item.name}`" in text
+    layers = (ROOT / "docs/layers.md").read_text()
+    for item in fields(LayerSettings):
+        assert item.name == "where" or f"`{item.name}`" in layers
 
 
 def test_the_examples_of_the_settings_are_read() -> None:
