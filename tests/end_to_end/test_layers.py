@@ -385,3 +385,28 @@ def test_every_manifest_makes_a_layer_of_a_template_and_of_a_table(project: Sand
         assert project.manifest["layers"][f"{rule}-folder"]["rule"] == rule
         assert project.manifest["layers"][f"{rule}-folder"]["shared_with"] == [rule.replace("_", "")]
     assert "nothing to do" in project.run().out
+
+
+def test_a_layer_of_a_serverless_yml_is_published_as_it_says(project: Sandbox, server: Server) -> None:
+    project.write({
+        "serverless.yml": """\
+            service: shop
+            provider: {name: aws, runtime: python3.12, region: eu-west-1}
+            layers:
+              words:
+                path: words
+                name: shop-words
+                description: of the service
+                compatibleRuntimes: [python3.12]
+                compatibleArchitectures: [x86_64, arm64]
+                allowedAccounts: ['111122223333']
+        """,
+        "words/words.txt": "hello\n",
+    })  # fmt: skip
+    ran = project.run("publish", f"endpoint_url={server.url}", env=server.environment)
+
+    assert ran.code == 0, ran.said
+    made = server.functions().get_layer_version(LayerName="shop-words", VersionNumber=1)
+    assert (made["Description"], made["CompatibleArchitectures"]) == ("of the service", ["x86_64", "arm64"])
+    policy = json.loads(server.functions().get_layer_version_policy(LayerName="shop-words", VersionNumber=1)["Policy"])
+    assert [one["Sid"] for one in policy["Statement"]] == ["lambdabuild-111122223333"]
