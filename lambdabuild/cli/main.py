@@ -23,6 +23,7 @@ lambdabuild: an incremental, reproducible build system for AWS Lambda
       -q, --quiet                 print nothing but errors
       -n N                        run N steps side by side
   lambdabuild build:F upload:F    any task of doit's list, by name
+  lambdabuild publish[:L]         publish every layer, or L, as a version in Lambda, if it changed
   lambdabuild plan [--format json]
   lambdabuild why F               say for each step of F whether it would run, and because of what
   lambdabuild compile [--output FILE] [--stage S] [--region R]

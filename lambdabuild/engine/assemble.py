@@ -89,11 +89,12 @@ def _dependencies(
     contents = {content_digest(entry for entries in found for entry in entries) for found in lists}
     if len(contents) < 2:
         return [_below(prefix, entries) for found in lists[:1] for entries in found]
-    places = [posixpath.join(prefix, _runtime_prefix(rule, runtime)) for runtime, _ in resolved]
+    places = [posixpath.join(prefix, runtime_folder(rule, runtime)) for runtime, _ in resolved]
     return [_below(place, entries) for place, found in zip(places, lists, strict=True) for entries in found]
 
 
-def _runtime_prefix(rule: Rule, runtime: str) -> str:
+def runtime_folder(rule: Rule, runtime: str) -> str:
+    """Where one of several runtimes has its own: ``lib/python3.13/site-packages``, ``node22``."""
     major = re.sub(r"^[a-z]+|\..*$", "", runtime)
     return rule.runtime_prefix.format(runtime=runtime, major=major)
 

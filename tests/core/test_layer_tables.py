@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
+import pytest
 from test_planner import PIP, PLAIN, fn
 
+from lambdabuild.engine.assemble import runtime_folder
 from lambdabuild.model import About, Layer, Service
 from lambdabuild.plan.layer_tables import layers_of
 from lambdabuild.plan.planner import plan
 from lambdabuild.plan.types import BuildPlan
+from lambdabuild.rulebook.search import find_rules
 from lambdabuild.settings import FunctionSettings, LayerSettings, Settings
 from lambdabuild.spans import Span
 
@@ -92,3 +96,20 @@ def test_the_template_says_what_is_published_and_a_table_overrides_it() -> None:
     assert (words.accounts, words.organizations, words.keep) == (("111122223333",), ("o-t194hfs8cz",), 3)
     assert words.architectures == (("arm64",),)
     assert (child.name, child.layer_name, child.architectures) == ("Child/Words", "Child-Words", ((),))
+
+
+@pytest.mark.parametrize(
+    ("rule", "runtime", "folder"),
+    [
+        ("python_pip", "python3.13", "python/lib/python3.13/site-packages"),
+        ("python_uv", "python3.9", "python/lib/python3.9/site-packages"),
+        ("nodejs_npm", "nodejs22.x", "nodejs/node22"),
+        ("nodejs_pnpm", "nodejs20.x", "nodejs/node20"),
+        ("ruby_bundler", "ruby3.4", "ruby/."),  # what it resolves lies in gems/3.4.0 already
+    ],
+)
+def test_of_several_runtimes_each_has_the_folder_that_lambda_looks_in(rule: str, runtime: str, folder: str) -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/packaging-layers.html"""
+    shipped = {one.name: one for one in find_rules([str(Path(__file__).parents[2] / "rules")])}
+
+    assert f"{shipped[rule].layer_prefix}/{runtime_folder(shipped[rule], runtime)}" == folder
