@@ -22,6 +22,7 @@ ORGANIZATION = re.compile(r"o-[a-z0-9]{10,32}")
 """https://docs.aws.amazon.com/lambda/latest/api/API_AddLayerVersionPermission.html"""
 DESCRIPTION, LICENSE, RUNTIMES = 256, 512, 15
 """The most characters, and the most runtimes, of one version."""
+OF_FUNCTIONS = ("packaged", "source", "source_version")
 IN_TEMPLATE = ("path", "architectures")
 """What a template says of its layers itself."""
 
@@ -122,6 +123,9 @@ def _mistakes(
             f"a layer cannot be called {name!r}", where=where, mend="use letters, digits, hyphens and underscores"
         )
     yield from _refused_by_lambda(name, table)
+    for key in OF_FUNCTIONS:
+        if getattr(table, key):
+            yield BadLayer(f"[layers.{name}] {key} is for functions only", where=where, mend=f"leave {key} out")
     for architecture in table.architectures:
         if architecture not in ARCHITECTURES:
             yield BadLayer(

@@ -102,7 +102,7 @@ def _asks_git(pyproject: Mapping[str, Any]) -> bool:
 
 def _wheel(job: Job, folder: str, pyproject: Mapping[str, Any]) -> str:
     out = os.path.join(job.scratch, "wheel")
-    found = indexes.of(job.target.source, None)
+    found = indexes.of(job.target.source, None, offline=job.offline)
     try:
         if job.target.options.get("resolver") == "pip":
             return pip.build_wheel(job, folder, out, found)
