@@ -97,8 +97,8 @@ class Reporter:
         self.is_everything = "template" in reached or "template" not in tasks
 
     def get_status(self, task: Any) -> None:
-        """Called before doit asks whether a task is up to date."""
-        if _is_step(task):
+        """Called before doit asks whether a task is up to date, a group without steps too, for which it may fork."""
+        if self.steps:
             from lambdabuild.engine import session
             from lambdabuild.errors import LambdaBuildError
 

@@ -349,6 +349,9 @@ def test_a_project_whose_settings_say_what_to_build_needs_no_template(project: S
         assert has in ran.out
         assert "template" not in ran.out
     assert "upload:app" in project.run("info", "source:app").out
+    project.path("dodo.py").unlink()
+    forked = project.run("run", "-n", "2", "-P", "process", "-a", timeout=60)
+    assert forked.code == 0, forked.said
     project.path("pyproject.toml").rename(project.path("moved"))
     project.write({"lambdabuild.toml": ""})
     refused = project.run("build")
