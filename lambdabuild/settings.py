@@ -431,13 +431,14 @@ def _container(old: Mapping[str, Any], given: _Given, rest: list[str]) -> dict[s
         parts = [(key, replace(given, path=[*given.path, key], value=value)) for key, value in given.value.items()]
         return {name: value for key, part in parts for name, value in _container(old, part, [key]).items()}
     mine = {item.name: item for item in fields(Container)}
-    if rest[0] not in mine:
+    name = rest[0].lower()  # a variable of the environment writes it large
+    if name not in mine:
         raise _unknown(given, rest[0], list(mine))
-    if rest[0] == "environment":
+    if name == "environment":
         return {"environment": _texts(given, old.get("environment", {}), rest[1:])}
     if rest[1:]:
         raise _unknown(given, given.key, list(mine))
-    return {rest[0]: _typed(given, rest[0], mine[rest[0]])}
+    return {name: _typed(given, name, mine[name])}
 
 
 def _with(settings: Settings, name: str, value: Any) -> Settings:

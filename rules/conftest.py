@@ -1,5 +1,6 @@
 """What the tests beside the rules share with the others."""
 
+from docker_engine import base_image, engine
 from fixtures import project
 
-__all__ = ["project"]
+__all__ = ["base_image", "engine", "project"]

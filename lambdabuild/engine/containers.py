@@ -61,7 +61,6 @@ class Fleet:
         self.answers: dict[str, str] = {}
         """What the engine said of images that earlier runs used."""
         self.found: Engine | None = None
-        self.is_closed = False
 
     def engine(self) -> Engine:
         with self.lock:
@@ -148,7 +147,6 @@ class Fleet:
 
     def close(self) -> None:
         """End all containers."""
-        self.is_closed = True
         for running in list(self.running.values()):
             docker.remove(running.container)
         self.running.clear()

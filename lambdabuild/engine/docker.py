@@ -24,6 +24,9 @@ NO_SPACE = "no space left on device"
 NO_SHARE = ("bind source path does not exist", "mounts denied", "is not shared from")
 """What engines say of a folder that they do not see; the second and third are Docker Desktop's."""
 TAIL_LINES = 25
+MARK = "LAMBDABUILD_TOOL"
+"""A variable that a program and its children have, by which they are found when they must end. A shell around them
+would tell that too, but it takes away variables such as Bundler's, whose names hold addresses."""
 IDLE = "cat"
 """Runs until its standard input ends, which happens when this process does, however that ends."""
 
@@ -245,15 +248,14 @@ def execute(
     user: str = "",
 ) -> Ended:  # fmt: skip
     """Run a program in a container to its end. Raises ContainerFailed (LB804) when that or the engine ended before."""
-    engine = container.engine
-    api, started = engine.api, f"/tmp/.lambdabuild-{os.urandom(6).hex()}"
-    # The program leads a session of its own, so that it can be ended with its children.
-    command = ["sh", "-c", 'echo $$ > "$0"; exec "$@"', started, *argv]
+    engine, mark = container.engine, os.urandom(12).hex()
+    api = engine.api
     with _answers(engine, f"run {os.path.basename(argv[0])} in a container", container):
-        made = api.exec_create(container.id, command, workdir=cwd, environment=dict(env), user=user or engine.user)[
-            "Id"
-        ]
-        late = threading.Timer(timeout_seconds or 0, _kill, [container, started])
+        made = api.exec_create(
+            container.id, list(argv), workdir=cwd, environment={**env, MARK: mark}, user=user or engine.user
+        )["Id"]
+        is_late = threading.Event()
+        late = threading.Timer(timeout_seconds or 0, _end_late, [container, mark, is_late])
         late.daemon = True
         if timeout_seconds:
             late.start()
@@ -265,8 +267,8 @@ def execute(
                 stderr += err or b""
             stream.close()
         finally:
-            in_time = not timeout_seconds or late.is_alive()
             late.cancel()
+        in_time = not is_late.is_set()
         status = api.exec_inspect(made)["ExitCode"]
         if status is None or (status == 137 and in_time and not _is_running(container)):
             raise _ended(container, os.path.basename(argv[0]))
@@ -290,16 +292,18 @@ def _ended(container: Container, program: str) -> ContainerFailed:
     )
 
 
-def _kill(container: Container, started: str) -> None:
-    """End a program and its children."""
+def _end_late(container: Container, mark: str, is_late: threading.Event) -> None:
+    """End a program and its children: all that have its mark. Only their own user may look at that."""
     import docker
 
-    api = container.engine.api
+    is_late.set()
+    engine = container.engine
+    script = 'for p in /proc/[0-9]*; do grep -q "$0" "$p/environ" && kill -KILL "${p#/proc/}"; done'
     try:
-        made = api.exec_create(container.id, ["sh", "-c", 'kill -KILL -- "-$(cat "$0")"', started], user="0:0")
-        api.exec_start(made["Id"])
+        made = engine.api.exec_create(container.id, ["sh", "-c", script, mark], user=engine.user)
+        engine.api.exec_start(made["Id"])
     except (docker.errors.DockerException, OSError):
-        pass
+        pass  # gone already
 
 
 def put(container: Container, tar: IO[bytes]) -> None:

@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import Any
 
 from lambdabuild.node_packages import installed
-from lambdabuild.rule_api import Folder, Job, Result
+from lambdabuild.rule_api import Job
 
 SCRIPTS = ("preinstall", "install", "postinstall")
 WITH_HEADERS = """\
@@ -52,12 +52,6 @@ def rebuild(job: Job, modules: str) -> None:
     inside.run(with_headers(inside, [*command, *specs]), cwd=os.path.dirname(modules))
     for folder, _ in missing:
         _keep(job, folder, keys[folder])
-
-
-def needs_scripts(result: Result) -> bool:
-    """Whether an install step without scripts left a package that has some."""
-    folders = [os.path.join(part.path, "node_modules") for part in result.parts if isinstance(part, Folder)]
-    return any(has_scripts(folder, about) for modules in folders for folder, about in _found(modules))
 
 
 def has_scripts(folder: str, about: Mapping[str, Any]) -> bool:

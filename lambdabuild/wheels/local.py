@@ -143,7 +143,7 @@ def _cloned(job: Job, source: locks.Source, target: str) -> str:
 
 
 def _built(job: Job, source: locks.Source, place: str, out: str, indexes: Indexes) -> str:
-    if job.native == "true":
+    if job.native == "true" or (job.native == "auto" and native.has_native_source(place)):
         return native.wheel(job, source.name or place, place)
     try:
         return uv.build_wheel(job, place, out, indexes)

@@ -28,6 +28,9 @@ cd /; rm -rf "$place"
 FLAGS = {"CFLAGS": "-g0 -O2", "CXXFLAGS": "-g0 -O2", "SOURCE_DATE_EPOCH": "315532800"}
 """Debug information names folders and is of no use in Lambda."""
 
+SOURCES = (".c", ".cc", ".cpp", ".cxx", ".pyx", ".f", ".f90", ".rs", "/CMakeLists.txt", "/meson.build")
+"""What is compiled. A package that can do without would be built here without it, and nobody would be told."""
+
 _turns: dict[str, threading.Lock] = defaultdict(threading.Lock)
 _asking = threading.Lock()
 
@@ -41,6 +44,21 @@ def wheel(job: Job, name: str, source: str) -> str:
     with _turn(key):
         found = _stored(job, key)
         return found or _build(job, name, source, key)
+
+
+def has_native_source(source: str) -> bool:
+    """Whether a folder or an sdist has something to compile."""
+    if os.path.isdir(source):
+        names = [f"{folder}/{name}" for folder, _, files in os.walk(source) for name in files]
+    elif zipfile.is_zipfile(source):
+        with zipfile.ZipFile(source) as archive:
+            names = archive.namelist()
+    elif tarfile.is_tarfile(source):
+        with tarfile.open(source) as tar:
+            names = tar.getnames()
+    else:
+        names = []
+    return any(name.endswith(SOURCES) for name in names)
 
 
 def _turn(key: str) -> threading.Lock:

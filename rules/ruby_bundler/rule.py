@@ -46,7 +46,20 @@ LEAVE_OUT = ("/**/bundler/gems/*/.git/", "/**/bundler/gems/**/gem_make.out", "/*
 
 
 def resolve(job: Job) -> Result:
-    """The gems as a tree that RubyGems knows, and for functions the Gemfile, its lock and the settings to use it."""
+    """The gems as a tree that RubyGems knows; in the container when ``native`` is auto and it has to be there."""
+    if not _waits(job):
+        return _resolve(job)
+    try:
+        return _resolve(job)
+    except ToolMissing:  # Ruby itself, or one of the runtime's version to compile with
+        for folder in (job.out, job.scratch):
+            shutil.rmtree(folder)
+            os.makedirs(folder)
+        return _resolve(job.contained())
+
+
+def _resolve(job: Job) -> Result:
+    """The gems as a tree, and for functions the Gemfile, its lock and the settings to use it."""
     series = _series(job)
     found = _look(job, series)
     gems = [gem for source in found["local"] for gem in _gems(job, source)]
@@ -214,9 +227,14 @@ def _environment(job: Job, found: Mapping[str, Any], series: str) -> dict[str, s
         "LAMBDABUILD_PLATFORM": f"{cpu}-linux",
         "LAMBDABUILD_RUBY": found["ruby"],
         "LAMBDABUILD_NATIVE": os.path.join(job.scratch, "native"),
-        "LAMBDABUILD_COMPILE": "yes" if same_ruby and same_cpu else "no",
+        "LAMBDABUILD_COMPILE": "yes" if same_ruby and same_cpu and not _waits(job) else "no",
         "LAMBDABUILD_MACHINE": f"Ruby {machine['ruby']} on {machine['cpu']}",
     }
+
+
+def _waits(job: Job) -> bool:
+    """Whether what is to be compiled is left to the container."""
+    return job.native == "auto" and job.runner is not job.container
 
 
 def _install(job: Job, work: str, target: Mapping[str, str]) -> None:

@@ -13,6 +13,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from docker_engine import Engine
 from rule_example import example, function, unzipped
 from sandbox import Sandbox
 
@@ -150,6 +151,25 @@ def test_compiled_gems_need_the_runtimes_ruby_and_are_equal_bytes(
     project.path("src/Gemfile.lock").unlink()
     refused = project.run("build", env=registry)
     assert "cannot compile fast-1.0" in refused.said and "LB503" not in refused.said, refused.said
+
+
+def test_compiled_gems_are_left_to_the_container_when_native_is_auto(
+    project: Sandbox, registry: dict[str, str], engine: Engine, base_image: str
+) -> None:
+    folder = registry["BUNDLE_MIRROR__HTTPS://RUBYGEMS__ORG/"].removeprefix("file://")
+    container = f'[container]\nnetwork = "none"\nmounts = ["{folder}"]\n'
+    example(project, HERE, function(runtime=f"ruby{OWN}", Architectures=f"[{MACHINE}]")).write({
+        "src/Gemfile": SOURCE + 'gem "fast"\n',
+        "src/app.rb": 'require "fast"\ndef handler(event:, context:) = Fast.half(event["number"])\n',
+        "lambdabuild.toml": f'native = "auto"\nimage = "{base_image}"\n{container}',
+    })  # fmt: skip
+    project.path("src/Gemfile.lock").unlink()
+
+    with engine.started(project.folder) as started:
+        project.build(env={**registry, **engine.environment})
+
+    assert len(started) == 1
+    assert call(project, {"number": 42}, f"{OWN}.0") == 21
 
 
 def test_gems_that_are_published_compiled_are_those_of_the_target(project: Sandbox, registry: dict[str, str]) -> None:

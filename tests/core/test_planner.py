@@ -16,9 +16,9 @@ from lambdabuild.model import Document, Function, Layer, Service
 from lambdabuild.plan.claims import Choice
 from lambdabuild.plan.explain import as_data, as_text
 from lambdabuild.plan.planner import manifest_folders, plan
-from lambdabuild.plan.types import BuildPlan, Pinned, Rule, StepClaims
+from lambdabuild.plan.types import BuildPlan, Native, Pinned, Rule, StepClaims
 from lambdabuild.rulebook.search import find_rules
-from lambdabuild.settings import FunctionSettings, Settings, load
+from lambdabuild.settings import Command, Container, FunctionSettings, Settings, load
 from lambdabuild.spans import Span
 
 SHIPPED = Path(__file__).parents[2] / "rules"
@@ -222,3 +222,36 @@ def test_the_shipped_rules_claim_what_their_readmes_say() -> None:
         assert (folder / "test_rule.py").exists()
         program = (rule.entry,) if isinstance(rule.entry, str) else rule.entry[1:]
         assert all((folder / name).exists() for name in program)
+
+
+def test_a_function_has_its_own_image_else_the_runtimes_else_the_build_image_of_aws() -> None:
+    own = {"own": FunctionSettings(image="mine"), "file": FunctionSettings(dockerfile="./docker/Dockerfile"),
+           "not": FunctionSettings(native="false"), "x86": FunctionSettings(container={"platform": "linux/amd64"})}  # fmt: skip
+    built = planned(
+        *(fn(name, architecture="arm64") for name in own), fn("other", source="other", runtime="python3.13"), fn("old", runtime="python3.11"),
+        settings=Settings(native="auto", images={"python3.11": "old"}, functions=own),
+    )  # fmt: skip
+    resolved = {resolution.name: resolution.key.native for resolution in built.resolutions}
+
+    assert resolved["own"].image == "mine"
+    assert (resolved["file"].image, resolved["file"].dockerfile) == ("", "docker/Dockerfile")
+    assert resolved["not"] == Native()
+    assert resolved["old"].image == "old"
+    assert resolved["x86"].platform == "linux/amd64"
+    assert resolved["other"].image == "public.ecr.aws/sam/build-python3.13:latest-x86_64"
+    assert resolved["other"].mode == "auto"
+
+
+def test_what_a_container_is_given_is_in_no_plan() -> None:
+    secret = Settings(native="true", container=Container(environment={"TOKEN": "s3cret"}))
+
+    assert "s3cret" not in repr(planned(fn("orders"), settings=secret))
+    assert planned(fn("orders"), settings=secret) != planned(fn("orders"), settings=Settings(native="true"))
+
+
+def test_a_layer_without_a_runtime_must_name_its_image() -> None:
+    with pytest.raises(BadSettings, match="has no runtime"):
+        planned(
+            Layer("tools", "x86_64", "make", HERE, "makefile"),
+            settings=Settings(native="true", commands={"tools": Command("make")}),
+        )

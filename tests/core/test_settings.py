@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from lambdabuild.errors import BadSettings, Several
@@ -96,3 +98,37 @@ def test_all_mistakes_are_told_at_once_wherever_they_are() -> None:
 
 def test_variables_of_others_are_no_settings() -> None:
     assert settings(env={"LAMBDABUILD_RULES_PATH": "/x", "PATH": "/bin"}) == Settings()
+
+
+def test_a_container_is_set_for_the_project_and_for_one_function() -> None:
+    text = """\
+native = true
+image = "all"
+[images]
+"python3.*" = "python"
+[container]
+network = "host"
+environment = { A = 1, B = "b" }
+[functions.Orders]
+native = "auto"
+image = "mine"
+[functions.Orders.container]
+platform = "linux/arm64"
+environment = { B = "mine" }
+"""
+    found = settings(text, {"LAMBDABUILD_CONTAINER__PULL": "never"}, **{"container.mounts": "~/.netrc,/opt"})
+
+    assert (found.native, found.of("Orders").native) == ("true", "auto")
+    assert found.container_of("Orders") == replace(
+        found.container, platform="linux/arm64", environment={"A": "1", "B": "mine"}
+    )
+    assert found.container.mounts == ("~/.netrc", "/opt")
+    assert (found.container.pull, found.container.network) == ("never", "host")
+    assert (found.image_of("python3.13"), found.image_of("ruby3.4")) == ("python", "")
+
+
+@pytest.mark.parametrize("text", ["native = 'maybe'", "[container]\npull = 'often'", "[container]\nnetwork = 1",
+                                  "[container]\nnets = 'x'", "[functions.A]\ncontainer = 'x'", "[functions.A.container]\nnets = 1"])  # fmt: skip
+def test_a_container_is_not_set_to_what_makes_no_sense(text: str) -> None:
+    with pytest.raises(BadSettings):
+        settings(text)

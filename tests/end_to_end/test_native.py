@@ -28,7 +28,7 @@ mounts = ["/etc/ssl/certs"]
 TEMPLATE = "Transform: AWS::Serverless-2016-10-31\nResources:\n"
 SETUP = """\
 from setuptools import Extension, setup
-setup(name="tally", version="1.0", ext_modules=[Extension("tally", ["tally.c"])])
+setup(name="tally", version="1.0", ext_modules=[Extension("tally", ["tally.c"], optional=True)])
 """
 TALLY = """\
 #include <Python.h>

@@ -56,6 +56,7 @@ CASES = {
     "pull refused": ("127.0.0.1:9/nothing:1", GOOD, "", {}, ["LB802", "127.0.0.1:9/nothing:1", "docker login"]),
     "other processor": ("{base}", GOOD, 'platform = "linux/arm64"\npull = "never"', {}, ["LB802", "linux/arm64"]),
     "tool fails": ("{base}", "build-Made:\n\techo no such thing; exit 3\n", "", {}, ["LB502", "no such thing", "container: "]),
+    "too slow": ("{base}", SLOW, "", {"LAMBDABUILD_TOOL_TIMEOUT_SECONDS": "2"}, ["LB503", "longer than 2 s", "container: "]),
     "tool missing": ("{base}", GOOD, "", {"LAMBDABUILD_COMMANDS__Made": "no-such-program"}, ["LB502", "no-such-program"]),
     "disk full": (
         "{base}", "build-Made:\n\thead -c 200000 /dev/zero > /full/file\n", 'mounts = ["{full}:/full:rw"]', {},
