@@ -147,6 +147,24 @@ class BadConfiguration(LambdaBuildError):
     code = "LB109"
 
 
+class BadPluginOption(LambdaBuildError):
+    """An option of a plugin that lambdabuild stands in for is not what it may be."""
+
+    code = "LB112"
+
+
+class PluginOptionsClash(LambdaBuildError):
+    """Options of a plugin that cannot go together."""
+
+    code = "LB113"
+
+
+class PluginNeeds(LambdaBuildError):
+    """An option of a plugin needs a file or another option that is not there."""
+
+    code = "LB114"
+
+
 # 2xx: variables
 
 
@@ -250,6 +268,18 @@ class CannotResolve(LambdaBuildError):
     """The resolver found no set of packages for the manifest."""
 
     code = "LB408"
+
+
+class NoInclude(LambdaBuildError):
+    """What ``include``, ``requirements`` or a plugin's option names to go into an artifact is not there."""
+
+    code = "LB415"
+
+
+class RequirementsClash(LambdaBuildError):
+    """Requirements files of one function ask for versions of a package that cannot go together."""
+
+    code = "LB416"
 
 
 # 5xx: tools

@@ -10,10 +10,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, TypeAlias, cast
 
+from lambdabuild.settings import FunctionSettings
 from lambdabuild.spans import Node, Span, to_data
 
 Options: TypeAlias = tuple[tuple[str, str], ...]
@@ -51,6 +52,8 @@ class Function:
     globs: Globs = Globs()
     plain: bool = False
     """Its files go in as they are when no rule claims its runtime."""
+    extras: tuple[str, ...] = ()
+    """Globs of files of the service's folder that go in under their own paths beside what a rule makes."""
 
 
 @dataclass(frozen=True)
@@ -215,6 +218,8 @@ class Service:
     """What could not be known before deployment and was therefore left as it is."""
     definition: Definition | None = None
     read: Read = Read()
+    settings: Mapping[str, FunctionSettings] = field(default_factory=dict)
+    """What the template says of a function or layer as settings do; the user's own win."""
 
     @property
     def has_template(self) -> bool:

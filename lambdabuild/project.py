@@ -109,6 +109,7 @@ def open_project(
     places = tuple(search_path(folder, environment))
     kept = _kept(build_dir, found)
     service, plan, rules = kept or _planned(folder, settings, environment, places, stats)
+    settings = settings.over(service.settings)
     site = Site(
         project=folder,
         build_dir=build_dir,
@@ -150,7 +151,11 @@ def _planned(
     service = load_service(folder, settings, region, environment)
     _refuse_what_cannot_be_compiled(service, folder, stats)
     rules = find_rules(places)
-    return service, make_plan(folder, service, rules, settings, stats), {rule.name: rule for rule in rules}
+    return (
+        service,
+        make_plan(folder, service, rules, settings.over(service.settings), stats),
+        {rule.name: rule for rule in rules},
+    )
 
 
 def _with_settled(site: Site) -> Site:

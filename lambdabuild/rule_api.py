@@ -31,6 +31,7 @@ from lambdabuild.errors import (
     LambdaBuildError,
     NoWheel,
     Offline,
+    RequirementsClash,
     ToolFailed,
     ToolMissing,
 )
@@ -38,7 +39,8 @@ from lambdabuild.spans import Span
 
 __all__ = [
     "Archive", "BadManifest", "BadSource", "CannotResolve", "DownloadFailed", "Folder", "HashMismatch", "Job",
-    "LambdaBuildError", "NoWheel", "Offline", "Part", "Result", "Target", "ToolFailed", "ToolMissing",
+    "LambdaBuildError", "NoWheel", "Offline", "Part", "RequirementsClash", "Result", "Target",
+    "ToolFailed", "ToolMissing",
 ]  # fmt: skip
 
 

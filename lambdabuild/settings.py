@@ -73,6 +73,26 @@ class FunctionSettings:
     """The name of a source whose artifact is its code."""
     source_version: str = ""
     """A version of it that was published before; "" means the one built here."""
+    include: tuple[str, ...] = ()
+    """Files, and folders whose content, that go in beside the source; those of the service come after them."""
+    requirements: tuple[str, ...] = ()
+    """Requirements files beside its manifest; those of the service come after them."""
+    dependencies: bool | None = None
+    """Whether its packages go into its artifact; False when a layer has them."""
+    zip_dependencies: bool | None = None
+    """Whether they go in as one zip, which is unpacked where the function runs."""
+
+    def under(self, other: FunctionSettings) -> FunctionSettings:
+        """These, where the other does not say something else. Lists of the other come after these."""
+        nothing = FunctionSettings()
+        said = {
+            item.name: value
+            for item in fields(self)
+            if (value := getattr(other, item.name)) != getattr(nothing, item.name)
+        }
+        for name in {"exclude", "exclude_dependencies"} & said.keys():
+            said[name] = (*getattr(self, name), *said[name])
+        return replace(self, **{**said, "options": {**self.options, **other.options}})
 
 
 @dataclass(frozen=True)
@@ -166,6 +186,11 @@ class Settings:
     bytecode: bool = False
     resolver: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
+    include: tuple[str, ...] = ()
+    """Files, and folders whose content, that go into every function beside its source."""
+    requirements: tuple[str, ...] = ()
+    """Requirements files of every Python function."""
+    zip_dependencies: bool = False
     native: str = "false"
     """Whether tools run in a container that is like the runtime: ``true``, ``false``, or ``auto``: only for what has to
     be compiled."""
@@ -230,6 +255,16 @@ class Settings:
     @cached_property
     def _by_unit(self) -> Mapping[str, LayerSettings]:
         return {unit: table for name, table in self.layers.items() for unit, _ in layer_units(name, table)}
+
+    def over(self, said: Mapping[str, FunctionSettings]) -> Settings:
+        """These, over what a template says as settings of its own."""
+        functions, layers = dict(self.functions), dict(self.layers)
+        for name, one in said.items():
+            if name in layers:
+                layers[name] = replace(layers[name], **vars(one.under(layers[name])))
+            else:
+                functions[name] = one.under(self.of(name))
+        return replace(self, functions=functions, layers=layers) if said else self
 
 
 def layer_units(name: str, table: LayerSettings) -> tuple[tuple[str, str], ...]:

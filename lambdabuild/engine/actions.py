@@ -273,7 +273,6 @@ def _copy(site: Site, name: str) -> Done:
             site, build.key.native, _job(site, rule, rule.copy, "copy", name, build, scratch, scratch, earlier)
         )
         own = Result() if build.key.is_source_replaced else steps.run(rule, job)
-    ships = rule.ships_source and not build.key.is_source_replaced
     resolved = [(site.resolution(one).key.runtime, _result(site, "resolve", one)) for one in build.resolutions]
     settled = assemble.settle(site, build, rule, {**earlier, "copy": own}, resolved)
     assemble.write_list(site, name, settled.entries)
@@ -283,7 +282,10 @@ def _copy(site: Site, name: str) -> Done:
             "files": len(settled.entries),
             "unzipped": settled.unzipped,
             "notes": list(settled.notes),
-            "parts": assemble.made(site, settled.entries) if build.key.strip else [],
+            "parts": [
+                *(assemble.made(site, settled.entries) if build.key.strip else ()),
+                *(freshness.portable(site, path) for path in settled.made),
+            ],
         },
         result={
             "tree_digest": settled.digest,
@@ -293,7 +295,7 @@ def _copy(site: Site, name: str) -> Done:
             "packages": _packages(result for _, result in resolved),
         },
         images=_images(site, build.key.native, job),
-        folders={build.key.source: settled.source_files} if ships else {},
+        folders=settled.files,
     )
 
 
@@ -487,6 +489,7 @@ def made_by(site: Site, kind: str, name: str) -> Iterable[str]:
         yield site.out(kind, name)
     elif kind == "copy":
         yield site.record("copy", name)
+        yield site.out("zipped", name)
     elif kind in ("zip", "tree"):
         yield site.record(kind, name)
         for user in site.build(name).users:

@@ -21,11 +21,14 @@ from lambdabuild.files.globs import decides
 from lambdabuild.files.listing import Listing, Patterns, scan
 from lambdabuild.model import Globs
 from lambdabuild.plan.types import Build, Rule
-from lambdabuild.rule_api import Archive, Folder, Part, Result
+from lambdabuild.rule_api import Archive, Part, Result
 from lambdabuild.spans import Span
 
-ORDER = ("copy", "compile", "package", "resolve")
-"""Who wins a path that two steps want: the function's own files, as with every peer; always reported."""
+ORDER = ("copy", "compile", "package")
+"""Who wins a path that two want: the function's own files, then what goes in beside them, then packages; it is told."""
+
+ZIPPED = ".requirements.zip"
+"""Where zipped dependencies lie in an artifact, as ``programs/unzip_requirements.py`` knows it."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,10 @@ class Settled:
     unzipped: int
     left_out: tuple[str, ...]
     notes: tuple[str, ...]
-    source_files: Mapping[str, str]
+    files: Mapping[str, Mapping[str, str]]
+    """For each folder of the user's that is in it ``{path: digest}``."""
+    made: tuple[str, ...] = ()
+    """What was written to settle it: folders of the project's state."""
 
 
 def settle(
@@ -50,20 +56,16 @@ def settle(
     """
     prefix = rule.layer_prefix if build.key.kind == "layer" else ""
     left_out: list[str] = []
-    lists: list[list[Entry]] = []
-    source_files: dict[str, str] = {}
-    for step in ORDER:
-        if step == "resolve":
-            lists += _dependencies(site, build, rule, resolved, left_out) if rule.ships_dependencies else []
-            continue
-        for part in results[step].parts if step in results else ():
-            is_source = isinstance(part, Folder) and part.path == site.path(build.key.source)
-            entries = _entries(site, build, part, prefix, left_out, source_files if is_source else None)
-            if step == "package":
-                entries, dropped = merge.filtered(entries, build.key.leave_out_package)
-                left_out += [entry.path for entry in dropped]
-            lists.append(entries)
-    merged, clashes = merge.merge(lists)
+    files: dict[str, dict[str, str]] = {}
+    own = [(step, part) for step in ORDER if step in results for part in results[step].parts]
+    lists = [_own(site, build, step, part, prefix, left_out, files) for step, part in own]
+    lists += _beside(site, build, prefix, left_out, files)
+    found = _dependencies(site, build, rule, resolved, left_out) if rule.ships_dependencies else []
+    inside: tuple[merge.Clash, ...] = ()
+    if build.key.zips_dependencies and any(found):
+        zipped, inside = _zipped(site, build, found)
+        found = [zipped]
+    merged, clashes = merge.merge([*lists, *found])
     _refuse_nothing(build, merged)
     notes = list(packaged.check(site, build, results, merged)) if build.package else []
     _refuse_wrong_machines(build, merged)
@@ -72,9 +74,21 @@ def settle(
         digest=content_digest(merged),
         unzipped=sum(entry.size for entry in merged),
         left_out=tuple(sorted(set(left_out))),
-        notes=(*_notes(build, clashes), *notes),
-        source_files=source_files,
+        notes=(*_notes(build, (*clashes, *inside)), *notes),
+        files=files,
+        made=(site.out("zipped", build.name),) if build.key.zips_dependencies and any(found) else (),
     )
+
+
+def _own(
+    site: Site, build: Build, step: str, part: Part, prefix: str, left_out: list[str], files: dict[str, dict[str, str]]
+) -> list[Entry]:
+    """The entries of what the function's own code became, without what is left out of a distribution."""
+    entries = _entries(site, build, part, prefix, left_out, files)
+    if step == "package":
+        entries, dropped = merge.filtered(entries, build.key.leave_out_package)
+        left_out += [entry.path for entry in dropped]
+    return entries
 
 
 def _dependencies(
@@ -101,7 +115,7 @@ def runtime_folder(rule: Rule, runtime: str) -> str:
 
 def _wanted(site: Site, build: Build, rule: Rule, part: Part, left_out: list[str]) -> list[Entry]:
     """The entries of a dependency that the settings leave in, at their paths among dependencies."""
-    entries, dropped = merge.filtered(_entries(site, build, part, "", left_out, None), build.key.leave_out_dependencies)
+    entries, dropped = merge.filtered(_entries(site, build, part, "", left_out, {}), build.key.leave_out_dependencies)
     if rule.globs_reach_dependencies:
         entries, not_wanted = _globbed(entries, build.key.globs)
         dropped += not_wanted
@@ -115,28 +129,60 @@ def _below(folder: str, entries: list[Entry]) -> list[Entry]:
     return [replace(entry, path=posixpath.normpath(posixpath.join(folder, entry.path))) for entry in entries]
 
 
+def _beside(
+    site: Site, build: Build, prefix: str, left_out: list[str], files: dict[str, dict[str, str]]
+) -> Iterator[list[Entry]]:
+    """What goes in beside the source, in the order in which it wins."""
+    who = f"{build.key.kind} {build.name!r}"
+    if build.key.extras:
+        yield list(from_files(site, freshness.extras_listing(site, build.key, who), prefix, build.key.source))
+    for path in build.key.include:
+        listing = freshness.listing_beside(site, build.key, path, who)
+        left_out += listing.left_out
+        entries = list(from_files(site, listing, prefix, path))
+        files[path] = _digests(listing, entries)
+        yield entries
+
+
+def _zipped(site: Site, build: Build, packages: list[list[Entry]]) -> tuple[list[Entry], tuple[merge.Clash, ...]]:
+    """Dependencies as one zip, and the module that unpacks it where the function runs."""
+    from lambdabuild.artifacts.zips import write_zip
+
+    merged, clashes = merge.merge(packages)
+    _refuse_wrong_machines(build, merged)
+    folder, helper = site.out("zipped", build.name), os.path.basename(freshness.HELPER)
+    os.makedirs(folder, exist_ok=True)
+    write_zip(os.path.join(folder, ZIPPED), merged)
+    with open(freshness.HELPER, encoding="utf-8") as stream:
+        write_text(os.path.join(folder, helper), stream.read())
+    listing = scan(folder, Patterns(()), boundary=folder)
+    return list(from_files(site, listing, "", "its packages, zipped")), clashes
+
+
 def _entries(
-    site: Site, build: Build, part: Part, prefix: str, left_out: list[str], source_files: dict[str, str] | None
+    site: Site, build: Build, part: Part, prefix: str, left_out: list[str], files: dict[str, dict[str, str]]
 ) -> list[Entry]:
     into = posixpath.join(prefix, part.into) if prefix or part.into else ""
     if isinstance(part, Archive):
         found = archive_entries(part.path, index=part.path + ".index")
         return list(merge.moved(found, part.moves, into, part.leave_out, origin=part.origin))
     who = f"{build.key.kind} {build.name!r}"
-    if source_files is None:
-        listing = scan(part.path, Patterns(part.leave_out), boundary=part.path, who=who)
-    else:
+    is_source = part.path == site.path(build.key.source)
+    if is_source:
         listing = freshness.source_listing(site, build.key, who)
         left_out += listing.left_out
+    else:
+        listing = scan(part.path, Patterns(part.leave_out), boundary=part.path, who=who)
     entries = list(from_files(site, listing, into, origin=os.path.relpath(part.path, site.project)))
-    if source_files is not None:
-        source_files.update(
-            {
-                found.path: entry.sha256 + ("+x" if found.executable else "")
-                for found, entry in zip(listing.files, entries, strict=True)
-            }
-        )
+    if is_source:
+        files[build.key.source] = _digests(listing, entries)
     return entries
+
+
+def _digests(listing: Listing, entries: list[Entry]) -> dict[str, str]:
+    """As ``fingerprint.files`` has them, without asking for them again."""
+    pairs = zip(listing.files, entries, strict=True)
+    return {found.path: entry.sha256 + ("+x" if found.executable else "") for found, entry in pairs}
 
 
 def _globbed(entries: list[Entry], globs: Globs) -> tuple[list[Entry], list[Entry]]:

@@ -12,17 +12,18 @@ import json
 import os
 import posixpath
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from lambdabuild.artifacts import trees
 from lambdabuild.artifacts.trees import TreeRecord
 from lambdabuild.engine import receipts
 from lambdabuild.engine.site import STRIP, Site
-from lambdabuild.errors import BadSource, LambdaBuildError
+from lambdabuild.errors import BadSource, LambdaBuildError, NoInclude
 from lambdabuild.files import fingerprint
 from lambdabuild.files.globs import GlobbedPatterns
-from lambdabuild.files.listing import IGNORE_FILE, Listing, ignore_lines, patterns, scan
-from lambdabuild.model import Options
+from lambdabuild.files.listing import IGNORE_FILE, Found, Listing, ignore_lines, patterns, scan
+from lambdabuild.model import Globs, Options
 from lambdabuild.plan.types import Build, BuildKey, Native, Rule, StepClaims
 from lambdabuild.settings import DEFAULT_EXCLUDE
 from lambdabuild.spans import Span
@@ -35,6 +36,9 @@ TEMPLATE = "template"
 
 ACCOUNT = ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_ROLE_ARN", "AWS_REGION", "AWS_DEFAULT_REGION")
 """Variables that tell one account or region from another; a run with others asks again."""
+
+HELPER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "programs", "unzip_requirements.py")
+"""What a function with zipped dependencies imports first."""
 
 ZIP_FORMAT = "1"
 """Raised when equal entries give other zip bytes than before."""
@@ -111,6 +115,29 @@ def source_listing(site: Site, key: BuildKey, who: str = "") -> Listing:
     if key.globs.lines:
         chosen = GlobbedPatterns(lines, key.globs.lines, key.globs.prefix)
     return scan(folder, chosen, boundary=site.boundary, skip=site.not_source, who=who)
+
+
+def listing_beside(site: Site, key: BuildKey, path: str, who: str = "") -> Listing:
+    """The files of something that goes in beside a build's source: a folder's content, or the file itself.
+
+    Raises NoInclude (LB415) when it is gone.
+    """
+    real = site.path(path)
+    if os.path.isdir(real):
+        return source_listing(site, replace(key, source=path, globs=Globs()), who)
+    _refuse_way_out(site, replace(key, source=path), real, who)
+    site.stats.saw(real)
+    try:
+        return Listing((Found(os.path.basename(real), real, os.stat(real)),), ())
+    except OSError as error:
+        raise NoInclude(
+            f"{who}: {path}, which is to go in, cannot be read: {error.strerror}", where=Span(path)
+        ) from error
+
+
+def extras_listing(site: Site, key: BuildKey, who: str = "") -> Listing:
+    """The files of the source that go in under their own paths beside what a rule makes of it."""
+    return source_listing(site, replace(key, globs=Globs(("!**", *key.extras), key.globs.prefix)), who)
 
 
 def _ignored(site: Site, folder: str, name: str) -> tuple[str, ...]:
@@ -258,7 +285,34 @@ def _copy(site: Site, name: str, saved: Saved) -> dict[str, str]:
         found |= {"left out": json.dumps(build.key.leave_out_package), "handlers": json.dumps(build.handlers)}
     if rule.ships_source and not build.key.is_source_replaced:
         found |= _source(site, build)
+    if build.key.zips_dependencies:
+        found["dependencies are zipped"] = helper_digest()
+    return found | _beside(site, build)
+
+
+def _beside(site: Site, build: Build) -> dict[str, str]:
+    """What goes in beside the source; in which order decides who wins."""
+    who, found = f"{build.key.kind} {build.name!r}", dict[str, str]()
+    if build.key.include:
+        found["include"] = " ".join(build.key.include)
+    for path in build.key.include:
+        kind = "folder" if os.path.isdir(site.path(path)) else "file"
+        listing = listing_beside(site, build.key, path, who)
+        found[f"{kind}:{path}"] = fingerprint.of_listing(
+            f"{path} {_short(json.dumps(build.key.leave_out))}", listing, site.stats
+        )
+    if build.key.extras:
+        chosen = _short(json.dumps([*build.key.leave_out, *build.key.extras]))
+        found["extras"] = fingerprint.of_listing(
+            f"{build.key.source} {chosen}", extras_listing(site, build.key, who), site.stats
+        )
     return found
+
+
+def helper_digest() -> str:
+    """The digest of the module that unpacks zipped dependencies."""
+    with open(HELPER, "rb") as stream:
+        return hashlib.sha256(stream.read()).hexdigest()[:32]
 
 
 def _zip(site: Site, name: str, saved: Saved) -> dict[str, str]:
@@ -461,7 +515,9 @@ def _change(
 
 
 def _files_changed(site: Site, receipt: receipts.Receipt, folder: str, build: Build) -> list[str]:
-    now = fingerprint.files(source_listing(site, build.key), site.stats)
+    key = build.key
+    listing = source_listing(site, key) if folder == key.source else listing_beside(site, key, folder)
+    now = fingerprint.files(listing, site.stats)
     before = receipt.folders.get(folder, {})
     found = []
     for path in sorted({*now, *before}):

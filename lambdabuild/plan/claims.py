@@ -39,6 +39,8 @@ def choose(
     Raises NoRule (LB301) when none claims the item, NoManifest (LB303) when one does but needs a manifest it lacks.
     """
     claiming = candidates(item, mine, rules)
+    if mine.dependencies is False:
+        return _without_manifest(item, claiming)
     if mine.manifest:
         return _resolved(_with_manifest(item, mine.manifest, claiming, names), rules, names)
     for folder in dict.fromkeys((item.source, *inherited)):
@@ -47,6 +49,10 @@ def choose(
             return _resolved(choice, rules, names)
     if isinstance(item, Layer) and item.from_settings and not mine.rule:
         return Choice(_named(item, PLAIN, rules)[0])
+    return _without_manifest(item, claiming)
+
+
+def _without_manifest(item: Function | Layer, claiming: tuple[Rule, ...]) -> Choice:
     for rule in claiming:
         if not rule.needs_manifest:
             return Choice(rule)
@@ -157,11 +163,13 @@ def _with_manifest(item: Function | Layer, manifest: str, candidates: tuple[Rule
             where=item.where,
             mend=f"correct [{_kind(item)}s.{item.name}] manifest",
         )
-    fitting = [rule for rule in candidates if _present(rule.manifests, frozenset({name}))] or [
-        rule
-        for rule in candidates
-        if any(posixpath.splitext(name)[1] == posixpath.splitext(m)[1] for m in rule.manifests)
-    ]
+    named, end = frozenset({name}), posixpath.splitext(name)[1]
+    fitting = (
+        [rule for rule in candidates if _present(rule.manifests[:1], named)]
+        or [rule for rule in candidates if _present(rule.manifests, named)]
+        or [rule for rule in candidates if end in {posixpath.splitext(m)[1] for m in rule.manifests}]
+        or [rule for rule in candidates if len(candidates) == 1]
+    )
     if not fitting:
         raise BadSettings(
             f"no rule that could build {_kind(item)} {item.name!r} reads a manifest called {name!r}",

@@ -9,7 +9,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from fnmatch import fnmatchcase
 
-from lambdabuild.errors import BadLayer, BadSettings, LambdaBuildError, NoManifest, NoRule, NoSource, raise_all
+from lambdabuild.errors import (
+    BadLayer,
+    BadSettings,
+    LambdaBuildError,
+    NoInclude,
+    NoManifest,
+    NoRule,
+    NoSource,
+    raise_all,
+)
 from lambdabuild.model import Function, Layer, Options, Service, Skipped
 from lambdabuild.plan import sources
 from lambdabuild.plan.claims import PLAIN, Choice, Names, choose
@@ -26,9 +35,10 @@ def manifest_folders(service: Service, settings: Settings) -> frozenset[str]:
     """The folders whose file names ``plan`` needs to know."""
     items: tuple[Function | Layer, ...] = (*service.functions, *service.layers)
     named = (settings.of(item.name).manifest for item in items)
+    beside = {path for item in items for path in (*_include(item, settings), *_requirements(item, settings))}
     return frozenset(
         {item.source for item in items}
-        | {posixpath.dirname(manifest) for manifest in named if manifest}
+        | {posixpath.dirname(path) for path in (*named, *beside) if path}
         | {folder for item in items for folder in _inherited(service, settings, item)}
         | {sources.folder_of_source(source) for source in settings.sources.values()}
     )
@@ -46,12 +56,12 @@ def plan(service: Service, rules: tuple[Rule, ...], names: Names, identify: Iden
     for item in items:
         try:
             if item.source not in names:
-                kind = "layer" if isinstance(item, Layer) else "function"
                 raise NoSource(
-                    f"the code folder {item.source}/ of {kind} {item.name!r} does not exist or is not a folder",
+                    f"the code folder {item.source}/ of {_kind(item)} {item.name!r} does not exist or is not a folder",
                     where=item.where,
                     mend="correct the path in the template; it is relative to the template's folder",
                 )
+            errors += _missing(item, settings, names)
             inherited = _inherited(service, settings, item) if _inherits(item) else ()
             choices[item.name] = _choose(item, settings, rules, names, inherited)
             if settings.of(item.name).packaged:
@@ -81,12 +91,61 @@ def plan(service: Service, rules: tuple[Rule, ...], names: Names, identify: Iden
     )
 
 
+def _missing(item: Function | Layer, settings: Settings, names: Names) -> list[LambdaBuildError]:
+    """What ``include`` and ``requirements`` name and is not there (LB415)."""
+    named = {"include": _include(item, settings), "requirements": _requirements(item, settings)}
+    found: list[LambdaBuildError] = []
+    for setting, paths in named.items():
+        for path in paths:
+            folder, name = posixpath.split(path)
+            here = names.get(folder, frozenset())
+            if name and name not in (".", "..") and name not in here:
+                near = nearest(name, here)
+                found.append(
+                    NoInclude(
+                        f"{path}, which the {setting} of {_kind(item)} {item.name!r} names, is not there",
+                        where=item.where,
+                        mend=f"did you mean {posixpath.join(folder, near)}?"
+                        if near
+                        else "correct the path; it is relative to the project's folder",
+                    )
+                )
+    return found
+
+
+def _kind(item: Function | Layer) -> str:
+    return "layer" if isinstance(item, Layer) else "function"
+
+
+def _include(item: Function | Layer, settings: Settings) -> tuple[str, ...]:
+    """What goes in beside the source, its own first; what is common to functions is not for layers."""
+    common = settings.include if isinstance(item, Function) else ()
+    return _paths(settings.of(item.name).include, common)
+
+
+def _requirements(item: Function | Layer, settings: Settings) -> tuple[str, ...]:
+    """Requirements files beside the manifest, its own first."""
+    common = settings.requirements if isinstance(item, Function) and item.runtime.startswith("python") else ()
+    return _paths(settings.of(item.name).requirements, common)
+
+
+def _paths(own: tuple[str, ...], common: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(posixpath.normpath(path) for path in (*own, *common)))
+
+
 def _choose(
     item: Function | Layer, settings: Settings, rules: tuple[Rule, ...], names: Names, inherited: tuple[str, ...]
 ) -> Choice:
-    """A function with a command of its own needs no rule."""
+    """The rule and manifest. One that has no manifest but requirements has the first of these as its manifest.
+
+    A function with a command of its own needs no rule.
+    """
+    mine, requirements = settings.of(item.name), _requirements(item, settings)
     try:
-        return choose(item, settings.of(item.name), rules, names, inherited)
+        found = choose(item, mine, rules, names, inherited)
+        if requirements and not found.manifest and mine.dependencies is not False:
+            return choose(item, replace(mine, manifest=requirements[0]), rules, names, ())
+        return found
     except (NoRule, NoManifest):
         if not _command(item, settings).run:
             raise
@@ -161,6 +220,8 @@ def _options(item: Function | Layer, choice: Choice, settings: Settings) -> Opti
     given.update({"bytecode": "true"} if bytecode else {})
     resolver = mine.resolver or settings.resolver
     given.update({"resolver": json.dumps(resolver)} if resolver else {})
+    requirements = [path for path in _requirements(item, settings) if path != choice.manifest]
+    given.update({"requirements": json.dumps(requirements)} if requirements else {})
     steps = [step for rule in rules for step in (rule.resolve, rule.compile, rule.copy) if step]
     wanted = {_plain(name): name for step in steps for name in (*step.options, step.when)}
     chosen = {wanted[_plain(name)]: value for name, value in given.items() if _plain(name) in wanted}
@@ -281,6 +342,9 @@ def _build_key(item: Function | Layer, choice: Choice, settings: Settings) -> Bu
         command=_command(item, settings),
         native=_native(item, settings, _runtime(item)) if _has_tools(item, choice, settings) else Native(),
         strip=settings.strip if mine.strip is None else mine.strip,
+        include=_include(item, settings),
+        extras=item.extras if isinstance(item, Function) else (),
+        zips_dependencies=_zips_dependencies(item, settings),
     )
 
 
@@ -305,6 +369,11 @@ def _leave_out_dependencies(choice: Choice, settings: Settings, mine: FunctionSe
 def _has_tools(item: Function | Layer, choice: Choice, settings: Settings) -> bool:
     """Files that are only copied need no container."""
     return bool(choice.rule.entry) or bool(_command(item, settings).run)
+
+
+def _zips_dependencies(item: Function | Layer, settings: Settings) -> bool:
+    mine = settings.of(item.name).zip_dependencies
+    return isinstance(item, Function) and (settings.zip_dependencies if mine is None else mine)
 
 
 def rule_compiles(rule: Rule, key: BuildKey) -> bool:

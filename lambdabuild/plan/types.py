@@ -147,6 +147,12 @@ class BuildKey:
     """What else of the distribution stays out than what its backend leaves out."""
     native: Native = field(default_factory=Native)
     strip: bool = False
+    include: tuple[str, ...] = ()
+    """Files, and folders whose content, beside the source; where two bring one path, the first wins."""
+    extras: tuple[str, ...] = ()
+    """Globs of what goes in from the project's folder under its own path."""
+    zips_dependencies: bool = False
+    """Dependencies go in as one zip."""
 
     @property
     def is_source_replaced(self) -> bool:

@@ -73,9 +73,10 @@ def mirrored(
 ) -> uv.Ask:
     """The manifest, what it includes and its local projects, copied so that they lie to one another as they do.
 
-    Lines that name a project by its path only get its name too, for uv wants to know whom it may build.
+    Lines that name a project by its path only get its name too, for uv wants to know whom it may build. Resolvers
+    read paths from the first file's folder, so those of files that lie elsewhere become absolute.
     """
-    files = [ask.manifest, *(listed.files if listed else ())]
+    files = [ask.manifest, *ask.more, *(listed.files if listed else ())]
     files += [os.path.join(os.path.dirname(ask.manifest), name) for name in CONFIGURATION]
     top = os.path.commonpath([*map(os.path.dirname, files), *projects])
     tree = os.path.join(job.scratch, "mirror")
@@ -91,13 +92,17 @@ def mirrored(
     for file in filter(os.path.isfile, files):
         os.makedirs(os.path.dirname(twin(file)), exist_ok=True)
         shutil.copyfile(file, twin(file))
-    for file, number, folder in listed.projects() if listed else ():
-        if folder in names:
-            _name_line(twin(file), number, f"{names[folder]} @ {Path(twin(folder)).as_uri()}")
-    return dataclasses.replace(ask, manifest=twin(ask.manifest), copy_of=ask.shown)
+    for line, path in listed.local_lines() if listed else ():
+        there = twin(path) if path in projects else path
+        if path in names:
+            _write_line(twin(line.file), line.where.line, f"{names[path]} @ {Path(there).as_uri()}")
+        elif line.is_from_elsewhere(listed.file if listed else ""):
+            _write_line(twin(line.file), line.where.line, line.with_path(there))
+    more = tuple(twin(file) for file in ask.more)
+    return dataclasses.replace(ask, manifest=twin(ask.manifest), more=more, copy_of=ask.shown)
 
 
-def _name_line(file: str, number: int, text: str) -> None:
+def _write_line(file: str, number: int, text: str) -> None:
     lines = Path(file).read_text(encoding="utf-8").splitlines()
     lines[number - 1] = text
     Path(file).write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -114,7 +114,8 @@ def from_lock(job: Job, platform: Platform, locked: Locked, reads: Sequence[str]
             raise _mended(error, locked.again) from error
     chosen.sort(key=lambda choice: choice.name)
     files = [locks.path_of(choice.url) for choice in chosen if choice.url.startswith("file:")]
-    return _result(job, where, chosen, [*reads, *files], notes)
+    together, others = resolve.joined(job, platform, where, tuple(chosen))
+    return _result(job, where, together, [*reads, *files, *others], notes)
 
 
 def _check_tags(job: Job, platform: Platform, locked: Locked) -> None:
@@ -135,14 +136,15 @@ def from_constraints(
     job: Job, platform: Platform, asked: Asked, reads: Sequence[str], notes: Sequence[str] = ()
 ) -> Result:
     """The parts of all that is asked for, resolved for the platform. Raises what ``uv.compile_lock`` does."""
-    if not asked.lines:
+    if not asked.lines and not job.target.options.get("requirements"):
         return Result(reads=tuple(reads), notes=tuple(notes))
     found = indexes.of(os.path.dirname(asked.file), None, offline=job.offline)
     where = _with_indexes(job, found, asked.indexes, {})
     ask, listed = _ask(job, asked.file, asked.lines, where)
     local_paths = list(dict.fromkeys([*listed.local_paths(), *asked.projects]))
     choices, older = resolve._compiled(job, ask, platform, listed, local_paths)
-    return _result(job, where, choices, [*reads, *local_paths], [*notes, *older])
+    together, more = resolve.joined(job, platform, where, choices)
+    return _result(job, where, together, [*reads, *local_paths, *more], [*notes, *older])
 
 
 def _ask(job: Job, file: str, lines: Sequence[tuple[str, Span]], where: Indexes) -> tuple[uv.Ask, Requirements]:

@@ -21,9 +21,9 @@ from lambdabuild.rule_api import Job
 from lambdabuild.spans import Span
 from lambdabuild.wheels import locks
 from lambdabuild.wheels.indexes import Indexes
-from lambdabuild.wheels.requirements import normalised
+from lambdabuild.wheels.requirements import Requirements, normalised
 from lambdabuild.wheels.targets import Platform
-from lambdabuild.wheels.uv import BUILD_ENVIRONMENT, Ask
+from lambdabuild.wheels.uv import BUILD_ENVIRONMENT, Ask, requirements_clash
 
 SHIM = """
 import json, os, sys
@@ -44,8 +44,10 @@ sys.exit(main(sys.argv[1:]))
 password from an address, a netrc or a keyring only, not from the environment."""
 
 
-def compile_lock(job: Job, ask: Ask, platform: Platform) -> tuple[locks.Choice, ...]:
-    """Resolve a requirements file with pip for a platform."""
+def compile_lock(
+    job: Job, ask: Ask, platform: Platform, listed: Requirements | None = None
+) -> tuple[locks.Choice, ...]:
+    """Resolve requirements files with pip for a platform."""
     manifest = ask.manifest
     report = os.path.join(job.scratch, "report.json")
     command = [_python(job), "-c", SHIM, json.dumps(platform.environment()), "install", "--dry-run"]
@@ -54,13 +56,14 @@ def compile_lock(job: Job, ask: Ask, platform: Platform) -> tuple[locks.Choice, 
     command += ["--only-binary", ":all:", "--implementation", "cp", "--python-version", platform.python]
     command += [word for tag in platform.platforms() for word in ("--platform", tag)]
     command += [word for abi in (f"cp3{platform.minor}", "abi3", "none") for word in ("--abi", abi)]
-    command += ["--target", os.path.join(job.scratch, "target"), "--requirement", manifest]
+    command += ["--target", os.path.join(job.scratch, "target"), "--requirement", manifest, *ask.extra]
+    command += [word for file in ask.more for word in ("--requirement", file)]
     command += ["--no-index", "--find-links", ask.find_links] if job.offline else []
     try:
         logins = {"INDEX_LOGINS": json.dumps(dict(ask.indexes.credentials))}
         job.run(command, cwd=os.path.dirname(manifest), extra_environment={**ask.indexes.environment, **logins})
     except ToolFailed as error:
-        raise _explained(job, ask, platform, error) from error
+        raise _explained(job, ask, platform, listed, error) from error
     with open(report, encoding="utf-8") as stream:
         found = [_choice(item) for item in json.load(stream)["install"]]
     return tuple(sorted(found, key=lambda choice: choice.name))
@@ -107,7 +110,9 @@ def _choice(item: dict[str, Any]) -> locks.Choice:
     return locks.Source(name, version, url=download["url"], sha256=sha256)
 
 
-def _explained(job: Job, ask: Ask, platform: Platform, error: ToolFailed) -> LambdaBuildError:
+def _explained(
+    job: Job, ask: Ask, platform: Platform, listed: Requirements | None, error: ToolFailed
+) -> LambdaBuildError:
     where = Span(os.path.relpath(ask.shown, job.target.project))
     said = "\n".join(line for line in error.output.splitlines() if line.strip())
     if "DO NOT MATCH THE HASHES" in said or "require-hashes" in said:
@@ -131,6 +136,9 @@ def _explained(job: Job, ask: Ask, platform: Platform, error: ToolFailed) -> Lam
             tail="tried: " + ", ".join(platform.platforms()) + "\n" + said,
             mend=locks.WAYS_OUT,
         )
+    clash = requirements_clash(job, listed, said)
+    if clash is not None:
+        return clash
     return CannotResolve(
         f"{job.who}: pip found no set of packages for {os.path.basename(ask.manifest)}",
         where=where,

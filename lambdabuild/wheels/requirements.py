@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from lambdabuild.errors import BadManifest
@@ -31,6 +32,8 @@ class Line:
     text: str
     where: Span
     file: str = ""
+    base: str = ""
+    """The folder that paths in it are relative to: that of the file which includes all others."""
 
     @property
     def is_option(self) -> bool:
@@ -46,6 +49,17 @@ class Line:
         """The normalised name of the package, "" when the line has none (an option, a path)."""
         match = NAME.match(self.text)
         return normalised(match[0]) if match and not self.local else ""
+
+    def is_from_elsewhere(self, first: str) -> bool:
+        """Whether paths in it are not relative to the folder of the first file."""
+        return bool(self.base) and self.base != os.path.dirname(first)
+
+    def with_path(self, path: str) -> str:
+        """The same line with another path in place of the one it names."""
+        if "file:" in self.text:
+            return re.sub(r"file:\S+", lambda _: Path(path).as_uri(), self.text, count=1)
+        link = FIND_LINKS.match(self.text)
+        return self.text.replace(link["path"].strip() if link else self.local, path, 1)
 
     @property
     def hashes(self) -> frozenset[str]:
@@ -69,7 +83,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Requirements:
-    """A requirements file and all that it includes."""
+    """Requirements files and all that they include. ``file`` is the first of them."""
 
     file: str
     lines: tuple[Line, ...]
@@ -94,26 +108,43 @@ class Requirements:
     def local_paths(self) -> Iterator[str]:
         """Folders and files beside the index that requirements name: absolute, from the first file's folder."""
         yield from self.link_folders
-        yield from (self._absolute(line.local) for line in self.lines if line.local)
+        yield from (self._absolute(line, line.local) for line in self.lines if line.local)
 
-    def projects(self) -> Iterator[tuple[str, int, str]]:
-        """(file, line number, folder) of each line that names a local project."""
+    def local_lines(self) -> Iterator[tuple[Line, str]]:
+        """Each line that names a path, with that path: projects, archives, folders of links."""
         for line in self.lines:
+            link = FIND_LINKS.match(line.text)
             if line.local:
-                yield line.file, line.where.line, self._absolute(line.local)
+                yield line, self._absolute(line, line.local)
+            elif link and "://" not in link["path"]:
+                yield line, self._absolute(line, link["path"].strip())
+
+    @property
+    def has_paths_elsewhere(self) -> bool:
+        return any(line.is_from_elsewhere(self.file) for line, _ in self.local_lines())
 
     @property
     def link_folders(self) -> tuple[str, ...]:
         """The folders of --find-links."""
-        links = (FIND_LINKS.match(line.text) for line in self.lines)
-        return tuple(self._absolute(link["path"].strip()) for link in links if link and "://" not in link["path"])
+        links = ((line, FIND_LINKS.match(line.text)) for line in self.lines)
+        return tuple(
+            self._absolute(line, link["path"].strip()) for line, link in links if link and "://" not in link["path"]
+        )
 
-    def _absolute(self, path: str) -> str:
-        return os.path.normpath(os.path.join(os.path.dirname(self.file), path))
+    def _absolute(self, line: Line, path: str) -> str:
+        return os.path.normpath(os.path.join(line.base or os.path.dirname(self.file), path))
 
     def place_of(self, name: str) -> Span | None:
         """Where a package is named, None when another package asks for it."""
         return next((line.where for line in self.lines if line.name == normalised(name)), None)
+
+    def disputed(self) -> Iterator[tuple[str, tuple[Line, ...]]]:
+        """Packages that lines of several files name, with those lines."""
+        named: dict[str, list[Line]] = {}
+        for line in self.lines:
+            if line.name:
+                named.setdefault(line.name, []).append(line)
+        yield from ((name, tuple(lines)) for name, lines in named.items() if len({line.file for line in lines}) > 1)
 
 
 def normalised(name: str) -> str:
@@ -121,27 +152,30 @@ def normalised(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def read(file: str, shown: str = "") -> Requirements:
-    """Read a requirements file and its includes. ``shown`` is how places name it.
+def read(file: str, shown: str = "", more: Mapping[str, str] | None = None) -> Requirements:
+    """Read a requirements file and its includes; of several files all. ``shown`` is how places name it.
 
-    A file that is included twice is read once. Raises BadManifest (LB402) for one that cannot be read.
+    ``more`` are the other files, each with how places name it. A file that is included twice is read once. Raises
+    BadManifest (LB402) for one that cannot be read.
     """
     files: dict[str, None] = {}
-    lines = tuple(_lines(file, shown or file, files, None))
+    tops = {file: shown or file, **(more or {})}
+    lines = tuple(line for top, name in tops.items() for line in _lines(top, name, files, None, os.path.dirname(top)))
     return Requirements(file, lines, tuple(files))
 
 
-def _lines(file: str, shown: str, files: dict[str, None], included: Span | None) -> Iterator[Line]:
+def _lines(file: str, shown: str, files: dict[str, None], included: Span | None, base: str) -> Iterator[Line]:
     if file in files:
         return
     files[file] = None
-    for line in _logical(_text(file, shown, included), shown, file):
+    for line in _logical(_text(file, shown, included), shown, file, base):
         yield line
         match = INCLUDE.match(line.text)
         if match and "://" not in match["path"]:
             path = match["path"].strip().strip("\"'")
             inner = os.path.normpath(os.path.join(os.path.dirname(file), path))
-            yield from _lines(inner, os.path.normpath(os.path.join(os.path.dirname(shown), path)), files, line.where)
+            told = os.path.normpath(os.path.join(os.path.dirname(shown), path))
+            yield from _lines(inner, told, files, line.where, base)
 
 
 def _text(file: str, shown: str, included: Span | None) -> str:
@@ -158,7 +192,7 @@ def _text(file: str, shown: str, included: Span | None) -> str:
         ) from error
 
 
-def _logical(text: str, shown: str, file: str) -> Iterator[Line]:
+def _logical(text: str, shown: str, file: str, base: str) -> Iterator[Line]:
     parts: list[str] = []
     start = 0
     for number, raw in enumerate(text.splitlines(), 1):
@@ -169,5 +203,5 @@ def _logical(text: str, shown: str, file: str) -> Iterator[Line]:
             continue
         whole = "".join([*parts, line])
         if whole.strip():
-            yield Line(whole.strip(), Span(shown, start, len(whole) - len(whole.lstrip()) + 1), file)
+            yield Line(whole.strip(), Span(shown, start, len(whole) - len(whole.lstrip()) + 1), file, base)
         parts, start = [], 0

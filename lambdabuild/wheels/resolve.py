@@ -8,32 +8,63 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from lambdabuild.rule_api import Archive, CannotResolve, Folder, Job, Part, Result
+from lambdabuild.rule_api import Archive, CannotResolve, Folder, Job, Part, RequirementsClash, Result
 from lambdabuild.wheels import fetch, indexes, local, locks, parts, pip, requirements, targets, uv
 from lambdabuild.wheels.requirements import Requirements
 
 
 def from_requirements(job: Job) -> Result:
-    """Packages of a requirements file: each a wheel for the target's platform, or built when it is pure Python."""
-    manifest = job.target.manifest
+    """Packages of a requirements file: each a wheel for the target's platform, or built when it is pure Python.
+
+    Files that the option ``requirements`` names are resolved together with it, not one after the other.
+    """
+    manifest, more = job.target.manifest, {**_more(job), **_said(job)}
     platform = targets.platform_of(job.target.runtime, job.target.architecture, job.who)
-    listed = requirements.read(manifest, os.path.relpath(manifest, job.target.project))
+    listed = requirements.read(manifest, os.path.relpath(manifest, job.target.project), more)
     local_paths = list(listed.local_paths())
-    reads = [*listed.files, *local_paths, *_configuration(os.path.dirname(manifest))]
+    files = [file for file in listed.files if not file.startswith(job.scratch + os.sep)]
+    reads = [*files, *local_paths, *_configuration(os.path.dirname(manifest))]
     found = indexes.of(os.path.dirname(manifest), listed, offline=job.offline)
-    ask = uv.Ask(manifest, find_links=_links(job), indexes=found)
+    no_deps = ("--no-deps",) if NO_DEPS in _lines(job) else ()
+    ask = uv.Ask(manifest, no_deps, _links(job), found, more=tuple(more))
     if job.target.options.get("resolver") == "pip":
         return _result(job, found, _chosen_by_pip(job, ask, platform, listed), reads, [])
     choices, notes = _compiled(job, ask, platform, listed, local_paths)
     return _result(job, found, choices, reads, notes)
 
 
+def _more(job: Job) -> dict[str, str]:
+    """Requirements files beside the manifest: absolute paths, each with how messages name it."""
+    value = job.target.options.get("requirements", [])
+    return {os.path.join(job.target.project, path): path for path in ([value] if isinstance(value, str) else value)}
+
+
+NO_DEPS = "--no-deps"
+"""The one option of pip that no requirements file may hold."""
+
+
+def _lines(job: Job) -> list[str]:
+    value = job.target.options.get("requirement_options", [])
+    return [value] if isinstance(value, str) else list(value)
+
+
+def _said(job: Job) -> dict[str, str]:
+    """A file with the option ``requirement_options``: lines such as ``--extra-index-url https://...``."""
+    lines = [line for line in _lines(job) if line != NO_DEPS]
+    if not lines:
+        return {}
+    file = os.path.join(job.scratch, "options.txt")
+    with open(file, "w", encoding="utf-8") as stream:
+        stream.write("\n".join(lines) + "\n")
+    return {file: "requirement_options"}
+
+
 def _chosen_by_pip(job: Job, ask: uv.Ask, platform: targets.Platform, listed: Requirements) -> tuple[locks.Choice, ...]:
     """pip builds local projects where they lie, so it is given copies; hashes are checked as for uv."""
-    projects = [folder for _, _, folder in listed.projects() if os.path.isdir(folder)]
-    if projects:
+    projects = [path for _, path in listed.local_lines() if os.path.isdir(path) and path not in listed.link_folders]
+    if projects or listed.has_paths_elsewhere:
         ask = local.mirrored(job, ask, listed, projects, {})
-    choices = pip.compile_lock(job, ask, platform)
+    choices = pip.compile_lock(job, ask, platform, listed)
     locks.check_pinned(choices, listed, job.who)
     return choices
 
@@ -46,16 +77,18 @@ def from_pyproject(job: Job) -> Result:
     platform = targets.platform_of(job.target.runtime, job.target.architecture, job.who)
     found = project.read(job, platform)
     reads = [*_configuration(folder), *found.local_paths]
-    if not found.has_dependencies:
+    if not found.has_dependencies and not _more(job):
         _refuse_poetrys_own(job)
         return Result(reads=tuple(_there(reads)))
     where = indexes.of(folder, None, offline=job.offline)
     if found.lock:
         choices = uv.export_lock(job, folder, platform, found.options, where)
-        return _result(job, where, choices, [*reads, found.lock], [])
+        choices, more = joined(job, platform, where, choices)
+        return _result(job, where, choices, [*reads, found.lock, *more], [])
     ask = uv.Ask(job.target.manifest, found.options, _links(job), where)
     choices, notes = _compiled(job, ask, platform, None, list(found.local_paths))
-    return _result(job, where, choices, reads, notes)
+    choices, more = joined(job, platform, where, choices)
+    return _result(job, where, choices, [*reads, *more], notes)
 
 
 def _refuse_poetrys_own(job: Job) -> None:
@@ -72,6 +105,38 @@ def _refuse_poetrys_own(job: Job) -> None:
         )
 
 
+def joined(
+    job: Job, platform: targets.Platform, where: indexes.Indexes, locked: tuple[locks.Choice, ...]
+) -> tuple[tuple[locks.Choice, ...], list[str]]:
+    """What is locked, with what the files of the option ``requirements`` need beside it; and the files read.
+
+    The lock decides: the files are resolved with its versions as they are. Raises RequirementsClash (LB416) when that
+    cannot be.
+    """
+    more = _more(job)
+    if not more:
+        return locked, []
+    (first, shown), *rest = more.items()
+    listed = requirements.read(first, shown, dict(rest))
+    constraints = os.path.join(job.scratch, "locked.txt")
+    with open(constraints, "w", encoding="utf-8") as stream:
+        stream.writelines(f"{choice.name}=={choice.version}\n" for choice in locked if choice.version)
+    ask = uv.Ask(first, ("--constraints", constraints), _links(job), where, more=tuple(more)[1:])
+    try:
+        found, _ = _compiled(job, ask, platform, listed, list(listed.local_paths()))
+    except CannotResolve as error:
+        manifest = os.path.relpath(job.target.manifest, job.target.project)
+        raise RequirementsClash(
+            f"{job.who}: {' and '.join(more.values())} ask for what does not go with the versions of {manifest}",
+            where=error.where,
+            tail=error.tail,
+            mend="agree on one version: a function has one copy of each package",
+        ) from error
+    known = {choice.name for choice in locked}
+    together = (*locked, *(choice for choice in found if choice.name not in known))
+    return tuple(sorted(together, key=lambda choice: choice.name)), [*listed.files, *listed.local_paths()]
+
+
 def _configuration(folder: str) -> list[str]:
     return [os.path.join(folder, name) for name in indexes.CONFIGURATION]
 
@@ -83,7 +148,7 @@ def _compiled(
     links = listed.link_folders if listed else ()
     projects = [path for path in local_paths if os.path.isdir(path) and path not in links]
     names = local.names_of(job, filter(local.needs_build, projects), ask.indexes)
-    if names:
+    if names or (listed and listed.has_paths_elsewhere):
         ask = local.mirrored(job, ask, listed, projects, names)
     is_pinned = listed is not None and all("==" in line.text for line in listed.lines)
     with ThreadPoolExecutor(1) as pool:
@@ -105,6 +170,8 @@ def _older(choices: Iterable[locks.Choice], newest: dict[str, str], platform: ta
 def _result(
     job: Job, where: indexes.Indexes, choices: Sequence[locks.Choice], reads: list[str], notes: list[str]
 ) -> Result:
+    unwanted = uv.without(job)
+    choices = [choice for choice in choices if choice.name not in unwanted]
     wheels = [choice for choice in choices if isinstance(choice, locks.Wheel)]
     paths = fetch.fetch(wheels, job.store, offline=job.offline, who=job.who, credentials=where.credentials)
     found: dict[str, Part] = {wheel.name: parts.archive(wheel, path) for wheel, path in zip(wheels, paths, strict=True)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from lambdabuild.errors import (
     LambdaBuildError,
     NoWheel,
     Offline,
+    RequirementsClash,
     ToolFailed,
 )
 from lambdabuild.rule_api import Job
@@ -53,6 +55,8 @@ class Ask:
     indexes: Indexes = field(default_factory=Indexes)
     copy_of: str = ""
     """The user's manifest, when ``manifest`` is a copy of it."""
+    more: tuple[str, ...] = ()
+    """Requirements files that are resolved together with the manifest."""
 
     @property
     def shown(self) -> str:
@@ -119,7 +123,7 @@ def _attempt(
     arguments += [word for name in sources for word in ("--no-binary", name)]
     folder = os.path.dirname(ask.manifest)
     try:
-        text = _compile(job, ask, [ask.manifest, *arguments])
+        text = _compile(job, ask, [ask.manifest, *ask.more, *arguments])
     except ToolFailed as error:
         raise _explained(job, ask, platform, requirements, error) from error
     lock = locks.parse(text, job.who)
@@ -131,8 +135,25 @@ def _compile(job: Job, ask: Ask, arguments: Sequence[str], stdin: str | None = N
     command += ["--quiet", "--color", "never", "--python", sys.executable]
     if job.offline or ask.find_links:
         command += ["--offline", "--no-index", "--find-links", ask.find_links]
+    command += _excludes(job)
     environment = {**ask.indexes.environment, **NO_COMPILER}
     return job.run(command, cwd=os.path.dirname(ask.manifest), stdin=stdin, extra_environment=environment).stdout
+
+
+def without(job: Job) -> list[str]:
+    """Packages that are not wanted, nor what only they need: the option ``without``."""
+    value = job.target.options.get("without", [])
+    return [normalised(name) for name in ([value] if isinstance(value, str) else value)]
+
+
+def _excludes(job: Job) -> list[str]:
+    names = without(job)
+    if not names:
+        return []
+    descriptor, path = tempfile.mkstemp(".txt", "excludes", job.scratch)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+        stream.write("\n".join(names) + "\n")
+    return ["--excludes", path]
 
 
 def _refuse_if_it_has_wheels(
@@ -194,6 +215,9 @@ def _explained(
             tail=said,
             mend="check the network, the proxy and the index's address, or build with offline",
         )
+    clash = requirements_clash(job, requirements, said)
+    if clash is not None:
+        return clash
     return CannotResolve(
         f"{job.who}: no set of packages fits {os.path.basename(ask.shown)} for Python {platform.python}"
         f" on {platform.tag}",
@@ -201,6 +225,19 @@ def _explained(
         tail=said,
         mend="correct the names and versions; uv's words above say which do not fit",
     )
+
+
+def requirements_clash(job: Job, requirements: Requirements | None, said: str) -> RequirementsClash | None:
+    """What two files say of a package that the resolver complains of, if there is such a package."""
+    for name, lines in requirements.disputed() if requirements else ():
+        if re.search(rf"(?<![\w.-]){re.escape(name).replace('-', '[-_.]+')}(?![\w-])", said, re.IGNORECASE):
+            return RequirementsClash(
+                f"{job.who}: {' and '.join(dict.fromkeys(line.text for line in lines))} cannot go together",
+                where=tuple(line.where for line in lines),
+                tail=said,
+                mend="agree on one version: a function has one copy of each package",
+            )
+    return None
 
 
 def _no_wheel(job: Job, platform: Platform, name: str, version: str, where: Span, said: str) -> NoWheel:
@@ -232,7 +269,7 @@ def newest(job: Job, ask: Ask, platform: Platform) -> dict[str, str]:
     """``{package: version}`` that a resolution without regard to wheels would choose; {} when that fails."""
     try:
         arguments = ["--python-version", platform.python, "--python-platform", platform.uv_platforms[0], *ask.extra]
-        text = _compile(job, ask, [ask.manifest, *arguments])
+        text = _compile(job, ask, [ask.manifest, *ask.more, *arguments])
         return {str(package.name): str(package.version) for package in locks.parse(text, job.who).packages}
     except (LambdaBuildError, ToolFailed):
         return {}
@@ -252,6 +289,7 @@ def export_lock(
         "--no-default-groups",
     ]
     command += ["--no-emit-project", "--no-editable", "--quiet", "--color", "never", *extra]
+    command += [word for name in without(job) for word in ("--prune", name)]
     try:
         text = job.run(
             [*command, *(["--offline"] if job.offline else [])], cwd=project, extra_environment=indexes.environment
