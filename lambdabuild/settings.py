@@ -92,6 +92,8 @@ class FunctionSettings:
         }
         for name in {"exclude", "exclude_dependencies"} & said.keys():
             said[name] = (*getattr(self, name), *said[name])
+        if {"rule", "manifest"} & said.keys():  # these go together
+            said = {"rule": "", "manifest": "", "dependencies": None, **said}
         return replace(self, **{**said, "options": {**self.options, **other.options}})
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib import resources
-from typing import Any, Literal, Protocol, cast
+from typing import Any, Protocol, cast
 
 from lambdabuild import naming
 from lambdabuild.errors import (
@@ -20,7 +20,10 @@ from lambdabuild.errors import (
     raise_all,
 )
 from lambdabuild.model import About, Asset, Definition, Function, Globs, Layer, Options, Service, Skipped
+from lambdabuild.settings import FunctionSettings
 from lambdabuild.spans import Node, Span, from_data, to_data
+from lambdabuild.template.plugins import read as plugins
+from lambdabuild.template.plugins.options import Files, Packing
 from lambdabuild.template.schema import Mistake, check
 from lambdabuild.template.yaml_text import parse
 from lambdabuild.variables.resolver import Resolver
@@ -34,27 +37,8 @@ NEVER = ("serverless.yml", "serverless.yaml", "serverless.json", "serverless.js"
          "yarn-*.log")  # fmt: skip
 """What is left out of a service's folder, beside what is left out of every source."""
 
-ESBUILD = "serverless-esbuild"
-DONE_HERE = frozenset({
-    "serverless-python-requirements", "serverless-iam-roles-per-function", "serverless-prune-plugin",
-    "serverless-deployment-bucket", "serverless-offline", "serverless-dotenv-plugin", ESBUILD,
-})  # fmt: skip
-"""Plugins whose work lambdabuild does, or that have nothing to do with what is packaged."""
-
-NOT_OF_ESBUILD = frozenset({
-    "bundle", "concurrency", "config", "disposeContext", "exclude", "external", "installExtraArgs",
-    "keepOutputDirectory", "nativeZip", "nodeExternals", "outputBuildFolder", "outputFileExtension",
-    "outputWorkFolder", "packagePath", "packager", "packagerOptions", "platform", "plugins", "skipBuild",
-    "skipBuildExcludeFns", "skipRebuild", "stripEntryResolveExtensions", "watch", "zipConcurrency",
-})  # fmt: skip
-"""What stands in custom.esbuild beside esbuild's own options."""
-
 UNNEEDED = ("custom", "params", "stages")
 """Sections that are there to be referred to."""
-
-
-class Files(Protocol):
-    def kind(self, path: str) -> Literal["file", "folder", ""]: ...
 
 
 class Outside(World, Protocol):
@@ -132,11 +116,14 @@ class _Reading:
 
     def service(self) -> Service:
         self.dotenv()
+        raw = self.resolver.root
         root = self.merged(self.resolver.whole(UNNEEDED))
         self.refuse_what_is_no_service(root)
-        root = self.checked(root)
+        found = plugins.read(root, raw, self.resolver.at, posixpath.dirname(self.path), self.stage(), self.files)
+        raise_all(found.errors())
+        root = self.checked(found.with_layers(root))
         raise_all(self.functions_without_handler(root))
-        reader = _Builds(self, cast("dict[str, Any]", to_data(root)), root)
+        reader = _Builds(self, cast("dict[str, Any]", to_data(root)), root, found)
         raise_all(reader.errors())
         return Service(
             documents=(),
@@ -144,7 +131,8 @@ class _Reading:
             layers=tuple(reader.layers),
             assets=tuple(reader.assets),
             skipped=tuple(reader.skipped),
-            notes=tuple(dict.fromkeys([*self.notes, *reader.notes])),
+            notes=tuple(dict.fromkeys([*self.notes, *found.notes(), *reader.notes])),
+            settings=dict(sorted(reader.settings.items())),
             definition=Definition(self.path, root, self.stage(), self.region(), dict(sorted(reader.artifacts.items()))),
         )
 
@@ -230,8 +218,8 @@ class _Reading:
     def foreign_plugins(self, root: Node) -> list[str]:
         """Plugins that nobody here knows; they may define keys of their own."""
         node = root.get("plugins")
-        named = _named_plugins({"plugins": to_data(node)}) if node is not None else []
-        foreign = [name for name in named if name not in DONE_HERE and not name.startswith("serverless-offline")]
+        named = plugins.named({"plugins": to_data(node)}) if node is not None else []
+        foreign = [name for name in named if name not in plugins.KNOWN and not name.startswith("serverless-offline")]
         if foreign and node is not None:
             self.notes.append(
                 f"{node.span}: lambdabuild runs no plugins; what {', '.join(foreign)} would add is not in the template"
@@ -284,14 +272,15 @@ def _as_error(mistake: Mistake) -> BadConfiguration:
 class _Builds:
     """What each function and layer of a checked configuration is built from."""
 
-    def __init__(self, reading: _Reading, data: dict[str, Any], root: Node) -> None:
-        self.reading, self.data, self.root = reading, data, root
+    def __init__(self, reading: _Reading, data: dict[str, Any], root: Node, found: plugins.Plugins) -> None:
+        self.reading, self.data, self.root, self.plugins = reading, data, root, found
         self.functions: list[Function] = []
         self.layers: list[Layer] = []
         self.assets: list[Asset] = []
         self.skipped: list[Skipped] = []
         self.notes: list[str] = []
         self.artifacts: dict[str, str] = {}
+        self.settings: dict[str, FunctionSettings] = {}
         self.wrong: list[LambdaBuildError] = []
 
     def errors(self) -> list[LambdaBuildError]:
@@ -325,57 +314,41 @@ class _Builds:
         ready = own.get("artifact") or ("" if own.get("individually") else self.package.get("artifact") or "")
         if config.get("image"):
             self.skipped.append(Skipped(key, "image functions are not built yet", where))
-        elif ready:
+            return
+        packing = self.plugins.of_function(config, self.runtime(config), alone)
+        if ready and not packing.is_made:
             self.as_it_is("function", key, ready, where)
-        else:
-            if own.get("patterns") and not alone:
-                self.notes.append(
-                    f"{where}: the patterns of function {key!r} have no effect without package.individually"
-                )
-            self.built(key, config, own if alone else {}, where)
+            return
+        if own.get("patterns") and not alone and not packing.is_whole:
+            self.notes.append(f"{where}: the patterns of function {key!r} have no effect without package.individually")
+        self.built(key, config, packing, own if alone else {}, where)
 
-    def built(self, key: str, config: dict[str, Any], own: dict[str, Any], where: Span) -> None:
-        provider = self.data["provider"]
-        source = self.local(config.get("module") or ".")
-        runtime = config.get("runtime") or provider.get("runtime") or DEFAULT_RUNTIME
-        bundled = self.bundled(runtime)
-        if bundled is not None and (own.get("patterns") or self.package.get("patterns")):
-            self.notes.append(f"{where}: package patterns are not about a bundled function: {key}")
+    def runtime(self, config: Mapping[str, Any]) -> str:
+        return config.get("runtime") or self.data["provider"].get("runtime") or DEFAULT_RUNTIME
+
+    def built(self, key: str, config: dict[str, Any], packing: Packing, own: dict[str, Any], where: Span) -> None:
+        source = packing.source or self.local(config.get("module") or ".")
         refs, foreign = self.layers_of(config)
+        globs = Globs(self.globs(own, layers=True), "" if source == "." else posixpath.relpath(source, self.base))
         self.functions.append(
             Function(
                 name=key,
-                runtime=runtime,
-                build_method="esbuild" if bundled is not None else "",
-                architecture=config.get("architecture") or provider.get("architecture") or "x86_64",
+                runtime=self.runtime(config),
+                build_method="esbuild" if packing.bundled is not None else "",
+                architecture=config.get("architecture") or self.data["provider"].get("architecture") or "x86_64",
                 handler=config["handler"],
                 source=source,
                 where=where,
-                options=self.options(bundled or {}),
+                options=self.options(packing.bundled or {}),
                 layers=refs,
                 foreign_layers=foreign,
-                globs=Globs(
-                    self.globs(own, layers=True), "" if source == "." else posixpath.relpath(source, self.base)
-                ),
+                globs=Globs() if packing.is_whole else globs,
                 plain=True,
+                extras=tuple(_tidy(line) for line in packing.extras),
             )
         )
+        self.settings[key] = packing.settings
         self.artifacts[f"function:{key}"] = key
-
-    def bundled(self, runtime: str) -> dict[str, Any] | None:
-        """The options of serverless-esbuild, None when it does not bundle this function."""
-        if ESBUILD not in _named_plugins(self.data) or not runtime.startswith("nodejs"):
-            return None
-        given = (self.data.get("custom") or {}).get("esbuild") or {}
-        own = {key: value for key, value in given.items() if key not in NOT_OF_ESBUILD}
-        extension, excluded = given.get("outputFileExtension"), given.get("exclude", ["aws-sdk"])
-        return {
-            "minify": False,
-            **({"outExtension": {".js": extension}} if extension not in (None, ".js") else {}),
-            **own,
-            "external": [] if excluded in ("*", ["*"]) else excluded,
-            "ship": given.get("external") or [],
-        }
 
     def options(self, bundled: Mapping[str, Any]) -> Options:
         """What of the peers' own settings a rule understands."""
@@ -413,7 +386,9 @@ class _Builds:
                 BadFunction(f"layer {key!r} has neither a path nor a package.artifact", where=where, mend="add path:")
             )
             return
-        architectures = config.get("compatibleArchitectures") or ["x86_64"]
+        made = self.plugins.makes_layer(key)
+        usual = self.data["provider"].get("architecture") if made else None
+        architectures = config.get("compatibleArchitectures") or [usual or "x86_64"]
         name = self.layer_name(key)
         self.layers.append(
             Layer(
@@ -421,6 +396,7 @@ class _Builds:
                 architecture=architectures[0],
                 source=self.local(config["path"]),
                 where=where,
+                build_method=self.runtime({}) if made else "",
                 runtimes=tuple(config.get("compatibleRuntimes") or ()),
                 about=About(
                     name=config.get("name") or key,
@@ -429,9 +405,11 @@ class _Builds:
                     architectures=tuple(config.get("compatibleArchitectures") or ()),
                     accounts=tuple(config.get("allowedAccounts") or ()),
                 ),
-                globs=Globs(self.globs(own, layers=False)),
+                # A layer of packages has nothing of the service's own files.
+                globs=Globs(("!**",)) if made else Globs(self.globs(own, layers=False)),
             )
         )
+        self.settings[name] = self.plugins.of_layer(key).settings
         self.artifacts[f"layer:{key}"] = name
 
     def as_it_is(self, kind: str, key: str, artifact: str, where: Span) -> None:
@@ -483,13 +461,6 @@ def _tidy(line: str) -> str:
     """``!./x`` is ``!x``."""
     sign, body = ("!", line[1:]) if line.startswith("!") else ("", line)
     return sign + body.removeprefix("./")
-
-
-def _named_plugins(data: Mapping[str, Any]) -> list[str]:
-    """``plugins`` is a list of names, or ``{modules: [...]}``."""
-    plugins = data.get("plugins") or []
-    modules = plugins.get("modules") if isinstance(plugins, dict) else plugins
-    return [str(name) for name in modules] if isinstance(modules, list) else []
 
 
 def _s3_address(artifact: str) -> str:

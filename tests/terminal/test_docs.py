@@ -54,9 +54,10 @@ def test_every_setting_is_documented_and_every_documented_one_exists() -> None:
 
 def test_the_examples_of_the_settings_are_read() -> None:
     examples = re.findall(r"```toml\n(.*?)```", (ROOT / "docs/settings.md").read_text(), re.DOTALL)
-    first, commands = (load("lambdabuild.toml", example, {}, {}) for example in examples)
+    first, shared, commands = (load("lambdabuild.toml", example, {}, {}) for example in examples)
 
     assert first.of("Orders").exclude == ("!README.md",)
+    assert shared.include == ("common_files", "config/app.json")
     assert commands.command_of("Other", "", "python3.12").adds
 
 

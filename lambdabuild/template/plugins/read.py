@@ -1,0 +1,114 @@
+"""Which plugins count in a service, and what they say of each function and layer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+from lambdabuild.errors import LambdaBuildError
+from lambdabuild.spans import Node, from_data, to_data
+from lambdabuild.template.plugins import esbuild, python_requirements, socless
+from lambdabuild.template.plugins.esbuild import Esbuild
+from lambdabuild.template.plugins.options import Files, Packing, Service, Table
+from lambdabuild.template.plugins.python_requirements import PythonRequirements
+from lambdabuild.template.plugins.socless import Socless
+
+KNOWN = frozenset({
+    python_requirements.NAME, socless.NAME, esbuild.NAME, "serverless-iam-roles-per-function",
+    "serverless-prune-plugin", "serverless-deployment-bucket", "serverless-offline", "serverless-dotenv-plugin",
+})  # fmt: skip
+"""Plugins whose work lambdabuild does, or that have nothing to do with what is packaged."""
+
+Value = Callable[[tuple[str, ...]], Node | None]
+"""What stands at a path of the file, all variables in it filled in."""
+
+
+@dataclass(frozen=True)
+class Plugins:
+    """The plugins of one service; None for those that do not count."""
+
+    python: PythonRequirements | None = None
+    socless: Socless | None = None
+    esbuild: Esbuild | None = None
+
+    def errors(self) -> list[LambdaBuildError]:
+        return [error for one in self._counting for error in one.errors()]
+
+    def notes(self) -> list[str]:
+        return [note for one in self._counting for note in one.notes()]
+
+    @property
+    def _counting(self) -> list[PythonRequirements | Socless | Esbuild]:
+        return [one for one in (self.python, self.socless, self.esbuild) if one is not None]
+
+    def with_layers(self, root: Node) -> Node:
+        """The configuration with the layers that plugins add; one of the same name that is written wins nothing."""
+        added = self.python.layers() if self.python is not None else {}
+        if self.python is None or not added:
+            return root
+        node = from_data(added, self.python.table.place("layer"))
+        there = root.get("layers")
+        members = there.value if there is not None and isinstance(there.value, dict) else {}
+        layers = replace(there or node, value={**members, **cast("dict[str, Node]", node.value)})
+        return replace(root, value={**cast("dict[str, Node]", root.value), "layers": layers})
+
+    def makes_layer(self, key: str) -> bool:
+        return self.python is not None and "path" in self.python.layers().get(key, {})
+
+    def of_layer(self, key: str) -> Packing:
+        return self.python.packing_of_layer() if self.python is not None and self.makes_layer(key) else Packing()
+
+    def of_function(self, config: Mapping[str, Any], runtime: str, is_alone: bool) -> Packing:
+        """How a function is packed. ``is_alone`` says that it has a zip of its own."""
+        if self.socless is not None and self.socless.packs(config):
+            return self.socless.packing(config)
+        if self.python is not None and runtime.startswith("python"):
+            return self.python.packing(config, is_alone)
+        if self.esbuild is not None and runtime.startswith("nodejs"):
+            return self.esbuild.packing(config, is_alone)
+        return Packing()
+
+
+def read(root: Node, raw: Node, value: Value, base: str, stage: str, files: Files) -> Plugins:
+    """The plugins that are listed, or whose options are there. ``raw`` is the file before variables."""
+    data = to_data(root)
+    listed = named(data)
+    service = Service(data, base, stage, files)
+    where = (root.get("plugins") or root).span
+
+    def table(name: str, at: tuple[str, ...], known: Mapping[str, Any]) -> Table | None:
+        node = value(at) if _has(root, at) else None
+        return Table(".".join(at), node, known, where) if node is not None or name in listed else None
+
+    python = table(python_requirements.NAME, ("custom", python_requirements.SECTION), python_requirements.OPTIONS)
+    of_socless = table(socless.NAME, ("custom", socless.SECTION), socless.OPTIONS)
+    build = data.get("build")
+    of_build = build.get(esbuild.SECTION) if isinstance(build, dict) else build == esbuild.SECTION
+    bundler = table(esbuild.NAME, ("custom", esbuild.SECTION), esbuild.OPTIONS)
+    if of_build:
+        node = value(("build", esbuild.SECTION)) if isinstance(of_build, dict) else None
+        bundler = Table("build.esbuild", node, esbuild.OPTIONS, cast("Node", root.get("build")).span)
+    functions = root.get("functions")
+    return Plugins(
+        PythonRequirements(service, python, _at(raw, ("custom", python_requirements.SECTION))) if python else None,
+        Socless(service, of_socless, functions.keys if functions is not None else {}) if of_socless else None,
+        Esbuild(service, bundler) if bundler else None,
+    )
+
+
+def named(data: Mapping[str, Any]) -> list[str]:
+    """``plugins`` is a list of names, or ``{modules: [...]}``."""
+    plugins = data.get("plugins") or []
+    modules = plugins.get("modules") if isinstance(plugins, dict) else plugins
+    return [str(name) for name in modules] if isinstance(modules, list) else []
+
+
+def _has(root: Node, path: tuple[str, ...]) -> bool:
+    return _at(root, path) is not None
+
+
+def _at(node: Node | None, path: tuple[str, ...]) -> Node | None:
+    for key in path:
+        node = node.get(key) if node is not None else None
+    return node
