@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -13,7 +14,10 @@ from s3_server import S3Server
 from sandbox import Ran, Sandbox
 
 SERVERLESS = "serverless@3.40.0"
-PLUGINS = ("serverless-iam-roles-per-function@3.2.0",)
+PLUGINS = (
+    "serverless-iam-roles-per-function@3.2.0", "serverless-python-requirements@6.1.2", "serverless-esbuild@1.57.2",
+    "esbuild@0.25.12",
+)  # fmt: skip
 OSLS = "osls@4.3.1"
 """The peer's successor, for what only that has."""
 
@@ -33,6 +37,21 @@ def installed(*packages: str) -> Path:
             subprocess.run(install, cwd=folder, check=True)
             (folder / "done").touch()
     return folder
+
+
+def python_programs(*packages: str) -> Path:
+    """A folder with programs of Python packages, kept for later runs: what a peer runs, as its users have it."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lambdabuild-tests"
+    folder = cache / "-".join(packages)
+    cache.mkdir(parents=True, exist_ok=True)
+    uv = [sys.executable, "-m", "uv"]
+    with FileLock(cache / f"{packages[0]}.lock"):
+        if not (folder / "done").exists():
+            subprocess.run([*uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(folder)], check=True)
+            python = str(folder / "bin/python")
+            subprocess.run([*uv, "pip", "install", "--quiet", "--python", python, *packages], check=True)
+            (folder / "done").touch()
+    return folder / "bin"
 
 
 @pytest.fixture(scope="session")
