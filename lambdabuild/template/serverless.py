@@ -440,8 +440,9 @@ class _Builds:
         """Exclusions first, then what brings back, as the peer orders them."""
         excluded = [*NEVER, *self.local_plugins(), *(self.package.get("exclude") or ())]
         if layers:
-            paths = [one.get("path") for one in (self.data.get("layers") or {}).values() if one and one.get("path")]
-            excluded += [f"{posixpath.normpath(path)}/**" for path in paths]
+            given = {key: (one or {}).get("path") for key, one in (self.data.get("layers") or {}).items()}
+            folders = [path for key, path in given.items() if path and not self.plugins.makes_layer(key)]
+            excluded += [f"{posixpath.normpath(path)}/**" for path in folders]
         excluded += [".env*"] if self.data.get("useDotenv") else []
         excluded += own.get("exclude") or ()
         included: Iterable[str] = (
