@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -25,9 +25,9 @@ def from_requirements(job: Job) -> Result:
     files = [file for file in listed.files if not file.startswith(job.scratch + os.sep)]
     reads = [*files, *local_paths, *_configuration(os.path.dirname(manifest))]
     found = indexes.of(os.path.dirname(manifest), listed, offline=job.offline)
-    no_deps = ("--no-deps",) if NO_DEPS in _lines(job) else ()
-    ask = uv.Ask(manifest, no_deps, _links(job), found, more=tuple(more))
-    if job.target.options.get("resolver") == "pip":
+    by_pip = job.target.options.get("resolver") == "pip"
+    ask = uv.Ask(manifest, tuple(_arguments(job, by_pip)), _links(job), found, more=tuple(more))
+    if by_pip:
         return _result(job, found, _chosen_by_pip(job, ask, platform, listed), reads, [])
     choices, notes = _compiled(job, ask, platform, listed, local_paths)
     return _result(job, found, choices, reads, notes)
@@ -39,8 +39,9 @@ def _more(job: Job) -> dict[str, str]:
     return {os.path.join(job.target.project, path): path for path in ([value] if isinstance(value, str) else value)}
 
 
-NO_DEPS = "--no-deps"
-"""The one option of pip that no requirements file may hold."""
+ARGUMENTS = {"--no-deps": "--no-deps", "--pre": "--prerelease=allow", "--trusted-host": "--allow-insecure-host"}
+"""Options that uv does not take from a file, by what pip calls them."""
+PATHS = frozenset({"-c", "--constraint", "-f", "--find-links"})
 
 
 def _lines(job: Job) -> list[str]:
@@ -50,13 +51,27 @@ def _lines(job: Job) -> list[str]:
 
 def _said(job: Job) -> dict[str, str]:
     """A file with the option ``requirement_options``: lines such as ``--extra-index-url https://...``."""
-    lines = [line for line in _lines(job) if line != NO_DEPS]
+    lines = [_absolute(job, line) for line in _lines(job) if line.partition(" ")[0] not in ARGUMENTS]
     if not lines:
         return {}
     file = os.path.join(job.scratch, "options.txt")
     with open(file, "w", encoding="utf-8") as stream:
         stream.write("\n".join(lines) + "\n")
     return {file: "requirement_options"}
+
+
+def _absolute(job: Job, line: str) -> str:
+    """Paths in an option are relative to the project's folder."""
+    word, _, value = line.partition(" ")
+    return f"{word} {os.path.join(job.target.project, value)}" if word in PATHS and "://" not in value else line
+
+
+def _arguments(job: Job, by_pip: bool) -> Iterator[str]:
+    for line in _lines(job):
+        word, _, value = line.partition(" ")
+        if word in ARGUMENTS:
+            yield word if by_pip else ARGUMENTS[word]
+            yield from [value] if value else []
 
 
 def _chosen_by_pip(job: Job, ask: uv.Ask, platform: targets.Platform, listed: Requirements) -> tuple[locks.Choice, ...]:

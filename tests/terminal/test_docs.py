@@ -14,6 +14,7 @@ from lambdabuild import errors
 from lambdabuild.plan.layer_tables import OF_FUNCTIONS
 from lambdabuild.plan.types import Rule, StepClaims
 from lambdabuild.settings import FunctionSettings, LayerSettings, Settings, SourceSettings, load
+from lambdabuild.template.plugins import esbuild, python_requirements, socless
 
 README = (ROOT / "README.md").read_text()
 COMMANDS = re.findall(r"^\$ lambdabuild(.*?)(?:\s+#.*)?$", README, re.MULTILINE)
@@ -85,3 +86,12 @@ def test_the_changelog_is_about_this_version() -> None:
     assert version
     assert f"## {version[1]}" in (ROOT / "CHANGELOG.md").read_text()
     assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["name"] == "lambdabuild"
+
+
+def test_what_becomes_of_each_option_of_a_plugin_is_documented_in_the_same_words() -> None:
+    text = (ROOT / "docs/plugins.md").read_text()
+    words = {"mapped": "", "no effect": "no effect: ", "told": "a note: "}
+    for plugin in (python_requirements, socless, esbuild):
+        section = text[text.index(f"## {plugin.NAME}") :]
+        rows = dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", section.partition("\n## ")[0], re.MULTILINE))
+        assert rows == {name: words[one.becomes] + one.words for name, one in plugin.OPTIONS.items()}

@@ -36,7 +36,7 @@ OPTIONS: Mapping[str, Option] = {
     "uvOptionalDependencies": Option(("texts",), "mapped", "option `extras`"),
     "installer": Option(("text",), "mapped", "`pip`: setting `resolver`; `uv` is the default anyway"),
     "noDeploy": Option(("texts",), "mapped", "option `without`, and setting `exclude_dependencies`"),
-    "slim": Option(("flag",), "mapped", "setting `exclude_dependencies`: `*.py[c|o]`, `__pycache__*`, `*.dist-info*`"),
+    "slim": Option(("flag",), "mapped", "setting `exclude_dependencies`: bytecode, and `*.dist-info`"),
     "slimPatterns": Option(("texts", "flag"), "mapped", "more of `exclude_dependencies`, when `slim`"),
     "slimPatternsAppendDefaults": Option(("flag",), "mapped", "`false`: `slimPatterns` alone"),
     "strip": Option(("flag",), "no effect", "shared objects are never stripped, which can break them"),
@@ -70,7 +70,8 @@ IN_FILES = frozenset({
     "-i", "--index-url", "--extra-index-url", "-f", "--find-links", "--no-index", "-c", "--constraint",
     "--trusted-host", "--no-binary", "--only-binary", "--pre", "--no-deps",
 })  # fmt: skip
-"""Of pip's arguments those that change what is chosen; a requirements file may hold all but ``--no-deps``."""
+"""Of pip's arguments those that change what is chosen."""
+PATHS = frozenset({"-c", "--constraint", "-f", "--find-links"})
 TAKES_NONE = frozenset({"--no-index", "--pre", "--no-deps"})
 POINTLESS = frozenset({
     "--no-cache-dir", "--cache-dir", "--upgrade", "-U", "--quiet", "-q", "--verbose", "-v",
@@ -190,7 +191,9 @@ class PythonRequirements:
     def _lines(self) -> Iterator[str]:
         """pip's arguments as lines of a requirements file; of credentials only the variables' names."""
         for (word, value), (_, raw) in zip(arguments(self.options), self._raw_arguments(), strict=True):
-            if word in IN_FILES:
+            if word in PATHS and "://" not in value:
+                yield f"{word} {self.service.local(value)}"
+            elif word in IN_FILES:
                 yield f"{word} {_by_name(value, raw)}".rstrip()
 
     def _raw_arguments(self) -> list[tuple[str, str]]:

@@ -1,0 +1,196 @@
+"""Options of plugins -> settings: pure, given which files are there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pytest
+
+from lambdabuild.errors import LambdaBuildError
+from lambdabuild.settings import FunctionSettings, Settings
+from lambdabuild.spans import Node
+from lambdabuild.template.plugins import read
+from lambdabuild.template.yaml_text import parse
+
+POETRYS = '[build-system]\nrequires = ["poetry-core>=1"]\n'
+
+
+@dataclass
+class Disk:
+    """Files in memory: ``{path: text}``."""
+
+    files: dict[str, str] = field(default_factory=dict)
+
+    def kind(self, path: str) -> str:
+        if path in self.files:
+            return "file"
+        return "folder" if path == "." or any(name.startswith(f"{path}/") for name in self.files) else ""
+
+    def read(self, path: str) -> str:
+        return self.files[path]
+
+
+def plugins(text: str, *names: str, base: str = "", **texts: str) -> read.Plugins:
+    """The plugins of a serverless.yml beside which files lie: by name, or with their text."""
+    root = parse("serverless.yml", "service: shop\nprovider: {name: aws, runtime: python3.12}\n" + text)[0]
+
+    def value(path: tuple[str, ...]) -> Node | None:
+        node: Node | None = root
+        for key in path:
+            node = node.get(key) if node else None
+        return node
+
+    return read.read(root, root, value, base, "dev", Disk(dict.fromkeys(names, "") | texts))
+
+
+def python(options: str, *names: str, module: str = ".", runtime: str = "python3.12", **texts: str) -> FunctionSettings:
+    found = plugins(f"custom: {{pythonRequirements: {options}}}\npackage: {{individually: true}}\n", *names, **texts)
+    assert found.errors() == []
+    return found.of_function({"handler": "a.b", "module": module}, runtime, True).settings
+
+
+def test_a_plugin_counts_when_it_is_listed_or_its_options_are_there() -> None:
+    assert plugins("").python is None
+    assert plugins("plugins: [serverless-python-requirements]").python is not None
+    assert plugins("plugins: {modules: [serverless-esbuild]}").esbuild is not None
+    assert plugins("custom: {soclessPackager: {buildDir: b}}").socless is not None
+    assert plugins("build: esbuild").esbuild is not None
+    assert plugins("build: {esbuild: {minify: true}}").esbuild is not None
+    assert plugins("build: {esbuild: false}").esbuild is None
+
+
+@pytest.mark.parametrize(
+    ("options", "files", "expected"),
+    [
+        ("{}", {"requirements.txt": ""}, ("python_pip", "requirements.txt")),
+        (
+            "{}",
+            {"requirements.txt": "", "pyproject.toml": POETRYS, "poetry.lock": ""},
+            ("python_poetry", "poetry.lock"),
+        ),
+        ("{}", {"requirements.txt": "", "pyproject.toml": POETRYS}, ("python_poetry", "pyproject.toml")),
+        ("{usePoetry: false}", {"requirements.txt": "", "pyproject.toml": POETRYS}, ("python_pip", "requirements.txt")),
+        ("{}", {"requirements.txt": "", "Pipfile": ""}, ("python_pipenv", "Pipfile")),
+        ("{usePipenv: false}", {"requirements.txt": "", "Pipfile": ""}, ("python_pip", "requirements.txt")),
+        ("{}", {"requirements.txt": "", "uv.lock": "", "pyproject.toml": ""}, ("python_uv", "pyproject.toml")),
+        (
+            "{useUv: false}",
+            {"requirements.txt": "", "uv.lock": "", "pyproject.toml": ""},
+            ("python_pip", "requirements.txt"),
+        ),
+        ("{fileName: needs}", {"needs": "", "requirements.txt": ""}, ("python_pip", "needs")),
+        ("{}", {"pyproject.toml": "not = [toml"}, ("python_uv", "pyproject.toml")),
+        ("{}", {"other/requirements.txt": ""}, ("", "")),
+    ],
+)
+def test_the_manifest_is_looked_for_in_the_plugins_order(
+    options: str, files: dict[str, str], expected: tuple[str, str]
+) -> None:
+    found = python(options, **files)
+    assert (found.rule, found.manifest) == expected
+    assert found.dependencies is (None if expected[1] else False)
+
+
+def test_a_modules_manifest_is_its_own() -> None:
+    assert python("{}", "one/requirements.txt", "requirements.txt", module="one").manifest == "one/requirements.txt"
+    assert python("{}", "requirements.txt", module="two").dependencies is False
+
+
+@pytest.mark.parametrize(
+    ("options", "names", "expected"),
+    [
+        ("{poetryWithGroups: [a], poetryWithoutGroups: [main]}", "pyproject.toml", {"groups": ["a"]}),
+        ("{poetryWithGroups: [a, b]}", "pyproject.toml", {"groups": ["main", "a", "b"]}),
+        ("{poetryOnlyGroups: [a]}", "pyproject.toml", {"groups": ["a"]}),
+        ("{noDeploy: [boto3, 'x[y]']}", "requirements.txt", {"without": ["boto3", "x"]}),
+        (
+            "{pipCmdExtraArgs: ['-i https://a/simple', --extra-index-url=https://b/simple, '--no-cache-dir', '-c', 'c.txt']}",
+            "requirements.txt",
+            {"requirement_options": ["-i https://a/simple", "--extra-index-url https://b/simple", "-c c.txt"]},
+        ),
+        (
+            "{pipCmdExtraArgs: ['--extra-index-url https://aws:${env:TOKEN}@b/simple']}",
+            "requirements.txt",
+            {"requirement_options": ["--extra-index-url https://aws:${TOKEN}@b/simple"]},
+        ),
+    ],
+)
+def test_what_a_rule_can_do_is_an_option_of_it(options: str, names: str, expected: dict) -> None:
+    files = {names: POETRYS if names == "pyproject.toml" else ""}
+    assert python(options, **files).options == expected
+
+
+def test_slim_patterns_become_gitignore_patterns() -> None:
+    def slim(options: str) -> tuple[str, ...]:
+        return python(options, "requirements.txt").exclude_dependencies
+
+    assert slim("{}") == slim("{slimPatterns: ['x/**']}") == ()
+    assert slim("{slim: 'true'}") == ("**/*.py[c|o]", "**/__pycache__*", "**/*.dist-info*")
+    assert slim("{slim: true, slimPatternsAppendDefaults: false, slimPatterns: ['x/{a,b}/*', '**/t', './u']}") == (
+        "/x/a/*", "/x/b/*", "**/t", "/u",
+    )  # fmt: skip
+
+
+def test_the_layer_has_the_packages_and_functions_have_none() -> None:
+    found = plugins("custom: {pythonRequirements: {layer: {name: mine}, vendor: lib}}", "requirements.txt", "lib/a.py")
+    assert found.of_function({"handler": "a.b"}, "python3.12", False).settings == FunctionSettings(dependencies=False)
+    assert found.of_layer("pythonRequirements").settings.include == ("lib",)
+    assert found.of_layer("other").settings == FunctionSettings()
+    assert found.python is not None
+    assert found.python.layers()["pythonRequirements"]["name"] == "mine"
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "words"),
+    [
+        ("pythonRequirements: {slim: [1]}", "LB112", "slim is [1], and must be true or false"),
+        ("pythonRequirements: {noDeploy: {a: b}}", "LB112", "must be a list of texts"),
+        ("pythonRequirements: {layer: mine}", "LB112", "must be true or false or a mapping"),
+        ("pythonRequirements: {dockerImage: a, dockerFile: b}", "LB113", "both dockerImage and dockerFile"),
+        ("pythonRequirements: {vendor: nowhere}", "LB415", "there is no folder nowhere"),
+        ("pythonRequirements: {requirePoetryLockFile: true}", "LB114", "there is no poetry.lock"),
+        ("pythonRequirements: {pipCmdExtraArgs: ['-i https://u:pass@h/']}", "LB112", "holds a password"),
+        ("esbuild: {outputFileExtension: .mjs}", "LB113", "CommonJS cannot be in files that end in .mjs"),
+        ("esbuild: {external: 3}", "LB112", "external is 3"),
+    ],
+)
+def test_mistakes_in_options_have_a_code_and_a_place(text: str, code: str, words: str) -> None:
+    found = plugins(f"custom: {{{text}}}\nfunctions: {{one: {{handler: a.b}}}}", **{"pyproject.toml": POETRYS})
+    (error,) = found.errors()
+    assert isinstance(error, LambdaBuildError)
+    assert (error.code, words in error.message) == (code, True), error
+    assert "pass@" not in str(error)
+    assert error.where[0].line == 3
+
+
+def test_what_has_no_place_here_is_told() -> None:
+    found = plugins(
+        "custom: {pythonRequirements: {dockerFile: D, slmi: true, pipCmdExtraArgs: ['--odd x']}, esbuild: {plugins: p.js}}"
+    )
+    notes = "\n".join(found.notes())
+    assert "slmi is not known; did you mean slim?" in notes
+    assert "dockerFile: no package is built in an image" in notes
+    assert "pipCmdExtraArgs: --odd is not passed on" in notes
+    assert "plugins: esbuild plugins are not run" in notes
+    assert plugins("custom: {pythonRequirements: {dockerizePip: non-linux, useStaticCache: true}}").notes() == []
+
+
+def test_the_users_settings_stand_over_what_a_template_says() -> None:
+    said = FunctionSettings(
+        rule="python_pip", manifest="a", exclude=("x",), options={"a": 1, "b": 1}, dependencies=False
+    )
+    mine = FunctionSettings(exclude=("!x",), options={"b": 2}, bytecode=True)
+    settings = Settings(functions={"one": mine}).over({"one": said, "two": said})
+
+    assert settings.of("one") == FunctionSettings(
+        rule="python_pip",
+        manifest="a",
+        exclude=("x", "!x"),
+        options={"a": 1, "b": 2},
+        dependencies=False,
+        bytecode=True,
+    )
+    assert settings.of("two") == said
+    assert said.under(FunctionSettings(rule="custom_make")) == FunctionSettings(
+        rule="custom_make", exclude=("x",), options={"a": 1, "b": 1}
+    )
