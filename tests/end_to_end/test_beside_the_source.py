@@ -156,3 +156,31 @@ def test_packages_that_are_not_wanted_take_along_what_only_they_need(shared: San
     shared.path("src/one/requirements.txt").write_text("mine\n")
     shared.build("One")
     assert not [name for name in shared.names("One") if name.startswith(("mine", "common"))]
+
+
+def test_a_lock_stands_and_what_others_need_is_added_to_it(project: Sandbox) -> None:
+    project.write({
+        "template.yaml": TEMPLATE,
+        "lambdabuild.toml": 'requirements = ["all.txt"]\n[functions.Two]\ndependencies = false\n',
+        "all.txt": "six==1.17.0\nidna\n",
+        "src/two/app.py": "",
+        "src/one/app.py": "",
+        "src/one/pyproject.toml": '[project]\nname = "one"\nversion = "1"\nrequires-python = ">=3.11"\ndependencies = ["idna==3.7"]\n',
+    })  # fmt: skip
+    lock = [sys.executable, "-m", "uv", "lock", "--quiet", "--project", "src/one", "--python", sys.executable]
+    assert project.command(lock).code == 0
+    project.build()
+    versions = {one["name"]: one["version"] for one in project.manifest["functions"]["One"]["packages"]}
+    assert versions == {"idna": "3.7", "six": "1.17.0"}
+    assert project.names("Two") == ["app.py"]
+    assert project.build().steps == []
+
+    project.write({"all.txt": "idna==3.10\n"})
+    ran = project.run("build")
+    assert (
+        "LB416: function 'One': all.txt ask for what does not go with the versions of src/one/pyproject.toml"
+        in ran.said
+    )
+    project.append("lambdabuild.toml", '[functions.One]\noptions = {without = ["idna"]}\n')
+    project.build()
+    assert project.names("One") == ["app.py"]
