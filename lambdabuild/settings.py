@@ -94,7 +94,8 @@ class FunctionSettings:
             said[name] = (*getattr(self, name), *said[name])
         if {"rule", "manifest"} & said.keys():  # these go together
             said = {"rule": "", "manifest": "", "dependencies": None, **said}
-        return replace(self, **{**said, "options": {**self.options, **other.options}})
+        joined = {name: {**getattr(self, name), **getattr(other, name)} for name in ("options", "container")}
+        return replace(self, **{**said, **joined})
 
 
 @dataclass(frozen=True)

@@ -131,6 +131,22 @@ def test_slim_patterns_become_gitignore_patterns() -> None:
     )  # fmt: skip
 
 
+def test_containers_are_for_what_has_no_wheel() -> None:
+    assert python("{dockerImage: a/b}", "requirements.txt").native == ""
+    found = python("{dockerizePip: non-linux, dockerImage: 'a/b:1', dockerEnv: [TOKEN, 'A=b=c']}", "requirements.txt")
+    assert (found.native, found.image, found.dockerfile) == ("auto", "a/b:1", "")
+    assert found.container == {"environment": {"A": "b=c"}, "pass_environment": ("TOKEN",)}
+    assert python("{dockerizePip: true, dockerFile: ./docker/D}", "requirements.txt").dockerfile == "docker/D"
+    socless = "custom: {soclessPackager: {buildDir: b, containerName: mine, useDocker: %s}}\n"
+    function = {"handler": "a.b", "package": {"include": ["fun"]}}
+    wanted, not_wanted = (
+        plugins(socless % use, "fun/a.py").of_function(function, "python3.12", True).settings
+        for use in ("true", "false")
+    )
+    assert (wanted.native, wanted.container) == ("auto", {"name": "mine"})
+    assert not_wanted.native == ""
+
+
 def test_the_layer_has_the_packages_and_functions_have_none() -> None:
     found = plugins("custom: {pythonRequirements: {layer: {name: mine}, vendor: lib}}", "requirements.txt", "lib/a.py")
     assert found.of_function({"handler": "a.b"}, "python3.12", False).settings == FunctionSettings(dependencies=False)
@@ -165,11 +181,11 @@ def test_mistakes_in_options_have_a_code_and_a_place(text: str, code: str, words
 
 def test_what_has_no_place_here_is_told() -> None:
     found = plugins(
-        "custom: {pythonRequirements: {dockerFile: D, slmi: true, pipCmdExtraArgs: ['--odd x']}, esbuild: {plugins: p.js}}"
+        "custom: {pythonRequirements: {dockerExtraFiles: [D], slmi: true, pipCmdExtraArgs: ['--odd x']}, esbuild: {plugins: p.js}}"
     )
     notes = "\n".join(found.notes())
     assert "slmi is not known; did you mean slim?" in notes
-    assert "dockerFile: no package is built in an image" in notes
+    assert "dockerExtraFiles: nothing is taken from an image" in notes
     assert "pipCmdExtraArgs: --odd is not passed on" in notes
     assert "plugins: esbuild plugins are not run" in notes
     assert plugins("custom: {pythonRequirements: {dockerizePip: non-linux, useStaticCache: true}}").notes() == []

@@ -168,6 +168,15 @@ class Service:
         return bool(self.files.kind(self.local(path)))
 
 
+def container(variables: Any, name: Any = None) -> dict[str, Any]:
+    """What of the setting ``container`` options say: ``NAME=value`` is told it, ``NAME`` is passed on as it is here."""
+    given = texts(variables)
+    told = dict(one.split("=", 1) for one in given if "=" in one)
+    passed = tuple(one for one in given if "=" not in one)
+    said = {"name": name, "environment": told, "pass_environment": passed}
+    return {key: value for key, value in said.items() if value}
+
+
 def texts(value: Any) -> list[str]:
     """A list of texts that may be written as one, or not at all."""
     if not value:

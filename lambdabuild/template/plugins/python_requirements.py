@@ -12,13 +12,12 @@ from typing import Any
 from lambdabuild.errors import BadPluginOption, LambdaBuildError, NoInclude, PluginNeeds, PluginOptionsClash
 from lambdabuild.settings import FunctionSettings
 from lambdabuild.spans import Node
-from lambdabuild.template.plugins.options import Option, Packing, Service, Table, texts
+from lambdabuild.template.plugins.options import Option, Packing, Service, Table, container, texts
 
 NAME, SECTION = "serverless-python-requirements", "pythonRequirements"
 LAYER = "pythonRequirements"
 """The layer's key, from which its logical id comes: PythonRequirementsLambdaLayer."""
 
-ANYWAY = "wheels are for Lambda's platform, whatever machine builds"
 CACHED = "what was fetched or built is kept anyway, and a changed input is always seen"
 
 OPTIONS: Mapping[str, Option] = {
@@ -39,22 +38,22 @@ OPTIONS: Mapping[str, Option] = {
     "slim": Option(("flag",), "mapped", "setting `exclude_dependencies`: bytecode, and `*.dist-info`"),
     "slimPatterns": Option(("texts", "flag"), "mapped", "more of `exclude_dependencies`, when `slim`"),
     "slimPatternsAppendDefaults": Option(("flag",), "mapped", "`false`: `slimPatterns` alone"),
-    "strip": Option(("flag",), "no effect", "shared objects are never stripped, which can break them"),
+    "strip": Option(("flag",), "mapped", "setting `strip`, when it is written and `slim` is"),
     "zip": Option(("flag",), "mapped", "setting `zip_dependencies`"),
     "cleanupZipHelper": Option(("flag",), "no effect", "nothing is written into your folders"),
     "layer": Option(("flag", "mapping"), "mapped", "a layer `pythonRequirements`; functions: `dependencies = false`"),
     "vendor": Option(("text",), "mapped", "setting `include`, for the service and for a function"),
     "pipCmdExtraArgs": Option(("texts",), "mapped", "option `requirement_options`; [which of them](#pips-arguments)"),
-    "dockerizePip": Option(("flag", "text"), "no effect", ANYWAY),
-    "dockerImage": Option(("text",), "no effect", ANYWAY),
-    "dockerFile": Option(("text",), "told", "no package is built in an image; have a wheel of what needs one"),
+    "dockerizePip": Option(("flag", "text"), "mapped", "setting `native`: `auto`, for what has no wheel for Lambda"),
+    "dockerImage": Option(("text",), "mapped", "setting `image`"),
+    "dockerFile": Option(("text",), "mapped", "setting `dockerfile`"),
     "dockerSsh": Option(("flag",), "no effect", "git runs on this machine, with your own agent"),
     "dockerPrivateKey": Option(("text",), "no effect", "git runs on this machine, with your own agent"),
-    "dockerEnv": Option(("texts",), "no effect", "the variables of pip and uv are passed on by themselves"),
-    "dockerBuildCmdExtraArgs": Option(("texts",), "no effect", ANYWAY),
-    "dockerRunCmdExtraArgs": Option(("texts",), "no effect", ANYWAY),
+    "dockerEnv": Option(("texts", "flag"), "mapped", "setting `container`: `environment`, `pass_environment`"),
+    "dockerBuildCmdExtraArgs": Option(("texts",), "told", "say in the Dockerfile what it needs"),
+    "dockerRunCmdExtraArgs": Option(("texts",), "told", "say in the setting container what it needs"),
     "dockerExtraFiles": Option(("texts",), "told", "nothing is taken from an image; name files of yours in include"),
-    "dockerRootless": Option(("flag",), "no effect", ANYWAY),
+    "dockerRootless": Option(("flag",), "no effect", "files come back as yours with either engine"),
     "pythonBin": Option(("text",), "no effect", "no interpreter of the runtime's version is needed"),
     "useStaticCache": Option(("flag",), "no effect", CACHED),
     "useDownloadCache": Option(("flag",), "no effect", CACHED),
@@ -143,7 +142,22 @@ class PythonRequirements:
             options=dict(self._rule_options(rule)),
             include=tuple(self.service.local(path) for path in (config.get("vendor"), options.get("vendor")) if path),
             zip_dependencies=True if options.get("zip") and not options.get("layer") else None,
+            strip=True if options.get("slim") and options.get("strip") else None,
+            **self._container(),
         )
+
+    def _container(self) -> dict[str, Any]:
+        """Where what has no wheel is built."""
+        options = self.options
+        if not options.get("dockerizePip"):
+            return {}
+        dockerfile = options.get("dockerFile")
+        return {
+            "native": "auto",
+            "image": options.get("dockerImage") or "",
+            "dockerfile": self.service.local(dockerfile) if dockerfile else "",
+            "container": container(options.get("dockerEnv")),
+        }
 
     def _manifest(self, module: str) -> tuple[str, str]:
         """(rule, manifest), in the plugin's order; both "" when there is none, for no other folder counts."""

@@ -11,11 +11,9 @@ from typing import Any
 from lambdabuild.errors import LambdaBuildError, NoInclude, PluginNeeds
 from lambdabuild.settings import FunctionSettings, nearest
 from lambdabuild.spans import Span
-from lambdabuild.template.plugins.options import Option, Packing, Service, Table, texts
+from lambdabuild.template.plugins.options import Option, Packing, Service, Table, container, texts
 
 NAME, SECTION = "socless_integration_packager", "soclessPackager"
-
-ANYWAY = "wheels are for Lambda's platform, whatever machine builds"
 
 OPTIONS: Mapping[str, Option] = {
     "buildDir": Option(("text",), "mapped", "which `package.artifact` is made here, and not one to be found"),
@@ -23,10 +21,10 @@ OPTIONS: Mapping[str, Option] = {
     "globalRequirements": Option(("texts",), "mapped", "setting `requirements`"),
     "globalIncludes": Option(("texts",), "mapped", "setting `include`; files too"),
     "cleanup": Option(("flag",), "no effect", "`doit clean` removes what was made"),
-    "useDocker": Option(("flag",), "no effect", ANYWAY),
-    "dockerImage": Option(("text",), "no effect", ANYWAY),
-    "containerName": Option(("text",), "no effect", ANYWAY),
-    "dockerEnvs": Option(("texts",), "no effect", "the variables of pip and uv are passed on by themselves"),
+    "useDocker": Option(("flag",), "mapped", "setting `native`: `auto`, for what has no wheel; not when `false`"),
+    "dockerImage": Option(("text",), "mapped", "setting `image`"),
+    "containerName": Option(("text",), "mapped", "setting `container.name`"),
+    "dockerEnvs": Option(("texts",), "mapped", "setting `container`: `environment`, `pass_environment`"),
     "mountSSH": Option(("flag",), "no effect", "git runs on this machine, with your own agent"),
     "abortOnPackagingErrors": Option(("flag",), "no effect", "what needs a failed step never runs; nobody is asked"),
 }  # fmt: skip
@@ -105,11 +103,20 @@ class Socless:
                 include=(*others, *self._there("globalIncludes", GLOBAL_INCLUDES)),
                 # The plugin ships the file too.
                 exclude=(f"!/{self._requirements_file}",),
+                **self._container(),
             ),
             source=source,
             is_whole=True,
             is_made=True,
         )
+
+    def _container(self) -> dict[str, Any]:
+        """Where what has no wheel is built."""
+        options = self.options
+        if options.get("useDocker") is False:
+            return {}
+        named = container(options.get("dockerEnvs"), options.get("containerName"))
+        return {"native": "auto", "image": options.get("dockerImage") or "", "container": named}
 
     @property
     def _requirements_file(self) -> str:
