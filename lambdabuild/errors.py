@@ -219,6 +219,12 @@ class NoManifest(LambdaBuildError):
     code = "LB303"
 
 
+class CannotShare(LambdaBuildError):
+    """``auto_layers`` was asked for by a function's name, and its packages cannot lie in layers."""
+
+    code = "LB304"
+
+
 # 4xx: rules
 
 

@@ -49,6 +49,10 @@ class Function:
     """Names of the service's own layers it uses, in order."""
     foreign_layers: int = 0
     """How many layers it uses that this service does not define."""
+    fixed_layers: str = ""
+    """Why no layer can be added to these, "" when one can."""
+    environment: tuple[str, ...] = ()
+    """Names of the variables it is deployed with, as far as they are known."""
     globs: Globs = Globs()
     plain: bool = False
     """Its files go in as they are when no rule claims its runtime."""
@@ -130,6 +134,36 @@ class Rewrite:
 
 
 @dataclass(frozen=True)
+class LayersPlace:
+    """Where a template's text names more layers of the function ``target``.
+
+    ``before``, the references with ``between`` among them, and ``after`` are put at ``span``, which is empty.
+    """
+
+    target: str
+    span: Span
+    before: str
+    between: str
+    after: str
+
+
+@dataclass(frozen=True)
+class ResourcesPlace:
+    """Where a template's text takes more resources, before all others.
+
+    In a block each is led by ``indent`` and followed by ``between``, which is a line's end; else ``indent`` is "" and
+    ``between`` has the comma.
+    """
+
+    kind: str
+    """The type of a layer in this template: AWS::Serverless::LayerVersion or AWS::Lambda::LayerVersion."""
+    span: Span
+    is_block: bool
+    indent: str
+    between: str
+
+
+@dataclass(frozen=True)
 class Document:
     """A template's text as it was read; ``stack`` is "" for the root and the stack's name for a nested one."""
 
@@ -138,6 +172,11 @@ class Document:
     text: str
     is_json: bool
     rewrites: tuple[Rewrite, ...]
+    layers: tuple[LayersPlace, ...] = ()
+    resources: ResourcesPlace | None = None
+    """None when nothing can be added."""
+    names: frozenset[str] = frozenset()
+    """Logical ids and parameters: what a new resource must not be called."""
 
 
 @dataclass(frozen=True)

@@ -60,6 +60,7 @@ class FunctionSettings:
     slim: bool | None = None
     strip: bool | None = None
     bytecode: bool | None = None
+    auto_layers: bool | None = None
     resolver: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
     native: str = ""
@@ -187,6 +188,8 @@ class Settings:
     strip: bool = False
     """Take symbols and debug information out of packages' native files."""
     bytecode: bool = False
+    auto_layers: bool = False
+    """Packages that several functions have lie in layers that nobody has to write."""
     resolver: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
     include: tuple[str, ...] = ()
@@ -246,6 +249,11 @@ class Settings:
         mine = dict(self.of(name).container)
         mine["environment"] = {**self.container.environment, **mine.get("environment", {})}
         return replace(self.container, **mine)
+
+    def says(self, setting: str, name: str) -> bool:
+        """A setting that is on or off, as one function or layer has it, else as all do."""
+        mine = getattr(self.of(name), setting)
+        return bool(getattr(self, setting) if mine is None else mine)
 
     def of(self, name: str) -> FunctionSettings:
         """What a function or layer has of its own, under [functions] or [layers]."""

@@ -26,7 +26,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     "naming": frozenset(),
     "template": frozenset({"errors", "spans", "model", "settings", "variables", "naming"}),
     "outside": frozenset({"errors", "spans", "model", "tools", "template"}),
-    "plan": frozenset({"errors", "spans", "model", "settings"}),
+    "plan": frozenset({"errors", "spans", "model", "settings", "artifacts.limits"}),
     "cloudformation": frozenset({"errors", "spans", "model", "naming"}),
     "rulebook": frozenset({"errors", "spans", "rule_api", "plan.types"}),
     "files": frozenset({"errors", "spans", "rule_api"}),

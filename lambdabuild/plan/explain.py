@@ -19,6 +19,7 @@ def as_data(plan: BuildPlan) -> dict[str, Any]:
             {key: value for key, value in item.items() if key != "where"} | {"where": str(found.where)}
             for item, found in zip(data[group], getattr(plan, group), strict=True)
         ]
+    del data["sharers"]  # each is said by its build
     for item in (*data["builds"], *data["resolutions"]):
         item["key"]["options"] = {name: json.loads(value) for name, value in item["key"]["options"]}
     return data
@@ -65,6 +66,7 @@ def steps(build: Build) -> list[str]:
     own = [*(["compile"] if build.compiles else []), "copy", "zip", "hash", *last]
     first = [f"resolve:{resolution}" for resolution in build.resolutions]
     first += [f"package:{build.package}"] if build.package else []
+    first += ["share:plan"] if build.key.shares_in and build.resolution else []
     return first + [f"{kind}:{build.name}" for kind in own]
 
 

@@ -20,7 +20,7 @@ from lambdabuild.errors import (
     raise_all,
 )
 from lambdabuild.model import Function, Layer, Options, Service, Skipped
-from lambdabuild.plan import sources
+from lambdabuild.plan import sharers, sources
 from lambdabuild.plan.claims import PLAIN, Choice, Names, choose
 from lambdabuild.plan.layer_tables import publications
 from lambdabuild.plan.native import native_of
@@ -77,17 +77,22 @@ def plan(service: Service, rules: tuple[Rule, ...], names: Names, identify: Iden
     builds = tuple(_with_resolutions(build, [named[key] for key in resolutions_of[build.name]]) for build in builds)
     builds, distributions = sources.with_packages((*builds, *sources.builds(service, settings, names)), settings, rules)
     of = {user: build.name for build in builds for user in build.users}
+    sizes = tuple(_sizes(f, of) for f in sorted(service.functions, key=lambda f: f.name) if f.name in of)
+    notes = sharers.check(
+        [(item, c.rule, _options(item, c, settings)) for item in items if (c := choices[item.name]).manifest], settings
+    )
     return BuildPlan(
         resolutions=resolutions,
         builds=builds,
         assets=tuple(sorted(service.assets, key=lambda asset: asset.name)),
-        sizes=tuple(_sizes(f, of) for f in sorted(service.functions, key=lambda f: f.name) if f.name in of),
+        sizes=sizes,
         skipped=tuple(sorted(service.skipped, key=lambda skipped: skipped.name)),
-        notes=service.notes,
+        notes=(*service.notes, *notes),
         packages=distributions,
         sources=sources.published(settings),
         pinned=sources.pinned(service, settings),
         publications=publications(service, settings),
+        sharers=tuple(sharers.sharers(builds, sizes, {rule.name: rule for rule in rules})),
     )
 
 
@@ -326,7 +331,7 @@ def _builds(
 
 
 def _build_key(item: Function | Layer, choice: Choice, settings: Settings) -> BuildKey:
-    rule, mine = choice.rule, settings.of(item.name)
+    rule, mine, options = choice.rule, settings.of(item.name), _options(item, choice, settings)
     return BuildKey(
         rule=rule.name,
         kind="layer" if isinstance(item, Layer) else "function",
@@ -334,7 +339,7 @@ def _build_key(item: Function | Layer, choice: Choice, settings: Settings) -> Bu
         architecture=item.architecture,
         source=item.source,
         manifest=choice.manifest,
-        options=_options(item, choice, settings),
+        options=options,
         leave_out=(*DEFAULT_EXCLUDE, *rule.leave_out, *settings.exclude, *_all_of(item), *mine.exclude),
         leave_out_dependencies=_leave_out_dependencies(choice, settings, mine),
         name=item.name if rule.needs_name else "",
@@ -345,6 +350,7 @@ def _build_key(item: Function | Layer, choice: Choice, settings: Settings) -> Bu
         include=_include(item, settings),
         extras=item.extras if isinstance(item, Function) else (),
         zips_dependencies=_zips_dependencies(item, settings),
+        shares_in=sharers.shares_in(item, rule, options, settings) if choice.manifest else "",
     )
 
 
@@ -372,8 +378,7 @@ def _has_tools(item: Function | Layer, choice: Choice, settings: Settings) -> bo
 
 
 def _zips_dependencies(item: Function | Layer, settings: Settings) -> bool:
-    mine = settings.of(item.name).zip_dependencies
-    return isinstance(item, Function) and (settings.zip_dependencies if mine is None else mine)
+    return isinstance(item, Function) and settings.says("zip_dependencies", item.name)
 
 
 def rule_compiles(rule: Rule, key: BuildKey) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -31,6 +32,19 @@ class StepClaims:
 
 
 @dataclass(frozen=True)
+class PackageLayers:
+    """How a function finds in layers what it would find in its zip. Each archive of resolve with an ``origin`` is a
+    package."""
+
+    hidden_by: tuple[str, ...] = ()
+    """Variables of a function with which it looks into no layer."""
+    marker: str = ""
+    """The name, or a pattern, of a file that makes its folder whole: the first found on the path is the only one."""
+    modules: tuple[str, ...] = ()
+    """Patterns of the files that are looked for by their names without endings."""
+
+
+@dataclass(frozen=True)
 class Rule:
     """A rule.toml, read. ``folder`` is where it lies; nothing here needed the rule's code to run."""
 
@@ -54,6 +68,8 @@ class Rule:
     ships_source: bool = True
     """The source goes into the artifact by default."""
     layer_prefix: str = ""
+    package_layers: PackageLayers | None = None
+    """How packages can lie in layers one by one; None when they have to lie in the zip."""
     leave_out: tuple[str, ...] = ()
     """gitignore patterns that the rule keeps out of the source part, beside the project-wide ones."""
     ignore_files: tuple[str, ...] = ()
@@ -84,6 +100,11 @@ class Rule:
     resolve: StepClaims | None = None
     compile: StepClaims | None = None
     copy: StepClaims = field(default_factory=lambda: StepClaims(reads=("source",)))
+
+    def runtime_folder(self, runtime: str) -> str:
+        """Where below ``layer_prefix`` one runtime has its own: ``lib/python3.13/site-packages``, ``node22``."""
+        major = re.sub(r"^[a-z]+|\..*$", "", runtime)
+        return self.runtime_prefix.format(runtime=runtime, major=major)
 
 
 @dataclass(frozen=True, order=True)
@@ -153,6 +174,8 @@ class BuildKey:
     """Globs of what goes in from the project's folder under its own path."""
     zips_dependencies: bool = False
     """Dependencies go in as one zip."""
+    shares_in: str = ""
+    """The stack in whose layers its packages may lie, "." for the root; "" when they have to lie in the zip."""
 
     @property
     def is_source_replaced(self) -> bool:
@@ -219,6 +242,30 @@ class Sizes:
     layer_count: int = 0
 
 
+@dataclass(frozen=True, order=True)
+class Stage:
+    """Functions on one stage can have a layer in common: one template, one kind of machine, one place in the layer."""
+
+    stack: str
+    """"" is the root template."""
+    runtime: str
+    architecture: str
+    prefix: str
+    """Where in the layer packages lie."""
+
+
+@dataclass(frozen=True)
+class Sharer:
+    """A build whose packages may lie in layers with those of others (``auto_layers``)."""
+
+    build: str
+    resolution: str
+    stage: Stage
+    functions: tuple[str, ...]
+    quota: int
+    """How many layers its functions may have beside those they have."""
+
+
 @dataclass(frozen=True)
 class Publication:
     """A layer as Lambda is to have it. ``name`` is the task's."""
@@ -254,6 +301,7 @@ class BuildPlan:
     sources: tuple[Source, ...] = ()
     pinned: tuple[Pinned, ...] = ()
     publications: tuple[Publication, ...] = ()
+    sharers: tuple[Sharer, ...] = ()
 
     def build_of(self, user: str) -> Build:
         """The build that a function or layer gets its artifact from."""

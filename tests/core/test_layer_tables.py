@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from test_planner import PIP, PLAIN, fn
 
-from lambdabuild.engine.assemble import runtime_folder
 from lambdabuild.model import About, Layer, Service
 from lambdabuild.plan.layer_tables import layers_of
 from lambdabuild.plan.planner import plan
@@ -112,4 +111,4 @@ def test_of_several_runtimes_each_has_the_folder_that_lambda_looks_in(rule: str,
     """https://docs.aws.amazon.com/lambda/latest/dg/packaging-layers.html"""
     shipped = {one.name: one for one in find_rules([str(Path(__file__).parents[2] / "rules")])}
 
-    assert f"{shipped[rule].layer_prefix}/{runtime_folder(shipped[rule], runtime)}" == folder
+    assert f"{shipped[rule].layer_prefix}/{shipped[rule].runtime_folder(runtime)}" == folder

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambdabuild.errors import BadSettings, NoManifest, NoRule, NoSource, Several
+from lambdabuild.errors import BadSettings, CannotShare, NoManifest, NoRule, NoSource, Several
 from lambdabuild.model import Document, Function, Layer, Service
 from lambdabuild.plan.claims import Choice
 from lambdabuild.plan.explain import as_data, as_text
 from lambdabuild.plan.planner import manifest_folders, plan
-from lambdabuild.plan.types import BuildPlan, Native, Pinned, Rule, StepClaims
+from lambdabuild.plan.types import BuildPlan, Native, PackageLayers, Pinned, Rule, StepClaims
 from lambdabuild.rulebook.search import find_rules
 from lambdabuild.settings import Command, Container, FunctionSettings, Settings, load
 from lambdabuild.spans import Span
@@ -255,3 +255,49 @@ def test_a_layer_without_a_runtime_must_name_its_image() -> None:
             Layer("tools", "x86_64", "make", HERE, "makefile"),
             settings=Settings(native="true", commands={"tools": Command("make")}),
         )
+
+
+SHARING = replace(
+    PIP, package_layers=PackageLayers(hidden_by=("PYTHONPATH",)), runtime_prefix="lib/{runtime}/site-packages"
+)
+
+
+def sharing(*functions: Function, settings: Settings | None = None) -> BuildPlan:
+    service = Service((Document("", "template.yaml", "", False, ()),), functions, ())
+    rules = (PLAIN, SHARING, replace(PLAIN, name="node", runtimes=("nodejs*",), manifests=("requirements.txt",)))
+    return plan(service, rules, NAMES, lambda choice: choice.manifest, settings or Settings(auto_layers=True))
+
+
+def test_functions_whose_packages_may_lie_in_layers_say_where_and_in_how_many() -> None:
+    found = sharing(fn("A", foreign_layers=3), fn("B", "other"), fn("C", "bare")).sharers
+
+    assert [(one.build, one.quota, one.stage.prefix) for one in found] == [
+        ("A", 2, "python/lib/python3.12/site-packages"),
+        ("B", 5, "python/lib/python3.12/site-packages"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("function", "reason"),
+    [
+        (fn("A", foreign_layers=5), "5 layers"), (fn("A", environment=("PYTHONPATH",)), "PYTHONPATH"),
+        (fn("A", fixed_layers="its Layers are an alias"), "alias"), (fn("A", runtime="nodejs22.x"), "rule node"),
+    ],
+)  # fmt: skip
+def test_a_function_that_cannot_share_is_told_and_refused_when_it_was_named(function: Function, reason: str) -> None:
+    found = sharing(function)
+
+    assert found.sharers == ()
+    assert reason in found.notes[0]
+    named = Settings(functions={"A": FunctionSettings(auto_layers=True)})
+    with pytest.raises(CannotShare, match=reason):
+        sharing(function, settings=named)
+
+
+def test_without_auto_layers_nobody_shares_and_one_can_share_or_not_by_name() -> None:
+    off = {"A": FunctionSettings(auto_layers=False)}
+
+    assert sharing(fn("A"), settings=Settings()).sharers == ()
+    assert [
+        one.build for one in sharing(fn("A"), fn("B"), settings=Settings(auto_layers=True, functions=off)).sharers
+    ] == ["B"]
