@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
+from lambdabuild.cloudformation.shared import shortened
 from lambdabuild.errors import CannotCompile
-from lambdabuild.model import Document, FileLocation, Form, Location, Rewrite, S3Location
+from lambdabuild.model import Document, FileLocation, Form, LayersPlace, Location, ResourcesPlace, Rewrite, S3Location
 from lambdabuild.spans import Span
 
 ANCHOR = re.compile(r"(?:!\S+\s+)?(&[^\s,\[\]{}]+)")
@@ -16,8 +18,27 @@ PLAIN = re.compile(r"(?!(?:y|n|yes|no|on|off|true|false|null)$)[A-Za-z./][A-Za-z
 """What needs no quotes in YAML, wherever it stands."""
 
 
-def splice(document: Document, locate: Callable[[Rewrite], Location | None], out_folder: str) -> str:
-    """The text with each rewrite's place filled in; a place that ``locate`` does not know stays as it is.
+@dataclass(frozen=True)
+class AddedLayer:
+    """A layer that the template gets; ``functions`` are the names of those that use it."""
+
+    logical_id: str
+    runtime: str
+    architecture: str
+    description: str
+    location: Location
+    functions: tuple[str, ...]
+
+
+def splice(
+    document: Document,
+    locate: Callable[[Rewrite], Location | None],
+    out_folder: str,
+    layers: Sequence[AddedLayer] = (),
+) -> str:
+    """The text with each rewrite's place filled in, and with layers added to it and to its functions.
+
+    A place that ``locate`` does not know stays as it is.
 
     Locations on this machine are told relative to ``out_folder``, where the text is going to lie. Raises CannotCompile
     (LB701) when two resources share one place of the text (an alias, a merge) but not their artifact.
@@ -35,6 +56,9 @@ def splice(document: Document, locate: Callable[[Rewrite], Location | None], out
                 where=rewrite.span,
                 mend="write the property for each of them, not through an alias",
             )
+    for span, text in _additions(document, out_folder, layers):
+        there, _ = edits.get((span.start, span.end), ("", span))  # a code location may be inserted there too
+        edits[span.start, span.end] = (there + text, span)
     return _applied(document.text, {place: text for place, (text, _) in edits.items()})
 
 
@@ -44,6 +68,48 @@ def _applied(text: str, edits: Mapping[tuple[int, int], str]) -> str:
         parts += [text[position:start], new]
         position = end
     return "".join([*parts, text[position:]])
+
+
+def _additions(document: Document, out_folder: str, layers: Sequence[AddedLayer]) -> Iterator[tuple[Span, str]]:
+    """What is put between, and where: the layers, then their names in the functions."""
+    place = document.resources
+    if place is None or not layers:
+        return
+    added = [_resource(document, place, layer, out_folder) for layer in layers]
+    yield place.span, "".join(place.indent + text + place.between for text in added)
+    for function in document.layers:
+        mine = [layer.logical_id for layer in layers if function.target in layer.functions]
+        if mine:
+            yield function.span, _references(function, mine, document.is_json)
+
+
+def _references(place: LayersPlace, logical_ids: Sequence[str], is_json: bool) -> str:
+    references = (json.dumps({"Ref": name}) if is_json else f"!Ref {name}" for name in logical_ids)
+    return place.before + place.between.join(references) + place.after
+
+
+def _resource(document: Document, place: ResourcesPlace, layer: AddedLayer, out_folder: str) -> str:
+    """The layer as the template writes its resources: a block, or in braces."""
+    pairs = _layer_properties(document, place, layer, out_folder)
+    if place.is_block:
+        lines = [f"{layer.logical_id}:", f"  Type: {place.kind}", "  Properties:"]
+        lines += [f"    {name}: {text}" for name, text in pairs.items()]
+        return (place.between + place.indent).join(lines)
+    quote = '"' if document.is_json else ""
+    inner = ", ".join(f"{quote}{name}{quote}: {text}" for name, text in pairs.items())
+    kind = json.dumps(place.kind) if document.is_json else place.kind
+    return f"{quote}{layer.logical_id}{quote}: {{{quote}Type{quote}: {kind}, {quote}Properties{quote}: {{{inner}}}}}"
+
+
+def _layer_properties(document: Document, place: ResourcesPlace, layer: AddedLayer, out_folder: str) -> dict[str, str]:
+    is_sam = place.kind == "AWS::Serverless::LayerVersion"
+    content, form = ("ContentUri", "uri") if is_sam else ("Content", "s3")
+    return {
+        content: _value(layer.location, form, document.is_json, out_folder),  # type: ignore[arg-type]  # two Forms
+        "Description": json.dumps(shortened(layer.description)),
+        "CompatibleRuntimes": json.dumps([layer.runtime]),
+        "CompatibleArchitectures": json.dumps([layer.architecture]),
+    } | ({"RetentionPolicy": _text("Delete", document.is_json)} if is_sam else {})
 
 
 def _replacement(document: Document, rewrite: Rewrite, location: Location, out_folder: str) -> str:

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol, cast
 
 from lambdabuild.errors import BadTemplate, LambdaBuildError, NoSource, UnknownName, Unresolvable
-from lambdabuild.model import About, Asset, Form, Function, Layer, Options, Rewrite, Skipped
+from lambdabuild.model import About, Asset, Form, Function, Layer, LayersPlace, Options, Rewrite, Skipped
 from lambdabuild.spans import Node, Span
 from lambdabuild.template import packaged
 from lambdabuild.template.intrinsics import NO_VALUE, Scope, Unresolved, Value, first_unresolved, resolve
+from lambdabuild.template.layer_places import layers_place
 from lambdabuild.template.places import property_place
 
 ARCHITECTURES = ("x86_64", "arm64")
@@ -42,6 +43,8 @@ class Template:
     base: str
     files: Files
     globals: Node | None
+    takes_resources: bool = True
+    """Whether resources can be added to its text."""
 
     def full(self, name: str) -> str:
         """A logical id led by the stacks it stands in."""
@@ -53,7 +56,7 @@ class Template:
 
 @dataclass
 class Reading:
-    """What has been read so far; ``rewrites`` are of one template."""
+    """What has been read so far; ``rewrites`` and ``layer_places`` are of one template."""
 
     functions: list[Function] = field(default_factory=list)
     layers: list[Layer] = field(default_factory=list)
@@ -62,6 +65,7 @@ class Reading:
     notes: list[str] = field(default_factory=list)
     errors: list[LambdaBuildError] = field(default_factory=list)
     rewrites: list[Rewrite] = field(default_factory=list)
+    layer_places: list[LayersPlace] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -256,6 +260,8 @@ class CodeResource:
                 options=self.options(method),
                 layers=layers,
                 foreign_layers=foreign,
+                fixed_layers=self.fixed_layers(),
+                environment=self.environment(),
             )
         )
 
@@ -330,6 +336,27 @@ class CodeResource:
             else:
                 foreign += 1
         return tuple(own), foreign
+
+    def fixed_layers(self) -> str:
+        """Notes where more layers are named; gives why they cannot be."""
+        if not self.template.takes_resources:
+            return "the template's Resources are written in a way that cannot be added to"
+        common = None if "Layers" in self.ignored_globals() else self.common("Layers")
+        if common is not None and not isinstance(common.value, list):  # SAM joins lists; of other types one goes
+            return "the Layers in Globals are not a list that is written out"
+        place = layers_place(self.template.text, self.template.is_json, self.template.full(self.name), self.node)
+        if isinstance(place, str):
+            return place
+        self.found.layer_places.append(place)
+        return ""
+
+    def environment(self) -> tuple[str, ...]:
+        """The names of the function's variables, those of Globals too."""
+        names: set[str] = set()
+        for node in (self.common("Environment"), self.own("Environment")):
+            variables = node.get("Variables") if node is not None else None
+            names |= variables.value.keys() if variables is not None and isinstance(variables.value, dict) else set()
+        return tuple(sorted(names))
 
     def layer_values(self) -> Iterator[Value]:
         ignored = "Layers" in self.ignored_globals()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -20,12 +20,15 @@ from lambdabuild.model import Asset, Document, Form, Rewrite, Service
 from lambdabuild.spans import Node, Span
 from lambdabuild.template import packaged, references
 from lambdabuild.template.functions import SHAPES, CodeResource, Files, Reading, Template
-from lambdabuild.template.intrinsics import Value, resolve, scope
+from lambdabuild.template.intrinsics import Scope, Value, resolve, scope
+from lambdabuild.template.layer_places import resources_place
 from lambdabuild.template.yaml_text import parse
 
 LOGICAL_ID = re.compile(r"[A-Za-z0-9]+")
 """It names folders here. https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/resources-section-structure.html
 """
+
+SERVERLESS = "AWS::Serverless-2016-10-31"
 
 
 def load(
@@ -72,10 +75,35 @@ def _read_stack(
     text = _read(run.files, path, above[-1][1] if above else None)
     root, is_json = parse(path, text)
     names = scope(path, root, given, stack=stack, stage=stage, region=run.region)
-    template = Template(text, is_json, names, run.root or posixpath.dirname(path), run.files, root.get("Globals"))
-    found = replace(run.found, rewrites=[])  # the other lists are those of the run
+    place = resources_place(text, root, _layer_type(root, names))
+    base = run.root or posixpath.dirname(path)
+    template = Template(text, is_json, names, base, run.files, root.get("Globals"), place is not None)
+    found = replace(run.found, rewrites=[], layer_places=[])  # the other lists are those of the run
     _Stack(run, template, found, path, root, above).read()
-    run.documents.append(Document(stack, path, text, is_json, tuple(found.rewrites)))
+    run.documents.append(
+        Document(
+            stack=stack,
+            path=path,
+            text=text,
+            is_json=is_json,
+            rewrites=tuple(found.rewrites),
+            layers=tuple(found.layer_places),
+            resources=place,
+            names=frozenset(key for section in ("Resources", "Parameters") for key in _keys(root.get(section))),
+        )
+    )
+
+
+def _layer_type(root: Node, names: Scope) -> str:
+    """A layer's type where SAM's transform is, else CloudFormation's own."""
+    node = root.get("Transform")
+    found = resolve(node, names) if node is not None else None
+    given = found if isinstance(found, list) else [found]
+    return "AWS::Serverless::LayerVersion" if SERVERLESS in given else "AWS::Lambda::LayerVersion"
+
+
+def _keys(section: Node | None) -> Iterable[str]:
+    return section.value if section is not None and isinstance(section.value, dict) else ()
 
 
 def _read(files: Files, path: str, where: Span | None) -> str:

@@ -342,6 +342,8 @@ class _Builds:
                 options=self.options(packing.bundled or {}),
                 layers=refs,
                 foreign_layers=foreign,
+                fixed_layers="Lambda@Edge takes no layers" if _is_at_edge(config) else "",
+                environment=self.variables(config),
                 globs=Globs() if packing.is_whole else globs,
                 plain=True,
                 extras=tuple(_tidy(line) for line in packing.extras),
@@ -349,6 +351,11 @@ class _Builds:
         )
         self.settings[key] = packing.settings
         self.artifacts[f"function:{key}"] = key
+
+    def variables(self, config: Mapping[str, Any]) -> tuple[str, ...]:
+        """The names of a function's variables, those of the provider too."""
+        named = (one.get("environment") or {} for one in (self.data["provider"], config))
+        return tuple(sorted({name for environment in named for name in environment}))
 
     def options(self, bundled: Mapping[str, Any]) -> Options:
         """What of the peers' own settings a rule understands."""
@@ -456,6 +463,10 @@ class _Builds:
         plugins = self.data.get("plugins")
         path = plugins.get("localPath") if isinstance(plugins, dict) else None
         return [f"{posixpath.normpath(path)}/**"] if path else []
+
+
+def _is_at_edge(config: Mapping[str, Any]) -> bool:
+    return any(isinstance(event, Mapping) and "cloudFront" in event for event in config.get("events") or ())
 
 
 def _tidy(line: str) -> str:
