@@ -194,16 +194,18 @@ def task_loader(open_site: Callable[[], Site]) -> Any:
 
 def plan_text(site: Site) -> str:
     """The plan for people."""
+    from lambdabuild.engine import shared_report
     from lambdabuild.plan import explain
 
-    return explain.as_text(site.plan)
+    return explain.as_text(site.plan) + shared_report.text(site)
 
 
 def plan_data(site: Site) -> dict[str, Any]:
     """The plan for machines."""
+    from lambdabuild.engine import shared_report
     from lambdabuild.plan import explain
 
-    return explain.as_data(site.plan)
+    return explain.as_data(site.plan) | {"shared_layers": shared_report.data(site)}
 
 
 def why(site: Site, name: str) -> str:

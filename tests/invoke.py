@@ -61,8 +61,9 @@ public class Call {
 
 
 def python(code: Path, event: object, handler: str = "app.handler", layers: Sequence[Path] = (), **env: str) -> Any:
-    """The handler's answer, imported from the artifact and its layers alone."""
-    paths = [str(code), *(str(layer / "python") for layer in layers)]
+    """The handler's answer, imported from the artifact and its layers alone, in the order of Lambda's ``sys.path``."""
+    of_runtime = "python/lib/python3.11/site-packages"
+    paths = [str(code), *(str(layer / folder) for folder in (of_runtime, "python") for layer in layers)]
     command = [python_of("3.11"), "-I", "-S", "-c", CALL_PYTHON, json.dumps([paths, handler, event])]
     return answer(command, code, env)
 

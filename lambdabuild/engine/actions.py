@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from doit.exceptions import TaskFailed
 
@@ -29,6 +29,9 @@ from lambdabuild.plan.types import Build, Native, Rule, StepClaims
 from lambdabuild.rule_api import Job, Result, Target, result_from_data, result_to_data
 from lambdabuild.rulebook import steps
 from lambdabuild.spans import Span
+
+if TYPE_CHECKING:
+    from lambdabuild.engine.assemble import InLayer
 
 
 @dataclass(frozen=True)
@@ -274,7 +277,7 @@ def _copy(site: Site, name: str) -> Done:
         )
         own = Result() if build.key.is_source_replaced else steps.run(rule, job)
     resolved = [(site.resolution(one).key.runtime, _result(site, "resolve", one)) for one in build.resolutions]
-    settled = assemble.settle(site, build, rule, {**earlier, "copy": own}, resolved)
+    settled = assemble.settle(site, build, rule, {**earlier, "copy": own}, resolved, _in_layers(site, name))
     assemble.write_list(site, name, settled.entries)
     return Done(
         output=settled.digest,
@@ -303,6 +306,14 @@ def _packages(results: Iterable[Result]) -> list[Any]:
     """What was resolved, each once though several runtimes have it."""
     found = [package for result in results for package in result.facts.get("packages", ())]
     return [package for position, package in enumerate(found) if package not in found[:position]]
+
+
+def _in_layers(site: Site, name: str) -> list[InLayer]:
+    """Which of the resolved packages lie in shared layers."""
+    from lambdabuild.engine import assemble, shared_layers
+
+    share = shared_layers.decided(site).shares.get(name)
+    return [assemble.InLayer(positions, frozenset(places)) for positions, places in share.units] if share else []
 
 
 # zip, hash, tree: make it files
@@ -357,12 +368,19 @@ def _hash(site: Site, name: str) -> Done:
     from lambdabuild.engine import assemble
 
     sha256, size = site.stats.digest(site.zip(name)), os.path.getsize(site.zip(name))
-    notes = assemble.check_limits(site, name, size)
+    notes = assemble.check_limits(site, name, size, _shared(site, name))
     return Done(
         output=sha256,
         values={"size": size, "notes": notes},
         result={"sha256": sha256, "code_sha256": base64.b64encode(bytes.fromhex(sha256)).decode(), "size": size},
     )
+
+
+def _shared(site: Site, name: str) -> list[tuple[str, int]]:
+    """The shared layers of a build, with their unzipped bytes."""
+    from lambdabuild.engine import shared_layers
+
+    return [(layer.name, layer.unzipped) for layer in shared_layers.decided(site).layers if name in layer.builds]
 
 
 def _tree(site: Site, name: str) -> Done:
@@ -461,6 +479,13 @@ def _publish(site: Site, name: str) -> Done:
     )
 
 
+def _share(site: Site, name: str) -> Done:
+    from lambdabuild.engine import shared_layers
+
+    made = shared_layers.STEPS[name](site)
+    return Done(made.output, made.values, made.result)
+
+
 def _template(site: Site, name: str) -> Done:
     from lambdabuild.engine import publish
 
@@ -478,6 +503,7 @@ STEPS: dict[str, Callable[[Site, str], Done]] = {
     "upload": _upload,
     "tree": _tree,
     "publish": _publish,
+    "share": _share,
     "template": _template,
 }
 
@@ -496,6 +522,10 @@ def made_by(site: Site, kind: str, name: str) -> Iterable[str]:
             yield site.zip(user) if kind == "zip" else site.tree(user)
     elif kind == "publish":
         yield freshness.published_file(site)  # of the others too, who then look again
+    elif kind == "share":
+        from lambdabuild.engine import shared_layers
+
+        yield from shared_layers.made_by(site, name)
     elif kind == "template":
         from lambdabuild.engine import publish
 
@@ -509,7 +539,7 @@ def clean(site: Site, kind: str, name: str, dryrun: bool = False) -> None:
         from lambdabuild.engine import containers
 
         containers.sweep_if_there(site)
-    for path in made_by(site, kind, name):
+    for path in list(made_by(site, kind, name)):
         if os.path.lexists(path) and not dryrun:
             remove(path)
             _remove_empty_parents(path, site.build_dir)

@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import os
 import posixpath
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from lambdabuild.artifacts import limits, merge
+from lambdabuild.artifacts import limits, merge, together
 from lambdabuild.artifacts.archives import archive_entries
 from lambdabuild.artifacts.atomic import write_text
 from lambdabuild.artifacts.entries import Entry, InArchive, OnDisk, content_digest
@@ -46,10 +45,26 @@ class Settled:
     """What was written to settle it: folders of the project's state."""
 
 
+@dataclass(frozen=True)
+class InLayer:
+    """A package that a layer has: the positions of its parts in the resolution, and what it takes up (``together``)."""
+
+    positions: tuple[int, ...]
+    territory: frozenset[str]
+
+
 def settle(
-    site: Site, build: Build, rule: Rule, results: Mapping[str, Result], resolved: Sequence[tuple[str, Result]]
+    site: Site,
+    build: Build,
+    rule: Rule,
+    results: Mapping[str, Result],
+    resolved: Sequence[tuple[str, Result]],
+    in_layers: Sequence[InLayer] = (),
 ) -> Settled:
     """Merge the parts of all steps into one sorted list of entries. ``resolved`` gives what each runtime needs.
+
+    Left out are the parts of resolve that lie ``in_layers``, package by package, but for those into whose folders
+    something else puts files: they would be found without these, or these without them.
 
     Raises Collision (LB406) when a path is a file here and a folder there, WrongMachine (LB407) for native files of
     another processor.
@@ -60,21 +75,28 @@ def settle(
     own = [(step, part) for step in ORDER if step in results for part in results[step].parts]
     lists = [_own(site, build, step, part, prefix, left_out, files) for step, part in own]
     lists += _beside(site, build, prefix, left_out, files)
-    found = _dependencies(site, build, rule, resolved, left_out) if rule.ships_dependencies else []
+    here = [(runtime, _without_layers(result, in_layers)) for runtime, result in resolved]
+    found = _dependencies(site, build, rule, here, left_out) if rule.ships_dependencies else []
+    brought_back = _brought_back(site, build, rule, resolved, in_layers, [*lists, *found]) if in_layers else []
+    found += [entries for _, entries in brought_back]
     inside: tuple[merge.Clash, ...] = ()
     if build.key.zips_dependencies and any(found):
         zipped, inside = _zipped(site, build, found)
         found = [zipped]
     merged, clashes = merge.merge([*lists, *found])
     _refuse_nothing(build, merged)
-    notes = list(packaged.check(site, build, results, merged)) if build.package else []
-    _refuse_wrong_machines(build, merged)
+    notes = []
+    if build.package:
+        parts = [resolved[0][1].parts[n] for package in in_layers for n in package.positions]
+        theirs = [entry for part in parts for entry in wanted(site, build, rule, part, [])]
+        notes = list(packaged.check(site, build, results, [*merged, *theirs]))
+    refuse_wrong_machines(f"{build.key.kind} {build.name!r}", build.key.architecture, merged)
     return Settled(
         entries=merged,
         digest=content_digest(merged),
         unzipped=sum(entry.size for entry in merged),
         left_out=tuple(sorted(set(left_out))),
-        notes=(*_notes(build, (*clashes, *inside)), *notes),
+        notes=(*_notes(build, (*clashes, *inside)), *notes, *dict.fromkeys(note for note, _ in brought_back)),
         files=files,
         made=(site.out("zipped", build.name),) if build.key.zips_dependencies and any(found) else (),
     )
@@ -91,6 +113,11 @@ def _own(
     return entries
 
 
+def _without_layers(result: Result, in_layers: Sequence[InLayer]) -> Result:
+    elsewhere = {n for package in in_layers for n in package.positions}
+    return replace(result, parts=tuple(part for n, part in enumerate(result.parts) if n not in elsewhere))
+
+
 def _dependencies(
     site: Site, build: Build, rule: Rule, resolved: Sequence[tuple[str, Result]], left_out: list[str]
 ) -> list[list[Entry]]:
@@ -99,21 +126,15 @@ def _dependencies(
     Source of a layer's paths: https://docs.aws.amazon.com/lambda/latest/dg/packaging-layers.html
     """
     prefix = rule.layer_prefix if build.key.kind == "layer" else ""
-    lists = [[_wanted(site, build, rule, part, left_out) for part in result.parts] for _, result in resolved]
+    lists = [[wanted(site, build, rule, part, left_out) for part in result.parts] for _, result in resolved]
     contents = {content_digest(entry for entries in found for entry in entries) for found in lists}
     if len(contents) < 2:
         return [_below(prefix, entries) for found in lists[:1] for entries in found]
-    places = [posixpath.join(prefix, runtime_folder(rule, runtime)) for runtime, _ in resolved]
+    places = [posixpath.join(prefix, rule.runtime_folder(runtime)) for runtime, _ in resolved]
     return [_below(place, entries) for place, found in zip(places, lists, strict=True) for entries in found]
 
 
-def runtime_folder(rule: Rule, runtime: str) -> str:
-    """Where one of several runtimes has its own: ``lib/python3.13/site-packages``, ``node22``."""
-    major = re.sub(r"^[a-z]+|\..*$", "", runtime)
-    return rule.runtime_prefix.format(runtime=runtime, major=major)
-
-
-def _wanted(site: Site, build: Build, rule: Rule, part: Part, left_out: list[str]) -> list[Entry]:
+def wanted(site: Site, build: Build, rule: Rule, part: Part, left_out: list[str]) -> list[Entry]:
     """The entries of a dependency that the settings leave in, at their paths among dependencies."""
     entries, dropped = merge.filtered(_entries(site, build, part, "", left_out, {}), build.key.leave_out_dependencies)
     if rule.globs_reach_dependencies:
@@ -149,7 +170,7 @@ def _zipped(site: Site, build: Build, packages: list[list[Entry]]) -> tuple[list
     from lambdabuild.artifacts.zips import write_zip
 
     merged, clashes = merge.merge(packages)
-    _refuse_wrong_machines(build, merged)
+    refuse_wrong_machines(f"{build.key.kind} {build.name!r}", build.key.architecture, merged)
     folder, helper = site.out("zipped", build.name), os.path.basename(freshness.HELPER)
     os.makedirs(folder, exist_ok=True)
     write_zip(os.path.join(folder, ZIPPED), merged)
@@ -157,6 +178,25 @@ def _zipped(site: Site, build: Build, packages: list[list[Entry]]) -> tuple[list
         write_text(os.path.join(folder, helper), stream.read())
     listing = scan(folder, Patterns(()), boundary=folder)
     return list(from_files(site, listing, "", "its packages, zipped")), clashes
+
+
+def _brought_back(
+    site: Site, build: Build, rule: Rule, resolved: Sequence[tuple[str, Result]], in_layers: Sequence[InLayer],
+    lists: Sequence[Sequence[Entry]],
+) -> list[tuple[str, list[Entry]]]:  # fmt: skip
+    """The packages of layers that have to lie in the zip too, each list with a word about it."""
+    claims = rule.package_layers
+    if claims is None:
+        return []
+    here = together.territory((e.path for entries in lists for e in entries), claims.marker, claims.modules)
+    found = []
+    for package in in_layers:
+        if together.overlap(here, package.territory):
+            parts = [resolved[0][1].parts[n] for n in package.positions]
+            names = ", ".join(part.origin for part in parts if isinstance(part, Archive))
+            note = f"{build.name}: {names} is in the zip though a layer has it, for other files lie in its folders"
+            found += [(note, wanted(site, build, rule, part, [])) for part in parts]
+    return found
 
 
 def _entries(
@@ -232,12 +272,13 @@ def _refuse_nothing(build: Build, entries: Sequence[Entry]) -> None:
         )
 
 
-def _refuse_wrong_machines(build: Build, entries: Sequence[Entry]) -> None:
-    wrong = wrong_machine(entries, build.key.architecture) if build.key.architecture else []
+def refuse_wrong_machines(who: str, architecture: str, entries: Sequence[Entry]) -> None:
+    """Raise WrongMachine (LB407) for native files of another processor."""
+    wrong = wrong_machine(entries, architecture) if architecture else []
     if wrong:
         names = ", ".join(f"{entry.path} ({entry.origin})" for entry in wrong[:5])
         raise WrongMachine(
-            f"{build.key.kind} {build.name!r} is for {build.key.architecture}, but has native files for another "
+            f"{who} is for {architecture}, but has native files for another "
             f"machine: {names}" + (f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""),
             mend="change Architectures, build those files for it, or leave them out (exclude, exclude_dependencies)",
         )
@@ -290,14 +331,17 @@ def made(site: Site, entries: Iterable[Entry]) -> list[str]:
 # limits
 
 
-def check_limits(site: Site, name: str, zip_size: int) -> list[str]:
-    """Raise TooLarge (LB602) for what Lambda would refuse; gives notes on what it only frowns at."""
+def check_limits(site: Site, name: str, zip_size: int, shared: Sequence[tuple[str, int]] = ()) -> list[str]:
+    """Raise TooLarge (LB602) for what Lambda would refuse; gives notes on what it only frowns at.
+
+    ``shared`` are the layers, with their unzipped bytes, that the build's functions get beside those they name.
+    """
     entries = read_list(site, name)
     errors, notes = [], limits.zip_notes(name, zip_size)
     errors += limits.check_unzipped(name, entries, [])
     for sizes in site.sizes.get(name, ()):
-        layers = [(layer, _unzipped(site, layer)) for layer in sizes.layers]
-        errors += limits.check_layer_count(sizes.function, sizes.layer_count)
+        layers = [*((layer, _unzipped(site, layer)) for layer in sizes.layers), *shared]
+        errors += limits.check_layer_count(sizes.function, sizes.layer_count + len(shared))
         errors += limits.check_unzipped(sizes.function, entries, layers) if layers else []
     raise_all(dict.fromkeys(errors))
     return notes

@@ -7,12 +7,13 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, cast
 
 from lambdabuild.artifacts.atomic import write_text
 from lambdabuild.cloudformation import compiler, limits
 from lambdabuild.cloudformation.context import Artifact
+from lambdabuild.cloudformation.shared import SharedLayer, with_layers
 from lambdabuild.cloudformation.write import as_text
 from lambdabuild.engine import receipts
 from lambdabuild.errors import LambdaBuildError
@@ -28,13 +29,19 @@ CREATE, UPDATE, STATE = (
 )  # fmt: skip
 EMPTY_ZIP = b"PK\x05\x06" + bytes(18)
 
+Items = Mapping[str, Mapping[str, Any]]
+"""Artifacts by name, as the manifest tells them."""
 Built = Callable[[str], "Artifact | None"]
 """The artifact of a name in the plan as it was last built and sent, None when it was not."""
 
 
-def write(site: Site, definition: Definition) -> dict[str, str]:
-    """Compile and write the template, and the peer's files when they are wanted; gives ``{path: sha256}``."""
-    artifacts = artifacts_of(definition, site.project, lambda name: _sent(site, name))
+def write(site: Site, definition: Definition, shared: Items) -> dict[str, str]:
+    """Compile and write the template, and the peer's files when they are wanted; gives ``{path: sha256}``.
+
+    ``shared`` are the shared layers, as the manifest has them.
+    """
+    definition = with_layers(definition, _shared(shared))
+    artifacts = artifacts_of(definition, site.project, lambda name: _built(shared.get(name)) or _sent(site, name))
     text = as_text(compiler.compile(definition, artifacts))
     written = {os.path.join(site.build_dir, TEMPLATE): text}
     if site.settings.serverless_dir:
@@ -65,7 +72,12 @@ def refuse_what_cannot_be_compiled(definition: Definition, project: str) -> None
 
 def alone(definition: Definition, project: str, build_dir: str) -> tuple[str, LambdaBuildError | None]:
     """The template's text, and what CloudFormation would refuse in it: artifacts as last built, or empty ones."""
-    template = compiler.compile(definition, artifacts_of(definition, project, _manifest(build_dir)))
+    known = _manifest(build_dir)
+    shared: Items = known.get("shared_layers", {})
+    definition = with_layers(definition, _shared(shared))
+    items = {**known.get("functions", {}), **known.get("layers", {}), **known.get("assets", {}), **shared}
+    artifacts = artifacts_of(definition, project, lambda name: _built(items.get(name)))
+    template = compiler.compile(definition, artifacts)
     text = as_text(template)
     try:
         limits.check(template, text, definition)
@@ -121,22 +133,27 @@ def place(location: str, key: str) -> tuple[str, str]:
     return bucket, key
 
 
-def _manifest(build_dir: str) -> Built:
+def _manifest(build_dir: str) -> dict[str, Any]:
+    """What the last build told, nothing when there was none."""
     try:
         with open(os.path.join(build_dir, MANIFEST), encoding="utf-8") as stream:
-            known = json.load(stream)
+            return cast("dict[str, Any]", json.load(stream))
     except (OSError, ValueError):
-        known = {}
-    items = {**known.get("functions", {}), **known.get("layers", {}), **known.get("assets", {})}
+        return {}
 
-    def built(name: str) -> Artifact | None:
-        item = items.get(name)
-        if not item or not item.get("key"):
-            return None
-        bucket, key = place(item["location"], item["key"])
-        return Artifact(key, item["code_sha256"], bucket)
 
-    return built
+def _built(item: Mapping[str, Any] | None) -> Artifact | None:
+    if not item or not item.get("key"):
+        return None
+    bucket, key = place(item["location"], item["key"])
+    return Artifact(key, item["code_sha256"], bucket)
+
+
+def _shared(items: Items) -> list[SharedLayer]:
+    return [
+        SharedLayer(key, tuple(one["packages"]), one["runtime"], one["architecture"], tuple(one["functions"]))
+        for key, one in items.items()
+    ]
 
 
 # the peer's files

@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import posixpath
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -42,6 +42,9 @@ HELPER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "programs", "u
 
 ZIP_FORMAT = "1"
 """Raised when equal entries give other zip bytes than before."""
+
+SHARING_FORMAT = "1"
+"""Raised when equal packages give other layers than before."""
 
 
 def components(site: Site, kind: str, name: str, saved: Saved) -> dict[str, str]:
@@ -194,8 +197,7 @@ def is_intact(site: Site, kind: str, name: str, values: Mapping[str, Any]) -> bo
         except OSError:
             return False
     if kind == "tree":
-        record = TreeRecord.read(site.record("tree", name))
-        return record is not None and trees.is_intact(site.tree(name), record, site.stats.digest)
+        return _is_tree_intact(site, name)
     if kind in ("resolve", "package", "compile", "copy"):
         return all(_is_there(site, expand(site, path)) for path in values.get("parts", ()))
     if kind == "upload":
@@ -204,6 +206,8 @@ def is_intact(site: Site, kind: str, name: str, values: Mapping[str, Any]) -> bo
     if kind == "publish":
         site.stats.saw(published_file(site))
         return [version["arn"] for version in published(site).get(name, ())] == values.get("versions")
+    if kind == "share":
+        return _are_layers_intact(site, name, values)
     if kind == TEMPLATE:
         written = values.get("written", {})
         return all(fingerprint.of_file(expand(site, path), site.stats) == written[path] for path in written)
@@ -221,6 +225,22 @@ def published(site: Site) -> dict[str, Any]:
 
 def published_file(site: Site) -> str:
     return os.path.join(site.build_dir, "layers.json")
+
+
+def _is_tree_intact(site: Site, name: str) -> bool:
+    record = TreeRecord.read(site.record("tree", name))
+    return record is not None and trees.is_intact(site.tree(name), record, site.stats.digest)
+
+
+def _are_layers_intact(site: Site, step: str, values: Mapping[str, Any]) -> bool:
+    if step == "upload":
+        return all(place.startswith("s3://") or _is_there(site, expand(site, place)) for place in values["locations"])
+    if step == "tree":
+        return all(_is_tree_intact(site, name) for name in values["layers"])
+    try:
+        return all(site.stats.digest(site.zip(name)) == one["sha256"] for name, one in values.get("layers", {}).items())
+    except OSError:
+        return False
 
 
 def _is_there(site: Site, path: str) -> bool:
@@ -278,6 +298,8 @@ def _copy(site: Site, name: str, saved: Saved) -> dict[str, str]:
         found["package patterns"] = _short(json.dumps([*build.key.globs.lines, build.key.globs.prefix]))
     found["architecture"] = build.key.architecture
     found |= {f"tool:{STRIP}": site.tool_version(STRIP)} if build.key.strip else {}
+    if name in site.sharers:
+        found["packages in layers"] = str(saved("share:plan").get("shares", {}).get(name, "not built"))
     if build.compiles:
         found[f"step:compile:{name}"] = _output(saved, f"compile:{name}")
     if build.package:
@@ -315,6 +337,31 @@ def helper_digest() -> str:
         return hashlib.sha256(stream.read()).hexdigest()[:32]
 
 
+def _share(site: Site, name: str, saved: Saved) -> dict[str, str]:
+    if name == "plan":
+        return dict(_what_is_shared(site, saved))
+    if name == "upload":
+        return {"step:share:zip": _output(saved, "share:zip"), "store": store_identity(site)}
+    found = {"step:share:plan": _output(saved, "share:plan")}
+    return found | ({"zip format": ZIP_FORMAT} if name == "zip" else {})
+
+
+def _what_is_shared(site: Site, saved: Saved) -> Iterator[tuple[str, str]]:
+    """Who takes part, by what rules, and what each was resolved to; never a source."""
+    yield "sharing format", SHARING_FORMAT
+    for document in site.service.documents:
+        yield f"ids of {document.path}", _short(json.dumps(sorted(document.names)))
+    for sharer in site.sharers.values():
+        key = site.build(sharer.build).key
+        yield f"dependencies of {sharer.build}", _output(saved, f"resolve:{sharer.resolution}")
+        yield f"package layers of {key.rule}", _short(repr(site.rules[key.rule].package_layers))
+        filters = [key.leave_out_dependencies, key.globs.lines, key.globs.prefix]
+        said = [sharer.functions, sharer.quota, repr(sharer.stage), filters]
+        yield f"function {sharer.build}", _short(json.dumps(said))
+        if key.strip:
+            yield f"stripped for {sharer.build}", site.tool_version(STRIP)
+
+
 def _zip(site: Site, name: str, saved: Saved) -> dict[str, str]:
     return {f"step:copy:{name}": _output(saved, f"copy:{name}"), "zip format": ZIP_FORMAT}
 
@@ -324,6 +371,8 @@ def _hash(site: Site, name: str, saved: Saved) -> dict[str, str]:
     for sizes in site.sizes.get(name, ()):
         found[f"layers of {sizes.function}"] = str(sizes.layer_count)
         found |= {f"step:copy:{layer}": _output(saved, f"copy:{layer}") for layer in sizes.layers}
+    if name in site.sharers:
+        found["shared layers"] = json.dumps(saved("share:plan").get("sizes", {}).get(name, "not built"))
     return found
 
 
@@ -369,6 +418,7 @@ def _template(site: Site, name: str, saved: Saved) -> dict[str, str]:
         found[f"step:upload:{build.name}"] = _output(saved, f"upload:{build.name}")
         found[f"users of {build.name}"] = ",".join(build.users)
     found |= {f"step:upload:{asset.name}": _output(saved, f"upload:{asset.name}") for asset in site.plan.assets}
+    found |= {f"step:share:{step}": _output(saved, f"share:{step}") for step in site.sharing_steps if step != "zip"}
     places = [[r.target, r.span.start, r.span.end] for d in site.service.documents for r in d.rewrites]
     return found | {"places": _short(json.dumps(places)), "store": store_identity(site)}
 
@@ -383,6 +433,7 @@ _OF: dict[str, Callable[[Site, str, Saved], dict[str, str]]] = {
     "upload": _upload,
     "tree": _tree,
     "publish": _publish,
+    "share": _share,
     "template": _template,
 }
 

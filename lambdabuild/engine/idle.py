@@ -22,6 +22,7 @@ KINDS = {
     "upload": "put {} into the artifact store, unless it is there",
     "tree": "write {} as a folder, for sam local",
     "publish": "publish {} as a version of a layer, unless the newest is the same",
+    "share": "{} of the layers that functions share (auto_layers)",
     "template": "write built-template, packaged-template and manifest.json",
 }
 TEMPLATE = "template"
@@ -70,7 +71,8 @@ def heads() -> Iterator[dict[str, Any]]:
     """The groups of steps and of functions, so that ``doit list`` says what they are, even those that are empty."""
     for kind, doc in KINDS.items():
         if kind != TEMPLATE:
-            yield {"basename": kind, "name": None, "doc": doc.format("each function and layer")}
+            whom = "all steps" if kind == "share" else "each function and layer"
+            yield {"basename": kind, "name": None, "doc": doc.format(whom)}
     yield {"basename": "build", "name": None, "doc": "build each function: all its steps"}
     yield {"basename": "layer", "name": None, "doc": "build each layer: all its steps"}
     yield {"basename": "source", "name": None, "doc": "build and publish each source: all its steps"}

@@ -178,9 +178,11 @@ def why_text(site: Site, name: str, saved: Any) -> str:
     """One line a step: up to date, or would run and the reasons."""
     build = site.plan.build_of(name)
     steps = [("resolve", resolution) for resolution in build.resolutions]
+    steps += [("share", "plan")] if build.name in site.sharers else []
     steps += [("package", build.package)] if build.package else []
     steps += [("compile", build.name)] if build.compiles else []
     steps += [(kind, build.name) for kind in ("copy", "zip", "hash", *site.wanted(build))]
+    steps += [("share", step) for step in site.sharing_steps[1:] if build.name in site.sharers]
     steps += [("publish", one.name) for one in site.plan.publications if name in one.layers]
     steps += [("template", "template")] if site.service.has_template else []
     lines, upstream = [], ""

@@ -13,10 +13,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lambdabuild.artifacts.trees import TreeRecord
-from lambdabuild.engine import kept, snapshot
+from lambdabuild.engine import kept, shared_layers, snapshot
 from lambdabuild.engine.freshness import TEMPLATE, Freshness, Saved, environment_names, task_name
 from lambdabuild.engine.site import STRIP, Site
-from lambdabuild.engine.snapshot import JOURNAL, PLAN, PROJECT, THE_TEMPLATE, Snapshot
+from lambdabuild.engine.snapshot import JOURNAL, PLAN, PROJECT, SHARED, THE_TEMPLATE, Snapshot
 from lambdabuild.files.listing import IGNORE_FILE
 from lambdabuild.files.watch import FINE_NS, Group, Seen
 from lambdabuild.plan.claims import WILD, candidates
@@ -67,6 +67,7 @@ def units(site: Site) -> Iterator[str]:
     yield from (build.name for build in site.plan.builds if build.name not in site.unbuildable)
     yield from (pinned.function for pinned in site.plan.pinned)
     yield from (asset.name for asset in site.plan.assets)
+    yield from [SHARED] if site.sharers else []
     if site.service.has_template:
         yield THE_TEMPLATE
 
@@ -83,6 +84,8 @@ def settled(site: Site, found: Snapshot) -> frozenset[str]:
 def plan_digest(site: Site, unit: str) -> bytes:
     """What the plan says of a unit."""
     build = site.builds.get(unit)
+    if unit == SHARED:
+        return repr(site.plan.sharers).encode()
     if build is None:
         return repr(site.pinned.get(unit)).encode()
     package = site.package(build.package).key if build.package else None
@@ -94,6 +97,9 @@ def plan_digest(site: Site, unit: str) -> bytes:
 def steps(site: Site, unit: str) -> list[Step]:
     """The steps of a unit, as ``(kind, name)``."""
     build = site.builds.get(unit)
+    if unit == SHARED:
+        resolved = dict.fromkeys(("resolve", sharer.resolution) for sharer in site.sharers.values())
+        return [*resolved, *(("share", step) for step in site.sharing_steps)]
     if build is None:
         return [(TEMPLATE, TEMPLATE) if unit == THE_TEMPLATE else ("upload", unit)]
     first = [("resolve", resolution) for resolution in build.resolutions]
@@ -113,13 +119,14 @@ def _groups(site: Site, saved: Saved, made: Snapshot) -> dict[str, Group]:
         if unit not in found:
             observed = _observed(site, unit, saved)
             seen |= {unit: observed} if observed else {}
-    records = {unit: TreeRecord.read(site.record("tree", unit)) for unit in seen if unit in site.builds}
+    records = {name: TreeRecord.read(site.record("tree", name)) for unit in seen for name in _trees(site, unit)}
     count = sum(len(record.rows) for record in records.values() if record)
     made.has_many_files = count > MANY or (last is not None and bool(found) and last.has_many_files)
     for unit, (what, began) in seen.items():
-        record = records.get(unit)
-        if record is not None and "tree" in site.wanted(site.build(unit)):
-            _see_tree(site, unit, record, what, made.has_many_files)
+        for name in _trees(site, unit):
+            record = records.get(name)
+            if record is not None:
+                _see_tree(site, name, record, what, made.has_many_files)
         group = what.group(began)
         found |= {unit: group} if group else {}
     return found
@@ -142,9 +149,17 @@ def _observed(site: Site, unit: str, saved: Saved) -> tuple[Seen, int] | None:
     return together, began
 
 
-def _see_tree(site: Site, unit: str, record: TreeRecord, seen: Seen, are_many: bool) -> None:
-    top = site.tree(unit)
-    seen.add(site.record("tree", unit))
+def _trees(site: Site, unit: str) -> list[str]:
+    """The folders of the build folder that a unit has."""
+    if unit == SHARED:
+        return [layer.name for layer in shared_layers.decided(site).layers] if "tree" in site.sharing_steps else []
+    build = site.builds.get(unit)
+    return [unit] if build is not None and "tree" in site.wanted(build) else []
+
+
+def _see_tree(site: Site, name: str, record: TreeRecord, seen: Seen, are_many: bool) -> None:
+    top = site.tree(name)
+    seen.add(site.record("tree", name))
     for folder in {os.path.dirname(path) for path in record.rows}:
         seen.add_folder(os.path.join(top, folder) if folder else top)
     for path in () if are_many else record.rows:
@@ -254,4 +269,5 @@ def owners(site: Site) -> Iterator[tuple[str, str]]:
 
 
 def _needs(site: Site, unit: str) -> set[str]:
-    return {layer for sizes in site.sizes.get(unit, ()) for layer in sizes.layers}
+    layers = {layer for sizes in site.sizes.get(unit, ()) for layer in sizes.layers}
+    return layers | ({SHARED} if unit in site.sharers else set())

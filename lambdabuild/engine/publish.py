@@ -16,7 +16,7 @@ from lambdabuild.artifacts import versions
 from lambdabuild.artifacts.atomic import write_text
 from lambdabuild.artifacts.store import FolderStore, Labels, Store
 from lambdabuild.cloudformation.splice import splice
-from lambdabuild.engine import compiled, freshness, receipts, session
+from lambdabuild.engine import compiled, freshness, receipts, session, shared_layers
 from lambdabuild.engine.site import Site
 from lambdabuild.engine.snapshot import PLAN, THE_TEMPLATE
 from lambdabuild.errors import NoSuchVersion
@@ -135,7 +135,7 @@ def templates(site: Site) -> dict[str, str]:
     """Write built-template, packaged-template and manifest.json; gives ``{path: sha256}`` of what was written."""
     packaged: dict[str, Location] = {}
     definition = site.service.definition
-    written = compiled.write(site, definition) if definition is not None else {}
+    written = compiled.write(site, definition, dict(_shared_items(site))) if definition is not None else {}
     for document in sorted(site.service.documents, key=_depth, reverse=True):
         written |= _write_document(site, document, packaged)
     manifest = json.dumps(_manifest(site), indent=2, sort_keys=True) + "\n"
@@ -155,13 +155,16 @@ def _write_document(site: Site, document: Document, packaged: dict[str, Location
     """Nested stacks come first, for their parents name where they were put."""
     folder = os.path.join(site.build_dir, document.stack)
     os.makedirs(folder, exist_ok=True)
-    built = splice(document, lambda rewrite: _built(site, document, rewrite), folder)
+    trees = shared_layers.added(site, document, lambda name: FileLocation(site.tree(name)))
+    built = splice(document, lambda rewrite: _built(site, document, rewrite), folder, tuple(trees))
     written = _written(_output(site, document, BUILT), built)
 
     def location(rewrite: Rewrite) -> Location | None:
         return packaged.get(rewrite.target) if rewrite.kind == "stack" else _uploaded(site, rewrite)
 
-    text = splice(document, location, folder)
+    sent = shared_layers.sent(site)
+    zips = shared_layers.added(site, document, lambda name: _shared_location(site, sent.get(name)))
+    text = splice(document, location, folder, tuple(zips))
     path = _output(site, document, PACKAGED)
     written |= _written(path, text)
     packaged[document.stack] = _put_stack(site, document, path)
@@ -203,6 +206,10 @@ def _uploaded(site: Site, rewrite: Rewrite) -> Location | None:
     return _location(site, freshness.expand(site, location)) if location else None
 
 
+def _shared_location(site: Site, sent: Mapping[str, Any] | None) -> Location | None:
+    return _location(site, freshness.expand(site, sent["location"])) if sent else None
+
+
 def _location(site: Site, location: str) -> Location:
     if not location.startswith("s3://"):
         return FileLocation(location)
@@ -232,6 +239,7 @@ def _manifest(site: Site) -> dict[str, Any]:
         "functions": dict(_items(site, "build", last.get("functions", {}))) | dict(_pinned(site)),
         "layers": dict(_items(site, "layer", last.get("layers", {}))),
         "sources": dict(_items(site, "source", last.get("sources", {}))),
+        "shared_layers": dict(_shared_items(site)),
         "left_alone": {skipped.name: skipped.reason for skipped in site.plan.skipped}
         | {
             user: f"{tool} is not on PATH" for name, tool in site.unbuildable.items() for user in site.build(name).users
@@ -299,6 +307,7 @@ def _pinned(site: Site) -> Iterator[tuple[str, dict[str, Any]]]:
 def _items(site: Site, group: str, last: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     """The functions (group ``build``), layers or sources that have an artifact."""
     settled = site.settled - {name for _, name in site.shared.ran}
+    shared = shared_layers.decided(site).layers
     for build in site.plan.builds:
         users = [user for user in build.users if build.group(user) == group]
         if not users or build.name in site.unbuildable:
@@ -332,6 +341,7 @@ def _items(site: Site, group: str, last: Mapping[str, Any]) -> Iterator[tuple[st
                     "key": results["upload"].get("key", ""),
                     "packages": results["copy"].get("packages", []),
                     "left_out": results["copy"].get("left_out", []),
+                    "shared_layers": [layer.name for layer in shared if build.name in layer.builds],
                     "shared_with": [other for other in build.users if other != user],
                     "resolution": build.resolution,
                     **({"version": results["upload"].get("version", "")} if build.key.kind == "source" else {}),
@@ -342,6 +352,31 @@ def _items(site: Site, group: str, last: Mapping[str, Any]) -> Iterator[tuple[st
 def _code_sha256(sha256: str) -> str:
     """As Lambda tells it."""
     return base64.b64encode(bytes.fromhex(sha256)).decode()
+
+
+def _shared_items(site: Site) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The layers that nobody wrote, each with what is in it and who uses it."""
+    sent = shared_layers.sent(site)
+    for layer in shared_layers.decided(site).layers:
+        one = sent.get(layer.name, {})
+        sha256 = one.get("sha256", "")
+        yield (
+            layer.name,
+            {
+                "packages": list(layer.packages),
+                "functions": list(layer.functions),
+                "runtime": layer.runtime,
+                "architecture": layer.architecture,
+                "sha256": sha256,
+                "code_sha256": _code_sha256(sha256),
+                "zip_bytes": one.get("size", 0),
+                "unzipped_bytes": layer.unzipped,
+                "tree": os.path.relpath(site.tree(layer.name), site.build_dir),
+                "zip": os.path.relpath(site.zip(layer.name), site.build_dir),
+                "location": _portable(site, one.get("location", "")),
+                "key": one.get("key", ""),
+            },
+        )
 
 
 def _portable(site: Site, location: str) -> str:

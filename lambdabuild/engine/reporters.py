@@ -202,8 +202,8 @@ class Reporter:
         return round(time.monotonic() - self.since.get(task.name, time.monotonic()), 3)
 
     def _totals(self) -> dict[str, Any]:
-        uploads = [task for task in self.done if (task.meta or {}).get("kind") == "upload"]
-        sent = [task.values.get("size", 0) for task in uploads if task.values.get("sent")]
+        uploads = [put for task in self.done for put in _put(task)]
+        sent = [size for size, is_sent in uploads if is_sent]
         interrupted = isinstance(sys.exc_info()[1], KeyboardInterrupt)
         return {
             "ran": len(self.done),
@@ -250,6 +250,13 @@ class Reporter:
         )
 
 
+def _put(task: Any) -> list[tuple[int, bool]]:
+    """The size in bytes of each object that a step has put into the store, and whether it had to be sent."""
+    if (task.meta or {}).get("kind") == "upload":
+        return [(task.values.get("size", 0), bool(task.values.get("sent")))]
+    return [(size, is_sent) for size, is_sent in task.values.get("objects", ())]
+
+
 def _reached(tasks: Mapping[str, Any], selected: Iterable[str]) -> list[str]:
     """Every task that a run of the selected ones comes to."""
     waiting, found = [name for name in selected if name in tasks], dict[str, None]()
@@ -275,7 +282,7 @@ def _is_terminal(stream: Any) -> bool:
     return bool(stream.isatty()) and os.environ.get("TERM") not in ("dumb", None) and not os.environ.get("CI")
 
 
-SHOWN = ("size", "unzipped", "files", "sent", "location", "notes", "versions", "published")
+SHOWN = ("objects", "size", "unzipped", "files", "sent", "location", "notes", "versions", "published")
 
 
 def _shown(values: Mapping[str, Any]) -> dict[str, Any]:

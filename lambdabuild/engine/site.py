@@ -21,7 +21,17 @@ from lambdabuild.files.listing import Patterns, scan
 from lambdabuild.files.stat_cache import StatCache
 from lambdabuild.files.watch import Seen
 from lambdabuild.model import Asset, Service
-from lambdabuild.plan.types import Build, BuildPlan, Pinned, Publication, Resolution, Rule, Sizes, Source
+from lambdabuild.plan.types import (
+    Build,
+    BuildPlan,
+    Pinned,
+    Publication,
+    Resolution,
+    Rule,
+    Sharer,
+    Sizes,
+    Source,
+)  # fmt: skip
 from lambdabuild.settings import Settings
 
 if TYPE_CHECKING:
@@ -182,6 +192,18 @@ class Site:
         for sizes in self.plan.sizes:
             found[sizes.build] = (*found.get(sizes.build, ()), sizes)
         return found
+
+    @cached_property
+    def sharers(self) -> Mapping[str, Sharer]:
+        """The builds whose packages may lie in shared layers, but for those that cannot be built here."""
+        return {one.build: one for one in self.plan.sharers if one.build not in self.unbuildable}
+
+    @property
+    def sharing_steps(self) -> tuple[str, ...]:
+        """The steps ``share:...``, none when nobody takes part: trees are what built-template.yaml points at."""
+        if not self.sharers:
+            return ()
+        return ("plan", "zip", "upload", "tree") if self.service.documents else ("plan", "zip", "upload")
 
     @cached_property
     def assets(self) -> Mapping[str, Asset]:

@@ -20,7 +20,7 @@ TYPE_CHECKING = False  # as typing has it, without what typing imports at every 
 if TYPE_CHECKING:
     from typing import Any
 
-FORMAT = 4
+FORMAT = 5
 """Raised when what is in a snapshot changes."""
 STATE = ".lambdabuild"
 """Inside the build folder: the journal, receipts, the stat cache, what steps hand to each other."""
@@ -33,6 +33,9 @@ PROJECT, PLAN, JOURNAL = "the project", "the plan", "the journal"
 
 THE_TEMPLATE = "the template"
 """The unit of the template and all that is written with it. No logical id has a blank."""
+
+SHARED = "the shared layers"
+"""The unit of all steps ``share:...``."""
 
 ALWAYS = frozenset({PROJECT, JOURNAL})
 

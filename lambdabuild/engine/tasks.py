@@ -9,6 +9,7 @@ from lambdabuild.engine.actions import clean, perform
 from lambdabuild.engine.freshness import TEMPLATE, Freshness, Saved
 from lambdabuild.engine.idle import KINDS, heads
 from lambdabuild.engine.site import Site
+from lambdabuild.engine.snapshot import SHARED
 from lambdabuild.plan.types import Build, Pinned
 
 Task = dict[str, Any]
@@ -38,6 +39,7 @@ def tasks(site: Site, saved: Saved, left_out: Container[str] = (), named: Iterab
     for pinned in site.plan.pinned:
         if pinned.function not in left_out:
             yield from _pinned(site, saved, pinned)
+    yield from _sharing(site, saved, left_out)
     for asset in site.plan.assets:
         if asset.name not in left_out:
             yield _step(site, saved, "upload", asset.name, [])
@@ -55,9 +57,10 @@ def _build(site: Site, saved: Saved, build: Build, left_out: Container[str]) -> 
     packaged = [f"package:{build.package}"] if build.package else []
     compiled = [f"compile:{build.name}"] if build.compiles else []
     layers = {layer for sizes in site.sizes.get(build.name, ()) for layer in sizes.layers if layer not in left_out}
+    planned = _shared(site, build.name, left_out, "plan")
     after = {
         **({"compile": [*resolved, *packaged]} if build.compiles else {}),
-        "copy": [*resolved, *packaged, *compiled],
+        "copy": [*resolved, *packaged, *compiled, *planned],
         "zip": [f"copy:{build.name}"],
         "hash": [f"zip:{build.name}", *(f"copy:{layer}" for layer in sorted(layers))],
         "upload": [f"hash:{build.name}"],
@@ -71,7 +74,10 @@ def _build(site: Site, saved: Saved, build: Build, left_out: Container[str]) -> 
             "basename": build.group(user),
             "name": user,
             "actions": None,
-            "task_dep": [f"{kind}:{build.name}" for kind in site.wanted(build)],
+            "task_dep": [
+                *(f"{kind}:{build.name}" for kind in site.wanted(build)),
+                *_shared(site, build.name, left_out, *site.sharing_steps[2:]),
+            ],
             # What only this one has goes with it; what is shared is cleaned by its own name.
             "clean": [(clean, [site, kind, build.name]) for kind in reversed(after)] if len(build.users) == 1 else [],
             "doc": f"{build.key.source}/ by {build.key.rule}",
@@ -97,6 +103,22 @@ def _publications(site: Site, saved: Saved) -> Iterator[Task]:
         if one.layers != (one.name,):
             group = {"basename": "layer", "name": one.name, "actions": None, "doc": "for each of its architectures"}
             yield group | {"task_dep": [f"layer:{layer}" for layer in one.layers]}
+
+
+def _shared(site: Site, name: str, left_out: Container[str], *steps: str) -> list[str]:
+    """Those of the steps of shared layers that a build needs, if it takes part."""
+    return [f"share:{step}" for step in steps] if name in site.sharers and SHARED not in left_out else []
+
+
+def _sharing(site: Site, saved: Saved, left_out: Container[str]) -> Iterator[Task]:
+    """One chain for all shared layers: how many there are is known when the first step has run."""
+    if SHARED in left_out:
+        return
+    resolutions = {sharer.resolution for sharer in site.sharers.values()}
+    there = [name for name in resolutions if any(user not in left_out for user in site.resolution(name).users)]
+    before = {"plan": [f"resolve:{name}" for name in sorted(there)], "zip": ["share:plan"], "upload": ["share:zip"],
+              "tree": ["share:plan"]}  # fmt: skip
+    yield from (_step(site, saved, "share", step, before[step]) for step in site.sharing_steps)
 
 
 def _step(site: Site, saved: Saved, kind: str, name: str, before: list[str]) -> Task:
@@ -129,6 +151,7 @@ def _alias(kind: str, user: str, owner: str) -> Task:
 def _everything(site: Site, left_out: Container[str]) -> list[str]:
     builds = [build for build in site.plan.builds if build.name not in site.unbuildable and build.name not in left_out]
     steps = [f"{kind}:{build.name}" for build in builds for kind in site.wanted(build)]
+    steps += [f"share:{step}" for step in site.sharing_steps[2:] if SHARED not in left_out]
     others = [*(pinned.function for pinned in site.plan.pinned), *(asset.name for asset in site.plan.assets)]
     return steps + [f"upload:{name}" for name in others if name not in left_out]
 
