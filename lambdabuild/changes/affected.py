@@ -238,10 +238,10 @@ def _said(plan: BuildPlan, user: str) -> Any:
     build = next((one for one in plan.builds if user in one.users), None)
     if build is None:
         return pinned
-    resolution = next((one.key for one in plan.resolutions if one.name == build.resolution), None)
+    resolutions = tuple(one.key for name in build.resolutions for one in plan.resolutions if one.name == name)
     package = next((one.key for one in plan.packages if one.name == build.package), None)
     source = next((one for one in plan.sources if one.name == user), None)
-    return build.key, build.compiles, build.handlers, resolution, package, source
+    return build.key, build.compiles, build.handlers, resolutions, package, source
 
 
 def _documents(service: Service) -> list[str]:

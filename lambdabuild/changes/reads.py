@@ -152,6 +152,5 @@ def _dockerfiles(site: Site, unit: str) -> set[str]:
     build = site.builds.get(unit)
     if build is None:
         return set()
-    keys: list[BuildKey | ResolutionKey] = [build.key]
-    keys += [site.resolution(build.resolution).key] if build.resolution else []
+    keys: list[BuildKey | ResolutionKey] = [build.key, *(site.resolution(name).key for name in build.resolutions)]
     return {key.native.dockerfile for key in keys if key.native.dockerfile}

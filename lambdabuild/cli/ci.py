@@ -77,9 +77,12 @@ def _github(touched: Sequence[Any]) -> str:
 
 
 def _gitlab(touched: Sequence[Any]) -> str:
-    """``parallel:matrix`` of GitLab CI: its keys are variables of the jobs."""
-    described = ([(name.upper(), value) for name, value in _described(one).items()] for one in touched)
-    return json.dumps([{name: [value] for name, value in one} for one in described]) + "\n"
+    """``parallel:matrix`` of GitLab CI: its keys are variables of the jobs, its values stand in their names."""
+    return json.dumps([_variables(one) for one in touched]) + "\n"
+
+
+def _variables(one: Any) -> Mapping[str, str]:
+    return {name.upper(): value for name, value in _described(one).items() if value and name != "because"}
 
 
 def _described(one: Any) -> Mapping[str, str]:

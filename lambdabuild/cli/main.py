@@ -191,6 +191,9 @@ def _build(arguments: list[str]) -> int:
     groups |= {published.name: "layer" for published in site.plan.publications}
     selected = []
     for name in names:
+        if name == TEMPLATE and name not in groups:  # as affected names it
+            selected.append(name)
+            continue
         _check_name(name, sorted(groups))
         selected.append(f"{groups[name]}:{name}")
     return _run_doit(["run", *flags, *selected], lambda: site)
@@ -278,6 +281,8 @@ def _wrong(message: str) -> int:
     sys.stderr.write(f"{message}\n\n{USAGE}")
     return 2
 
+
+TEMPLATE = "template"
 
 SETTING_FLAGS = {"--format": "format", "--stage": "stage", "--region": "region"}
 OWN_FLAGS = {"-q": "quiet", "--quiet": "quiet", "--offline": "offline", "--paranoid": "paranoid"}

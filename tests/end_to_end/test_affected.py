@@ -153,7 +153,7 @@ def test_a_ci_matrix_says_what_to_run(service: Sandbox) -> None:
         assert service.run(one["task"]).code == 0
 
     jobs = json.loads(service.run("affected", "--since", "main", "--format=gitlab").out)
-    assert jobs[1]["TASK"] == ["layer:Shared"]
+    assert jobs[1] == {"NAME": "Shared", "KIND": "layer", "TASK": "layer:Shared"}
 
 
 def test_what_has_not_been_run_may_read_anything(project: Sandbox) -> None:
