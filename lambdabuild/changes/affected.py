@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -65,22 +65,22 @@ def affected(
         return ()
     past = PastFiles(site.project, difference)
     why = _Why(site, Reader(site, saved), difference, past, now, before)
+    runtimes = {function.name: function.runtime for function in site.service.functions}
     found = [
-        _touched(site.service, user, build.group(user), build.key.runtime, reason)
+        _touched(user, build.group(user), runtimes.get(user, build.key.runtime), reason)
         for build in site.plan.builds
         for user in build.users
         if (reason := why.build(user, build))
     ]
     names = [pinned.function for pinned in site.plan.pinned]
-    found += [_touched(site.service, name, "build", "", reason) for name in names if (reason := why.said(name))]
+    found += [_touched(name, "build", runtimes[name], reason) for name in names if (reason := why.said(name))]
     found.sort(key=lambda one: one.name)
     reason = why.template()
     return (*found, *((Touched(TEMPLATE, TEMPLATE, "", TEMPLATE, reason),) if reason else ()))
 
 
-def _touched(service: Service, name: str, group: str, runtime: str, because: str) -> Touched:
-    runtimes = {function.name: function.runtime for function in service.functions}
-    return Touched(name, KINDS.get(group, group), runtimes.get(name, runtime), f"{group}:{name}", because)
+def _touched(name: str, group: str, runtime: str, because: str) -> Touched:
+    return Touched(name, KINDS.get(group, group), runtime, f"{group}:{name}", because)
 
 
 def _without_outputs(site: Site, difference: Difference) -> Difference:
@@ -100,6 +100,7 @@ class _Why:
         self.site, self.reader, self.difference, self.past, self.now = site, reader, difference, past, now
         self.before = before if isinstance(before, Planned) else None
         self.unreadable = f"it cannot be read as it was: {str(before).splitlines()[0]}" if self.before is None else ""
+        self._said_now, self._said_before = _said(now.plan), _said(self.before.plan) if self.before else {}
         self._of_build: dict[str, str] = {}
 
     def build(self, user: str, build: Build) -> str:
@@ -111,9 +112,9 @@ class _Why:
         """Of what the template and the settings say of a function's or layer's artifact."""
         if self.before is None:
             return self.unreadable
-        if _said(self.before.plan, user) is None:
+        if user not in self._said_before:
             return "it is new"
-        same = _said(self.before.plan, user) == _said(self.now.plan, user)
+        same = self._said_before[user] == self._said_now[user]
         return "" if same else "what the template or the settings say of it changed"
 
     def _files_of(self, build: Build) -> str:
@@ -232,16 +233,17 @@ def _nearest(path: str) -> str:
     return folder
 
 
-def _said(plan: BuildPlan, user: str) -> Any:
-    """What a plan says of a function's or layer's artifact; None when it has none."""
-    pinned = next((one for one in plan.pinned if one.function == user), None)
-    build = next((one for one in plan.builds if user in one.users), None)
-    if build is None:
-        return pinned
-    resolutions = tuple(one.key for name in build.resolutions for one in plan.resolutions if one.name == name)
-    package = next((one.key for one in plan.packages if one.name == build.package), None)
-    source = next((one for one in plan.sources if one.name == user), None)
-    return build.key, build.compiles, build.handlers, resolutions, package, source
+def _said(plan: BuildPlan) -> Mapping[str, Any]:
+    """What a plan says of the artifact of each function, layer and source."""
+    resolutions = {resolution.name: resolution.key for resolution in plan.resolutions}
+    packages = {package.name: package.key for package in plan.packages}
+    sources = {source.name: source for source in plan.sources}
+    found: dict[str, Any] = {pinned.function: pinned for pinned in plan.pinned}
+    for build in plan.builds:
+        needs = ([resolutions[name] for name in build.resolutions], packages.get(build.package))
+        of_all = (build.key, build.compiles, build.handlers, needs)
+        found |= {user: (of_all, sources.get(user)) for user in build.users}
+    return found
 
 
 def _documents(service: Service) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -274,6 +275,49 @@ def test_what_cannot_be_read_as_it_was_is_touched(service: Sandbox) -> None:
     ran = service.run("affected", "--since", "HEAD", "--format", "json")
     assert [one["name"] for one in json.loads(ran.out)["include"]] == ALL
     assert "LB102" in ran.out
+
+
+def test_a_program_is_not_run_as_it_was(project: Sandbox) -> None:
+    text = "module.exports = {service: 'shop', provider: {name: 'aws', runtime: 'python3.11'}, functions: {orders: {handler: 'app.handler'}}}\n"
+    start(project, {"serverless.js": text, "app.py": CODE, "README.md": "words\n"})
+    project.append("README.md", "more\n")
+    ran = project.run("affected", "--since", "main", "--format", "json")
+    assert "serverless.js is a program" in ran.out
+    assert len(json.loads(ran.out)["include"]) == 2
+
+
+def test_containers_and_distributions_count(project: Sandbox) -> None:
+    settings = """\
+        [functions.Orders]
+        native = "true"
+        dockerfile = "tools/Dockerfile"
+        [functions.Refunds]
+        packaged = true
+        exclude = ["*.txt"]
+        """
+    files = {name: text for name, text in FILES.items() if not name.startswith("src/refunds/")}
+    start(
+        project,
+        files
+        | {
+            "lambdabuild.toml": textwrap.dedent(settings),
+            "tools/Dockerfile": "FROM scratch\nCOPY . /\n",
+            "tools/tool.sh": "true\n",
+            "src/refunds/pyproject.toml": "[project]\nname = 'refunds'\nversion = '1.0'\n",
+            "src/refunds/refunds/app.py": CODE,
+            "src/refunds/refunds/words.txt": "x",
+            "src/orders/requirements.txt": "idna==3.10\n",
+        },
+    )
+    for path, names in (
+        ("tools/tool.sh", ["Orders"]),
+        ("src/refunds/refunds/app.py", ["Refunds"]),
+        ("src/refunds/refunds/words.txt", ["Refunds"]),
+    ):
+        for change in (lambda path=path: project.append(path, "# edited\n"), project.path(path).unlink):
+            change()
+            assert touched(project) == names, path
+            git(project.folder, "checkout", "-q", path)
 
 
 def test_mistakes_are_told_with_a_way_out(service: Sandbox, tmp_path: Path) -> None:
