@@ -39,14 +39,9 @@ def shard(settings: Mapping[str, str], flags: Sequence[str], words: Sequence[str
     shards = project.shards(site, count, project.costs(site, given.get("--costs", "")))
     mine = shards[number - 1]
     if site.settings.format == "json":
-        seconds = [one.milliseconds / 1000 for one in shards]
-        said = {
-            "shard": number,
-            "of": count,
-            "tasks": mine.tasks,
-            "seconds": seconds[number - 1],
-            "all_seconds": seconds,
-        }
+        said: dict[str, Any] = {"shard": number, "of": count, "tasks": mine.tasks}
+        said["expected_seconds"] = mine.milliseconds / 1000
+        said["all_expected_seconds"] = [one.milliseconds / 1000 for one in shards]
         sys.stdout.write(json.dumps(said) + "\n")
     else:
         sys.stdout.write("".join(f"{task}\n" for task in mine.tasks))
