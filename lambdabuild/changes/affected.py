@@ -122,8 +122,7 @@ class _Why:
             reads = self.reader.of(build.name)
         except LambdaBuildError as error:
             return error.message
-        keys = [build.key, *([self.site.package(build.package).key] if build.package else [])]
-        sources = [_Source(self.site, key, self.difference, self.past) for key in keys]
+        sources = [_Source(self.site, key, self.difference, self.past) for key in _listed(self.site, build)]
         return next(self._changes(reads, sources), "")
 
     def _changes(self, reads: Reads, sources: list[_Source]) -> Iterator[str]:
@@ -147,7 +146,8 @@ class _Why:
             return True
         if os.path.lexists(real) or _nearest(real) not in reads.folders | reads.files:  # a link's folder is among files
             return False
-        return not all(source.left_out(path) for source in sources)
+        around = [source for source in sources if source.holds(path)]
+        return not around or not all(source.left_out(path) for source in around)
 
     def _not_the_templates(self) -> str:
         own = {self._inside(path) for path in (*_documents(self.now.service), SETTINGS_FILE)}
@@ -185,8 +185,18 @@ class _Why:
         return os.path.relpath(os.path.realpath(os.path.join(self.site.project, path)), self.difference.top)
 
 
+def _listed(site: Site, build: Build) -> Iterator[BuildKey]:
+    """Keys of all folders whose files go into a build's artifact."""
+    yield build.key
+    if build.package:
+        yield site.package(build.package).key
+    yield from (freshness.key_beside(build.key, path) for path in build.key.include)
+    if build.key.extras:
+        yield freshness.extras_key(build.key)
+
+
 class _Source:
-    """What of a build's source, or of its distribution's, was in its artifact, or would have been."""
+    """What of a source was in an artifact, or would have been."""
 
     def __init__(self, site: Site, key: BuildKey, difference: Difference, past: PastFiles) -> None:
         self.site, self.key, self.difference, self.past = site, key, difference, past
@@ -196,16 +206,17 @@ class _Source:
         return frozenset(map(os.path.realpath, freshness.ignore_files(self.site, self.key)))
 
     def left_out(self, path: str) -> bool:
-        """Whether a file in the source, as that was, was left out. Of others it is not known."""
-        return self._holds(path) and _leaves_out(self._before, posixpath.relpath(path, self.folder or "."))
+        """Whether a file in the source, as that was, was left out."""
+        return _leaves_out(self._before, posixpath.relpath(path, self.folder or "."))
 
     def lists_others(self) -> bool:
         """Whether other files of the source stay out than did, with its ignore files as they are now."""
         now = freshness.source_patterns(self.site, self.key, ignore_lines)
-        inside = [posixpath.relpath(path, self.folder or ".") for path in self.difference.was if self._holds(path)]
+        inside = [posixpath.relpath(path, self.folder or ".") for path in self.difference.was if self.holds(path)]
         return any(_leaves_out(self._before, path) != _leaves_out(now, path) for path in inside)
 
-    def _holds(self, path: str) -> bool:
+    def holds(self, path: str) -> bool:
+        """Whether a path lay in the source."""
         return self.folder is not None and is_below(path, self.folder or path)
 
     @cached_property

@@ -139,8 +139,8 @@ def listing_beside(site: Site, key: BuildKey, path: str, who: str = "") -> Listi
     """
     real = site.path(path)
     if os.path.isdir(real):
-        return source_listing(site, replace(key, source=path, globs=Globs()), who)
-    _refuse_way_out(site, replace(key, source=path), real, who)
+        return source_listing(site, key_beside(key, path), who)
+    _refuse_way_out(site, key_beside(key, path), real, who)
     site.stats.saw(real)
     try:
         return Listing((Found(os.path.basename(real), real, os.stat(real)),), ())
@@ -152,7 +152,17 @@ def listing_beside(site: Site, key: BuildKey, path: str, who: str = "") -> Listi
 
 def extras_listing(site: Site, key: BuildKey, who: str = "") -> Listing:
     """The files of the source that go in under their own paths beside what a rule makes of it."""
-    return source_listing(site, replace(key, globs=Globs(("!**", *key.extras), key.globs.prefix)), who)
+    return source_listing(site, extras_key(key), who)
+
+
+def key_beside(key: BuildKey, path: str) -> BuildKey:
+    """The key as though the source were what goes in beside it."""
+    return replace(key, source=path, globs=Globs())
+
+
+def extras_key(key: BuildKey) -> BuildKey:
+    """The key as though the source were its extras."""
+    return replace(key, globs=Globs(("!**", *key.extras), key.globs.prefix))
 
 
 def _refuse_way_out(site: Site, key: BuildKey, folder: str, who: str) -> None:

@@ -286,11 +286,13 @@ def test_a_program_is_not_run_as_it_was(project: Sandbox) -> None:
     assert len(json.loads(ran.out)["include"]) == 2
 
 
-def test_containers_and_distributions_count(project: Sandbox) -> None:
+def test_containers_includes_and_distributions_count(project: Sandbox) -> None:
     settings = """\
         [functions.Orders]
         native = "true"
         dockerfile = "tools/Dockerfile"
+        include = ["common"]
+        exclude = ["*.md"]
         [functions.Refunds]
         packaged = true
         exclude = ["*.txt"]
@@ -303,6 +305,9 @@ def test_containers_and_distributions_count(project: Sandbox) -> None:
             "lambdabuild.toml": textwrap.dedent(settings),
             "tools/Dockerfile": "FROM scratch\nCOPY . /\n",
             "tools/tool.sh": "true\n",
+            "common/log.py": "x = 1\n",
+            "common/notes.md": "x",
+            "src/orders/notes.md": "x",
             "src/refunds/pyproject.toml": "[project]\nname = 'refunds'\nversion = '1.0'\n",
             "src/refunds/refunds/app.py": CODE,
             "src/refunds/refunds/words.txt": "x",
@@ -311,6 +316,9 @@ def test_containers_and_distributions_count(project: Sandbox) -> None:
     )
     for path, names in (
         ("tools/tool.sh", ["Orders"]),
+        ("common/log.py", ["Orders"]),
+        ("common/notes.md", []),
+        ("src/orders/notes.md", []),
         ("src/refunds/refunds/app.py", ["Refunds"]),
         ("src/refunds/refunds/words.txt", ["Refunds"]),
     ):
