@@ -397,6 +397,30 @@ class NoToken(LambdaBuildError):
     code = "LB612"
 
 
+class NotACheckout(LambdaBuildError):
+    """What changed is asked of git, and the project is in no checkout that git reads."""
+
+    code = "LB630"
+
+
+class UnknownRevision(LambdaBuildError):
+    """Git does not have the revision that changes are counted from."""
+
+    code = "LB631"
+
+
+class NoCommonAncestor(LambdaBuildError):
+    """The revision and HEAD have no history in common, or the clone is too shallow to show it."""
+
+    code = "LB632"
+
+
+class BadCosts(LambdaBuildError):
+    """A file of costs cannot be read."""
+
+    code = "LB633"
+
+
 # 7xx: compiler
 
 

@@ -40,18 +40,28 @@ class Aws(Protocol):
     def ask(self, service: str, region: str, name: str) -> Any: ...
 
 
+class Files(Protocol):
+    """The project's files; ``runs_programs`` says whether a JavaScript file among them can be run."""
+
+    project: str
+    runs_programs: bool
+
+    def read(self, path: str) -> str: ...
+
+
 class Outside:
     """One project's outside at one run; nothing is asked twice."""
 
     def __init__(
         self,
-        project: str,
+        files: Files,
         environment: Mapping[str, str],
         options: Mapping[str, str],
         aws: Callable[[], Aws],
         offline: bool,
     ) -> None:
-        self.project, self.environment, self.options, self.offline = project, dict(environment), dict(options), offline
+        self.files, self.project, self.offline = files, files.project, offline
+        self.environment, self.options = dict(environment), dict(options)
         self._aws = aws
         self._known: dict[tuple[str, ...], Any] = {}
         self._variables: set[str] = set()
@@ -88,8 +98,7 @@ class Outside:
 
     def _read(self, path: str) -> str | None:
         try:
-            with open(os.path.join(self.project, path), encoding="utf-8") as stream:
-                return stream.read()
+            return self.files.read(path).replace("\r\n", "\n")
         except (FileNotFoundError, NotADirectoryError):
             return None
         except (OSError, UnicodeDecodeError) as error:
@@ -108,6 +117,8 @@ class Outside:
         return self._once(("javascript", path, address), lambda: self._run_node(path, address, ask))
 
     def _run_node(self, path: str, address: str, ask: Callable[[str, Any], Any]) -> Any:
+        if not self.files.runs_programs:
+            raise SourceFailed(f"{path} is a program, which is not run as it once was", where=Span(path))
         node = tools.find("node", self.environment.get("PATH"))
         if node is None:
             raise SourceFailed(f"{path} needs node, which is not on PATH", mend="install Node.js, or write it as YAML")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from lambdabuild import __version__
 from lambdabuild.engine import snapshot
@@ -13,6 +13,7 @@ TYPE_CHECKING = False  # as typing has it, without what typing imports at every 
 if TYPE_CHECKING:
     from typing import Any
 
+    from lambdabuild.changes.affected import Planned, Touched
     from lambdabuild.engine.asked import Asked
     from lambdabuild.engine.kept import Kept
     from lambdabuild.engine.site import Site
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
     from lambdabuild.files.stat_cache import StatCache
     from lambdabuild.model import Service
     from lambdabuild.plan.claims import Choice
+    from lambdabuild.plan.shards import Costs, Shard
     from lambdabuild.plan.types import BuildPlan
+    from lambdabuild.reading import ProjectFiles
     from lambdabuild.settings import Settings
 
 
@@ -147,8 +150,7 @@ def _planned(
     from lambdabuild.reading import load_service
     from lambdabuild.rulebook.search import find_rules
 
-    region = settings.region or environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION") or ""
-    service = load_service(folder, settings, region, environment)
+    service = load_service(folder, settings, _region(settings, environment), environment)
     _refuse_what_cannot_be_compiled(service, folder, stats)
     rules = find_rules(places)
     return (
@@ -156,6 +158,10 @@ def _planned(
         make_plan(folder, service, rules, settings.over(service.settings), stats),
         {rule.name: rule for rule in rules},
     )
+
+
+def _region(settings: Settings, environment: Mapping[str, str]) -> str:
+    return settings.region or environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION") or ""
 
 
 def _with_settled(site: Site) -> Site:
@@ -217,6 +223,63 @@ def why(site: Site, name: str) -> str:
     return text
 
 
+def costs(site: Site, file: str = "") -> Costs:
+    """What the steps cost, in milliseconds: as a file says, else as they were recorded here."""
+    from lambdabuild.engine import costs, session
+
+    return costs.from_file(file) if file else costs.recorded(site.plan.builds, session.saved_outside(site))
+
+
+def costs_text(site: Site) -> str:
+    """The recorded costs as a file."""
+    from lambdabuild.engine import costs as engine_costs
+
+    return engine_costs.as_text(costs(site))
+
+
+def shards(site: Site, count: int, known: Costs) -> tuple[Shard, ...]:
+    """The builds over so many machines; equal plans and costs give equal shards."""
+    from lambdabuild.plan import shards
+
+    return shards.split(shards.chains(site.plan), shards.estimated(site.plan, known), count)
+
+
+def affected(folder: str, variables: Mapping[str, str], since: str) -> tuple[Touched, ...]:
+    """What the working tree's difference from a git revision touches: ``changes.affected``.
+
+    What cannot be read as it was counts as touched.
+    """
+    from lambdabuild.changes import affected as changes
+    from lambdabuild.changes.past import PastFiles
+    from lambdabuild.changes.repository import compare
+    from lambdabuild.engine import session
+    from lambdabuild.errors import LambdaBuildError
+    from lambdabuild.reading import ProjectFiles
+
+    difference = compare(folder, since)
+    site = open_project(folder, variables)
+    now = _as_planned(ProjectFiles(folder), variables)
+    try:
+        before: Any = _as_planned(PastFiles(folder, difference), variables)
+    except (LambdaBuildError, OSError) as error:
+        before = error
+    return changes.affected(site, session.saved_outside(site), difference, now, before)
+
+
+def _as_planned(files: ProjectFiles, variables: Mapping[str, str]) -> Planned:
+    """The project that these files are, planned with manifests as paths, so that only names are looked at."""
+    from lambdabuild.changes.affected import Planned
+    from lambdabuild.plan import planner
+    from lambdabuild.reading import load_service, read_settings
+    from lambdabuild.rulebook.search import find_rules, search_path
+
+    settings = read_settings(files.project, os.environ, variables, files)
+    service = load_service(files.project, settings, _region(settings, os.environ), os.environ, files)
+    rules = find_rules(search_path(files.project, os.environ), files)
+    names = _names(files, planner.manifest_folders(service, settings))
+    return Planned(settings, service, planner.plan(service, rules, names, lambda choice: choice.manifest, settings))
+
+
 def cache_dir(environment: Mapping[str, str]) -> str:
     """The machine's folder for downloads, shared by all projects (XDG base directory specification)."""
     base = environment.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
@@ -226,14 +289,20 @@ def cache_dir(environment: Mapping[str, str]) -> str:
 def make_plan(folder: str, service: Service, rules: tuple[Any, ...], settings: Settings, stats: StatCache) -> BuildPlan:
     """Service -> BuildPlan: reads file names and digests of manifests, and hands them to the planner."""
     from lambdabuild.plan import planner
+    from lambdabuild.reading import ProjectFiles
 
+    names = _names(ProjectFiles(folder), planner.manifest_folders(service, settings))
+    return planner.plan(service, rules, names, _identify(folder, stats), settings)
+
+
+def _names(files: ProjectFiles, folders: Iterable[str]) -> dict[str, frozenset[str]]:
     names = {}
-    for source in planner.manifest_folders(service, settings):
+    for folder in folders:
         try:
-            names[source] = frozenset(os.listdir(os.path.join(folder, source or ".")))
+            names[folder] = files.names(folder)
         except OSError:
             continue  # the planner tells, for it knows whose folder it is
-    return planner.plan(service, rules, names, _identify(folder, stats), settings)
+    return names
 
 
 def _identify(folder: str, stats: StatCache) -> Callable[[Choice], str]:

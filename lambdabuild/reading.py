@@ -21,7 +21,10 @@ SERVERLESS = tuple(f"serverless.{extension}" for extension in ("yml", "yaml", "j
 
 
 class ProjectFiles:
-    """The project's disk as the template loader sees it: paths relative to the project's folder."""
+    """The project's disk as loading sees it: paths relative to the project's folder, or absolute."""
+
+    runs_programs = True
+    """Whether a serverless.ts can be asked; what git has of the past is text."""
 
     def __init__(self, project: str) -> None:
         self.project = project
@@ -32,6 +35,10 @@ class ProjectFiles:
         self.seen[path] = None
         with open(os.path.join(self.project, path), encoding="utf-8", newline="") as stream:
             return stream.read()
+
+    def names(self, folder: str) -> frozenset[str]:
+        """What is in a folder. Raises OSError."""
+        return frozenset(os.listdir(os.path.join(self.project, folder or ".")))
 
     def text(self, path: str) -> str:
         """A file's text. Raises CannotReadTemplate (LB101)."""
@@ -49,9 +56,12 @@ class ProjectFiles:
         return "folder" if os.path.isdir(real) else "file" if os.path.exists(real) else ""
 
 
-def read_settings(folder: str, environment: Mapping[str, str], variables: Mapping[str, str]) -> Settings:
+def read_settings(
+    folder: str, environment: Mapping[str, str], variables: Mapping[str, str], files: ProjectFiles | None = None
+) -> Settings:
     """Settings of a project: lambdabuild.toml, else [tool.lambdabuild] of pyproject.toml, then what comes later."""
-    text, pyproject = _text(folder, SETTINGS_FILE), _text(folder, "pyproject.toml")
+    files = files or ProjectFiles(folder)
+    text, pyproject = _text(files, SETTINGS_FILE), _text(files, "pyproject.toml")
     in_pyproject = pyproject is not None and re.search(r"(?m)^\s*\[tool\.lambdabuild\b", pyproject)
     if text is not None and in_pyproject:
         raise BadSettings(
@@ -64,10 +74,9 @@ def read_settings(folder: str, environment: Mapping[str, str], variables: Mappin
     return load_settings(SETTINGS_FILE, text or "", environment, variables)
 
 
-def _text(folder: str, name: str) -> str | None:
+def _text(files: ProjectFiles, name: str) -> str | None:
     try:
-        with open(os.path.join(folder, name), encoding="utf-8") as stream:
-            return stream.read()
+        return files.read(name)
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:
@@ -77,11 +86,15 @@ def _text(folder: str, name: str) -> str | None:
 
 
 def load_service(
-    folder: str, settings: Settings, region: str = "", environment: Mapping[str, str] | None = None
+    folder: str,
+    settings: Settings,
+    region: str = "",
+    environment: Mapping[str, str] | None = None,
+    files: ProjectFiles | None = None,
 ) -> Service:
-    """text -> Service. ``region`` is what AWS::Region stands for."""
-    looked_for = (*TEMPLATES, *SERVERLESS)
-    path = settings.template or next((t for t in looked_for if os.path.exists(os.path.join(folder, t))), "")
+    """text -> Service. ``region`` is what AWS::Region stands for; ``files`` is another disk than the folder's."""
+    looked_for, files = (*TEMPLATES, *SERVERLESS), files or ProjectFiles(folder)
+    path = settings.template or next((t for t in looked_for if files.kind(t)), "")
     passed_over = () if settings.template else looked_for[: looked_for.index(path)] if path else ()
     if not path and not settings.needs_no_template:
         raise CannotReadTemplate(
@@ -92,24 +105,23 @@ def load_service(
     if not path:
         service, passed_over = Service((), (), ()), looked_for
     elif os.path.basename(path) in SERVERLESS:
-        service = _load_serverless(folder, path, settings, os.environ if environment is None else environment)
+        service = _load_serverless(files, path, settings, os.environ if environment is None else environment)
     else:
-        service = _load_sam(folder, path, settings, region)
+        service = _load_sam(files, path, settings, region)
     layers = (*service.layers, *layers_of(settings, service))
     return replace(service, layers=layers, read=replace(service.read, files=(*passed_over, *service.read.files)))
 
 
-def _load_sam(folder: str, path: str, settings: Settings, region: str) -> Service:
+def _load_sam(files: ProjectFiles, path: str, settings: Settings, region: str) -> Service:
     from lambdabuild.template import sam
 
-    files = ProjectFiles(folder)
     service = sam.load(
         path, files, parameters=settings.parameters, stage=settings.stage, root=settings.root, region=region
     )
     return replace(service, read=Read(tuple(files.seen)))
 
 
-def _load_serverless(folder: str, path: str, settings: Settings, environment: Mapping[str, str]) -> Service:
+def _load_serverless(files: ProjectFiles, path: str, settings: Settings, environment: Mapping[str, str]) -> Service:
     from lambdabuild.outside import Outside
     from lambdabuild.template import serverless
 
@@ -120,9 +132,8 @@ def _load_serverless(folder: str, path: str, settings: Settings, environment: Ma
 
     named = {"stage": settings.stage, "region": settings.region}
     options = {**settings.opt, **{name: value for name, value in named.items() if value}}
-    outside = Outside(folder, environment, options, aws, settings.offline)
+    outside = Outside(files, environment, options, aws, settings.offline)
     given = serverless.Given(settings.stage, settings.region, settings.opt, settings.parameters)
-    files = ProjectFiles(folder)
     service = serverless.load(path, files.text(path), files, outside, given)
     return replace(service, read=outside.read(files.seen))
 

@@ -36,6 +36,7 @@ ALLOWED: dict[str, frozenset[str]] = {
         "errors", "spans", "model", "settings", "rule_api", "plan", "rulebook", "files", "artifacts", "tools",
         "cloudformation", "aws", "naming",
     }),
+    "changes": frozenset({"errors", "spans", "tools", "model", "settings", "plan", "files", "engine", "reading"}),
     "reading": EVERYTHING - {"cli", "project"} | {"*"},
     "project": EVERYTHING - {"cli"} | {"*"},
     "workflows": frozenset({"plan.types"}),

@@ -25,7 +25,13 @@ lambdabuild: an incremental, reproducible build system for AWS Lambda
   lambdabuild build:F upload:F    any task of doit's list, by name
   lambdabuild publish[:L]         publish every layer, or L, as a version in Lambda, if it changed
   lambdabuild plan [--format json]
+  lambdabuild plan --shard 2/5 [--costs FILE] [--format json]
+                                  the second of five shares of the work, of about equal time: names of tasks
+  lambdabuild costs [--output FILE]
+                                  how long each step took, for plan --shard
   lambdabuild why F               say for each step of F whether it would run, and because of what
+  lambdabuild affected --since REF [--format text|json|gitlab]
+                                  what a change touches, from where the history parted from REF: names, or a CI matrix
   lambdabuild compile [--output FILE] [--stage S] [--region R]
                                   write the template of a serverless.yml alone, with nothing built
   lambdabuild schema              print the JSON Schema of a serverless.yml, for editors
@@ -100,12 +106,28 @@ def _plan(arguments: list[str]) -> int:
     from lambdabuild.project import plan_data, plan_text
 
     settings, flags, names = _split(arguments[1:])
+    if any(flag.startswith("--shard=") for flag in flags):
+        from lambdabuild.cli import ci
+
+        return ci.shard(settings, flags, names)
     if flags or names:
         return _wrong(f"plan takes no {[*flags, *names][0]!r}")
     site = _open(settings)
     as_json = site.settings.format == "json"
     sys.stdout.write(json.dumps(plan_data(site), indent=2) + "\n" if as_json else plan_text(site))
     return 0
+
+
+def _affected(arguments: list[str]) -> int:
+    from lambdabuild.cli import ci
+
+    return ci.affected(*_split(arguments[1:]))
+
+
+def _costs(arguments: list[str]) -> int:
+    from lambdabuild.cli import ci
+
+    return ci.costs(*_split(arguments[1:]))
 
 
 def _why(arguments: list[str]) -> int:
@@ -169,6 +191,9 @@ def _build(arguments: list[str]) -> int:
     groups |= {published.name: "layer" for published in site.plan.publications}
     selected = []
     for name in names:
+        if name == TEMPLATE and name not in groups:  # as affected names it
+            selected.append(name)
+            continue
         _check_name(name, sorted(groups))
         selected.append(f"{groups[name]}:{name}")
     return _run_doit(["run", *flags, *selected], lambda: site)
@@ -218,8 +243,8 @@ def _split(arguments: list[str]) -> tuple[dict[str, str], list[str], list[str]]:
             settings[OWN_FLAGS[word]] = "true"
         elif name in SETTING_FLAGS:
             settings[SETTING_FLAGS[name]] = value if sign else next(words, "")
-        elif name == "--output" and arguments[:1] != ["run"]:
-            flags.append(f"--output={value if sign else next(words, '')}")
+        elif name in COMMAND_FLAGS and arguments[:1] != ["run"]:
+            flags.append(f"{name}={value if sign else next(words, '')}")
         elif name == "--param":
             key, _, given = (value if sign else next(words, "")).partition("=")
             settings[f"param.{key}"] = given
@@ -257,10 +282,15 @@ def _wrong(message: str) -> int:
     return 2
 
 
+TEMPLATE = "template"
+
 SETTING_FLAGS = {"--format": "format", "--stage": "stage", "--region": "region"}
 OWN_FLAGS = {"-q": "quiet", "--quiet": "quiet", "--offline": "offline", "--paranoid": "paranoid"}
 FLAGS_WITH_VALUE = ("-n", "-P", "-v", "-o", "-r", "--process", "--parallel-type", "--verbosity", "--reporter", "--sort")
 """Those of doit's flags that take the next word."""
+
+COMMAND_FLAGS = ("--output", "--since", "--shard", "--costs")
+"""Those of our own commands that take the next word."""
 
 BUILD_FLAGS = (*FLAGS_WITH_VALUE, "-c", "--continue", "-a", "--always-execute", "-s", "--single", "--pdb")
 
@@ -275,6 +305,8 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "init": _init,
     "plan": _plan,
     "why": _why,
+    "affected": _affected,
+    "costs": _costs,
     "build": _build,
     "compile": _compile,
     "schema": _schema,

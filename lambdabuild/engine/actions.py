@@ -77,6 +77,7 @@ def _perform(site: Site, kind: str, name: str) -> dict[str, Any]:
         "output": done.output,
         "reads": list(done.reads),
         **({"images": dict(done.images)} if done.images else {}),
+        "seconds": round((time.time_ns() - started) / 1e9, 3),
         **done.values,
     }
 

@@ -22,7 +22,7 @@ from lambdabuild.engine.site import STRIP, Site
 from lambdabuild.errors import BadSource, LambdaBuildError, NoInclude
 from lambdabuild.files import fingerprint
 from lambdabuild.files.globs import GlobbedPatterns
-from lambdabuild.files.listing import IGNORE_FILE, Found, Listing, ignore_lines, patterns, scan
+from lambdabuild.files.listing import IGNORE_FILE, Found, Listing, Patterns, ignore_lines, patterns, scan
 from lambdabuild.model import Globs, Options
 from lambdabuild.plan.types import Build, BuildKey, Native, Rule, StepClaims
 from lambdabuild.settings import DEFAULT_EXCLUDE
@@ -111,13 +111,28 @@ def source_listing(site: Site, key: BuildKey, who: str = "") -> Listing:
     """The files of a build's source that may enter its artifact."""
     folder = site.path(key.source)
     _refuse_way_out(site, key, folder, who)
-    lines = [*key.leave_out, *ignore_lines(site.project, below=key.source)]
-    lines += _ignored(site, folder, IGNORE_FILE) if folder != site.project else ()
-    lines += (line for name in site.rules[key.rule].ignore_files for line in _ignored(site, folder, name))
-    chosen = patterns(tuple(lines))
-    if key.globs.lines:
-        chosen = GlobbedPatterns(lines, key.globs.lines, key.globs.prefix)
+    for file in ignore_files(site, key)[1:]:
+        if os.path.exists(file):  # that it comes or goes is seen by its folder
+            site.stats.saw(file)
+    chosen = source_patterns(site, key, ignore_lines)
     return scan(folder, chosen, boundary=site.boundary, skip=site.not_source, who=who)
+
+
+def ignore_files(site: Site, key: BuildKey) -> tuple[str, ...]:
+    """The files whose patterns are about a build's source: the project's, then the source's own."""
+    folder = site.path(key.source)
+    own = (*((IGNORE_FILE,) if folder != site.project else ()), *site.rules[key.rule].ignore_files)
+    return (os.path.join(site.project, IGNORE_FILE), *(os.path.join(folder, name) for name in own))
+
+
+def source_patterns(site: Site, key: BuildKey, lines_of: Callable[..., tuple[str, ...]]) -> Patterns:
+    """What of a build's source stays out of its artifact; ``lines_of`` reads ignore files (``ignore_lines``)."""
+    first, *own = (os.path.split(file) for file in ignore_files(site, key))
+    lines = [*key.leave_out, *lines_of(*first, below=key.source)]
+    lines += (line for folder, name in own for line in lines_of(folder, name))
+    if key.globs.lines:
+        return GlobbedPatterns(lines, key.globs.lines, key.globs.prefix)
+    return patterns(tuple(lines))
 
 
 def listing_beside(site: Site, key: BuildKey, path: str, who: str = "") -> Listing:
@@ -127,8 +142,8 @@ def listing_beside(site: Site, key: BuildKey, path: str, who: str = "") -> Listi
     """
     real = site.path(path)
     if os.path.isdir(real):
-        return source_listing(site, replace(key, source=path, globs=Globs()), who)
-    _refuse_way_out(site, replace(key, source=path), real, who)
+        return source_listing(site, key_beside(key, path), who)
+    _refuse_way_out(site, key_beside(key, path), real, who)
     site.stats.saw(real)
     try:
         return Listing((Found(os.path.basename(real), real, os.stat(real)),), ())
@@ -140,15 +155,17 @@ def listing_beside(site: Site, key: BuildKey, path: str, who: str = "") -> Listi
 
 def extras_listing(site: Site, key: BuildKey, who: str = "") -> Listing:
     """The files of the source that go in under their own paths beside what a rule makes of it."""
-    return source_listing(site, replace(key, globs=Globs(("!**", *key.extras), key.globs.prefix)), who)
+    return source_listing(site, extras_key(key), who)
 
 
-def _ignored(site: Site, folder: str, name: str) -> tuple[str, ...]:
-    """The lines of a source's own ignore file; that it comes or goes is seen by its folder."""
-    lines = ignore_lines(folder, name)
-    if lines:
-        site.stats.saw(os.path.join(folder, name))
-    return lines
+def key_beside(key: BuildKey, path: str) -> BuildKey:
+    """The key as though the source were what goes in beside it."""
+    return replace(key, source=path, globs=Globs())
+
+
+def extras_key(key: BuildKey) -> BuildKey:
+    """The key as though the source were its extras."""
+    return replace(key, globs=Globs(("!**", *key.extras), key.globs.prefix))
 
 
 def _refuse_way_out(site: Site, key: BuildKey, folder: str, who: str) -> None:

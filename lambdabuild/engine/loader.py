@@ -24,8 +24,11 @@ from lambdabuild.settings import Settings
 
 
 def default_tasks(site: Site) -> list[str]:
-    """The groups of all that a plain run makes."""
-    return ["build", "layer", "source", *(["template"] if site.service.has_template else [])]
+    """The groups of all that a plain run makes.
+
+    The template comes first: it needs functions and layers alike, in the order in which they had best begin.
+    """
+    return [*(["template"] if site.service.has_template else []), "build", "layer", "source"]
 
 
 def config(site: Site, settings: Settings) -> dict[str, Any]:

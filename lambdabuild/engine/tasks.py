@@ -6,6 +6,7 @@ from collections.abc import Container, Iterable, Iterator
 from typing import Any
 
 from lambdabuild.engine.actions import clean, perform
+from lambdabuild.engine.costs import slowest_first
 from lambdabuild.engine.freshness import TEMPLATE, Freshness, Saved
 from lambdabuild.engine.idle import KINDS, heads
 from lambdabuild.engine.site import Site
@@ -18,7 +19,8 @@ Task = dict[str, Any]
 def tasks(site: Site, saved: Saved, left_out: Container[str] = (), named: Iterable[str] = ()) -> Iterator[Task]:
     """Every task of a service: the steps, then the groups that people name (``build:F``, ``layer:L``).
 
-    Of the units that are ``left_out`` (``observe.units``) there are no steps, and only those groups that are ``named``.
+    Slow builds come first, and doit begins with them. Of the units that are ``left_out`` (``observe.units``) there are
+    no steps, and only those groups that are ``named``.
     """
     yield from heads()
     for resolution in site.plan.resolutions:
@@ -33,9 +35,9 @@ def tasks(site: Site, saved: Saved, left_out: Container[str] = (), named: Iterab
         if users:
             yield _step(site, saved, "package", package.name, [])
         yield from (_alias("package", user, package.name) for user in users if user != package.name)
-    for build in site.plan.builds:
-        if build.name not in left_out:
-            yield from _build(site, saved, build, left_out)
+    builds = slowest_first(site, saved, left_out)
+    for build in builds:
+        yield from _build(site, saved, build, left_out)
     for pinned in site.plan.pinned:
         if pinned.function not in left_out:
             yield from _pinned(site, saved, pinned)
@@ -49,7 +51,7 @@ def tasks(site: Site, saved: Saved, left_out: Container[str] = (), named: Iterab
     if not left_out:
         yield from _publications(site, saved)
     if site.service.has_template:
-        yield _template(site, saved, left_out)
+        yield _template(site, saved, builds, left_out)
 
 
 def _build(site: Site, saved: Saved, build: Build, left_out: Container[str]) -> Iterator[Task]:
@@ -148,17 +150,16 @@ def _alias(kind: str, user: str, owner: str) -> Task:
     }
 
 
-def _everything(site: Site, left_out: Container[str]) -> list[str]:
-    builds = [build for build in site.plan.builds if build.name not in site.unbuildable and build.name not in left_out]
-    steps = [f"{kind}:{build.name}" for build in builds for kind in site.wanted(build)]
+def _everything(site: Site, builds: Iterable[Build], left_out: Container[str]) -> list[str]:
+    steps = [f"{kind}:{one.name}" for one in builds if one.name not in site.unbuildable for kind in site.wanted(one)]
     steps += [f"share:{step}" for step in site.sharing_steps[2:] if SHARED not in left_out]
     others = [*(pinned.function for pinned in site.plan.pinned), *(asset.name for asset in site.plan.assets)]
     return steps + [f"upload:{name}" for name in others if name not in left_out]
 
 
-def _template(site: Site, saved: Saved, left_out: Container[str]) -> Task:
+def _template(site: Site, saved: Saved, builds: Iterable[Build], left_out: Container[str]) -> Task:
     from lambdabuild.engine.publish import outputs
 
-    step = _step(site, saved, "template", TEMPLATE, _everything(site, left_out))
+    step = _step(site, saved, "template", TEMPLATE, _everything(site, builds, left_out))
     del step["name"]
     return {**step, "targets": [*step["targets"], *outputs(site)]}

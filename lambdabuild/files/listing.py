@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import lru_cache
@@ -96,12 +96,18 @@ def _spec(lines: list[str]) -> PathSpec[Any]:
     return GitIgnoreSpec.from_lines(lines)
 
 
-def ignore_lines(folder: str, name: str = IGNORE_FILE, *, below: str = "") -> tuple[str, ...]:
+def _read(path: str) -> str:
+    with open(path, encoding="utf-8") as stream:
+        return stream.read()
+
+
+def ignore_lines(
+    folder: str, name: str = IGNORE_FILE, *, below: str = "", read: Callable[[str], str] = _read
+) -> tuple[str, ...]:
     """The patterns of a folder's ignore file, none when it has none; as they read from the folder ``below`` it."""
     path = os.path.join(folder, name)
     try:
-        with open(path, encoding="utf-8") as stream:
-            lines = stream.read().splitlines()
+        lines = read(path).splitlines()
     except FileNotFoundError:
         return ()
     except (OSError, UnicodeDecodeError) as error:

@@ -29,6 +29,8 @@ class StepClaims:
     """Those of the tools that run on this machine even when the others run in a container."""
     when: str = ""
     """The name of an option without which the step has nothing to do."""
+    closed: bool = False
+    """It reads nothing beside that: its results name no ``reads``."""
 
 
 @dataclass(frozen=True)

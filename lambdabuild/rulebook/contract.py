@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 
 from lambdabuild.errors import BadRule
-from lambdabuild.plan.types import Rule
+from lambdabuild.plan.types import Rule, StepClaims
 from lambdabuild.rule_api import Folder, Job, Result
 from lambdabuild.spans import Span
 
@@ -33,6 +33,13 @@ _DEFAULTS: dict[str, Callable[[Rule, Job], Result]] = {
 
 def check(rule: Rule, job: Job, result: Result) -> None:
     """A part must lie where it stays: the step's own folder, the store, the source. Raises BadRule (LB401)."""
+    claims: StepClaims | None = getattr(rule, job.step)
+    if claims is not None and claims.closed and result.reads:
+        raise BadRule(
+            f"{job.who}: rule {rule.name!r} claims that {job.step} is closed, and says that it read {result.reads[0]}",
+            where=place(rule),
+            mend=f"remove closed from [{job.step}] in rule.toml",
+        )
     homes = tuple(os.path.realpath(home) + os.sep for home in (job.out, job.store, job.target.source))
     for part in result.parts:
         if not (os.path.realpath(part.path) + os.sep).startswith(homes):

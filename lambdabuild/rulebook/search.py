@@ -11,7 +11,7 @@ import os
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
-from typing import Any
+from typing import Any, Protocol
 
 from lambdabuild.errors import BadRule
 from lambdabuild.plan.types import PackageLayers, Rule, StepClaims
@@ -30,27 +30,47 @@ def search_path(project: str, environment: Mapping[str, str]) -> tuple[str, ...]
     return (os.path.join(project, "rules"), *filter(None, given), next(filter(os.path.isdir, shipped), shipped[0]))
 
 
-def find_rules(path: Iterable[str]) -> tuple[Rule, ...]:
+class Files(Protocol):
+    """The disk that rules are found on."""
+
+    def names(self, folder: str) -> Iterable[str]: ...
+    def read(self, path: str) -> str: ...
+
+
+class Disk:
+    """This machine's, as it is now."""
+
+    def names(self, folder: str) -> Iterable[str]:
+        return os.listdir(folder)
+
+    def read(self, path: str) -> str:
+        with open(path, encoding="utf-8", newline="") as stream:
+            return stream.read()
+
+
+def find_rules(path: Iterable[str], files: Files | None = None) -> tuple[Rule, ...]:
     """Every rule on the path, sorted by name. Raises BadRule (LB401) for claims that cannot be read."""
     found: dict[str, Rule] = {}
+    files = files or Disk()
     for folder in path:
-        try:
-            names = sorted(os.listdir(folder))
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        for name in names:
-            claims = os.path.join(folder, name, CLAIMS)
-            if os.path.isfile(claims):
-                rule = read_claims(claims)
+        for name in _names(files, folder):
+            if CLAIMS in _names(files, os.path.join(folder, name)):
+                rule = read_claims(os.path.join(folder, name, CLAIMS), files)
                 found.setdefault(rule.name, rule)
     return tuple(found[name] for name in sorted(found))
 
 
-def read_claims(file: str) -> Rule:
+def _names(files: Files, folder: str) -> list[str]:
+    try:
+        return sorted(files.names(folder))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def read_claims(file: str, files: Files | None = None) -> Rule:
     """A rule.toml as a Rule."""
     try:
-        with open(file, "rb") as stream:
-            data = tomllib.load(stream)
+        data = tomllib.loads((files or Disk()).read(file))
     except (OSError, ValueError) as error:
         raise BadRule(f"cannot read the claims of a rule: {error}", where=Span(file)) from error
     steps = {step: _claims(file, StepClaims, data.pop(step)) for step in STEPS if step in data}

@@ -1,0 +1,266 @@
+"""Which functions and layers a change touches, and whether the template: two plans and what git says differs."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from lambdabuild.changes.past import PastFiles
+from lambdabuild.changes.reads import Reader, Reads
+from lambdabuild.changes.repository import Difference, is_below
+from lambdabuild.engine import freshness
+from lambdabuild.engine.freshness import Saved
+from lambdabuild.engine.site import Site
+from lambdabuild.errors import LambdaBuildError
+from lambdabuild.files.listing import Patterns, ignore_lines
+from lambdabuild.model import Service
+from lambdabuild.plan.types import Build, BuildKey, BuildPlan
+from lambdabuild.settings import Settings
+
+TEMPLATE = "template"
+KINDS = {"build": "function"}
+"""What the members of doit's groups are, where the group is named otherwise."""
+SETTINGS_FILE = "lambdabuild.toml"
+
+IN_THE_TEMPLATE = (
+    "template", "build_dir", "root", "stage", "parameters", "opt", "serverless_dir", "store", "bucket", "prefix",
+    "region", "endpoint_url", "kms_key_id", "tags",
+)  # fmt: skip
+"""Settings that say what stands in a template, or where artifacts go."""
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A project as it was, or is, with no disk behind it. Manifests stand in the plan as paths."""
+
+    settings: Settings
+    service: Service
+    plan: BuildPlan
+
+
+@dataclass(frozen=True)
+class Touched:
+    """``kind`` is function, layer, source or template; ``task`` what doit runs for it."""
+
+    name: str
+    kind: str
+    runtime: str
+    task: str
+    because: str
+
+
+def affected(
+    site: Site, saved: Saved, difference: Difference, now: Planned, before: Planned | Exception
+) -> tuple[Touched, ...]:
+    """All that is touched, functions and layers by name, then the template.
+
+    ``before`` is an error when the project could not be read as it was: then everything is touched.
+    """
+    difference = _without_outputs(site, difference)
+    if not difference:
+        return ()
+    past = PastFiles(site.project, difference)
+    why = _Why(site, Reader(site, saved), difference, past, now, before)
+    runtimes = {function.name: function.runtime for function in site.service.functions}
+    found = [
+        _touched(user, build.group(user), runtimes.get(user, build.key.runtime), reason)
+        for build in site.plan.builds
+        for user in build.users
+        if (reason := why.build(user, build))
+    ]
+    names = [pinned.function for pinned in site.plan.pinned]
+    found += [_touched(name, "build", runtimes[name], reason) for name in names if (reason := why.said(name))]
+    found.sort(key=lambda one: one.name)
+    reason = why.template()
+    return (*found, *((Touched(TEMPLATE, TEMPLATE, "", TEMPLATE, reason),) if reason else ()))
+
+
+def _touched(name: str, group: str, runtime: str, because: str) -> Touched:
+    return Touched(name, KINDS.get(group, group), runtime, f"{group}:{name}", because)
+
+
+def _without_outputs(site: Site, difference: Difference) -> Difference:
+    """What a build writes is no change, though nobody told git to ignore it."""
+    ours = [os.path.relpath(os.path.realpath(folder), difference.top) for folder in (site.build_dir, site.store_dir)]
+    changed = (path for path in difference.changed if not any(is_below(path, folder) for folder in ours))
+    return replace(difference, changed=frozenset(changed))
+
+
+class _Why:
+    """The reason why something is touched, "" when it is not."""
+
+    def __init__(
+        self, site: Site, reader: Reader, difference: Difference, past: PastFiles, now: Planned,
+        before: Planned | Exception,
+    ) -> None:  # fmt: skip
+        self.site, self.reader, self.difference, self.past, self.now = site, reader, difference, past, now
+        self.before = before if isinstance(before, Planned) else None
+        self.unreadable = f"it cannot be read as it was: {str(before).splitlines()[0]}" if self.before is None else ""
+        self._said_now, self._said_before = _said(now.plan), _said(self.before.plan) if self.before else {}
+        self._of_build: dict[str, str] = {}
+
+    def build(self, user: str, build: Build) -> str:
+        if build.name not in self._of_build:
+            self._of_build[build.name] = self._files_of(build)
+        return self.said(user) or self._of_build[build.name]
+
+    def said(self, user: str) -> str:
+        """Of what the template and the settings say of a function's or layer's artifact."""
+        if self.before is None:
+            return self.unreadable
+        if user not in self._said_before:
+            return "it is new"
+        same = self._said_before[user] == self._said_now[user]
+        return "" if same else "what the template or the settings say of it changed"
+
+    def _files_of(self, build: Build) -> str:
+        try:
+            reads = self.reader.of(build.name)
+        except LambdaBuildError as error:
+            return error.message
+        sources = [_Source(self.site, key, self.difference, self.past) for key in _listed(self.site, build)]
+        return next(self._changes(reads, sources), "")
+
+    def _changes(self, reads: Reads, sources: list[_Source]) -> Iterator[str]:
+        ignore_files = frozenset[str]().union(*(source.ignore_files() for source in sources))
+        for path in sorted(self.difference.changed):
+            real = os.path.join(self.difference.top, path)
+            if real not in ignore_files and self._is_read(real, path, reads, sources):
+                yield f"{path} changed"
+        for folder in sorted(self.difference.changed_folders):
+            real = os.path.join(self.difference.top, folder)
+            if any(is_below(path, real) for path in (*reads.files, *reads.folders)):
+                yield f"{folder} changed"
+        ignoring = (os.path.relpath(file, self.difference.top) for file in ignore_files)
+        if any(map(self.difference.is_changed, ignoring)) and any(source.lists_others() for source in sources):
+            yield "what is left out of it changed"
+        if reads.unknown and (other := self._not_the_templates()):
+            yield f"{reads.unknown} may read {other}: it has not been run with what is there now"
+
+    def _is_read(self, real: str, path: str, reads: Reads, sources: list[_Source]) -> bool:
+        if real in reads.files:
+            return True
+        if os.path.lexists(real) or _nearest(real) not in reads.folders | reads.files:  # a link's folder is among files
+            return False
+        around = [source for source in sources if source.holds(path)]
+        return not around or not all(source.left_out(path) for source in around)
+
+    def _not_the_templates(self) -> str:
+        own = {self._inside(path) for path in (*_documents(self.now.service), SETTINGS_FILE)}
+        return min({*self.difference.changed, *self.difference.changed_folders} - own, default="")
+
+    def template(self) -> str:
+        """Of what the template says itself; where it finds artifacts follows from these."""
+        before, now = self.before, self.now
+        if before is None or not now.service.has_template:
+            return self.unreadable if now.service.has_template else ""
+        if before.service.definition is not None and now.service.definition is not None:
+            if before.service.definition.digest != now.service.definition.digest:
+                return "what the template says changed"
+        elif _documents(before.service) != _documents(now.service):
+            return "it is another file"
+        else:
+            for path in _documents(now.service):
+                if self.difference.is_changed(self._inside(path)):
+                    return f"{path} changed"
+        if any(getattr(before.settings, name) != getattr(now.settings, name) for name in IN_THE_TEMPLATE):
+            return "the settings changed"
+        return self._assets(before, now)
+
+    def _assets(self, before: Planned, now: Planned) -> str:
+        if [_asset(one) for one in before.plan.assets] != [_asset(one) for one in now.plan.assets]:
+            return "the files that it names are others"
+        for asset in now.plan.assets:
+            folder = self._inside(asset.source)
+            for path in sorted({*self.difference.changed, *self.difference.changed_folders}):
+                if is_below(path, folder) or is_below(folder, path):
+                    return f"{path} changed"
+        return ""
+
+    def _inside(self, path: str) -> str:
+        return os.path.relpath(os.path.realpath(os.path.join(self.site.project, path)), self.difference.top)
+
+
+def _listed(site: Site, build: Build) -> Iterator[BuildKey]:
+    """Keys of all folders whose files go into a build's artifact."""
+    yield build.key
+    if build.package:
+        yield site.package(build.package).key
+    yield from (freshness.key_beside(build.key, path) for path in build.key.include)
+    if build.key.extras:
+        yield freshness.extras_key(build.key)
+
+
+class _Source:
+    """What of a source was in an artifact, or would have been."""
+
+    def __init__(self, site: Site, key: BuildKey, difference: Difference, past: PastFiles) -> None:
+        self.site, self.key, self.difference, self.past = site, key, difference, past
+        self.folder = past.inside(key.source)
+
+    def ignore_files(self) -> frozenset[str]:
+        return frozenset(map(os.path.realpath, freshness.ignore_files(self.site, self.key)))
+
+    def left_out(self, path: str) -> bool:
+        """Whether a file in the source, as that was, was left out."""
+        return _leaves_out(self._before, posixpath.relpath(path, self.folder or "."))
+
+    def lists_others(self) -> bool:
+        """Whether other files of the source stay out than did, with its ignore files as they are now."""
+        now = freshness.source_patterns(self.site, self.key, ignore_lines)
+        inside = [posixpath.relpath(path, self.folder or ".") for path in self.difference.was if self.holds(path)]
+        return any(_leaves_out(self._before, path) != _leaves_out(now, path) for path in inside)
+
+    def holds(self, path: str) -> bool:
+        """Whether a path lay in the source."""
+        return self.folder is not None and is_below(path, self.folder or path)
+
+    @cached_property
+    def _before(self) -> Patterns:
+        def lines(folder: str, name: str, *, below: str = "") -> tuple[str, ...]:
+            return ignore_lines(folder, name, below=below, read=self.past.read)
+
+        return freshness.source_patterns(self.site, self.key, lines)
+
+
+def _leaves_out(patterns: Patterns, path: str) -> bool:
+    """Whether a file is left out, or a folder that it is in."""
+    parts = path.split("/")
+    above: Iterator[tuple[str, str]] = (("/".join(parts[: n + 1]), parts[n]) for n in range(len(parts) - 1))
+    if any(patterns.leaves_out(folder, name, True) for folder, name in above):
+        return True
+    return patterns.leaves_out(path, parts[-1], False)
+
+
+def _nearest(path: str) -> str:
+    """The folder that a file was in, or what is left of the folders around it."""
+    folder = os.path.dirname(path)
+    while not os.path.isdir(folder):
+        folder = os.path.dirname(folder)
+    return folder
+
+
+def _said(plan: BuildPlan) -> Mapping[str, Any]:
+    """What a plan says of the artifact of each function, layer and source."""
+    resolutions = {resolution.name: resolution.key for resolution in plan.resolutions}
+    packages = {package.name: package.key for package in plan.packages}
+    sources = {source.name: source for source in plan.sources}
+    found: dict[str, Any] = {pinned.function: pinned for pinned in plan.pinned}
+    for build in plan.builds:
+        needs = ([resolutions[name] for name in build.resolutions], packages.get(build.package))
+        of_all = (build.key, build.compiles, build.handlers, needs)
+        found |= {user: (of_all, sources.get(user)) for user in build.users}
+    return found
+
+
+def _documents(service: Service) -> list[str]:
+    definition = [service.definition.path] if service.definition is not None else []
+    return [*definition, *(document.path for document in service.documents)]
+
+
+def _asset(asset: Any) -> tuple[str, str, bool]:
+    return asset.name, asset.source, asset.is_folder

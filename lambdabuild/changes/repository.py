@@ -1,0 +1,223 @@
+"""What git says of a checkout: its files as they were at a revision, and the paths that differ from it now.
+
+Uncommitted and untracked files differ; what git ignores it knows nothing of. Submodules that are checked out are looked
+into, each from the commit that it was at.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from lambdabuild import tools
+from lambdabuild.errors import NoCommonAncestor, NotACheckout, ToolFailed, UnknownRevision
+
+GIT_SECONDS = 300.0
+LINK, MODULE = "120000", "160000"
+"""Modes of entries that are no files: https://git-scm.com/docs/git-fast-import#_filemodify"""
+MOST_LINKS = 40
+"""So many links on the way to a file are a circle (MAXSYMLINKS of Linux)."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file as it was: ``name`` is its object's in the repository (a folder)."""
+
+    mode: str
+    name: str
+    repository: str
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A checkout against one of its commits. Paths are relative to ``top``, which is a real path."""
+
+    top: str
+    commit: str
+    was: Mapping[str, Entry]
+    changed: frozenset[str]
+    """Files and links that are new, gone or otherwise now, by where they lie."""
+    changed_folders: frozenset[str] = frozenset()
+    """Folders of which no more is known than that: submodules whose commits are not here."""
+    _texts: dict[str, str] = field(default_factory=dict)
+
+    def is_changed(self, path: str) -> bool:
+        return path in self.changed or any(is_below(path, folder) for folder in self.changed_folders)
+
+    def __bool__(self) -> bool:
+        return bool(self.changed or self.changed_folders)
+
+    @cached_property
+    def folders(self) -> Mapping[str, frozenset[str]]:
+        """What was in each folder."""
+        return _folders(self.was)
+
+    @cached_property
+    def new_folders(self) -> frozenset[str]:
+        """Folders with something changed in them, that were not there."""
+        return frozenset(_folders(self.changed)) - self.folders.keys()
+
+    def text(self, path: str) -> str:
+        """A file's text as it was."""
+        entry = self.was[path]
+        if entry.name not in self._texts:
+            self._texts[entry.name] = _git(entry.repository, "cat-file", "blob", entry.name)
+        return self._texts[entry.name]
+
+    def real(self, path: str) -> str:
+        """Where a path led, through links as they were. Raises OSError for a circle."""
+        for _ in range(MOST_LINKS):
+            link = next((above for above in _above(path) if above in self.was and self.was[above].mode == LINK), None)
+            if link is None:
+                return path
+            target = posixpath.join(posixpath.dirname(link), self.text(link))
+            path = posixpath.normpath(posixpath.join(target, posixpath.relpath(path, link)))
+        raise OSError(f"too many links: {path}")
+
+
+def compare(folder: str, since: str) -> Difference:
+    """The checkout around a folder against where its history parted from a revision (as ``git diff since...`` does).
+
+    Raises NotACheckout (LB630), UnknownRevision (LB631), NoCommonAncestor (LB632).
+    """
+    top = _top(folder)
+    commit = _merge_base(top, _commit(top, since), since)
+    was, changed, changed_folders = _collected(top, top, commit)
+    return Difference(top, commit, was, frozenset(changed), frozenset(changed_folders))
+
+
+def is_below(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder + "/")
+
+
+def _top(folder: str) -> str:
+    try:
+        return os.path.realpath(_git(folder, "rev-parse", "--show-toplevel").rstrip("\n"))
+    except ToolFailed as error:
+        if "dubious ownership" in error.tail:
+            raise NotACheckout(
+                f"git does not read {folder}, for it belongs to another user",
+                mend=f"git config --global --add safe.directory {folder}",
+                tail=error.tail,
+            ) from error
+        raise NotACheckout(
+            f"{folder} is in no git checkout", mend="run in a clone; CI's checkout step makes one", tail=error.tail
+        ) from error
+
+
+def _commit(top: str, revision: str) -> str:
+    try:
+        return _git(top, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}").strip()
+    except ToolFailed as error:
+        raise UnknownRevision(f"git has no revision {revision!r} here", mend=_mend_unknown(top, revision)) from error
+
+
+def _mend_unknown(top: str, revision: str) -> str:
+    if not revision.strip("0"):
+        return "that is no commit but what CI gives for a new branch: name the branch it will be merged into"
+    remote = [name for name in _git(top, "remote").split() if _is_there(top, f"{name}/{revision}")]
+    if remote:
+        return f"did you mean {remote[0]}/{revision}?"
+    return _deepen(top) or f"fetch it first: git fetch origin {revision}"
+
+
+def _deepen(top: str) -> str:
+    """What to do about a shallow clone, "" in a whole one."""
+    if _git(top, "rev-parse", "--is-shallow-repository").strip() != "true":
+        return ""
+    return (
+        "the clone is shallow: git fetch --unshallow, or tell CI's checkout to fetch all "
+        "(fetch-depth: 0 of actions/checkout, GIT_DEPTH: 0 of GitLab, git-clone-depth: 0 of CodeBuild)"
+    )
+
+
+def _is_there(top: str, revision: str) -> bool:
+    try:
+        return bool(_git(top, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"))
+    except ToolFailed:
+        return False
+
+
+def _merge_base(top: str, commit: str, since: str) -> str:
+    _commit(top, "HEAD")
+    try:
+        return _git(top, "merge-base", commit, "HEAD").split()[0]
+    except (ToolFailed, IndexError) as error:
+        raise NoCommonAncestor(
+            f"git finds no commit that both {since!r} and HEAD come from",
+            mend=_deepen(top) or "name a revision of the same history",
+        ) from error
+
+
+def _collected(top: str, repository: str, commit: str) -> tuple[dict[str, Entry], set[str], set[str]]:
+    """Files as they were, paths that differ, and folders that differ in ways unknown; relative to ``top``."""
+    prefix = os.path.relpath(repository, top) + "/" if repository != top else ""
+    was = {prefix + path: entry for path, entry in _tree(repository, commit)}
+    changed = {prefix + path for path in (*_differing(repository, commit), *_untracked(repository))}
+    folders = {path.rstrip("/") for path in changed if path.endswith("/")}  # somebody's repository, not tracked
+    changed = {path for path in changed if not path.endswith("/")}
+    for path in sorted(changed):
+        here, entry = os.path.join(top, path), was.get(path)
+        if not (entry and entry.mode == MODULE) and not os.path.exists(os.path.join(here, ".git")):
+            continue
+        changed.discard(path)
+        was.pop(path, None)
+        if entry is None or not os.path.exists(os.path.join(here, ".git")) or not _is_there(here, entry.name):
+            folders.add(path)
+            continue
+        inner, inner_changed, inner_folders = _collected(top, here, entry.name)
+        was |= inner
+        changed |= inner_changed
+        folders |= inner_folders
+    return was, changed, folders
+
+
+def _tree(repository: str, commit: str) -> Iterator[tuple[str, Entry]]:
+    for line in _listed(repository, "ls-tree", "-r", "-z", "--full-tree", commit):
+        about, _, path = line.partition("\t")
+        mode, _, name = about.split()
+        yield path, Entry(mode, name, repository)
+
+
+def _differing(repository: str, commit: str) -> list[str]:
+    """Paths that differ between a commit and the working tree; a rename is two of them."""
+    options = ("--name-only", "-z", "--no-renames", "--no-ext-diff", "--no-relative", "--ignore-submodules=none")
+    return _listed(repository, "diff", *options, commit, "--")
+
+
+def _untracked(repository: str) -> list[str]:
+    return _listed(repository, "ls-files", "-z", "--others", "--exclude-standard")
+
+
+def _listed(repository: str, *arguments: str) -> list[str]:
+    return [item for item in _git(repository, *arguments).split("\0") if item]
+
+
+def _git(folder: str, *arguments: str) -> str:
+    """Git must not write the index, which another command may be using."""
+    environment = tools.environment(extra={"GIT_OPTIONAL_LOCKS": "0"})
+    mend = "install git; CI's checkout step needs it to make a clone"
+    said = tools.run(["git", *arguments], cwd=folder, env=environment, timeout_seconds=GIT_SECONDS, mend=mend)
+    return said.stdout
+
+
+def _folders(paths: Mapping[str, Entry] | frozenset[str]) -> dict[str, frozenset[str]]:
+    found: dict[str, set[str]] = {}
+    for path in paths:
+        while path:
+            folder, _, name = path.rpartition("/")
+            names = found.setdefault(folder, set())
+            if name in names:
+                break
+            names.add(name)
+            path = folder
+    return {folder: frozenset(names) for folder, names in found.items()}
+
+
+def _above(path: str) -> Iterator[str]:
+    """A path's folders from the top, and itself."""
+    parts = path.split("/")
+    return ("/".join(parts[: number + 1]) for number in range(len(parts)))

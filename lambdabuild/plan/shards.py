@@ -1,0 +1,141 @@
+"""A plan's chains over several machines, so that the longest takes as short as can be; pure, and in whole milliseconds.
+
+Costs are ``{task: milliseconds}``. Whole numbers, for sums of them are the same in whatever order.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from lambdabuild.plan.explain import steps
+from lambdabuild.plan.types import Build, BuildPlan
+
+Costs = Mapping[str, int]
+
+USUAL = {"resolve": 5000, "package": 3000, "compile": 5000, "copy": 200, "zip": 500, "hash": 10, "upload": 100,
+         "tree": 300}  # fmt: skip
+"""What steps take of which nothing is known, in milliseconds: orders of magnitude, from this project's bench/."""
+
+
+@dataclass(frozen=True)
+class Chain:
+    """All that one build needs. ``steps`` are tasks; what several chains need is done once by a machine."""
+
+    task: str
+    steps: frozenset[str]
+    together: str = ""
+    """What it shares with others, such as a resolution; these go to one machine unless that takes longer."""
+
+
+@dataclass(frozen=True)
+class Shard:
+    """``tasks`` are what doit is asked for."""
+
+    tasks: tuple[str, ...]
+    milliseconds: int
+
+
+@dataclass
+class _Machine:
+    number: int
+    tasks: list[str] = field(default_factory=list)
+    steps: set[str] = field(default_factory=set)
+    milliseconds: int = 0
+
+
+def chains(plan: BuildPlan) -> tuple[Chain, ...]:
+    """Every build of a plan with the steps before it, those of its layers included, whose size it must know."""
+    builds = {build.name: build for build in plan.builds}
+    layers: dict[str, set[str]] = defaultdict(set)
+    for sizes in plan.sizes:
+        layers[sizes.build].update(sizes.layers)
+    found = []
+    for build in plan.builds:
+        needed = {step for layer in layers[build.name] for step in _until_copy(builds[layer])}
+        task = f"{build.group(build.name)}:{build.name}"
+        found.append(Chain(task, frozenset({*steps(build), *needed}), build.resolution or build.package))
+    return tuple(found)
+
+
+def _until_copy(build: Build) -> list[str]:
+    return [step for step in steps(build) if step.startswith(("resolve:", "package:", "compile:", "copy:"))]
+
+
+def estimated(plan: BuildPlan, known: Costs) -> Costs:
+    """What every step of a plan costs: as recorded, else as the same step of others with its rule, else as usual."""
+    rule_of = {f"resolve:{resolution.name}": resolution.key.rule for resolution in plan.resolutions}
+    rule_of |= {step: build.key.rule for build in plan.builds for step in steps(build) if step not in rule_of}
+    alike: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for step, rule in rule_of.items():
+        if step in known:
+            alike[_kind(step), rule].append(known[step])
+    return {
+        step: known[step] if step in known else _middle(alike[_kind(step), rule], USUAL.get(_kind(step), 0))
+        for step, rule in rule_of.items()
+    }
+
+
+def _kind(step: str) -> str:
+    return step.partition(":")[0]
+
+
+def _middle(values: Sequence[int], otherwise: int) -> int:
+    return sorted(values)[len(values) // 2] if values else otherwise
+
+
+def split(work: Iterable[Chain], costs: Costs, count: int) -> tuple[Shard, ...]:
+    """The work in so many shards; some may be empty.
+
+    Longest first, each to where it ends soonest (LPT: Graham, Bounds on multiprocessing timing anomalies, 1969). What
+    shares a resolution goes as one, but for the largest such groups when taking these apart ends sooner: then more than
+    one machine resolves the same.
+    """
+    groups = _groups(work, costs)
+    together = [position for position, group in enumerate(groups) if len(group) > 1]
+    best: tuple[_Machine, ...] | None = None
+    for apart in range(min(len(together), 2 * count) + 1):
+        torn = set(together[:apart])
+        bundles = [
+            bundle
+            for position, group in enumerate(groups)
+            for bundle in ([[chain] for chain in group] if position in torn else [group])
+        ]
+        found = _placed(sorted(bundles, key=lambda bundle: _order(bundle, costs)), costs, count)
+        if best is None or _price(found) < _price(best):
+            best = found
+    return tuple(Shard(tuple(sorted(machine.tasks)), machine.milliseconds) for machine in best or ())
+
+
+def _groups(work: Iterable[Chain], costs: Costs) -> list[list[Chain]]:
+    """The chains of each resolution, and those with none by themselves; the longest first."""
+    found: dict[str, list[Chain]] = defaultdict(list)
+    for chain in sorted(work, key=lambda chain: chain.task):
+        found[chain.together or chain.task].append(chain)
+    return sorted(found.values(), key=lambda group: _order(group, costs))
+
+
+def _order(bundle: Sequence[Chain], costs: Costs) -> tuple[int, str]:
+    return -_cost(frozenset[str]().union(*(chain.steps for chain in bundle)), costs), bundle[0].task
+
+
+def _cost(steps: Iterable[str], costs: Costs) -> int:
+    return sum(costs[step] for step in steps)
+
+
+def _placed(bundles: Iterable[Sequence[Chain]], costs: Costs, count: int) -> tuple[_Machine, ...]:
+    machines = tuple(_Machine(number) for number in range(count))
+    for bundle in bundles:
+        needed = frozenset[str]().union(*(chain.steps for chain in bundle))
+        ends = ((one.milliseconds + _cost(needed - one.steps, costs), one.number) for one in machines)
+        end, number = min(ends)
+        machines[number].tasks += [chain.task for chain in bundle]
+        machines[number].steps |= needed
+        machines[number].milliseconds = end
+    return machines
+
+
+def _price(machines: Sequence[_Machine]) -> tuple[int, int]:
+    """When the last one ends; of equals the one with the least work in all."""
+    return max(one.milliseconds for one in machines), sum(one.milliseconds for one in machines)
