@@ -145,7 +145,8 @@ class Site:
     @cached_property
     def roots(self) -> dict[str, str]:
         """The folders that records name instead of this machine's paths."""
-        return {"state": self.state_dir, "store": self.cache_dir, "build": self.build_dir, "project": self.project}
+        own = {"state": self.state_dir, "store": self.cache_dir, "build": self.build_dir, "project": self.project}
+        return own if self.boundary == os.sep else {**own, "checkout": self.boundary}
 
     def build(self, name: str) -> Build:
         return self.builds[name]
@@ -293,13 +294,15 @@ class Shared:
     """The containers of the run (``containers``), once one was asked for."""
     is_swept: bool = False
     """``doit clean`` has looked for containers that were left."""
+    cache: Any = None
+    """The caches of built steps (``sharing``), once one was needed, and whose process they are."""
     process: int = field(default_factory=os.getpid)
     """The process that loaded the project; doit may fork others."""
 
-    def lock_of(self, resolution: str) -> threading.Lock:
-        """Held by one step at a time of those that pack the same dependencies."""
+    def lock_of(self, what: str) -> threading.Lock:
+        """Held by one step at a time: of those that pack the same dependencies, or need the same bytes."""
         with self.lock:
-            return self.turns.setdefault(resolution, threading.Lock())
+            return self.turns.setdefault(what, threading.Lock())
 
 
 def flat(name: str) -> str:
