@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import threading
+import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 from lambdabuild.aws import session
 from lambdabuild.cache.cache import CHUNK, Digest, Sink
+from lambdabuild.cache.remote import patience
 from lambdabuild.errors import CacheFailed, StoreFailed
 
 MISSING = ("NoSuchKey", "404")
@@ -60,9 +62,12 @@ class S3Cache:
     def _get(self, key: str, sink: Sink) -> bool:
         with self._telling(f"read {key}") as answer:
             found = self._client.get_object(Bucket=self.bucket, Key=self.prefix + key)
-            with found["Body"] as body:
+            until = time.monotonic() + patience(self._timeout_seconds, found["ContentLength"])
+            with closing(found["Body"]) as body:
                 for chunk in body.iter_chunks(CHUNK):
                     sink(chunk)
+                    if time.monotonic() > until:
+                        raise self._failed(f"read {key}", TimeoutError("it takes too long"))
             answer.append(True)
         return bool(answer)
 

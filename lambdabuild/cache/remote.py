@@ -23,10 +23,15 @@ class Connection:
 
     def patience(self, size: int) -> float:
         """How many seconds so many bytes may take."""
-        return self.timeout_seconds + size / BYTES_A_SECOND
+        return patience(self.timeout_seconds, size)
 
     @property
     def shown(self) -> str:
         """The address without user, password and query, which may be secret."""
         parts = urlsplit(self.address)
         return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+
+
+def patience(timeout_seconds: float, size: int) -> float:
+    """How many seconds so many bytes may take, when an answer without any may take ``timeout_seconds``."""
+    return timeout_seconds + size / BYTES_A_SECOND
