@@ -38,10 +38,8 @@ class Found:
 
 @dataclass
 class Counts:
-    """What a run asked of its caches; bytes are those that came from remote ones and went to them."""
+    """Bytes that came from remote caches, and that went there."""
 
-    hits: int = 0
-    misses: int = 0
     fetched_bytes: int = 0
     sent_bytes: int = 0
 
@@ -98,6 +96,8 @@ class SharedCache:
         """What was stored under a key. Its blobs may have gone meanwhile."""
         for layer in self.layers:
             raw = layer.record(key)
+            if layer is not self.folder:
+                self.counts.fetched_bytes += len(raw or b"")
             record = records.from_bytes(raw) if raw is not None else None
             content = self._step(layer, record) if record is not None else None
             step = records.unpacked(key, content) if content is not None else None
@@ -105,11 +105,9 @@ class SharedCache:
                 self._is_broken(layer, key)
             if content is None or step is None:
                 continue
-            self.counts.hits += 1
             if layer is not self.folder:
                 self._keep(key, content, step.blobs)
             return Found(step.data, step.blobs, layer.name)
-        self.counts.misses += 1
         return None
 
     def _step(self, layer: Cache, record: Record) -> bytes | None:
