@@ -38,8 +38,9 @@ def _add(archive: tarfile.TarFile, folder: str, path: str) -> None:
     info.uid = info.gid = 0
     info.uname = info.gname = ""
     info.mtime = 0
+    info.mode = 0o755 if info.mode & 0o100 else 0o644
     if info.islnk():  # the same file twice, as pnpm leaves them: each by itself, for the first may be edited
-        info.type, info.size = tarfile.REGTYPE, os.path.getsize(full)
+        info.type, info.linkname, info.size = tarfile.REGTYPE, "", os.path.getsize(full)
     if info.isreg():
         with open(full, "rb") as stream:
             archive.addfile(info, stream)
