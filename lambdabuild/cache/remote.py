@@ -27,11 +27,15 @@ class Connection:
 
     @property
     def shown(self) -> str:
-        """The address without user, password and query, which may be secret."""
-        parts = urlsplit(self.address)
-        return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+        return shown(self.address)
 
 
 def patience(timeout_seconds: float, size: int) -> float:
     """How many seconds so many bytes may take, when an answer without any may take ``timeout_seconds``."""
     return timeout_seconds + size / BYTES_A_SECOND
+
+
+def shown(address: str) -> str:
+    """An address without user, password and query, which may be secret."""
+    parts = urlsplit(address)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()

@@ -30,6 +30,8 @@ lambdabuild: an incremental, reproducible build system for AWS Lambda
                                   write the template of a serverless.yml alone, with nothing built
   lambdabuild schema              print the JSON Schema of a serverless.yml, for editors
   lambdabuild rpc [REQUEST]       answer one request of Lambda Builders' JSON-RPC, from the argument or standard input
+  lambdabuild cache stats|verify|gc|export FILE|import FILE
+                                  look after the machine's cache of built steps
   lambdabuild init                write a dodo.py, so that doit itself can be used
   lambdabuild list|info|clean|forget|...    doit's own commands
 
@@ -150,6 +152,12 @@ def _schema(arguments: list[str]) -> int:
     return 0
 
 
+def _cache(arguments: list[str]) -> int:
+    from lambdabuild.cli import cache
+
+    return cache.main(*_split(arguments[1:]))
+
+
 def _rpc(arguments: list[str]) -> int:
     from lambdabuild.cli import rpc
 
@@ -220,6 +228,8 @@ def _split(arguments: list[str]) -> tuple[dict[str, str], list[str], list[str]]:
             settings[SETTING_FLAGS[name]] = value if sign else next(words, "")
         elif name == "--output" and arguments[:1] != ["run"]:
             flags.append(f"--output={value if sign else next(words, '')}")
+        elif name == "--older-than":
+            flags.append(f"--older-than={value if sign else next(words, '')}")
         elif name == "--param":
             key, _, given = (value if sign else next(words, "")).partition("=")
             settings[f"param.{key}"] = given
@@ -278,5 +288,6 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "build": _build,
     "compile": _compile,
     "schema": _schema,
+    "cache": _cache,
     "rpc": _rpc,
 }

@@ -79,18 +79,13 @@ def _open(site: Site) -> Any:
     settings = site.settings.cache
     remotes = [] if site.settings.offline else settings.remotes
     return SharedCache(
-        folder=FolderCache(folder_of(site)),
+        folder=FolderCache(site.built_steps_dir),
         remotes=[Guarded(_client(site, address), reporters.warn) for address in remotes],
         warn=reporters.warn,
         background=Background(THREADS if site.shared.process == os.getpid() else 0),
         read_only=settings.read_only,
         max_bytes=settings.max_bytes,
     )
-
-
-def folder_of(site: Site) -> str:
-    """The machine's folder: the setting, else beside the wheels."""
-    return site.path(site.settings.cache.dir) if site.settings.cache.dir else os.path.join(site.cache_dir, "cache")
 
 
 def _client(site: Site, address: str) -> Any:
@@ -176,6 +171,14 @@ def find(site: Site, kind: str, name: str, components: Mapping[str, str]) -> Ent
     return None
 
 
+def where(site: Site, kind: str, name: str, saved: freshness.Saved) -> str:
+    """The name of the cache that would spare a step, "" when there is none."""
+    if kind not in KINDS:
+        return ""
+    found = find(site, kind, name, freshness.components(site, kind, name, saved))
+    return found.where if found is not None else ""
+
+
 def restore(site: Site, kind: str, name: str, entry: Entry) -> Left | None:
     """Leave what the step would have left; None when a cache no longer has what is needed for that."""
     try:
@@ -233,7 +236,7 @@ def _is_cheaper_assembled(site: Site, name: str, size: int) -> bool:
     if OUT in blobs or not _is_known(site, "resolve", build.resolution):
         return False
     absent = sum(blob[1] for blob, path in _files(site, blobs) if not os.path.exists(path))
-    return absent / len(site.resolution(build.resolution).users) < size
+    return bool(absent / len(site.resolution(build.resolution).users) < size)
 
 
 def _assembled(site: Site, name: str, digest: Any) -> bool:
@@ -314,17 +317,24 @@ def _files(site: Site, blobs: Mapping[str, list[Any]]) -> Iterator[tuple[list[An
 
 def _fetched(site: Site, kind: str, name: str) -> bool:
     """Whether the bytes that a step left are here now."""
-    from lambdabuild.cache.cache import Digest
-
     cache, blobs = caches(site), _blobs(site, kind, name)
     if cache is None:
         return False
-    for blob, path in _files(site, blobs):
-        if not os.path.exists(path) and not cache.fetch(Digest(*blob), path, 0o444, keep=False):
-            return False
-    if OUT not in blobs or os.path.isdir(site.out(kind, name)):
-        return True
-    return _unpacked(site, cache, Digest(*blobs[OUT]), site.out(kind, name))
+    with site.shared.lock_of(f"bytes of {kind}:{name}"):
+        return _fetched_files(site, cache, blobs) and _fetched_folder(site, cache, blobs, site.out(kind, name))
+
+
+def _fetched_files(site: Site, cache: Any, blobs: Mapping[str, list[Any]]) -> bool:
+    from lambdabuild.cache.cache import Digest
+
+    absent = [(blob, path) for blob, path in _files(site, blobs) if not os.path.exists(path)]
+    return all(cache.fetch(Digest(*blob), path, 0o444, keep=False) for blob, path in absent)
+
+
+def _fetched_folder(site: Site, cache: Any, blobs: Mapping[str, list[Any]], out: str) -> bool:
+    from lambdabuild.cache.cache import Digest
+
+    return OUT not in blobs or os.path.isdir(out) or _unpacked(site, cache, Digest(*blobs[OUT]), out)
 
 
 def _unpacked(site: Site, cache: Any, digest: Any, out: str) -> bool:

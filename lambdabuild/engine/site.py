@@ -51,6 +51,9 @@ class Site:
     project: str
     build_dir: str
     cache_dir: str
+    """The machine's store of downloads."""
+    built_steps_dir: str
+    """The machine's cache of built steps."""
     settings: Settings
     service: Service
     plan: BuildPlan
