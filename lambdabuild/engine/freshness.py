@@ -206,8 +206,8 @@ def is_intact(site: Site, kind: str, name: str, values: Mapping[str, Any]) -> bo
         record = TreeRecord.read(site.record("tree", name))
         return record is not None and trees.is_intact(site.tree(name), record, site.stats.digest)
     if kind in ("resolve", "package", "compile"):
-        if values.get("away"):
-            return True  # a cache has it; whoever needs it brings it here
+        if values.get("away"):  # a cache has the bytes; the receipt says which, for whoever needs them
+            return _is_there(site, site.receipt(kind, name))
         return all(_is_there(site, expand(site, path)) for path in values.get("parts", ()))
     if kind == "upload":
         location = values.get("location", "")
