@@ -143,6 +143,10 @@ class SharedCache:
         """Whether the machine's folder has a blob, so that fetching it costs a copy."""
         return self.folder.has(digest)
 
+    def was_broken(self, digest: Digest) -> bool:
+        """Whether a cache gave other bytes for a digest in this run."""
+        return any(name == digest.sha256 for _, name in self._broken)
+
     def _fetched(self, layer: Cache, digest: Digest, target: str, mode: int) -> bool:
         temporary = f"{target}.{os.getpid()}.{id(digest):x}.tmp"
         try:
@@ -238,11 +242,12 @@ class SharedCache:
         return digest
 
     def _send(self, remote: Guarded, key: str, record: bytes, uploads: Sequence[tuple[Digest, str]]) -> None:
-        """The blobs first, for a record promises them."""
+        """The blobs first, for a record promises them. One that had something broken is sent what it says to have."""
         large = {digest for digest, _ in uploads if digest.size > SMALL_BYTES}
-        there = large - remote.missing(large) if large else set()
+        is_trusted = not any(name == remote.name for name, _ in self._broken)
+        there = large - remote.missing(large) if large and is_trusted else set()
         for digest, path in uploads:
-            if digest not in there or (remote.name, digest.sha256) in self._broken:
+            if digest not in there:
                 remote.put(digest, path)
                 self.counts.sent_bytes += digest.size
         remote.put_record(key, record)

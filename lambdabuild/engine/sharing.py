@@ -211,9 +211,19 @@ def _restore_list(site: Site, name: str, entry: Entry) -> bool:
 def _restore_zip(site: Site, name: str, entry: Entry) -> bool:
     digest, target = entry.blobs[ZIP], site.zip(name)
     cache = caches(site)
-    if not cache.has_here(digest) and _is_cheaper_assembled(site, name, digest.size) and _assembled(site, name, digest):
-        return True
+    if not cache.has_here(digest) and _is_cheaper_assembled(site, name, digest.size):
+        if _assembled(site, name, digest):
+            return True
+        if _has_broken_packages(site, name):
+            return False  # the step is run, which has the packages resolved again and mends the cache
     return bool(cache.fetch(digest, target))
+
+
+def _has_broken_packages(site: Site, name: str) -> bool:
+    from lambdabuild.cache.cache import Digest
+
+    blobs = _blobs(site, "resolve", site.build(name).resolution).values()
+    return any(caches(site).was_broken(Digest(*blob)) for blob in blobs)
 
 
 _RESTORE: Mapping[str, Callable[[Site, str, Entry], bool]] = {

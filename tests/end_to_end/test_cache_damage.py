@@ -73,7 +73,7 @@ def place(
         yield app, common, top / "nginx/root"
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     damage=st.lists(
         st.tuples(st.integers(0, 10_000), st.sampled_from(["flip", "cut", "delete"])), min_size=1, max_size=6
@@ -88,19 +88,15 @@ def test_any_damage_ends_in_a_right_build_and_is_mended(
         entries = sorted(path for kind in ("ac", "cas") for path in (files / kind).rglob("?" * 64))
         corrupted(entries[number % len(entries)], how)
     home = Path(env["XDG_CACHE_HOME"])
-    if files.name == "root":
-        shutil.rmtree(home)  # all that is left is what the server has
-    ran = again(app).build(env=env)
-
-    assert app.zips() == right
-    assert len(ran.summary["warnings"]) <= 1, ran.err
-    assert all("LB621" in warning for warning in ran.summary["warnings"])
-    if files.name == "root":
-        shutil.rmtree(home)
-    mended = again(app).build(env=env)
-    assert mended.summary["warnings"] == []
-    assert not [step for step in mended.steps if step.startswith(("resolve", "compile", "copy"))]
-    assert app.zips() == right
+    for _ in range(3):  # what one run has no need to read the next may find
+        if files.name == "root":
+            shutil.rmtree(home)  # all that is left is what the server has
+        ran = again(app).build(env=env)
+        assert app.zips() == right
+        assert len(ran.summary["warnings"]) <= 1, ran.err
+        assert all("LB621" in warning for warning in ran.summary["warnings"])
+    assert ran.summary["warnings"] == []
+    assert not [step for step in ran.steps if step.startswith(("resolve", "compile", "copy"))]
 
 
 def test_eight_processes_on_one_folder_killed_at_random_leave_nothing_wrong(tmp_path: Path) -> None:
@@ -111,7 +107,7 @@ def test_eight_processes_on_one_folder_killed_at_random_leave_nothing_wrong(tmp_
         "LAMBDABUILD_CACHE__MAX_SIZE": "700 KB",
     }
     apps = [service(tmp_path / f"p{number}", range(number // 2, number // 2 + 4)) for number in range(8)]
-    until = time.monotonic() + 12
+    until = time.monotonic() + 8
     runs = {app: app.start("build", env=env) for app in apps}
     while time.monotonic() < until:
         app = chance.choice(apps)
