@@ -390,7 +390,7 @@ def offer(
 
         data["list"] = assemble.read_rows(site, name)
     sources = _sources(site, kind, name, receipt)
-    if sources is None or not _may_leave(site, data, components):
+    if sources is None or not _is_portable(data) or not _may_leave(site, data, components):
         return
     key = key_of(site, kind, name, components)
     if not receipt.reads:
@@ -423,6 +423,12 @@ def _sources(site: Site, kind: str, name: str, receipt: receipts.Receipt) -> dic
         elif not path.startswith(("{project}", "{checkout}")):
             return None
     return found
+
+
+def _is_portable(data: Mapping[str, Any]) -> bool:
+    """Whether all files that a step read or listed lie in folders that every machine has under the same name."""
+    listed = (row[-1][0] for row in data.get("list", ()))
+    return all(path.startswith("{") for path in (*(read.removeprefix("read:") for read in data["reads"]), *listed))
 
 
 def _may_leave(site: Site, data: Mapping[str, Any], components: Mapping[str, str]) -> bool:
