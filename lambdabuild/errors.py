@@ -377,6 +377,8 @@ class HandlerNotPackaged(LambdaBuildError):
     """A function's handler is not in the distribution that its code is."""
 
     code = "LB609"
+
+
 class CacheFailed(LambdaBuildError):
     """A cache of built steps refused, or could not be reached; told once, and the build goes on without it."""
 

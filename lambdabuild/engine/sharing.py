@@ -1,6 +1,6 @@
 """Need a step be run, or did somebody run it before? A step's key, what it left as an entry, and the way back.
 
-In: what ``freshness`` says a step depends on. Out: what the step would have left. A hit on resolve or compile brings
+In: what ``freshness`` says a step depends on. Out: what the step would have left. A hit on resolve, package or compile brings
 only what the steps after it must know; the bytes come when one of them is really run (``provide``).
 
 Files that only a run reveals (``Done.reads``) are not in the first key. Under that lie the names of such files, as runs
@@ -28,7 +28,7 @@ from lambdabuild.files import fingerprint
 
 FORMAT = "1"
 """Raised when what is in an entry changes."""
-KINDS = frozenset({"resolve", "compile", "copy", "zip"})
+KINDS = frozenset({"resolve", "package", "compile", "copy", "zip"})
 OUT, ZIP = "out.tar.zst", "artifact.zip"
 IN_STORE = re.compile(r"\{store\}/(wheels/([0-9a-f]{64})/[^/]+)")
 """A file of the machine's store whose path says its content."""
@@ -228,18 +228,19 @@ def _has_broken_packages(site: Site, name: str) -> bool:
 
 _RESTORE: Mapping[str, Callable[[Site, str, Entry], bool]] = {
     "resolve": _without_bytes("resolve"),
+    "package": _without_bytes("package"),
     "compile": _without_bytes("compile"),
     "copy": _restore_list,
     "zip": _restore_zip,
 }
-_WITH_BYTES = frozenset({"resolve", "compile"})
+_WITH_BYTES = frozenset({"resolve", "package", "compile"})
 
 
 def _is_cheaper_assembled(site: Site, name: str, size: int) -> bool:
     """Whether the packages that are not here yet, which others need too, are less to fetch than the zip."""
     build = site.build(name)
     if not build.resolution or any(
-        kind == "compile" and _is_away(site, kind, one) for kind, one in _before(site, "zip", name)
+        kind != "resolve" and _is_away(site, kind, one) for kind, one in _before(site, "zip", name)
     ):
         return False
     blobs = _blobs(site, "resolve", build.resolution)
@@ -288,6 +289,8 @@ def _before(site: Site, kind: str, name: str) -> Iterator[tuple[str, str]]:
     build = site.build(name)
     if build.resolution:
         yield "resolve", build.resolution
+    if build.package:
+        yield "package", build.package
     if build.compiles and kind != "compile":
         yield "compile", name
     if kind == "zip":
