@@ -1,9 +1,9 @@
 """Need a step be run, or did somebody run it before? A step's key, what it left as an entry, and the way back.
 
-In: what ``freshness`` says a step depends on. Out: what the step would have left. A hit on resolve, package or compile brings
-only what the steps after it must know; the bytes come when one of them is really run (``provide``).
+In: what ``freshness`` says a step depends on. Out: what the step would have left. A hit on resolve, package or compile
+brings only what the steps after it must know; the bytes come when one of them is really run (``provide``).
 
-Files that only a run reveals (``Done.reads``) are not in the first key. Under that lie the names of such files, as runs
+Files and images that only a run reveals (``Done.reads``) are not in the first key. Under that lie their names, as runs
 found them; with their digests as they are now a second key is made, under which the entry is.
 """
 
@@ -24,6 +24,7 @@ from lambdabuild import __version__
 from lambdabuild.engine import freshness, receipts, reporters
 from lambdabuild.engine.session import saved
 from lambdabuild.engine.site import Site
+from lambdabuild.errors import LambdaBuildError
 from lambdabuild.files import fingerprint
 
 FORMAT = "1"
@@ -34,7 +35,7 @@ IN_STORE = re.compile(r"\{store\}/(wheels/([0-9a-f]{64})/[^/]+)")
 """A file of the machine's store whose path says its content."""
 CREDENTIALS = re.compile(r"://[^/\s\"@:]+:[^/\s\"@]+@")
 MOST_CANDIDATES = 8
-"""So many lists of revealed files are kept for a key; the newest go first."""
+"""So many lists of what runs revealed are kept for a key; the newest go first."""
 SECRET_CHARACTERS = 8
 """A shorter value of a variable is no secret worth its name, and would be found in anything."""
 
@@ -163,8 +164,11 @@ def find(site: Site, kind: str, name: str, components: Mapping[str, str]) -> Ent
     found = cache.find(key)
     if found is None or "candidates" not in found.data:
         return found and Entry(found.data, found.blobs, found.where)
-    for names in found.data["candidates"]:
-        reads = freshness.reads(site, names)
+    for revealed in found.data["candidates"]:
+        try:
+            reads = freshness.known_reads(site, revealed)
+        except LambdaBuildError:
+            continue  # the engine whose image counts is not here
         there = cache.find(_second(key, reads))
         if there is not None and there.data["reads"] == reads:
             return Entry(there.data, there.blobs, there.where)
@@ -254,7 +258,6 @@ def _assembled(site: Site, name: str, digest: Any) -> bool:
     """The zip made of packages and source; what it must be is known, so there is no doubt about it."""
     from lambdabuild.artifacts.zips import write_zip
     from lambdabuild.engine import assemble
-    from lambdabuild.errors import LambdaBuildError
 
     if not _fetched(site, "resolve", site.build(name).resolution):
         return False
@@ -400,11 +403,15 @@ def offer(
         cache.put(key, data, sources)
         return
     cache.put(_second(key, receipt.reads), data, sources)
-    names = [path.removeprefix("read:") for path in sorted(receipt.reads)]
+    revealed = {
+        "reads": [path.removeprefix("read:") for path in sorted(receipt.reads) if path.startswith("read:")],
+        "images": values.get("images", {}),
+    }
     known = cache.find(key)
     before = known.data.get("candidates", []) if known is not None else []
-    if names not in before[:1]:
-        cache.put(key, {"candidates": [names, *(one for one in before if one != names)][:MOST_CANDIDATES]}, {})
+    if revealed not in before[:1]:
+        rest = [one for one in before if one != revealed]
+        cache.put(key, {"candidates": [revealed, *rest][:MOST_CANDIDATES]}, {})
 
 
 def _sources(site: Site, kind: str, name: str, receipt: receipts.Receipt) -> dict[str, Any] | None:
