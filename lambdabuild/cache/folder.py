@@ -135,8 +135,11 @@ class FolderCache:
             try:
                 yield temporary
                 os.chmod(temporary, 0o644)
-                os.makedirs(os.path.dirname(target), exist_ok=True)
-                os.replace(temporary, target)
+                try:
+                    os.replace(temporary, target)
+                except FileNotFoundError:  # the first of its folder
+                    os.makedirs(os.path.dirname(target), exist_ok=True)
+                    os.replace(temporary, target)
             except OSError as error:
                 raise self._failed(error) from error
 

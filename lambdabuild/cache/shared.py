@@ -101,7 +101,7 @@ class SharedCache:
             record = records.from_bytes(raw) if raw is not None else None
             content = self._step(layer, record) if record is not None else None
             step = records.unpacked(key, content) if content is not None else None
-            if raw is not None and (record is None or (content is not None and step is None)):
+            if raw is not None and (record is None or (step is None and (content is not None or record.inline))):
                 self._is_broken(layer, key)
             if content is None or step is None:
                 continue
@@ -113,8 +113,7 @@ class SharedCache:
     def _step(self, layer: Cache, record: Record) -> bytes | None:
         """The verified content of a record's ``step.json``; None when it is gone, or broken."""
         if record.inline:
-            is_right = Digest.of(record.inline) == record.step
-            return record.inline if is_right else self._bytes(layer, record.step)
+            return record.inline if Digest.of(record.inline) == record.step else None
         return self._bytes(layer, record.step)
 
     def _bytes(self, layer: Cache, digest: Digest) -> bytes | None:
@@ -233,11 +232,13 @@ class SharedCache:
         return digest, self.folder.path(digest)
 
     def _put_record(self, key: str, content: bytes, blobs: Mapping[str, Digest]) -> Digest:
+        """A small step goes inside its record; remote ones want it by itself too."""
         digest = Digest.of(content)
-        with self.folder.unfinished() as temporary:
-            with open(temporary, "wb") as stream:
-                stream.write(content)
-            self.folder.adopt(digest, temporary)
+        if self.remotes or len(content) > records.INLINE_BYTES:
+            with self.folder.unfinished() as temporary:
+                with open(temporary, "wb") as stream:
+                    stream.write(content)
+                self.folder.adopt(digest, temporary)
         self.folder.put_record(key, records.to_bytes(content, blobs))
         return digest
 
