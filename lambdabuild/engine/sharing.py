@@ -436,9 +436,9 @@ def _sources(site: Site, kind: str, name: str, receipt: receipts.Receipt) -> dic
 
 
 def _is_portable(data: Mapping[str, Any]) -> bool:
-    """Whether all files that a step read or listed lie in folders that every machine has under the same name."""
-    listed = (row[-1][0] for row in data.get("list", ()))
-    return all(path.startswith("{") for path in (*(read.removeprefix("read:") for read in data["reads"]), *listed))
+    """Whether all files of a list lie in folders that every machine has. Files that were only read, such as a compiler,
+    may lie anywhere: elsewhere they are looked for in the same place, and must be the same."""
+    return all(row[-1][0].startswith("{") for row in data.get("list", ()))
 
 
 def _may_leave(site: Site, data: Mapping[str, Any], components: Mapping[str, str]) -> bool:

@@ -149,7 +149,8 @@ class Site:
     def roots(self) -> dict[str, str]:
         """The folders that records name instead of this machine's paths."""
         own = {"state": self.state_dir, "store": self.cache_dir, "build": self.build_dir, "project": self.project}
-        return own if self.boundary == os.sep else {**own, "checkout": self.boundary}
+        wider = {"checkout": self.boundary, "home": os.path.expanduser("~")}
+        return own | {name: folder for name, folder in wider.items() if folder != os.sep}
 
     def build(self, name: str) -> Build:
         return self.builds[name]
