@@ -136,14 +136,14 @@ def test_a_second_clone_elsewhere_with_an_empty_home_runs_no_step_of_any_functio
         assert null.steps == spared(null) == []
         # What an edit needs of the steps that were not run is fetched, or fetched and unpacked.
         second.append("src/orders/app.py", "# edited\n")
-        second.append("src/storefront/src/app.ts", "// edited\n") if everything else None
+        second.append("src/storefront/heading.ts", "// edited\n") if everything else None
         edited = second.build()
         assert [step for step in really_run(edited) if step.startswith("resolve")] == []
         assert "copy:CreateOrder" in edited.steps
         assert ("compile:ShowCatalog" in edited.steps) is everything
         assert edited.summary["warnings"] == []
         first.append("src/orders/app.py", "# edited\n")
-        first.append("src/storefront/src/app.ts", "// edited\n") if everything else None
+        first.append("src/storefront/heading.ts", "// edited\n") if everything else None
         assert really_run(first.build()) == []
         assert second.zips() == first.zips()
 
