@@ -33,6 +33,8 @@ KINDS = frozenset({"resolve", "package", "compile", "copy", "zip"})
 OUT, ZIP = "out.tar.zst", "artifact.zip"
 IN_STORE = re.compile(r"\{store\}/(wheels/([0-9a-f]{64})/[^/]+)")
 """A file of the machine's store whose path says its content."""
+LISTED = re.compile(r"\{(project|checkout)\}|\{store\}/wheels/|\{state\}/out/(resolve|package|compile)/")
+"""Where the files of a list may lie."""
 CREDENTIALS = re.compile(r"://[^/\s\"@:]+:[^/\s\"@]+@")
 MOST_CANDIDATES = 8
 """So many lists of what runs revealed are kept for a key; the newest go first."""
@@ -243,7 +245,7 @@ _WITH_BYTES = frozenset({"resolve", "package", "compile"})
 def _is_cheaper_assembled(site: Site, name: str, size: int) -> bool:
     """Whether the packages that are not here yet, which others need too, are less to fetch than the zip."""
     build = site.build(name)
-    if not build.resolution or any(
+    if len(build.resolutions) != 1 or any(
         kind != "resolve" and _is_away(site, kind, one) for kind, one in _before(site, "zip", name)
     ):
         return False
@@ -287,11 +289,12 @@ def provide(site: Site, kind: str, name: str, run_again: Callable[[str, str], st
 
 def _before(site: Site, kind: str, name: str) -> Iterator[tuple[str, str]]:
     """The steps whose bytes a step reads."""
+    if kind == "share":
+        yield from dict.fromkeys(("resolve", sharer.resolution) for sharer in site.sharers.values())
     if kind not in ("compile", "copy", "zip"):
         return
     build = site.build(name)
-    if build.resolution:
-        yield "resolve", build.resolution
+    yield from (("resolve", resolution) for resolution in build.resolutions)
     if build.package:
         yield "package", build.package
     if build.compiles and kind != "compile":
@@ -436,9 +439,12 @@ def _sources(site: Site, kind: str, name: str, receipt: receipts.Receipt) -> dic
 
 
 def _is_portable(data: Mapping[str, Any]) -> bool:
-    """Whether all files of a list lie in folders that every machine has. Files that were only read, such as a compiler,
-    may lie anywhere: elsewhere they are looked for in the same place, and must be the same."""
-    return all(row[-1][0].startswith("{") for row in data.get("list", ()))
+    """Whether all files of a list lie where another machine has them or can fetch them: not what copy itself made.
+
+    Files that were only read, such as a compiler, may lie anywhere: elsewhere they are looked for in the same place, and
+    must be the same.
+    """
+    return all(LISTED.match(row[-1][0]) for row in data.get("list", ()))
 
 
 def _may_leave(site: Site, data: Mapping[str, Any], components: Mapping[str, str]) -> bool:
