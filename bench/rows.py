@@ -55,7 +55,12 @@ class Bench:
         return Contestant([str(self.programs / command[0]), *command[1:]], folder, self._env(env))
 
     def _env(self, more: dict[str, str]) -> dict[str, str]:
-        return {**QUIET, "PATH": f"{self.programs}{os.pathsep}{os.environ['PATH']}", **more}
+        return {
+            **QUIET,
+            "LAMBDABUILD_CACHE__ENABLED": "false",
+            "PATH": f"{self.programs}{os.pathsep}{os.environ['PATH']}",
+            **more,
+        }
 
     def python(self, code: str, folder: Path) -> Contestant:
         return self.ours("python", "-c", code, folder=folder)
@@ -296,6 +301,34 @@ def compile_template(bench: Bench) -> Iterator[Figure]:
                      seconds(taken["theirs"]) / seconds(taken["ours"]), 10, more=True)  # fmt: skip
 
 
+def second_clone(bench: Bench) -> Iterator[Figure]:
+    """The sample app built with an empty home, and again elsewhere with another, from the first one's S3 cache."""
+    taken = {}
+    with services.s3() as where:
+        for who in ("first", "second"):
+            app = services.sample_app(bench.folder(f"clone-{who}") / "app")
+            home = {"HOME": str(app.parent), "XDG_CACHE_HOME": str(app.parent / ".cache"),
+                    "RUSTUP_HOME": os.environ.get("RUSTUP_HOME", os.path.expanduser("~/.rustup"))}  # fmt: skip
+            env = {**home, **where, "LAMBDABUILD_CACHE__ENABLED": "true"}
+            one = bench.ours("lambdabuild", "build", "--format", "json", folder=app, **env)
+            before = received()
+            ran = subprocess.run(one.command, cwd=app, env={**os.environ, **one.env}, capture_output=True, check=True)
+            taken[who] = {**json.loads(ran.stdout.splitlines()[-1]), "received": received() - before}
+    first, second = taken["first"], taken["second"]
+    steps = f"{second['restored']} steps restored"
+    yield Figure("a second clone with an empty home and an S3 cache, times faster than building",
+                 first["seconds"] / second["seconds"], 10, more=True,
+                 detail=f"{first['seconds']:.1f} s, then {second['seconds']:.1f} s; {steps}")  # fmt: skip
+    yield Figure("the same, bytes fetched: times less than building downloads", first["received"] / second["fetched_bytes"], 10,
+                 more=True, detail=f"{first['received'] / 1e6:.1f} MB, then {second['fetched_bytes'] / 1e6:.1f} MB")  # fmt: skip
+
+
+def received() -> int:
+    """How many bytes this machine's network interfaces have received, loopback apart."""
+    lines = Path("/proc/net/dev").read_text().splitlines()[2:]
+    return sum(int(line.split(":")[1].split()[0]) for line in lines if line.split(":")[0].strip() != "lo")
+
+
 ROWS: tuple[Callable[[Bench], Iterator[Figure]], ...] = (
-    null_of_many, against_sam, lock_to_zip, node_modules, compile_template,
+    null_of_many, against_sam, lock_to_zip, node_modules, compile_template, second_clone,
 )  # fmt: skip

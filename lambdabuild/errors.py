@@ -379,6 +379,24 @@ class HandlerNotPackaged(LambdaBuildError):
     code = "LB609"
 
 
+class CacheFailed(LambdaBuildError):
+    """A cache of built steps refused, or could not be reached; told once, and the build goes on without it."""
+
+    code = "LB620"
+
+
+class BrokenEntry(LambdaBuildError):
+    """An entry of a cache is not what its digest says; it is passed over, and written anew."""
+
+    code = "LB621"
+
+
+class BadExport(LambdaBuildError):
+    """A file given to ``cache import`` is not what ``cache export`` writes."""
+
+    code = "LB622"
+
+
 class BadLayer(LambdaBuildError):
     """A layer's table says what cannot go together, or what Lambda does not take."""
 

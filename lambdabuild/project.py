@@ -117,6 +117,7 @@ def open_project(
         project=folder,
         build_dir=build_dir,
         cache_dir=cache_dir(environment),
+        built_steps_dir=built_steps_dir(folder, settings, environment),
         settings=settings,
         service=service,
         plan=plan,
@@ -284,6 +285,62 @@ def cache_dir(environment: Mapping[str, str]) -> str:
     """The machine's folder for downloads, shared by all projects (XDG base directory specification)."""
     base = environment.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
     return os.path.join(base, "lambdabuild")
+
+
+def built_steps_dir(folder: str, settings: Settings, environment: Mapping[str, str]) -> str:
+    """The machine's cache of built steps: the setting, else beside the downloads."""
+    given = settings.cache.dir
+    return os.path.normpath(os.path.join(folder, given or os.path.join(cache_dir(environment), "cache")))
+
+
+class CacheUpkeep:
+    """What ``lambdabuild cache`` asks of the machine's folder; each answer is plain data. No template is read."""
+
+    def __init__(self, folder: str, settings: Settings, environment: Mapping[str, str]) -> None:
+        from lambdabuild.cache.folder import FolderCache
+
+        self.settings = settings
+        self.cache = FolderCache(built_steps_dir(folder, settings, environment))
+
+    @property
+    def as_json(self) -> bool:
+        return self.settings.format == "json"
+
+    def stats(self) -> Mapping[str, Any]:
+        from lambdabuild.cache import upkeep
+        from lambdabuild.cache.remote import shown
+
+        remotes = [shown(address) for address in self.settings.cache.remotes]
+        return {**upkeep.stats(self.cache), "max_bytes": self.settings.cache.max_bytes, "remotes": remotes}
+
+    def verify(self) -> Mapping[str, Any]:
+        from lambdabuild.cache import upkeep
+
+        return upkeep.verify(self.cache)
+
+    def gc(self, older_than_days: int) -> Mapping[str, Any]:
+        """0 days: nothing is too old."""
+        from lambdabuild.cache import upkeep
+
+        since = time.time() - older_than_days * 86_400 if older_than_days else 0
+        return upkeep.gc(self.cache, self.settings.cache.max_bytes, since)
+
+    def export(self, file: str) -> Mapping[str, Any]:
+        from lambdabuild.cache import upkeep
+
+        return upkeep.export(self.cache, file)
+
+    def import_(self, file: str) -> Mapping[str, Any]:
+        from lambdabuild.cache import upkeep
+
+        return upkeep.import_(self.cache, file)
+
+
+def cache_upkeep(folder: str, variables: Mapping[str, str]) -> CacheUpkeep:
+    """The machine's cache as a project's settings say; outside of a project as the environment says."""
+    from lambdabuild.reading import read_settings
+
+    return CacheUpkeep(folder, read_settings(folder, os.environ, variables), os.environ)
 
 
 def make_plan(folder: str, service: Service, rules: tuple[Any, ...], settings: Settings, stats: StatCache) -> BuildPlan:

@@ -152,6 +152,33 @@ class Command:
 
 
 @dataclass(frozen=True)
+class CacheSettings:
+    """Where steps that were run before are looked for, and kept."""
+
+    enabled: bool = True
+    dir: str = ""
+    """The machine's folder; "" means ``cache`` beside the machine's store."""
+    max_size: str = "10 GB"
+    """How much that folder may hold; "0" is as much as there is."""
+    remotes: tuple[str, ...] = ()
+    """``s3://bucket/prefix``, ``http(s)://host/path``, ``grpc(s)://host:port/instance``, asked in this order."""
+    read_only: bool = False
+    namespace: str = ""
+    timeout_seconds: int = 10
+    upload_seconds: int = 300
+    """How long the end of a run may wait for uploads."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """For remotes over HTTP and gRPC: header -> the name of the variable that holds its value."""
+    ca_file: str = ""
+    client_certificate: str = ""
+    client_key: str = ""
+
+    @property
+    def max_bytes(self) -> int:
+        return size_of(self.max_size) or 0
+
+
+@dataclass(frozen=True)
 class Settings:
     """All settings. Folders are relative to the folder of the settings file, which is the project's folder."""
 
@@ -225,6 +252,7 @@ class Settings:
     commands: Mapping[str, Command] = field(default_factory=dict)
     """By a function's or layer's name, a build method or a runtime; patterns too."""
     sources: Mapping[str, SourceSettings] = field(default_factory=dict)
+    cache: CacheSettings = field(default_factory=CacheSettings)
 
     @property
     def needs_no_template(self) -> bool:
@@ -286,6 +314,8 @@ def layer_units(name: str, table: LayerSettings) -> tuple[tuple[str, str], ...]:
     return tuple((f"{name}-{architecture}", architecture) for architecture in architectures)
 
 
+CACHES = ("s3://", "http://", "https://", "grpc://", "grpcs://")
+UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 CHOICES = {
     "format": ("text", "json"), "resolver": ("uv", "pip"), "missing_tools": ("fail", "skip"),
     "native": ("true", "false", "auto"), "pull": ("missing", "always", "never"),
@@ -370,7 +400,7 @@ def _leaves(data: Any, path: tuple[str, ...] = ()) -> Iterable[tuple[list[str], 
     for key, value in data.items():
         here = (*path, key)
         follow = isinstance(value, dict) and (len(here) < 3) and here[-1] not in ("options",)
-        if follow and (here[0] in ("parameters", "opt", "tags", "images", "container") or here[0] in TABLES):
+        if follow and (here[0] in ("parameters", "opt", "tags", "images", "container", "cache") or here[0] in TABLES):
             yield from _leaves(value, here)
             if len(here) == 2 and not value:
                 yield [*here], value
@@ -424,6 +454,8 @@ def _set(settings: Settings, given: _Given) -> Settings:
     if first == "container":
         old = {"environment": settings.container.environment}
         return replace(settings, container=replace(settings.container, **_container(old, given, rest)))
+    if first == "cache":
+        return replace(settings, cache=_cache(settings.cache, given, rest))
     if first in MAPPINGS:
         old_map = getattr(settings, first)
         if rest:
@@ -485,6 +517,31 @@ def _container(old: Mapping[str, Any], given: _Given, rest: list[str]) -> dict[s
     if rest[1:]:
         raise _unknown(given, given.key, list(mine))
     return {name: _typed(given, name, mine[name])}
+
+
+def _cache(settings: CacheSettings, given: _Given, rest: list[str]) -> CacheSettings:
+    mine = {item.name: item for item in fields(CacheSettings)}
+    key = rest[0].lower() if rest else ""
+    if not rest:
+        raise _bad(given, "a table [cache]")
+    if key not in mine or (len(rest) > 1 and key != "headers"):
+        raise _unknown(given, key, list(mine))
+    if key == "headers" and len(rest) > 1:
+        return replace(settings, headers={**settings.headers, ".".join(rest[1:]): _text(given)})
+    value = _typed(given, key, mine[key])
+    if key == "max_size" and size_of(value) is None:
+        raise _bad(given, 'a size such as "500 MB" or "10 GB"')
+    if key == "remotes" and not all(address.startswith(CACHES) for address in value):
+        raise _bad(given, f"addresses that begin with {', '.join(CACHES)}")
+    changes: dict[str, Any] = {key: value}
+    return replace(settings, **changes)
+
+
+def size_of(text: str) -> int | None:
+    """Bytes of ``500 MB`` and the like, in units of 1000; None for what is no size."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?B?)", text.strip().upper())
+    unit = UNITS.get(found[2] if found[2] in UNITS else found[2] + "B") if found else None
+    return None if found is None or unit is None else int(float(found[1]) * unit)
 
 
 def _with(settings: Settings, name: str, value: Any) -> Settings:

@@ -31,10 +31,11 @@ ALLOWED: dict[str, frozenset[str]] = {
     "rulebook": frozenset({"errors", "spans", "rule_api", "plan.types"}),
     "files": frozenset({"errors", "spans", "rule_api"}),
     "artifacts": frozenset({"errors", "spans"}),
-    "aws": frozenset({"errors", "spans", "artifacts"}),
+    "cache": frozenset({"errors", "spans"}),
+    "aws": frozenset({"errors", "spans", "artifacts", "cache"}),
     "engine": frozenset({
         "errors", "spans", "model", "settings", "rule_api", "plan", "rulebook", "files", "artifacts", "tools",
-        "cloudformation", "aws", "naming",
+        "cloudformation", "aws", "naming", "cache",
     }),
     "changes": frozenset({"errors", "spans", "tools", "model", "settings", "plan", "files", "engine", "reading"}),
     "reading": EVERYTHING - {"cli", "project"} | {"*"},

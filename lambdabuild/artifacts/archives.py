@@ -12,7 +12,9 @@ import stat
 import struct
 import zipfile
 import zlib
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, BinaryIO
 
 from lambdabuild.artifacts.atomic import write_text
 from lambdabuild.artifacts.entries import Entry, InArchive
@@ -39,6 +41,23 @@ def archive_entries(path: str, index: str | None = None) -> tuple[Entry, ...]:
         Entry(name, bool(executable), length, sha256, InArchive(path, offset, packed, method, crc))
         for name, executable, length, sha256, offset, packed, method, crc in rows
     )
+
+
+def lying_in(path: str, entries: Sequence[Entry]) -> tuple[Entry, ...]:
+    """The same entries, with their bytes in a zip that was made of them."""
+    with zipfile.ZipFile(path) as archive, open(path, "rb") as stream:
+        places = {
+            info.filename: InArchive(path, _offset(stream, info), info.compress_size, info.compress_type, info.CRC)
+            for info in archive.infolist()
+        }
+    return tuple(replace(entry, lies=places[entry.path]) for entry in entries)
+
+
+def _offset(stream: BinaryIO, info: zipfile.ZipInfo) -> int:
+    """Where an entry's stream begins."""
+    stream.seek(info.header_offset)
+    header = LOCAL_HEADER.unpack(stream.read(LOCAL_HEADER.size))
+    return info.header_offset + LOCAL_HEADER.size + int(header[9]) + int(header[10])
 
 
 def _read_index(index: str, size: int) -> list[Any] | None:
@@ -76,9 +95,7 @@ def _row(path: str, archive: zipfile.ZipFile, info: zipfile.ZipInfo, stream: Any
     with archive.open(info) as member:
         while chunk := member.read(1 << 18):
             digest.update(chunk)
-    stream.seek(info.header_offset)
-    header = LOCAL_HEADER.unpack(stream.read(LOCAL_HEADER.size))
-    offset = info.header_offset + LOCAL_HEADER.size + header[9] + header[10]
+    offset = _offset(stream, info)
     unix = info.create_system == 3
     executable = unix and bool((info.external_attr >> 16) & stat.S_IXUSR)
     about = [name, int(executable), info.file_size, digest.hexdigest()]

@@ -60,7 +60,7 @@ class S3Store:
     ) -> None:
         self.bucket = bucket
         self.prefix = prefix.strip("/") + "/" if prefix.strip("/") else ""
-        self._connection = {"region": region, "profile": profile, "endpoint_url": endpoint_url}
+        self._connection: dict[str, Any] = {"region": region, "profile": profile, "endpoint_url": endpoint_url}
         self._kms_key_id = kms_key_id
         self._tags = dict(tags or {})
         self._multipart_bytes = multipart_bytes

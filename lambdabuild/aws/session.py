@@ -9,14 +9,21 @@ from lambdabuild.errors import StoreFailed
 CONNECTIONS = 16
 
 
-def client(service: str, *, region: str = "", profile: str = "", endpoint_url: str = "") -> Any:
-    """A client with boto3's standard retries and back-off. Raises StoreFailed (LB601) for an unknown profile."""
+def client(
+    service: str, *, region: str = "", profile: str = "", endpoint_url: str = "", timeout_seconds: float = 0
+) -> Any:
+    """A client with boto3's standard retries and back-off. Raises StoreFailed (LB601) for an unknown profile.
+
+    With ``timeout_seconds`` it gives up soon, for what a build can do without.
+    """
     import boto3
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError
 
     config = Config(
-        retries={"mode": "standard", "max_attempts": 5},
+        retries={"mode": "standard", "max_attempts": 2 if timeout_seconds else 5},
+        connect_timeout=timeout_seconds or 60,
+        read_timeout=timeout_seconds or 60,
         max_pool_connections=CONNECTIONS,
         s3={"addressing_style": "path"} if endpoint_url else {},
     )

@@ -36,6 +36,8 @@ lambdabuild: an incremental, reproducible build system for AWS Lambda
                                   write the template of a serverless.yml alone, with nothing built
   lambdabuild schema              print the JSON Schema of a serverless.yml, for editors
   lambdabuild rpc [REQUEST]       answer one request of Lambda Builders' JSON-RPC, from the argument or standard input
+  lambdabuild cache stats|verify|gc|export FILE|import FILE
+                                  look after the machine's cache of built steps
   lambdabuild init                write a dodo.py, so that doit itself can be used
   lambdabuild list|info|clean|forget|...    doit's own commands
 
@@ -172,6 +174,12 @@ def _schema(arguments: list[str]) -> int:
     return 0
 
 
+def _cache(arguments: list[str]) -> int:
+    from lambdabuild.cli import cache
+
+    return cache.main(*_split(arguments[1:]))
+
+
 def _rpc(arguments: list[str]) -> int:
     from lambdabuild.cli import rpc
 
@@ -289,7 +297,7 @@ OWN_FLAGS = {"-q": "quiet", "--quiet": "quiet", "--offline": "offline", "--paran
 FLAGS_WITH_VALUE = ("-n", "-P", "-v", "-o", "-r", "--process", "--parallel-type", "--verbosity", "--reporter", "--sort")
 """Those of doit's flags that take the next word."""
 
-COMMAND_FLAGS = ("--output", "--since", "--shard", "--costs")
+COMMAND_FLAGS = ("--output", "--since", "--shard", "--costs", "--older-than")
 """Those of our own commands that take the next word."""
 
 BUILD_FLAGS = (*FLAGS_WITH_VALUE, "-c", "--continue", "-a", "--always-execute", "-s", "--single", "--pdb")
@@ -310,5 +318,6 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "build": _build,
     "compile": _compile,
     "schema": _schema,
+    "cache": _cache,
     "rpc": _rpc,
 }

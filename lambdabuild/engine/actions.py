@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any, cast
 from doit.exceptions import TaskFailed
 
 from lambdabuild.artifacts.entries import Entry, InArchive
-from lambdabuild.engine import commands, freshness, receipts
-from lambdabuild.engine.session import begin, saved
+from lambdabuild.engine import commands, freshness, receipts, sharing
+from lambdabuild.engine.session import begin, keep, saved
 from lambdabuild.engine.site import Site
 from lambdabuild.errors import CannotRead, CannotWrite, LambdaBuildError
 from lambdabuild.files import fingerprint
@@ -58,27 +58,62 @@ def perform(site: Site, kind: str, name: str) -> dict[str, Any] | TaskFailed:
         return failed(error, f"{kind}:{name}")
 
 
-def _perform(site: Site, kind: str, name: str) -> dict[str, Any]:
+def _perform(site: Site, kind: str, name: str, *, look_up: bool = True) -> dict[str, Any]:
     begin(site)
     site.shared.ran.add((kind, name))
     before = freshness.components(site, kind, name, saved)  # first: an edit made while we build must count as a change
+    _remove(site.receipt(kind, name))
+    values = (_restored(site, kind, name, before) if look_up else None) or _run(site, kind, name, before)
+    site.shared.last_ran_ns = time.time_ns()
+    return values
+
+
+def _restored(site: Site, kind: str, name: str, before: Mapping[str, str]) -> dict[str, Any] | None:
+    """What a cache has of the step, put where the step would have left it."""
+    entry = sharing.find(site, kind, name, before)
+    left = sharing.restore(site, kind, name, entry) if entry is not None else None
+    if left is None:
+        return None
+    if kind == "zip":
+        _link_users(site, name, ".zip")
+    return _kept(
+        site, kind, name, receipts.Receipt(before, left.output, left.reads, left.folders, left.result), left.values
+    )
+
+
+def _run(site: Site, kind: str, name: str, before: Mapping[str, str]) -> dict[str, Any]:
+    if sharing.provide(site, kind, name, lambda *step: _run_again(site, *step)):
+        before = freshness.components(site, kind, name, saved)
     started = time.time_ns()
-    receipt = site.receipt(kind, name)
-    _remove(receipt)
     done = STEPS[kind](site, name)
     reads = {
         key: _unless_newer(site, key, digest, started) for key, digest in freshness.reads(site, done.reads).items()
     }
-    reads |= done.images
-    receipts.write(receipt, receipts.Receipt(before, done.output, reads, done.folders, done.result))
-    site.shared.last_ran_ns = time.time_ns()
-    return {
-        "inputs": fingerprint.of(before | reads),
-        "output": done.output,
-        "reads": list(done.reads),
+    receipt = receipts.Receipt(before, done.output, {**reads, **done.images}, done.folders, done.result)
+    values = {
+        **done.values,
         **({"images": dict(done.images)} if done.images else {}),
         "seconds": round((time.time_ns() - started) / 1e9, 3),
-        **done.values,
+    }
+    sharing.offer(site, kind, name, before, receipt, values)
+    return _kept(site, kind, name, receipt, values)
+
+
+def _run_again(site: Site, kind: str, name: str) -> str:
+    """Run a step on behalf of one after it, for its bytes are nowhere any more; gives its output."""
+    values = _perform(site, kind, name, look_up=False)
+    keep(freshness.task_name(kind, name), values)
+    return str(values["output"])
+
+
+def _kept(site: Site, kind: str, name: str, receipt: receipts.Receipt, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Write the receipt; gives what doit keeps."""
+    receipts.write(site.receipt(kind, name), receipt)
+    return {
+        "inputs": fingerprint.of({**receipt.components, **receipt.reads}),
+        "output": receipt.output,
+        "reads": [key.removeprefix("read:") for key in receipt.reads if key.startswith("read:")],
+        **values,
     }
 
 
@@ -88,7 +123,7 @@ def _unless_newer(site: Site, key: str, digest: str, started: int) -> str:
         newer = os.stat(freshness.expand(site, key.removeprefix("read:"))).st_mtime_ns >= started
     except OSError:
         return digest
-    return "changed while it was read" if newer else digest
+    return freshness.CHANGED if newer else digest
 
 
 def failed(error: LambdaBuildError | OSError, what: str) -> TaskFailed:
@@ -385,6 +420,7 @@ def _shared(site: Site, name: str) -> list[tuple[str, int]]:
 
 
 def _tree(site: Site, name: str) -> Done:
+    from lambdabuild.artifacts.archives import lying_in
     from lambdabuild.artifacts.trees import TreeRecord, write_tree
     from lambdabuild.engine import assemble
 
@@ -396,7 +432,8 @@ def _tree(site: Site, name: str) -> Done:
         for other in _with_the_same_dependencies(site, name, site.tree):
             if site.tree(other) not in twins.trees and (record := TreeRecord.read(site.record("tree", other))):
                 twins.add(site.tree(other), record, _packages_files(site, assemble.read_list(site, other)))
-        record = write_tree(target, entries, recorded=TreeRecord.read(kept), twins=twins)
+        written = lying_in(site.zip(name), entries) if sharing.are_away(site, name) else entries
+        record = write_tree(target, written, recorded=TreeRecord.read(kept), twins=twins)
         record.write(kept)
         twins.add(target, record, _packages_files(site, entries))
     _link_users(site, name, "")

@@ -7,6 +7,7 @@ import os
 import posixpath
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from lambdabuild.artifacts import limits, merge, together
 from lambdabuild.artifacts.archives import archive_entries
@@ -298,22 +299,30 @@ def write_list(site: Site, name: str, entries: Sequence[Entry]) -> None:
             else [freshness.portable(site, lies.archive), lies.offset, lies.compressed_size, lies.method, lies.crc]
         )
         rows.append([entry.path, int(entry.executable), entry.size, entry.sha256, entry.origin, where])
+    write_rows(site, name, rows)
+
+
+def write_rows(site: Site, name: str, rows: Sequence[object]) -> None:
     file = site.record("copy", name)
     os.makedirs(os.path.dirname(file), exist_ok=True)
     write_text(file, json.dumps(rows))
 
 
 def read_list(site: Site, name: str) -> tuple[Entry, ...]:
+    return tuple(
+        Entry(path, bool(executable), size, sha256, _lies(site, where), origin)
+        for path, executable, size, sha256, origin, where in read_rows(site, name)
+    )
+
+
+def read_rows(site: Site, name: str) -> list[Any]:
+    """The list as it is written, which holds on every machine."""
     file = site.record("copy", name)
     try:
         with open(file, encoding="utf-8") as stream:
-            rows = json.load(stream)
+            return list(json.load(stream))
     except (OSError, ValueError) as error:
         raise CannotRead(f"what copy:{name} made is gone: {file}", mend=f"doit forget copy:{name}") from error
-    return tuple(
-        Entry(path, bool(executable), size, sha256, _lies(site, where), origin)
-        for path, executable, size, sha256, origin, where in rows
-    )
 
 
 def _lies(site: Site, where: list[object]) -> OnDisk | InArchive:

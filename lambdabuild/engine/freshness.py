@@ -40,6 +40,9 @@ ACCOUNT = ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_ROLE_ARN", "AWS_REGION", "AW
 HELPER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "programs", "unzip_requirements.py")
 """What a function with zipped dependencies imports first."""
 
+CHANGED = "changed while it was read"
+"""In place of the digest of a file that a step read and somebody edited meanwhile."""
+
 ZIP_FORMAT = "1"
 """Raised when equal entries give other zip bytes than before."""
 
@@ -216,6 +219,11 @@ def is_intact(site: Site, kind: str, name: str, values: Mapping[str, Any]) -> bo
     if kind == "tree":
         return _is_tree_intact(site, name)
     if kind in ("resolve", "package", "compile", "copy"):
+        record = TreeRecord.read(site.record("tree", name))
+        return record is not None and trees.is_intact(site.tree(name), record, site.stats.digest)
+    if kind in ("resolve", "package", "compile"):
+        if values.get("away"):  # a cache has the bytes; the receipt says which, for whoever needs them
+            return _is_there(site, site.receipt(kind, name))
         return all(_is_there(site, expand(site, path)) for path in values.get("parts", ()))
     if kind == "upload":
         location = values.get("location", "")

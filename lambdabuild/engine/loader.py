@@ -13,7 +13,7 @@ from typing import Any
 from doit.cmd_base import NamespaceTaskLoader
 from doit.exceptions import InvalidCommand, InvalidDodoFile, TaskFailed
 
-from lambdabuild.engine import asked, observe, reporters, session
+from lambdabuild.engine import asked, observe, reporters, session, sharing
 from lambdabuild.engine.actions import failed, from_os_error
 from lambdabuild.engine.freshness import why
 from lambdabuild.engine.idle import WHY, groups
@@ -178,7 +178,7 @@ def print_why(site: Site, name: str) -> TaskFailed | None:
 
 
 def why_text(site: Site, name: str, saved: Any) -> str:
-    """One line a step: up to date, or would run and the reasons."""
+    """One line a step: up to date, or would run (or be restored from a cache) and the reasons."""
     build = site.plan.build_of(name)
     steps = [("resolve", resolution) for resolution in build.resolutions]
     steps += [("share", "plan")] if build.name in site.sharers else []
@@ -193,11 +193,13 @@ def why_text(site: Site, name: str, saved: Any) -> str:
         label = "template" if kind == "template" else f"{kind}:{step}"
         reasons = why(site, kind, step, saved)
         if reasons:
-            lines.append(f"{label}  would run")
+            where = sharing.where(site, kind, step, saved) if not upstream else ""
+            lines.append(f"{label}  would be restored from {where}" if where else f"{label}  would run")
             lines += [f"  because {reason}" for reason in reasons]
             upstream = upstream or label
         elif upstream:
             lines.append(f"{label}  runs if the result of {upstream} changes")
         else:
-            lines.append(f"{label}  is up to date")
+            restored = saved(label).get("restored")
+            lines.append(f"{label}  is up to date" + (f", restored from {restored}" if restored else ""))
     return "\n".join(lines) + "\n"

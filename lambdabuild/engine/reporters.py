@@ -20,6 +20,7 @@ _mode = "text"
 _left_out: tuple[str, ...] = ()
 _settled: dict[str, str] = {}
 _settled_steps = 0
+_warnings: list[str] = []
 
 
 def configure(mode: str, left_out: Iterable[str] = ()) -> None:
@@ -35,6 +36,13 @@ def settled(owners: Mapping[str, str], steps: int) -> None:
     """What was asked for and is known to be up to date, as ``Reporter.owners``; its steps are no tasks of this run."""
     global _settled, _settled_steps
     _settled, _settled_steps = dict(owners), steps
+
+
+def warn(error: Any) -> None:
+    """What went wrong and did no harm: at once, from whatever thread, and again in the summary for machines."""
+    _warnings.append(str(error))
+    sys.stderr.write(f"warning: {error}\n")
+    sys.stderr.flush()
 
 
 class View(Protocol):
@@ -76,6 +84,10 @@ class Reporter:
         """``{build:F: the build that F has}``, of the functions and layers that were asked for."""
         self.skipped: list[str] = []
         self.done: list[Any] = []
+        self.restored: list[Any] = []
+        """Steps that were not run, for a cache had what they leave."""
+        self.moved: Mapping[str, int] = {}
+        """Bytes that came from remote caches, and that went there."""
         self.failed: list[str] = []
         self.blocked: list[str] = []
         self.broken: list[str] = []
@@ -119,10 +131,11 @@ class Reporter:
     def add_success(self, task: Any) -> None:
         if not _is_step(task):
             return
-        self.done.append(task)
+        is_restored = "restored" in task.values
+        (self.restored if is_restored else self.done).append(task)
         seconds = self._seconds(task)
         if self.mode == "json":
-            self._event("done", task, seconds=seconds, **_shown(task.values))
+            self._event("restored" if is_restored else "done", task, seconds=seconds, **_shown(task.values))
         elif self.mode == "text":
             self._view().finished(task.name)
             self._view().line(_finished(task, seconds))
@@ -161,6 +174,10 @@ class Reporter:
     def teardown_task(self, task: Any) -> None: ...
 
     def complete_run(self) -> None:
+        if self.done or self.restored:
+            from lambdabuild.engine import session
+
+            self.moved = session.finish()
         if self.view is not None:
             self.view.close()
             self.view = None
@@ -207,6 +224,8 @@ class Reporter:
         interrupted = isinstance(sys.exc_info()[1], KeyboardInterrupt)
         return {
             "ran": len(self.done),
+            "restored": len(self.restored),
+            **self.moved,
             "up_to_date": len(self.skipped) + _settled_steps,
             "failed": self.failed,
             "not_run": self.blocked,
@@ -216,16 +235,17 @@ class Reporter:
             "built": [name for name, owner in self.owners.items() if owner in self._ran()],
             "reused": [name for name, owner in self.owners.items() if owner not in self._ran()],
             "notes": self._notes(),
+            "warnings": list(_warnings),
             "seconds": round(time.monotonic() - self.began, 3),
             "interrupted": interrupted,
         }
 
     def _ran(self) -> set[str]:
         """The builds that had a step to run, resolving apart."""
-        return {task.meta["name"] for task in self.done if task.meta["kind"] != "resolve"}
+        return {task.meta["name"] for task in (*self.done, *self.restored) if task.meta["kind"] != "resolve"}
 
     def _notes(self) -> list[str]:
-        said = [note for task in self.done for note in task.values.get("notes") or ()]
+        said = [note for task in (*self.done, *self.restored) for note in task.values.get("notes") or ()]
         return list(dict.fromkeys([*(_left_out if self.is_everything else ()), *said]))
 
     def _summary(self) -> Iterable[str]:
@@ -237,14 +257,15 @@ class Reporter:
             yield f"failed: {', '.join(self.failed)}"
             if self.blocked:
                 yield f"not run because of that: {', '.join(self.blocked)}"
-        elif not self.done:
+        elif not self.done and not self.restored:
             yield nothing_to_do(self.owners, totals["up_to_date"])
             return
         is_whole = not self.failed and not totals["interrupted"]
         built = f"built {counted(totals['built'])}; " if is_whole and totals["built"] else ""
         reused = f"reused {counted(totals['reused'])}; " if is_whole and totals["reused"] else ""
+        restored = f"{len(self.restored)} restored, " if self.restored else ""
         yield (
-            f"{built}{reused}{number(totals['ran'], 'step')} run, {totals['up_to_date']} up to date; "
+            f"{built}{reused}{number(totals['ran'], 'step')} run, {restored}{totals['up_to_date']} up to date; "
             f"{totals['uploaded']} uploaded ({size_text(totals['uploaded_bytes'])}), "
             f"{totals['already_there']} there already; {totals['seconds']:.1f} s"
         )
@@ -282,7 +303,7 @@ def _is_terminal(stream: Any) -> bool:
     return bool(stream.isatty()) and os.environ.get("TERM") not in ("dumb", None) and not os.environ.get("CI")
 
 
-SHOWN = ("objects", "size", "unzipped", "files", "sent", "location", "notes", "versions", "published")
+SHOWN = ("objects", "size", "unzipped", "files", "sent", "location", "notes", "versions", "published", "restored")
 
 
 def _shown(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -295,6 +316,8 @@ def _finished(task: Any, seconds: float) -> str:
         parts.append(f"{values['files']} files, {size_text(values['unzipped'])}")
     elif values.get("size") is not None:
         parts.append(size_text(values["size"]))
+    if "restored" in values:
+        parts.append("restored")
     if "sent" in values:
         parts.append("sent" if values["sent"] else "there already")
     if "versions" in values:

@@ -45,10 +45,29 @@ def saved(task: str) -> Mapping[str, Any]:
     return manager.get_values(task) or {}
 
 
+def keep(task: str, values: Mapping[str, Any]) -> None:
+    """Save the values of a task that another one ran."""
+    from doit.globals import Globals
+
+    manager: Any = Globals.dep_manager
+    if manager is not None:
+        manager.backend.set(task, "_values_:", dict(values))
+
+
 def saved_outside(site: Site) -> Any:
     """The same for a command that is not run by doit: the journal, read without a lock."""
     journal = Journal.open_read_only(site.journal)
     return lambda task: journal.record(task) or {}
+
+
+def finish() -> dict[str, int]:
+    """The end of a run: give what is on its way to a cache its time. What went to and from remote ones, in bytes."""
+    if _site is None:
+        return {}
+    from lambdabuild.engine import sharing
+
+    sharing.finish(_site)
+    return sharing.totals(_site)
 
 
 def begin(site: Site) -> None:

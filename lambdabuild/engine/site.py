@@ -51,6 +51,9 @@ class Site:
     project: str
     build_dir: str
     cache_dir: str
+    """The machine's store of downloads."""
+    built_steps_dir: str
+    """The machine's cache of built steps."""
     settings: Settings
     service: Service
     plan: BuildPlan
@@ -145,7 +148,9 @@ class Site:
     @cached_property
     def roots(self) -> dict[str, str]:
         """The folders that records name instead of this machine's paths."""
-        return {"state": self.state_dir, "store": self.cache_dir, "build": self.build_dir, "project": self.project}
+        own = {"state": self.state_dir, "store": self.cache_dir, "build": self.build_dir, "project": self.project}
+        wider = {"checkout": self.boundary, "home": os.path.expanduser("~")}
+        return own | {name: folder for name, folder in wider.items() if folder != os.sep}
 
     def build(self, name: str) -> Build:
         return self.builds[name]
@@ -293,13 +298,15 @@ class Shared:
     """The containers of the run (``containers``), once one was asked for."""
     is_swept: bool = False
     """``doit clean`` has looked for containers that were left."""
+    cache: Any = None
+    """The caches of built steps (``sharing``), once one was needed, and whose process they are."""
     process: int = field(default_factory=os.getpid)
     """The process that loaded the project; doit may fork others."""
 
-    def lock_of(self, resolution: str) -> threading.Lock:
-        """Held by one step at a time of those that pack the same dependencies."""
+    def lock_of(self, what: str) -> threading.Lock:
+        """Held by one step at a time: of those that pack the same dependencies, or need the same bytes."""
         with self.lock:
-            return self.turns.setdefault(resolution, threading.Lock())
+            return self.turns.setdefault(what, threading.Lock())
 
 
 def flat(name: str) -> str:

@@ -66,7 +66,7 @@ def _build(site: Site, saved: Saved, build: Build, left_out: Container[str]) -> 
         "zip": [f"copy:{build.name}"],
         "hash": [f"zip:{build.name}", *(f"copy:{layer}" for layer in sorted(layers))],
         "upload": [f"hash:{build.name}"],
-        "tree": [f"copy:{build.name}"],
+        "tree": [f"copy:{build.name}", f"zip:{build.name}"],  # of the zip, when a cache has the bytes of the rest
     }
     for kind, before in after.items():
         yield _step(site, saved, kind, build.name, before)

@@ -1,0 +1,312 @@
+"""A cache that speaks the Remote Execution API v2 over gRPC: ActionCache, CAS and ByteStream.
+
+BuildBarn, BuildBuddy, bazel-remote, NativeLink, BuildGrid and buildbox-casd do. ``grpc://host:port/instance`` has no
+TLS, ``grpcs://`` has it. Small blobs go in batches, others as streams, packed by zstd where the server takes that.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+from urllib.parse import urlsplit
+
+from lambdabuild.cache import remote_execution_pb2 as api
+from lambdabuild.cache.cache import CHUNK, Digest, Sink
+from lambdabuild.cache.records import STEP
+from lambdabuild.cache.remote import Connection
+from lambdabuild.errors import CacheFailed
+
+SPEC = "/build.bazel.remote.execution.v2"
+BATCH_BYTES = 3_000_000
+"""gRPC takes 4 MiB a message unless it is told otherwise; what stands around the bytes needs room too."""
+BATCHED_BYTES = 1_000_000
+"""A larger blob is streamed."""
+OK, NOT_FOUND = 0, 5
+"""grpc.io/docs/guides/status-codes"""
+MENDS = {
+    "UNAUTHENTICATED": "give the server what it asks for with cache.headers",
+    "PERMISSION_DENIED": "ask for the right to it, or set cache.read_only",
+}
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What a server can do that matters here."""
+
+    batch_bytes: int
+    streams_zstd: bool
+    batches_zstd: bool
+
+
+class ReapiCache:
+    """The channel is made when it is first used; gRPC shares it between threads."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        parts = urlsplit(connection.address)
+        self._is_secret, self._target, self._instance = parts.scheme == "grpcs", parts.netloc, parts.path.strip("/")
+        self._lock = threading.Lock()
+        self._made: Any = None
+
+    @property
+    def name(self) -> str:
+        return self.connection.shown
+
+    def record(self, key: str) -> bytes | None:
+        request = api.GetActionResultRequest(
+            instance_name=self._instance, action_digest=_action(key), inline_output_files=[STEP],
+            digest_function=api.SHA256,
+        )  # fmt: skip
+        found = self._call("ActionCache/GetActionResult", request, api.ActionResult, or_missing=True)
+        return None if found is None else found.SerializeToString()
+
+    def put_record(self, key: str, record: bytes) -> None:
+        request = api.UpdateActionResultRequest(
+            instance_name=self._instance, action_digest=_action(key), digest_function=api.SHA256,
+            action_result=api.ActionResult.FromString(record),
+        )  # fmt: skip
+        self._call("ActionCache/UpdateActionResult", request, api.ActionResult)
+
+    def missing(self, digests: Iterable[Digest]) -> set[Digest]:
+        request = api.FindMissingBlobsRequest(
+            instance_name=self._instance, blob_digests=[_message(digest) for digest in digests],
+            digest_function=api.SHA256,
+        )  # fmt: skip
+        found = self._call("ContentAddressableStorage/FindMissingBlobs", request, api.FindMissingBlobsResponse)
+        return {Digest(message.hash, message.size_bytes) for message in found.missing_blob_digests}
+
+    # blobs
+
+    def fetch(self, digest: Digest, sink: Sink) -> bool:
+        if digest.size <= min(BATCHED_BYTES, self._can.batch_bytes):
+            return self._fetch_batched(digest, sink)
+        return self._fetch_streamed(digest, sink)
+
+    def put(self, digest: Digest, path: str) -> None:
+        if digest.size <= min(BATCHED_BYTES, self._can.batch_bytes):
+            with open(path, "rb") as stream:
+                self.put_many([(digest, stream.read())])
+        else:
+            self._put_streamed(digest, path)
+
+    def put_many(self, blobs: Sequence[tuple[Digest, bytes]]) -> None:
+        """Send small blobs, as many a message as it takes."""
+        for batch in _batches(blobs, min(BATCH_BYTES, self._can.batch_bytes or BATCH_BYTES)):
+            self._put_batch(batch)
+
+    def _put_batch(self, batch: Sequence[tuple[Digest, bytes]]) -> None:
+        how = api.ZSTD if self._can.batches_zstd else api.IDENTITY
+        one = api.BatchUpdateBlobsRequest.Request
+        request = api.BatchUpdateBlobsRequest(
+            instance_name=self._instance, digest_function=api.SHA256,
+            requests=[one(digest=_message(d), data=_zstd(data) if how else data, compressor=how) for d, data in batch],
+        )  # fmt: skip
+        size = sum(digest.size for digest, _ in batch)
+        said = self._call(
+            "ContentAddressableStorage/BatchUpdateBlobs", request, api.BatchUpdateBlobsResponse, size=size
+        )
+        for answer in said.responses:
+            if answer.status.code != OK:
+                raise self._failed(f"a blob was refused: {answer.status.message}")
+
+    def _fetch_batched(self, digest: Digest, sink: Sink) -> bool:
+        request = api.BatchReadBlobsRequest(
+            instance_name=self._instance, digests=[_message(digest)], digest_function=api.SHA256,
+            acceptable_compressors=[api.ZSTD] if self._can.streams_zstd else [],
+        )  # fmt: skip
+        said = self._call(
+            "ContentAddressableStorage/BatchReadBlobs", request, api.BatchReadBlobsResponse, size=digest.size
+        )
+        for answer in said.responses:
+            if answer.status.code == NOT_FOUND:
+                return False
+            if answer.status.code != OK:
+                raise self._failed(f"a blob cannot be read: {answer.status.message}")
+            _unpacked([answer.data], sink) if answer.compressor == api.ZSTD else sink(answer.data)
+            return True
+        return False
+
+    def _fetch_streamed(self, digest: Digest, sink: Sink) -> bool:
+        kind = "compressed-blobs/zstd" if self._can.streams_zstd else "blobs"
+        request = api.ReadRequest(resource_name=self._resource(kind, f"{digest.sha256}/{digest.size}"))
+        ask = self._channel.unary_stream(
+            "/google.bytestream.ByteStream/Read",
+            request_serializer=api.ReadRequest.SerializeToString,
+            response_deserializer=api.ReadResponse.FromString,
+        )
+
+        def chunks() -> Iterator[bytes]:
+            for answer in ask(request, timeout=self.connection.patience(digest.size), metadata=self._metadata):
+                yield answer.data
+
+        def receive() -> bool:
+            if self._can.streams_zstd:
+                _unpacked(chunks(), sink)
+            else:
+                for chunk in chunks():
+                    sink(chunk)
+            return True
+
+        return bool(self._told("ByteStream/Read", receive, or_missing=True))
+
+    def _put_streamed(self, digest: Digest, path: str) -> None:
+        kind = f"uploads/{uuid.uuid4()}/" + ("compressed-blobs/zstd" if self._can.streams_zstd else "blobs")
+        name = self._resource(kind, f"{digest.sha256}/{digest.size}")
+        ask = self._channel.stream_unary(
+            "/google.bytestream.ByteStream/Write",
+            request_serializer=api.WriteRequest.SerializeToString,
+            response_deserializer=api.WriteResponse.FromString,
+        )
+
+        def send() -> None:
+            with open(path, "rb") as stream:
+                requests = _requests(name, _packed(stream) if self._can.streams_zstd else _chunks(stream))
+                ask(requests, timeout=self.connection.patience(digest.size), metadata=self._metadata)
+
+        self._told("ByteStream/Write", send)
+
+    def _resource(self, kind: str, name: str) -> str:
+        return "/".join(part for part in (self._instance, kind, name) if part)
+
+    # talking
+
+    @cached_property
+    def _can(self) -> Capabilities:
+        """Asked once. Raises CacheFailed (LB620) for a server without sha256."""
+        request = api.GetCapabilitiesRequest(instance_name=self._instance)
+        said = self._call("Capabilities/GetCapabilities", request, api.ServerCapabilities).cache_capabilities
+        if api.SHA256 not in said.digest_functions:
+            raise self._failed("it does not know sha256")
+        return Capabilities(
+            batch_bytes=said.max_batch_total_size_bytes or BATCH_BYTES,
+            streams_zstd=api.ZSTD in said.supported_compressors,
+            batches_zstd=api.ZSTD in said.supported_batch_update_compressors,
+        )
+
+    def _call(self, method: str, request: Any, answer: Any, *, size: int = 0, or_missing: bool = False) -> Any:
+        ask = self._channel.unary_unary(
+            f"{SPEC}.{method}",
+            request_serializer=type(request).SerializeToString,
+            response_deserializer=answer.FromString,
+        )
+        patience = self.connection.patience(size)
+        return self._told(method, lambda: ask(request, timeout=patience, metadata=self._metadata), or_missing)
+
+    def _told(self, what: str, ask: Callable[[], Any], or_missing: bool = False) -> Any:
+        """The answer; None for what is not there. What moved away for a moment is asked once more."""
+        import grpc
+
+        for is_last in (False, True):
+            try:
+                return ask()
+            except grpc.RpcError as error:
+                code: Any = error.code()  # type: ignore[attr-defined]  # every error of a call has one
+                if or_missing and code is grpc.StatusCode.NOT_FOUND:
+                    return None
+                if is_last or code is not grpc.StatusCode.UNAVAILABLE or what.startswith("ByteStream"):
+                    details = (error.details() or "").partition("\n")[0]  # type: ignore[attr-defined]
+                    raise self._failed(f"{what}: {code.name}, {details}", MENDS.get(code.name, "")) from error
+        raise AssertionError  # the last try returned or raised
+
+    def _failed(self, why: str, mend: str = "") -> CacheFailed:
+        return CacheFailed(
+            f"the cache {self.name} is not used any more in this run: {why}",
+            mend=mend or "check its address in cache.remotes, cache.headers and the network",
+        )
+
+    @property
+    def _metadata(self) -> list[tuple[str, str]]:
+        return [(name.lower(), value) for name, value in self.connection.headers.items()]
+
+    @property
+    def _channel(self) -> Any:
+        with self._lock:
+            if self._made is None:
+                self._made = self._open()
+            return self._made
+
+    def _open(self) -> Any:
+        os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # what it has to say comes as an error
+        import grpc
+
+        options = [("grpc.max_receive_message_length", 16 << 20)]
+        if not self._is_secret:
+            return grpc.insecure_channel(self._target, options)
+        authority, certificate, key = (
+            _content(file)
+            for file in (self.connection.ca_file, self.connection.client_certificate, self.connection.client_key)
+        )
+        return grpc.secure_channel(self._target, grpc.ssl_channel_credentials(authority, key, certificate), options)
+
+
+def _content(file: str) -> bytes | None:
+    if not file:
+        return None
+    try:
+        with open(file, "rb") as stream:
+            return stream.read()
+    except OSError as error:
+        raise CacheFailed(f"cannot read {file}: {error.strerror}", mend="correct the path in [cache]") from error
+
+
+def _message(digest: Digest) -> api.Digest:
+    return api.Digest(hash=digest.sha256, size_bytes=digest.size)
+
+
+def _action(key: str) -> api.Digest:
+    """Servers use the pair as a name; ours are digests of 64 characters' text, whatever was behind it."""
+    return api.Digest(hash=key, size_bytes=len(key))
+
+
+def _batches(blobs: Sequence[tuple[Digest, bytes]], limit: int) -> Iterator[list[tuple[Digest, bytes]]]:
+    batch: list[tuple[Digest, bytes]] = []
+    for digest, data in blobs:
+        if batch and sum(d.size for d, _ in batch) + digest.size > limit:
+            yield batch
+            batch = []
+        batch.append((digest, data))
+    if batch:
+        yield batch
+
+
+def _chunks(stream: Any) -> Iterator[bytes]:
+    while chunk := stream.read(CHUNK):
+        yield chunk
+
+
+def _requests(name: str, chunks: Iterable[bytes]) -> Iterator[api.WriteRequest]:
+    """The stream of a write; an empty last one says that it is all."""
+    offset = 0
+    for chunk in chunks:
+        yield api.WriteRequest(resource_name=name, write_offset=offset, data=chunk)
+        offset += len(chunk)
+    yield api.WriteRequest(resource_name=name, write_offset=offset, finish_write=True)
+
+
+def _zstd(data: bytes) -> bytes:
+    import zstandard
+
+    return zstandard.compress(data, 1)
+
+
+def _packed(stream: Any) -> Iterator[bytes]:
+    import zstandard
+
+    yield from zstandard.ZstdCompressor(1).read_to_iter(stream, write_size=CHUNK)
+
+
+def _unpacked(chunks: Iterable[bytes], sink: Sink) -> None:
+    """Raises ValueError for what zstd did not pack."""
+    import zstandard
+
+    unpack = zstandard.ZstdDecompressor().decompressobj()
+    try:
+        for chunk in chunks:
+            sink(unpack.decompress(chunk))
+    except zstandard.ZstdError as error:
+        raise ValueError(str(error)) from error
