@@ -218,9 +218,6 @@ def is_intact(site: Site, kind: str, name: str, values: Mapping[str, Any]) -> bo
             return False
     if kind == "tree":
         return _is_tree_intact(site, name)
-    if kind in ("resolve", "package", "compile", "copy"):
-        record = TreeRecord.read(site.record("tree", name))
-        return record is not None and trees.is_intact(site.tree(name), record, site.stats.digest)
     if kind in ("resolve", "package", "compile"):
         if values.get("away"):  # a cache has the bytes; the receipt says which, for whoever needs them
             return _is_there(site, site.receipt(kind, name))
