@@ -22,7 +22,7 @@ TEST_TOOLS = {
     **TOOLS, "make": "make", "git": "git", "gcc": "gcc libc6-dev", "mount": "mount", "zip": "zip", "unzip": "unzip",
     "curl": "curl", "go": "golang-go", "cargo": "cargo-web rustc-web libstd-rust-web-dev", "ruby": "ruby",
     "bundle": "ruby-bundler", "javac": "default-jdk-headless", "mvn": "maven", "gradle": "gradle",
-    "dockerd": "docker.io", "llvm-strip": "llvm", "nginx": "nginx-light",
+    "dockerd": "docker.io", "docker-registry": "docker-registry", "llvm-strip": "llvm", "nginx": "nginx-light",
     "openssl": "openssl",
 }  # fmt: skip
 BENCH_TOOLS = {"git": "git", "strace": "strace", "zip": "zip"}

@@ -515,3 +515,27 @@ class WrongImage(LambdaBuildError):
     """An image has not what it takes to build for a runtime, such as another Python."""
 
     code = "LB805"
+
+
+class BadImage(LambdaBuildError):
+    """An image function is not described as it can be built: no Dockerfile, an unknown option, two of one name."""
+
+    code = "LB810"
+
+
+class PushFailed(LambdaBuildError):
+    """A registry did not take an image: its credentials, its rights, the network."""
+
+    code = "LB811"
+
+
+class NoRepository(LambdaBuildError):
+    """An image is to be deployed, and nothing says to which repository it goes."""
+
+    code = "LB812"
+
+
+class RegistryFailed(LambdaBuildError):
+    """ECR refused, could not be asked, or has no image of that tag."""
+
+    code = "LB813"

@@ -92,6 +92,51 @@ class Layer:
 
 
 @dataclass(frozen=True)
+class Recipe:
+    """An image that is built: the folder that the engine gets, and what it is told."""
+
+    context: str
+    dockerfile: str
+    platform: str
+    """As Docker says it: ``linux/arm64``; "" is the engine's own."""
+    arguments: tuple[tuple[str, str], ...] = ()
+    """Build arguments, sorted by name. They may be secrets: no record and no plan holds them."""
+    target: str = ""
+    options: tuple[str, ...] = ()
+    """What ``docker build`` gets beside, as its command line takes it."""
+    cache_from: tuple[str, ...] = ()
+    provenance: str = ""
+
+
+@dataclass(frozen=True)
+class Archive:
+    """An image in a file, as ``docker save`` writes it."""
+
+    path: str
+
+
+@dataclass(frozen=True)
+class Tagged:
+    """An image in a registry, by a tag whose meaning only the registry knows."""
+
+    uri: str
+
+
+@dataclass(frozen=True)
+class Image:
+    """A function whose code is an image. ``tag`` is that of its name on this machine."""
+
+    name: str
+    source: Recipe | Archive | Tagged
+    where: Span
+    tag: str = "latest"
+    push_tags: tuple[str, ...] = ()
+    """Tags that it gets in its repository, beside one that says what is in it."""
+    repository: str = ""
+    """Where it goes when the settings say nothing."""
+
+
+@dataclass(frozen=True)
 class Asset:
     """A local file or folder that deployment needs as it is: an OpenAPI file, a state machine."""
 
@@ -111,7 +156,8 @@ class Skipped:
 
 
 Form: TypeAlias = Literal["uri", "s3", "s3-bucket", "template-url"]
-"""How a location in S3 is spelled at its place (a file is its path everywhere): ``uri`` is ``s3://b/k`` (CodeUri,
+"""How a location in S3 is spelled at its place (a file is its path everywhere; an image is a text at ``uri``, and
+``{ImageUri}`` at ``s3``): ``uri`` is ``s3://b/k`` (CodeUri,
 ContentUri, DefinitionUri); ``s3`` is ``{S3Bucket, S3Key}`` (AWS::Lambda::Function Code, AWS::Lambda::LayerVersion
 Content); ``s3-bucket`` is ``{Bucket, Key}`` (BodyS3Location, DefinitionS3Location); ``template-url`` is an https
 address of the object (nested stacks)."""
@@ -121,13 +167,13 @@ address of the object (nested stacks)."""
 class Rewrite:
     """One place of a template's text where an artifact's location goes.
 
-    ``target`` is the name of a Function, Layer or Asset, of a nested stack's Document, or (kind "path") a path that is
-    only told anew from the folder of the output. ``span`` is what is replaced; ``insert``, when it is not empty, is
-    what stands around the new text, with ``{}`` for the value (a property that only Globals gave).
+    ``target`` is the name of a Function, Layer, Image or Asset, of a nested stack's Document, or (kind "path") a path
+    that is only told anew from the folder of the output. ``span`` is what is replaced; ``insert``, when it is not
+    empty, is what stands around the new text, with ``{}`` for the value (a property that only Globals gave).
     """
 
     target: str
-    kind: Literal["artifact", "asset", "stack", "path"]
+    kind: Literal["artifact", "image", "asset", "stack", "path"]
     form: Form
     span: Span
     insert: str = ""
@@ -183,8 +229,8 @@ class Document:
 class Definition:
     """A serverless.yml with no variable left in it and every value in the type its schema wants.
 
-    ``artifacts`` gives for ``function:KEY`` and ``layer:KEY`` the name its artifact has in the plan, or an ``s3://``
-    address.
+    ``artifacts`` gives for ``function:KEY``, ``layer:KEY`` and ``image:KEY`` (of a function) the name its artifact has
+    in the plan, or an ``s3://`` address.
     """
 
     path: str
@@ -251,6 +297,7 @@ class Service:
     """The texts to be spliced; none when there is a definition to compile."""
     functions: tuple[Function, ...]
     layers: tuple[Layer, ...]
+    images: tuple[Image, ...] = ()
     assets: tuple[Asset, ...] = ()
     skipped: tuple[Skipped, ...] = ()
     notes: tuple[str, ...] = ()
@@ -283,4 +330,11 @@ class S3Location:
     endpoint_url: str = ""
 
 
-Location: TypeAlias = FileLocation | S3Location
+@dataclass(frozen=True)
+class ImageLocation:
+    """An image: its name on this machine, or its repository and digest."""
+
+    uri: str
+
+
+Location: TypeAlias = FileLocation | S3Location | ImageLocation

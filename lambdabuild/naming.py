@@ -12,6 +12,12 @@ BUCKET, BUCKET_POLICY, BUCKET_OUTPUT = (
 )  # fmt: skip
 ROLE = "IamRoleLambdaExecution"
 
+ECR_URI = re.compile(
+    r"(?P<account>\d+)\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/"
+    r"(?P<repository>[^:@]+)(?::(?P<tag>[^:@]+))?(?:@sha256:(?P<digest>[0-9a-f]{64}))?$"
+)
+"""An image in ECR. What is not so in a serverless.yml names one of its own."""
+
 
 def normal(name: str) -> str:
     """``my-fn_a`` -> ``MyDashfnUnderscorea``."""
@@ -82,6 +88,11 @@ def snap_start_alias(key: str) -> str:
 
 def layer(key: str) -> str:
     return normal(key) + "LambdaLayer"
+
+
+def repository(service: str, stage: str) -> str:
+    """The repository of ECR that a service's images go to."""
+    return re.sub(r"-+", "-", f"serverless-{service}-{stage}".lower()).rstrip("-")
 
 
 def layer_permission(key: str, account: str) -> str:

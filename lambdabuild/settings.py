@@ -82,6 +82,9 @@ class FunctionSettings:
     """Whether its packages go into its artifact; False when a layer has them."""
     zip_dependencies: bool | None = None
     """Whether they go in as one zip, which is unpacked where the function runs."""
+    repository: str = ""
+    image_tags: tuple[str, ...] = ()
+    """Tags that its image gets in the repository."""
 
     def under(self, other: FunctionSettings) -> FunctionSettings:
         """These, where the other does not say something else. Lists of the other come after these."""
@@ -206,6 +209,13 @@ class Settings:
     endpoint_url: str = ""
     kms_key_id: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
+    repository: str = ""
+    """Where images go: ``HOST/NAME``, or ``ecr:NAME`` for one of the account's own."""
+    create_repository: bool = False
+    """A repository of ECR that is not there is made."""
+    scan_on_push: bool = False
+    max_image_count: int = 0
+    """How many images a repository that is made keeps; 0 is all."""
     exclude: tuple[str, ...] = ()
     exclude_dependencies: tuple[str, ...] = ()
     exclude_provided: bool = False

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from docker_engine import base_image, engine, own_engine
 from fixtures import project
+from registry import closed_registry, ecr, registry
 
-__all__ = ["base_image", "engine", "own_engine", "project"]
+__all__ = ["base_image", "closed_registry", "ecr", "engine", "own_engine", "project", "registry"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

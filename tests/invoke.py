@@ -120,7 +120,7 @@ def runtime_api(event: object) -> Iterator[tuple[str, Queue[Any]]]:
         if request.method == "POST":
             answers.put(request.get_json(force=True))
             return Response(status=202)
-        return Response(events.pop(), headers=headers) if events else Response(status=500)
+        return Response(events.pop(), headers=headers, mimetype="application/json") if events else Response(status=500)
 
     server = make_server("127.0.0.1", 0, api, threaded=True)
     Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()

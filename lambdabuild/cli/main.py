@@ -139,7 +139,7 @@ def _why(arguments: list[str]) -> int:
     if flags:
         return _wrong(f"why takes no {flags[0]!r}")
     site = _open(settings)
-    known = [user for build in site.plan.builds for user in build.users]
+    known = site.plan.users
     for name in names or known:
         _check_name(name, known)
     for name in names or known:
@@ -194,7 +194,7 @@ def _build(arguments: list[str]) -> int:
     if not any(flag in ALL_AGAIN for flag in flags) and _is_done(settings, names):
         return 0
     site = _open(settings)
-    groups = {user: build.group(user) for build in site.plan.builds for user in build.users}
+    groups = {user: unit.group(user) for unit in site.plan.made for user in unit.users}
     groups |= {pinned.function: "build" for pinned in site.plan.pinned}
     groups |= {published.name: "layer" for published in site.plan.publications}
     selected = []

@@ -15,7 +15,10 @@ from lambdabuild.spans import Span
 
 @dataclass(frozen=True)
 class Artifact:
-    """A zip: its key in the bucket (the stack's own when ``bucket`` is ""), and its sha256 in base64."""
+    """A zip: its key in the bucket (the stack's own when ``bucket`` is ""), and its sha256 in base64.
+
+    Of an image the key is its address with its digest, and the sha256 that digest in hexadecimal.
+    """
 
     key: str
     code_sha256: str
@@ -60,7 +63,7 @@ class Context:
 
     definition: Definition
     artifacts: Mapping[str, Artifact]
-    """``function:KEY`` and ``layer:KEY``."""
+    """``function:KEY``, ``layer:KEY``, and ``image:KEY`` of a function."""
 
     @property
     def data(self) -> dict[str, Any]:

@@ -2,38 +2,44 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from lambdabuild.cloudformation.context import Context, Lambda
 from lambdabuild.cloudformation.fragment import Json
-from lambdabuild.errors import BadFunction, NotCompiled
+from lambdabuild.errors import BadFunction
+from lambdabuild.naming import ECR_URI
 
-URI = re.compile(r"^\d+\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(\.cn)?/")
 SETTINGS = {"command": "Command", "entryPoint": "EntryPoint", "workingDirectory": "WorkingDirectory"}
 
 
 def of(context: Context, function: Lambda) -> tuple[str, str, Json]:
     """Address with digest, the digest in hexadecimal, and ImageConfig when there is one.
 
-    A tag says nothing of the content, so the address must name a digest.
+    A tag says nothing of the content, so what it stands for is an artifact like one that was built.
     https://docs.aws.amazon.com/lambda/latest/dg/images-create.html
     """
     given = function.config["image"]
     uri = _uri(context, function, given)
-    address, at, digest = uri.partition("@sha256:")
-    if not at:
-        raise NotCompiled(
-            f"function {function.key!r}: the image {uri} is named by a tag, and what that means only ECR knows",
-            where=context.definition.at("functions", function.key, "image"),
-            mend="name it by its digest: REPOSITORY@sha256:...",
-        )
+    written = ECR_URI.match(uri)
+    if written is None or not written["digest"]:
+        _refuse_other_regions(context, function, written["region"] if written is not None else context.region)
+        uri = context.artifacts[f"image:{function.key}"].key
     options = given if isinstance(given, dict) else {}
     config = {name: options[key] for key, name in SETTINGS.items() if options.get(key)}
-    return f"{address}@sha256:{digest}", digest, {"ImageConfig": config} if config else {}
+    return uri, uri.partition("@sha256:")[2], {"ImageConfig": config} if config else {}
+
+
+def _refuse_other_regions(context: Context, function: Lambda, region: str) -> None:
+    if region != context.region:
+        raise _bad(
+            context, function, f"its image is in {region}, and the service in {context.region}",
+            f"push it to a repository in {context.region}",
+            "LAMBDA_ECR_REGION_MISMATCH_ERROR",
+        )  # fmt: skip
 
 
 def _uri(context: Context, function: Lambda, given: Any) -> str:
+    """The address that is written, or the folder of one that is built."""
     if isinstance(given, dict):
         if bool(given.get("uri")) == bool(given.get("name")):
             word = "both a uri and a name" if given.get("uri") else "neither a uri nor a name"
@@ -43,7 +49,7 @@ def _uri(context: Context, function: Lambda, given: Any) -> str:
                 "_NAME_DEFINED_ERROR",
             )  # fmt: skip
         given = given.get("uri") or given["name"]
-    if URI.match(given):
+    if ECR_URI.match(given):
         return str(given)
     return _named(context, function, given)
 
@@ -58,7 +64,7 @@ def _named(context: Context, function: Lambda, name: str) -> str:
         )  # fmt: skip
     image = known[name]
     uri, path = (image.get("uri"), image.get("path")) if isinstance(image, dict) else (image, None)
-    if isinstance(image, str) and not URI.match(image):
+    if isinstance(image, str) and not ECR_URI.match(image):
         uri, path = None, image
     if bool(uri) == bool(path):
         word = "both a uri and a path" if uri else "neither a uri nor a path"
@@ -73,13 +79,7 @@ def _named(context: Context, function: Lambda, name: str) -> str:
                     context, function, f"the image {name!r} has both a uri and {key}, which is for building",
                     "remove one of them", f"ECR_IMAGE_BOTH_URI_AND_{key.upper()}_DEFINED_ERROR",
                 )  # fmt: skip
-    if path:
-        raise NotCompiled(
-            f"function {function.key!r}: its image is built from {path}, and lambdabuild does not build images yet",
-            where=context.definition.at("provider", "ecr", "images", name),
-            mend="build and push it, and name it by its digest",
-        )
-    return str(uri)
+    return str(uri or path)
 
 
 def _bad(context: Context, function: Lambda, words: str, mend: str, known_as: str) -> BadFunction:

@@ -10,7 +10,17 @@ from dataclasses import dataclass
 
 from lambdabuild.cloudformation.shared import shortened
 from lambdabuild.errors import CannotCompile
-from lambdabuild.model import Document, FileLocation, Form, LayersPlace, Location, ResourcesPlace, Rewrite, S3Location
+from lambdabuild.model import (
+    Document,
+    FileLocation,
+    Form,
+    ImageLocation,
+    LayersPlace,
+    Location,
+    ResourcesPlace,
+    Rewrite,
+    S3Location,
+)
 from lambdabuild.spans import Span
 
 ANCHOR = re.compile(r"(?:!\S+\s+)?(&[^\s,\[\]{}]+)")
@@ -124,6 +134,8 @@ def _replacement(document: Document, rewrite: Rewrite, location: Location, out_f
 def _value(location: Location, form: Form, is_json: bool, out_folder: str) -> str:
     if isinstance(location, FileLocation):
         return _text(os.path.relpath(location.path, out_folder).replace(os.sep, "/"), is_json)
+    if isinstance(location, ImageLocation):
+        return _image(location, form, is_json)
     if form == "uri":
         return _text(f"s3://{location.bucket}/{location.key}", is_json)
     if form == "template-url":
@@ -133,6 +145,12 @@ def _value(location: Location, form: Form, is_json: bool, out_folder: str) -> st
     if is_json:
         return json.dumps(pairs)
     return "{" + ", ".join(f"{name}: {json.dumps(value)}" for name, value in pairs.items()) + "}"
+
+
+def _image(location: ImageLocation, form: Form, is_json: bool) -> str:
+    if form == "uri":
+        return _text(location.uri, is_json)
+    return json.dumps({"ImageUri": location.uri}) if is_json else f"{{ImageUri: {json.dumps(location.uri)}}}"
 
 
 def https_address(location: S3Location) -> str:

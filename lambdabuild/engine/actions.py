@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import shutil
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -23,7 +24,7 @@ from lambdabuild.artifacts.entries import Entry, InArchive
 from lambdabuild.engine import commands, freshness, receipts, sharing
 from lambdabuild.engine.session import begin, keep, saved
 from lambdabuild.engine.site import Site
-from lambdabuild.errors import CannotRead, CannotWrite, LambdaBuildError
+from lambdabuild.errors import CannotRead, CannotWrite, LambdaBuildError, NoEngine
 from lambdabuild.files import fingerprint
 from lambdabuild.plan.types import Build, Native, Rule, StepClaims
 from lambdabuild.rule_api import Job, Result, Target, result_from_data, result_to_data
@@ -467,6 +468,8 @@ def _link_users(site: Site, name: str, suffix: str) -> None:
 def _upload(site: Site, name: str) -> Done:
     from lambdabuild.engine import deployed, publish
 
+    if name in site.images:
+        return _upload_image(site, name)
     if name in site.assets:
         return _sent(site, publish.asset(site, site.assets[name]))
     if name in site.pinned:
@@ -504,6 +507,36 @@ def _sent(site: Site, sent: Any) -> Done:
     )
 
 
+def _image(site: Site, name: str) -> Done:
+    from lambdabuild.engine import images
+
+    image, made = site.images[name], images.make(site, name)
+    folders = {image.key.place: images.files(site, image)} if image.key.kind == "recipe" else {}
+    return Done(
+        output=made.id,
+        values={"size": made.size, "fingerprint": made.fingerprint},
+        result={"id": made.id, "size": made.size, "fingerprint": made.fingerprint, "bases": dict(made.bases)},
+        folders=folders,
+    )
+
+
+def _upload_image(site: Site, name: str) -> Done:
+    from lambdabuild.engine import images
+
+    if site.images[name].key.kind == "tagged":
+        sent = images.ask(site, name)
+    else:
+        receipt = receipts.read(site.receipt("image", name))
+        if receipt is None:
+            raise CannotRead(f"what image:{name} made is gone", mend=f"doit forget image:{name}")
+        sent = images.send(site, name, receipt.result)
+    return Done(
+        output=sent.location,
+        values={"location": sent.location, "sent": sent.sent, "size": sent.size},
+        result={"location": sent.location, "key": sent.location, "sha256": sent.digest.partition(":")[2]},
+    )
+
+
 def _publish(site: Site, name: str) -> Done:
     from lambdabuild.engine import layers
 
@@ -538,6 +571,7 @@ STEPS: dict[str, Callable[[Site, str], Done]] = {
     "copy": _copy,
     "zip": _zip,
     "hash": _hash,
+    "image": _image,
     "upload": _upload,
     "tree": _tree,
     "publish": _publish,
@@ -577,10 +611,24 @@ def clean(site: Site, kind: str, name: str, dryrun: bool = False) -> None:
         from lambdabuild.engine import containers
 
         containers.sweep_if_there(site)
+    if kind == "image" and not dryrun:
+        _forget_image(site, name)
     for path in list(made_by(site, kind, name)):
         if os.path.lexists(path) and not dryrun:
             remove(path)
             _remove_empty_parents(path, site.build_dir)
+
+
+def _forget_image(site: Site, name: str) -> None:
+    """Without an engine there is nothing to be forgotten but files."""
+    from lambdabuild.engine import images
+
+    receipt = receipts.read(site.receipt("image", name))
+    try:
+        if receipt is not None:
+            images.remove(site, name, receipt.result)
+    except NoEngine as error:
+        sys.stderr.write(f"{error}\n")
 
 
 def remove(path: str) -> None:

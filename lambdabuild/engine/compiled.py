@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
+from lambdabuild import naming
 from lambdabuild.artifacts.atomic import write_text
 from lambdabuild.cloudformation import compiler, limits
 from lambdabuild.cloudformation.context import Artifact
@@ -87,7 +88,7 @@ def alone(definition: Definition, project: str, build_dir: str) -> tuple[str, La
 
 
 def artifacts_of(definition: Definition, project: str, built: Built) -> dict[str, Artifact]:
-    """Where every function's and layer's zip is."""
+    """Where every function's and layer's zip is, and every image."""
     return {
         what: _in_s3(name) if name.startswith("s3://") else built(name) or _unbuilt(definition, project, what, name)
         for what, name in definition.artifacts.items()
@@ -104,6 +105,8 @@ def _unbuilt(definition: Definition, project: str, what: str, name: str) -> Arti
     """A ready artifact counts as what it is, any other as an empty zip."""
     section, _, key = what.partition(":")
     data = definition.data
+    if section == "image":
+        return _unbuilt_image(definition)
     own = (data[f"{section}s"][key].get("package") or {}).get("artifact")
     ready = own or (section == "function" and (data.get("package") or {}).get("artifact")) or ""
     path = os.path.join(project, os.path.dirname(definition.path), ready)
@@ -112,15 +115,24 @@ def _unbuilt(definition: Definition, project: str, what: str, name: str) -> Arti
     return Artifact(definition.key(name, sha256, extension), _base64(sha256))
 
 
+def _unbuilt_image(definition: Definition) -> Artifact:
+    repository = naming.repository(definition.service, definition.stage)
+    nothing = "0" * 64
+    address = f"000000000000.dkr.ecr.{definition.region}.amazonaws.com/{repository}"
+    return Artifact(f"{address}@sha256:{nothing}", nothing)
+
+
 def _base64(sha256: str) -> str:
     return base64.b64encode(bytes.fromhex(sha256)).decode()
 
 
 def _sent(site: Site, name: str) -> Artifact | None:
-    owner = next((build.name for build in site.plan.builds if name in build.users), name)
+    owner = next((unit.name for unit in site.plan.made if name in unit.users), name)
     receipt = receipts.read(site.receipt("upload", owner))
     if receipt is None:
         return None
+    if owner in site.images:
+        return Artifact(receipt.result["location"], receipt.result["sha256"])
     bucket, key = place(receipt.result["location"], receipt.result["key"])
     return Artifact(key, _base64(receipt.result["sha256"]), bucket)
 
@@ -168,7 +180,8 @@ def _compatible(site: Site, definition: Definition, artifacts: dict[str, Artifac
     """What ``serverless package`` leaves, as far as ``serverless deploy --package`` and scripts read it."""
     folder = site.path(site.settings.serverless_dir)
     os.makedirs(folder, exist_ok=True)
-    zips = {what: _beside(site, folder, definition.artifacts[what], one.key) for what, one in artifacts.items()}
+    zips = {what: _beside(site, folder, definition.artifacts[what], one.key)
+            for what, one in artifacts.items() if not what.startswith("image:")}  # fmt: skip
     found = {os.path.join(folder, UPDATE): text}
     found[os.path.join(folder, STATE)] = as_text(_state(definition, zips))
     if not _names_bucket(definition):

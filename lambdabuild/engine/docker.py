@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import IO, Any
 from urllib.parse import urlsplit
 
-from lambdabuild.errors import ContainerFailed, ImageFailed, NoEngine, NoImage
+from lambdabuild.errors import ContainerFailed, ImageFailed, NoEngine, NoImage, ToolTimeout
 
 ANSWER_SECONDS = 120
 """How long the engine may take to answer; it may take longer to pull, to build and to run."""
@@ -110,7 +110,7 @@ def connect() -> Engine:
             tail=_words(error),
             mend="become a member of the group that may use its socket (docker)"
             if refused
-            else "start one, or say where it is with DOCKER_HOST; without one leave native out",
+            else "start one, or say where it is with DOCKER_HOST",
         ) from error
 
 
@@ -355,6 +355,57 @@ def _remove(engine: Engine, container: str) -> None:
         engine.api.remove_container(container, force=True)
     except (docker.errors.DockerException, OSError):
         pass  # gone, or going: a removal is in progress
+
+
+class Refused(Exception):
+    """What the engine would not do, in its own words; ``status`` is HTTP's, ``lines`` what was said before."""
+
+    def __init__(self, words: str, status: int = 0, lines: tuple[str, ...] = ()) -> None:
+        super().__init__(words)
+        self.words, self.status, self.lines = " ".join(words.split()), status, lines
+
+
+@contextmanager
+def client(timeout_seconds: float | None = None) -> Iterator[Any]:
+    """The low-level client, for who makes and sends images.
+
+    Raises NoEngine (LB801) when the engine does not answer, or is gone before the end, ToolTimeout (LB503) when it is
+    silent for longer than it may, ImageFailed (LB803) for what it refuses and nobody expected.
+    """
+    import requests
+    import urllib3
+
+    found = connect().api
+    found.timeout = timeout_seconds
+    try:
+        with refusals():
+            yield found
+    except Refused as refused:
+        mend = "make room on the engine's disk: docker system prune" if NO_SPACE in refused.words else ""
+        raise ImageFailed(f"the Docker engine refused: {refused.words}", mend=mend) from refused
+    except (requests.Timeout, urllib3.exceptions.TimeoutError) as error:
+        raise ToolTimeout(
+            f"the Docker engine said nothing for {timeout_seconds:g} s", mend="raise tool_timeout_seconds"
+        ) from error
+    except (requests.RequestException, urllib3.exceptions.HTTPError, ConnectionError) as error:
+        raise NoEngine(
+            "the Docker engine went away", tail=_words(error), mend="start it and run again; what is finished is kept"
+        ) from error
+    finally:
+        found.close()
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """What the engine refuses meanwhile is a Refused."""
+    import docker
+
+    try:
+        yield
+    except docker.errors.APIError as error:
+        raise Refused(str(error.explanation or error), error.status_code or 0) from error
+    except docker.errors.DockerException as error:
+        raise Refused(str(error)) from error
 
 
 @contextmanager

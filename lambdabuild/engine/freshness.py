@@ -17,14 +17,14 @@ from typing import Any
 
 from lambdabuild.artifacts import trees
 from lambdabuild.artifacts.trees import TreeRecord
-from lambdabuild.engine import receipts
+from lambdabuild.engine import images, receipts
 from lambdabuild.engine.site import STRIP, Site
 from lambdabuild.errors import BadSource, LambdaBuildError, NoInclude
 from lambdabuild.files import fingerprint
 from lambdabuild.files.globs import GlobbedPatterns
 from lambdabuild.files.listing import IGNORE_FILE, Found, Listing, Patterns, ignore_lines, patterns, scan
 from lambdabuild.model import Globs, Options
-from lambdabuild.plan.types import Build, BuildKey, Native, Rule, StepClaims
+from lambdabuild.plan.types import Build, BuildKey, ImageBuild, Native, Rule, StepClaims
 from lambdabuild.settings import DEFAULT_EXCLUDE
 from lambdabuild.spans import Span
 
@@ -202,11 +202,28 @@ class Freshness:
         return fresh
 
     def _is_fresh(self, values: Mapping[str, Any]) -> bool:
+        if asks_always(self.site, self.kind, self.name):
+            return False
         now = components(self.site, self.kind, self.name, self.saved) | known_reads(self.site, values)
         return values["inputs"] == fingerprint.of(now) and is_intact(self.site, self.kind, self.name, values)
 
     def __repr__(self) -> str:
         return f"the inputs of {self.kind}:{self.name} are as they were (see doit why:{self.name})"
+
+
+def asks_always(site: Site, kind: str, name: str) -> str:
+    """Why a step must ask others at every run, though nothing here changed; "" for those that need not."""
+    image = site.images.get(name)
+    if image is None or site.settings.offline:
+        return ""
+    if kind == "upload" and image.key.kind == "tagged":
+        return f"what {image.key.place} stands for is asked at every run"
+    is_built = kind == "image" and image.key.kind == "recipe"
+    return (
+        "base images are asked for at every run"
+        if is_built and site.settings.container_of(name).pull == "always"
+        else ""
+    )
 
 
 def is_intact(site: Site, kind: str, name: str, values: Mapping[str, Any]) -> bool:
@@ -222,7 +239,7 @@ def is_intact(site: Site, kind: str, name: str, values: Mapping[str, Any]) -> bo
         if values.get("away"):  # a cache has the bytes; the receipt says which, for whoever needs them
             return _is_there(site, site.receipt(kind, name))
         return all(_is_there(site, expand(site, path)) for path in values.get("parts", ()))
-    if kind == "upload":
+    if kind == "upload" and name not in site.images:
         location = values.get("location", "")
         return location.startswith("s3://") or bool(location and _is_there(site, expand(site, location)))
     if kind == "publish":
@@ -398,7 +415,21 @@ def _hash(site: Site, name: str, saved: Saved) -> dict[str, str]:
     return found
 
 
+def _image(site: Site, name: str, saved: Saved) -> dict[str, str]:
+    image = site.images[name]
+    return images.inputs(site, image) | {"name": image.local_name}
+
+
+def _upload_image(site: Site, image: ImageBuild, saved: Saved) -> dict[str, str]:
+    if image.key.kind == "tagged":
+        return {"image": image.key.place}
+    found = {f"step:image:{image.name}": _output(saved, f"image:{image.name}")}
+    return found | {"repository": image.key.repository, "tags": " ".join(image.key.push_tags)}
+
+
 def _upload(site: Site, name: str, saved: Saved) -> dict[str, str]:
+    if name in site.images:
+        return _upload_image(site, site.images[name], saved)
     asset = site.assets.get(name)
     if asset is not None:
         digest = fingerprint.of_file(site.path(asset.source), site.stats)
@@ -439,6 +470,9 @@ def _template(site: Site, name: str, saved: Saved) -> dict[str, str]:
     for build in site.plan.builds:
         found[f"step:upload:{build.name}"] = _output(saved, f"upload:{build.name}")
         found[f"users of {build.name}"] = ",".join(build.users)
+    for image in site.plan.images:
+        found[f"image:{image.name}"] = f"{image.local_name} {','.join(image.users)}"
+        found |= {f"step:{kind}:{image.name}": _output(saved, f"{kind}:{image.name}") for kind in image.steps}
     found |= {f"step:upload:{asset.name}": _output(saved, f"upload:{asset.name}") for asset in site.plan.assets}
     found |= {f"step:share:{step}": _output(saved, f"share:{step}") for step in site.sharing_steps if step != "zip"}
     places = [[r.target, r.span.start, r.span.end] for d in site.service.documents for r in d.rewrites]
@@ -452,6 +486,7 @@ _OF: dict[str, Callable[[Site, str, Saved], dict[str, str]]] = {
     "copy": _copy,
     "zip": _zip,
     "hash": _hash,
+    "image": _image,
     "upload": _upload,
     "tree": _tree,
     "publish": _publish,
@@ -536,9 +571,11 @@ def why(site: Site, kind: str, name: str, saved: Saved) -> list[str]:
     values = saved(task_name(kind, name))
     if not values.get("inputs") or receipt is None:
         return ["it has not been run yet, or was forgotten"]
+    if asked := asks_always(site, kind, name):
+        return [asked]
     now = components(site, kind, name, saved) | known_reads(site, values)
     before = {**receipt.components, **receipt.reads}
-    build = site.package(name) if kind == "package" else site.builds.get(name)
+    build = site.package(name) if kind == "package" else site.builds.get(name) or site.images.get(name)
     reasons = [_change(site, receipt, key, before.get(key), now.get(key), build) for key in sorted({*before, *now})]
     found = list(dict.fromkeys(reason for reason in reasons if reason))
     if not found and not is_intact(site, kind, name, values):
@@ -547,7 +584,7 @@ def why(site: Site, kind: str, name: str, saved: Saved) -> list[str]:
 
 
 def _change(
-    site: Site, receipt: receipts.Receipt, key: str, old: str | None, new: str | None, build: Build | None
+    site: Site, receipt: receipts.Receipt, key: str, old: str | None, new: str | None, build: Build | ImageBuild | None
 ) -> str:
     if old == new:
         return ""
@@ -587,10 +624,16 @@ def _change(
     return f"{key} is now {new} (was {old})"
 
 
-def _files_changed(site: Site, receipt: receipts.Receipt, folder: str, build: Build) -> list[str]:
+def _files_now(site: Site, folder: str, build: Build | ImageBuild) -> Mapping[str, str]:
+    if isinstance(build, ImageBuild):
+        return images.files(site, build)
     key = build.key
     listing = source_listing(site, key) if folder == key.source else listing_beside(site, key, folder)
-    now = fingerprint.files(listing, site.stats)
+    return fingerprint.files(listing, site.stats)
+
+
+def _files_changed(site: Site, receipt: receipts.Receipt, folder: str, build: Build | ImageBuild) -> list[str]:
+    now = _files_now(site, folder, build)
     before = receipt.folders.get(folder, {})
     found = []
     for path in sorted({*now, *before}):

@@ -19,6 +19,7 @@ KINDS = {
     "copy": "settle which files go into {}",
     "zip": "write the zip of {}",
     "hash": "take the digest of {} and check its size",
+    "image": "build the image of {}, unless the engine has it",
     "upload": "put {} into the artifact store, unless it is there",
     "tree": "write {} as a folder, for sam local",
     "publish": "publish {} as a version of a layer, unless the newest is the same",
@@ -71,7 +72,7 @@ def heads() -> Iterator[dict[str, Any]]:
     """The groups of steps and of functions, so that ``doit list`` says what they are, even those that are empty."""
     for kind, doc in KINDS.items():
         if kind != TEMPLATE:
-            whom = "all steps" if kind == "share" else "each function and layer"
+            whom = {"share": "all steps", "image": "each function"}.get(kind, "each function and layer")
             yield {"basename": kind, "name": None, "doc": doc.format(whom)}
     yield {"basename": "build", "name": None, "doc": "build each function: all its steps"}
     yield {"basename": "layer", "name": None, "doc": "build each layer: all its steps"}

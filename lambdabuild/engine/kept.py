@@ -30,10 +30,15 @@ MODULES = {module.__name__: module for module in (model, settings, spans, types)
 
 def write(build_dir: str, kept: Kept) -> str:
     """Gives the digest by which it is read, "" when nothing is kept."""
-    if kept[0].definition is not None:
+    if kept[0].definition is not None or any(_has_arguments(image) for image in kept[0].images):
         return ""
     data = pickle.dumps(kept, 5)
     return _digest(data) if aside.write(os.path.join(build_dir, STATE, FILE), data) else ""
+
+
+def _has_arguments(image: model.Image) -> bool:
+    """Arguments of a build may be secrets too."""
+    return isinstance(image.source, model.Recipe) and bool(image.source.arguments)
 
 
 def read(build_dir: str, digest: str) -> Kept | None:

@@ -49,6 +49,7 @@ def _available(site: Site) -> list[str]:
     """All groups but those of what cannot be built here."""
     builds = [build for build in site.plan.builds if build.name not in site.unbuildable]
     named = [f"{build.group(user)}:{user}" for build in builds for user in build.users]
+    named += [f"build:{user}" for image in site.plan.images for user in image.users]
     named += [f"build:{pinned.function}" for pinned in site.plan.pinned]
     return named + (["template"] if site.service.has_template else [])
 
@@ -157,8 +158,8 @@ def _quiet_interrupt(kind: type[BaseException], error: BaseException, trace: Any
 
 def _why_tasks(site: Site) -> Iterator[dict[str, Any]]:
     yield WHY
-    for build in site.plan.builds:
-        for user in build.users:
+    for unit in site.plan.made:
+        for user in unit.users:
             yield {
                 "basename": "why",
                 "name": user,
@@ -179,15 +180,7 @@ def print_why(site: Site, name: str) -> TaskFailed | None:
 
 def why_text(site: Site, name: str, saved: Any) -> str:
     """One line a step: up to date, or would run (or be restored from a cache) and the reasons."""
-    build = site.plan.build_of(name)
-    steps = [("resolve", resolution) for resolution in build.resolutions]
-    steps += [("share", "plan")] if build.name in site.sharers else []
-    steps += [("package", build.package)] if build.package else []
-    steps += [("compile", build.name)] if build.compiles else []
-    steps += [(kind, build.name) for kind in ("copy", "zip", "hash", *site.wanted(build))]
-    steps += [("share", step) for step in site.sharing_steps[1:] if build.name in site.sharers]
-    steps += [("publish", one.name) for one in site.plan.publications if name in one.layers]
-    steps += [("template", "template")] if site.service.has_template else []
+    steps = [*_steps_of(site, name), *([("template", "template")] if site.service.has_template else [])]
     lines, upstream = [], ""
     for kind, step in steps:
         label = "template" if kind == "template" else f"{kind}:{step}"
@@ -203,3 +196,18 @@ def why_text(site: Site, name: str, saved: Any) -> str:
             restored = saved(label).get("restored")
             lines.append(f"{label}  is up to date" + (f", restored from {restored}" if restored else ""))
     return "\n".join(lines) + "\n"
+
+
+def _steps_of(site: Site, name: str) -> list[tuple[str, str]]:
+    """The steps to a function or layer, in order."""
+    if any(name in image.users for image in site.plan.images):
+        image = site.plan.image_of(name)
+        return [(kind, image.name) for kind in image.steps]
+    build = site.plan.build_of(name)
+    steps = [("resolve", resolution) for resolution in build.resolutions]
+    steps += [("share", "plan")] if build.name in site.sharers else []
+    steps += [("package", build.package)] if build.package else []
+    steps += [("compile", build.name)] if build.compiles else []
+    steps += [(kind, build.name) for kind in ("copy", "zip", "hash", *site.wanted(build))]
+    steps += [("share", step) for step in site.sharing_steps[1:] if build.name in site.sharers]
+    return steps + [("publish", one.name) for one in site.plan.publications if name in one.layers]

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lambdabuild.artifacts.trees import TreeRecord
-from lambdabuild.engine import kept, shared_layers, snapshot
+from lambdabuild.engine import images, kept, shared_layers, snapshot
 from lambdabuild.engine.freshness import TEMPLATE, Freshness, Saved, environment_names, task_name
 from lambdabuild.engine.site import STRIP, Site
 from lambdabuild.engine.snapshot import JOURNAL, PLAN, PROJECT, SHARED, THE_TEMPLATE, Snapshot
@@ -66,6 +66,7 @@ def units(site: Site) -> Iterator[str]:
     """All that a run of everything makes."""
     yield from (build.name for build in site.plan.builds if build.name not in site.unbuildable)
     yield from (pinned.function for pinned in site.plan.pinned)
+    yield from (image.name for image in site.plan.images)
     yield from (asset.name for asset in site.plan.assets)
     yield from [SHARED] if site.sharers else []
     if site.service.has_template:
@@ -86,6 +87,8 @@ def plan_digest(site: Site, unit: str) -> bytes:
     build = site.builds.get(unit)
     if unit == SHARED:
         return repr(site.plan.sharers).encode()
+    if unit in site.images:
+        return hashlib.blake2b(repr(site.images[unit]).encode(), digest_size=16).digest()
     if build is None:
         return repr(site.pinned.get(unit)).encode()
     package = site.package(build.package).key if build.package else None
@@ -100,6 +103,8 @@ def steps(site: Site, unit: str) -> list[Step]:
     if unit == SHARED:
         resolved = dict.fromkeys(("resolve", sharer.resolution) for sharer in site.sharers.values())
         return [*resolved, *(("share", step) for step in site.sharing_steps)]
+    if unit in site.images:
+        return [(kind, unit) for kind in site.images[unit].steps]
     if build is None:
         return [(TEMPLATE, TEMPLATE) if unit == THE_TEMPLATE else ("upload", unit)]
     first = [("resolve", resolution) for resolution in build.resolutions]
@@ -257,14 +262,16 @@ def _variables(site: Site) -> list[str]:
     claimed = {name for rule in site.rules.values() for claims in _claims(rule) for name in claims.environment}
     for build in site.plan.builds:
         claimed |= {*environment_names(StepClaims(), build.key.options), *build.key.command.environment}
+    claimed |= {name for image in site.plan.images for name in images.variables(image.key.options)}
     return sorted(claimed | set(site.service.read.variables))
 
 
 def owners(site: Site) -> Iterator[tuple[str, str]]:
-    """``build:F`` or ``layer:L``, and the build that it has; not of those that cannot be built here."""
+    """``build:F`` or ``layer:L``, and the build or image that it has; not of those that cannot be built here."""
     for build in site.plan.builds:
         if build.name not in site.unbuildable:
             yield from ((f"{build.group(user)}:{user}", build.name) for user in build.users)
+    yield from ((f"build:{user}", image.name) for image in site.plan.images for user in image.users)
     yield from ((f"build:{pinned.function}", pinned.function) for pinned in site.plan.pinned)
 
 

@@ -23,8 +23,8 @@ from lambdabuild.errors import NoSuchVersion
 from lambdabuild.files import fingerprint
 from lambdabuild.files.listing import Patterns, scan
 from lambdabuild.files.stat_cache import sha256_of
-from lambdabuild.model import Asset, Document, FileLocation, Location, Rewrite, S3Location
-from lambdabuild.plan.types import Pinned, Source
+from lambdabuild.model import Asset, Document, FileLocation, ImageLocation, Location, Rewrite, S3Location
+from lambdabuild.plan.types import ImageBuild, Pinned, Source
 from lambdabuild.settings import DEFAULT_EXCLUDE
 from lambdabuild.spans import Span
 
@@ -190,6 +190,8 @@ def _built(site: Site, document: Document, rewrite: Rewrite) -> Location | None:
     if rewrite.kind == "artifact":
         name = site.plan.build_of(rewrite.target).name
         return FileLocation(site.tree(name)) if name not in site.unbuildable else None
+    if rewrite.kind == "image":
+        return ImageLocation(site.plan.image_of(rewrite.target).local_name)
     if rewrite.kind == "stack":
         nested = next(d for d in site.service.documents if d.stack == rewrite.target)
         return FileLocation(_output(site, nested, BUILT))
@@ -200,6 +202,8 @@ def _built(site: Site, document: Document, rewrite: Rewrite) -> Location | None:
 def _uploaded(site: Site, rewrite: Rewrite) -> Location | None:
     if rewrite.kind == "path":
         return FileLocation(site.path(rewrite.target))
+    if rewrite.kind == "image":
+        return _image_sent(site, site.plan.image_of(rewrite.target))
     is_build = rewrite.kind == "artifact" and rewrite.target not in site.pinned
     name = site.plan.build_of(rewrite.target).name if is_build else rewrite.target
     location = session.saved(f"upload:{name}").get("location")
@@ -208,6 +212,12 @@ def _uploaded(site: Site, rewrite: Rewrite) -> Location | None:
 
 def _shared_location(site: Site, sent: Mapping[str, Any] | None) -> Location | None:
     return _location(site, freshness.expand(site, sent["location"])) if sent else None
+
+
+def _image_sent(site: Site, image: ImageBuild) -> ImageLocation:
+    """Without a repository it stays on this machine, as zips do without a bucket."""
+    sent = session.saved(f"upload:{image.name}") if "upload" in image.steps else {}
+    return ImageLocation(str(sent.get("location") or image.local_name))
 
 
 def _location(site: Site, location: str) -> Location:
@@ -236,7 +246,11 @@ def _manifest(site: Site) -> dict[str, Any]:
     last = _last_manifest(site)
     return {
         "version": 1,
-        "functions": dict(_items(site, "build", last.get("functions", {}))) | dict(_pinned(site)),
+        "functions": {
+            **dict(_items(site, "build", last.get("functions", {}))),
+            **dict(_image_items(site)),
+            **dict(_pinned(site)),
+        },
         "layers": dict(_items(site, "layer", last.get("layers", {}))),
         "sources": dict(_items(site, "source", last.get("sources", {}))),
         "shared_layers": dict(_shared_items(site)),
@@ -377,6 +391,32 @@ def _shared_items(site: Site) -> Iterator[tuple[str, dict[str, Any]]]:
                 "key": one.get("key", ""),
             },
         )
+
+
+def _image_items(site: Site) -> Iterator[tuple[str, dict[str, Any]]]:
+    for image in site.plan.images:
+        receipt = {kind: receipts.read(site.receipt(kind, image.name)) for kind in image.steps}
+        results = {kind: found.result if found else {} for kind, found in receipt.items()}
+        made, sent = results.get("image", {}), results.get("upload", {})
+        for user in image.users:
+            yield (
+                user,
+                {
+                    "image": image.local_name if "image" in image.steps else "",
+                    "image_id": made.get("id", ""),
+                    "image_bytes": made.get("size", 0),
+                    "inputs_digest": made.get("fingerprint", ""),
+                    "bases": made.get("bases", {}),
+                    "source": image.key.place,
+                    "dockerfile": image.key.dockerfile,
+                    "platform": image.key.platform,
+                    "location": sent.get("location", ""),
+                    "key": sent.get("key", ""),
+                    "sha256": sent.get("sha256", ""),
+                    "code_sha256": sent.get("sha256", ""),
+                    "shared_with": [other for other in image.users if other != user],
+                },
+            )
 
 
 def _portable(site: Site, location: str) -> str:

@@ -20,10 +20,11 @@ from lambdabuild.files import fingerprint
 from lambdabuild.files.listing import Patterns, scan
 from lambdabuild.files.stat_cache import StatCache
 from lambdabuild.files.watch import Seen
-from lambdabuild.model import Asset, Service
+from lambdabuild.model import Asset, Image, Service
 from lambdabuild.plan.types import (
     Build,
     BuildPlan,
+    ImageBuild,
     Pinned,
     Publication,
     Resolution,
@@ -213,6 +214,15 @@ class Site:
     @cached_property
     def assets(self) -> Mapping[str, Asset]:
         return {asset.name: asset for asset in self.plan.assets}
+
+    @cached_property
+    def images(self) -> Mapping[str, ImageBuild]:
+        return {image.name: image for image in self.plan.images}
+
+    @cached_property
+    def described_images(self) -> Mapping[str, Image]:
+        """As the template describes them, with the arguments that no plan holds."""
+        return {image.name: image for image in self.service.images}
 
     @cached_property
     def unbuildable(self) -> Mapping[str, str]:

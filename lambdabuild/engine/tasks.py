@@ -11,7 +11,7 @@ from lambdabuild.engine.freshness import TEMPLATE, Freshness, Saved
 from lambdabuild.engine.idle import KINDS, heads
 from lambdabuild.engine.site import Site
 from lambdabuild.engine.snapshot import SHARED
-from lambdabuild.plan.types import Build, Pinned
+from lambdabuild.plan.types import Build, ImageBuild, Pinned
 
 Task = dict[str, Any]
 
@@ -42,6 +42,9 @@ def tasks(site: Site, saved: Saved, left_out: Container[str] = (), named: Iterab
         if pinned.function not in left_out:
             yield from _pinned(site, saved, pinned)
     yield from _sharing(site, saved, left_out)
+    for image in site.plan.images:
+        if image.name not in left_out:
+            yield from _image(site, saved, image)
     for asset in site.plan.assets:
         if asset.name not in left_out:
             yield _step(site, saved, "upload", asset.name, [])
@@ -123,6 +126,25 @@ def _sharing(site: Site, saved: Saved, left_out: Container[str]) -> Iterator[Tas
     yield from (_step(site, saved, "share", step, before[step]) for step in site.sharing_steps)
 
 
+def _image(site: Site, saved: Saved, image: ImageBuild) -> Iterator[Task]:
+    before: list[str] = []
+    for kind in image.steps:
+        yield _step(site, saved, kind, image.name, before)
+        yield from (_alias(kind, user, image.name) for user in image.users if user != image.name)
+        before = [f"{kind}:{image.name}"]
+    for user in image.users:
+        yield {
+            "basename": "build",
+            "name": user,
+            "actions": None,
+            "task_dep": before,
+            "clean": [(clean, [site, kind, image.name]) for kind in reversed(image.steps)]
+            if len(image.users) == 1
+            else [],
+            "doc": f"{image.key.place} as an image",
+        }
+
+
 def _step(site: Site, saved: Saved, kind: str, name: str, before: list[str]) -> Task:
     return {
         "basename": kind,
@@ -153,6 +175,7 @@ def _alias(kind: str, user: str, owner: str) -> Task:
 def _everything(site: Site, builds: Iterable[Build], left_out: Container[str]) -> list[str]:
     steps = [f"{kind}:{one.name}" for one in builds if one.name not in site.unbuildable for kind in site.wanted(one)]
     steps += [f"share:{step}" for step in site.sharing_steps[2:] if SHARED not in left_out]
+    steps += [f"{image.steps[-1]}:{image.name}" for image in site.plan.images if image.name not in left_out]
     others = [*(pinned.function for pinned in site.plan.pinned), *(asset.name for asset in site.plan.assets)]
     return steps + [f"upload:{name}" for name in others if name not in left_out]
 

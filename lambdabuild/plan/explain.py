@@ -7,12 +7,12 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from lambdabuild.plan.types import Build, BuildPlan
+from lambdabuild.plan.types import Build, BuildPlan, ImageBuild
 from lambdabuild.settings import DEFAULT_EXCLUDE
 
 
 def as_data(plan: BuildPlan) -> dict[str, Any]:
-    """The plan as JSON data: ``{resolutions, builds, assets, skipped, notes}``; equal plans give equal data."""
+    """The plan as JSON data: ``{resolutions, builds, images, assets, skipped, notes}``; equal plans give equal data."""
     data = dataclasses.asdict(plan)
     for group in ("assets", "skipped"):
         data[group] = [
@@ -54,6 +54,10 @@ def _lines(plan: BuildPlan) -> Iterator[str]:
     for publication in plan.publications:
         said = ", ".join(filter(None, (*publication.runtimes, publication.license)))
         yield f"publish:{publication.name}  as {publication.layer_name}" + (f"  ({said})" if said else "")
+    for image in plan.images:
+        yield f"build:{image.name}  {image.key.dockerfile or image.key.place}  ({_how_made(image)})"
+        yield f"  steps: {' -> '.join(f'{kind}:{image.name}' for kind in image.steps)}"
+        yield from (f"  shared by {user}" for user in image.users if user != image.name)
     yield from (f"upload:{asset.name}  {asset.source}" for asset in plan.assets)
     yield from (f"left alone: {skipped.name} ({skipped.reason})" for skipped in plan.skipped)
     yield f"left out of every source: {' '.join(DEFAULT_EXCLUDE)}"
@@ -68,6 +72,13 @@ def steps(build: Build) -> list[str]:
     first += [f"package:{build.package}"] if build.package else []
     first += ["share:plan"] if build.key.shares_in and build.resolution else []
     return first + [f"{kind}:{build.name}" for kind in own]
+
+
+def _how_made(image: ImageBuild) -> str:
+    kinds = {"recipe": "image", "archive": "image in a file", "tagged": "image in a registry"}
+    parts = [kinds[image.key.kind], image.key.platform, image.key.target]
+    parts += [f"to {image.key.repository}" if image.key.repository else ""]
+    return ", ".join(part for part in parts if part)
 
 
 def _how(build: Build) -> str:

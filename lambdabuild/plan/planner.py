@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import posixpath
 from collections import defaultdict
@@ -10,21 +11,34 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 
 from lambdabuild.errors import (
+    BadImage,
     BadLayer,
     BadSettings,
     LambdaBuildError,
     NoInclude,
     NoManifest,
+    NoRepository,
     NoRule,
     NoSource,
     raise_all,
 )
-from lambdabuild.model import Function, Layer, Options, Service, Skipped
+from lambdabuild.model import Archive, Function, Image, Layer, Options, Recipe, Service, Skipped
 from lambdabuild.plan import sharers, sources
 from lambdabuild.plan.claims import PLAIN, Choice, Names, choose
 from lambdabuild.plan.layer_tables import publications
 from lambdabuild.plan.native import native_of
-from lambdabuild.plan.types import Build, BuildKey, BuildPlan, Native, Resolution, ResolutionKey, Rule, Sizes
+from lambdabuild.plan.types import (
+    Build,
+    BuildKey,
+    BuildPlan,
+    ImageBuild,
+    ImageKey,
+    Native,
+    Resolution,
+    ResolutionKey,
+    Rule,
+    Sizes,
+)
 from lambdabuild.settings import DEFAULT_EXCLUDE, Command, FunctionSettings, Settings, nearest
 
 Identify = Callable[[Choice], str]
@@ -68,6 +82,10 @@ def plan(service: Service, rules: tuple[Rule, ...], names: Names, identify: Iden
                 packages[item.name] = sources.folder_of(item, (item.source, *inherited), names)
         except LambdaBuildError as error:
             errors.append(error)
+    try:
+        images = _images(service, settings)
+    except LambdaBuildError as error:
+        errors.append(error)
     raise_all(errors)
     resolutions_of = {item.name: _resolution_keys(item, choices[item.name], identify, settings) for item in items}
     builds = _builds(items, choices, settings, resolutions_of, packages)
@@ -84,6 +102,7 @@ def plan(service: Service, rules: tuple[Rule, ...], names: Names, identify: Iden
     return BuildPlan(
         resolutions=resolutions,
         builds=builds,
+        images=images,
         assets=tuple(sorted(service.assets, key=lambda asset: asset.name)),
         sizes=sizes,
         skipped=tuple(sorted(service.skipped, key=lambda skipped: skipped.name)),
@@ -162,7 +181,8 @@ def _command(item: Function | Layer, settings: Settings) -> Command:
 
 
 def _check_names(service: Service, settings: Settings) -> None:
-    items: tuple[Function | Layer | Skipped, ...] = (*service.functions, *service.layers, *service.skipped)
+    items: tuple[Function | Layer | Image | Skipped, ...]
+    items = (*service.functions, *service.layers, *service.images, *service.skipped)
     known = {item.name for item in items}
     _check_commands(service, settings)
     raise_all(
@@ -402,6 +422,60 @@ def _resolutions(
         name = min(owners) if owners else f"{min(names)}-{key.runtime}"
         found.append(Resolution(name, key, choices[min(names)].manifest, tuple(sorted(names))))
     return tuple(sorted(found, key=lambda resolution: resolution.name))
+
+
+def _images(service: Service, settings: Settings) -> tuple[ImageBuild, ...]:
+    """Images that are equal in all that is known of them are one. Raises NoRepository (LB812), BadImage (LB810)."""
+    users: dict[ImageKey, list[str]] = defaultdict(list)
+    places = {image.name: image.where for image in service.images}
+    for image in service.images:
+        users[_image_key(image, settings)].append(image.name)
+    found = [ImageBuild(min(names), key, tuple(sorted(names))) for key, names in users.items()]
+    called = {one.local_name: one for one in found}
+    raise_all(
+        BadImage(
+            f"the images of {one.name!r} and {called[one.local_name].name!r} would both be called {one.local_name}",
+            where=(places[one.name], places[called[one.local_name].name]),
+            mend="rename one of the functions, or give one of them another tag (DockerTag)",
+        )
+        for one in found
+        if one is not called[one.local_name] and one.key.kind != "tagged"
+    )
+    raise_all(
+        NoRepository(
+            f"the image of function {one.name!r} is to be deployed, but there is no repository for it",
+            where=places[one.name],
+            mend="set repository in lambdabuild.toml, or in [functions.NAME]; to deploy nothing, name no bucket",
+        )
+        for one in found
+        if settings.bucket and "upload" not in one.steps
+    )
+    return tuple(sorted(found, key=lambda one: one.name))
+
+
+def _image_key(image: Image, settings: Settings) -> ImageKey:
+    mine, source = settings.of(image.name), image.source
+    tags = tuple(dict.fromkeys((*image.push_tags, *mine.image_tags)))
+    repository = mine.repository or settings.repository or image.repository
+    if isinstance(source, Archive):
+        return ImageKey("archive", source.path, tag=image.tag, push_tags=tags, repository=repository)
+    if not isinstance(source, Recipe):
+        return ImageKey("tagged", source.uri)
+    arguments = json.dumps(source.arguments) if source.arguments else ""
+    return ImageKey(
+        "recipe",
+        source.context,
+        source.dockerfile,
+        source.platform,
+        hashlib.sha256(arguments.encode()).hexdigest() if arguments else "",
+        source.target,
+        source.options,
+        source.cache_from,
+        source.provenance,
+        image.tag,
+        tags,
+        repository,
+    )
 
 
 def _sizes(function: Function, of: Mapping[str, str]) -> Sizes:

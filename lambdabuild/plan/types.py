@@ -234,6 +234,52 @@ class Pinned:
     version: str
 
 
+@dataclass(frozen=True, order=True)
+class ImageKey:
+    """What makes two images the same image."""
+
+    kind: str
+    """``recipe``: built; ``archive``: loaded; ``tagged``: in a registry already, its digest is asked for."""
+    place: str
+    """The folder, the file or the address."""
+    dockerfile: str = ""
+    platform: str = ""
+    arguments: str = ""
+    """A digest, for their values may be secrets."""
+    target: str = ""
+    options: tuple[str, ...] = ()
+    cache_from: tuple[str, ...] = ()
+    provenance: str = ""
+    tag: str = ""
+    push_tags: tuple[str, ...] = ()
+    repository: str = ""
+    """Where it is pushed to, "" when it stays here."""
+
+
+@dataclass(frozen=True)
+class ImageBuild:
+    """One image; functions with equal images share it. ``name`` is the first of ``users``."""
+
+    name: str
+    key: ImageKey
+    users: tuple[str, ...]
+
+    def group(self, user: str) -> str:
+        """The task that people name for one of its users."""
+        return "build"
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """The kinds of its steps, in order."""
+        made = ("image",) if self.key.kind != "tagged" else ()
+        return (*made, "upload") if self.key.repository or not made else made
+
+    @property
+    def local_name(self) -> str:
+        """What it is called on this machine, as ``sam build`` calls it."""
+        return f"{self.name.replace('/', '-').lower()}:{self.key.tag}"
+
+
 @dataclass(frozen=True)
 class Sizes:
     """Whose unzipped sizes count together against Lambda's limit: a function's build and its layers' builds."""
@@ -294,6 +340,7 @@ class BuildPlan:
 
     resolutions: tuple[Resolution, ...]
     builds: tuple[Build, ...]
+    images: tuple[ImageBuild, ...] = ()
     assets: tuple[Asset, ...] = ()
     sizes: tuple[Sizes, ...] = ()
     skipped: tuple[Skipped, ...] = ()
@@ -308,6 +355,20 @@ class BuildPlan:
     def build_of(self, user: str) -> Build:
         """The build that a function or layer gets its artifact from."""
         return self._of_user[user]
+
+    @property
+    def users(self) -> tuple[str, ...]:
+        """Every function and layer that has something to be built."""
+        return tuple(sorted(user for unit in self.made for user in unit.users))
+
+    @property
+    def made(self) -> tuple[Build | ImageBuild, ...]:
+        """All that functions and layers get their code from."""
+        return (*self.builds, *self.images)
+
+    def image_of(self, user: str) -> ImageBuild:
+        """The image that a function gets."""
+        return next(image for image in self.images if user in image.users)
 
     @cached_property
     def _of_user(self) -> Mapping[str, Build]:

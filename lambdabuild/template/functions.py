@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol, cast
 
 from lambdabuild.errors import BadTemplate, LambdaBuildError, NoSource, UnknownName, Unresolvable
-from lambdabuild.model import About, Asset, Form, Function, Layer, LayersPlace, Options, Rewrite, Skipped
+from lambdabuild.model import About, Asset, Form, Function, Image, Layer, LayersPlace, Options, Rewrite, Skipped
 from lambdabuild.spans import Node, Span
-from lambdabuild.template import packaged
+from lambdabuild.template import images, packaged
 from lambdabuild.template.intrinsics import NO_VALUE, Scope, Unresolved, Value, first_unresolved, resolve
 from lambdabuild.template.layer_places import layers_place
 from lambdabuild.template.places import property_place
@@ -60,6 +60,7 @@ class Reading:
 
     functions: list[Function] = field(default_factory=list)
     layers: list[Layer] = field(default_factory=list)
+    images: list[Image] = field(default_factory=list)
     assets: list[Asset] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -103,6 +104,9 @@ class CodeResource:
         return f"{self.shape.kind} {self.template.full(self.name)!r}"
 
     def read(self) -> None:
+        if self.shape.kind == "function" and images.is_image(self):
+            images.read(self)
+            return
         reason = self.left_alone()
         code = "" if reason else self.code()
         if reason or not code:
@@ -116,8 +120,6 @@ class CodeResource:
 
     def left_alone(self) -> str:
         """Why it is not built, as far as that does not depend on where its code is."""
-        if self.text("PackageType") == "Image":
-            return "image functions are not built yet"
         if self.shape.kind == "function" and self.own("InlineCode") is not None:
             return "its code is inline"
         code = self.own(self.shape.code)
@@ -370,7 +372,6 @@ _IN_PLACE = {
     "S3Bucket": "its code is in S3 already",
     "S3Key": "its code is in S3 already",
     "Bucket": "its code is in S3 already",
-    "ImageUri": "image functions are not built yet",
 }
 
 

@@ -52,6 +52,7 @@ def load(
         documents=tuple(sorted(documents, key=lambda document: document.stack)),
         functions=tuple(found.functions),
         layers=tuple(found.layers),
+        images=tuple(found.images),
         assets=tuple(found.assets),
         skipped=tuple(found.skipped),
         notes=tuple(dict.fromkeys(found.notes)),

@@ -19,9 +19,10 @@ from lambdabuild.errors import (
     SourceFailed,
     raise_all,
 )
-from lambdabuild.model import About, Asset, Definition, Function, Globs, Layer, Options, Service, Skipped
+from lambdabuild.model import About, Asset, Definition, Function, Globs, Image, Layer, Options, Service, Skipped, Tagged
 from lambdabuild.settings import FunctionSettings
 from lambdabuild.spans import Node, Span, from_data, to_data
+from lambdabuild.template import images
 from lambdabuild.template.plugins import read as plugins
 from lambdabuild.template.plugins.options import Files, Packing
 from lambdabuild.template.schema import Mistake, check
@@ -129,6 +130,7 @@ class _Reading:
             documents=(),
             functions=tuple(reader.functions),
             layers=tuple(reader.layers),
+            images=tuple(reader.images),
             assets=tuple(reader.assets),
             skipped=tuple(reader.skipped),
             notes=tuple(dict.fromkeys([*self.notes, *found.notes(), *reader.notes])),
@@ -276,6 +278,7 @@ class _Builds:
         self.reading, self.data, self.root, self.plugins = reading, data, root, found
         self.functions: list[Function] = []
         self.layers: list[Layer] = []
+        self.images: list[Image] = []
         self.assets: list[Asset] = []
         self.skipped: list[Skipped] = []
         self.notes: list[str] = []
@@ -313,7 +316,7 @@ class _Builds:
         alone = bool(own.get("individually") or self.package.get("individually"))
         ready = own.get("artifact") or ("" if own.get("individually") else self.package.get("artifact") or "")
         if config.get("image"):
-            self.skipped.append(Skipped(key, "image functions are not built yet", where))
+            self.image(key, config, where)
             return
         packing = self.plugins.of_function(config, self.runtime(config), alone)
         if ready and not packing.is_made:
@@ -356,6 +359,50 @@ class _Builds:
         """The names of a function's variables, those of the provider too."""
         named = (one.get("environment") or {} for one in (self.data["provider"], config))
         return tuple(sorted({name for environment in named for name in environment}))
+
+    def image(self, key: str, config: dict[str, Any], where: Span) -> None:
+        """An image of ``provider.ecr.images`` or of a registry; what is wrong with its name the compiler tells."""
+        given = config["image"]
+        name = (given.get("uri") or given.get("name") or "") if isinstance(given, dict) else given
+        known = ((self.data["provider"].get("ecr") or {}).get("images") or {}).get(name, name)
+        key_of_text = "uri" if naming.ECR_URI.match(str(known)) else "path"
+        described = known if isinstance(known, dict) else {key_of_text: known}
+        if described.get("uri"):
+            self.tagged(key, str(described["uri"]), where)
+        elif described.get("path") and known is not name:
+            self.image_to_build(key, config, name, described, where)
+
+    def tagged(self, key: str, uri: str, where: Span) -> None:
+        if "@" in uri:
+            self.skipped.append(Skipped(key, "its image is in a registry already", where))
+            return
+        self.images.append(Image(key, Tagged(uri), where))
+        self.artifacts[f"image:{key}"] = key
+
+    def image_to_build(
+        self, key: str, config: dict[str, Any], name: str, described: Mapping[str, Any], where: Span
+    ) -> None:
+        provider = self.data["provider"]
+        architecture = config.get("architecture") or provider.get("architecture") or "x86_64"
+        at = _image_place(self.root, name) or where
+        try:
+            recipe = images.recipe(
+                f"function {key!r}", at, self.reading.files,
+                context=self.local(described["path"]),
+                dockerfile=described.get("file") or "",
+                platform=described.get("platform") or images.PLATFORMS[architecture],
+                arguments=described.get("buildArgs") or {},
+                options=described.get("buildOptions") or (),
+                cache_from=described.get("cacheFrom") or (),
+                provenance=described.get("provenance") or "",
+                known_as="DOCKERFILE_NOT_AVAILABLE_ERROR",
+            )  # fmt: skip
+        except LambdaBuildError as error:
+            self.wrong.append(error)
+            return
+        repository = "ecr:" + naming.repository(str(self.data["service"]), self.reading.stage())
+        self.images.append(Image(key, recipe, at, push_tags=(name,), repository=repository))
+        self.artifacts[f"image:{key}"] = key
 
     def options(self, bundled: Mapping[str, Any]) -> Options:
         """What of the peers' own settings a rule understands."""
@@ -467,6 +514,14 @@ class _Builds:
 
 def _is_at_edge(config: Mapping[str, Any]) -> bool:
     return any(isinstance(event, Mapping) and "cloudFront" in event for event in config.get("events") or ())
+
+
+def _image_place(root: Node, name: str) -> Span | None:
+    """Where an image of ``provider.ecr.images`` is described."""
+    node: Node | None = root
+    for key in ("provider", "ecr", "images"):
+        node = node.get(key) if node is not None else None
+    return node.keys.get(name) if node is not None else None
 
 
 def _tidy(line: str) -> str:

@@ -37,7 +37,7 @@ class Memory:
         path = posixpath.normpath(path)
         if path in self.files:
             return "file"
-        return "folder" if any(name.startswith(path + "/") for name in self.files) else ""
+        return "folder" if path == "." or any(name.startswith(path + "/") for name in self.files) else ""
 
 
 def load(text: str, files: Mapping[str, str] | None = None, **more: Any) -> Service:

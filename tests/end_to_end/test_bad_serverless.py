@@ -34,7 +34,9 @@ MISTAKES: dict[str, tuple[str, str, str]] = {
     "layer folder missing": (HEAD + "layers: {a: {path: nothing}}\nfunctions: {one: {handler: a.b}}\n", "LB302", r"nothing"),
     "module missing": (HEAD + "functions: {one: {handler: a.b, module: nothing}}\n", "LB302", r"nothing"),
     "nothing left": (HEAD + "package: {patterns: ['!**']}\nfunctions: {one: {handler: a.b}}\n", "LB405", r"empty zip"),
-    "image to build": (HEAD.replace("}", ", ecr: {images: {base: ./image}}}", 1) + "functions: {one: {image: base}}\n", "LB704", r"does not build images yet"),
+    "image without a folder": (HEAD.replace("}", ", ecr: {images: {base: ./image}}}", 1) + "functions: {one: {image: base}}\n", "LB302", r"the folder image/"),
+    "image without a Dockerfile": (HEAD.replace("}", ", ecr: {images: {base: {path: ., file: none}}}}", 1) + "functions: {one: {image: base}}\n", "LB810 (DOCKERFILE_NOT_AVAILABLE_ERROR)", r"none, from which"),
+    "image of another region": (HEAD + "functions: {one: {image: '1.dkr.ecr.eu-west-3.amazonaws.com/a:v1'}}\n", "LB702 (LAMBDA_ECR_REGION_MISMATCH_ERROR)", r"in eu-west-3"),
 }  # fmt: skip
 
 
