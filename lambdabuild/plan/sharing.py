@@ -84,10 +84,8 @@ def share(
 class _Layer:
     packages: frozenset[Package]
     builds: frozenset[str]
-
-    @cached_property
-    def weight(self) -> int:
-        return sum(package.weight for package in self.packages)
+    weight: int
+    """Of its packages together."""
 
     @cached_property
     def order(self) -> tuple[object, ...]:
@@ -109,7 +107,7 @@ class _Functions:
 
     def value(self, layer: _Layer) -> int:
         """The bytes that a layer spares: all copies but one."""
-        return layer.weight * max(sum(self.counts[build] for build in layer.builds) - 1, 0)
+        return layer.weight * max(sum(map(self.counts.__getitem__, layer.builds)) - 1, 0)
 
     def worthwhile(self, layers: Iterable[_Layer]) -> Iterator[_Layer]:
         return (layer for layer in layers if self.value(layer) >= LEAST_SAVED_BYTES)
@@ -124,7 +122,7 @@ def _first(sharers: Iterable[Sharer], packages: Mapping[str, Iterable[Package]])
     groups: dict[tuple[frozenset[str], Package | None], set[Package]] = defaultdict(set)
     for package, builds in users.items():
         groups[frozenset(builds), package if package.weight >= BIG_BYTES else None].add(package)
-    return [_Layer(frozenset(ones), builds) for (builds, _), ones in groups.items()]
+    return [_Layer(frozenset(ones), builds, sum(one.weight for one in ones)) for (builds, _), ones in groups.items()]
 
 
 def _fitted(functions: _Functions, layers: list[_Layer]) -> list[_Layer]:
@@ -137,7 +135,10 @@ def _fitted(functions: _Functions, layers: list[_Layer]) -> list[_Layer]:
             *(_Change.drop(layer, worst) for layer in mine),
             *(_Change.merge(*two) for two in combinations(mine, 2)),
         ]
-        best = min(changes, key=lambda change: change.cost(functions, over))
+        costs = [change.cost(functions, over) for change in changes]
+        least = min(costs)
+        equal = [change for change, cost in zip(changes, costs, strict=True) if cost == least]
+        best = min(equal, key=lambda change: [layer.order for layer in change.before])
         kept = [layer for layer in layers if layer not in best.before]
         layers = _joined([*kept, *functions.worthwhile(best.after)])
     return layers
@@ -154,10 +155,11 @@ def _over(functions: _Functions, layers: Iterable[_Layer]) -> dict[str, int]:
 
 def _joined(layers: Iterable[_Layer]) -> list[_Layer]:
     """Two layers of the same packages are one."""
-    builds: dict[frozenset[Package], frozenset[str]] = defaultdict(frozenset)
+    found: dict[frozenset[Package], _Layer] = {}
     for layer in layers:
-        builds[layer.packages] |= layer.builds
-    return [_Layer(packages, ones) for packages, ones in builds.items()]
+        same = found.get(layer.packages)
+        found[layer.packages] = replace(layer, builds=layer.builds | same.builds) if same else layer
+    return list(found.values())
 
 
 @dataclass(frozen=True)
@@ -177,15 +179,15 @@ class _Change:
     def merge(one: _Layer, other: _Layer) -> _Change:
         """The builds that have both have one; the others go on with what they had."""
         both = one.builds & other.builds
-        left = (_Layer(layer.packages, layer.builds - both) for layer in (one, other))
-        return _Change((one, other), (_Layer(one.packages | other.packages, both), *left), both)
+        merged = _Layer(one.packages | other.packages, both, one.weight + other.weight)
+        left = (replace(layer, builds=layer.builds - both) for layer in (one, other))
+        return _Change((one, other), (merged, *left), both)
 
-    def cost(self, functions: _Functions, over: Mapping[str, int]) -> tuple[object, ...]:
-        """The bytes that are spared no more, for each build that had too many; the smallest change of equal ones."""
+    def cost(self, functions: _Functions, over: Mapping[str, int]) -> tuple[float, int]:
+        """The bytes that are spared no more, for each build that had too many; then how much is moved."""
         after = list(functions.worthwhile(self.after))
         lost = sum(map(functions.value, self.before)) - sum(map(functions.value, after))
-        helped = sum(1 for build in self.relieved if build in over)
-        return lost / helped, sum(layer.weight for layer in self.before), [layer.order for layer in self.before]
+        return lost / len(self.relieved & over.keys()), sum(layer.weight for layer in self.before)
 
 
 def _named(stage: Stage, layers: Iterable[_Layer], used: set[str]) -> Iterator[SharedLayer]:
