@@ -65,7 +65,14 @@ class Service:
         depth = ["--depth", "1"] if shallow else []
         git("clone", "-q", *depth, "--branch", revision, f"file://{self.origin}", str(work), cwd=self.folder)
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        return Machine(Sandbox(work), home, {"HOME": str(home), "PATH": path, "CI": "true", "XDG_CACHE_HOME": ""})
+        env = {
+            "HOME": str(home),
+            "PATH": path,
+            "CI": "true",
+            "XDG_CACHE_HOME": "",
+            "LAMBDABUILD_CACHE__ENABLED": "true",
+        }
+        return Machine(Sandbox(work), home, env)
 
     def save(self, key: str, machine: Machine, paths: Iterable[str]) -> None:
         """As CI does, nothing under a key that is there."""

@@ -249,10 +249,12 @@ def _said(plan: BuildPlan) -> Mapping[str, Any]:
     resolutions = {resolution.name: resolution.key for resolution in plan.resolutions}
     packages = {package.name: package.key for package in plan.packages}
     sources = {source.name: source for source in plan.sources}
+    shared = [(one, resolutions[one.resolution]) for one in plan.sharers]
+    sharers = {one.build for one in plan.sharers}
     found: dict[str, Any] = {pinned.function: pinned for pinned in plan.pinned}
     for build in plan.builds:
         needs = ([resolutions[name] for name in build.resolutions], packages.get(build.package))
-        of_all = (build.key, build.compiles, build.handlers, needs)
+        of_all = (build.key, build.compiles, build.handlers, needs, shared if build.name in sharers else None)
         found |= {user: (of_all, sources.get(user)) for user in build.users}
     return found
 

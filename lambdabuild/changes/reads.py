@@ -69,7 +69,10 @@ class Reader:
         seen = Seen()
         self._site.shared.rule_digests.clear()  # each unit is to look at the rules that it has
         unknown = ""
-        for kind, name in observe.steps(self._site, unit):
+        steps = observe.steps(self._site, unit)
+        if unit in self._site.sharers:  # which of its packages lie in a layer depends on all who take part
+            steps += [("resolve", sharer.resolution) for sharer in self._site.sharers.values()]
+        for kind, name in dict.fromkeys(steps):
             with self._noting.watched() as looked_at:
                 freshness.components(self._site, kind, name, self.saved)
                 self._revealed(self._site, kind, name)

@@ -14,8 +14,13 @@ from lambdabuild.plan.types import Build, BuildPlan
 
 Costs = Mapping[str, int]
 
-USUAL = {"resolve": 5000, "package": 3000, "compile": 5000, "copy": 200, "zip": 500, "hash": 10, "upload": 100,
-         "tree": 300}  # fmt: skip
+SHARED = "share:plan"
+"""Which packages lie in shared layers: it rests on the dependencies of all who take part."""
+
+USUAL = {
+    "resolve": 5000, "share": 200, "package": 3000, "compile": 5000, "copy": 200, "zip": 500, "hash": 10, "upload": 100,
+    "tree": 300,
+}  # fmt: skip
 """What steps take of which nothing is known, in milliseconds: orders of magnitude, from this project's bench/."""
 
 
@@ -54,8 +59,11 @@ def chains(plan: BuildPlan) -> tuple[Chain, ...]:
     found = []
     for build in plan.builds:
         needed = {step for layer in layers[build.name] for step in _until_copy(builds[layer])}
-        task = f"{build.group(build.name)}:{build.name}"
-        found.append(Chain(task, frozenset({*steps(build), *needed}), build.resolution or build.package))
+        own = steps(build)
+        if SHARED in own:
+            needed |= {f"resolve:{sharer.resolution}" for sharer in plan.sharers}
+        together = SHARED if SHARED in own else build.resolution or build.package
+        found.append(Chain(f"{build.group(build.name)}:{build.name}", frozenset({*own, *needed}), together))
     return tuple(found)
 
 

@@ -328,6 +328,23 @@ def test_containers_includes_and_distributions_count(project: Sandbox) -> None:
             git(project.folder, "checkout", "-q", path)
 
 
+def test_what_lies_in_shared_layers_depends_on_all_who_take_part(project: Sandbox) -> None:
+    functions = {"Orders": "idna==3.10\n", "Refunds": "idna==3.10\n", "Alone": "sniffio==1.3.1\n"}
+    body = "  {0}:\n    Type: AWS::Serverless::Function\n    Properties: {{Runtime: python3.11, Handler: app.handler, CodeUri: {0}}}\n"
+    files = {f"{name}/requirements.txt": text for name, text in functions.items()}
+    files |= {f"{name}/app.py": CODE for name in functions}
+    files["template.yaml"] = "Transform: AWS::Serverless-2016-10-31\nResources:\n" + "".join(
+        map(body.format, functions)
+    )
+    files["lambdabuild.toml"] = "auto_layers = true\n[functions.Alone]\nauto_layers = false\n"
+    start(project, files)
+    project.append("Orders/app.py", "# edited\n")
+    assert touched(project) == ["Orders"]
+    project.append("Orders/requirements.txt", "sniffio==1.3.1\n")
+    assert touched(project) == ["Orders", "Refunds"]
+    assert sorted(project.run("plan", "--shard", "1/1").out.split()) == ["build:Alone", "build:Orders", "build:Refunds"]
+
+
 def test_mistakes_are_told_with_a_way_out(service: Sandbox, tmp_path: Path) -> None:
     def told(ran: Ran, code: str, words: str) -> None:
         assert (ran.code, code in ran.err, words in ran.err) == (3, True, True), ran.said

@@ -48,6 +48,8 @@ FILES = {
     "shared/requirements.txt": "idna==3.10\n",
     ".gitignore": "build/\n",
 }
+pytestmark = pytest.mark.slow
+
 DONE = "nothing to do: 4 functions and 1 layer up to date"
 SCHEMAS = {".github": "vendor.github-workflows", ".gitlab": "vendor.gitlab-ci"}
 
@@ -154,6 +156,8 @@ def test_github_builds_in_shards_and_the_last_job_runs_nothing(service: Service)
     machine, ran = github.job(jobs["assemble"])
     assert ran_steps(ran) == []
     assert equal(machine, service)
+    costs = json.loads(machine.project.run("costs").out)["seconds"]
+    assert costs["resolve:Orders"] > 0, "how long it took where it was run"
 
 
 def test_gitlab_does_the_same(service: Service) -> None:
