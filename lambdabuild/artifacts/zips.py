@@ -88,12 +88,12 @@ def write_zip(
     """Write a zip aside and rename it; gives its summary.
 
     What is in one of the ``previous`` zips, which may be of others, is not packed again. Neither they nor the number of
-    threads change a byte. Raises CannotRead (LB505) when a file is not what its entry says, or a previous zip not what
-    its summary says (they were edited meanwhile), TooLarge (LB602) from 4 GiB on.
+    threads change a byte. A previous zip that is replaced meanwhile is still read as it was. Raises CannotRead (LB505)
+    when a file is not what its entry says or such a zip was edited in place, TooLarge (LB602) from 4 GiB on.
     """
     ordered = sorted(entries, key=lambda entry: entry.path.encode())
-    earlier = list(previous)
     with writing(target) as stream, _Sources() as sources:
+        earlier = [one for one in previous if sources.is_still(one)]
         writer = ZipWriter(stream)
         workers = threads or min(4, os.cpu_count() or 1)
         for piece, packed in _packed_in_order(_pieces(ordered, earlier), earlier, sources, target, workers):
@@ -102,7 +102,7 @@ def write_zip(
             else:
                 writer.add(piece, packed)
         end = writer.finish()
-        _refuse_changed(earlier)
+        sources.refuse_edited(earlier)
     return ZipSummary(
         sha256=writer.digest.hexdigest(),
         size=writer.position,
@@ -147,15 +147,7 @@ def _is_same(entry: Entry, row: Row, archives: Sequence[str]) -> bool:
     return row.archive is not None and archives[row.archive] == lies.archive and row.offset_there == lies.offset
 
 
-def _refuse_changed(previous: Iterable[ZipSummary]) -> None:
-    for one in previous:
-        if _stat(one.path) != one.stat:
-            raise CannotRead(
-                "an earlier zip changed while its content was copied", where=Span(one.path), mend="run the build again"
-            )
-
-
-def _stat(path: str) -> tuple[int, ...]:
+def _stat(path: str | int) -> tuple[int, ...]:
     found = os.stat(path)
     return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
 
@@ -177,6 +169,21 @@ class _Sources:
         if path not in self.open:
             self.open[path] = open(path, "rb")  # noqa: SIM115  # closed by __exit__
         return self.open[path]
+
+    def is_still(self, summary: ZipSummary) -> bool:
+        """Whether a zip is as it was written. From here on it stays open, so another may take its place."""
+        try:
+            return _stat(self.get(summary.path).fileno()) == summary.stat
+        except OSError:
+            return False
+
+    def refuse_edited(self, previous: Iterable[ZipSummary]) -> None:
+        for one in previous:
+            # size and mtime; ctime and the name say when it was replaced
+            if _stat(self.get(one.path).fileno())[:2] != one.stat[:2]:
+                raise CannotRead(
+                    "an earlier zip changed while it was copied", where=Span(one.path), mend="run the build again"
+                )
 
 
 def _packed_in_order(

@@ -8,6 +8,7 @@ import os
 import subprocess
 import tracemalloc
 import zipfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -135,14 +136,28 @@ def test_what_earlier_zips_hold_is_copied_and_changes_no_byte(
     assert (again.sha256, again.rows, again.end) == (anew.sha256, anew.rows, anew.end)
 
 
-def test_an_earlier_zip_that_changes_meanwhile_is_refused(tmp_path: Path) -> None:
-    entries = on_disk(tmp_path / "in", {"a": b"1", "b": b"2"})
+def test_an_earlier_zip_may_be_replaced_or_edited_at_any_time(tmp_path: Path) -> None:
+    files = {"a": b"1" * 1000, "b": b"2"}
+    entries = on_disk(tmp_path / "in", files)
     first = write_zip(str(tmp_path / "a.zip"), entries)
-    os.utime(tmp_path / "a.zip", (1, 1))
-    with pytest.raises(CannotRead, match="earlier zip changed"):
-        write_zip(str(tmp_path / "b.zip"), entries, previous=[first])
+    (tmp_path / "a.zip").write_bytes(b"another")
+    write_zip(str(tmp_path / "b.zip"), entries, previous=[first])
+    assert read(tmp_path / "b.zip") == files
 
-    assert not (tmp_path / "b.zip").exists()
+    def then(how: Callable[[], object]) -> Iterator[ZipSummary]:
+        """The earlier zip, and what happens to it once it was opened."""
+        yield write_zip(str(tmp_path / "a.zip"), entries)
+        how()
+
+    (tmp_path / "new").write_bytes(b"another")
+    replaced = then(lambda: os.replace(tmp_path / "new", tmp_path / "a.zip"))
+    write_zip(str(tmp_path / "c.zip"), entries, previous=replaced)
+    assert read(tmp_path / "c.zip") == files
+
+    edited = then(lambda: (tmp_path / "a.zip").write_bytes(b"in place"))
+    with pytest.raises(CannotRead, match="earlier zip"):
+        write_zip(str(tmp_path / "d.zip"), entries, previous=edited)
+    assert not (tmp_path / "d.zip").exists()
 
 
 def test_a_summary_is_good_only_for_the_zip_it_was_written_with(tmp_path: Path) -> None:
