@@ -235,7 +235,7 @@ def is_intact(site: Site, kind: str, name: str, values: Mapping[str, Any]) -> bo
             return False
     if kind == "tree":
         return _is_tree_intact(site, name)
-    if kind in ("resolve", "package", "compile"):
+    if kind in ("resolve", "package", "compile", "copy"):
         if values.get("away"):  # a cache has the bytes; the receipt says which, for whoever needs them
             return _is_there(site, site.receipt(kind, name))
         return all(_is_there(site, expand(site, path)) for path in values.get("parts", ()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -145,6 +146,10 @@ def test_a_function_may_have_no_packages_or_have_them_zipped(shared: Sandbox, tm
     assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith("tmp")) == []
     before = shared.zips()
     assert shared.build().steps == []
+    shutil.rmtree(shared.path("build/.lambdabuild/out/zipped"))
+    shared.path("build/One.zip").unlink()
+    shared.build()
+    assert shared.zips() == before
     shared.run("clean")
     shared.build()
     assert shared.zips() == before
