@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import hypothesis
 import pytest
 from docker_engine import base_image, engine, own_engine
 from fixtures import project
 from registry import closed_registry, ecr, registry
 
 __all__ = ["base_image", "closed_registry", "ecr", "engine", "own_engine", "project", "registry"]
+
+
+# How long an example takes says something of the machine, not of the code.
+hypothesis.settings.register_profile("here", deadline=None)
+hypothesis.settings.load_profile("here")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -18,7 +18,7 @@ from lambdabuild.engine.site import Site
 from lambdabuild.errors import LambdaBuildError
 from lambdabuild.files.listing import Patterns, ignore_lines
 from lambdabuild.model import Service
-from lambdabuild.plan.types import Build, BuildKey, BuildPlan
+from lambdabuild.plan.types import Build, BuildKey, BuildPlan, ImageBuild
 from lambdabuild.settings import Settings
 
 TEMPLATE = "template"
@@ -72,6 +72,12 @@ def affected(
         for user in build.users
         if (reason := why.build(user, build))
     ]
+    found += [
+        _touched(user, image.group(user), runtimes.get(user, ""), reason)
+        for image in site.plan.images
+        for user in image.users
+        if (reason := why.build(user, image))
+    ]
     names = [pinned.function for pinned in site.plan.pinned]
     found += [_touched(name, "build", runtimes[name], reason) for name in names if (reason := why.said(name))]
     found.sort(key=lambda one: one.name)
@@ -103,7 +109,7 @@ class _Why:
         self._said_now, self._said_before = _said(now.plan), _said(self.before.plan) if self.before else {}
         self._of_build: dict[str, str] = {}
 
-    def build(self, user: str, build: Build) -> str:
+    def build(self, user: str, build: Build | ImageBuild) -> str:
         if build.name not in self._of_build:
             self._of_build[build.name] = self._files_of(build)
         return self.said(user) or self._of_build[build.name]
@@ -117,12 +123,13 @@ class _Why:
         same = self._said_before[user] == self._said_now[user]
         return "" if same else "what the template or the settings say of it changed"
 
-    def _files_of(self, build: Build) -> str:
+    def _files_of(self, build: Build | ImageBuild) -> str:
         try:
             reads = self.reader.of(build.name)
         except LambdaBuildError as error:
             return error.message
-        sources = [_Source(self.site, key, self.difference, self.past) for key in _listed(self.site, build)]
+        keys = _listed(self.site, build) if isinstance(build, Build) else ()
+        sources = [_Source(self.site, key, self.difference, self.past) for key in keys]
         return next(self._changes(reads, sources), "")
 
     def _changes(self, reads: Reads, sources: list[_Source]) -> Iterator[str]:
@@ -256,6 +263,7 @@ def _said(plan: BuildPlan) -> Mapping[str, Any]:
         needs = ([resolutions[name] for name in build.resolutions], packages.get(build.package))
         of_all = (build.key, build.compiles, build.handlers, needs, shared if build.name in sharers else None)
         found |= {user: (of_all, sources.get(user)) for user in build.users}
+    found |= {user: image.key for image in plan.images for user in image.users}
     return found
 
 

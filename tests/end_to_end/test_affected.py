@@ -345,6 +345,30 @@ def test_what_lies_in_shared_layers_depends_on_all_who_take_part(project: Sandbo
     assert sorted(project.run("plan", "--shard", "1/1").out.split()) == ["build:Alone", "build:Orders", "build:Refunds"]
 
 
+def test_an_image_is_touched_by_what_goes_into_it(project: Sandbox) -> None:
+    function = """\
+  {0}:
+    Type: AWS::Serverless::Function
+    Properties: {{PackageType: Image}}
+    Metadata: {{Dockerfile: Dockerfile, DockerContext: {1}}}
+"""
+    resources = function.format("Report", "report") + function.format("Scan", "scan")
+    start(project, {
+        "template.yaml": f"Transform: AWS::Serverless-2016-10-31\nResources:\n{resources}",
+        **{f"{name}/Dockerfile": "FROM scratch\nCOPY app.py .\n" for name in ("report", "scan")},
+        **{f"{name}/app.py": CODE for name in ("report", "scan")},
+        "scan/.dockerignore": "notes.md\n",
+        "scan/notes.md": "x",
+    })  # fmt: skip
+
+    project.append("report/app.py", "# edited\n")
+    project.append("scan/notes.md", "y")
+    assert touched(project) == ["Report"]
+    project.write({"scan/new.py": ""})
+    assert touched(project) == ["Report", "Scan"]
+    assert project.run("plan", "--shard", "1/1").out.split() == ["build:Report", "build:Scan"]
+
+
 def test_mistakes_are_told_with_a_way_out(service: Sandbox, tmp_path: Path) -> None:
     def told(ran: Ran, code: str, words: str) -> None:
         assert (ran.code, code in ran.err, words in ran.err) == (3, True, True), ran.said
