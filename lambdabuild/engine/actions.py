@@ -64,7 +64,8 @@ def _perform(site: Site, kind: str, name: str, *, look_up: bool = True) -> dict[
     site.shared.ran.add((kind, name))
     before = freshness.components(site, kind, name, saved)  # first: an edit made while we build must count as a change
     _remove(site.receipt(kind, name))
-    values = (_restored(site, kind, name, before) if look_up else None) or _run(site, kind, name, before)
+    may_restore = look_up and not site.shared.is_anew
+    values = (_restored(site, kind, name, before) if may_restore else None) or _run(site, kind, name, before)
     site.shared.last_ran_ns = time.time_ns()
     return values
 

@@ -65,6 +65,7 @@ class ProjectTasks:
         if question is not None and question.is_overview and not question.has_other_tasks(self):
             yield from groups(site.service.has_template)
             return
+        site.shared.is_anew = question is not None and bool(question.options.get("always"))
         left_out, named = _settled(site, question, self)
         yield from tasks(site, session.saved, left_out, named)
         if not left_out:

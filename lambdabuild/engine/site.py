@@ -308,6 +308,8 @@ class Shared:
     """The containers of the run (``containers``), once one was asked for."""
     is_swept: bool = False
     """``doit clean`` has looked for containers that were left."""
+    is_anew: bool = False
+    """``doit -a``: everything asked for is really run, and no cache is asked."""
     cache: Any = None
     """The caches of built steps (``sharing``), once one was needed, and whose process they are."""
     process: int = field(default_factory=os.getpid)

@@ -190,6 +190,18 @@ def test_a_file_that_only_a_run_reveals_counts(tmp_path: Path) -> None:
     assert really_run(first.build()) == []
 
 
+def test_who_asks_for_everything_anew_gets_it_and_the_others_too(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    app = Clone(tmp_path / "a", home).files()
+    app.build()
+    ran = app.run("compile:Made", "-a", "--format", "json", env=app.env)
+    assert really_run(ran) == ["compile:Made"]
+    assert spared(ran) == []
+
+    shutil.rmtree(app.path("build"))
+    assert really_run(app.build()) == []
+
+
 def test_namespaces_machines_and_read_only_keep_apart(tmp_path: Path) -> None:
     first, second = (Clone(tmp_path / name, tmp_path / "home").files() for name in ("first", "second"))
     assert spared(first.build("cache.read_only=true")) == []
