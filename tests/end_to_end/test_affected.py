@@ -303,6 +303,7 @@ def test_containers_includes_and_distributions_count(project: Sandbox) -> None:
         files
         | {
             "lambdabuild.toml": textwrap.dedent(settings),
+            "template.yaml": TEMPLATE.replace("src/refunds", "src/refunds, Handler: refunds.app.handler"),
             "tools/Dockerfile": "FROM scratch\nCOPY . /\n",
             "tools/tool.sh": "true\n",
             "common/log.py": "x = 1\n",
@@ -314,6 +315,7 @@ def test_containers_includes_and_distributions_count(project: Sandbox) -> None:
             "src/orders/requirements.txt": "idna==3.10\n",
         },
     )
+    project.build("Refunds")  # a backend may read files of git's, which only a run tells
     for path, names in (
         ("tools/tool.sh", ["Orders"]),
         ("common/log.py", ["Orders"]),
