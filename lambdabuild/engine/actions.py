@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, cast
 from doit.exceptions import TaskFailed
 
 from lambdabuild.artifacts.entries import Entry, InArchive
-from lambdabuild.engine import commands, freshness, receipts, sharing
+from lambdabuild.engine import caching, commands, freshness, receipts
 from lambdabuild.engine.session import begin, keep, saved
 from lambdabuild.engine.site import Site
 from lambdabuild.errors import CannotRead, CannotWrite, LambdaBuildError, NoEngine
@@ -72,8 +72,8 @@ def _perform(site: Site, kind: str, name: str, *, look_up: bool = True) -> dict[
 
 def _restored(site: Site, kind: str, name: str, before: Mapping[str, str]) -> dict[str, Any] | None:
     """What a cache has of the step, put where the step would have left it."""
-    entry = sharing.find(site, kind, name, before)
-    left = sharing.restore(site, kind, name, entry) if entry is not None else None
+    entry = caching.find(site, kind, name, before)
+    left = caching.restore(site, kind, name, entry) if entry is not None else None
     if left is None:
         return None
     if kind == "zip":
@@ -84,7 +84,7 @@ def _restored(site: Site, kind: str, name: str, before: Mapping[str, str]) -> di
 
 
 def _run(site: Site, kind: str, name: str, before: Mapping[str, str]) -> dict[str, Any]:
-    if sharing.provide(site, kind, name, lambda *step: _run_again(site, *step)):
+    if caching.provide(site, kind, name, lambda *step: _run_again(site, *step)):
         before = freshness.components(site, kind, name, saved)
     started = time.time_ns()
     done = STEPS[kind](site, name)
@@ -97,7 +97,7 @@ def _run(site: Site, kind: str, name: str, before: Mapping[str, str]) -> dict[st
         **({"images": dict(done.images)} if done.images else {}),
         "seconds": round((time.time_ns() - started) / 1e9, 3),
     }
-    sharing.offer(site, kind, name, before, receipt, values)
+    caching.offer(site, kind, name, before, receipt, values)
     return _kept(site, kind, name, receipt, values)
 
 
@@ -434,7 +434,7 @@ def _tree(site: Site, name: str) -> Done:
         for other in _with_the_same_dependencies(site, name, site.tree):
             if site.tree(other) not in twins.trees and (record := TreeRecord.read(site.record("tree", other))):
                 twins.add(site.tree(other), record, _packages_files(site, assemble.read_list(site, other)))
-        written = lying_in(site.zip(name), entries) if sharing.are_away(site, name) else entries
+        written = lying_in(site.zip(name), entries) if caching.are_away(site, name) else entries
         record = write_tree(target, written, recorded=TreeRecord.read(kept), twins=twins)
         record.write(kept)
         twins.add(target, record, _packages_files(site, entries))

@@ -13,7 +13,7 @@ from typing import Any
 from doit.cmd_base import NamespaceTaskLoader
 from doit.exceptions import InvalidCommand, InvalidDodoFile, TaskFailed
 
-from lambdabuild.engine import asked, observe, reporters, session, sharing
+from lambdabuild.engine import asked, caching, observe, reporters, session
 from lambdabuild.engine.actions import failed, from_os_error
 from lambdabuild.engine.freshness import why
 from lambdabuild.engine.idle import WHY, groups
@@ -187,7 +187,7 @@ def why_text(site: Site, name: str, saved: Any) -> str:
         label = "template" if kind == "template" else f"{kind}:{step}"
         reasons = why(site, kind, step, saved)
         if reasons:
-            where = sharing.where(site, kind, step, saved) if not upstream else ""
+            where = caching.where(site, kind, step, saved) if not upstream else ""
             lines.append(f"{label}  would be restored from {where}" if where else f"{label}  would run")
             lines += [f"  because {reason}" for reason in reasons]
             upstream = upstream or label

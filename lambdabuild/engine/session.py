@@ -64,10 +64,10 @@ def finish() -> dict[str, int]:
     """The end of a run: give what is on its way to a cache its time. What went to and from remote ones, in bytes."""
     if _site is None:
         return {}
-    from lambdabuild.engine import sharing
+    from lambdabuild.engine import caching
 
-    sharing.finish(_site)
-    return sharing.totals(_site)
+    caching.finish(_site)
+    return caching.totals(_site)
 
 
 def begin(site: Site) -> None:

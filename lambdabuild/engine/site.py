@@ -311,7 +311,7 @@ class Shared:
     is_anew: bool = False
     """``doit -a``: everything asked for is really run, and no cache is asked."""
     cache: Any = None
-    """The caches of built steps (``sharing``), once one was needed, and whose process they are."""
+    """The caches of built steps (``caching``), once one was needed, and whose process they are."""
     process: int = field(default_factory=os.getpid)
     """The process that loaded the project; doit may fork others."""
 
