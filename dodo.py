@@ -14,6 +14,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 STAMP = VENV / "lambdabuild-set-up"
+INSTALLED_FROM = ("pyproject.toml", "lambdabuild/cache/remote_execution.proto")
+"""What an installation is made of that does not follow an edit by itself."""
 
 # What the sample app needs beside Python packages, and what all its languages and the tests need: program -> Debian
 # packages. Without the second the sample app is built as far as it goes.
@@ -34,7 +36,7 @@ def set_up(arguments: list[str]) -> int:
     """Make .venv with everything in it, install what is missing from Debian, and become doit."""
     for_tests = "test" in arguments
     wanted = ".[dev]" if for_tests else "."
-    state = f"{wanted}\n{(ROOT / 'pyproject.toml').read_text()}"
+    state = f"{wanted}\n" + "".join((ROOT / name).read_text() for name in INSTALLED_FROM)
     if not STAMP.exists() or STAMP.read_text() not in (state, state.replace(wanted, ".[dev]", 1)):
         make_venv()
         run([str(VENV / "bin/python"), "-m", "pip", "install", "--quiet", "--editable", wanted])
