@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -56,3 +57,25 @@ def _aside(target: str, mode: int, flush: bool, settle: Callable[[str, str], Non
 def write_text(target: str, text: str) -> None:
     with writing(target) as stream:
         stream.write(text.encode("utf-8"))
+
+
+def replace_folder(new: str, old: str) -> None:
+    """Give a folder another's name, in whose place it comes; at a kill that may be missing."""
+    os.makedirs(os.path.dirname(old), exist_ok=True)
+    remove(old)
+    os.replace(new, old)
+
+
+def remove(path: str) -> None:
+    """Remove a file, a link or a whole folder, if it is there."""
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path)
+    else:
+        _remove(path)
+
+
+def _remove(path: str) -> None:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass

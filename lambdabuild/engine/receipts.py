@@ -24,6 +24,22 @@ class Receipt:
     result: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Done:
+    """What a step hands to ``actions``: the digest of what came out, and what people, ``why`` and later steps need."""
+
+    output: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+    """Kept by doit, and shown by the reporter: ``size``, ``unzipped``, ``sent``, ``notes``, ``location``, ``parts``."""
+    result: Mapping[str, Any] = field(default_factory=dict)
+    """Kept in the receipt, for the steps after it and the manifest."""
+    reads: tuple[str, ...] = ()
+    """What the step found out it reads, as records name it."""
+    images: Mapping[str, str] = field(default_factory=dict)
+    """The images in which its tools ran."""
+    folders: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+
 def write(file: str, receipt: Receipt) -> None:
     from lambdabuild.artifacts.atomic import write_text
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from lambdabuild import naming
 from lambdabuild.artifacts import limits, merge, together
+from lambdabuild.artifacts.atomic import remove
 from lambdabuild.artifacts.entries import Entry, InArchive, content_digest
 from lambdabuild.artifacts.trees import TreeRecord
 from lambdabuild.cloudformation.splice import AddedLayer
@@ -292,8 +293,6 @@ def _is_as_before(site: Site, last: Mapping[str, Any] | None, content: str, targ
 
 def _remove_others(site: Site, before: Iterable[str], now: Iterable[str], made: Callable[[str], Iterable[str]]) -> None:
     """What layers left that are there no more."""
-    from lambdabuild.engine.actions import remove
-
     for name in set(before) - set(now):
         for path in made(name):
             remove(path)

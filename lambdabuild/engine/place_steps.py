@@ -1,0 +1,112 @@
+"""The steps that put what was made where others find it: image, upload, publish, share, template."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from lambdabuild.engine import freshness, receipts
+from lambdabuild.engine.receipts import Done
+from lambdabuild.engine.rule_steps import result_of
+from lambdabuild.engine.site import Site
+from lambdabuild.errors import CannotRead
+from lambdabuild.files import fingerprint
+
+
+def upload(site: Site, name: str) -> Done:
+    from lambdabuild.engine import deployed, publish
+
+    if name in site.images:
+        return _upload_image(site, name)
+    if name in site.assets:
+        return _sent(site, publish.asset(site, site.assets[name]))
+    if name in site.pinned:
+        return _sent(site, publish.pinned(site, site.pinned[name]))
+    receipt = receipts.read(site.receipt("hash", name))
+    if receipt is None:
+        raise CannotRead(f"what hash:{name} found is gone", mend=f"doit forget hash:{name}")
+    found = receipt.result
+    sha256, size = found["sha256"], found["size"]
+    if name in site.sources:
+        return _published(site, name, sha256, size)
+    deployed_key = deployed.layer_key(site, name, sha256) if site.build(name).key.kind == "layer" else ""
+    if deployed_key:
+        return _sent(site, publish.Sent(f"s3://{site.bucket}/{deployed_key}", deployed_key, sha256, False, size))
+    return _sent(site, publish.put(site, site.artifact_key(name, sha256), site.zip(name), sha256, size))
+
+
+def _published(site: Site, name: str, sha256: str, size: int) -> Done:
+    from lambdabuild.engine import publish
+
+    version = result_of(site, "package", site.build(name).package).facts["version"]
+    sent = publish.version(site, site.sources[name], site.zip(name), sha256, size, version)
+    done, address = _sent(site, sent), publish.console_note(site, sent)
+    notes = [f"{name} {version} is {sent.location}", *([f"look at it: {address}"] if address else [])]
+    values = {**done.values, "version": version, **({"notes": notes} if sent.sent else {})}
+    return replace(done, values=values, result={**done.result, "version": version})
+
+
+def _sent(site: Site, sent: Any) -> Done:
+    location = freshness.portable(site, sent.location)
+    return Done(
+        output=location,
+        values={"location": location, "sent": sent.sent, "size": sent.size},
+        result={"location": location, "key": sent.key, "sha256": sent.sha256},
+    )
+
+
+def image(site: Site, name: str) -> Done:
+    from lambdabuild.engine import images
+
+    image, made = site.images[name], images.make(site, name)
+    folders = {image.key.place: images.files(site, image)} if image.key.kind == "recipe" else {}
+    return Done(
+        output=made.id,
+        values={"size": made.size, "fingerprint": made.fingerprint},
+        result={"id": made.id, "size": made.size, "fingerprint": made.fingerprint, "bases": dict(made.bases)},
+        folders=folders,
+    )
+
+
+def _upload_image(site: Site, name: str) -> Done:
+    from lambdabuild.engine import images
+
+    if site.images[name].key.kind == "tagged":
+        sent = images.ask(site, name)
+    else:
+        receipt = receipts.read(site.receipt("image", name))
+        if receipt is None:
+            raise CannotRead(f"what image:{name} made is gone", mend=f"doit forget image:{name}")
+        sent = images.send(site, name, receipt.result)
+    return Done(
+        output=sent.location,
+        values={"location": sent.location, "sent": sent.sent, "size": sent.size},
+        result={"location": sent.location, "key": sent.location, "sha256": sent.digest.partition(":")[2]},
+    )
+
+
+def publish(site: Site, name: str) -> Done:
+    from lambdabuild.engine import layers
+
+    published = layers.publish_layer(site, site.publications[name])
+    layers.write(site, name, published.versions)
+    arns = [version["arn"] for version in published.versions]
+    return Done(
+        output=" ".join(arns),
+        values={"versions": arns, "published": published.count, "notes": list(published.notes)},
+        result={"versions": list(published.versions)},
+    )
+
+
+def share(site: Site, name: str) -> Done:
+    from lambdabuild.engine import shared_layers
+
+    made = shared_layers.STEPS[name](site)
+    return Done(made.output, made.values, made.result)
+
+
+def template(site: Site, name: str) -> Done:
+    from lambdabuild.engine import publish
+
+    written = {freshness.portable(site, path): digest for path, digest in publish.templates(site).items()}
+    return Done(output=fingerprint.of(written), values={"written": written})
