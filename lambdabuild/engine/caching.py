@@ -53,7 +53,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Left:
-    """What a step that need not be run would have left: see ``actions.Done``."""
+    """What a step that need not be run would have left: see ``receipts.Done``."""
 
     output: str
     values: Mapping[str, Any]
