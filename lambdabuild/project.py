@@ -228,7 +228,7 @@ def costs(site: Site, file: str = "") -> Costs:
     """What the steps cost, in milliseconds: as a file says, else as they were recorded here."""
     from lambdabuild.engine import costs, session
 
-    return costs.from_file(file) if file else costs.recorded(site.plan.builds, session.saved_outside(site))
+    return costs.from_file(file) if file else costs.recorded(site.plan.made, session.saved_outside(site))
 
 
 def costs_text(site: Site) -> str:

@@ -10,13 +10,13 @@ from lambdabuild.engine.site import Site
 from lambdabuild.errors import BadCosts
 from lambdabuild.plan.explain import steps
 from lambdabuild.plan.shards import Costs, estimated
-from lambdabuild.plan.types import Build
+from lambdabuild.plan.types import Build, ImageBuild
 from lambdabuild.spans import Span
 
 VERSION = 1
 
 
-def recorded(builds: Iterable[Build], saved: Saved) -> dict[str, int]:
+def recorded(builds: Iterable[Build | ImageBuild], saved: Saved) -> dict[str, int]:
     """What is known of the steps of some builds, in milliseconds."""
     names = {step for build in builds for step in steps(build)}
     found = {name: saved(name).get("seconds") for name in sorted(names)}

@@ -58,7 +58,6 @@ def _with_the_same_dependencies(site: Site, name: str, made: Callable[[str], str
 
 
 def hash_(site: Site, name: str) -> Done:
-
     from lambdabuild.engine import assemble
 
     sha256, size = site.stats.digest(site.zip(name)), os.path.getsize(site.zip(name))

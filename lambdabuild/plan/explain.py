@@ -56,7 +56,7 @@ def _lines(plan: BuildPlan) -> Iterator[str]:
         yield f"publish:{publication.name}  as {publication.layer_name}" + (f"  ({said})" if said else "")
     for image in plan.images:
         yield f"build:{image.name}  {image.key.dockerfile or image.key.place}  ({_how_made(image)})"
-        yield f"  steps: {' -> '.join(f'{kind}:{image.name}' for kind in image.steps)}"
+        yield f"  steps: {' -> '.join(steps(image))}"
         yield from (f"  shared by {user}" for user in image.users if user != image.name)
     yield from (f"upload:{asset.name}  {asset.source}" for asset in plan.assets)
     yield from (f"left alone: {skipped.name} ({skipped.reason})" for skipped in plan.skipped)
@@ -64,8 +64,10 @@ def _lines(plan: BuildPlan) -> Iterator[str]:
     yield from (f"note: {note}" for note in plan.notes)
 
 
-def steps(build: Build) -> list[str]:
-    """The tasks of a build, in the order they run."""
+def steps(build: Build | ImageBuild) -> list[str]:
+    """The tasks of a build or an image, in the order they run."""
+    if isinstance(build, ImageBuild):
+        return [f"{kind}:{build.name}" for kind in build.steps]
     last = ["upload"] if len(build.users) == 1 and build.key.kind == "source" else ["upload", "tree"]
     own = [*(["compile"] if build.compiles else []), "copy", "zip", "hash", *last]
     first = [f"resolve:{resolution}" for resolution in build.resolutions]

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lambdabuild.plan.explain import steps
-from lambdabuild.plan.types import Build, BuildPlan, ImageBuild
+from lambdabuild.plan.types import Build, BuildPlan
 
 Costs = Mapping[str, int]
 
@@ -64,12 +64,8 @@ def chains(plan: BuildPlan) -> tuple[Chain, ...]:
             needed |= {f"resolve:{sharer.resolution}" for sharer in plan.sharers}
         together = SHARED if SHARED in own else build.resolution or build.package
         found.append(Chain(f"{build.group(build.name)}:{build.name}", frozenset({*own, *needed}), together))
-    found += [Chain(f"{image.group(image.name)}:{image.name}", frozenset(_of_image(image))) for image in plan.images]
+    found += [Chain(f"{image.group(image.name)}:{image.name}", frozenset(steps(image))) for image in plan.images]
     return tuple(found)
-
-
-def _of_image(image: ImageBuild) -> list[str]:
-    return [f"{kind}:{image.name}" for kind in image.steps]
 
 
 def _until_copy(build: Build) -> list[str]:
@@ -80,7 +76,7 @@ def estimated(plan: BuildPlan, known: Costs) -> Costs:
     """What every step of a plan costs: as recorded, else as the same step of others with its rule, else as usual."""
     rule_of = {f"resolve:{resolution.name}": resolution.key.rule for resolution in plan.resolutions}
     rule_of |= {step: build.key.rule for build in plan.builds for step in steps(build) if step not in rule_of}
-    rule_of |= {step: image.key.kind for image in plan.images for step in _of_image(image)}
+    rule_of |= {step: image.key.kind for image in plan.images for step in steps(image)}
     alike: dict[tuple[str, str], list[int]] = defaultdict(list)
     for step, rule in rule_of.items():
         if step in known:

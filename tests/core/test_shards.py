@@ -5,8 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lambdabuild.engine.costs import recorded
 from lambdabuild.plan.shards import Chain, chains, estimated, split
-from lambdabuild.plan.types import Build, BuildKey, BuildPlan, Resolution, ResolutionKey, Sizes
+from lambdabuild.plan.types import Build, BuildKey, BuildPlan, ImageBuild, ImageKey, Resolution, ResolutionKey, Sizes
 
 
 def chain(name: str, together: str = "") -> Chain:
@@ -84,3 +85,14 @@ def test_what_a_function_needs_of_its_layer_is_part_of_its_cost() -> None:
     assert known["compile:Orders"] == 70_000, "as the other of its rule"
     assert known["resolve:Shared"] > known["hash:Shared"] > 0, "as usual"
     assert known.keys() == orders.steps | refunds.steps | shared.steps
+
+
+def test_an_image_has_a_chain_and_a_cost_as_a_build_has() -> None:
+    image = ImageBuild("Report", ImageKey("recipe", "report", repository="host/report"), ("Report", "Twin"))
+    plan = BuildPlan((), (), images=(image,))
+    known = recorded(plan.made, lambda task: {"seconds": 2.5} if task == "image:Report" else {})
+
+    assert known == {"image:Report": 2500}
+    assert chains(plan) == (Chain("build:Report", frozenset({"image:Report", "upload:Report"})),)
+    assert estimated(plan, known)["image:Report"] == 2500
+    assert set(estimated(plan, {})) == {"image:Report", "upload:Report"}
