@@ -439,6 +439,18 @@ class BadCosts(LambdaBuildError):
     code = "LB633"
 
 
+class NoExecutor(LambdaBuildError):
+    """There is no engine of the Remote Execution API at the address, or it refuses; told once, and all is run here."""
+
+    code = "LB640"
+
+
+class ExecutorFailed(LambdaBuildError):
+    """An engine gave up on a step, however often it was asked; told, and the step is run here."""
+
+    code = "LB641"
+
+
 # 7xx: compiler
 
 

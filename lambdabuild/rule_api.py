@@ -1,9 +1,10 @@
 """All that a rule may import: Target, Job, Result and its parts, and how a rule runs a tool.
 
 A rule is a folder with a ``rule.toml`` (its claims, see ``lambdabuild.rulebook.search``) and, where the defaults do not
-do, a ``rule.py`` with any of three functions, each taking a Job and giving a Result:
+do, a ``rule.py`` with any of four functions, each taking a Job and giving a Result:
 
     resolve(job)   dependencies; reads the manifest and lock files, never the source
+    fetch(job)     what compile would download, when it is to be run where there is no network
     compile(job)   what is made from source (and dependencies)
     copy(job)      which of the source goes into the artifact; by default all of it
 
@@ -17,6 +18,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -113,7 +115,7 @@ class Result:
 class Job:
     """One run of one step. ``earlier`` holds the results of the steps before it, by step name."""
 
-    step: Literal["resolve", "compile", "copy"]
+    step: Literal["resolve", "fetch", "compile", "copy"]
     target: Target
     out: str
     scratch: str
@@ -153,6 +155,7 @@ class Job:
             target = os.path.join(copy, name)
             os.makedirs(os.path.dirname(target), exist_ok=True)
             shutil.copy(os.path.join(self.target.source, name), target)
+            os.chmod(target, os.stat(target).st_mode | stat.S_IWUSR)
         return copy
 
     def here(self) -> Job:
@@ -197,18 +200,27 @@ class Job:
         )
 
 
+def portable(path: str, folders: Mapping[str, str]) -> str:
+    """A path below one of the named folders as ``{name}/rest``; another as it is."""
+    for name, folder in folders.items():
+        if path == folder or path.startswith(folder.rstrip(os.sep) + os.sep):
+            return "{" + name + "}" + path[len(folder.rstrip(os.sep)) :]
+    return path
+
+
+def expanded(path: str, folders: Mapping[str, str]) -> str:
+    """The inverse of ``portable``. Raises KeyError for a folder that has no name here."""
+    if not path.startswith("{"):
+        return path
+    name, _, rest = path[1:].partition("}")
+    return folders[name] + rest
+
+
 def result_to_data(result: Result, relative_to: Mapping[str, str]) -> dict[str, Any]:
     """A Result as plain JSON data; paths below a named folder are kept as ``{name}/rest`` so that records can move."""
-
-    def path(text: str) -> str:
-        for name, folder in relative_to.items():
-            if text == folder or text.startswith(folder + os.sep):
-                return "{" + name + "}" + text[len(folder) :]
-        return text
-
     return {
-        "parts": [_part_to_data(part) | {"path": path(part.path)} for part in result.parts],
-        "reads": [path(read) for read in result.reads],
+        "parts": [_part_to_data(part) | {"path": portable(part.path, relative_to)} for part in result.parts],
+        "reads": [portable(read, relative_to) for read in result.reads],
         "notes": list(result.notes),
         "facts": json.loads(json.dumps(result.facts)),
     }
@@ -224,14 +236,8 @@ def _part_to_data(part: Part) -> dict[str, Any]:
 def result_from_data(data: Mapping[str, Any], relative_to: Mapping[str, str]) -> Result:
     """The inverse of ``result_to_data``."""
 
-    def path(text: str) -> str:
-        if text.startswith("{"):
-            name, _, rest = text[1:].partition("}")
-            return relative_to[name] + rest
-        return text
-
     def part(item: Mapping[str, Any]) -> Part:
-        where, into, leave_out = path(item["path"]), item["into"], tuple(item["leave_out"])
+        where, into, leave_out = expanded(item["path"], relative_to), item["into"], tuple(item["leave_out"])
         if item["folder"]:
             return Folder(where, into, leave_out)
         moves = tuple((old, new) for old, new in item["moves"])
@@ -239,7 +245,7 @@ def result_from_data(data: Mapping[str, Any], relative_to: Mapping[str, str]) ->
 
     return Result(
         tuple(part(item) for item in data["parts"]),
-        tuple(path(text) for text in data["reads"]),
+        tuple(expanded(text, relative_to) for text in data["reads"]),
         tuple(data["notes"]),
         data["facts"],
     )

@@ -182,6 +182,29 @@ class CacheSettings:
 
 
 @dataclass(frozen=True)
+class ExecutorSettings:
+    """The engine of the Remote Execution API that runs steps, if there is one."""
+
+    address: str = ""
+    """``grpc(s)://host:port/instance``; "" runs all here."""
+    only: tuple[str, ...] = ()
+    """Rules whose steps are run there; empty means all that can be."""
+    jobs: int = 16
+    """How many steps may be on their way at once, beside those that are run here."""
+    platform: Mapping[str, str] = field(default_factory=dict)
+    """What a worker must have, in the engine's own words: ``container-image``, ``OSFamily``."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Variables there, such as PATH."""
+    timeout_seconds: int = 10
+    """How long an answer may take that is not the end of a step."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Header -> the name of the variable that holds its value."""
+    ca_file: str = ""
+    client_certificate: str = ""
+    client_key: str = ""
+
+
+@dataclass(frozen=True)
 class Settings:
     """All settings. Folders are relative to the folder of the settings file, which is the project's folder."""
 
@@ -263,6 +286,7 @@ class Settings:
     """By a function's or layer's name, a build method or a runtime; patterns too."""
     sources: Mapping[str, SourceSettings] = field(default_factory=dict)
     cache: CacheSettings = field(default_factory=CacheSettings)
+    executor: ExecutorSettings = field(default_factory=ExecutorSettings)
 
     @property
     def needs_no_template(self) -> bool:
@@ -325,6 +349,9 @@ def layer_units(name: str, table: LayerSettings) -> tuple[tuple[str, str], ...]:
 
 
 CACHES = ("s3://", "http://", "https://", "grpc://", "grpcs://")
+EXECUTORS = ("grpc://", "grpcs://")
+FOLLOWED = frozenset({"parameters", "opt", "tags", "images", "container", "cache", "executor"})
+"""Tables whose keys are settings by themselves."""
 UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 CHOICES = {
     "format": ("text", "json"), "resolver": ("uv", "pip"), "missing_tools": ("fail", "skip"),
@@ -410,7 +437,7 @@ def _leaves(data: Any, path: tuple[str, ...] = ()) -> Iterable[tuple[list[str], 
     for key, value in data.items():
         here = (*path, key)
         follow = isinstance(value, dict) and (len(here) < 3) and here[-1] not in ("options",)
-        if follow and (here[0] in ("parameters", "opt", "tags", "images", "container", "cache") or here[0] in TABLES):
+        if follow and (here[0] in FOLLOWED or here[0] in TABLES):
             yield from _leaves(value, here)
             if len(here) == 2 and not value:
                 yield [*here], value
@@ -466,6 +493,8 @@ def _set(settings: Settings, given: _Given) -> Settings:
         return replace(settings, container=replace(settings.container, **_container(old, given, rest)))
     if first == "cache":
         return replace(settings, cache=_cache(settings.cache, given, rest))
+    if first == "executor":
+        return replace(settings, executor=_executor(settings.executor, given, rest))
     if first in MAPPINGS:
         old_map = getattr(settings, first)
         if rest:
@@ -530,21 +559,36 @@ def _container(old: Mapping[str, Any], given: _Given, rest: list[str]) -> dict[s
 
 
 def _cache(settings: CacheSettings, given: _Given, rest: list[str]) -> CacheSettings:
-    mine = {item.name: item for item in fields(CacheSettings)}
-    key = rest[0].lower() if rest else ""
-    if not rest:
-        raise _bad(given, "a table [cache]")
-    if key not in mine or (len(rest) > 1 and key != "headers"):
-        raise _unknown(given, key, list(mine))
-    if key == "headers" and len(rest) > 1:
-        return replace(settings, headers={**settings.headers, ".".join(rest[1:]): _text(given)})
-    value = _typed(given, key, mine[key])
+    key, value = _of_table(settings, given, rest)
     if key == "max_size" and size_of(value) is None:
         raise _bad(given, 'a size such as "500 MB" or "10 GB"')
     if key == "remotes" and not all(address.startswith(CACHES) for address in value):
         raise _bad(given, f"addresses that begin with {', '.join(CACHES)}")
     changes: dict[str, Any] = {key: value}
     return replace(settings, **changes)
+
+
+def _executor(settings: ExecutorSettings, given: _Given, rest: list[str]) -> ExecutorSettings:
+    """A whole address stands for the table that has no more."""
+    key, value = _of_table(settings, given, rest or ["address"])
+    if key == "address" and value and not value.startswith(EXECUTORS):
+        raise _bad(given, f"an address that begins with {' or '.join(EXECUTORS)}")
+    changes: dict[str, Any] = {key: value}
+    return replace(settings, **changes)
+
+
+def _of_table(settings: Any, given: _Given, rest: list[str]) -> tuple[str, Any]:
+    """The key of a table that a setting is about, and its value; in tables within it, name by name."""
+    mine = {item.name: item for item in fields(settings)}
+    key = rest[0].lower() if rest else ""
+    if not rest:
+        raise _bad(given, f"a table [{given.key}]")
+    old = getattr(settings, key, None)
+    if key not in mine or (rest[1:] and not isinstance(old, Mapping)):
+        raise _unknown(given, key, list(mine))
+    if rest[1:]:
+        return key, {**(old or {}), ".".join(rest[1:]): _text(given)}
+    return key, _typed(given, key, mine[key])
 
 
 def size_of(text: str) -> int | None:

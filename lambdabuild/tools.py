@@ -101,6 +101,26 @@ def find(name: str, path: str | None = None) -> str | None:
     return shutil.which(name, path=path)
 
 
+def version(name: str) -> str:
+    """What a tool says of itself, in a line; ``go version`` is one that does not know ``--version``."""
+    program, *question = name.split()
+    found = find(program)
+    if found is None:
+        return "missing"
+    try:
+        said = run([found, *(question or ["--version"])], cwd="/", env=environment(), timeout_seconds=60)
+    except ToolFailed as error:
+        return f"unknown: {error.message}"
+    lines = (said.stdout or said.stderr).strip().splitlines()
+    return next((line for line in lines if any(map(str.isdigit, line))), "")  # some begin with a ruled line
+
+
+def machine() -> str:
+    """What of this machine may show in what tools make: system, processor, C library."""
+    libc = os.confstr("CS_GNU_LIBC_VERSION") if "CS_GNU_LIBC_VERSION" in os.confstr_names else ""
+    return f"{sys.platform} {platform.machine()} {libc or ''}".rstrip()
+
+
 def environment(names: Sequence[str] = (), extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """The base environment, the variables named (when set) and the extra ones; always UTF-8 and no locale."""
     chosen = {name: os.environ[name] for name in (*BASE_ENVIRONMENT, *names) if name in os.environ}

@@ -6,22 +6,21 @@ TLS, ``grpcs://`` has it. Small blobs go in batches, others as streams, packed b
 
 from __future__ import annotations
 
-import os
-import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
-from urllib.parse import urlsplit
+from typing import Any, TypeVar
 
 from lambdabuild.cache import remote_execution_pb2 as api
 from lambdabuild.cache.cache import CHUNK, Digest, Sink
+from lambdabuild.cache.channel import SPEC, Channel, Refused
+from lambdabuild.cache.directories import message
 from lambdabuild.cache.records import STEP
 from lambdabuild.cache.remote import Connection
 from lambdabuild.errors import CacheFailed
 
-SPEC = "/build.bazel.remote.execution.v2"
+T = TypeVar("T")
 BATCH_BYTES = 3_000_000
 """gRPC takes 4 MiB a message unless it is told otherwise; what stands around the bytes needs room too."""
 BATCHED_BYTES = 1_000_000
@@ -44,14 +43,12 @@ class Capabilities:
 
 
 class ReapiCache:
-    """The channel is made when it is first used; gRPC shares it between threads."""
+    """Asks nothing until it is used."""
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
-        parts = urlsplit(connection.address)
-        self._is_secret, self._target, self._instance = parts.scheme == "grpcs", parts.netloc, parts.path.strip("/")
-        self._lock = threading.Lock()
-        self._made: Any = None
+        self.channel = Channel(connection)
+        self._instance = self.channel.instance
 
     @property
     def name(self) -> str:
@@ -74,7 +71,7 @@ class ReapiCache:
 
     def missing(self, digests: Iterable[Digest]) -> set[Digest]:
         request = api.FindMissingBlobsRequest(
-            instance_name=self._instance, blob_digests=[_message(digest) for digest in digests],
+            instance_name=self._instance, blob_digests=[message(digest) for digest in digests],
             digest_function=api.SHA256,
         )  # fmt: skip
         found = self._call("ContentAddressableStorage/FindMissingBlobs", request, api.FindMissingBlobsResponse)
@@ -83,28 +80,47 @@ class ReapiCache:
     # blobs
 
     def fetch(self, digest: Digest, sink: Sink) -> bool:
-        if digest.size <= min(BATCHED_BYTES, self._can.batch_bytes):
+        if digest.size <= self._batched_bytes:
             return self._fetch_batched(digest, sink)
         return self._fetch_streamed(digest, sink)
 
     def put(self, digest: Digest, path: str) -> None:
-        if digest.size <= min(BATCHED_BYTES, self._can.batch_bytes):
-            with open(path, "rb") as stream:
-                self.put_many([(digest, stream.read())])
-        else:
-            self._put_streamed(digest, path)
+        self.put_sources([(digest, path)])
 
-    def put_many(self, blobs: Sequence[tuple[Digest, bytes]]) -> None:
-        """Send small blobs, as many a message as it takes."""
+    def _put_small(self, blobs: Sequence[tuple[Digest, bytes]]) -> None:
+        """As many a message as it takes."""
         for batch in _batches(blobs, min(BATCH_BYTES, self._can.batch_bytes or BATCH_BYTES)):
             self._put_batch(batch)
+
+    def put_sources(self, blobs: Iterable[tuple[Digest, str | bytes]]) -> None:
+        """Send blobs that are bytes, or lie in files."""
+        limit, small = self._batched_bytes, list[tuple[Digest, bytes]]()
+        for digest, source in blobs:
+            if isinstance(source, str) and digest.size > limit:
+                self._put_streamed(digest, source)
+                continue
+            small.append((digest, source if isinstance(source, bytes) else _content(source)))
+            if sum(one.size for one, _ in small) > BATCH_BYTES:
+                self._put_small(small)
+                small = []
+        self._put_small(small)
+
+    def fetch_many(self, digests: Sequence[Digest]) -> Iterator[tuple[Digest, bytes]]:
+        """Those of the blobs that are there, in no order; all are small."""
+        limit = min(BATCH_BYTES, self._can.batch_bytes)
+        for batch in _batches([(digest, b"") for digest in digests], limit):
+            yield from self._fetched([digest for digest, _ in batch])
+
+    @property
+    def _batched_bytes(self) -> int:
+        return min(BATCHED_BYTES, self._can.batch_bytes)
 
     def _put_batch(self, batch: Sequence[tuple[Digest, bytes]]) -> None:
         how = api.ZSTD if self._can.batches_zstd else api.IDENTITY
         one = api.BatchUpdateBlobsRequest.Request
         request = api.BatchUpdateBlobsRequest(
             instance_name=self._instance, digest_function=api.SHA256,
-            requests=[one(digest=_message(d), data=_zstd(data) if how else data, compressor=how) for d, data in batch],
+            requests=[one(digest=message(d), data=_zstd(data) if how else data, compressor=how) for d, data in batch],
         )  # fmt: skip
         size = sum(digest.size for digest, _ in batch)
         said = self._call(
@@ -115,40 +131,38 @@ class ReapiCache:
                 raise self._failed(f"a blob was refused: {answer.status.message}")
 
     def _fetch_batched(self, digest: Digest, sink: Sink) -> bool:
+        found = dict(self._fetched([digest]))
+        for data in found.values():
+            sink(data)
+        return bool(found)
+
+    def _fetched(self, digests: Sequence[Digest]) -> Iterator[tuple[Digest, bytes]]:
         request = api.BatchReadBlobsRequest(
-            instance_name=self._instance, digests=[_message(digest)], digest_function=api.SHA256,
+            instance_name=self._instance, digests=[message(digest) for digest in digests], digest_function=api.SHA256,
             acceptable_compressors=[api.ZSTD] if self._can.streams_zstd else [],
         )  # fmt: skip
-        said = self._call(
-            "ContentAddressableStorage/BatchReadBlobs", request, api.BatchReadBlobsResponse, size=digest.size
-        )
+        size = sum(digest.size for digest in digests)
+        said = self._call("ContentAddressableStorage/BatchReadBlobs", request, api.BatchReadBlobsResponse, size=size)
         for answer in said.responses:
-            if answer.status.code == NOT_FOUND:
-                return False
-            if answer.status.code != OK:
+            if answer.status.code not in (OK, NOT_FOUND):
                 raise self._failed(f"a blob cannot be read: {answer.status.message}")
-            _unpacked([answer.data], sink) if answer.compressor == api.ZSTD else sink(answer.data)
-            return True
-        return False
+            if answer.status.code == OK:
+                whole = list[bytes]()
+                _unpacked([answer.data], whole.append) if answer.compressor == api.ZSTD else whole.append(answer.data)
+                yield Digest(answer.digest.hash, answer.digest.size_bytes), b"".join(whole)
 
     def _fetch_streamed(self, digest: Digest, sink: Sink) -> bool:
         kind = "compressed-blobs/zstd" if self._can.streams_zstd else "blobs"
         request = api.ReadRequest(resource_name=self._resource(kind, f"{digest.sha256}/{digest.size}"))
-        ask = self._channel.unary_stream(
-            "/google.bytestream.ByteStream/Read",
-            request_serializer=api.ReadRequest.SerializeToString,
-            response_deserializer=api.ReadResponse.FromString,
-        )
-
-        def chunks() -> Iterator[bytes]:
-            for answer in ask(request, timeout=self.connection.patience(digest.size), metadata=self._metadata):
-                yield answer.data
+        patience = self.connection.patience(digest.size)
 
         def receive() -> bool:
+            answers = self.channel.listen("/google.bytestream.ByteStream/Read", request, api.ReadResponse, patience)
+            chunks = (answer.data for answer in answers)
             if self._can.streams_zstd:
-                _unpacked(chunks(), sink)
+                _unpacked(chunks, sink)
             else:
-                for chunk in chunks():
+                for chunk in chunks:
                     sink(chunk)
             return True
 
@@ -157,16 +171,14 @@ class ReapiCache:
     def _put_streamed(self, digest: Digest, path: str) -> None:
         kind = f"uploads/{uuid.uuid4()}/" + ("compressed-blobs/zstd" if self._can.streams_zstd else "blobs")
         name = self._resource(kind, f"{digest.sha256}/{digest.size}")
-        ask = self._channel.stream_unary(
-            "/google.bytestream.ByteStream/Write",
-            request_serializer=api.WriteRequest.SerializeToString,
-            response_deserializer=api.WriteResponse.FromString,
-        )
+        patience = self.connection.patience(digest.size)
 
         def send() -> None:
             with open(path, "rb") as stream:
                 requests = _requests(name, _packed(stream) if self._can.streams_zstd else _chunks(stream))
-                ask(requests, timeout=self.connection.patience(digest.size), metadata=self._metadata)
+                self.channel.tell(
+                    "/google.bytestream.ByteStream/Write", requests, api.WriteRequest, api.WriteResponse, patience
+                )
 
         self._told("ByteStream/Write", send)
 
@@ -189,28 +201,21 @@ class ReapiCache:
         )
 
     def _call(self, method: str, request: Any, answer: Any, *, size: int = 0, or_missing: bool = False) -> Any:
-        ask = self._channel.unary_unary(
-            f"{SPEC}.{method}",
-            request_serializer=type(request).SerializeToString,
-            response_deserializer=answer.FromString,
-        )
         patience = self.connection.patience(size)
-        return self._told(method, lambda: ask(request, timeout=patience, metadata=self._metadata), or_missing)
+        return self._told(
+            method, lambda: self.channel.ask(f"{SPEC}{method}", request, answer, patience), or_missing=or_missing
+        )
 
-    def _told(self, what: str, ask: Callable[[], Any], or_missing: bool = False) -> Any:
+    def _told(self, what: str, ask: Callable[[], T], *, or_missing: bool = False) -> T | None:
         """The answer; None for what is not there. What moved away for a moment is asked once more."""
-        import grpc
-
         for is_last in (False, True):
             try:
                 return ask()
-            except grpc.RpcError as error:
-                code: Any = error.code()  # type: ignore[attr-defined]  # every error of a call has one
-                if or_missing and code is grpc.StatusCode.NOT_FOUND:
+            except Refused as error:
+                if or_missing and error.code == "NOT_FOUND":
                     return None
-                if is_last or code is not grpc.StatusCode.UNAVAILABLE or what.startswith("ByteStream"):
-                    details = (error.details() or "").partition("\n")[0]  # type: ignore[attr-defined]
-                    raise self._failed(f"{what}: {code.name}, {details}", MENDS.get(code.name, "")) from error
+                if is_last or error.code != "UNAVAILABLE" or what.startswith("ByteStream"):
+                    raise self._failed(f"{what}: {error}", MENDS.get(error.code, "")) from error
         raise AssertionError  # the last try returned or raised
 
     def _failed(self, why: str, mend: str = "") -> CacheFailed:
@@ -219,43 +224,10 @@ class ReapiCache:
             mend=mend or "check its address in cache.remotes, cache.headers and the network",
         )
 
-    @property
-    def _metadata(self) -> list[tuple[str, str]]:
-        return [(name.lower(), value) for name, value in self.connection.headers.items()]
 
-    @property
-    def _channel(self) -> Any:
-        with self._lock:
-            if self._made is None:
-                self._made = self._open()
-            return self._made
-
-    def _open(self) -> Any:
-        os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # what it has to say comes as an error
-        import grpc
-
-        options = [("grpc.max_receive_message_length", 16 << 20)]
-        if not self._is_secret:
-            return grpc.insecure_channel(self._target, options)
-        authority, certificate, key = (
-            _content(file)
-            for file in (self.connection.ca_file, self.connection.client_certificate, self.connection.client_key)
-        )
-        return grpc.secure_channel(self._target, grpc.ssl_channel_credentials(authority, key, certificate), options)
-
-
-def _content(file: str) -> bytes | None:
-    if not file:
-        return None
-    try:
-        with open(file, "rb") as stream:
-            return stream.read()
-    except OSError as error:
-        raise CacheFailed(f"cannot read {file}: {error.strerror}", mend="correct the path in [cache]") from error
-
-
-def _message(digest: Digest) -> api.Digest:
-    return api.Digest(hash=digest.sha256, size_bytes=digest.size)
+def _content(path: str) -> bytes:
+    with open(path, "rb") as stream:
+        return stream.read()
 
 
 def _action(key: str) -> api.Digest:

@@ -16,7 +16,7 @@ from typing import Any, cast
 from doit.exceptions import TaskFailed
 
 from lambdabuild.artifacts.atomic import remove
-from lambdabuild.engine import caching, file_steps, freshness, place_steps, receipts, rule_steps
+from lambdabuild.engine import caching, executing, file_steps, freshness, place_steps, receipts, rule_steps, workers
 from lambdabuild.engine.receipts import Done
 from lambdabuild.engine.session import begin, keep, saved
 from lambdabuild.engine.site import Site
@@ -36,6 +36,7 @@ def perform(site: Site, kind: str, name: str) -> dict[str, Any] | TaskFailed:
 def _perform(site: Site, kind: str, name: str, *, look_up: bool = True) -> dict[str, Any]:
     begin(site)
     site.shared.ran.add((kind, name))
+    workers.look(site, kind, name)
     before = freshness.components(site, kind, name, saved)  # first: an edit made while we build must count as a change
     remove(site.receipt(kind, name))
     may_restore = look_up and not site.shared.is_anew
@@ -61,7 +62,8 @@ def _run(site: Site, kind: str, name: str, before: Mapping[str, str]) -> dict[st
     if caching.provide(site, kind, name, lambda *step: _run_again(site, *step)):
         before = freshness.components(site, kind, name, saved)
     started = time.time_ns()
-    done = STEPS[kind](site, name)
+    with executing.turn(site, kind, name):
+        done = STEPS[kind](site, name)
     reads = {
         key: _unless_newer(site, key, digest, started) for key, digest in freshness.reads(site, done.reads).items()
     }

@@ -12,16 +12,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import platform
 import re
 import shutil
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from lambdabuild import __version__
-from lambdabuild.engine import freshness, receipts, reporters
+from lambdabuild.engine import freshness, receipts, reporters, workers
 from lambdabuild.engine.session import saved
 from lambdabuild.engine.site import Site
 from lambdabuild.errors import LambdaBuildError
@@ -139,15 +137,9 @@ def key_of(site: Site, kind: str, name: str, components: Mapping[str, str]) -> s
     """The first key of a step: all that is known to matter before it is run. Only its digest leaves the machine."""
     said = {
         "format": FORMAT, "lambdabuild": __version__, "namespace": site.settings.cache.namespace,
-        "machine": machine(), "step": f"{kind}:{name}", "components": dict(components),
+        "machine": workers.machine(site, kind, name), "step": f"{kind}:{name}", "components": dict(components),
     }  # fmt: skip
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
-
-
-def machine() -> str:
-    """What of this machine may show in what tools make: system, processor, C library."""
-    libc = os.confstr("CS_GNU_LIBC_VERSION") if "CS_GNU_LIBC_VERSION" in os.confstr_names else ""
-    return f"{sys.platform} {platform.machine()} {libc or ''}".rstrip()
 
 
 def _second(key: str, reads: Mapping[str, str]) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 
 from lambdabuild.artifacts import trees
 from lambdabuild.artifacts.trees import TreeRecord
-from lambdabuild.engine import images, receipts
+from lambdabuild.engine import executing, images, receipts, workers
 from lambdabuild.engine.site import STRIP, Site
 from lambdabuild.errors import BadSource, LambdaBuildError, NoInclude
 from lambdabuild.files import fingerprint
@@ -299,7 +299,8 @@ def _compile(site: Site, name: str, saved: Saved) -> dict[str, str]:
     build = site.build(name)
     rule = site.rules[build.key.rule]
     claims = rule.compile or StepClaims()
-    found = _claims(site, rule, claims, build.key.options, build.key.native) | _dependencies(build, saved)
+    is_away = executing.goes(site, "compile", name)
+    found = _claims(site, rule, claims, build.key.options, build.key.native, is_away) | _dependencies(build, saved)
     found |= {"runtime": build.key.runtime, "architecture": build.key.architecture}
     found |= {"kind": build.key.kind, "name": build.key.name}
     command = build.key.command
@@ -504,27 +505,19 @@ def store_identity(site: Site) -> str:
     return f"{place} {settings.kms_key_id} {json.dumps(dict(settings.tags), sort_keys=True)}".rstrip()
 
 
-def _claims(site: Site, rule: Rule, claims: StepClaims, options: Options, native: Native) -> dict[str, str]:
+def _claims(
+    site: Site, rule: Rule, claims: StepClaims, options: Options, native: Native, is_away: bool = False
+) -> dict[str, str]:
     found = {f"rule:{rule.name}": site.rule_digest(rule)}
     found |= {f"option:{name}": value for name, value in options if name in (*claims.options, claims.when)}
-    found |= {f"environment:{name}": _variable(name) for name in environment_names(claims, options)}
+    found |= {f"environment:{name}": _variable(name) for name in claims.environment_with(options)}
     if native.mode:
         found["container"] = " ".join((native.mode, native.image or native.dockerfile, native.platform, native.rest))
-    chosen = tools_of(claims, options)
+    chosen = claims.tools_with(options)
+    if is_away:
+        return found | {f"tool:{name}": workers.tool_version(site, chosen, name) for name in chosen}
     here = [name for name in chosen if native.mode != "true" or name in claims.here]
     return found | {f"tool:{name}": site.tool_version(name) for name in here}
-
-
-def environment_names(claims: StepClaims, options: Options) -> tuple[str, ...]:
-    """The variables a step's tools get: those the rule claims and those the option ``environment`` lists."""
-    extra = json.loads(dict(options).get("environment", "[]"))
-    return (*claims.environment, *(extra if isinstance(extra, list) else ()))
-
-
-def tools_of(claims: StepClaims, options: Options) -> tuple[str, ...]:
-    """The tools whose versions count; ``resolver=pip`` stands for the tool uv when the user chose so."""
-    chosen = json.loads(dict(options).get("resolver", '""'))
-    return tuple(name for name in claims.tools if not (chosen and name == "uv" and chosen != "uv"))
 
 
 def _variable(name: str) -> str:
@@ -534,12 +527,16 @@ def _variable(name: str) -> str:
 
 
 def _manifest(site: Site, rule: Rule, manifest: str) -> dict[str, str]:
+    files = manifest_files(rule, manifest)
+    return {f"file:{path}": fingerprint.of_file(site.path(path), site.stats) for path in files}
+
+
+def manifest_files(rule: Rule, manifest: str) -> tuple[str, ...]:
     """The manifest and every lock file that might stand beside it, those that are not there included."""
     if not manifest:
-        return {}
+        return ()
     folder, names = posixpath.dirname(manifest), (*rule.lock_files, *rule.companions)
-    beside = [posixpath.normpath(posixpath.join(folder, name)) for name in names]
-    return {f"file:{path}": fingerprint.of_file(site.path(path), site.stats) for path in (manifest, *beside)}
+    return (manifest, *(posixpath.normpath(posixpath.join(folder, name)) for name in names))
 
 
 def _source(site: Site, build: Build) -> dict[str, str]:

@@ -13,7 +13,7 @@ from typing import Any
 from doit.cmd_base import NamespaceTaskLoader
 from doit.exceptions import InvalidCommand, InvalidDodoFile, TaskFailed
 
-from lambdabuild.engine import asked, caching, observe, reporters, session
+from lambdabuild.engine import asked, caching, executing, observe, reporters, session
 from lambdabuild.engine.actions import failed, from_os_error
 from lambdabuild.engine.freshness import why
 from lambdabuild.engine.idle import WHY, groups
@@ -38,7 +38,7 @@ def config(site: Site, settings: Settings) -> dict[str, Any]:
         "dep_file": site.journal,
         "reporter": "lambdabuild",
         "default_tasks": _available(site) if site.unbuildable else default_tasks(site),
-        "num_process": settings.jobs or os.cpu_count() or 1,
+        "num_process": site.jobs + (settings.executor.jobs if executing.is_wanted(site) else 0),
         "par_type": "thread",
         "continue": settings.keep_going,
         "verbosity": 0,
@@ -139,6 +139,10 @@ def _end(site: Site, notes: list[str]) -> None:
         from lambdabuild.engine import containers
 
         containers.close(site)
+    if site.shared.executor is not None:
+        from lambdabuild.engine import workers
+
+        workers.close(site)
     try:
         usual = site.given.usual or site.settings
         shown = {"quiet": usual.quiet, "format": usual.format, "groups": default_tasks(site)}

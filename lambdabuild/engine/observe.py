@@ -14,7 +14,7 @@ from typing import Any
 
 from lambdabuild.artifacts.trees import TreeRecord
 from lambdabuild.engine import images, kept, shared_layers, snapshot
-from lambdabuild.engine.freshness import TEMPLATE, Freshness, Saved, environment_names, task_name
+from lambdabuild.engine.freshness import TEMPLATE, Freshness, Saved, task_name
 from lambdabuild.engine.site import STRIP, Site
 from lambdabuild.engine.snapshot import JOURNAL, PLAN, PROJECT, SHARED, THE_TEMPLATE, Snapshot
 from lambdabuild.files.listing import IGNORE_FILE
@@ -261,7 +261,7 @@ def _variables(site: Site) -> list[str]:
     """Names in the environment that any step or the template asks for."""
     claimed = {name for rule in site.rules.values() for claims in _claims(rule) for name in claims.environment}
     for build in site.plan.builds:
-        claimed |= {*environment_names(StepClaims(), build.key.options), *build.key.command.environment}
+        claimed |= {*StepClaims().environment_with(build.key.options), *build.key.command.environment}
     claimed |= {name for image in site.plan.images for name in images.variables(image.key.options)}
     return sorted(claimed | set(site.service.read.variables))
 

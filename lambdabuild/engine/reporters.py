@@ -303,7 +303,19 @@ def _is_terminal(stream: Any) -> bool:
     return bool(stream.isatty()) and os.environ.get("TERM") not in ("dumb", None) and not os.environ.get("CI")
 
 
-SHOWN = ("objects", "size", "unzipped", "files", "sent", "location", "notes", "versions", "published", "restored")
+SHOWN = (
+    "objects",
+    "size",
+    "unzipped",
+    "files",
+    "sent",
+    "location",
+    "notes",
+    "versions",
+    "published",
+    "restored",
+    "executor",
+)
 
 
 def _shown(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -318,6 +330,8 @@ def _finished(task: Any, seconds: float) -> str:
         parts.append(size_text(values["size"]))
     if "restored" in values:
         parts.append("restored")
+    if "executor" in values:
+        parts.append(f"on {values['executor']}")
     if "sent" in values:
         parts.append("sent" if values["sent"] else "there already")
     if "versions" in values:

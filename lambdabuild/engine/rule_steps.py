@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from lambdabuild.artifacts.atomic import replace_folder
-from lambdabuild.engine import commands, freshness, receipts
+from lambdabuild.engine import commands, executing, freshness, receipts
 from lambdabuild.engine.receipts import Done
 from lambdabuild.engine.site import Site
 from lambdabuild.errors import CannotRead
@@ -58,7 +58,7 @@ def _rule_step(
         os.makedirs(fresh)
         os.makedirs(work)
         job = _in_container(site, native, _job(site, rule, claims, step, name, build, fresh, work, earlier))
-        result = commands.run(rule, build.key, job) if step == "compile" else steps.run(rule, job)
+        result, where = _result(site, rule, claims, step, build, job)
         replace_folder(fresh, out)
     result = _moved(result, fresh, out)
     data = result_to_data(result, site.roots)
@@ -68,11 +68,26 @@ def _rule_step(
     ]
     return Done(
         output=hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest(),
-        values={"notes": data["notes"], "parts": [part["path"] for part in data["parts"]]},
+        values={
+            "notes": data["notes"],
+            "parts": [part["path"] for part in data["parts"]],
+            **({"executor": where} if where else {}),
+        },
         result=data,
         reads=tuple(data["reads"]),
         images=_images(site, native, job),
     )
+
+
+def _result(site: Site, rule: Rule, claims: StepClaims, step: str, build: Build, job: Job) -> tuple[Result, str]:
+    """What the step gives, and the name of the engine that ran it; "" when it was run here."""
+    if executing.goes(site, step, build.name):
+        from lambdabuild.engine import remote_steps
+
+        found = remote_steps.run(site, rule, claims, build, job)
+        if found is not None:
+            return found
+    return (commands.run(rule, build.key, job) if step == "compile" else steps.run(rule, job)), ""
 
 
 def _in_container(site: Site, native: Native, job: Job) -> Job:
@@ -109,7 +124,7 @@ def _job(
         store=site.cache_dir,
         cache=site.cache(step, name),
         offline=site.settings.offline,
-        environment=freshness.environment_names(claims, build.key.options),
+        environment=claims.environment_with(build.key.options),
         timeout_seconds=site.settings.tool_timeout_seconds or None,
         earlier=earlier,
         files=_files(site, step, build),

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from lambdabuild import tools
 from lambdabuild.artifacts.trees import Twins
 from lambdabuild.engine.snapshot import STATE, Snapshot
-from lambdabuild.errors import ToolFailed
 from lambdabuild.files import fingerprint
 from lambdabuild.files.listing import Patterns, scan
 from lambdabuild.files.stat_cache import StatCache
@@ -92,6 +91,11 @@ class Site:
         """The key under which a store has an artifact."""
         definition = self.service.definition
         return f"{name}/{sha256}{extension}" if definition is None else definition.key(name, sha256, extension)
+
+    @property
+    def jobs(self) -> int:
+        """How many steps work on this machine at once."""
+        return self.settings.jobs or os.cpu_count() or 1
 
     @property
     def journal(self) -> str:
@@ -253,7 +257,7 @@ class Site:
         real = os.path.realpath(found)
         stat = os.stat(real)
         key = f"tool {found} {real} {question} {stat.st_mtime_ns} {stat.st_ctime_ns} {stat.st_size} {stat.st_ino}"
-        version: str = self.stats.fact(key, lambda: _ask_version(found, question or ["--version"]))
+        version: str = self.stats.fact(key, lambda: tools.version(name))
         return version
 
     def rule_digest(self, rule: Rule) -> str:
@@ -312,6 +316,14 @@ class Shared:
     """``doit -a``: everything asked for is really run, and no cache is asked."""
     cache: Any = None
     """The caches of built steps (``caching``), once one was needed, and whose process they are."""
+    executor: Any = None
+    """The engine that runs steps elsewhere (``workers``), once it was needed, and whose process it is."""
+    executor_lost: bool = False
+    """It cannot be used; all is run here."""
+    asked: set[str] = field(default_factory=set)
+    """What its workers were asked in this run."""
+    local_turns: Any = None
+    """As many turns as steps may work on this machine at once, when others wait for the engine beside them."""
     process: int = field(default_factory=os.getpid)
     """The process that loaded the project; doit may fork others."""
 
@@ -334,12 +346,3 @@ def _checkout(folder: str) -> str:
             return ""
         folder = parent
     return folder
-
-
-def _ask_version(program: str, question: list[str]) -> str:
-    try:
-        said = tools.run([program, *question], cwd="/", env=tools.environment(), timeout_seconds=60)
-    except ToolFailed as error:
-        return f"unknown: {error.message}"
-    lines = (said.stdout or said.stderr).strip().splitlines()
-    return next((line for line in lines if any(map(str.isdigit, line))), "")  # some begin with a ruled line

@@ -108,6 +108,12 @@ class StatCache:
                 self._dirty = True
         return self._facts[key]
 
+    def learn(self, key: str, value: Any) -> None:
+        """A fact that may be another than before."""
+        with self._lock:
+            self._dirty |= self._facts.get(key) != value
+            self._facts[key] = value
+
     def save(self) -> None:
         """Write what was learnt; a disk that is full or read-only only costs time later."""
         with self._lock:

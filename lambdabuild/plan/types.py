@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -31,6 +32,18 @@ class StepClaims:
     """The name of an option without which the step has nothing to do."""
     closed: bool = False
     """It reads nothing beside that: its results name no ``reads``."""
+    remote: bool = False
+    """It can be run on another machine: it needs no network, and nothing of this machine but its tools."""
+
+    def environment_with(self, options: Options) -> tuple[str, ...]:
+        """The variables that its tools get: those claimed here and those that the option ``environment`` lists."""
+        extra = json.loads(dict(options).get("environment", "[]"))
+        return (*self.environment, *(extra if isinstance(extra, list) else ()))
+
+    def tools_with(self, options: Options) -> tuple[str, ...]:
+        """The tools whose versions count; ``resolver=pip`` stands for the tool uv when the user chose so."""
+        chosen = json.loads(dict(options).get("resolver", '""'))
+        return tuple(name for name in self.tools if not (chosen and name == "uv" and chosen != "uv"))
 
 
 @dataclass(frozen=True)
@@ -100,6 +113,8 @@ class Rule:
     defaults: Mapping[str, Any] = field(default_factory=dict)
     """Values of options that nobody gives."""
     resolve: StepClaims | None = None
+    fetch: StepClaims | None = None
+    """What goes along when compile is run on another machine: what it would download."""
     compile: StepClaims | None = None
     copy: StepClaims = field(default_factory=lambda: StepClaims(reads=("source",)))
 

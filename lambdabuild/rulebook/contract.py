@@ -26,6 +26,7 @@ def _copy_source(rule: Rule, job: Job) -> Result:
 
 _DEFAULTS: dict[str, Callable[[Rule, Job], Result]] = {
     "resolve": _nothing,
+    "fetch": _nothing,
     "compile": _nothing,
     "copy": _copy_source,
 }

@@ -13,7 +13,7 @@ from lambdabuild.rule_api import Job, Result
 from lambdabuild.rulebook import contract, wire
 from lambdabuild.spans import Span
 
-KINDS = {name: getattr(errors, name) for name in rule_api.__all__ if hasattr(errors, name)}
+KINDS = {name: getattr(errors, name) for name in (*rule_api.__all__, "ToolTimeout") if hasattr(errors, name)}
 """The errors that a rule may tell."""
 
 
@@ -27,7 +27,7 @@ def run(rule: Rule, job: Job) -> Result:
     if "error" in response:
         if response["error"].get("code") == wire.NO_SUCH_STEP:
             return contract.default(rule, job)
-        raise _error(rule, job, response["error"])
+        raise error_of(rule, job, response["error"])
     try:
         result = wire.result_from_data(response["result"])
     except ValueError as error:
@@ -65,7 +65,7 @@ def _response(rule: Rule, job: Job, said: str) -> dict[str, Any]:
     return response
 
 
-def _error(rule: Rule, job: Job, told: dict[str, Any]) -> LambdaBuildError:
+def error_of(rule: Rule, job: Job, told: dict[str, Any]) -> LambdaBuildError:
     """``{code, message, data: {kind: "BadManifest", mend, tail, where: {file, line, column}}}`` as the error it is."""
     message, data = str(told.get("message", "")), told.get("data")
     data = data if isinstance(data, dict) else {}

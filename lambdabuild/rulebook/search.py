@@ -19,7 +19,7 @@ from lambdabuild.rulebook.wire import PROTOCOL
 from lambdabuild.spans import Span
 
 CLAIMS = "rule.toml"
-STEPS = ("resolve", "compile", "copy")
+STEPS = ("resolve", "fetch", "compile", "copy")
 
 
 def search_path(project: str, environment: Mapping[str, str]) -> tuple[str, ...]:

@@ -5,33 +5,38 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 from lambdabuild.errors import BadRule, LambdaBuildError
 from lambdabuild.plan.types import Rule
-from lambdabuild.rulebook import in_process, wire
+from lambdabuild.rule_api import Job, portable
+from lambdabuild.rulebook import steps, wire
 from lambdabuild.rulebook.search import CLAIMS, read_claims
 
 
-def answer(rule: Rule, request: dict[str, Any]) -> dict[str, Any]:
-    """The response to one request."""
+def answer(rule: Rule, request: dict[str, Any], folders: Mapping[str, str] = wire.NONE) -> dict[str, Any]:
+    """The response to one request; paths in both are below the named folders, or absolute when none are named."""
     params = request["params"]
     if params["protocol"].partition(".")[0] != wire.PROTOCOL.partition(".")[0]:
         return {"error": {"code": wire.OTHER_PROTOCOL, "message": f"this rule speaks {wire.PROTOCOL}"}}
+    job = wire.job_from_data(request["method"], params, folders)
     try:
-        result = in_process.run(rule, wire.job_from_data(request["method"], params))
+        return {"result": wire.result_to_data(steps.run(rule, job), folders)}
     except BadRule as error:
         return {"error": {"code": 500, "message": error.message, "data": {"tail": error.tail}}}
     except LambdaBuildError as error:
-        where: dict[str, Any] = {}
-        if error.where:
-            place = error.where[0]
-            file = os.path.join(params["target"]["project"], place.file)
-            where = {"where": {"file": file, "line": place.line, "column": place.column}}
-        words = error.message.removeprefix(f"{params['target']['kind']} {params['target']['name']!r}: ")
-        data = {"kind": type(error).__name__, "mend": error.mend, "tail": error.tail, **where}
+        words = error.message.removeprefix(f"{job.who}: ")
+        data = {"kind": type(error).__name__, "mend": error.mend, "tail": error.tail, **_where(job, error, folders)}
         return {"error": {"code": wire.MISTAKE, "message": words, "data": data}}
-    return {"result": wire.result_to_data(result)}
+
+
+def _where(job: Job, error: LambdaBuildError, folders: Mapping[str, str]) -> dict[str, Any]:
+    if not error.where:
+        return {}
+    place = error.where[0]
+    file = portable(os.path.normpath(os.path.join(job.target.project, place.file)), folders)
+    return {"where": {"file": file, "line": place.line, "column": place.column}}
 
 
 def main() -> None:

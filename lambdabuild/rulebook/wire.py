@@ -7,48 +7,73 @@ standard output. Paths are absolute. docs/writing-a-rule.md shows both.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from lambdabuild import rule_api
-from lambdabuild.rule_api import Job, Result, Target
+from lambdabuild.rule_api import Job, Result, Target, expanded, portable
 
 PROTOCOL: Final = "1.0"
 """Told with every request; another number before the dot means that neither side understands the other."""
 
-NO_SUCH_STEP, OTHER_PROTOCOL, MISTAKE = -32601, 505, 400
-"""Codes of errors: the rule has no such step (the default is taken), speaks another protocol, found a mistake."""
+NO_SUCH_STEP, OTHER_PROTOCOL, MISTAKE, OTHER_TOOLS = -32601, 505, 400, 409
+"""Codes of errors: the rule has no such step (the default is taken), speaks another protocol, found a mistake; a worker
+has other tools than those that count."""
 
 TARGET = ("name", "kind", "runtime", "architecture", "source", "manifest", "project")
 PLAIN = ("out", "scratch", "store", "cache", "offline", "timeout_seconds")
+PATHS_OF_TARGET, PATHS = ("source", "manifest", "project"), ("out", "scratch", "store", "cache")
+NONE: Mapping[str, str] = {}
 
 
-def job_to_data(job: Job) -> dict[str, Any]:
+def job_to_data(job: Job, folders: Mapping[str, str] = NONE) -> dict[str, Any]:
+    """The params of a request; paths below the named folders as ``{name}/rest``, for where they lie elsewhere."""
     target = {key: getattr(job.target, key) for key in TARGET}
+    plain = {key: getattr(job, key) for key in PLAIN}
     return {
         "protocol": PROTOCOL,
-        "target": {**target, "logical_id": job.target.logical_id, "options": dict(job.target.options)},
-        **{key: getattr(job, key) for key in PLAIN},
+        "target": {
+            **_with_paths(target, PATHS_OF_TARGET, portable, folders),
+            "logical_id": job.target.logical_id,
+            "options": dict(job.target.options),
+        },
+        **_with_paths(plain, PATHS, portable, folders),
         "environment": list(job.environment),
         "files": list(job.files),
-        "earlier": {step: result_to_data(result) for step, result in job.earlier.items()},
+        "earlier": {step: result_to_data(result, folders) for step, result in job.earlier.items()},
     }
 
 
-def job_from_data(step: str, data: Mapping[str, Any]) -> Job:
-    target = Target(**{key: data["target"][key] for key in TARGET}, options=data["target"].get("options", {}))
+def job_from_data(step: str, data: Mapping[str, Any], folders: Mapping[str, str] = NONE) -> Job:
+    """The inverse, on a machine where the named folders lie here."""
+    given = {key: data["target"][key] for key in TARGET}
+    plain = {key: data[key] for key in PLAIN if key in data}
+    earlier = data.get("earlier", {})
     return Job(
         step=step,  # type: ignore[arg-type]
-        target=target,
-        **{key: data[key] for key in PLAIN if key in data},
+        target=Target(
+            **_with_paths(given, PATHS_OF_TARGET, expanded, folders), options=data["target"].get("options", {})
+        ),
+        **_with_paths(plain, PATHS, expanded, folders),
         environment=tuple(data.get("environment", ())),
         files=tuple(data.get("files", ())),
-        earlier={name: result_from_data(result) for name, result in data.get("earlier", {}).items()},
+        earlier={name: result_from_data(_expanded(result, folders)) for name, result in earlier.items()},
     )
 
 
-def result_to_data(result: Result) -> dict[str, Any]:
-    return rule_api.result_to_data(result, {})
+def _expanded(result: Mapping[str, Any], folders: Mapping[str, str]) -> dict[str, Any]:
+    parts = [{**part, "path": expanded(part["path"], folders)} for part in result.get("parts", ())]
+    return {**result, "parts": parts, "reads": [expanded(path, folders) for path in result.get("reads", ())]}
+
+
+def _with_paths(
+    data: Mapping[str, Any], paths: Iterable[str], change: Callable[..., str], folders: Mapping[str, str]
+) -> dict[str, Any]:
+    return {**data, **{key: change(data[key], folders) for key in paths if key in data}}
+
+
+def result_to_data(result: Result, folders: Mapping[str, str] = NONE) -> dict[str, Any]:
+    return rule_api.result_to_data(result, folders)
 
 
 def result_from_data(data: Any) -> Result:

@@ -5,6 +5,7 @@ import os
 import posixpath
 import re
 import shlex
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -94,10 +95,33 @@ class Go:
         return found
 
 
+def fetch(job: Job) -> Result:
+    """The modules that compile needs, as ``go mod download`` keeps them: a module proxy in a folder."""
+    go, settings = _go(job)
+    flags = _flags(job.target.options)
+    used = go.packages("-deps", *flags, "-json=Dir,Module", _package(go, flags))
+    cache = settings["GOMODCACHE"] + os.sep
+    modules = [package["Module"] for package in used if str(package.get("Dir", "")).startswith(cache)]
+    if not modules:
+        return Result()
+    downloads = os.path.join(cache, "cache", "download", "")
+    versions = {str((module.get("Replace") or module)["GoMod"]).removesuffix(".mod") for module in modules}
+    for file in {*(version + end for version in versions for end in (".zip", ".info")), *_graph(go)}:
+        if file.startswith(downloads) and os.path.exists(file):
+            kept = os.path.join(job.out, file.removeprefix(downloads))
+            os.makedirs(os.path.dirname(kept), exist_ok=True)
+            shutil.copyfile(file, kept)
+    return Result(parts=(Folder(job.out),))
+
+
+def _graph(go: Go) -> list[str]:
+    """The go.mod files of all modules that may have a say in which versions are taken."""
+    listed = go.run("list", "-m", "-f", "{{if .Version}}{{.GoMod}}{{end}}", "all").splitlines()
+    return [file for file in listed if file]
+
+
 def compile(job: Job) -> Result:
-    program = job.tool("go", "install Go: https://go.dev/dl/")
-    settings = _settings(job, program)
-    go = Go(job, program, _environment(job, settings))
+    go, settings = _go(job)
     flags = _flags(job.target.options)
     package = _package(go, flags)
     go.run("build", *flags, *_output_flags(job.target.options), "-o", _output(job), package)
@@ -107,6 +131,12 @@ def compile(job: Job) -> Result:
         reads=tuple(sorted(_reads(go, used, settings))),
         facts={"packages": _modules(used)},
     )
+
+
+def _go(job: Job) -> tuple[Go, dict[str, str]]:
+    program = job.tool("go", "install Go: https://go.dev/dl/")
+    settings = _settings(job, program)
+    return Go(job, program, _environment(job, settings)), settings
 
 
 def _settings(job: Job, program: str) -> dict[str, str]:
@@ -120,6 +150,15 @@ def _environment(job: Job, settings: Mapping[str, str]) -> dict[str, str]:
     flags = [flag for flag in os.environ.get("GOFLAGS", "").split() if flag != "-mod=mod"]
     kept = {name: settings[name] for name in WHERE_MODULES_COME_FROM if settings.get(name)}
     offline = {"GOPROXY": "off"} if job.offline else {}
+    if "fetch" in job.earlier:
+        # go.sum still says what each module must be.
+        folder = next((part.path for part in job.earlier["fetch"].parts), "")
+        offline = {
+            "GOPROXY": f"file://{folder}" if folder else "off",
+            "GONOSUMDB": "*",
+            "GOSUMDB": "off",
+            "GOPRIVATE": "",
+        }
     target = {"GOOS": "linux", "GOARCH": PROCESSORS[job.target.architecture], "CGO_ENABLED": "0"}
     return {**_own(), **kept, **offline, **target, "GOENV": "off", "GOFLAGS": " ".join(flags)}
 

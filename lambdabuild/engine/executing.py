@@ -1,0 +1,64 @@
+"""Which steps are run by an engine on other machines."""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+from lambdabuild.engine import reporters
+from lambdabuild.engine.site import Site
+from lambdabuild.errors import LambdaBuildError
+from lambdabuild.plan.types import Build, StepClaims
+from lambdabuild.rule_api import portable
+
+SECRET = re.compile(r"TOKEN|SECRET|PASSW|CREDENTIAL|_AUTH|ACCESS_KEY|://[^/\s@]+@", re.IGNORECASE)
+"""Names and values of variables that no other machine is told; what an engine is sent others may read."""
+
+
+def goes(site: Site, kind: str, name: str) -> bool:
+    """Whether a step is run on the executor: its rule can be, and it needs nothing that only this machine has."""
+    if kind != "compile" or not is_wanted(site) or site.shared.executor_lost:
+        return False
+    build = site.build(name)
+    claims, only = site.rules[build.key.rule].compile, site.settings.executor.only
+    if claims is None or not claims.remote or (only and build.key.rule not in only):
+        return False
+    if build.key.native.mode or build.key.command.run:
+        return False
+    return _is_in_checkout(site, build) and not _has_secrets(claims, build)
+
+
+def is_wanted(site: Site) -> bool:
+    return bool(site.settings.executor.address) and not site.settings.offline
+
+
+def _is_in_checkout(site: Site, build: Build) -> bool:
+    paths = [site.project, site.path(build.key.source), site.path(build.key.manifest)]
+    return all(portable(path, {"checkout": site.boundary}) != path for path in paths)
+
+
+def _has_secrets(claims: StepClaims, build: Build) -> bool:
+    said = ((name, os.environ.get(name)) for name in claims.environment_with(build.key.options))
+    return any(value is not None and SECRET.search(f"{name} {value}") for name, value in said)
+
+
+def turn(site: Site, kind: str, name: str) -> AbstractContextManager[Any]:
+    """Held by a step that works on this machine, when others that only wait for an engine run beside it."""
+    if not is_wanted(site) or goes(site, kind, name):
+        return nullcontext()
+    with site.shared.lock:
+        if site.shared.local_turns is None:
+            site.shared.local_turns = threading.Semaphore(site.jobs)
+        turns: threading.Semaphore = site.shared.local_turns
+        return turns
+
+
+def lose(site: Site, error: LambdaBuildError) -> None:
+    """Tell once that the engine cannot be used; from now on all is run here."""
+    with site.shared.lock:
+        is_first, site.shared.executor_lost = not site.shared.executor_lost, True
+    if is_first:
+        reporters.warn(error)

@@ -1,0 +1,180 @@
+"""The engine of a run and its workers: what they have, and what each action needs whatever it does.
+
+A step keeps the inputs and the key that it has on this machine: the tools that count are the workers', who are asked
+before the first step of a run that needs them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from lambdabuild import tools
+from lambdabuild.cache.cache import Digest
+from lambdabuild.cache.nodes import File, Node
+from lambdabuild.engine.executing import goes, lose
+from lambdabuild.engine.site import Site
+from lambdabuild.errors import ExecutorFailed, NoExecutor
+from lambdabuild.files.listing import Patterns, scan
+from lambdabuild.plan.types import Build, StepClaims
+from lambdabuild.rulebook import away
+
+if TYPE_CHECKING:
+    from lambdabuild.cache.executor import Command, Executor, Ran
+
+USUAL_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+COMMAND = ("/usr/bin/env", "python3", "-m", away.__name__)
+CODE = (
+    "__init__",
+    "errors",
+    "model",
+    "plan/__init__",
+    "plan/types",
+    "rule_api",
+    "rulebook",
+    "settings",
+    "spans",
+    "tools",
+)
+"""The modules and packages of lambdabuild that a rule, and what runs it, import."""
+DONE = (0, 1)
+"""How ``rulebook.away`` ends when it has an answer."""
+ASK_SECONDS = 120
+
+
+def executor(site: Site) -> Executor:
+    """The engine of this run. Raises NoExecutor (LB640) when there is none at the address."""
+    with site.shared.lock_of("executor"):
+        if site.shared.executor is None or site.shared.executor[0] != os.getpid():
+            found = _connected(site)
+            site.shared.executor = (os.getpid(), found)
+        made: Executor = site.shared.executor[1]
+        return made
+
+
+def _connected(site: Site) -> Executor:
+    from lambdabuild.cache.executor import Executor
+    from lambdabuild.cache.remote import Connection
+
+    settings, environment = site.settings.executor, site.given.environment or os.environ
+    headers = {name: environment[variable] for name, variable in settings.headers.items() if variable in environment}
+    files = (settings.ca_file, settings.client_certificate, settings.client_key)
+    connection = Connection(
+        settings.address, settings.timeout_seconds, headers, *(site.path(file) if file else "" for file in files)
+    )
+    found = Executor(connection, settings.platform)
+    found.refuse_unable()
+    return found
+
+
+def close(site: Site) -> None:
+    """Cancel what still runs."""
+    if site.shared.executor is not None and site.shared.executor[0] == os.getpid():
+        site.shared.executor[1].close()
+
+
+# what the workers have
+
+
+def tool_version(site: Site, names: tuple[str, ...], name: str) -> str:
+    """The version of a tool as the workers had it when they were last asked; ``names`` are all that a step needs."""
+    return str(_workers(site, names)["tools"][name])
+
+
+def machine(site: Site, kind: str, name: str) -> str:
+    """What of the machine that runs a step may show in what it makes."""
+    return str(_workers(site, tools_of(site, name))["machine"]) if goes(site, kind, name) else tools.machine()
+
+
+def tools_of(site: Site, name: str) -> tuple[str, ...]:
+    """The tools of a compile step whose versions count."""
+    build = site.build(name)
+    claims = site.rules[build.key.rule].compile or StepClaims()
+    return claims.tools_with(build.key.options)
+
+
+def look(site: Site, kind: str, name: str) -> None:
+    """Ask the workers what they have, before the first step of a run that needs it."""
+    names = tools_of(site, name) if goes(site, kind, name) else ()
+    key = _key(site, names)
+    with site.shared.lock_of("workers"):
+        if not goes(site, kind, name) or key in site.shared.asked:
+            return
+        try:
+            site.stats.learn(key, _ask(site, names))
+            site.shared.asked.add(key)
+        except (NoExecutor, ExecutorFailed) as error:
+            lose(site, error)
+
+
+def _workers(site: Site, names: tuple[str, ...]) -> dict[str, Any]:
+    found: dict[str, Any] = site.stats.fact(_key(site, names), lambda: _ask(site, names))
+    return found
+
+
+def _key(site: Site, names: tuple[str, ...]) -> str:
+    settings = site.settings.executor
+    where = [settings.address, sorted(settings.platform.items()), sorted(settings.environment.items())]
+    return f"workers {json.dumps([where, names])}"
+
+
+def _ask(site: Site, names: tuple[str, ...]) -> dict[str, Any]:
+    from lambdabuild.cache.executor import Command
+
+    inputs = {away.REQUEST: File.of(json.dumps({"ask": names}).encode()), **dict(code(site, ()))}
+    asked = Command(COMMAND, usual_environment(site), timeout_seconds=ASK_SECONDS, may_be_known=False)
+    return answer_of(executor(site).run(asked, inputs, is_broken))
+
+
+def environment(site: Site, claims: StepClaims, build: Build) -> dict[str, str]:
+    """The variables of a step on a worker."""
+    own = {name: os.environ[name] for name in claims.environment_with(build.key.options) if name in os.environ}
+    return {**usual_environment(site), **own}
+
+
+def usual_environment(site: Site) -> dict[str, str]:
+    always = {"LC_ALL": "C.UTF-8", "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
+    return {"PATH": USUAL_PATH, **always, **site.settings.executor.environment}
+
+
+# what each action needs
+
+
+def command(environment: Mapping[str, str], seconds: float | None) -> Command:
+    from lambdabuild.cache.executor import Command
+
+    return Command(COMMAND, environment, (away.OUT,), seconds)
+
+
+def code(site: Site, libraries: tuple[str, ...]) -> Iterator[tuple[str, Node]]:
+    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    for name in (*CODE, *libraries):
+        path = os.path.join(package, name)
+        if os.path.isdir(path):
+            for found in scan(path, Patterns(("__pycache__/",))).files:
+                yield f"lambdabuild/{name}/{found.path}", file_of(site, found.real)
+        else:
+            yield f"lambdabuild/{name}.py", file_of(site, path + ".py")
+
+
+def file_of(site: Site, path: str) -> File:
+    stat = os.stat(path)
+    return File(Digest(site.stats.digest(path), stat.st_size), bool(stat.st_mode & 0o100), path)
+
+
+def is_broken(ran: Ran) -> bool:
+    """Whether it ended without an answer: the worker died, or has no Python that will do.
+
+    Some engines keep failures too; whatever was missing then may be there now.
+    """
+    return ran.status not in DONE or not ran.stdout.startswith(b"{") or bool(ran.status and ran.is_known)
+
+
+def answer_of(ran: Ran) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(ran.stdout)
+        return found
+    except ValueError as error:
+        raise ExecutorFailed(f"a worker answered with no JSON: {error}", mend="look at the engine's workers") from error
