@@ -25,7 +25,7 @@ TEST_TOOLS = {
     "curl": "curl", "go": "golang-go", "cargo": "cargo-web rustc-web libstd-rust-web-dev", "ruby": "ruby",
     "bundle": "ruby-bundler", "javac": "default-jdk-headless", "mvn": "maven", "gradle": "gradle",
     "dockerd": "docker.io", "docker-registry": "docker-registry", "llvm-strip": "llvm", "nginx": "nginx-light",
-    "openssl": "openssl",
+    "openssl": "openssl", "bwrap": "bubblewrap",
 }  # fmt: skip
 BENCH_TOOLS = {"git": "git", "strace": "strace", "zip": "zip"}
 ARM_RUST = "aarch64-unknown-linux-gnu"

@@ -16,10 +16,11 @@ from typing import Any, cast
 from doit.exceptions import TaskFailed
 
 from lambdabuild.artifacts.atomic import remove
-from lambdabuild.engine import caching, executing, file_steps, freshness, place_steps, receipts, rule_steps, workers
+from lambdabuild.engine import caching, file_steps, freshness, place_steps, receipts, rule_steps, workers
 from lambdabuild.engine.receipts import Done
 from lambdabuild.engine.session import begin, keep, saved
 from lambdabuild.engine.site import Site
+from lambdabuild.engine.workers import StaysHere
 from lambdabuild.errors import CannotRead, CannotWrite, LambdaBuildError, NoEngine
 from lambdabuild.files import fingerprint
 from lambdabuild.spans import Span
@@ -28,7 +29,10 @@ from lambdabuild.spans import Span
 def perform(site: Site, kind: str, name: str) -> dict[str, Any] | TaskFailed:
     """Run one step. A mistake of the user's is a TaskFailed, which doit prints without a traceback."""
     try:
-        return _perform(site, kind, name)
+        try:
+            return _perform(site, kind, name)
+        except StaysHere:
+            return _perform(site, kind, name)
     except (LambdaBuildError, OSError) as error:
         return failed(error, f"{kind}:{name}")
 
@@ -62,7 +66,7 @@ def _run(site: Site, kind: str, name: str, before: Mapping[str, str]) -> dict[st
     if caching.provide(site, kind, name, lambda *step: _run_again(site, *step)):
         before = freshness.components(site, kind, name, saved)
     started = time.time_ns()
-    with executing.turn(site, kind, name):
+    with workers.turn(site, kind, name):
         done = STEPS[kind](site, name)
     reads = {
         key: _unless_newer(site, key, digest, started) for key, digest in freshness.reads(site, done.reads).items()

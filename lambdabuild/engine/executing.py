@@ -1,12 +1,9 @@
-"""Which steps are run by an engine on other machines."""
+"""Which steps may be run by an engine on other machines; what its workers have is another question (``workers``)."""
 
 from __future__ import annotations
 
 import os
 import re
-import threading
-from contextlib import AbstractContextManager, nullcontext
-from typing import Any
 
 from lambdabuild.engine import reporters
 from lambdabuild.engine.site import Site
@@ -18,9 +15,9 @@ SECRET = re.compile(r"TOKEN|SECRET|PASSW|CREDENTIAL|_AUTH|ACCESS_KEY|://[^/\s@]+
 """Names and values of variables that no other machine is told; what an engine is sent others may read."""
 
 
-def goes(site: Site, kind: str, name: str) -> bool:
-    """Whether a step is run on the executor: its rule can be, and it needs nothing that only this machine has."""
-    if kind != "compile" or not is_wanted(site) or site.shared.executor_lost:
+def may_go(site: Site, kind: str, name: str) -> bool:
+    """Whether the rule of a step can be run elsewhere, and nothing of the step is for this machine alone."""
+    if kind != "compile" or not is_wanted(site) or site.shared.executor_lost or name in site.shared.stay:
         return False
     build = site.build(name)
     claims, only = site.rules[build.key.rule].compile, site.settings.executor.only
@@ -43,17 +40,6 @@ def _is_in_checkout(site: Site, build: Build) -> bool:
 def _has_secrets(claims: StepClaims, build: Build) -> bool:
     said = ((name, os.environ.get(name)) for name in claims.environment_with(build.key.options))
     return any(value is not None and SECRET.search(f"{name} {value}") for name, value in said)
-
-
-def turn(site: Site, kind: str, name: str) -> AbstractContextManager[Any]:
-    """Held by a step that works on this machine, when others that only wait for an engine run beside it."""
-    if not is_wanted(site) or goes(site, kind, name):
-        return nullcontext()
-    with site.shared.lock:
-        if site.shared.local_turns is None:
-            site.shared.local_turns = threading.Semaphore(site.jobs)
-        turns: threading.Semaphore = site.shared.local_turns
-        return turns
 
 
 def lose(site: Site, error: LambdaBuildError) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 
 from lambdabuild.artifacts import trees
 from lambdabuild.artifacts.trees import TreeRecord
-from lambdabuild.engine import executing, images, receipts, workers
+from lambdabuild.engine import images, receipts, workers
 from lambdabuild.engine.site import STRIP, Site
 from lambdabuild.errors import BadSource, LambdaBuildError, NoInclude
 from lambdabuild.files import fingerprint
@@ -299,7 +299,7 @@ def _compile(site: Site, name: str, saved: Saved) -> dict[str, str]:
     build = site.build(name)
     rule = site.rules[build.key.rule]
     claims = rule.compile or StepClaims()
-    is_away = executing.goes(site, "compile", name)
+    is_away = workers.goes(site, "compile", name)
     found = _claims(site, rule, claims, build.key.options, build.key.native, is_away) | _dependencies(build, saved)
     found |= {"runtime": build.key.runtime, "architecture": build.key.architecture}
     found |= {"kind": build.key.kind, "name": build.key.name}

@@ -37,10 +37,10 @@ ONLY_HERE = (ToolMissing, CannotResolve, DownloadFailed, Offline)
 """What a worker lacks and this machine may have: a tool, the network."""
 
 
-def run(site: Site, rule: Rule, claims: StepClaims, build: Build, job: Job) -> tuple[Result, str] | None:
+def run(site: Site, rule: Rule, claims: StepClaims, build: Build, job: Job) -> tuple[Result, str]:
     """Run a step there; what it left is put into ``job.out``. Gives its result and the engine's name.
 
-    None when it has to be run here, which people have been told. Raises as the rule itself would.
+    Raises StaysHere when it has to be run here, else as the rule itself would.
     """
     try:
         executor = workers.executor(site)
@@ -50,12 +50,9 @@ def run(site: Site, rule: Rule, claims: StepClaims, build: Build, job: Job) -> t
     except ExecutorFailed as error:
         if site.shared.executor[1].is_closed:
             raise
-        reporters.warn(replace_message(error, f"{job.who} is compiled here: {error.message}"))
-    return None
-
-
-def replace_message(error: LambdaBuildError, message: str) -> LambdaBuildError:
-    return type(error)(message, mend=error.mend, tail=error.tail)
+        site.shared.stay.add(build.name)
+        reporters.warn(ExecutorFailed(f"{job.who} is compiled here: {error.message}", mend=error.mend, tail=error.tail))
+    raise workers.StaysHere
 
 
 def _run(site: Site, executor: Executor, rule: Rule, claims: StepClaims, build: Build, job: Job) -> Result:

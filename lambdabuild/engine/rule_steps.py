@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from lambdabuild.artifacts.atomic import replace_folder
-from lambdabuild.engine import commands, executing, freshness, receipts
+from lambdabuild.engine import commands, freshness, receipts, workers
 from lambdabuild.engine.receipts import Done
 from lambdabuild.engine.site import Site
 from lambdabuild.errors import CannotRead
@@ -81,12 +81,10 @@ def _rule_step(
 
 def _result(site: Site, rule: Rule, claims: StepClaims, step: str, build: Build, job: Job) -> tuple[Result, str]:
     """What the step gives, and the name of the engine that ran it; "" when it was run here."""
-    if executing.goes(site, step, build.name):
+    if workers.goes(site, step, build.name):
         from lambdabuild.engine import remote_steps
 
-        found = remote_steps.run(site, rule, claims, build, job)
-        if found is not None:
-            return found
+        return remote_steps.run(site, rule, claims, build, job)
     return (commands.run(rule, build.key, job) if step == "compile" else steps.run(rule, job)), ""
 
 

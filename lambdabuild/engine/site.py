@@ -320,6 +320,8 @@ class Shared:
     """The engine that runs steps elsewhere (``workers``), once it was needed, and whose process it is."""
     executor_lost: bool = False
     """It cannot be used; all is run here."""
+    stay: set[str] = field(default_factory=set)
+    """Builds whose compile step the engine could not run, so that it is run here."""
     asked: set[str] = field(default_factory=set)
     """What its workers were asked in this run."""
     local_turns: Any = None

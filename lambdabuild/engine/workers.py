@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from lambdabuild import tools
 from lambdabuild.cache.cache import Digest
 from lambdabuild.cache.nodes import File, Node
-from lambdabuild.engine.executing import goes, lose
+from lambdabuild.engine.executing import is_wanted, lose, may_go
 from lambdabuild.engine.site import Site
 from lambdabuild.errors import ExecutorFailed, NoExecutor
 from lambdabuild.files.listing import Patterns, scan
@@ -42,6 +44,32 @@ CODE = (
 DONE = (0, 1)
 """How ``rulebook.away`` ends when it has an answer."""
 ASK_SECONDS = 120
+
+
+class StaysHere(Exception):  # no error: the step is performed once more, on this machine
+    """The executor could not run a step, which people have been told."""
+
+
+def goes(site: Site, kind: str, name: str) -> bool:
+    """Whether a step is run on the executor: it may, and the workers have its tools."""
+    if not may_go(site, kind, name):
+        return False
+    try:
+        return "missing" not in _workers(site, tools_of(site, name))["tools"].values()
+    except (NoExecutor, ExecutorFailed) as error:
+        lose(site, error)
+        return False
+
+
+def turn(site: Site, kind: str, name: str) -> AbstractContextManager[Any]:
+    """Held by a step that works on this machine, when others that only wait for an engine run beside it."""
+    if not is_wanted(site) or goes(site, kind, name):
+        return nullcontext()
+    with site.shared.lock:
+        if site.shared.local_turns is None:
+            site.shared.local_turns = threading.Semaphore(site.jobs)
+        turns: threading.Semaphore = site.shared.local_turns
+        return turns
 
 
 def executor(site: Site) -> Executor:
@@ -97,10 +125,12 @@ def tools_of(site: Site, name: str) -> tuple[str, ...]:
 
 def look(site: Site, kind: str, name: str) -> None:
     """Ask the workers what they have, before the first step of a run that needs it."""
-    names = tools_of(site, name) if goes(site, kind, name) else ()
+    if not may_go(site, kind, name):
+        return
+    names = tools_of(site, name)
     key = _key(site, names)
     with site.shared.lock_of("workers"):
-        if not goes(site, kind, name) or key in site.shared.asked:
+        if key in site.shared.asked or site.shared.executor_lost:
             return
         try:
             site.stats.learn(key, _ask(site, names))

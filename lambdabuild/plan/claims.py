@@ -31,6 +31,19 @@ class Choice:
     """The rule whose resolve step is taken, when it is another one."""
 
 
+def refuse_unknown(only: tuple[str, ...], rules: tuple[Rule, ...]) -> None:
+    """``executor.only`` names rules that can be run elsewhere. Raises BadSettings (LB107)."""
+    able = sorted(rule.name for rule in rules if rule.compile is not None and rule.compile.remote)
+    for name in only:
+        if name not in able:
+            near = nearest(name, able)
+            is_rule = any(rule.name == name for rule in rules)
+            raise BadSettings(
+                f"executor.only names {name!r}, " + ("a rule that runs here only" if is_rule else "which is no rule"),
+                mend=f"did you mean {near!r}?" if near else f"rules that can: {', '.join(able)}",
+            )
+
+
 def choose(
     item: Function | Layer, mine: FunctionSettings, rules: tuple[Rule, ...], names: Names, inherited: tuple[str, ...]
 ) -> Choice:

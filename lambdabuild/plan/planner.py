@@ -24,7 +24,7 @@ from lambdabuild.errors import (
 )
 from lambdabuild.model import Archive, Function, Image, Layer, Options, Recipe, Service, Skipped
 from lambdabuild.plan import sharers, sources
-from lambdabuild.plan.claims import PLAIN, Choice, Names, choose
+from lambdabuild.plan.claims import PLAIN, Choice, Names, choose, refuse_unknown
 from lambdabuild.plan.layer_tables import publications
 from lambdabuild.plan.native import native_of
 from lambdabuild.plan.types import (
@@ -61,6 +61,7 @@ def manifest_folders(service: Service, settings: Settings) -> frozenset[str]:
 def plan(service: Service, rules: tuple[Rule, ...], names: Names, identify: Identify, settings: Settings) -> BuildPlan:
     """The whole plan. All functions without a folder or a rule are told together (LB301, LB302, LB303)."""
     _check_names(service, settings)
+    refuse_unknown(settings.executor.only, rules)
     sources.check(service, settings)
     errors: list[LambdaBuildError] = []
     choices: dict[str, Choice] = {}

@@ -2,10 +2,11 @@
 
 from lambdabuild.rule_api import Job, Result
 from lambdabuild.wheels.bytecode import compile_all
-from lambdabuild.wheels.resolve import from_requirements
 
 
 def resolve(job: Job) -> Result:
+    from lambdabuild.wheels.resolve import from_requirements  # not where compile is run elsewhere
+
     return from_requirements(job.here())
 
 

@@ -2,10 +2,11 @@
 
 from lambdabuild.rule_api import Job, Result
 from lambdabuild.wheels.bytecode import compile_all
-from lambdabuild.wheels.pipenv import from_pipfile
 
 
 def resolve(job: Job) -> Result:
+    from lambdabuild.wheels.pipenv import from_pipfile  # not where compile is run elsewhere
+
     return from_pipfile(job.here())
 
 

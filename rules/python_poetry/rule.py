@@ -2,10 +2,11 @@
 
 from lambdabuild.rule_api import Job, Result
 from lambdabuild.wheels.bytecode import compile_all
-from lambdabuild.wheels.poetry import from_poetry
 
 
 def resolve(job: Job) -> Result:
+    from lambdabuild.wheels.poetry import from_poetry  # not where compile is run elsewhere
+
     return from_poetry(job.here())
 
 

@@ -2,10 +2,11 @@
 
 from lambdabuild.rule_api import Job, Result
 from lambdabuild.wheels.bytecode import compile_all
-from lambdabuild.wheels.resolve import from_pyproject
 
 
 def resolve(job: Job) -> Result:
+    from lambdabuild.wheels.resolve import from_pyproject  # not where compile is run elsewhere
+
     return from_pyproject(job.here())
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import socket
 import subprocess
@@ -17,11 +16,9 @@ from pathlib import Path
 import pytest
 import zstandard
 from cache_servers import Reapi, casd, nginx
+from clones import RUN, Clone, really_run, spared
 from s3_server import S3Server
-from sandbox import Ran, Sandbox, sample_app
-
-RUN = ("resolve", "compile", "copy")
-"""The kinds of steps that a cache spares."""
+from sandbox import Sandbox, sample_app
 
 TEMPLATE = """\
 Transform: AWS::Serverless-2016-10-31
@@ -51,34 +48,9 @@ FILES = {
 """A function of packages, whose manifest includes another file, and one that a Makefile makes."""
 
 
-class Clone(Sandbox):
-    """A checkout with a home of its own."""
-
-    def __init__(self, folder: Path, home: Path, **env: str) -> None:
-        super().__init__(folder)
-        home.mkdir(parents=True, exist_ok=True)
-        self.env = {
-            "LAMBDABUILD_CACHE__ENABLED": "true", "HOME": str(home), "XDG_CACHE_HOME": str(home / ".cache"),
-            "UV_CACHE_DIR": os.environ.get("UV_CACHE_DIR", os.path.expanduser("~/.cache/uv")), "LOG": "/dev/null", **env,
-        }  # fmt: skip
-
-    def build(self, *arguments: str, env: dict[str, str] | None = None) -> Ran:
-        """As everybody's, with more patience: with an empty home every language's packages are downloaded."""
-        ran = self.run("build", "--format", "json", *arguments, env={**self.env, **(env or {})}, timeout=900)
-        assert ran.code == 0, ran.said
-        return ran
-
-    def files(self) -> Clone:
-        self.write(FILES)
-        return self
-
-
-def spared(ran: Ran) -> list[str]:
-    return sorted(event["task"] for event in ran.events if event["event"] == "restored")
-
-
-def really_run(ran: Ran) -> list[str]:
-    return [step for step in ran.steps if step.startswith(RUN)]
+def small(app: Clone) -> Clone:
+    app.write(FILES)
+    return app
 
 
 @contextmanager
@@ -115,10 +87,9 @@ def trees(app: Sandbox) -> dict[str, bytes]:
 def test_a_second_clone_elsewhere_with_an_empty_home_runs_no_step_of_any_function(kind: str, tmp_path: Path) -> None:
     everything = kind == "s3"
     with remote(kind, tmp_path / "server") as settings:
-        env = {"RUSTUP_HOME": os.environ.get("RUSTUP_HOME", os.path.expanduser("~/.rustup")), **settings}
         folders = (tmp_path / "first/app", tmp_path / "a second/place/app")
         first, second = (
-            Clone(sample_app(folder, in_all_languages=everything).folder, folder.with_name("home"), **env)
+            Clone(sample_app(folder, in_all_languages=everything).folder, folder.with_name("home"), **settings)
             for folder in folders
         )
         there = first.build()
@@ -149,7 +120,7 @@ def test_a_second_clone_elsewhere_with_an_empty_home_runs_no_step_of_any_functio
 
 
 def test_checkouts_of_one_machine_share_a_folder_and_what_is_in_it_is_told(tmp_path: Path) -> None:
-    first, second = (Clone(tmp_path / name, tmp_path / "home").files() for name in ("first", "second"))
+    first, second = (small(Clone(tmp_path / name, tmp_path / "home")) for name in ("first", "second"))
     first.build()
     ran = second.run("build", env=second.env)
 
@@ -177,7 +148,7 @@ def test_checkouts_of_one_machine_share_a_folder_and_what_is_in_it_is_told(tmp_p
 
 
 def test_a_file_that_only_a_run_reveals_counts(tmp_path: Path) -> None:
-    first, second = (Clone(tmp_path / name, tmp_path / "home").files() for name in ("first", "second"))
+    first, second = (small(Clone(tmp_path / name, tmp_path / "home")) for name in ("first", "second"))
     first.build()
     second.write({"base.txt": "idna==3.7\n"})
 
@@ -192,7 +163,7 @@ def test_a_file_that_only_a_run_reveals_counts(tmp_path: Path) -> None:
 
 def test_who_asks_for_everything_anew_gets_it_and_the_others_too(tmp_path: Path) -> None:
     home = tmp_path / "home"
-    app = Clone(tmp_path / "a", home).files()
+    app = small(Clone(tmp_path / "a", home))
     app.build()
     ran = app.run("compile:Made", "-a", "--format", "json", env=app.env)
     assert really_run(ran) == ["compile:Made"]
@@ -203,7 +174,7 @@ def test_who_asks_for_everything_anew_gets_it_and_the_others_too(tmp_path: Path)
 
 
 def test_namespaces_machines_and_read_only_keep_apart(tmp_path: Path) -> None:
-    first, second = (Clone(tmp_path / name, tmp_path / "home").files() for name in ("first", "second"))
+    first, second = (small(Clone(tmp_path / name, tmp_path / "home")) for name in ("first", "second"))
     assert spared(first.build("cache.read_only=true")) == []
     assert not (tmp_path / "home/.cache/lambdabuild/cache").exists()
     shutil.rmtree(first.path("build"))
@@ -217,7 +188,7 @@ def test_namespaces_machines_and_read_only_keep_apart(tmp_path: Path) -> None:
 
 
 def test_no_secret_and_no_place_of_the_machine_is_in_a_cache(tmp_path: Path) -> None:
-    app = Clone(tmp_path / "project", tmp_path / "home", API_TOKEN="swordfish-2000").files()
+    app = small(Clone(tmp_path / "project", tmp_path / "home", API_TOKEN="swordfish-2000"))
     app.build()
     app.build("cache.namespace=x")
     content = b""
@@ -235,10 +206,14 @@ def test_no_secret_and_no_place_of_the_machine_is_in_a_cache(tmp_path: Path) -> 
 
 
 def test_what_no_cache_has_any_more_is_made_again(tmp_path: Path) -> None:
-    first = Clone(tmp_path / "first", tmp_path / "home").files()
-    second = Clone(
-        tmp_path / "second", tmp_path / "other", LAMBDABUILD_CACHE__DIR=str(tmp_path / "home/.cache/lambdabuild/cache")
-    ).files()
+    first = small(Clone(tmp_path / "first", tmp_path / "home"))
+    second = small(
+        Clone(
+            tmp_path / "second",
+            tmp_path / "other",
+            LAMBDABUILD_CACHE__DIR=str(tmp_path / "home/.cache/lambdabuild/cache"),
+        )
+    )
     first.build()
     assert really_run(second.build()) == []
     for blob in (tmp_path / "home/.cache/lambdabuild/cache/cas").rglob("*"):
@@ -286,7 +261,7 @@ def refusing() -> Iterator[str]:
 
 @pytest.mark.parametrize("kind", ["nobody", "silent", "silent-grpc", "refusing"])
 def test_remote_trouble_is_one_warning_within_seconds(kind: str, tmp_path: Path) -> None:
-    app = Clone(tmp_path / "project", tmp_path / "home").files()
+    app = small(Clone(tmp_path / "project", tmp_path / "home"))
     with silent() as quiet, refusing() as broken:
         address = {"nobody": "http://127.0.0.1:9", "silent": f"http://{quiet}", "silent-grpc": f"grpc://{quiet}/main",
                    "refusing": f"http://me:secret@{broken}"}[kind]  # fmt: skip
@@ -304,7 +279,7 @@ def test_remote_trouble_is_one_warning_within_seconds(kind: str, tmp_path: Path)
 
 
 def test_a_server_that_stops_in_the_middle_of_a_build_is_one_warning(tmp_path: Path) -> None:
-    app = Clone(tmp_path / "project", tmp_path / "home").files()
+    app = small(Clone(tmp_path / "project", tmp_path / "home"))
     app.write({"made/Makefile": MAKEFILE.replace("echo made", "sleep 3; echo made")})
     with Reapi() as server:
         process = app.start("build", f"cache.remotes=grpc://127.0.0.1:{server.port}", "-n", "1", env=app.env)
@@ -321,7 +296,7 @@ def test_a_server_that_stops_in_the_middle_of_a_build_is_one_warning(tmp_path: P
 
 
 def test_the_cache_is_looked_after_by_a_command(tmp_path: Path) -> None:
-    app = Clone(tmp_path / "project", tmp_path / "home").files()
+    app = small(Clone(tmp_path / "project", tmp_path / "home"))
     app.build()
 
     def said(*arguments: str, code: int = 0) -> dict:
@@ -336,7 +311,7 @@ def test_the_cache_is_looked_after_by_a_command(tmp_path: Path) -> None:
     assert said("verify")["broken"] == []
     exported = said("export", str(tmp_path / "file.tar"))
     assert exported["records"] == stats["records"]
-    other = Clone(tmp_path / "other", tmp_path / "elsewhere").files()
+    other = small(Clone(tmp_path / "other", tmp_path / "elsewhere"))
     assert (
         json.loads(other.run("cache", "import", str(tmp_path / "file.tar"), "--format=json", env=other.env).out)[
             "refused"
@@ -357,7 +332,7 @@ def test_the_cache_is_looked_after_by_a_command(tmp_path: Path) -> None:
 
 
 def test_a_remote_that_is_none_is_told_before_anything_is_built(tmp_path: Path) -> None:
-    app = Clone(tmp_path / "project", tmp_path / "home").files()
+    app = small(Clone(tmp_path / "project", tmp_path / "home"))
     app.append("lambdabuild.toml", "[cache]\nremotes = ['ftp://there']\n")
     ran = app.run("build", env=app.env)
 
@@ -368,7 +343,7 @@ def test_a_remote_that_is_none_is_told_before_anything_is_built(tmp_path: Path) 
 
 
 def test_steps_in_processes_of_their_own_share_the_cache_too(tmp_path: Path) -> None:
-    first, second = (Clone(tmp_path / name, tmp_path / "home").files() for name in ("first", "second"))
+    first, second = (small(Clone(tmp_path / name, tmp_path / "home")) for name in ("first", "second"))
     assert first.run("run", "-n", "2", "-P", "process", env=first.env).code == 0
     assert really_run(second.build()) == []
     assert (
