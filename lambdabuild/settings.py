@@ -187,6 +187,8 @@ class ExecutorSettings:
 
     address: str = ""
     """``grpc(s)://host:port/instance``; "" runs all here."""
+    steps: tuple[str, ...] = ("compile",)
+    """Which kinds of steps are run there; ``zip`` too where bytes travel faster than they are packed here."""
     only: tuple[str, ...] = ()
     """Rules whose steps are run there; empty means all that can be."""
     jobs: int = 16
@@ -350,6 +352,7 @@ def layer_units(name: str, table: LayerSettings) -> tuple[tuple[str, str], ...]:
 
 CACHES = ("s3://", "http://", "https://", "grpc://", "grpcs://")
 EXECUTORS = ("grpc://", "grpcs://")
+EXECUTED = frozenset({"compile", "zip"})
 FOLLOWED = frozenset({"parameters", "opt", "tags", "images", "container", "cache", "executor"})
 """Tables whose keys are settings by themselves."""
 UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
@@ -573,6 +576,8 @@ def _executor(settings: ExecutorSettings, given: _Given, rest: list[str]) -> Exe
     key, value = _of_table(settings, given, rest or ["address"])
     if key == "address" and value and not value.startswith(EXECUTORS):
         raise _bad(given, f"an address that begins with {' or '.join(EXECUTORS)}")
+    if key == "steps" and not set(value) <= EXECUTED:
+        raise _bad(given, f"a list of {', '.join(sorted(EXECUTED))}")
     changes: dict[str, Any] = {key: value}
     return replace(settings, **changes)
 

@@ -93,7 +93,9 @@ class Engine:
             "/etc": "/etc",
         }
         mounts |= {} if sys.base_prefix.startswith("/usr") else {sys.base_prefix: sys.base_prefix}
-        binds = [f"--runner-arg=--bind-mount={here}:{there}" for here, there in mounts.items() if os.path.exists(here)]
+        # A file system of its own would outlive it when it is killed.
+        binds = ["--runner-arg=--staging-mode=copy-or-link"]
+        binds += [f"--runner-arg=--bind-mount={here}:{there}" for here, there in mounts.items() if os.path.exists(here)]
         command = [
             str(programs[0]),
             "--bind",

@@ -28,7 +28,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     "outside": frozenset({"errors", "spans", "model", "tools", "template"}),
     "plan": frozenset({"errors", "spans", "model", "settings", "artifacts.limits"}),
     "cloudformation": frozenset({"errors", "spans", "model", "naming"}),
-    "rulebook": frozenset({"errors", "spans", "tools", "rule_api", "plan.types"}),
+    "rulebook": frozenset({"errors", "spans", "tools", "rule_api", "plan.types", "artifacts"}),
     "files": frozenset({"errors", "spans", "rule_api"}),
     "images": frozenset({"errors", "spans", "files"}),
     "artifacts": frozenset({"errors", "spans"}),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,32 @@ class Entry:
     lies: OnDisk | InArchive
     origin: str = ""
     """For people: the package or folder it came from."""
+
+
+def rows_of(entries: Iterable[Entry], portable: Callable[[str], str]) -> list[list[Any]]:
+    """A list as it is kept in a file; ``portable`` names a path so that it holds on every machine."""
+    rows = []
+    for entry in entries:
+        lies = entry.lies
+        where = (
+            [portable(lies.path)]
+            if isinstance(lies, OnDisk)
+            else [portable(lies.archive), lies.offset, lies.compressed_size, lies.method, lies.crc]
+        )
+        rows.append([entry.path, int(entry.executable), entry.size, entry.sha256, entry.origin, where])
+    return rows
+
+
+def entries_of(rows: Iterable[Sequence[Any]], expanded: Callable[[str], str]) -> tuple[Entry, ...]:
+    """The inverse."""
+    return tuple(
+        Entry(path, bool(executable), size, sha256, _lies(expanded(where[0]), where[1:]), origin)
+        for path, executable, size, sha256, origin, where in rows
+    )
+
+
+def _lies(path: str, place: Sequence[int]) -> OnDisk | InArchive:
+    return InArchive(path, *place) if place else OnDisk(path)
 
 
 def content_digest(entries: Iterable[Entry]) -> str:

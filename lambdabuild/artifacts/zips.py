@@ -57,7 +57,7 @@ class ZipSummary:
         try:
             with open(file, encoding="utf-8") as stream:
                 data = json.load(stream)
-            if tuple(data["stat"]) != _stat(zip_path):
+            if tuple(data["stat"]) != stat_of(zip_path):
                 return None
             rows = list(starmap(Row, data["rows"]))
             return cls(**data | {"path": zip_path, "stat": tuple(data["stat"]), "rows": rows})
@@ -108,7 +108,7 @@ def write_zip(
         size=writer.position,
         unzipped=sum(entry.size for entry in ordered),
         path=target,
-        stat=_stat(target),
+        stat=stat_of(target),
         rows=writer.rows,
         end=end,
         archives=list(writer.archives),
@@ -147,7 +147,8 @@ def _is_same(entry: Entry, row: Row, archives: Sequence[str]) -> bool:
     return row.archive is not None and archives[row.archive] == lies.archive and row.offset_there == lies.offset
 
 
-def _stat(path: str | int) -> tuple[int, ...]:
+def stat_of(path: str | int) -> tuple[int, ...]:
+    """By which a zip is known to be as it was written."""
     found = os.stat(path)
     return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
 
@@ -173,14 +174,14 @@ class _Sources:
     def is_still(self, summary: ZipSummary) -> bool:
         """Whether a zip is as it was written. From here on it stays open, so another may take its place."""
         try:
-            return _stat(self.get(summary.path).fileno()) == summary.stat
+            return stat_of(self.get(summary.path).fileno()) == summary.stat
         except OSError:
             return False
 
     def refuse_edited(self, previous: Iterable[ZipSummary]) -> None:
         for one in previous:
             # size and mtime; ctime and the name say when it was replaced
-            if _stat(self.get(one.path).fileno())[:2] != one.stat[:2]:
+            if stat_of(self.get(one.path).fileno())[:2] != one.stat[:2]:
                 raise CannotRead(
                     "an earlier zip changed while it was copied", where=Span(one.path), mend="run the build again"
                 )

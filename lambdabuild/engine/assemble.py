@@ -12,7 +12,7 @@ from typing import Any
 from lambdabuild.artifacts import limits, merge, together
 from lambdabuild.artifacts.archives import archive_entries
 from lambdabuild.artifacts.atomic import write_text
-from lambdabuild.artifacts.entries import Entry, InArchive, OnDisk, content_digest
+from lambdabuild.artifacts.entries import Entry, OnDisk, content_digest, entries_of, rows_of
 from lambdabuild.artifacts.native import wrong_machine
 from lambdabuild.engine import freshness, packaged, receipts, strip
 from lambdabuild.engine.site import Site
@@ -290,16 +290,7 @@ def refuse_wrong_machines(who: str, architecture: str, entries: Sequence[Entry])
 
 def write_list(site: Site, name: str, entries: Sequence[Entry]) -> None:
     """Keep the list for zip and tree; paths are written relative to the project's folders."""
-    rows = []
-    for entry in entries:
-        lies = entry.lies
-        where = (
-            [freshness.portable(site, lies.path)]
-            if isinstance(lies, OnDisk)
-            else [freshness.portable(site, lies.archive), lies.offset, lies.compressed_size, lies.method, lies.crc]
-        )
-        rows.append([entry.path, int(entry.executable), entry.size, entry.sha256, entry.origin, where])
-    write_rows(site, name, rows)
+    write_rows(site, name, rows_of(entries, lambda path: freshness.portable(site, path)))
 
 
 def write_rows(site: Site, name: str, rows: Sequence[object]) -> None:
@@ -309,10 +300,7 @@ def write_rows(site: Site, name: str, rows: Sequence[object]) -> None:
 
 
 def read_list(site: Site, name: str) -> tuple[Entry, ...]:
-    return tuple(
-        Entry(path, bool(executable), size, sha256, _lies(site, where), origin)
-        for path, executable, size, sha256, origin, where in read_rows(site, name)
-    )
+    return entries_of(read_rows(site, name), lambda path: freshness.expand(site, path))
 
 
 def read_rows(site: Site, name: str) -> list[Any]:
@@ -323,12 +311,6 @@ def read_rows(site: Site, name: str) -> list[Any]:
             return list(json.load(stream))
     except (OSError, ValueError) as error:
         raise CannotRead(f"what copy:{name} made is gone: {file}", mend=f"doit forget copy:{name}") from error
-
-
-def _lies(site: Site, where: list[object]) -> OnDisk | InArchive:
-    path, *rest = where
-    real = freshness.expand(site, str(path))
-    return InArchive(real, *rest) if rest else OnDisk(real)  # type: ignore[arg-type]  # four integers, as written above
 
 
 def made(site: Site, entries: Iterable[Entry]) -> list[str]:

@@ -17,13 +17,20 @@ SECRET = re.compile(r"TOKEN|SECRET|PASSW|CREDENTIAL|_AUTH|ACCESS_KEY|://[^/\s@]+
 
 def may_go(site: Site, kind: str, name: str) -> bool:
     """Whether the rule of a step can be run elsewhere, and nothing of the step is for this machine alone."""
-    if kind != "compile" or not is_wanted(site) or site.shared.executor_lost or name in site.shared.stay:
+    settings = site.settings.executor
+    if kind not in settings.steps or not is_wanted(site) or site.shared.executor_lost:
+        return False
+    if f"{kind}:{name}" in site.shared.stay:
         return False
     build = site.build(name)
-    claims, only = site.rules[build.key.rule].compile, site.settings.executor.only
-    if claims is None or not claims.remote or (only and build.key.rule not in only):
+    if settings.only and build.key.rule not in settings.only:
         return False
-    if build.key.native.mode or build.key.command.run:
+    return kind == "zip" or _may_be_compiled(site, build)
+
+
+def _may_be_compiled(site: Site, build: Build) -> bool:
+    claims = site.rules[build.key.rule].compile
+    if claims is None or not claims.remote or build.key.native.mode or build.key.command.run:
         return False
     return _is_in_checkout(site, build) and not _has_secrets(claims, build)
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager, nullcontext
 
 from lambdabuild.artifacts.atomic import remove
 from lambdabuild.artifacts.entries import Entry, InArchive
-from lambdabuild.engine import caching, receipts
+from lambdabuild.engine import caching, receipts, workers
 from lambdabuild.engine.receipts import Done
 from lambdabuild.engine.site import Site
 
@@ -20,15 +20,21 @@ def zip_(site: Site, name: str) -> Done:
 
     target, kept = site.zip(name), site.record("zip", name)
     os.makedirs(os.path.dirname(target), exist_ok=True)
-    with _in_turn(site, name) as newest:
-        found = (ZipSummary.read(site.record("zip", one), site.zip(one)) for one in (name, *newest))
-        summary = write_zip(target, assemble.read_list(site, name), previous=filter(None, found))
-        os.makedirs(os.path.dirname(kept), exist_ok=True)
-        summary.write(kept)
+    entries, where = assemble.read_list(site, name), ""
+    if workers.goes(site, "zip", name):
+        from lambdabuild.engine import remote_zips
+
+        summary, where = remote_zips.write(site, name, entries, target)
+    else:
+        with _in_turn(site, name) as newest:
+            found = (ZipSummary.read(site.record("zip", one), site.zip(one)) for one in (name, *newest))
+            summary = write_zip(target, entries, previous=filter(None, found))
+    os.makedirs(os.path.dirname(kept), exist_ok=True)
+    summary.write(kept)
     link_users(site, name, ".zip")
     return Done(
         output=summary.sha256,
-        values={"size": summary.size, "unzipped": summary.unzipped},
+        values={"size": summary.size, "unzipped": summary.unzipped, **({"executor": where} if where else {})},
         result={"sha256": summary.sha256, "size": summary.size},
     )
 

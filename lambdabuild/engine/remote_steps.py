@@ -9,12 +9,14 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from lambdabuild.cache.nodes import File, Link, Node
 from lambdabuild.engine import executing, freshness, reporters, workers
 from lambdabuild.engine.site import NOT_RULE_CODE, Site
+from lambdabuild.engine.workers import file_of
 from lambdabuild.errors import (
     CannotResolve,
     DownloadFailed,
@@ -38,39 +40,53 @@ ONLY_HERE = (ToolMissing, CannotResolve, DownloadFailed, Offline)
 
 
 def run(site: Site, rule: Rule, claims: StepClaims, build: Build, job: Job) -> tuple[Result, str]:
-    """Run a step there; what it left is put into ``job.out``. Gives its result and the engine's name.
+    """Run a rule's step there; what it left is put into ``job.out``. Gives its result and the engine's name.
 
     Raises StaysHere when it has to be run here, else as the rule itself would.
     """
-    try:
+    with staying_when_it_fails(site, job.step, build.name):
         executor = workers.executor(site)
-        return _run(site, executor, rule, claims, build, job), executor.name
+        fetched = _fetched(rule, job)
+        if fetched is not None:
+            job = replace(job, earlier={**job.earlier, "fetch": fetched})
+        here = folders_here(site, job)
+        inputs = dict(_inputs(site, rule, claims, build, job, here))
+        environment = workers.environment(site, claims, build)
+        answer = sent(site, executor, _request(site, build, job, here), inputs, environment, job.out)
+        if "error" in answer:
+            raise _error(rule, job, answer["error"], here)
+        return _result(answer["result"], job, here), executor.name
+
+
+@contextmanager
+def staying_when_it_fails(site: Site, kind: str, name: str) -> Iterator[None]:
+    """When the engine is gone all steps are run here from now on; when it gives up on one, that one is."""
+    try:
+        yield
+        return
     except NoExecutor as error:
         executing.lose(site, error)
     except ExecutorFailed as error:
         if site.shared.executor[1].is_closed:
             raise
-        site.shared.stay.add(build.name)
-        reporters.warn(ExecutorFailed(f"{job.who} is compiled here: {error.message}", mend=error.mend, tail=error.tail))
+        site.shared.stay.add(f"{kind}:{name}")
+        reporters.warn(ExecutorFailed(f"{kind}:{name} is run here: {error.message}", mend=error.mend, tail=error.tail))
     raise workers.StaysHere
 
 
-def _run(site: Site, executor: Executor, rule: Rule, claims: StepClaims, build: Build, job: Job) -> Result:
-    fetched = _fetched(rule, job)
-    if fetched is not None:
-        job = replace(job, earlier={**job.earlier, "fetch": fetched})
-    here = folders_here(site, job)
-    request = _request(site, build, job, here)
-    inputs = dict(_inputs(site, rule, claims, build, job, here))
+def sent(
+    site: Site, executor: Executor, request: Mapping[str, Any], inputs: dict[str, Node],
+    environment: Mapping[str, str], out: str,
+) -> dict[str, Any]:  # fmt: skip
+    """Run a request on a tree of files; its answer, with what it left in ``out``."""
     inputs[away.REQUEST] = File.of(json.dumps(request, sort_keys=True).encode())
-    command = workers.command(workers.environment(site, claims, build), site.settings.tool_timeout_seconds or None)
+    command = workers.command(environment, site.settings.tool_timeout_seconds or None)
     ran = executor.run(command, inputs, workers.is_broken)
     answer = workers.answer_of(ran)
-    if "error" in answer:
-        raise _error(rule, job, answer["error"], here)
-    made = {path.partition("/")[2]: node for path, node in ran.files.items() if path.startswith(away.OUT + "/")}
-    executor.write(made, job.out)
-    return _result(answer["result"], job, here)
+    if "result" in answer:
+        made = {path.partition("/")[2]: node for path, node in ran.files.items() if path.startswith(away.OUT + "/")}
+        executor.write(made, out)
+    return answer
 
 
 def _fetched(rule: Rule, job: Job) -> Result | None:
@@ -104,7 +120,7 @@ def folders_there(site: Site) -> dict[str, str]:
 
 
 def _request(site: Site, build: Build, job: Job, here: Mapping[str, str]) -> dict[str, Any]:
-    names = workers.tools_of(site, build.name)
+    names = workers.tools_of(site, job.step, build.name)
     return {
         "method": job.step,
         "params": wire.job_to_data(replace(job, cache=""), here),
@@ -121,26 +137,41 @@ def _inputs(
 ) -> Iterator[tuple[str, Node]]:
     yield from workers.code(site, rule.libraries)
     for found in scan(rule.folder, Patterns(NOT_RULE_CODE)).files:
-        yield f"{away.RULE}/{found.path}", workers.file_of(site, found.real)
+        yield f"{away.RULE}/{found.path}", file_of(site, found.real)
     there = folders_there(site)
 
     def place(path: str) -> str:
-        name, _, rest = portable(path, here)[1:].partition("}")
-        return os.path.normpath(there[name] + rest)
+        return place_of(portable(path, here), there)
 
     if not claims.closed:
-        listing = scan(site.boundary, patterns(DEFAULT_EXCLUDE), boundary=site.boundary, skip=site.not_source)
-        for found in listing.files:
-            yield f"checkout/{found.path}", workers.file_of(site, found.real)
+        yield from _checkout(site).items()
     for found in freshness.source_listing(site, build.key).files:
-        yield place(os.path.join(job.target.source, found.path)), workers.file_of(site, found.real)
+        yield place(os.path.join(job.target.source, found.path)), file_of(site, found.real)
     for path in freshness.manifest_files(rule, build.key.manifest):
         if os.path.isfile(site.path(path)):
-            yield place(site.path(path)), workers.file_of(site, site.path(path))
+            yield place(site.path(path)), file_of(site, site.path(path))
     for result in job.earlier.values():
         for part in result.parts:
             for path, node in _below(site, part.path) if isinstance(part, Folder) else [(part.path, None)]:
-                yield place(path), node or workers.file_of(site, path)
+                yield place(path), node or file_of(site, path)
+
+
+def place_of(path: str, there: Mapping[str, str]) -> str:
+    """Where in the input tree a path ``{name}/rest`` is."""
+    name, _, rest = path[1:].partition("}")
+    if not path.startswith("{") or name not in there:
+        raise ExecutorFailed(f"{path} lies outside of the checkout", mend="set project_root to a folder that holds it")
+    return os.path.normpath(there[name] + rest)
+
+
+def _checkout(site: Site) -> dict[str, Node]:
+    """All source of the checkout, listed once a run, for steps that find out by themselves what they read."""
+    with site.shared.lock_of("checkout"):
+        if site.shared.checkout is None:
+            listing = scan(site.boundary, patterns(DEFAULT_EXCLUDE), boundary=site.boundary, skip=site.not_source)
+            site.shared.checkout = {f"checkout/{found.path}": file_of(site, found.real) for found in listing.files}
+        files: dict[str, Node] = site.shared.checkout
+        return files
 
 
 def _below(site: Site, folder: str) -> Iterator[tuple[str, Node | None]]:

@@ -321,7 +321,9 @@ class Shared:
     executor_lost: bool = False
     """It cannot be used; all is run here."""
     stay: set[str] = field(default_factory=set)
-    """Builds whose compile step the engine could not run, so that it is run here."""
+    """Steps that the engine could not run, so that they are run here."""
+    checkout: Any = None
+    """The files that go along with steps that may read any of the checkout."""
     asked: set[str] = field(default_factory=set)
     """What its workers were asked in this run."""
     local_turns: Any = None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import sysconfig
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -51,11 +52,13 @@ class StaysHere(Exception):  # no error: the step is performed once more, on thi
 
 
 def goes(site: Site, kind: str, name: str) -> bool:
-    """Whether a step is run on the executor: it may, and the workers have its tools."""
+    """Whether a step is run on the executor: it may, and the workers have its tools; to zip, our own Python's kind."""
     if not may_go(site, kind, name):
         return False
     try:
-        return "missing" not in _workers(site, tools_of(site, name))["tools"].values()
+        found = _workers(site, tools_of(site, kind, name))
+        is_able = kind != "zip" or found["python"] == sysconfig.get_config_var("SOABI")
+        return is_able and "missing" not in found["tools"].values()
     except (NoExecutor, ExecutorFailed) as error:
         lose(site, error)
         return False
@@ -113,11 +116,13 @@ def tool_version(site: Site, names: tuple[str, ...], name: str) -> str:
 
 def machine(site: Site, kind: str, name: str) -> str:
     """What of the machine that runs a step may show in what it makes."""
-    return str(_workers(site, tools_of(site, name))["machine"]) if goes(site, kind, name) else tools.machine()
+    return str(_workers(site, tools_of(site, kind, name))["machine"]) if goes(site, kind, name) else tools.machine()
 
 
-def tools_of(site: Site, name: str) -> tuple[str, ...]:
-    """The tools of a compile step whose versions count."""
+def tools_of(site: Site, kind: str, name: str) -> tuple[str, ...]:
+    """The tools of a step whose versions count."""
+    if kind != "compile":
+        return ()
     build = site.build(name)
     claims = site.rules[build.key.rule].compile or StepClaims()
     return claims.tools_with(build.key.options)
@@ -127,7 +132,7 @@ def look(site: Site, kind: str, name: str) -> None:
     """Ask the workers what they have, before the first step of a run that needs it."""
     if not may_go(site, kind, name):
         return
-    names = tools_of(site, name)
+    names = tools_of(site, kind, name)
     key = _key(site, names)
     with site.shared.lock_of("workers"):
         if key in site.shared.asked or site.shared.executor_lost:

@@ -1,8 +1,9 @@
-"""A rule's step on another machine: ``python3 -m lambdabuild.rulebook.away``, in the root of its input tree.
+"""A step on another machine: ``python3 -m lambdabuild.rulebook.away``, in the root of its input tree.
 
-There ``request.json`` says what to do: name the tools of this machine (``{"ask": ["go version"]}``), or run a step of
-the rule in ``rule/``, whose folders lie where ``folders`` says. The answer goes to standard output as JSON; files are
-left in ``out/``. The status is 0 when the step is done, else 1, so that no engine keeps what a mistake left.
+There ``request.json`` says what to do: name the tools of this machine (``{"ask": ["go version"]}``), run a step of the
+rule in ``rule/``, or make a zip of a list of entries; ``folders`` says where what is named in paths lies. The answer
+goes to standard output as JSON; files are left in ``out/``. The status is 0 when the step is done, else 1, so that no
+engine keeps what a mistake left.
 """
 
 from __future__ import annotations
@@ -11,29 +12,46 @@ import json
 import os
 import re
 import sys
-from collections.abc import Mapping
+import sysconfig
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from lambdabuild import tools
+from lambdabuild.rule_api import expanded, portable
 from lambdabuild.rulebook import serve, wire
 from lambdabuild.rulebook.search import CLAIMS, read_claims
 
-REQUEST, RULE, OUT, SCRATCH = "request.json", "rule", "out", "tmp"
+REQUEST, RULE, OUT, SCRATCH, ARTIFACT = "request.json", "rule", "out", "tmp", "artifact.zip"
 """Names in the input tree; SCRATCH is made there."""
 
 
 def respond(request: Mapping[str, Any], here: str) -> dict[str, Any]:
     """The answer to a request; ``here`` is the root of the input tree."""
     if "ask" in request:
-        return {"tools": {name: tools.version(name) for name in request["ask"]}, "machine": tools.machine()}
+        said = {"tools": {name: tools.version(name) for name in request["ask"]}, "machine": tools.machine()}
+        return {**said, "python": sysconfig.get_config_var("SOABI")}
     folders = {name: os.path.join(here, path) for name, path in request["folders"].items()}
     for name in ("out", "scratch"):
         os.makedirs(folders[name], exist_ok=True)
+    if "zip" in request:
+        return {"result": _zipped(request["zip"], folders)}
     other = {name: found for name in request["tools"] if (found := tools.version(name)) != request["tools"][name]}
     if other:
         return {"error": {"code": wire.OTHER_TOOLS, "message": "", "data": {"tools": other}}}
     said = serve.answer(read_claims(os.path.join(here, RULE, CLAIMS)), dict(request), folders)
     return _told_elsewhere(said, folders)
+
+
+def _zipped(rows: Iterable[list[Any]], folders: Mapping[str, str]) -> dict[str, Any]:
+    """The summary of a zip made of a list as it is kept (``engine.assemble``)."""
+    from lambdabuild.artifacts.entries import entries_of
+    from lambdabuild.artifacts.zips import write_zip
+
+    def place(path: str) -> str:
+        return expanded(path, folders)
+
+    summary = write_zip(os.path.join(folders["out"], ARTIFACT), entries_of(rows, place))
+    return {**vars(summary), "archives": [portable(path, folders) for path in summary.archives]}
 
 
 def _told_elsewhere(said: dict[str, Any], folders: Mapping[str, str]) -> dict[str, Any]:

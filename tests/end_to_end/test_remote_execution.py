@@ -37,6 +37,11 @@ FILES = {
 }
 
 
+SLOW = {"made/Makefile": 'build-%:\n\tsleep 4\n\tcp app.py "$(ARTIFACTS_DIR)"\n'}
+MADE = TEMPLATE[TEMPLATE.index("  Made") : TEMPLATE.index("  Packed")]
+TWO_MADE = f"Transform: AWS::Serverless-2016-10-31\nResources:\n{MADE}{MADE.replace('Made:', 'MadeToo:')}"
+
+
 @pytest.fixture(scope="module")
 def casd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     with engine(tmp_path_factory.mktemp("casd") / "engine") as made:
@@ -102,6 +107,34 @@ def test_links_modes_and_bytecode_come_back_as_they_were_made(casd: Engine, clon
     assert there.run("why", "Made", env=there.env).out.splitlines()[0] == "compile:Made  is up to date"
 
 
+def test_zips_are_made_there_when_they_are_asked_for(casd: Engine, clone: Callable[..., Clone]) -> None:
+    there = small(clone("there", **casd.environment, LAMBDABUILD_EXECUTOR__STEPS="compile,zip"))
+    here = small(clone("here"))
+    large = bytes(range(256)) * 70_000  # longer than what is held in memory
+    for app in (there, here):
+        app.write({"packed/data.bin": large})
+    sent = there.build()
+    here.build()
+
+    assert ran_on(sent, casd) == ["compile:Made", "compile:Packed", "zip:Made", "zip:Packed"]
+    assert there.zips() == here.zips()
+    assert there.build().steps == []
+    # What a worker packed is not packed again here.
+    there.append("packed/app.py", "# edited\n")
+    here.append("packed/app.py", "# edited\n")
+    there.env["LAMBDABUILD_EXECUTOR__STEPS"] = "compile"
+    assert ran_on(there.build(), casd) == ["compile:Packed"]
+    here.build()
+    assert there.zips() == here.zips()
+
+
+def test_more_steps_are_on_their_way_than_work_here(casd: Engine, clone: Callable[..., Clone]) -> None:
+    app = small(clone("app", **casd.environment, LAMBDABUILD_JOBS="1"), SLOW | {"template.yaml": TWO_MADE})
+    process = app.start("build", env=app.env)
+    until(lambda: len(casd.running("sleep")) == 2, 60)
+    assert process.wait(60) == 0
+
+
 def test_a_mistake_is_told_as_it_is_told_here(casd: Engine, clone: Callable[..., Clone]) -> None:
     broken = {"made/Makefile": "build-Other:\n\ttrue\n"}
     told = []
@@ -157,9 +190,6 @@ def test_what_the_workers_lack_is_run_here(clone: Callable[..., Clone], tmp_path
         ran = app.build()
         assert "compile:Packed" in ran.steps and ran_on(ran, made) == []
         assert len(ran.summary["warnings"]) == 1 and "python3 of 3.11" in ran.summary["warnings"][0]
-
-
-SLOW = {"made/Makefile": 'build-Made:\n\tsleep 4\n\tcp app.py "$(ARTIFACTS_DIR)"\n'}
 
 
 def test_an_action_whose_worker_dies_is_run_again(tmp_path: Path, clone: Callable[..., Clone]) -> None:
