@@ -10,18 +10,15 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 import sysconfig
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import grpc
-import psutil
 import zstandard
 
 from lambdabuild.cache import remote_execution_pb2 as api
@@ -58,93 +55,6 @@ def casd(folder: Path) -> Iterator[str]:
     port = free_port()
     with running([str(BUILDBOX / "buildbox-casd"), "--bind", f"127.0.0.1:{port}", str(folder)], folder, port):
         yield f"grpc://127.0.0.1:{port}"
-
-
-@dataclass
-class Engine:
-    """buildbox-casd with its execution service, whose sandboxes see this machine's programs and no network."""
-
-    folder: Path
-    port: int
-    mounts: dict[str, str]
-    """What its sandboxes see beside the usual: a folder here -> where it is there."""
-    process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def address(self) -> str:
-        return f"grpc://127.0.0.1:{self.port}"
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """As settings: the engine, and where its programs are."""
-        homes = [os.path.dirname(program) for program in map(shutil.which, ("go", "node", "make")) if program]
-        path = ":".join(dict.fromkeys([f"{sys.base_prefix}/bin", *homes, "/usr/bin", "/bin"]))
-        return {"LAMBDABUILD_EXECUTOR": self.address, "LAMBDABUILD_EXECUTOR__ENVIRONMENT__PATH": path}
-
-    def start(self) -> None:
-        """With the blobs and results of the last time."""
-        programs = BUILDBOX / "buildbox-casd", BUILDBOX / "buildbox-run"
-        mounts = {
-            **self.mounts,
-            "/usr": "/usr",
-            "/usr/bin": "/bin",
-            "/usr/lib": "/lib",
-            "/usr/lib64": "/lib64",
-            "/etc": "/etc",
-        }
-        mounts |= {} if sys.base_prefix.startswith("/usr") else {sys.base_prefix: sys.base_prefix}
-        # A file system of its own would outlive it when it is killed.
-        binds = ["--runner-arg=--staging-mode=copy-or-link"]
-        binds += [f"--runner-arg=--bind-mount={here}:{there}" for here, there in mounts.items() if os.path.exists(here)]
-        command = [
-            str(programs[0]),
-            "--bind",
-            f"127.0.0.1:{self.port}",
-            "--buildbox-run",
-            str(programs[1]),
-            "--jobs",
-            "2",
-        ]
-        with (self.folder / "log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [*command, *binds, str(self.folder)], stdout=log, stderr=log,
-                env={**os.environ, "PATH": f"{BUILDBOX}:{os.environ['PATH']}"}, start_new_session=True,
-            )  # fmt: skip
-        wait_for(self.port, self.process, self.folder / "log")
-
-    def stop(self) -> None:
-        """With all that it has started."""
-        if self.process is not None:
-            started = self.running()
-            self.process.kill()
-            for one in started:
-                with suppress(psutil.NoSuchProcess):
-                    one.kill()
-            self.process.wait(10)
-        self.process = None
-
-    def running(self, name: str = "") -> list[psutil.Process]:
-        """What runs on it now: all processes, or those of a program."""
-        assert self.process
-        found = psutil.Process(self.process.pid).children(recursive=True)
-        return [one for one in found if not name or _name(one) == name]
-
-
-def _name(process: psutil.Process) -> str:
-    with suppress(psutil.NoSuchProcess):
-        return str(process.name())
-    return ""
-
-
-@contextmanager
-def engine(folder: Path, mounts: dict[str, str] | None = None) -> Iterator[Engine]:
-    folder.mkdir(parents=True)
-    made = Engine(folder, free_port(), mounts or {})
-    made.start()
-    try:
-        yield made
-    finally:
-        made.stop()
 
 
 @contextmanager

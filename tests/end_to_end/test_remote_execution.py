@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
-from cache_servers import Engine, engine, free_port
+from cache_servers import free_port
 from clones import Clone, really_run
+from engines import Engine, engine
 from sandbox import Ran, sample_app
 
 SENT = ("Heartbeat", "ShowCatalog", "TermsOfSale", "TrackParcel")
