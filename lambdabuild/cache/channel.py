@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 from lambdabuild.cache.remote import Connection
 from lambdabuild.errors import CacheFailed
 
+KEEPALIVE_SECONDS = 300
+"""How often a server that says nothing is asked whether it lives; the least that servers take unless told otherwise."""
 SPEC = "/build.bazel.remote.execution.v2."
 
 
@@ -90,7 +92,7 @@ class Channel:
         os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # what it has to say comes as an error
         import grpc
 
-        options = [("grpc.max_receive_message_length", 16 << 20)]
+        options = [("grpc.max_receive_message_length", 16 << 20), ("grpc.keepalive_time_ms", KEEPALIVE_SECONDS * 1000)]
         if not self._is_secret:
             return grpc.insecure_channel(self._target, options)
         authority, certificate, key = (

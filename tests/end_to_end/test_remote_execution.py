@@ -133,7 +133,8 @@ def test_more_steps_are_on_their_way_than_work_here(casd: Engine, clone: Callabl
     app = small(clone("app", **casd.environment, LAMBDABUILD_JOBS="1"), SLOW | {"template.yaml": TWO_MADE})
     process = app.start("build", env=app.env)
     until(lambda: len(casd.running("sleep")) == 2, 60)
-    assert process.wait(60) == 0
+    process.communicate(timeout=60)
+    assert process.returncode == 0
 
 
 def test_a_mistake_is_told_as_it_is_told_here(casd: Engine, clone: Callable[..., Clone]) -> None:
