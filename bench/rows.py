@@ -7,6 +7,7 @@ import os
 import shutil
 import statistics
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -310,7 +311,9 @@ def second_clone(bench: Bench) -> Iterator[Figure]:
         for who in ("first", "second"):
             app = services.sample_app(bench.folder(f"clone-{who}") / "app")
             home = {"HOME": str(app.parent), "XDG_CACHE_HOME": str(app.parent / ".cache"),
-                    "RUSTUP_HOME": os.environ.get("RUSTUP_HOME", os.path.expanduser("~/.rustup"))}  # fmt: skip
+                    "RUSTUP_HOME": os.environ.get("RUSTUP_HOME", os.path.expanduser("~/.rustup")),
+                    # cargo-lambda and zig lie there, for the function in Rust.
+                    "PATH": os.pathsep.join([bench._env({})["PATH"], os.path.dirname(sys.executable)])}  # fmt: skip
             env = {**home, **where, "LAMBDABUILD_CACHE__ENABLED": "true"}
             one = bench.ours("lambdabuild", "build", "--format", "json", folder=app, **env)
             before = received()

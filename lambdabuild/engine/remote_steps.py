@@ -35,6 +35,7 @@ from lambdabuild.settings import DEFAULT_EXCLUDE
 if TYPE_CHECKING:
     from lambdabuild.cache.executor import Executor
 
+NOTHING = Patterns(())
 ONLY_HERE = (ToolMissing, CannotResolve, DownloadFailed, Offline)
 """What a worker lacks and this machine may have: a tool, the network."""
 
@@ -150,10 +151,16 @@ def _inputs(
     for path in freshness.manifest_files(rule, build.key.manifest):
         if os.path.isfile(site.path(path)):
             yield place(site.path(path)), file_of(site, site.path(path))
-    for result in job.earlier.values():
-        for part in result.parts:
-            for path, node in _below(site, part.path) if isinstance(part, Folder) else [(part.path, None)]:
-                yield place(path), node or file_of(site, path)
+    for part in (part for result in job.earlier.values() for part in result.parts):
+        if not isinstance(part, Folder):
+            yield place(part.path), file_of(site, part.path)
+            continue
+        for path, node in _below(site, part.path, NOTHING):
+            if node is None:
+                raise ExecutorFailed(
+                    f"{path} is a link that leads elsewhere", mend="leave the rule out of executor.only"
+                )
+            yield place(path), node
 
 
 def place_of(path: str, there: Mapping[str, str]) -> str:
@@ -168,26 +175,36 @@ def _checkout(site: Site) -> dict[str, Node]:
     """All source of the checkout, listed once a run, for steps that find out by themselves what they read."""
     with site.shared.lock_of("checkout"):
         if site.shared.checkout is None:
-            listing = scan(site.boundary, patterns(DEFAULT_EXCLUDE), boundary=site.boundary, skip=site.not_source)
-            site.shared.checkout = {f"checkout/{found.path}": file_of(site, found.real) for found in listing.files}
+            found = _below(site, site.boundary, patterns(DEFAULT_EXCLUDE))
+            site.shared.checkout = {
+                f"checkout/{os.path.relpath(path, site.boundary)}": node for path, node in found if node is not None
+            }
         files: dict[str, Node] = site.shared.checkout
         return files
 
 
-def _below(site: Site, folder: str) -> Iterator[tuple[str, Node | None]]:
-    """The files of a folder as a step left it; links stay links where they lead to something in it."""
+def _below(site: Site, folder: str, chosen: Patterns) -> Iterator[tuple[str, Node | None]]:
+    """The files of a folder that can be read; links stay links. None is a link that leads out of it."""
     for top, folders, names in os.walk(folder):
-        for name in (*folders, *names):
+        inside = os.path.relpath(top, folder).removeprefix(".")
+
+        def is_kept(name: str, is_folder: bool, top: str = top, inside: str = inside) -> bool:
+            left_out = chosen.leaves_out(f"{inside}/{name}".lstrip("/"), name, is_folder)
+            return not left_out and os.path.realpath(os.path.join(top, name)) not in site.not_source
+
+        folders[:] = sorted(name for name in folders if is_kept(name, True))
+        for name in (*folders, *sorted(name for name in names if is_kept(name, False))):
             path = os.path.join(top, name)
             if os.path.islink(path):
-                target = os.readlink(path)
-                if os.path.isabs(target):
-                    raise ExecutorFailed(
-                        f"{path} is a link to {target}", mend="run it here: leave it out of executor.only"
-                    )
-                yield path, Link(target)
-            elif name in names:
-                yield path, None
+                yield path, _link(path, folder)
+            elif name not in folders and os.path.isfile(path) and os.access(path, os.R_OK):
+                yield path, file_of(site, path)
+
+
+def _link(path: str, folder: str) -> Link | None:
+    target = os.readlink(path)
+    there = os.path.normpath(os.path.join(os.path.dirname(path), target))
+    return Link(target) if not os.path.isabs(target) and there.startswith(folder + os.sep) else None
 
 
 # what came back

@@ -78,8 +78,9 @@ def error_of(rule: Rule, job: Job, told: dict[str, Any]) -> LambdaBuildError:
     if told.get("code") != wire.MISTAKE:
         return _broken(rule, job, f"broke down: {message}", str(data.get("tail", "")))
     kind: type[LambdaBuildError] = KINDS.get(str(data.get("kind", "")), ToolFailed)
+    whole = message if message.startswith(job.who) else f"{job.who}: {message}"
     return kind(
-        f"{job.who}: {message}", where=_where(job, data.get("where")), tail=str(data.get("tail", "")),
+        whole, where=_where(job, data.get("where")), tail=str(data.get("tail", "")),
         mend=str(data.get("mend", "")),
     )  # fmt: skip
 

@@ -138,16 +138,21 @@ def test_more_steps_are_on_their_way_than_work_here(casd: Engine, clone: Callabl
 
 
 def test_a_mistake_is_told_as_it_is_told_here(casd: Engine, clone: Callable[..., Clone]) -> None:
-    broken = {"made/Makefile": "build-Other:\n\ttrue\n"}
+    bare = (
+        "  Bare: {Type: AWS::Serverless::Function, Properties: {Runtime: provided.al2023, Handler: x, CodeUri: bare}}\n"
+    )
+    broken = {"made/Makefile": "build-Other:\n\ttrue\n", "bare/main.go": "x\n", "template.yaml": TEMPLATE + bare}
     told = []
     for app in (small(clone("there", **casd.environment), broken), small(clone("here"), broken)):
-        ran = app.run("build", "Made", "--format", "json", env=app.env)
-        told.append(next(event["error"] for event in ran.events if event["event"] == "fail"))
+        ran = app.run("build", "Bare", "Made", "keep_going=true", "--format", "json", env=app.env)
+        failed = {event["task"]: event["error"] for event in ran.events if event["event"] == "fail"}
+        assert "No rule to make target" in failed["compile:Made"].pop("tail")
+        told.append(failed)
 
     there, here = told
-    assert there | {"tail": ""} == here | {"tail": ""}
-    assert there["where"] == [{"file": "made/Makefile", "line": 1, "column": 1}]
-    assert "No rule to make target" in there["tail"]
+    assert there == here
+    assert there["compile:Made"]["where"] == [{"file": "made/Makefile", "line": 1, "column": 1}]
+    assert there["compile:Bare"]["message"] == "function 'Bare' has no bootstrap, and main.go must be built"
 
 
 def test_only_the_named_rules_go_and_a_secret_stays(casd: Engine, clone: Callable[..., Clone]) -> None:
