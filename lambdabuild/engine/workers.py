@@ -57,8 +57,8 @@ def goes(site: Site, kind: str, name: str) -> bool:
         return False
     try:
         found = _workers(site, tools_of(site, kind, name))
-        is_able = kind != "zip" or found["python"] == sysconfig.get_config_var("SOABI")
-        return is_able and "missing" not in found["tools"].values()
+        is_able = kind != "zip" or found.get("python") == sysconfig.get_config_var("SOABI")
+        return is_able and bool(found) and "missing" not in found["tools"].values()
     except (NoExecutor, ExecutorFailed) as error:
         lose(site, error)
         return False
@@ -145,7 +145,8 @@ def look(site: Site, kind: str, name: str) -> None:
 
 
 def _workers(site: Site, names: tuple[str, ...]) -> dict[str, Any]:
-    found: dict[str, Any] = site.stats.fact(_key(site, names), lambda: _ask(site, names))
+    """Empty when nobody is to be asked: a stat cache that only notes what is looked at answers no question."""
+    found: dict[str, Any] = site.stats.fact(_key(site, names), lambda: _ask(site, names)) or {}
     return found
 
 

@@ -179,6 +179,11 @@ def test_without_the_engine_all_is_run_here_and_told_once(clone: Callable[..., C
     assert [step for step in ran.steps if step.startswith("compile")] == ["compile:Made", "compile:Packed"]
     assert time.monotonic() - began < 60
     assert app.build().steps == []
+    # What changed is a question to nobody but git.
+    app.command(["sh", "-c", "git init -q && git add -A && git -c user.name=x -c user.email=x@x commit -qm x"])
+    app.append("made/app.py", "y = 2\n")
+    affected = app.run("affected", "--since", "HEAD", env=app.env)
+    assert (affected.out, affected.err) == ("Made\n", "")
 
 
 def test_what_the_workers_lack_is_run_here(clone: Callable[..., Clone], tmp_path: Path) -> None:
