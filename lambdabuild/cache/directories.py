@@ -19,14 +19,20 @@ Blobs: TypeAlias = dict[Digest, str | bytes]
 
 
 def tree(files: Mapping[str, Node]) -> tuple[Digest, Blobs]:
-    """The digest of the root, and all blobs of a tree whose files have these POSIX paths."""
+    """The digest of the root, and all blobs of a tree whose files have these POSIX paths.
+
+    A link to a folder gives way to files that are named below it.
+    """
     nested: dict[str, Any] = {}
     for path, node in files.items():
         *folders, name = path.split("/")
         here = nested
         for folder in folders:
+            if isinstance(here.get(folder), Link):
+                del here[folder]
             here = here.setdefault(folder, {})
-        here[name] = node
+        if not (isinstance(node, Link) and name in here):
+            here[name] = node
     blobs: Blobs = {}
     return _sealed(nested, blobs), blobs
 

@@ -103,6 +103,13 @@ def test_a_tree_that_leads_out_of_itself_is_refused(root: api.Directory) -> None
         directories.files_of(api.Tree(root=root).SerializeToString())
 
 
+def test_a_link_to_a_folder_gives_way_to_what_is_named_below_it() -> None:
+    below, link = ("lib/a.py", File.of(b"a")), ("lib", Link("../common"))
+
+    assert directories.tree(dict([below, link])) == directories.tree(dict([link, below]))
+    assert directories.tree(dict([below, link])) == directories.tree(dict([below]))
+
+
 names = st.text("abc", min_size=1, max_size=2)
 paths = st.lists(names, min_size=1, max_size=3).map("/".join)
 
