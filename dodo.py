@@ -48,6 +48,7 @@ def set_up(arguments: list[str]) -> int:
         provide_npm()
         provide_ruby_headers()
         provide_rust_for_arm()
+        provide_postgres()
         provide_base_image()
     os.environ["PATH"] = f"{VENV / 'bin'}{os.pathsep}{os.environ['PATH']}"
     os.chdir(ROOT)
@@ -101,6 +102,12 @@ def provide_rust_for_arm() -> None:
         run(["dpkg", "--add-architecture", "arm64"])
         run(["apt-get", "update"])
     install(["libstd-rust-web-dev:arm64"], f"Rust's standard library for {ARM_RUST}")
+
+
+def provide_postgres() -> None:
+    """What BuildGrid keeps its queue in. Debian puts the server's programs on nobody's PATH."""
+    if not any(Path("/usr/lib/postgresql").glob("*/bin/postgres")):
+        install(["postgresql"], "PostgreSQL")
 
 
 def provide_base_image() -> None:
