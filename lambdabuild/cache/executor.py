@@ -131,7 +131,7 @@ class Executor:
             raise ExecutorFailed("the run was interrupted")
         raise ExecutorFailed(
             f"{self.name} could not run it in {attempt + 1} tries: {why}",
-            mend="look at the engine's workers and what they have: python3 of 3.11 or newer, and the rule's tools",
+            mend="check executor.platform and what the workers have: python3 of 3.11 or newer, and the rule's tools",
         )
 
     def write(self, files: Mapping[str, Node], folder: str) -> None:
