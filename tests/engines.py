@@ -8,17 +8,31 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import grpc
 import psutil
 from cache_servers import BUILDBOX, Reapi, free_port, wait_for
 
 from lambdabuild.cache import remote_execution_pb2 as api
+
+SENT = ("Heartbeat", "ShowCatalog", "TermsOfSale", "TrackParcel")
+"""What of the sample app has a compile step that can go."""
+T = TypeVar("T")
+
+
+def until(ask: Callable[[], T], seconds: float) -> T:
+    """The first answer that is one."""
+    end = time.monotonic() + seconds
+    while not (found := ask()):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    return found
 
 
 @dataclass
@@ -114,6 +128,7 @@ class Workshop(Reapi):
     def __init__(self, folder: Path) -> None:
         super().__init__()
         self.folder = folder
+        self.queue_seconds = 0.0
         self.trouble: list[str] = []
         """What happens next: ``lost`` (the stream breaks), ``died`` (the worker), ``gone`` (the inputs)."""
         self.done: dict[str, Any] = {}
@@ -135,7 +150,10 @@ class Workshop(Reapi):
     def Execute(self, request: Any, context: Any) -> Iterator[Any]:  # noqa: N802
         trouble = self.trouble.pop(0) if self.trouble else ""
         name = f"operations/{len(self.done)}"
-        yield api.Operation(name=name)
+        yield api.Operation(
+            name=name, metadata=api.Any(value=api.ExecuteOperationMetadata(stage=2).SerializeToString())
+        )
+        time.sleep(self.queue_seconds)
         if trouble == "gone":
             self.blobs.clear()
         action = self._message(api.Action, request.action_digest, context)

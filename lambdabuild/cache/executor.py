@@ -34,7 +34,9 @@ CODES = {
     13: "INTERNAL", 14: "UNAVAILABLE", 15: "DATA_LOSS",
 }  # fmt: skip
 """grpc.io/docs/guides/status-codes; FAILED_PRECONDITION is an input that the engine does not have any more."""
-CANCEL_SECONDS = 2
+CANCEL_SECONDS, PATIENCE_SECONDS = 2, 15
+QUEUED = 2
+"""ExecutionStage.Value"""
 SMALL_BYTES = 100_000
 """What is no larger is fetched many a message."""
 
@@ -71,8 +73,15 @@ class _Lost(Exception):
 class Executor:
     """One engine with the platform that its workers must have. May be used by several threads."""
 
-    def __init__(self, connection: Connection, platform: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        platform: Mapping[str, str],
+        tell: Callable[[str], object] = lambda _: None,
+        patience_seconds: float = PATIENCE_SECONDS,
+    ) -> None:
         self.cache = ReapiCache(connection)
+        self._tell, self._patience_seconds = tell, patience_seconds
         self.platform = api.Platform(
             properties=[api.Property(name=name, value=platform[name]) for name in sorted(platform)]
         )
@@ -206,12 +215,14 @@ class Executor:
             digest_function=api.SHA256, inline_stdout=True, inline_stderr=True,
         )  # fmt: skip
         method, name = "Execution/Execute", ""
+        queue = _Queue(lambda: self._tell(f"waiting for a worker of {self.name}"), self._patience_seconds)
         try:
             for pause in PAUSES:
                 try:
                     for operation in self._channel.listen(f"{SPEC}{method}", request, api.Operation, None, self._calls):
                         name = operation.name or name
                         self._operations.add(name)
+                        queue.heard(operation)
                         if operation.done:
                             return _response(operation)
                     lost = "it ended without an answer"
@@ -228,6 +239,7 @@ class Executor:
                     break
             raise _Lost(lost)
         finally:
+            queue.close()
             self._operations.discard(name)
 
     def _refused(self, error: Refused) -> NoExecutor:
@@ -280,6 +292,26 @@ class Executor:
         if found is None or Digest.of(found) != wanted:
             raise _Lost(f"a result is gone: {digest.hash}")
         return found
+
+
+class _Queue:
+    """Tells when an action has waited for a worker for long; engines wait as long as there is none."""
+
+    def __init__(self, tell: Callable[[], object], patience_seconds: float) -> None:
+        self._tell, self._stage = tell, 0
+        self._timer = threading.Timer(patience_seconds, self._look)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def heard(self, operation: Any) -> None:
+        self._stage = api.ExecuteOperationMetadata.FromString(operation.metadata.value).stage
+
+    def close(self) -> None:
+        self._timer.cancel()
+
+    def _look(self) -> None:
+        if self._stage == QUEUED:
+            self._tell()
 
 
 def _why(error: CacheFailed) -> str:

@@ -21,6 +21,7 @@ _left_out: tuple[str, ...] = ()
 _settled: dict[str, str] = {}
 _settled_steps = 0
 _warnings: list[str] = []
+_said: set[str] = set()
 
 
 def configure(mode: str, left_out: Iterable[str] = ()) -> None:
@@ -43,6 +44,14 @@ def warn(error: Any) -> None:
     _warnings.append(str(error))
     sys.stderr.write(f"warning: {error}\n")
     sys.stderr.flush()
+
+
+def say_once(text: str) -> None:
+    """What people may want to know while they wait."""
+    if text not in _said:
+        _said.add(text)
+        sys.stderr.write(text + "\n")
+        sys.stderr.flush()
 
 
 class View(Protocol):

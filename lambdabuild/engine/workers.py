@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from lambdabuild import tools
 from lambdabuild.cache.cache import Digest
 from lambdabuild.cache.nodes import File, Node
+from lambdabuild.engine import reporters
 from lambdabuild.engine.executing import is_wanted, lose, may_go
 from lambdabuild.engine.site import Site
 from lambdabuild.errors import ExecutorFailed, NoExecutor
@@ -95,7 +96,7 @@ def _connected(site: Site) -> Executor:
     connection = Connection(
         settings.address, settings.timeout_seconds, headers, *(site.path(file) if file else "" for file in files)
     )
-    found = Executor(connection, settings.platform)
+    found = Executor(connection, settings.platform, reporters.say_once)
     found.refuse_unable()
     return found
 

@@ -74,6 +74,16 @@ def test_what_is_lost_is_asked_for_again(
     assert [method for method in workshop.asked if "Execut" in method] == asked
 
 
+def test_who_waits_for_a_worker_is_told(workshop: Workshop) -> None:
+    said: list[str] = []
+    engine = Executor(Connection(f"grpc://127.0.0.1:{workshop.port}"), {}, said.append, patience_seconds=0.2)
+    engine.run(COPY, INPUTS, is_broken)
+    assert said == []
+    workshop.queue_seconds = 1
+    engine.run(COPY, INPUTS, is_broken)
+    assert said == [f"waiting for a worker of {engine.name}"]
+
+
 def test_an_engine_that_never_does_it_is_given_up(workshop: Workshop, engine: Executor) -> None:
     with pytest.raises(ExecutorFailed, match="in 3 tries: the worker ended with 7"):
         engine.run(Command((sys.executable, "-c", "raise SystemExit(7)"), {}, ()), {}, is_broken)

@@ -8,14 +8,12 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeVar
 
 import pytest
 from build_grid import Grid, build_grid
+from engines import SENT, until
 from sandbox import Sandbox, sample_app
 
-SENT = ("Heartbeat", "ShowCatalog", "TermsOfSale", "TrackParcel")
-"""What of the sample app has a compile step that can go."""
 TEMPLATE = """\
 Transform: AWS::Serverless-2016-10-31
 Resources:
@@ -24,7 +22,6 @@ Resources:
     Metadata: {BuildMethod: makefile}
     Properties: {Runtime: python3.11, Handler: app.handler, CodeUri: made}
 """
-T = TypeVar("T")
 
 
 @pytest.fixture(scope="module")
@@ -43,15 +40,6 @@ def slow(tmp_path: Path) -> Callable[[int], Sandbox]:
         return Sandbox(tmp_path / "app").write(files)
 
     return make
-
-
-def until(ask: Callable[[], T], seconds: float) -> T:
-    """The first answer that is one."""
-    end = time.monotonic() + seconds
-    while not (found := ask()):
-        assert time.monotonic() < end
-        time.sleep(0.05)
-    return found
 
 
 def ends_on(grid: Grid, build: subprocess.Popen[str]) -> None:

@@ -8,16 +8,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeVar
 
 import pytest
 from cache_servers import free_port
 from clones import Clone, really_run
-from engines import Engine, engine
+from engines import SENT, Engine, engine, until
 from sandbox import Ran, sample_app
-
-SENT = ("Heartbeat", "ShowCatalog", "TermsOfSale", "TrackParcel")
-"""What of the sample app has a compile step that can go."""
 
 TEMPLATE = """\
 Transform: AWS::Serverless-2016-10-31
@@ -55,18 +51,6 @@ def clone(tmp_path: Path) -> Callable[..., Clone]:
         return Clone(tmp_path / name / "app", tmp_path / "home", LAMBDABUILD_CACHE__ENABLED="false", **env)
 
     return make
-
-
-T = TypeVar("T")
-
-
-def until(ask: Callable[[], T], seconds: float) -> T:
-    """The first answer that is one."""
-    end = time.monotonic() + seconds
-    while not (found := ask()):
-        assert time.monotonic() < end
-        time.sleep(0.05)
-    return found
 
 
 def small(app: Clone, files: dict[str, str] | None = None) -> Clone:
