@@ -6,10 +6,8 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
-from importlib import resources
 from typing import Any, Protocol
 
-from lambdabuild import tools
 from lambdabuild.errors import LambdaBuildError, Offline, SourceFailed, ToolFailed, ToolMissing
 from lambdabuild.model import Read
 from lambdabuild.spans import Node, Span
@@ -119,6 +117,10 @@ class Outside:
     def _run_node(self, path: str, address: str, ask: Callable[[str, Any], Any]) -> Any:
         if not self.files.runs_programs:
             raise SourceFailed(f"{path} is a program, which is not run as it once was", where=Span(path))
+        from importlib import resources
+
+        from lambdabuild import tools
+
         node = tools.find("node", self.environment.get("PATH"))
         if node is None:
             raise SourceFailed(f"{path} needs node, which is not on PATH", mend="install Node.js, or write it as YAML")
@@ -167,6 +169,8 @@ class Outside:
         return os.path.basename(found) if what == "repository" else str(bool(found)).lower()
 
     def _git(self, arguments: tuple[str, ...]) -> str | None:
+        from lambdabuild import tools
+
         try:
             said = tools.run(["git", *arguments], cwd=self.project, env=tools.environment(), timeout_seconds=30)
         except (ToolFailed, ToolMissing):

@@ -10,7 +10,6 @@ from typing import Any, Literal
 
 from lambdabuild.errors import BadSettings, CannotReadTemplate, CannotWrite, LambdaBuildError
 from lambdabuild.model import Read, Service
-from lambdabuild.plan.layer_tables import layers_of
 from lambdabuild.settings import Settings
 from lambdabuild.settings import load as load_settings
 from lambdabuild.spans import Span
@@ -108,8 +107,11 @@ def load_service(
         service = _load_serverless(files, path, settings, os.environ if environment is None else environment)
     else:
         service = _load_sam(files, path, settings, region)
-    layers = (*service.layers, *layers_of(settings, service))
-    return replace(service, layers=layers, read=replace(service.read, files=(*passed_over, *service.read.files)))
+    if settings.layers:
+        from lambdabuild.plan.layer_tables import layers_of
+
+        service = replace(service, layers=(*service.layers, *layers_of(settings, service)))
+    return replace(service, read=replace(service.read, files=(*passed_over, *service.read.files)))
 
 
 def _load_sam(files: ProjectFiles, path: str, settings: Settings, region: str) -> Service:

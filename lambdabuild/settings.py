@@ -6,9 +6,7 @@ is ``__`` and the case of the first part does not matter (``LAMBDABUILD_PARAMETE
 
 from __future__ import annotations
 
-import difflib
 import re
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields, replace
 from fnmatch import fnmatchcase
@@ -423,6 +421,10 @@ class _Given:
 
 
 def _from_toml(file: str, text: str, table: tuple[str, ...]) -> Iterable[_Given]:
+    if not text:
+        return
+    import tomllib
+
     try:
         data: Any = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -453,7 +455,7 @@ def _place(file: str, text: str, path: Sequence[str]) -> Span:
     best, depth, position = Span(file), 0, 0
     table: tuple[str, ...] = ()
     for number, line in enumerate(text.splitlines(keepends=True), 1):
-        header, key = HEADER.match(line), KEY.match(line)
+        header, key = re.match(HEADER, line), re.match(KEY, line)
         found = header or key
         if found:
             name = _parts(found[1])
@@ -467,8 +469,8 @@ def _place(file: str, text: str, path: Sequence[str]) -> Span:
 
 WORD = r"""(?:[A-Za-z0-9_-]+|"[^"\n]*"|'[^'\n]*')"""
 DOTTED = rf"{WORD}(?:\s*\.\s*{WORD})*"
-HEADER = re.compile(rf"\s*\[+\s*({DOTTED})\s*\]")
-KEY = re.compile(rf"\s*({DOTTED})\s*=")
+HEADER = rf"\s*\[+\s*({DOTTED})\s*\]"
+KEY = rf"\s*({DOTTED})\s*="
 
 
 def _parts(dotted: str) -> tuple[str, ...]:
@@ -672,4 +674,6 @@ def _unknown(given: _Given, name: str, known: list[str]) -> BadSettings:
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """The known name most like this one, or "" when none is."""
+    import difflib
+
     return next(iter(difflib.get_close_matches(name, list(known), 1, 0.6)), "")

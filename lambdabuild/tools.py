@@ -8,7 +8,6 @@ So children die with their parent, grandchildren too, even after SIGKILL.
 from __future__ import annotations
 
 import os
-import platform
 import shlex
 import shutil
 import signal
@@ -71,6 +70,8 @@ class ThisMachine:
 
     @property
     def machine(self) -> tuple[str, str]:
+        import platform
+
         return platform.system(), platform.machine()
 
     @property

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from lambdabuild import naming
@@ -88,6 +89,7 @@ _ORDER = {
 }
 
 
+@cache
 def _collated(key: str) -> tuple[tuple[int, ...], tuple[bool, ...]]:
     folded = key.lower()
     return tuple(_ORDER.get(character, 128 + ord(character)) for character in folded), tuple(c.isupper() for c in key)

@@ -7,38 +7,40 @@ in a service of a thousand resources that is a third of the time that compiling 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable
 from json.encoder import encode_basestring
 from typing import Any
 
 
 def as_text(template: Any) -> str:
     """The same template is the same text."""
-    return "".join(_text(template, "\n")) + "\n"
+    parts: list[str] = []
+    _text(template, "\n", parts.append)
+    return "".join(parts) + "\n"
 
 
-def _text(value: Any, line: str) -> Iterator[str]:
+def _text(value: Any, line: str, add: Callable[[str], None]) -> None:
     if isinstance(value, str):
-        yield encode_basestring(value)
+        add(encode_basestring(value))
     elif isinstance(value, dict) and value:
         inner, between = line + "  ", "{"
         for key in sorted(value):
             one = value[key]
             if isinstance(one, str):
-                yield f"{between}{inner}{encode_basestring(key)}: {encode_basestring(one)}"
+                add(f"{between}{inner}{encode_basestring(key)}: {encode_basestring(one)}")
             else:
-                yield f"{between}{inner}{encode_basestring(key)}: "
-                yield from _text(one, inner)
+                add(f"{between}{inner}{encode_basestring(key)}: ")
+                _text(one, inner, add)
             between = ","
-        yield line + "}"
+        add(line + "}")
     elif isinstance(value, list | tuple) and value:
         inner, between = line + "  ", "["
         for one in value:
-            yield between + inner
-            yield from _text(one, inner)
+            add(between + inner)
+            _text(one, inner, add)
             between = ","
-        yield line + "]"
+        add(line + "]")
     elif isinstance(value, float) and value.is_integer() and abs(value) < 1e21:
-        yield str(int(value))
+        add(str(int(value)))
     else:
-        yield json.dumps(value)
+        add(json.dumps(value))

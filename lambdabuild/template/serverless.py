@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import posixpath
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from importlib import resources
 from typing import Any, Protocol, cast
 
 from lambdabuild import naming
@@ -81,7 +81,8 @@ def schema() -> dict[str, Any]:
 
 
 def schema_text() -> str:
-    return resources.files("lambdabuild.template").joinpath("serverless_schema.json").read_text(encoding="utf-8")
+    with open(os.path.join(os.path.dirname(__file__), "serverless_schema.json"), encoding="utf-8") as stream:
+        return stream.read()
 
 
 class _Reading:

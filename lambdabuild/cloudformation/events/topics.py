@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/lambda/latest/dg/with-sns.html
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
@@ -45,14 +46,17 @@ def _subscribed(context: Context, event: Event) -> Fragment:
 def _topics(events: Sequence[Event]) -> dict[str, Json]:
     """The topics to be made, with the subscriptions that need nothing of their own."""
     found: dict[str, Json] = {}
-    for event in events:
-        arn, name = _topic(event)
-        if arn is not None:
-            continue
+    about: dict[str, list[Event]] = defaultdict(list)
+    made = [(event, name) for event in events for arn, name in (_topic(event),) if arn is None]
+    for event, name in made:
+        about[name].append(event)
+    for event, name in made:
         topic_id = _topic_id(name)
         if topic_id not in found:
-            display, key = _said(events, name, "displayName"), _said(events, name, "kmsMasterKeyId")
-            properties = without_nothing({"TopicName": name, "DisplayName": display, "KmsMasterKeyId": key})
+            said = {option: _said(about[name], name, option) for option in ("displayName", "kmsMasterKeyId")}
+            properties = without_nothing(
+                {"TopicName": name, "DisplayName": said["displayName"], "KmsMasterKeyId": said["kmsMasterKeyId"]}
+            )
             found[topic_id] = after_alias(event.function, {"Type": "AWS::SNS::Topic", "Properties": properties})
         if not _is_apart(event):
             subscriptions = found[topic_id]["Properties"].setdefault("Subscription", [])
@@ -61,8 +65,8 @@ def _topics(events: Sequence[Event]) -> dict[str, Json]:
 
 
 def _said(events: Sequence[Event], name: str, option: str) -> Any:
-    """An option of a topic to be made; one event may say it for all."""
-    said = [event for event in events if event.get(option) and _topic(event) == (None, name)]
+    """An option of a topic to be made, of the events that are about it; one may say it for all."""
+    said = [event for event in events if event.get(option)]
     for event in said:
         if event.get(option) != said[0].get(option):
             raise event.bad(f"the topic {name} has another {option} already", "keep one", beside=said[0])
