@@ -13,6 +13,7 @@ import os
 import posixpath
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from inspect import Parameter, Signature
 from typing import Any
 
 from lambdabuild.artifacts import trees
@@ -184,6 +185,9 @@ def _refuse_way_out(site: Site, key: BuildKey, folder: str, who: str) -> None:
 
 class Freshness:
     """doit's ``uptodate`` question for one step."""
+
+    __signature__ = Signature([Parameter(name, Parameter.POSITIONAL_OR_KEYWORD) for name in ("task", "values")])
+    """doit looks at each question's, and it takes longer to find than most questions do to be answered."""
 
     def __init__(self, site: Site, kind: str, name: str, saved: Saved) -> None:
         self.site, self.kind, self.name, self.saved = site, kind, name, saved

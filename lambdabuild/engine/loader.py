@@ -16,7 +16,7 @@ from doit.exceptions import InvalidCommand, InvalidDodoFile, TaskFailed
 from lambdabuild.engine import asked, caching, executing, observe, reporters, session
 from lambdabuild.engine.actions import failed, from_os_error
 from lambdabuild.engine.freshness import why
-from lambdabuild.engine.idle import WHY, groups
+from lambdabuild.engine.idle import WHY, creator, groups
 from lambdabuild.engine.site import Site
 from lambdabuild.engine.tasks import tasks
 from lambdabuild.errors import LambdaBuildError
@@ -60,6 +60,7 @@ class ProjectTasks:
     def __init__(self, site: Site) -> None:
         self.site = site
 
+    @creator
     def create_doit_tasks(self) -> Iterator[dict[str, Any]]:
         site, question = self.site, asked.by_doit()
         if question is not None and question.is_overview and not question.has_other_tasks(self):

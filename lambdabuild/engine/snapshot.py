@@ -20,7 +20,7 @@ TYPE_CHECKING = False  # as typing has it, without what typing imports at every 
 if TYPE_CHECKING:
     from typing import Any
 
-FORMAT = 6
+FORMAT = 7
 """Raised when what is in a snapshot changes."""
 STATE = ".lambdabuild"
 """Inside the build folder: the journal, receipts, the stat cache, what steps hand to each other."""

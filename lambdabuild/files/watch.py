@@ -23,8 +23,9 @@ WORTH_A_FORK = 4000
 
 Folders = list[tuple[str, list[str]]]
 """``[(folder, [names])]``; the name "" is the folder itself. A path may be absent, and then must stay so."""
-Group = tuple[bytes, Folders]
-"""The digest of the stats, and what was looked at."""
+Group = tuple[bytes, int, bytes]
+"""The digest of the stats, and what was looked at: how many paths, and Folders packed, so that a run that asks about
+one unit, or a fork that asks about some, unpacks no others."""
 
 
 def window(mtime_ns: int) -> int:
@@ -69,12 +70,12 @@ class Seen:
         for one in found:
             if began_ns is not None and one is not None and _newest(one) >= began_ns - window(one.st_mtime_ns):
                 return None
-        return _digest(found), folders
+        return _digest(found), len(found), marshal.dumps(folders)
 
 
 def changed(groups: Mapping[str, Group]) -> set[str]:
     """The groups of which something is otherwise now."""
-    total = sum(len(names) for _, folders in groups.values() for _, names in folders)
+    total = sum(count for _, count, _ in groups.values())
     gc.disable()  # there are no circles, and it would look for them at every 700th stat
     try:
         return _look(groups, min(_processors(), total // WORTH_A_FORK + 1))
@@ -97,7 +98,7 @@ def _parts(groups: Mapping[str, Group], count: int) -> list[list[tuple[str, Grou
 
 
 def _changed(part: Iterable[tuple[str, Group]]) -> list[str]:
-    return [name for name, (digest, folders) in part if _digest(_stats(folders)) != digest]
+    return [name for name, (digest, _, folders) in part if _digest(_stats(marshal.loads(folders))) != digest]
 
 
 def _stats(folders: Folders) -> list[os.stat_result | None]:
