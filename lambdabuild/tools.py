@@ -118,6 +118,8 @@ def version(name: str) -> str:
 
 def machine() -> str:
     """What of this machine may show in what tools make: system, processor, C library."""
+    import platform
+
     libc = os.confstr("CS_GNU_LIBC_VERSION") if "CS_GNU_LIBC_VERSION" in os.confstr_names else ""
     return f"{sys.platform} {platform.machine()} {libc or ''}".rstrip()
 
