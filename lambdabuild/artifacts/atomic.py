@@ -54,8 +54,8 @@ def _aside(target: str, mode: int, flush: bool, settle: Callable[[str, str], Non
             pass
 
 
-def write_text(target: str, text: str) -> None:
-    with writing(target) as stream:
+def write_text(target: str, text: str, *, flush: bool = True) -> None:
+    with writing(target, flush=flush) as stream:
         stream.write(text.encode("utf-8"))
 
 

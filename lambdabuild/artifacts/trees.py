@@ -36,7 +36,7 @@ class TreeRecord:
     rows: Mapping[str, Row] = field(default_factory=dict)
 
     def write(self, file: str) -> None:
-        write_text(file, json.dumps(self.rows, sort_keys=True))
+        write_text(file, json.dumps(self.rows, sort_keys=True), flush=False)  # one that is torn is as good as none
 
     @classmethod
     def read(cls, file: str) -> TreeRecord | None:

@@ -49,7 +49,7 @@ class ZipSummary:
     """The archives that streams were copied from."""
 
     def write(self, file: str) -> None:
-        write_text(file, json.dumps(vars(self)))
+        write_text(file, json.dumps(vars(self)), flush=False)  # one that is torn is as good as none
 
     @classmethod
     def read(cls, file: str, zip_path: str) -> ZipSummary | None:

@@ -7,6 +7,7 @@ import os
 import posixpath
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 from lambdabuild.artifacts import limits, merge, together
@@ -26,6 +27,9 @@ from lambdabuild.spans import Span
 
 ORDER = ("copy", "compile", "package")
 """Who wins a path that two want: the function's own files, then what goes in beside them, then packages; it is told."""
+
+LISTED_AT_MOST = 200_000
+"""So many entries are held in memory for the steps that follow; what packages brought is one entry for all."""
 
 ZIPPED = ".requirements.zip"
 """Where zipped dependencies lie in an artifact, as ``programs/unzip_requirements.py`` knows it."""
@@ -128,6 +132,8 @@ def _dependencies(
     """
     prefix = rule.layer_prefix if build.key.kind == "layer" else ""
     lists = [[wanted(site, build, rule, part, left_out) for part in result.parts] for _, result in resolved]
+    if len(lists) < 2:
+        return [_below(prefix, entries) for found in lists for entries in found]
     contents = {content_digest(entry for entries in found for entry in entries) for found in lists}
     if len(contents) < 2:
         return [_below(prefix, entries) for found in lists[:1] for entries in found]
@@ -205,8 +211,7 @@ def _entries(
 ) -> list[Entry]:
     into = posixpath.join(prefix, part.into) if prefix or part.into else ""
     if isinstance(part, Archive):
-        found = archive_entries(part.path, index=part.path + ".index")
-        return list(merge.moved(found, part.moves, into, part.leave_out, origin=part.origin))
+        return list(_moved(site, part, into))
     who = f"{build.key.kind} {build.name!r}"
     is_source = part.path == site.path(build.key.source)
     if is_source:
@@ -218,6 +223,15 @@ def _entries(
     if is_source:
         files[build.key.source] = _digests(listing, entries)
     return entries
+
+
+def _moved(site: Site, part: Archive, into: str) -> tuple[Entry, ...]:
+    """What an archive brings, the same for all that have it there."""
+    known = site.shared.archives
+    if (part, into) not in known:
+        found = archive_entries(part.path, index=part.path + ".index")
+        known[part, into] = tuple(merge.moved(found, part.moves, into, part.leave_out, origin=part.origin))
+    return known[part, into]
 
 
 def _digests(listing: Listing, entries: list[Entry]) -> dict[str, str]:
@@ -290,7 +304,10 @@ def refuse_wrong_machines(who: str, architecture: str, entries: Sequence[Entry])
 
 def write_list(site: Site, name: str, entries: Sequence[Entry]) -> None:
     """Keep the list for zip and tree; paths are written relative to the project's folders."""
-    write_rows(site, name, rows_of(entries, lambda path: freshness.portable(site, path)))
+    write_rows(site, name, rows_of(entries, cache(lambda path: freshness.portable(site, path))))
+    site.shared.listed += len(entries)
+    if site.shared.listed <= LISTED_AT_MOST:
+        site.shared.lists[name] = (_written(site, name), tuple(entries))
 
 
 def write_rows(site: Site, name: str, rows: Sequence[object]) -> None:
@@ -300,7 +317,20 @@ def write_rows(site: Site, name: str, rows: Sequence[object]) -> None:
 
 
 def read_list(site: Site, name: str) -> tuple[Entry, ...]:
-    return entries_of(read_rows(site, name), lambda path: freshness.expand(site, path))
+    """The list as copy left it; what this run settled is still known."""
+    written, known = site.shared.lists.get(name, ((), ()))
+    if written and written == _written(site, name):
+        return known
+    return entries_of(read_rows(site, name), cache(lambda path: freshness.expand(site, path)))
+
+
+def _written(site: Site, name: str) -> tuple[int, ...]:
+    """Whether a list is still the one that was written: doit may fork, and somebody else settle it anew."""
+    try:
+        found = os.stat(site.record("copy", name))
+    except OSError:
+        return ()
+    return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino
 
 
 def read_rows(site: Site, name: str) -> list[Any]:

@@ -37,7 +37,9 @@ from lambdabuild.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from lambdabuild.artifacts.entries import Entry
     from lambdabuild.artifacts.store import Store
+    from lambdabuild.rule_api import Archive
 
 STRIP = "llvm-strip"
 """A tool that knows both processors on every machine, and leaves what patchelf laid out as it is."""
@@ -306,6 +308,12 @@ class Shared:
     last_ran_ns: int = 0
     """When the last step ended."""
     turns: dict[str, threading.Lock] = field(default_factory=dict)
+    archives: dict[tuple[Archive, str], tuple[Entry, ...]] = field(default_factory=dict)
+    """What is in each archive of a package, by the folder that it is put into."""
+    lists: dict[str, tuple[tuple[int, ...], tuple[Entry, ...]]] = field(default_factory=dict)
+    """The lists that this run settled, with the stat of the file that has each (``assemble``)."""
+    listed: int = 0
+    """How many entries it has settled."""
     twins: Twins = field(default_factory=Twins)
     trees_lock: threading.Lock = field(default_factory=threading.Lock)
     fleet: Any = None
