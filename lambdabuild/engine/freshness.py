@@ -44,7 +44,7 @@ HELPER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "programs", "u
 CHANGED = "changed while it was read"
 """In place of the digest of a file that a step read and somebody edited meanwhile."""
 
-ZIP_FORMAT = "1"
+ZIP_FORMAT = "2"
 """Raised when equal entries give other zip bytes than before."""
 
 SHARING_FORMAT = "1"

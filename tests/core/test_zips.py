@@ -182,7 +182,7 @@ def test_a_file_that_was_edited_meanwhile_is_refused_and_the_old_zip_stays(tmp_p
 
 
 def test_large_files_are_streamed_and_give_the_same_bytes_again(tmp_path: Path) -> None:
-    size = 5 * LARGE_BYTES
+    size = 80 << 20
     for name in ("large", "random"):
         with (tmp_path / name).open("wb") as stream:
             for _ in range(size // (1 << 20)):
@@ -197,7 +197,7 @@ def test_large_files_are_streamed_and_give_the_same_bytes_again(tmp_path: Path) 
     tracemalloc.stop()
     write_zip(str(tmp_path / "b.zip"), entries, threads=1)
 
-    assert peak < 4 * LARGE_BYTES
+    assert peak < LARGE_BYTES < size
     assert (
         hashlib.sha256((tmp_path / "a.zip").read_bytes()).digest()
         == hashlib.sha256((tmp_path / "b.zip").read_bytes()).digest()
