@@ -190,38 +190,57 @@ def _cold(bench: Bench, build: list[str]) -> Iterator[Figure]:
 
 
 def lock_to_zip(bench: Bench) -> Iterator[Figure]:
-    """A requirements file of 17 wheels -> a zip, against an installer and zip -9; and a second zip after an edit."""
-    folder = services.write(bench.folder("wheels"), 1, 1, SEVENTEEN)
-    once(bench.ours("doit", folder=folder))
-    packed = (folder / "build/Fn0000.zip").stat().st_size
-    site = bench.top / "site"
-    uv, requirements = str(bench.programs / "uv"), str(folder / "src/f0000/requirements.txt")
-    target = ["--target", str(site), "-r", requirements, "--python-version", "3.11"]
-
-    def clear() -> None:
-        shutil.rmtree(folder / "build", ignore_errors=True)
-        shutil.rmtree(site, ignore_errors=True)
-        (bench.top / "site.zip").unlink(missing_ok=True)
-
-    def installed(*command: str) -> Contestant:
-        zipped = f"cd {site} && zip -9 -q -r ../site.zip ."
-        return Contestant(["sh", "-c", " ".join([*command, "&&", zipped])], bench.top, bench._env({}), clear)
-
-    ours = Contestant([str(bench.programs / "doit"), "zip:Fn0000"], folder, bench._env({}), clear)
-    with_pip = (
-        f"{bench.programs / 'python'} -m pip install -q --disable-pip-version-check --target {site} -r {requirements}"
+    """17 wheels -> a zip, against an installer and zip -9, from a lock and from what is resolved anew; then other zips."""
+    uv = str(bench.programs / "uv")
+    locked, wanted = (
+        services.write(bench.folder("locked"), 1, 1),
+        services.write(bench.folder("wheels"), 1, 1, SEVENTEEN),
     )
-    taken = in_turn({"ours": ours, "uv": installed(uv, "pip", "install", "-q", *target), "pip": installed(with_pip)},
-                    max(1, bench.rounds // 2))  # fmt: skip
-    for name, goal in (("uv", 10), ("pip", 15)):
-        yield Figure(f"lock to zip of 17 wheels in the store, times faster than {name} install and zip -9",
-                     seconds(taken[name]) / seconds(taken["ours"]), goal, more=True,
-                     detail=f"{seconds(taken['ours']):.2f} s against {seconds(taken[name]):.2f} s")  # fmt: skip
-    once(installed(uv, "pip", "install", "-q", *target))
+    exported = services.write_lock(locked / "src/f0000", SEVENTEEN, uv)
+    yield from _to_zip(bench, "lock to zip", locked, exported)
+    yield from _to_zip(bench, "requirements.txt to zip", wanted, wanted / "src/f0000/requirements.txt")
+    packed = (wanted / "build/Fn0000.zip").stat().st_size
+    site = bench.top / "site"
+    once(_installed(bench, site, _by_uv(bench, wanted / "src/f0000/requirements.txt")))
     yield Figure(
         "its zip's size, of zip -9 of what uv installs", packed / (bench.top / "site.zip").stat().st_size, 1.01
     )
     yield from _of_a_tree(bench, site)
+
+
+def _to_zip(bench: Bench, what: str, folder: Path, requirements: Path) -> Iterator[Figure]:
+    """The wheels are in the store, and in the peers' caches."""
+    site = bench.top / "site"
+    once(bench.ours("doit", folder=folder))
+    ours = Contestant([str(bench.programs / "doit"), "zip:Fn0000"], folder, bench._env({}),
+                      lambda: shutil.rmtree(folder / "build", ignore_errors=True))  # fmt: skip
+    with_pip = (
+        f"{bench.programs / 'python'} -m pip install -q --disable-pip-version-check --target {site} -r {requirements}"
+    )
+    taken = in_turn({"ours": ours, "uv": _installed(bench, site, _by_uv(bench, requirements)),
+                     "pip": _installed(bench, site, with_pip)}, max(1, bench.rounds // 2))  # fmt: skip
+    for name, goal in (("uv", 10), ("pip", 15)):
+        yield Figure(f"{what} of 17 wheels in the store, times faster than {name} install and zip -9",
+                     seconds(taken[name]) / seconds(taken["ours"]), goal, more=True,
+                     detail=f"{seconds(taken['ours']):.2f} s against {seconds(taken[name]):.2f} s")  # fmt: skip
+
+
+def _by_uv(bench: Bench, requirements: Path) -> str:
+    return (
+        f"{bench.programs / 'uv'} pip install -q --target {bench.top / 'site'} -r {requirements} --python-version 3.11"
+    )
+
+
+def _installed(bench: Bench, site: Path, command: str) -> Contestant:
+    """What an installer puts into a folder, zipped."""
+
+    def clear() -> None:
+        shutil.rmtree(site, ignore_errors=True)
+        (bench.top / "site.zip").unlink(missing_ok=True)
+
+    return Contestant(
+        ["sh", "-c", f"{command} && cd {site} && zip -9 -q -r ../site.zip ."], bench.top, bench._env({}), clear
+    )
 
 
 def _of_a_tree(bench: Bench, site: Path) -> Iterator[Figure]:

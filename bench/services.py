@@ -39,6 +39,19 @@ def write(folder: Path, functions: int, files: int, requirements: str = "") -> P
     return folder
 
 
+def write_lock(source: Path, requirements: str, uv: str) -> Path:
+    """A function's pyproject.toml with its uv.lock; gives the same lock as installers read it."""
+    wanted = ", ".join(f'"{line}"' for line in requirements.split())
+    (source / "pyproject.toml").write_text(
+        f'[project]\nname = "made"\nversion = "0"\nrequires-python = ">=3.11"\ndependencies = [{wanted}]\n'
+    )
+    exported = source.parent / "locked.txt"
+    export = ["export", "--quiet", "--no-emit-project", "--output-file", str(exported)]
+    for command in (["lock", "--quiet"], [*export, "--frozen"]):
+        subprocess.run([uv, *command], cwd=source, check=True, stdout=subprocess.DEVNULL)
+    return exported
+
+
 def write_ninja(folder: Path) -> None:
     """What ninja has to know to build the same: one edge a function, all its files as inputs."""
     lines = ["rule copy\n  command = cp $first $out"]
