@@ -26,7 +26,7 @@ def recorded(builds: Iterable[Build | ImageBuild], saved: Saved) -> dict[str, in
 def slowest_first(site: Site, saved: Saved, left_out: Container[str]) -> list[Build]:
     """The builds that are not left out, so that no processor waits at the end for one that began late."""
     builds = [build for build in site.plan.builds if build.name not in left_out]
-    known = recorded(builds, saved)
+    known = recorded(builds, saved) if len(builds) > 1 else {}
     if not known:
         return builds
     costs = estimated(site.plan, known)
