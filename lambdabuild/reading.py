@@ -9,9 +9,9 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from lambdabuild.errors import BadSettings, CannotReadTemplate, CannotWrite, LambdaBuildError
+from lambdabuild.given import load as load_settings
 from lambdabuild.model import Read, Service
 from lambdabuild.settings import Settings
-from lambdabuild.settings import load as load_settings
 from lambdabuild.spans import Span
 
 SETTINGS_FILE = "lambdabuild.toml"

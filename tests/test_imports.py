@@ -18,6 +18,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     "tools": frozenset({"errors", "spans"}),
     "model": frozenset({"errors", "spans", "settings"}),
     "settings": frozenset({"errors", "spans"}),
+    "given": frozenset({"errors", "spans", "settings"}),
     "rule_api": frozenset({"errors", "spans", "tools"}),
     "wheels": frozenset({"errors", "spans", "tools", "rule_api", "aws.codeartifact"}),
     "node_packages": frozenset({"errors", "spans", "tools", "rule_api", "aws.codeartifact"}),

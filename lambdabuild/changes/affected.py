@@ -12,8 +12,8 @@ from typing import Any
 from lambdabuild.changes.past import PastFiles
 from lambdabuild.changes.reads import Reader, Reads
 from lambdabuild.changes.repository import Difference, is_below
-from lambdabuild.engine import freshness
-from lambdabuild.engine.freshness import Saved
+from lambdabuild.engine import source_files
+from lambdabuild.engine.inputs import Saved
 from lambdabuild.engine.site import Site
 from lambdabuild.errors import LambdaBuildError
 from lambdabuild.files.listing import Patterns, ignore_lines
@@ -197,9 +197,9 @@ def _listed(site: Site, build: Build) -> Iterator[BuildKey]:
     yield build.key
     if build.package:
         yield site.package(build.package).key
-    yield from (freshness.key_beside(build.key, path) for path in build.key.include)
+    yield from (source_files.key_beside(build.key, path) for path in build.key.include)
     if build.key.extras:
-        yield freshness.extras_key(build.key)
+        yield source_files.extras_key(build.key)
 
 
 class _Source:
@@ -210,7 +210,7 @@ class _Source:
         self.folder = past.inside(key.source)
 
     def ignore_files(self) -> frozenset[str]:
-        return frozenset(map(os.path.realpath, freshness.ignore_files(self.site, self.key)))
+        return frozenset(map(os.path.realpath, source_files.ignore_files(self.site, self.key)))
 
     def left_out(self, path: str) -> bool:
         """Whether a file in the source, as that was, was left out."""
@@ -218,7 +218,7 @@ class _Source:
 
     def lists_others(self) -> bool:
         """Whether other files of the source stay out than did, with its ignore files as they are now."""
-        now = freshness.source_patterns(self.site, self.key, ignore_lines)
+        now = source_files.source_patterns(self.site, self.key, ignore_lines)
         inside = [posixpath.relpath(path, self.folder or ".") for path in self.difference.was if self.holds(path)]
         return any(_leaves_out(self._before, path) != _leaves_out(now, path) for path in inside)
 
@@ -231,7 +231,7 @@ class _Source:
         def lines(folder: str, name: str, *, below: str = "") -> tuple[str, ...]:
             return ignore_lines(folder, name, below=below, read=self.past.read)
 
-        return freshness.source_patterns(self.site, self.key, lines)
+        return source_files.source_patterns(self.site, self.key, lines)
 
 
 def _leaves_out(patterns: Patterns, path: str) -> bool:

@@ -1,4 +1,4 @@
-"""What each build reads, as ``freshness`` says it: a build asks the same, but here nothing is hashed.
+"""What each build reads, as ``engine.inputs`` says it: a build asks the same, but here nothing is hashed.
 
 Files that only a run reveals are known from the run before, if that was made from what is there now.
 """
@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from lambdabuild.engine import containers, freshness, observe, receipts
-from lambdabuild.engine.freshness import Saved
+from lambdabuild.engine import containers, inputs, observe, receipts
+from lambdabuild.engine.inputs import Saved
 from lambdabuild.engine.site import Shared, Site
 from lambdabuild.errors import LambdaBuildError
 from lambdabuild.files.stat_cache import StatCache
@@ -74,7 +74,7 @@ class Reader:
             steps += [("resolve", sharer.resolution) for sharer in self._site.sharers.values()]
         for kind, name in dict.fromkeys(steps):
             with self._noting.watched() as looked_at:
-                freshness.components(self._site, kind, name, self.saved)
+                inputs.components(self._site, kind, name, self.saved)
                 self._revealed(self._site, kind, name)
             seen.update(looked_at)
             unknown = unknown or ("" if self._is_known(kind, name) else f"{kind}:{name}")
@@ -85,19 +85,19 @@ class Reader:
         return self._reads(seen, unknown)
 
     def _revealed(self, site: Site, kind: str, name: str) -> dict[str, str]:
-        return freshness.reads(site, self.saved(freshness.task_name(kind, name)).get("reads", ()))
+        return inputs.reads(site, self.saved(inputs.task_name(kind, name)).get("reads", ()))
 
     def _is_known(self, kind: str, name: str) -> bool:
         return _reveals_nothing(self._site, kind, name) or self._ran_with_the_same(kind, name)
 
     def _ran_with_the_same(self, kind: str, name: str) -> bool:
         """Whether the last run of a step is still what it would do, versions of its tools and images apart."""
-        site, values = self._toolless, self.saved(freshness.task_name(kind, name))
+        site, values = self._toolless, self.saved(inputs.task_name(kind, name))
         receipt = receipts.read(site.receipt(kind, name))
         if receipt is None or not values.get("inputs"):
             return False
         try:
-            now = freshness.components(site, kind, name, self.saved) | self._revealed(site, kind, name)
+            now = inputs.components(site, kind, name, self.saved) | self._revealed(site, kind, name)
         except (LambdaBuildError, OSError):
             return False
         return dict(_without_tools({**receipt.components, **receipt.reads})) == dict(_without_tools(now))

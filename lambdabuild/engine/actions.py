@@ -16,7 +16,7 @@ from typing import Any, cast
 from doit.exceptions import TaskFailed
 
 from lambdabuild.artifacts.atomic import remove
-from lambdabuild.engine import caching, file_steps, freshness, place_steps, receipts, rule_steps, workers
+from lambdabuild.engine import caching, file_steps, freshness, inputs, place_steps, receipts, rule_steps, workers
 from lambdabuild.engine.receipts import Done
 from lambdabuild.engine.session import begin, keep, saved
 from lambdabuild.engine.site import Site
@@ -41,7 +41,7 @@ def _perform(site: Site, kind: str, name: str, *, look_up: bool = True) -> dict[
     begin(site)
     site.shared.ran.add((kind, name))
     workers.look(site, kind, name)
-    before = freshness.components(site, kind, name, saved)  # first: an edit made while we build must count as a change
+    before = inputs.components(site, kind, name, saved)  # first: an edit made while we build must count as a change
     remove(site.receipt(kind, name))
     may_restore = look_up and not site.shared.is_anew
     values = (_restored(site, kind, name, before) if may_restore else None) or _run(site, kind, name, before)
@@ -64,13 +64,11 @@ def _restored(site: Site, kind: str, name: str, before: Mapping[str, str]) -> di
 
 def _run(site: Site, kind: str, name: str, before: Mapping[str, str]) -> dict[str, Any]:
     if caching.provide(site, kind, name, lambda *step: _run_again(site, *step)):
-        before = freshness.components(site, kind, name, saved)
+        before = inputs.components(site, kind, name, saved)
     started = time.time_ns()
     with workers.turn(site, kind, name):
         done = STEPS[kind](site, name)
-    reads = {
-        key: _unless_newer(site, key, digest, started) for key, digest in freshness.reads(site, done.reads).items()
-    }
+    reads = {key: _unless_newer(site, key, digest, started) for key, digest in inputs.reads(site, done.reads).items()}
     receipt = receipts.Receipt(before, done.output, {**reads, **done.images}, done.folders, done.result)
     values = {
         **done.values,
@@ -84,7 +82,7 @@ def _run(site: Site, kind: str, name: str, before: Mapping[str, str]) -> dict[st
 def _run_again(site: Site, kind: str, name: str) -> str:
     """Run a step on behalf of one after it, for its bytes are nowhere any more; gives its output."""
     values = _perform(site, kind, name, look_up=False)
-    keep(freshness.task_name(kind, name), values)
+    keep(inputs.task_name(kind, name), values)
     return str(values["output"])
 
 
@@ -102,10 +100,10 @@ def _kept(site: Site, kind: str, name: str, receipt: receipts.Receipt, values: M
 def _unless_newer(site: Site, key: str, digest: str, started: int) -> str:
     """A file that was edited while the step ran may have been read before: count it as changed."""
     try:
-        newer = os.stat(freshness.expand(site, key.removeprefix("read:"))).st_mtime_ns >= started
+        newer = os.stat(site.expand(key.removeprefix("read:"))).st_mtime_ns >= started
     except OSError:
         return digest
-    return freshness.CHANGED if newer else digest
+    return inputs.CHANGED if newer else digest
 
 
 def failed(error: LambdaBuildError | OSError, what: str) -> TaskFailed:

@@ -15,7 +15,7 @@ from lambdabuild.artifacts.archives import archive_entries
 from lambdabuild.artifacts.atomic import write_text
 from lambdabuild.artifacts.entries import Entry, OnDisk, content_digest, entries_of, rows_of
 from lambdabuild.artifacts.native import wrong_machine
-from lambdabuild.engine import freshness, packaged, receipts, strip
+from lambdabuild.engine import inputs, packaged, receipts, source_files, strip
 from lambdabuild.engine.site import Site
 from lambdabuild.errors import BadSource, CannotRead, Collision, WrongMachine, raise_all
 from lambdabuild.files.globs import decides
@@ -163,9 +163,9 @@ def _beside(
     """What goes in beside the source, in the order in which it wins."""
     who = f"{build.key.kind} {build.name!r}"
     if build.key.extras:
-        yield list(from_files(site, freshness.extras_listing(site, build.key, who), prefix, build.key.source))
+        yield list(from_files(site, source_files.extras_listing(site, build.key, who), prefix, build.key.source))
     for path in build.key.include:
-        listing = freshness.listing_beside(site, build.key, path, who)
+        listing = source_files.listing_beside(site, build.key, path, who)
         left_out += listing.left_out
         entries = list(from_files(site, listing, prefix, path))
         files[path] = _digests(listing, entries)
@@ -178,10 +178,10 @@ def _zipped(site: Site, build: Build, packages: list[list[Entry]]) -> tuple[list
 
     merged, clashes = merge.merge(packages)
     refuse_wrong_machines(f"{build.key.kind} {build.name!r}", build.key.architecture, merged)
-    folder, helper = site.out("zipped", build.name), os.path.basename(freshness.HELPER)
+    folder, helper = site.out("zipped", build.name), os.path.basename(inputs.HELPER)
     os.makedirs(folder, exist_ok=True)
     write_zip(os.path.join(folder, ZIPPED), merged)
-    with open(freshness.HELPER, encoding="utf-8") as stream:
+    with open(inputs.HELPER, encoding="utf-8") as stream:
         write_text(os.path.join(folder, helper), stream.read())
     listing = scan(folder, Patterns(()), boundary=folder)
     return list(from_files(site, listing, "", "its packages, zipped")), clashes
@@ -215,7 +215,7 @@ def _entries(
     who = f"{build.key.kind} {build.name!r}"
     is_source = part.path == site.path(build.key.source)
     if is_source:
-        listing = freshness.source_listing(site, build.key, who)
+        listing = source_files.listing(site, build.key, who)
         left_out += listing.left_out
     else:
         listing = scan(part.path, Patterns(part.leave_out), boundary=part.path, who=who)
@@ -304,7 +304,7 @@ def refuse_wrong_machines(who: str, architecture: str, entries: Sequence[Entry])
 
 def write_list(site: Site, name: str, entries: Sequence[Entry]) -> None:
     """Keep the list for zip and tree; paths are written relative to the project's folders."""
-    write_rows(site, name, rows_of(entries, cache(lambda path: freshness.portable(site, path))))
+    write_rows(site, name, rows_of(entries, cache(lambda path: site.portable(path))))
     site.shared.listed += len(entries)
     if site.shared.listed <= LISTED_AT_MOST:
         site.shared.lists[name] = (_written(site, name), tuple(entries))
@@ -321,7 +321,7 @@ def read_list(site: Site, name: str) -> tuple[Entry, ...]:
     written, known = site.shared.lists.get(name, ((), ()))
     if written and written == _written(site, name):
         return known
-    return entries_of(read_rows(site, name), cache(lambda path: freshness.expand(site, path)))
+    return entries_of(read_rows(site, name), cache(lambda path: site.expand(path)))
 
 
 def _written(site: Site, name: str) -> tuple[int, ...]:
@@ -346,7 +346,7 @@ def read_rows(site: Site, name: str) -> list[Any]:
 def made(site: Site, entries: Iterable[Entry]) -> list[str]:
     """The files in the machine's store that were made for this artifact, as records name them."""
     paths = (entry.lies.path for entry in entries if isinstance(entry.lies, OnDisk))
-    return sorted({freshness.portable(site, path) for path in paths if path.startswith(site.cache_dir + os.sep)})
+    return sorted({site.portable(path) for path in paths if path.startswith(site.cache_dir + os.sep)})
 
 
 # limits

@@ -1,6 +1,6 @@
 """Need a step be run, or did somebody run it before? A step's key, what it left as an entry, and the way back.
 
-In: what ``freshness`` says a step depends on. Out: what the step would have left. A hit on resolve, package or compile
+In: what ``inputs`` says a step depends on. Out: what the step would have left. A hit on resolve, package or compile
 brings only what the steps after it must know; the bytes come when one of them is really run (``provide``).
 
 Files and images that only a run reveals (``Done.reads``) are not in the first key. Under that lie their names, as runs
@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lambdabuild import __version__
-from lambdabuild.engine import freshness, receipts, reporters, workers
+from lambdabuild.engine import inputs, receipts, reporters, workers
 from lambdabuild.engine.session import saved
 from lambdabuild.engine.site import Site
 from lambdabuild.errors import LambdaBuildError
@@ -160,7 +160,7 @@ def find(site: Site, kind: str, name: str, components: Mapping[str, str]) -> Ent
         return found and Entry(found.data, found.blobs, found.where)
     for revealed in found.data["candidates"]:
         try:
-            reads = freshness.known_reads(site, revealed)
+            reads = inputs.known_reads(site, revealed)
         except LambdaBuildError:
             continue  # the engine whose image counts is not here
         there = cache.find(_second(key, reads))
@@ -169,11 +169,11 @@ def find(site: Site, kind: str, name: str, components: Mapping[str, str]) -> Ent
     return None
 
 
-def where(site: Site, kind: str, name: str, saved: freshness.Saved) -> str:
+def where(site: Site, kind: str, name: str, saved: inputs.Saved) -> str:
     """The name of the cache that would spare a step, "" when there is none."""
     if kind not in KINDS:
         return ""
-    found = find(site, kind, name, freshness.components(site, kind, name, saved))
+    found = find(site, kind, name, inputs.components(site, kind, name, saved))
     return found.where if found is not None else ""
 
 
@@ -378,9 +378,9 @@ def offer(
 ) -> None:
     """Give what a step left to the caches, when it can be of use elsewhere and says nothing that it must not."""
     cache = caches(site) if kind in KINDS else None
-    if cache is None or cache.read_only or any(digest == freshness.CHANGED for digest in receipt.reads.values()):
+    if cache is None or cache.read_only or any(digest == inputs.CHANGED for digest in receipt.reads.values()):
         return
-    if freshness.components(site, kind, name, saved) != components:
+    if inputs.components(site, kind, name, saved) != components:
         return  # its inputs were edited while it ran: what it left may be of either
     data = {
         "output": receipt.output, "values": dict(values), "result": dict(receipt.result),
@@ -421,7 +421,7 @@ def _sources(site: Site, kind: str, name: str, receipt: receipts.Receipt) -> dic
     for part in receipt.result["parts"] if kind in _WITH_BYTES else ():
         path, in_store = part["path"], IN_STORE.fullmatch(part["path"])
         if in_store:
-            real = freshness.expand(site, path)
+            real = site.expand(path)
             found[in_store[1]] = Stays(real, Digest(in_store[2], os.path.getsize(real)))
         elif path.startswith("{state}/out/"):
             found[OUT] = Folder(site.out(kind, name))

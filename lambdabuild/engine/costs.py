@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Container, Iterable
 
-from lambdabuild.engine.freshness import Saved
+from lambdabuild.engine.inputs import Saved
 from lambdabuild.engine.site import Site
 from lambdabuild.errors import BadCosts
 from lambdabuild.plan.explain import steps

@@ -15,10 +15,10 @@ from doit.exceptions import InvalidCommand, InvalidDodoFile, TaskFailed
 
 from lambdabuild.engine import asked, caching, executing, observe, reporters, session
 from lambdabuild.engine.actions import failed, from_os_error
-from lambdabuild.engine.freshness import why
 from lambdabuild.engine.idle import WHY, creator, groups
 from lambdabuild.engine.site import Site
 from lambdabuild.engine.tasks import tasks
+from lambdabuild.engine.why import why
 from lambdabuild.errors import LambdaBuildError
 from lambdabuild.settings import Settings
 

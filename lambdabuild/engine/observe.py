@@ -14,7 +14,8 @@ from typing import Any
 
 from lambdabuild.artifacts.trees import TreeRecord
 from lambdabuild.engine import images, kept, shared_layers, snapshot
-from lambdabuild.engine.freshness import TEMPLATE, Freshness, Saved, task_name
+from lambdabuild.engine.freshness import Freshness
+from lambdabuild.engine.inputs import TEMPLATE, Saved, task_name
 from lambdabuild.engine.site import STRIP, Site
 from lambdabuild.engine.snapshot import JOURNAL, PLAN, PROJECT, SHARED, THE_TEMPLATE, Snapshot
 from lambdabuild.files.listing import IGNORE_FILE

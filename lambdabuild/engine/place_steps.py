@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from lambdabuild.engine import freshness, receipts
+from lambdabuild.engine import receipts
 from lambdabuild.engine.receipts import Done
 from lambdabuild.engine.rule_steps import result_of
 from lambdabuild.engine.site import Site
@@ -47,7 +47,7 @@ def _published(site: Site, name: str, sha256: str, size: int) -> Done:
 
 
 def _sent(site: Site, sent: Any) -> Done:
-    location = freshness.portable(site, sent.location)
+    location = site.portable(sent.location)
     return Done(
         output=location,
         values={"location": location, "sent": sent.sent, "size": sent.size},
@@ -108,5 +108,5 @@ def share(site: Site, name: str) -> Done:
 def template(site: Site, name: str) -> Done:
     from lambdabuild.engine import publish
 
-    written = {freshness.portable(site, path): digest for path, digest in publish.templates(site).items()}
+    written = {site.portable(path): digest for path, digest in publish.templates(site).items()}
     return Done(output=fingerprint.of(written), values={"written": written})

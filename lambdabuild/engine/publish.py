@@ -16,7 +16,7 @@ from lambdabuild.artifacts import versions
 from lambdabuild.artifacts.atomic import write_text
 from lambdabuild.artifacts.store import FolderStore, Labels, Store
 from lambdabuild.cloudformation.splice import splice
-from lambdabuild.engine import compiled, freshness, receipts, session, shared_layers
+from lambdabuild.engine import compiled, receipts, session, shared_layers
 from lambdabuild.engine.site import Site
 from lambdabuild.engine.snapshot import PLAN, THE_TEMPLATE
 from lambdabuild.errors import NoSuchVersion
@@ -207,11 +207,11 @@ def _uploaded(site: Site, rewrite: Rewrite) -> Location | None:
     is_build = rewrite.kind == "artifact" and rewrite.target not in site.pinned
     name = site.plan.build_of(rewrite.target).name if is_build else rewrite.target
     location = session.saved(f"upload:{name}").get("location")
-    return _location(site, freshness.expand(site, location)) if location else None
+    return _location(site, site.expand(location)) if location else None
 
 
 def _shared_location(site: Site, sent: Mapping[str, Any] | None) -> Location | None:
-    return _location(site, freshness.expand(site, sent["location"])) if sent else None
+    return _location(site, site.expand(sent["location"])) if sent else None
 
 
 def _image_sent(site: Site, image: ImageBuild) -> ImageLocation:
@@ -421,5 +421,5 @@ def _image_items(site: Site) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def _portable(site: Site, location: str) -> str:
     """A file's place is told relative to the build folder, so that two checkouts give one manifest."""
-    location = freshness.expand(site, location)
+    location = site.expand(location)
     return location if location.startswith("s3://") else os.path.relpath(location, site.build_dir)

@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from lambdabuild.cache.nodes import File, Link, Node
-from lambdabuild.engine import executing, freshness, reporters, workers
+from lambdabuild.engine import executing, reporters, source_files, workers
 from lambdabuild.engine.site import NOT_RULE_CODE, Site
 from lambdabuild.engine.workers import file_of
 from lambdabuild.errors import (
@@ -146,9 +146,9 @@ def _inputs(
 
     if not claims.closed:
         yield from _checkout(site).items()
-    for found in freshness.source_listing(site, build.key).files:
+    for found in source_files.listing(site, build.key).files:
         yield place(os.path.join(job.target.source, found.path)), file_of(site, found.real)
-    for path in freshness.manifest_files(rule, build.key.manifest):
+    for path in source_files.manifest_files(rule, build.key.manifest):
         if os.path.isfile(site.path(path)):
             yield place(site.path(path)), file_of(site, site.path(path))
     for part in (part for result in job.earlier.values() for part in result.parts):

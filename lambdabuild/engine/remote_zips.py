@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from lambdabuild.artifacts.entries import rows_of
 from lambdabuild.cache.nodes import Node
-from lambdabuild.engine import freshness, workers
+from lambdabuild.engine import workers
 from lambdabuild.engine.remote_steps import folders_there, place_of, sent, staying_when_it_fails
 from lambdabuild.engine.site import Site
 from lambdabuild.engine.workers import file_of
@@ -29,7 +29,7 @@ def write(site: Site, name: str, entries: Sequence[Entry], target: str) -> tuple
     """The zip's summary, and the name of the engine that made it. Raises StaysHere when it has to be made here."""
     with staying_when_it_fails(site, "zip", name), site.scratch() as scratch:
         executor, there = workers.executor(site), folders_there(site)
-        rows = rows_of(entries, lambda path: freshness.portable(site, path))
+        rows = rows_of(entries, lambda path: site.portable(path))
         inputs = dict([*workers.code(site, CODE), *_compressors(site), *_files(site, rows, there)])
         answer = sent(site, executor, {"zip": rows, "folders": there}, inputs, workers.usual_environment(site), scratch)
         if "error" in answer:
@@ -39,7 +39,7 @@ def write(site: Site, name: str, entries: Sequence[Entry], target: str) -> tuple
 
 def _files(site: Site, rows: Sequence[Sequence[Any]], there: dict[str, str]) -> Iterator[tuple[str, Node]]:
     for path in sorted({row[-1][0] for row in rows}):
-        yield place_of(path, there), file_of(site, freshness.expand(site, path))
+        yield place_of(path, there), file_of(site, site.expand(path))
 
 
 def _compressors(site: Site) -> Iterator[tuple[str, Node]]:
@@ -58,5 +58,5 @@ def _kept(site: Site, told: dict[str, Any], made: str, target: str) -> ZipSummar
         raise ExecutorFailed("a worker left another zip than it tells of", mend="run the build again")
     os.chmod(made, 0o644)
     os.replace(made, target)
-    archives = [freshness.expand(site, path) for path in told["archives"]]
+    archives = [site.expand(path) for path in told["archives"]]
     return ZipSummary(**told | {"path": target, "stat": stat_of(target), "archives": archives})

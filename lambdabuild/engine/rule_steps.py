@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from lambdabuild.artifacts.atomic import replace_folder
-from lambdabuild.engine import commands, freshness, receipts, workers
+from lambdabuild.engine import commands, receipts, source_files, workers
 from lambdabuild.engine.receipts import Done
 from lambdabuild.engine.site import Site
 from lambdabuild.errors import CannotRead
@@ -42,7 +42,7 @@ def package(site: Site, name: str) -> Done:
     """Build and install a distribution, once for all builds that have it."""
     package = site.package(name)
     rule = site.rules[package.key.rule]
-    found = fingerprint.files(freshness.source_listing(site, package.key, f"source {name!r}"), site.stats)
+    found = fingerprint.files(source_files.listing(site, package.key, f"source {name!r}"), site.stats)
     done = _rule_step(site, rule, rule.compile or StepClaims(), "package", name, package, {})
     return replace(done, folders={package.key.source: found})
 
@@ -133,7 +133,7 @@ def _files(site: Site, step: str, build: Build) -> tuple[str, ...]:
     """What of the source may enter the artifact; nothing when a distribution does and no command wants the source."""
     if step == "resolve" or (build.package and not build.key.command.run):
         return ()
-    return tuple(found.path for found in freshness.source_listing(site, build.key).files)
+    return tuple(found.path for found in source_files.listing(site, build.key).files)
 
 
 def target_of(site: Site, build: Build) -> Target:
@@ -198,7 +198,7 @@ def copy(site: Site, name: str) -> Done:
             "notes": list(settled.notes),
             "parts": [
                 *(assemble.made(site, settled.entries) if build.key.strip else ()),
-                *(freshness.portable(site, path) for path in settled.made),
+                *(site.portable(path) for path in settled.made),
             ],
         },
         result={

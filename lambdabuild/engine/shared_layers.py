@@ -19,7 +19,7 @@ from lambdabuild.artifacts.atomic import remove
 from lambdabuild.artifacts.entries import Entry, InArchive, content_digest
 from lambdabuild.artifacts.trees import TreeRecord
 from lambdabuild.cloudformation.splice import AddedLayer
-from lambdabuild.engine import assemble, freshness, receipts, session
+from lambdabuild.engine import assemble, inputs, receipts, session
 from lambdabuild.engine.site import Site
 from lambdabuild.errors import CannotRead
 from lambdabuild.model import Document, Location
@@ -268,7 +268,7 @@ def _zip(site: Site) -> Made:
     now: dict[str, dict[str, Any]] = {}
     for layer in decided(site).layers:
         entries, target, kept = entries_of(site, layer), site.zip(layer.name), site.record("zip", layer.name)
-        content = f"{freshness.ZIP_FORMAT} {content_digest(entries)}"
+        content = f"{inputs.ZIP_FORMAT} {content_digest(entries)}"
         if not _is_as_before(site, before.get(layer.name), content, target):
             os.makedirs(os.path.dirname(target), exist_ok=True)
             os.makedirs(os.path.dirname(kept), exist_ok=True)
@@ -329,7 +329,7 @@ def _upload(site: Site) -> Made:
     sent = {}
     for name, one in receipt.result["layers"].items():
         done = publish.put(site, site.artifact_key(name, one["sha256"]), site.zip(name), one["sha256"], one["size"])
-        sent[name] = {**vars(done), "location": freshness.portable(site, done.location)}
+        sent[name] = {**vars(done), "location": site.portable(done.location)}
     places = {name: one["location"] for name, one in sent.items()}
     return Made(
         output=hashlib.sha256(json.dumps(places, sort_keys=True).encode()).hexdigest(),

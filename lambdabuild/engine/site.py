@@ -32,6 +32,7 @@ from lambdabuild.plan.types import (
     Sizes,
     Source,
 )  # fmt: skip
+from lambdabuild.rule_api import portable
 from lambdabuild.settings import Settings
 
 if TYPE_CHECKING:
@@ -158,6 +159,17 @@ class Site:
         own = {"state": self.state_dir, "store": self.cache_dir, "build": self.build_dir, "project": self.project}
         wider = {"checkout": self.boundary, "home": os.path.expanduser("~")}
         return own | {name: folder for name, folder in wider.items() if folder != os.sep}
+
+    def portable(self, path: str) -> str:
+        """A path as records name it, so that they still hold when the project has moved."""
+        return portable(path, self.roots)
+
+    def expand(self, path: str) -> str:
+        """The inverse."""
+        for name, folder in self.roots.items():
+            if path.startswith("{" + name + "}"):
+                return folder + path[len(name) + 2 :]
+        return path
 
     def build(self, name: str) -> Build:
         return self.builds[name]

@@ -7,8 +7,9 @@ from typing import Any
 
 from lambdabuild.engine.actions import clean, perform
 from lambdabuild.engine.costs import slowest_first
-from lambdabuild.engine.freshness import TEMPLATE, Freshness, Saved
+from lambdabuild.engine.freshness import Freshness
 from lambdabuild.engine.idle import KINDS, heads
+from lambdabuild.engine.inputs import TEMPLATE, Saved
 from lambdabuild.engine.site import Site
 from lambdabuild.engine.snapshot import SHARED
 from lambdabuild.plan.types import Build, ImageBuild, Pinned

@@ -12,13 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lambdabuild.errors import BadSettings, CannotShare, NoManifest, NoRule, NoSource, Several
+from lambdabuild.given import load
 from lambdabuild.model import Document, Function, Layer, Service
 from lambdabuild.plan.claims import Choice
 from lambdabuild.plan.explain import as_data, as_text
 from lambdabuild.plan.planner import manifest_folders, plan
 from lambdabuild.plan.types import BuildPlan, Native, PackageLayers, Pinned, Rule, StepClaims
 from lambdabuild.rulebook.search import find_rules
-from lambdabuild.settings import Command, Container, FunctionSettings, Settings, load
+from lambdabuild.settings import Command, Container, FunctionSettings, Settings
 from lambdabuild.spans import Span
 
 SHIPPED = Path(__file__).parents[2] / "rules"

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from lambdabuild.errors import BadSettings, Several
-from lambdabuild.settings import Settings, SourceSettings, load
+from lambdabuild.given import load
+from lambdabuild.settings import Settings, SourceSettings
 
 
 def settings(text: str = "", env: dict[str, str] | None = None, **variables: str) -> Settings:

@@ -74,7 +74,7 @@ def test_entries_are_sorted_bear_one_date_and_one_of_two_modes(tmp_path: Path) -
 
 
 def test_the_bytes_are_these_on_every_machine(tmp_path: Path) -> None:
-    """A digest written down: whoever sees it change must raise freshness.ZIP_FORMAT."""
+    """A digest written down: whoever sees it change must raise inputs.ZIP_FORMAT."""
     entries = on_disk(
         tmp_path / "in", {"app.py": b"def handler(event, context):\n    return 1\n" * 50, "x": bytes(range(256))}
     )

@@ -11,9 +11,10 @@ import pytest
 from sandbox import PLAIN_FUNCTION, ROOT, Sandbox
 
 from lambdabuild import errors
+from lambdabuild.given import load
 from lambdabuild.plan.layer_tables import OF_FUNCTIONS
 from lambdabuild.plan.types import Rule, StepClaims
-from lambdabuild.settings import FunctionSettings, LayerSettings, Settings, SourceSettings, load
+from lambdabuild.settings import FunctionSettings, LayerSettings, Settings, SourceSettings
 from lambdabuild.template.plugins import esbuild, python_requirements, socless
 
 README = (ROOT / "README.md").read_text()

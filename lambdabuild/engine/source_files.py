@@ -1,0 +1,96 @@
+"""Which files are a build's source: what lies in its folder and beside it, without what is left out."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from collections.abc import Callable
+from dataclasses import replace
+
+from lambdabuild.engine.site import Site
+from lambdabuild.errors import BadSource, NoInclude
+from lambdabuild.files.globs import GlobbedPatterns
+from lambdabuild.files.listing import IGNORE_FILE, Found, Listing, Patterns, ignore_lines, patterns, scan
+from lambdabuild.model import Globs
+from lambdabuild.plan.types import BuildKey, Rule
+from lambdabuild.spans import Span
+
+
+def listing(site: Site, key: BuildKey, who: str = "") -> Listing:
+    """The files of a build's source that may enter its artifact."""
+    folder = site.path(key.source)
+    _refuse_way_out(site, key, folder, who)
+    for file in ignore_files(site, key)[1:]:
+        if os.path.exists(file):  # that it comes or goes is seen by its folder
+            site.stats.saw(file)
+    chosen = source_patterns(site, key, ignore_lines)
+    return scan(folder, chosen, boundary=site.boundary, skip=site.not_source, who=who)
+
+
+def ignore_files(site: Site, key: BuildKey) -> tuple[str, ...]:
+    """The files whose patterns are about a build's source: the project's, then the source's own."""
+    folder = site.path(key.source)
+    own = (*((IGNORE_FILE,) if folder != site.project else ()), *site.rules[key.rule].ignore_files)
+    return (os.path.join(site.project, IGNORE_FILE), *(os.path.join(folder, name) for name in own))
+
+
+def source_patterns(site: Site, key: BuildKey, lines_of: Callable[..., tuple[str, ...]]) -> Patterns:
+    """What of a build's source stays out of its artifact; ``lines_of`` reads ignore files (``ignore_lines``)."""
+    first, *own = (os.path.split(file) for file in ignore_files(site, key))
+    lines = [*key.leave_out, *lines_of(*first, below=key.source)]
+    lines += (line for folder, name in own for line in lines_of(folder, name))
+    if key.globs.lines:
+        return GlobbedPatterns(lines, key.globs.lines, key.globs.prefix)
+    return patterns(tuple(lines))
+
+
+def listing_beside(site: Site, key: BuildKey, path: str, who: str = "") -> Listing:
+    """The files of something that goes in beside a build's source: a folder's content, or the file itself.
+
+    Raises NoInclude (LB415) when it is gone.
+    """
+    real = site.path(path)
+    if os.path.isdir(real):
+        return listing(site, key_beside(key, path), who)
+    _refuse_way_out(site, key_beside(key, path), real, who)
+    site.stats.saw(real)
+    try:
+        return Listing((Found(os.path.basename(real), real, os.stat(real)),), ())
+    except OSError as error:
+        raise NoInclude(
+            f"{who}: {path}, which is to go in, cannot be read: {error.strerror}", where=Span(path)
+        ) from error
+
+
+def extras_listing(site: Site, key: BuildKey, who: str = "") -> Listing:
+    """The files of the source that go in under their own paths beside what a rule makes of it."""
+    return listing(site, extras_key(key), who)
+
+
+def key_beside(key: BuildKey, path: str) -> BuildKey:
+    """The key as though the source were what goes in beside it."""
+    return replace(key, source=path, globs=Globs())
+
+
+def extras_key(key: BuildKey) -> BuildKey:
+    """The key as though the source were its extras."""
+    return replace(key, globs=Globs(("!**", *key.extras), key.globs.prefix))
+
+
+def _refuse_way_out(site: Site, key: BuildKey, folder: str, who: str) -> None:
+    """A code folder may lie elsewhere when the template says so, but not by a link in the project."""
+    real, boundary = os.path.realpath(folder), os.path.realpath(site.boundary)
+    if folder.startswith(site.project + os.sep) and not (real + os.sep).startswith(boundary + os.sep):
+        raise BadSource(
+            f"{who}: the code folder {key.source}/ is reached by a link that leaves the project: {real}",
+            where=Span(key.source),
+            mend="name the folder itself in the template, or set project_root",
+        )
+
+
+def manifest_files(rule: Rule, manifest: str) -> tuple[str, ...]:
+    """The manifest and every lock file that might stand beside it, those that are not there included."""
+    if not manifest:
+        return ()
+    folder, names = posixpath.dirname(manifest), (*rule.lock_files, *rule.companions)
+    return (manifest, *(posixpath.normpath(posixpath.join(folder, name)) for name in names))
