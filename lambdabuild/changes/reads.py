@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from lambdabuild.engine import containers, inputs, observe, receipts
+from lambdabuild.engine import container_context, inputs, observe, receipts
 from lambdabuild.engine.inputs import Saved
 from lambdabuild.engine.site import Shared, Site
 from lambdabuild.errors import LambdaBuildError
@@ -80,7 +80,7 @@ class Reader:
             unknown = unknown or ("" if self._is_known(kind, name) else f"{kind}:{name}")
         with self._noting.watched() as looked_at:
             for dockerfile in _dockerfiles(self._site, unit):
-                containers.dockerfile_digest(self._site, dockerfile)
+                container_context.dockerfile_digest(self._site, dockerfile)
         seen.update(looked_at)
         return self._reads(seen, unknown)
 

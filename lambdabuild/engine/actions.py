@@ -16,7 +16,18 @@ from typing import Any, cast
 from doit.exceptions import TaskFailed
 
 from lambdabuild.artifacts.atomic import remove
-from lambdabuild.engine import caching, file_steps, freshness, inputs, place_steps, receipts, rule_steps, workers
+from lambdabuild.engine import (
+    cached_bytes,
+    caching,
+    file_steps,
+    freshness,
+    inputs,
+    offers,
+    place_steps,
+    receipts,
+    rule_steps,
+    workers,
+)
 from lambdabuild.engine.receipts import Done
 from lambdabuild.engine.session import begin, keep, saved
 from lambdabuild.engine.site import Site
@@ -63,7 +74,7 @@ def _restored(site: Site, kind: str, name: str, before: Mapping[str, str]) -> di
 
 
 def _run(site: Site, kind: str, name: str, before: Mapping[str, str]) -> dict[str, Any]:
-    if caching.provide(site, kind, name, lambda *step: _run_again(site, *step)):
+    if cached_bytes.provide(site, kind, name, lambda *step: _run_again(site, *step)):
         before = inputs.components(site, kind, name, saved)
     started = time.time_ns()
     with workers.turn(site, kind, name):
@@ -75,7 +86,7 @@ def _run(site: Site, kind: str, name: str, before: Mapping[str, str]) -> dict[st
         **({"images": dict(done.images)} if done.images else {}),
         "seconds": round((time.time_ns() - started) / 1e9, 3),
     }
-    caching.offer(site, kind, name, before, receipt, values)
+    offers.offer(site, kind, name, before, receipt, values)
     return _kept(site, kind, name, receipt, values)
 
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager, nullcontext
 
 from lambdabuild.artifacts.atomic import remove
 from lambdabuild.artifacts.entries import Entry, InArchive
-from lambdabuild.engine import caching, receipts, workers
+from lambdabuild.engine import cached_bytes, receipts, workers
 from lambdabuild.engine.receipts import Done
 from lambdabuild.engine.site import Site
 
@@ -95,7 +95,7 @@ def tree(site: Site, name: str) -> Done:
         for other in _with_the_same_dependencies(site, name, site.tree):
             if site.tree(other) not in twins.trees and (record := TreeRecord.read(site.record("tree", other))):
                 twins.add(site.tree(other), record, _packages_files(site, assemble.read_list(site, other)))
-        written = lying_in(site.zip(name), entries) if caching.are_away(site, name) else entries
+        written = lying_in(site.zip(name), entries) if cached_bytes.are_away(site, name) else entries
         record = write_tree(target, written, recorded=TreeRecord.read(kept), twins=twins)
         record.write(kept)
         twins.add(target, record, _packages_files(site, entries))

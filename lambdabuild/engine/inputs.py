@@ -13,7 +13,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from lambdabuild.engine import images, source_files, workers
+from lambdabuild.engine import image_inputs, source_files, workers
 from lambdabuild.engine.site import STRIP, Site
 from lambdabuild.files import fingerprint
 from lambdabuild.files.listing import patterns, scan
@@ -210,7 +210,7 @@ def _hash(site: Site, name: str, saved: Saved) -> dict[str, str]:
 
 def _image(site: Site, name: str, saved: Saved) -> dict[str, str]:
     image = site.images[name]
-    return images.inputs(site, image) | {"name": image.local_name}
+    return image_inputs.inputs(site, image) | {"name": image.local_name}
 
 
 def _upload_image(site: Site, image: ImageBuild, saved: Saved) -> dict[str, str]:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lambdabuild.artifacts.trees import TreeRecord
-from lambdabuild.engine import images, kept, shared_layers, snapshot
+from lambdabuild.engine import image_inputs, kept, shared_layers, snapshot
 from lambdabuild.engine.freshness import Freshness
 from lambdabuild.engine.inputs import TEMPLATE, Saved, task_name
 from lambdabuild.engine.site import STRIP, Site
@@ -263,7 +263,7 @@ def _variables(site: Site) -> list[str]:
     claimed = {name for rule in site.rules.values() for claims in _claims(rule) for name in claims.environment}
     for build in site.plan.builds:
         claimed |= {*StepClaims().environment_with(build.key.options), *build.key.command.environment}
-    claimed |= {name for image in site.plan.images for name in images.variables(image.key.options)}
+    claimed |= {name for image in site.plan.images for name in image_inputs.variables(image.key.options)}
     return sorted(claimed | set(site.service.read.variables))
 
 

@@ -56,10 +56,10 @@ def _sent(site: Site, sent: Any) -> Done:
 
 
 def image(site: Site, name: str) -> Done:
-    from lambdabuild.engine import images
+    from lambdabuild.engine import image_inputs, images
 
     image, made = site.images[name], images.make(site, name)
-    folders = {image.key.place: images.files(site, image)} if image.key.kind == "recipe" else {}
+    folders = {image.key.place: image_inputs.files(site, image)} if image.key.kind == "recipe" else {}
     return Done(
         output=made.id,
         values={"size": made.size, "fingerprint": made.fingerprint},
@@ -69,15 +69,15 @@ def image(site: Site, name: str) -> Done:
 
 
 def _upload_image(site: Site, name: str) -> Done:
-    from lambdabuild.engine import images
+    from lambdabuild.engine import image_upload
 
     if site.images[name].key.kind == "tagged":
-        sent = images.ask(site, name)
+        sent = image_upload.ask(site, name)
     else:
         receipt = receipts.read(site.receipt("image", name))
         if receipt is None:
             raise CannotRead(f"what image:{name} made is gone", mend=f"doit forget image:{name}")
-        sent = images.send(site, name, receipt.result)
+        sent = image_upload.send(site, name, receipt.result)
     return Done(
         output=sent.location,
         values={"location": sent.location, "sent": sent.sent, "size": sent.size},

@@ -92,7 +92,7 @@ def _in_container(site: Site, native: Native, job: Job) -> Job:
     """The step with the container that its function asks for."""
     if not native.mode:
         return job
-    from lambdabuild.engine.containers import InContainer
+    from lambdabuild.engine.in_container import InContainer
 
     container = InContainer(site, native, job.target.name)
     runner = container if native.mode == "true" else job.runner
@@ -104,9 +104,9 @@ def _images(site: Site, native: Native, job: Job) -> dict[str, str]:
     """The image that the step's tools ran in, if they did."""
     if job.container is None:
         return {}
-    from lambdabuild.engine import containers
+    from lambdabuild.engine import containers, in_container
 
-    is_used = isinstance(job.container, containers.InContainer) and job.container.is_used
+    is_used = isinstance(job.container, in_container.InContainer) and job.container.is_used
     return containers.used(site, native) if is_used else {}
 
 

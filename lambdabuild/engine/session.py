@@ -64,10 +64,10 @@ def finish() -> dict[str, int]:
     """The end of a run: give what is on its way to a cache its time. What went to and from remote ones, in bytes."""
     if _site is None:
         return {}
-    from lambdabuild.engine import caching
+    from lambdabuild.engine import run_caches
 
-    caching.finish(_site)
-    return caching.totals(_site)
+    run_caches.finish(_site)
+    return run_caches.totals(_site)
 
 
 def begin(site: Site) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Mapping
 
-from lambdabuild.engine import freshness, images, inputs, receipts, source_files
+from lambdabuild.engine import freshness, image_inputs, inputs, receipts, source_files
 from lambdabuild.engine.inputs import Saved
 from lambdabuild.engine.site import Site
 from lambdabuild.files import fingerprint
@@ -73,7 +73,7 @@ def _change(
 
 def _files_now(site: Site, folder: str, build: Build | ImageBuild) -> Mapping[str, str]:
     if isinstance(build, ImageBuild):
-        return images.files(site, build)
+        return image_inputs.files(site, build)
     key = build.key
     listing = (
         source_files.listing(site, key) if folder == key.source else source_files.listing_beside(site, key, folder)
