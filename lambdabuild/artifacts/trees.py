@@ -53,6 +53,8 @@ class Twins:
     def __init__(self) -> None:
         self._files: dict[str, tuple[str, Row]] = {}
         self.trees: set[str] = set()
+        self.packages: set[str] = set()
+        """Names of resolutions all of whose files are known."""
 
     def add(self, target: str, record: TreeRecord, paths: Iterable[str]) -> None:
         """Some of what was written to a tree: packages' files, not those that people edit."""
@@ -61,21 +63,21 @@ class Twins:
             if row := record.rows.get(path):
                 self._files.setdefault(row[0], (os.path.join(target, path), row))
 
-    def link(self, entry: Entry, target: str, *, is_there: bool) -> bool:
-        """Whether the entry has become a link in its tree to a file with this content and mode."""
+    def link(self, entry: Entry, target: str, *, is_there: bool) -> Row | None:
+        """Make the entry a link in its tree to a file with this content and mode; None when there is none."""
         twin, row = self._files.get(_mark(entry), ("", None))
         if row is None:
-            return False
+            return None
         try:
             if not _same(row, os.lstat(twin)):
-                return False
+                return None
             path = os.path.join(target, entry.path)
             if is_there:
                 os.unlink(path)
             os.link(twin, path)
         except OSError:
-            return False  # gone, or it has as many links as its file system allows
-        return True
+            return None  # gone, or it has as many links as its file system allows
+        return row
 
 
 def write_tree(
@@ -99,15 +101,17 @@ def write_tree(
     known = recorded.rows if recorded else {}
     todo = [entry for entry in entries if not _is_right(entry, known.get(entry.path), there.get(entry.path))]
     make_folders(target, {os.path.dirname(entry.path) for entry in todo})
-    to_write = [e for e in todo if twins is None or not twins.link(e, target, is_there=e.path in there)]
-    with ThreadPoolExecutor(threads or min(4, os.cpu_count() or 1)) as pool:
-        list(pool.map(lambda entry: write_entry(os.path.join(target, entry.path), entry), to_write))
-    written = {entry.path for entry in todo}
-    rows = {
-        path: _row(entry, os.lstat(os.path.join(target, path)) if path in written else there[path])
-        for path, entry in wanted.items()
-    }
-    return TreeRecord(rows)
+    rows = {entry.path: twins.link(entry, target, is_there=entry.path in there) for entry in todo} if twins else {}
+    to_write = [entry for entry in todo if not rows.get(entry.path)]
+    if to_write:
+        with ThreadPoolExecutor(threads or min(4, os.cpu_count() or 1)) as pool:
+            list(pool.map(lambda entry: write_entry(os.path.join(target, entry.path), entry), to_write))
+    written = {entry.path for entry in to_write}
+
+    def row(path: str, entry: Entry) -> Row:
+        return rows.get(path) or _row(entry, os.lstat(os.path.join(target, path)) if path in written else there[path])
+
+    return TreeRecord({path: row(path, entry) for path, entry in wanted.items()})
 
 
 def is_intact(target: str, record: TreeRecord, digest: Callable[[str], str]) -> bool:
@@ -185,7 +189,7 @@ def _remove_surplus(target: str, wanted: Mapping[str, Entry], there: Mapping[str
             except OSError:
                 break
             parent = os.path.dirname(parent)
-    for path in wanted:
+    for path in wanted if there else ():
         full = os.path.join(target, path)
         if os.path.isdir(full) and not os.path.islink(full):
             shutil.rmtree(full)  # a folder where a file belongs now

@@ -83,25 +83,35 @@ def _shared(site: Site, name: str) -> list[tuple[str, int]]:
 
 
 def tree(site: Site, name: str) -> Done:
+    resolved, packages = site.build(name).resolution, site.shared.twins.packages
+    # Two that are written at once know nothing of one another's files, so the first with its packages is alone.
+    with site.shared.trees_lock if resolved else nullcontext():
+        if is_first := resolved not in packages:
+            _write_tree(site, name)
+            packages.add(resolved)
+    if not is_first:
+        _write_tree(site, name)
+    link_users(site, name, "")
+    receipt = receipts.read(site.receipt("copy", name))
+    return Done(output=receipt.output if receipt else "")
+
+
+def _write_tree(site: Site, name: str) -> None:
     from lambdabuild.artifacts.archives import lying_in
     from lambdabuild.artifacts.trees import TreeRecord, write_tree
     from lambdabuild.engine import assemble
 
-    target, kept = site.tree(name), site.record("tree", name)
+    target, kept, twins = site.tree(name), site.record("tree", name), site.shared.twins
     os.makedirs(os.path.dirname(target), exist_ok=True)
     os.makedirs(os.path.dirname(kept), exist_ok=True)
-    with site.shared.trees_lock:  # two that are written at once would know nothing of one another's files
-        entries, twins = assemble.read_list(site, name), site.shared.twins
-        for other in _with_the_same_dependencies(site, name, site.tree):
-            if site.tree(other) not in twins.trees and (record := TreeRecord.read(site.record("tree", other))):
-                twins.add(site.tree(other), record, _packages_files(site, assemble.read_list(site, other)))
-        written = lying_in(site.zip(name), entries) if cached_bytes.are_away(site, name) else entries
-        record = write_tree(target, written, recorded=TreeRecord.read(kept), twins=twins)
-        record.write(kept)
-        twins.add(target, record, _packages_files(site, entries))
-    link_users(site, name, "")
-    receipt = receipts.read(site.receipt("copy", name))
-    return Done(output=receipt.output if receipt else "")
+    entries = assemble.read_list(site, name)
+    for other in _with_the_same_dependencies(site, name, site.tree):
+        if site.tree(other) not in twins.trees and (record := TreeRecord.read(site.record("tree", other))):
+            twins.add(site.tree(other), record, _packages_files(site, assemble.read_list(site, other)))
+    written = lying_in(site.zip(name), entries) if cached_bytes.are_away(site, name) else entries
+    record = write_tree(target, written, recorded=TreeRecord.read(kept), twins=twins)
+    record.write(kept)
+    twins.add(target, record, _packages_files(site, entries))
 
 
 def _packages_files(site: Site, entries: Iterable[Entry]) -> Iterator[str]:
