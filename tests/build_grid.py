@@ -15,6 +15,7 @@ from pathlib import Path
 
 import psutil
 from cache_servers import free_port, wait_for
+from engines import settings_of
 from filelock import FileLock
 
 WANTED = ("buildgrid[database]==0.4.4",)
@@ -88,10 +89,7 @@ class Grid:
 
     @property
     def environment(self) -> dict[str, str]:
-        """As settings: the engine, and where its programs are."""
-        homes = [os.path.dirname(program) for program in map(shutil.which, ("go", "node", "make")) if program]
-        path = ":".join(dict.fromkeys([f"{sys.base_prefix}/bin", *homes, "/usr/bin", "/bin"]))
-        return {"LAMBDABUILD_EXECUTOR": self.address, "LAMBDABUILD_EXECUTOR__ENVIRONMENT__PATH": path}
+        return settings_of(self.address)
 
     def start(self) -> None:
         """With the blobs and the queue of the last time."""

@@ -35,6 +35,13 @@ def until(ask: Callable[[], T], seconds: float) -> T:
     return found
 
 
+def settings_of(address: str) -> dict[str, str]:
+    """An engine on this machine, and where its programs are."""
+    homes = [os.path.dirname(program) for program in map(shutil.which, ("go", "node", "make")) if program]
+    path = ":".join(dict.fromkeys([f"{sys.base_prefix}/bin", *homes, "/usr/bin", "/bin"]))
+    return {"LAMBDABUILD_EXECUTOR": address, "LAMBDABUILD_EXECUTOR__ENVIRONMENT__PATH": path}
+
+
 @dataclass
 class Engine:
     """buildbox-casd with its execution service, whose sandboxes see this machine's programs and no network."""
@@ -51,10 +58,7 @@ class Engine:
 
     @property
     def environment(self) -> dict[str, str]:
-        """As settings: the engine, and where its programs are."""
-        homes = [os.path.dirname(program) for program in map(shutil.which, ("go", "node", "make")) if program]
-        path = ":".join(dict.fromkeys([f"{sys.base_prefix}/bin", *homes, "/usr/bin", "/bin"]))
-        return {"LAMBDABUILD_EXECUTOR": self.address, "LAMBDABUILD_EXECUTOR__ENVIRONMENT__PATH": path}
+        return settings_of(self.address)
 
     def start(self) -> None:
         """With the blobs and results of the last time."""
