@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from lambdabuild import tools
-from lambdabuild.engine import docker, image_calls, image_inputs, images
+from lambdabuild.engine import docker, image_calls, image_inputs
 from lambdabuild.engine.docker import Refused
 from lambdabuild.engine.site import Site
 from lambdabuild.errors import (
@@ -79,16 +80,28 @@ def with_engine(order: Order, engine: Any) -> None:
             raise _failed(order, refused.words, tail) from refused
 
 
-def pair_of(text: str) -> dict[str, str]:
+def _pair(text: str) -> dict[str, str]:
     name, _, value = text.partition("=")
     return {name: value}
 
 
-def host_of(text: str) -> dict[str, str]:
+def _host(text: str) -> dict[str, str]:
     name, _, address = text.replace("=", ":", 1).partition(":")
     return {name: address}
 
 
+OPTIONS: Mapping[str, tuple[str, Callable[[str], Any] | None]] = {
+    "--network": ("network_mode", str),
+    "--add-host": ("extra_hosts", _host),
+    "--label": ("labels", _pair),
+    "--shm-size": ("shmsize", str),
+    "--isolation": ("isolation", str),
+    "--build-arg": ("buildargs", lambda name: {name: os.environ[name]} if name in os.environ else {}),
+    "--no-cache": ("nocache", None),
+    "--pull": ("pull", None),
+    "--squash": ("squash", None),
+}
+"""Options of ``docker build`` as the classic builder takes them; None needs no value."""
 SHOWN_ONLY = ("--progress", "--quiet", "-q", "--rm", "--force-rm", "--load")
 
 
@@ -100,13 +113,13 @@ def _asked(order: Order) -> dict[str, Any]:
         name, sign, value = word.partition("=")
         if name in SHOWN_ONLY:
             continue
-        if name not in images.OPTIONS:
+        if name not in OPTIONS:
             raise BadImage(
                 f"{image_calls.users_of(order.image)}: the classic builder has no option {word!r}",
                 where=order.described.where,
                 mend="remove it, or install Docker's buildx, and lambdabuild uses BuildKit",
             )
-        key, take = images.OPTIONS[name]
+        key, take = OPTIONS[name]
         if take is None:
             found[key] = value != "false"
             continue

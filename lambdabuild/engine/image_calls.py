@@ -10,6 +10,9 @@ from lambdabuild.engine.docker import Refused
 from lambdabuild.engine.site import Site
 from lambdabuild.plan.types import ImageBuild
 
+MARK = "lambdabuild/image"
+"""The repository, on this machine only, whose tags are fingerprints."""
+
 
 def id_of(engine: Any, name: str) -> str | None:
     """The engine's digest of an image, None when it has none of that name."""

@@ -7,7 +7,7 @@ built twice by one engine, whichever project they stand in.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,8 +25,6 @@ from lambdabuild.images.context import Context
 from lambdabuild.model import Archive, Image, Recipe
 from lambdabuild.plan.types import ImageBuild
 
-MARK = "lambdabuild/image"
-"""The repository, on this machine only, whose tags are fingerprints."""
 MOST_BYTES = 10 * 1024**3
 """Unpacked: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
 
@@ -50,7 +48,7 @@ def make(site: Site, name: str) -> Made:
         repository, _, tag = image.local_name.partition(":")
         engine.tag(made.id, repository, tag, force=True)
         if last and last != made.fingerprint:
-            image_calls.untag(engine, f"{MARK}:{last}")
+            image_calls.untag(engine, f"{image_calls.MARK}:{last}")
         return made
 
 
@@ -60,7 +58,7 @@ def find_or_build(site: Site, image: ImageBuild, engine: Any) -> Made:
         return _built(site, image, described, described.source, engine)
     assert isinstance(described.source, Archive), "an image in a registry is not made"
     found = fingerprint.of(image_inputs.inputs(site, image))
-    mark = f"{MARK}:{found}"
+    mark = f"{image_calls.MARK}:{found}"
     if image_calls.id_of(engine, mark) is None:
         _load(site, image, site.path(described.source.path), mark, engine)
     return _inspected(image, engine, mark, found, {})
@@ -75,7 +73,7 @@ def _built(site: Site, image: ImageBuild, described: Image, recipe: Recipe, engi
         file = os.path.join(scratch, "context.tar")
         context, own = _written(site, image, file)
         found = fingerprint.of(own | {f"base:{name}": digest for name, digest in known.items()})
-        mark = f"{MARK}:{found}"
+        mark = f"{image_calls.MARK}:{found}"
         with site.shared.lock_of(mark):  # two functions may need the same under two names
             if image_calls.id_of(engine, mark) is None:
                 build = image_builds.with_buildkit if image_builds.has_buildkit(site) else image_builds.with_engine
@@ -109,20 +107,6 @@ def _inspected(image: ImageBuild, engine: Any, mark: str, found: str, known: Map
     return Made(data["Id"], int(data["Size"]), found, known)
 
 
-OPTIONS: Mapping[str, tuple[str, Callable[[str], Any] | None]] = {
-    "--network": ("network_mode", str),
-    "--add-host": ("extra_hosts", image_builds.host_of),
-    "--label": ("labels", image_builds.pair_of),
-    "--shm-size": ("shmsize", str),
-    "--isolation": ("isolation", str),
-    "--build-arg": ("buildargs", lambda name: {name: os.environ[name]} if name in os.environ else {}),
-    "--no-cache": ("nocache", None),
-    "--pull": ("pull", None),
-    "--squash": ("squash", None),
-}
-"""Options of ``docker build`` as the classic builder takes them; None needs no value."""
-
-
 def _load(site: Site, image: ImageBuild, path: str, mark: str, engine: Any) -> None:
     described = site.described_images[image.name]
     try:
@@ -149,6 +133,6 @@ def remove(site: Site, name: str, made: Mapping[str, Any]) -> None:
     """Take an image's names away; the engine removes what nothing else is made of."""
     image = site.images[name]
     with docker.client(image_calls.timeout(site)) as engine:
-        for one in (image.local_name, f"{MARK}:{made.get('fingerprint', '')}"):
+        for one in (image.local_name, f"{image_calls.MARK}:{made.get('fingerprint', '')}"):
             if image_calls.id_of(engine, one) == made.get("id"):
                 image_calls.untag(engine, one, keep_layers=False)
