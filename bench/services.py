@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import socket
 import subprocess
@@ -76,6 +77,29 @@ def sample_app(folder: Path) -> Path:
     """A copy of the sample app."""
     source = Path(__file__).parent.parent / "sample-app"
     return Path(shutil.copytree(source, folder, ignore=shutil.ignore_patterns("build", "node_modules", "__pycache__")))
+
+
+def bundled(folder: Path, functions: int = 10) -> Path:
+    """Functions in TypeScript that esbuild bundles: much is downloaded to make little."""
+    packages = {
+        "private": True,
+        "dependencies": {"@aws-sdk/client-dynamodb": "3.954.0", "zod": "3.23.8"},
+        "devDependencies": {"esbuild": "0.25.12", "typescript": "5.6.3"},
+    }
+    head = "Transform: AWS::Serverless-2016-10-31\nResources:\n"
+    one = "  Fn{0}:\n    Type: AWS::Serverless::Function\n    Metadata: {{BuildMethod: esbuild}}\n    Properties: {{CodeUri: src/f{0}, Runtime: nodejs22.x, Handler: app.handler}}\n"
+    for number in range(functions):
+        source = folder / f"src/f{number}"
+        source.mkdir(parents=True)
+        (source / "app.ts").write_text(
+            'import { DynamoDBClient } from "@aws-sdk/client-dynamodb";\nimport { z } from "zod";\n'
+            f"const client = new DynamoDBClient({{}}), shape = z.object({{ id: z.literal({number}) }});\n"
+            "export const handler = async (event: unknown) => [client, shape.parse(event)];\n"
+        )
+    (folder / "template.yaml").write_text(head + "".join(map(one.format, range(functions))))
+    (folder / "package.json").write_text(json.dumps(packages))
+    subprocess.run(["npm", "install", "--package-lock-only", "--silent", "--ignore-scripts"], cwd=folder, check=True)
+    return folder
 
 
 def wait_for(port: int, seconds: float = 20) -> None:
