@@ -6,6 +6,7 @@ before the first step of a run that needs them.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import sysconfig
@@ -153,8 +154,8 @@ def _workers(site: Site, names: tuple[str, ...]) -> dict[str, Any]:
 
 def _key(site: Site, names: tuple[str, ...]) -> str:
     settings = site.settings.executor
-    where = [settings.address, sorted(settings.platform.items()), sorted(settings.environment.items())]
-    return f"workers {json.dumps([where, names])}"
+    said = [settings.address, sorted(settings.platform.items()), sorted(settings.environment.items()), names]
+    return f"workers {hashlib.sha256(json.dumps(said).encode()).hexdigest()}"
 
 
 def _ask(site: Site, names: tuple[str, ...]) -> dict[str, Any]:
