@@ -20,17 +20,18 @@ def zip_(site: Site, name: str) -> Done:
 
     target, kept = site.zip(name), site.record("zip", name)
     os.makedirs(os.path.dirname(target), exist_ok=True)
+    os.makedirs(os.path.dirname(kept), exist_ok=True)
     entries, where = assemble.read_list(site, name), ""
     if workers.goes(site, "zip", name):
         from lambdabuild.engine import remote_zips
 
         summary, where = remote_zips.write(site, name, entries, target)
+        summary.write(kept)
     else:
         with _in_turn(site, name) as newest:
             found = (ZipSummary.read(site.record("zip", one), site.zip(one)) for one in (name, *newest))
             summary = write_zip(target, entries, previous=filter(None, found))
-    os.makedirs(os.path.dirname(kept), exist_ok=True)
-    summary.write(kept)
+            summary.write(kept)  # before it is another's turn, who copies what is packed
     link_users(site, name, ".zip")
     return Done(
         output=summary.sha256,
