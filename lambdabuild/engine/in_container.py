@@ -50,7 +50,7 @@ class InContainer:
         return programs[name]
 
     def _asked(self, name: str) -> str | None:
-        """Where a program is. An answer is always a word, for engines under load have been seen to lose what was said."""
+        """Where a program is. An answer is always a word; when nothing came it is asked again."""
         for _ in range(3):
             ended = self._execute(["sh", "-c", 'command -v "$0" || echo -', name], "/", {}, 60)
             if said := ended.stdout.strip():
