@@ -159,6 +159,8 @@ class Executor:
                     raise ExecutorFailed(f"{self.name} does not have {path} as it was made", mend="run the build again")
         except CacheFailed as error:
             raise NoExecutor(_why(error), mend=error.mend) from error
+        except ValueError as error:
+            raise ExecutorFailed(f"{self.name} sent broken bytes: {error}", mend="run the build again") from error
 
     def _written(self, file: File, content: bytes | None, target: str) -> bool:
         with open(target, "xb") as stream:
@@ -202,7 +204,7 @@ class Executor:
     def _send(self, blobs: Blobs) -> None:
         """What the engine does not have yet."""
         try:
-            missing = self.cache.missing(blobs.keys() - self._sent)
+            missing = self.cache.missing([digest for digest in blobs if digest not in self._sent])
             self.cache.put_sources([(digest, blobs[digest]) for digest in sorted(missing)])
         except CacheFailed as error:
             raise _Lost(_why(error)) from error
@@ -287,7 +289,7 @@ class Executor:
         wanted = Digest(digest.hash, digest.size_bytes)
         try:
             found = dict(self.cache.fetch_many([wanted])).get(wanted)
-        except CacheFailed as error:
+        except (CacheFailed, ValueError) as error:
             raise _Lost(_why(error)) from error
         if found is None or Digest.of(found) != wanted:
             raise _Lost(f"a result is gone: {digest.hash}")
@@ -314,9 +316,9 @@ class _Queue:
             self._tell()
 
 
-def _why(error: CacheFailed) -> str:
+def _why(error: Exception) -> str:
     """What the server said."""
-    return str(error.__cause__ or error.message)
+    return str(error.__cause__ or error)
 
 
 def _response(operation: Any) -> Any:
