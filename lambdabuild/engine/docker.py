@@ -6,6 +6,7 @@ The only module that imports docker. Whatever the engine says comes out as an er
 from __future__ import annotations
 
 import os
+import struct
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -27,6 +28,8 @@ TAIL_LINES = 25
 MARK = "LAMBDABUILD_TOOL"
 """A variable that a program and its children have, by which they are found when they must end. A shell around them
 would tell that too, but it takes away variables such as Bundler's, whose names hold addresses."""
+FRAME, STDERR = struct.Struct(">BxxxL"), 2
+"""The head of a piece of what a program says, and the kind of those that it complains with."""
 IDLE = "cat"
 """Runs until its standard input ends, which happens when this process does, however that ends."""
 
@@ -261,11 +264,8 @@ def execute(
             late.start()
         stdout, stderr = bytearray(), bytearray()
         try:
-            stream = api.exec_start(made, stream=True, demux=True)
-            for out, err in stream:
-                stdout += out or b""
-                stderr += err or b""
-            stream.close()
+            for kind, data in _said(api, made):
+                (stderr if kind == STDERR else stdout).extend(data)
         finally:
             late.cancel()
         in_time = not is_late.is_set()
@@ -274,6 +274,23 @@ def execute(
             raise _ended(container, os.path.basename(argv[0]))
     said, complained = (part.decode("utf-8", errors="replace") for part in (stdout, stderr))
     return Ended(status, said, complained, in_time)
+
+
+def _said(api: Any, exec_id: str) -> Iterator[tuple[int, bytes]]:
+    """What a program says, piece by piece: https://docs.docker.com/reference/api/engine/, "stream format".
+
+    The SDK reads from the socket itself, and so loses what came together with the head of the answer and lies in the
+    buffer above; slow networks bring them together.
+    """
+    socket = api.exec_start(exec_id, socket=True)
+    api._disable_socket_timeout(socket)
+    buffered = socket._response.raw._fp.fp
+    try:
+        while len(head := buffered.read(FRAME.size)) == FRAME.size:
+            kind, size = FRAME.unpack(head)
+            yield kind, buffered.read(size)
+    finally:
+        socket._response.close()
 
 
 def _is_running(container: Container) -> bool:

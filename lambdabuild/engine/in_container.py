@@ -46,16 +46,9 @@ class InContainer:
     def find(self, name: str) -> str | None:
         programs = self._running().programs
         if name not in programs:
-            programs[name] = self._asked(name)
+            ended = self._execute(["sh", "-c", 'command -v "$0"', name], "/", {}, 60)
+            programs[name] = ended.stdout.strip() or None if ended.status == 0 else None
         return programs[name]
-
-    def _asked(self, name: str) -> str | None:
-        """Where a program is. An answer is always a word; when nothing came it is asked again."""
-        for _ in range(3):
-            ended = self._execute(["sh", "-c", 'command -v "$0" || echo -', name], "/", {}, 60)
-            if said := ended.stdout.strip():
-                return None if said == "-" else said
-        return None
 
     def run(
         self, argv: Sequence[str], *, cwd: str, names: Sequence[str], extra: Mapping[str, str],
