@@ -114,8 +114,10 @@ def _yaml_error(reader: _Reader, error: yaml.MarkedYAMLError) -> BrokenYaml:
     mark = error.problem_mark or error.context_mark
     line, column = (mark.line, mark.column) if mark else (0, 0)
     words = ", ".join(filter(None, (error.context, error.problem))) or "not YAML"
-    place = reader.lines[min(line, len(reader.lines) - 1)] + column
-    return reader.broken(f"not YAML: {words}", min(place, len(reader.text)))
+    place = min(reader.lines[min(line, len(reader.lines) - 1)] + column, len(reader.text))
+    if "nesting" in words:  # libyaml 0.2.6 and later stop at a depth of their own, before Python does
+        return reader.broken(TOO_DEEP, place, "a template has a few levels only")
+    return reader.broken(f"not YAML: {words}", place)
 
 
 class _YamlTree:
