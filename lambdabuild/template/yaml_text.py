@@ -17,14 +17,21 @@ import yaml
 
 from lambdabuild.errors import BrokenYaml, DuplicateKey, LambdaBuildError, raise_all
 from lambdabuild.spans import Node, Scalar, Span, Style
+from lambdabuild.template import scalars
+from lambdabuild.template.scalars import STANDARD, NoScalar
 
 Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 MERGE = "<<"
-STANDARD = "tag:yaml.org,2002:"
 SHORT_NAMES = {"!Ref": "Ref", "!Condition": "Condition"}
 """Short tags whose long form has no ``Fn::`` in front."""
-TOO_DEEP = "it is nested too deeply"
+DEEPEST = 100
+"""How many levels a document may have; every later walk over its nodes is recursive."""
+MOST_REPEATED = 250_000
+"""How many nodes aliases may stand for, all together: nine levels of ten aliases would be a milliard."""
+TEXT_OF_A_NODE = 100
+"""So many characters of a repeated text count as a node."""
+TOO_DEEP = f"it is nested more than {DEEPEST} levels deep"
 
 
 def parse(file: str, text: str, *, core_schema: bool = False) -> tuple[Node, bool]:
@@ -33,7 +40,7 @@ def parse(file: str, text: str, *, core_schema: bool = False) -> tuple[Node, boo
     ``core_schema`` reads plain scalars by YAML 1.2 (``yes`` is a text), as a serverless.yml means them; CloudFormation
     means YAML 1.1. Raises BrokenYaml (LB102), and DuplicateKey (LB103) for all keys that are written twice.
     """
-    reader = _Reader(file, text, _core if core_schema else _implicit)
+    reader = _Reader(file, text, scalars.core if core_schema else scalars.implicit)
     looks_like_json = text.lstrip("\ufeff \t\r\n")[:1] == "{"
     try:
         if looks_like_json and not file.endswith((".yaml", ".yml")):
@@ -54,7 +61,7 @@ def parse_any(file: str, text: str) -> Node | None:
     """A YAML or JSON file that a variable names, whatever it holds; None when it is empty."""
     if not text.strip():
         return None
-    reader = _Reader(file, text, _core)
+    reader = _Reader(file, text, scalars.core)
     try:
         root = _json(reader) if file.endswith((".json", ".tfstate")) else _yaml(reader)
     except RecursionError as error:
@@ -77,7 +84,7 @@ class _Reader:
     """The text, where its lines begin, and the mistakes that need not end the reading."""
 
     def __init__(self, file: str, text: str, implicit: Callable[[str], Scalar] | None = None) -> None:
-        self.file, self.text, self.implicit = file, text, implicit or _implicit
+        self.file, self.text, self.implicit = file, text, implicit or scalars.implicit
         self.lines = [0, *(match.end() for match in re.finditer(r"\r\n|\n|\r", text))]
         self.duplicates: list[LambdaBuildError] = []
 
@@ -87,6 +94,16 @@ class _Reader:
 
     def broken(self, why: str, place: int, mend: str = "") -> BrokenYaml:
         return BrokenYaml(why, where=self.span(place, place), mend=mend or "correct the text at that place")
+
+    def too_deep(self, place: int) -> BrokenYaml:
+        return self.broken(TOO_DEEP, place, "a template has a few levels only")
+
+    def value(self, read: Callable[[], Scalar], place: int) -> Scalar:
+        """A scalar's value. Raises BrokenYaml for what only looks like one."""
+        try:
+            return read()
+        except NoScalar as error:
+            raise self.broken(str(error), place, "correct it, or quote it if it is a text") from error
 
     def key(self, keys: dict[str, Span], key: str, span: Span) -> None:
         """Note a key's place, or that it is there already."""
@@ -116,7 +133,7 @@ def _yaml_error(reader: _Reader, error: yaml.MarkedYAMLError) -> BrokenYaml:
     words = ", ".join(filter(None, (error.context, error.problem))) or "not YAML"
     place = min(reader.lines[min(line, len(reader.lines) - 1)] + column, len(reader.text))
     if "nesting" in words:  # libyaml 0.2.6 and later stop at a depth of their own, before Python does
-        return reader.broken(TOO_DEEP, place, "a template has a few levels only")
+        return reader.too_deep(place)
     return reader.broken(f"not YAML: {words}", place)
 
 
@@ -126,7 +143,11 @@ class _YamlTree:
     def __init__(self, reader: _Reader) -> None:
         self.reader = reader
         self.loader = Loader(reader.text)
-        self.anchors: dict[str, Node | None] = {}
+        self.anchors: dict[str, _Anchored | None] = {}
+        self.depth = self.deepest = 0
+        """Of the node that is being read, and of the deepest one so far in what an anchor may name."""
+        self.count = self.repeated = 0
+        """Nodes so far, aliases with all that they stand for; and of these what aliases stand for."""
 
     def document(self) -> Node:
         try:
@@ -146,21 +167,48 @@ class _YamlTree:
     def node(self, event: Any) -> Node:
         if isinstance(event, yaml.AliasEvent):
             return self.alias(event)
+        if self.depth >= DEEPEST:
+            raise self.reader.too_deep(event.start_mark.index)
         if event.anchor:
-            self.anchors[event.anchor] = None  # known, but not whole yet
+            return self.anchored(event)
+        return self.fresh(event)
+
+    def fresh(self, event: Any) -> Node:
+        self.depth += 1
+        self.deepest = max(self.deepest, self.depth)
+        self.count += 1
         node = self.tagged(event, self.untagged(event))
-        if event.anchor:
-            self.anchors[event.anchor] = node
+        self.depth -= 1
+        return node
+
+    def anchored(self, event: Any) -> Node:
+        self.anchors[event.anchor] = None  # known, but not whole yet
+        before, deepest, self.deepest = self.count, self.deepest, self.depth
+        node = self.fresh(event)
+        size, height = self.count - before, self.deepest - self.depth
+        if isinstance(node.value, str):
+            size += len(node.value) // TEXT_OF_A_NODE
+        self.anchors[event.anchor] = _Anchored(node, size, height)
+        self.deepest = max(deepest, self.deepest)
         return node
 
     def alias(self, event: Any) -> Node:
         place = event.start_mark.index
         if event.anchor not in self.anchors:
             raise self.reader.broken(f"the alias *{event.anchor} names no anchor before it", place)
-        node = self.anchors[event.anchor]
-        if node is None:
+        named = self.anchors[event.anchor]
+        if named is None:
             raise self.reader.broken(f"the alias *{event.anchor} stands inside what it names", place)
-        return replace(node, span=self.reader.span(place, event.end_mark.index))
+        self.count += named.size
+        self.repeated += named.size
+        self.deepest = max(self.deepest, self.depth + named.height)
+        if self.deepest > DEEPEST:
+            raise self.reader.too_deep(place)
+        if self.repeated > MOST_REPEATED:
+            raise self.reader.broken(
+                f"aliases repeat more than {MOST_REPEATED} values", place, "write less with aliases, or split the file"
+            )
+        return replace(named.node, span=self.reader.span(place, event.end_mark.index))
 
     def untagged(self, event: Any) -> Node:
         if isinstance(event, yaml.ScalarEvent):
@@ -209,17 +257,17 @@ class _YamlTree:
                     return node.value
             raise self.reader.broken("a key must be a text", event.start_mark.index, "write a plain name")
         if event.anchor:
-            self.anchors[event.anchor] = self.scalar(event)
+            self.anchors[event.anchor] = _Anchored(self.scalar(event), 1, 1)
         return str(event.value)
 
     def merged(self, node: Node) -> dict[str, Node]:
         """What ``<<`` brings in: a mapping, or several, of which the first wins."""
         parts = node.value if isinstance(node.value, list) else [node]
         found: dict[str, Node] = {}
-        for part in parts:
+        for part in reversed(parts):
             if not isinstance(part.value, dict):
                 raise self.reader.broken("<< takes a mapping or a list of mappings", node.span.start)
-            found = {**part.value, **found}
+            found.update(part.value)
         return found
 
     def collection_span(self, start: int, style: Style, items: list[Node]) -> Span:
@@ -234,7 +282,7 @@ class _YamlTree:
             return Node(text, self.reader.span(start, end), "block")
         if event.style:
             return Node(text, self.reader.span(start, end), "quoted")
-        value = self.reader.implicit(text) if event.implicit[0] else text
+        value = self.reader.value(lambda: self.reader.implicit(text), start) if event.implicit[0] else text
         return Node(value, self.reader.span(start, end), "plain")
 
     def tagged(self, event: Any, node: Node) -> Node:
@@ -242,7 +290,7 @@ class _YamlTree:
         if tag is None or tag == "!":
             return node
         if tag.startswith(STANDARD):
-            return _cast(tag.removeprefix(STANDARD), event, node)
+            return self.cast(tag.removeprefix(STANDARD), event, node)
         if not tag.startswith("!"):
             raise self.reader.broken(f"the tag {tag} is not known", event.start_mark.index)
         name = SHORT_NAMES.get(tag, f"Fn::{tag[1:]}")
@@ -250,55 +298,20 @@ class _YamlTree:
             node = replace(node, value=[replace(node, value=part) for part in node.value.split(".", 1)])
         return Node({name: node}, node.span, "tagged", {name: node.span})
 
-
-def _implicit(text: str) -> Scalar:
-    """A plain scalar as CloudFormation means it: YAML 1.1, but dates, octal and base-60 numbers stay text."""
-    for tag, pattern in yaml.SafeLoader.yaml_implicit_resolvers.get(text[:1], ()):
-        if pattern.match(text):
-            return _typed(tag.removeprefix(STANDARD), text)
-    return text
+    def cast(self, kind: str, event: Any, node: Node) -> Node:
+        if not isinstance(event, yaml.ScalarEvent):
+            return node
+        text = str(event.value)
+        return replace(node, value=self.reader.value(lambda: scalars.tagged(kind, text), node.span.start))
 
 
-_CORE_WORDS: dict[str, Scalar] = {
-    **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
-    **dict.fromkeys(("true", "True", "TRUE"), True),
-    **dict.fromkeys(("false", "False", "FALSE"), False),
-}
-_CORE_NUMBER = re.compile(r"[-+]?(\.\d+|\d+(\.\d*)?)([eE][-+]?\d+)?")
+@dataclass(frozen=True, slots=True)
+class _Anchored:
+    """What an anchor names, how many nodes that is, and how many levels."""
 
-
-def _core(text: str) -> Scalar:
-    """A plain scalar by YAML 1.2's core schema; dates stay text. https://yaml.org/spec/1.2.2/#103-core-schema"""
-    if text in _CORE_WORDS:
-        return _CORE_WORDS[text]
-    if re.fullmatch(r"[-+]?0[xob][0-9a-fA-F]+", text):
-        try:
-            return int(text, 0)
-        except ValueError:
-            return text
-    if _CORE_NUMBER.fullmatch(text):
-        number = float(text)
-        return int(text) if re.fullmatch(r"[-+]?\d+", text) else int(number) if number.is_integer() else number
-    return text
-
-
-def _typed(kind: str, text: str) -> Scalar:
-    if kind == "null":
-        return None
-    if kind == "bool":
-        return text.lower() in ("yes", "true", "on")
-    plain = text.replace("_", "")
-    if kind == "int" and re.fullmatch(r"[-+]?(0|[1-9]\d*|0x[0-9a-fA-F]+)", plain):
-        return int(plain, 0)
-    if kind == "float" and ":" not in plain:
-        return float(re.sub(r"\.(inf|nan)$", r"\1", plain, flags=re.IGNORECASE))
-    return text
-
-
-def _cast(kind: str, event: Any, node: Node) -> Node:
-    if isinstance(event, yaml.ScalarEvent) and kind in ("null", "bool", "int", "float"):
-        return replace(node, value=_typed(kind, str(event.value)))
-    return replace(node, value=str(event.value)) if isinstance(event, yaml.ScalarEvent) else node
+    node: Node
+    size: int
+    height: int
 
 
 # JSON
@@ -313,6 +326,7 @@ _WORDS: dict[str, Scalar] = {"true": True, "false": False, "null": None}
 class _JsonTree:
     reader: _Reader
     position: int = 0
+    depth: int = 0
 
     def skip(self) -> str:
         match = cast("re.Match[str]", _SPACE.match(self.reader.text, self.position))
@@ -337,10 +351,13 @@ class _JsonTree:
         return self.word(start)
 
     def text(self) -> str:
+        start = self.position
         try:
             value, self.position = scan_text(self.reader.text, self.position + 1)
         except json.JSONDecodeError as error:
             raise self.reader.broken(f"not JSON: {error.msg}", error.pos) from error
+        if not scalars.is_unicode(value):
+            raise self.reader.broken(f"{scalars.shown(value)} has half a character", start, "write the whole character")
         return str(value)
 
     def word(self, start: int) -> Node:
@@ -353,7 +370,8 @@ class _JsonTree:
             raise self.broken("a value")
         self.position = number.end()
         is_whole = not (number[1] or number[2])
-        return Node(int(number[0]) if is_whole else float(number[0]), self.reader.span(start, self.position))
+        value = self.reader.value(lambda: scalars.json_number(number[0], is_whole=is_whole), start)
+        return Node(value, self.reader.span(start, self.position))
 
     def mapping(self, start: int) -> Node:
         value: dict[str, Node] = {}
@@ -376,7 +394,10 @@ class _JsonTree:
 
     def items(self, end: str) -> Iterator[None]:
         """Between the brackets: yields where an item begins, and sees to the commas."""
+        if self.depth >= DEEPEST:
+            raise self.reader.too_deep(self.position)
         self.position += 1
+        self.depth += 1
         if self.skip() != end:
             while True:
                 yield
@@ -387,6 +408,7 @@ class _JsonTree:
                     raise self.broken(f"',' or '{end}'")
                 self.position += 1
         self.position += 1
+        self.depth -= 1
 
 
 def _json(reader: _Reader) -> Node:

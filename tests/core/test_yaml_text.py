@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 import yaml
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from lambdabuild.errors import BrokenYaml, DuplicateKey, Several
 from lambdabuild.spans import Node
 from lambdabuild.template.intrinsics import to_data
-from lambdabuild.template.yaml_text import parse
+from lambdabuild.template.yaml_text import parse, parse_any
 
 
 def read(text: str, file: str = "template.yaml") -> Node:
@@ -164,3 +165,78 @@ def test_what_was_printed_as_yaml_is_read_as_it_was(data: dict, flow: bool) -> N
     text = yaml.safe_dump(data, default_flow_style=flow, allow_unicode=True)
 
     assert to_data(read(text)) == data
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("A: !!float x\n", "no value of the type float"),
+        ("A: !!int 3.x\n", "no value of the type int"),
+        ("A: [1, !!bool perhaps]\n", "no value of the type bool"),
+        ("A: !!int 1" + "0" * 5000 + "\n", "5001 characters"),
+        ("A: -1" + "7" * 5000 + "\n", "5002 characters"),
+        ("A: 0x" + "f" * 5000 + "\n", "5002 characters"),
+        ("A: 1" + "0" * 5000 + ".5\n", "5003 characters"),
+    ],
+)
+def test_a_number_that_nobody_can_read_is_told_with_its_place(text: str, says: str) -> None:
+    for core_schema in (False, True):
+        with pytest.raises(BrokenYaml, match=says) as caught:
+            parse("template.yaml", text, core_schema=core_schema)
+        assert caught.value.where[0].line == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{"A": "\\ud800"}', '{"\\udfff": 1}', '{"A": ["\\udc00\\ud800"]}', '{"A": 1' + "0" * 5000 + "}", "[" * 200],
+    ids=["a value", "a key", "swapped halves", "digits", "levels"],
+)
+def test_json_that_cannot_be_written_again_is_told(text: str) -> None:
+    with pytest.raises(BrokenYaml, match=r"half a character|characters|levels"):
+        parse_any("x.json", text)
+
+
+def test_whole_characters_written_in_halves_are_read() -> None:
+    assert at(parse("t.json", '{"A": "\\ud83d\\ude00"}')[0], "A").value == "\N{GRINNING FACE}"
+
+
+def test_yaml_s_own_tags_still_give_values() -> None:
+    root = read("A: !!int '3'\nB: !!float 1\nC: !!bool 'yes'\nD: !!null ''\nE: !!str 1\nF: !!float .inf\n")
+    assert to_data(root) == {"A": 3, "B": 1.0, "C": True, "D": None, "E": "1", "F": float("inf")}
+
+
+def _levels_of_ten(levels: int, many: str) -> str:
+    lines = ["A0: &a0 {x: y}"]
+    lines += [f"A{n}: &a{n} {many.replace('_', f'*a{n - 1}')}" for n in range(1, levels + 1)]
+    return "\n".join(lines) + "\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        _levels_of_ten(9, "[" + ",".join("_" * 10) + "]"),
+        _levels_of_ten(9, "{" + ", ".join(f"k{n}: _" for n in range(10)) + "}"),
+        "A: &a {" + ", ".join(f"k{n}: 1" for n in range(3000)) + "}\nB:\n" + "- {<<: *a}\n" * 3000,
+        f"A: &a '{'x' * 1_000_000}'\nB:\n" + "- *a\n" * 3000,
+    ],
+    ids=["lists", "mappings", "merges", "texts"],
+)
+def test_aliases_that_would_repeat_without_end_are_refused_at_once(text: str) -> None:
+    began = time.process_time()
+    with pytest.raises(BrokenYaml, match="aliases repeat more than"):
+        read(text)
+    assert time.process_time() - began < 2
+
+
+def test_aliases_cannot_nest_deeper_than_what_is_written() -> None:
+    lines = ["A0: &a0 [[[[[[[[[[x]]]]]]]]]]"]
+    lines += [f"A{n}: &a{n} [[[[[[[[[[*a{n - 1}]]]]]]]]]]" for n in range(1, 12)]
+    with pytest.raises(BrokenYaml, match="levels deep"):
+        read("\n".join(lines))
+
+
+def test_many_merges_of_small_mappings_are_read_in_linear_time() -> None:
+    began = time.process_time()
+    root = read("A:\n  <<: [" + ", ".join(f"{{k{n}: {n}}}" for n in range(20_000)) + "]\n")
+    assert len(to_data(root)["A"]) == 20_000
+    assert time.process_time() - began < 4
