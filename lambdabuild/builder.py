@@ -28,8 +28,10 @@ from lambdabuild.artifacts.trees import make_folders, write_entry
 from lambdabuild.errors import BadRule, LambdaBuildError, ToolFailed, ToolMissing
 from lambdabuild.files.listing import Found, Patterns, ignore_lines, scan
 from lambdabuild.files.stat_cache import sha256_of
+from lambdabuild.plan.claims import resolver_of
 from lambdabuild.plan.types import Rule
-from lambdabuild.project import cache_dir
+from lambdabuild.plan.workspaces import Disk, root_of
+from lambdabuild.project import cache_dir, disk_around
 from lambdabuild.rule_api import Folder, Job, Part, Result, Target
 from lambdabuild.rulebook import steps
 from lambdabuild.rulebook.search import find_rules, search_path
@@ -300,10 +302,16 @@ class _Run:
 
     def resolver(self) -> Rule:
         """The rule itself, or the one that resolves for it: the first whose lock file is there, else the last."""
-        known = [self.rules[name] for name in self.rule.resolve_by if name in self.rules]
-        folder = os.path.dirname(self.wanted.manifest)
-        locked = (rule for rule in known if any(os.path.isfile(os.path.join(folder, n)) for n in rule.lock_files))
-        return next(locked, known[-1] if known else self.rule)
+        return resolver_of(self.rule, ".", self.rules, self.around) or self.rule
+
+    @cached_property
+    def around(self) -> Disk:
+        """What lies around the manifest, up to the git checkout's folder."""
+        return disk_around(os.path.dirname(self.wanted.manifest) or self.wanted.source)
+
+    def workspace(self) -> str:
+        root = root_of(self.resolver(), ".", self.around) if self.wanted.manifest else ""
+        return os.path.normpath(os.path.join(os.path.dirname(self.wanted.manifest), root)) if root else ""
 
     def compiles(self) -> bool:
         claims = self.rule.compile
@@ -335,7 +343,7 @@ class _Run:
         is_layer = wanted.is_layer and self.flow.knows_layers
         return Target(
             wanted.name, "layer" if is_layer else "function", wanted.runtime, wanted.architecture, wanted.source,
-            wanted.manifest, wanted.project, _options(self.rule, self.resolver(), self.flow, wanted),
+            wanted.manifest, wanted.project, _options(self.rule, self.resolver(), self.flow, wanted), self.workspace(),
         )  # fmt: skip
 
     def failed(self, step: str, reason: str) -> WorkflowFailedError:

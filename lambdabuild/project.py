@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from lambdabuild.plan.claims import Choice
     from lambdabuild.plan.shards import Costs, Shard
     from lambdabuild.plan.types import BuildPlan
+    from lambdabuild.plan.workspaces import Disk
     from lambdabuild.reading import ProjectFiles
     from lambdabuild.settings import Settings
 
@@ -277,8 +278,8 @@ def _as_planned(files: ProjectFiles, variables: Mapping[str, str]) -> Planned:
     settings = read_settings(files.project, os.environ, variables, files)
     service = load_service(files.project, settings, _region(settings, os.environ), os.environ, files)
     rules = find_rules(search_path(files.project, os.environ), files)
-    names = _names(files, planner.manifest_folders(service, settings))
-    return Planned(settings, service, planner.plan(service, rules, names, lambda choice: choice.manifest, settings))
+    disk = _disk(files, service, settings)
+    return Planned(settings, service, planner.plan(service, rules, disk, lambda choice: choice.manifest, settings))
 
 
 def cache_dir(environment: Mapping[str, str]) -> str:
@@ -348,8 +349,30 @@ def make_plan(folder: str, service: Service, rules: tuple[Any, ...], settings: S
     from lambdabuild.plan import planner
     from lambdabuild.reading import ProjectFiles
 
-    names = _names(ProjectFiles(folder), planner.manifest_folders(service, settings))
-    return planner.plan(service, rules, names, _identify(folder, stats), settings)
+    disk = _disk(ProjectFiles(folder), service, settings)
+    return planner.plan(service, rules, disk, _identify(folder, stats), settings)
+
+
+def _disk(files: ProjectFiles, service: Service, settings: Settings) -> Disk:
+    """What planning looks at."""
+    from lambdabuild.engine.site import root_above
+    from lambdabuild.plan import planner
+    from lambdabuild.plan.workspaces import Disk
+
+    top = root_above(files.project, settings)
+    folders = planner.manifest_folders(service, settings)
+    return Disk(_names(files, folders | planner.folders_above(service, settings, top)), files.read, top)
+
+
+def disk_around(folder: str) -> Disk:
+    """What planning looks at for one manifest in a folder, whose own path is ``.``."""
+    from lambdabuild.engine.site import root_above
+    from lambdabuild.plan.workspaces import Disk, above
+    from lambdabuild.reading import ProjectFiles
+    from lambdabuild.settings import Settings
+
+    files, top = ProjectFiles(folder), root_above(folder, Settings())
+    return Disk(_names(files, (".", *above(".", top))), files.read, top)
 
 
 def _names(files: ProjectFiles, folders: Iterable[str]) -> dict[str, frozenset[str]]:
@@ -364,7 +387,10 @@ def _names(files: ProjectFiles, folders: Iterable[str]) -> dict[str, frozenset[s
 
 def _identify(folder: str, stats: StatCache) -> Callable[[Choice], str]:
     def identify(choice: Choice) -> str:
-        """Equal manifests are one when they stand alone; one that names files beside itself is only itself."""
+        """Equal manifests are one when they stand alone; one that names files beside itself, or that belongs to a
+        workspace, is only itself."""
+        if choice.workspace:
+            return choice.manifest
         files = (choice.manifest, *choice.beside)
         try:
             digests = [stats.digest(os.path.join(folder, path)) for path in files]

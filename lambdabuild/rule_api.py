@@ -63,6 +63,9 @@ class Target:
     """The project's folder: nothing outside it is read through a symlink."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """BuildProperties of the template and the settings of this function, decoded."""
+    workspace: str = ""
+    """The folder of the workspace's root, which ``[workspace]`` of rule.toml describes, "" when the manifest stands
+    alone. It may lie above ``project``."""
 
     @property
     def logical_id(self) -> str:

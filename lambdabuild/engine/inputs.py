@@ -84,7 +84,7 @@ def _resolve(site: Site, name: str, saved: Saved) -> dict[str, str]:
     rule = site.rules[resolution.key.rule]
     found = _claims(site, rule, rule.resolve or StepClaims(), resolution.key.options, resolution.key.native)
     found |= {"runtime": resolution.key.runtime, "architecture": resolution.key.architecture}
-    return found | _manifest(site, rule, resolution.manifest)
+    return found | _manifest(site, rule, resolution.manifest, resolution.key.workspace)
 
 
 def _compile(site: Site, name: str, saved: Saved) -> dict[str, str]:
@@ -102,7 +102,7 @@ def _compile(site: Site, name: str, saved: Saved) -> dict[str, str]:
         mine = () if build.key.native.mode == "true" else command.tools
         found |= {f"tool:{name}": site.tool_version(name) for name in mine}
     if "manifest" in claims.reads:
-        found |= _manifest(site, rule, build.key.manifest)
+        found |= _manifest(site, rule, build.key.manifest, build.key.workspace)
     if build.package:
         found |= _package_step(build, saved)
     if command.run or ("source" in claims.reads and not build.package):
@@ -318,8 +318,8 @@ def _variable(name: str) -> str:
     return "unset" if value is None else _short(value)
 
 
-def _manifest(site: Site, rule: Rule, manifest: str) -> dict[str, str]:
-    files = source_files.manifest_files(rule, manifest)
+def _manifest(site: Site, rule: Rule, manifest: str, workspace: str) -> dict[str, str]:
+    files = source_files.manifest_files(rule, manifest, workspace)
     return {f"file:{path}": fingerprint.of_file(site.path(path), site.stats) for path in files}
 
 

@@ -13,15 +13,15 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lambdabuild.artifacts.trees import TreeRecord
-from lambdabuild.engine import image_inputs, kept, shared_layers, snapshot
+from lambdabuild.engine import image_inputs, kept, shared_layers, snapshot, source_files
 from lambdabuild.engine.freshness import Freshness
 from lambdabuild.engine.inputs import TEMPLATE, Saved, task_name
-from lambdabuild.engine.site import STRIP, Site
+from lambdabuild.engine.site import STRIP, Site, root_above
 from lambdabuild.engine.snapshot import JOURNAL, PLAN, PROJECT, SHARED, THE_TEMPLATE, Snapshot
 from lambdabuild.files.listing import IGNORE_FILE
 from lambdabuild.files.watch import FINE_NS, Group, Seen
 from lambdabuild.plan.claims import WILD, candidates
-from lambdabuild.plan.planner import manifest_folders
+from lambdabuild.plan.planner import folders_above, manifest_folders
 from lambdabuild.plan.types import Build, Rule, StepClaims
 
 MANY = 20_000
@@ -222,9 +222,11 @@ def _plan(site: Site) -> Seen:
         else:  # what else comes and goes in the project's folder does not matter
             for name in names:
                 seen.add(site.path(os.path.join(folder, name)))
-    for manifest, name in {pair for build in site.plan.builds for pair in _manifests(site, build)}:
-        folder, rule = os.path.dirname(manifest), site.rules[name]
-        for path in (manifest, *(os.path.join(folder, one) for one in (*rule.lock_files, *rule.companions))):
+    for folder in folders_above(site.service, site.settings, root_above(site.project, site.settings)):
+        for name in filter(WILD.isdisjoint, names):
+            seen.add(site.path(os.path.join(folder, name)))
+    for manifest, name, workspace in {one for build in site.plan.builds for one in _manifests(site, build)}:
+        for path in source_files.manifest_files(site.rules[name], manifest, workspace):
             if os.path.lexists(site.path(path)):  # that others come is seen by the folder
                 seen.add(site.path(path))
     return seen
@@ -240,16 +242,17 @@ def _names_of_manifests(site: Site) -> set[str]:
     by_name |= {package.key.rule: site.rules[package.key.rule] for package in site.plan.packages}
     resolvers = {name for rule in by_name.values() for name in rule.resolve_by if name in site.rules}
     by_name |= {name: site.rules[name] for name in resolvers}
-    return {name for rule in by_name.values() for name in (*rule.manifests, *rule.lock_files, *rule.companions)}
+    roots = {name for rule in by_name.values() if rule.workspace for name in rule.workspace.files}
+    return roots | {name for rule in by_name.values() for name in (*rule.manifests, *rule.lock_files, *rule.companions)}
 
 
-def _manifests(site: Site, build: Build) -> Iterator[tuple[str, str]]:
-    """Manifests, each with the name of the rule that reads it."""
+def _manifests(site: Site, build: Build) -> Iterator[tuple[str, str, str]]:
+    """Manifests, each with the name of the rule that reads it and the root of its workspace."""
     if build.key.manifest:
-        yield build.key.manifest, build.key.rule
+        yield build.key.manifest, build.key.rule, build.key.workspace
     if build.resolution:
         resolution = site.resolution(build.resolution)
-        yield resolution.manifest, resolution.key.rule
+        yield resolution.manifest, resolution.key.rule, resolution.key.workspace
 
 
 def _journal(site: Site) -> Seen:

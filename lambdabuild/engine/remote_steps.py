@@ -148,7 +148,7 @@ def _inputs(
         yield from _checkout(site).items()
     for found in source_files.listing(site, build.key).files:
         yield place(os.path.join(job.target.source, found.path)), file_of(site, found.real)
-    for path in source_files.manifest_files(rule, build.key.manifest):
+    for path in source_files.manifest_files(rule, build.key.manifest, build.key.workspace):
         if os.path.isfile(site.path(path)):
             yield place(site.path(path)), file_of(site, site.path(path))
     for part in (part for result in job.earlier.values() for part in result.parts):

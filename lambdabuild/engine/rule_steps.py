@@ -146,6 +146,7 @@ def target_of(site: Site, build: Build) -> Target:
         manifest=site.path(build.key.manifest) if build.key.manifest else "",
         project=site.project,
         options={name: json.loads(value) for name, value in build.key.options},
+        workspace=site.path(build.key.workspace) if build.key.workspace else "",
     )
 
 

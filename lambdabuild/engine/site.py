@@ -149,9 +149,7 @@ class Site:
     @cached_property
     def boundary(self) -> str:
         """How far out a link in the source may point."""
-        if self.settings.project_root:
-            return self.path(self.settings.project_root)
-        return _checkout(self.project) or self.project
+        return boundary_of(self.project, self.settings)
 
     @cached_property
     def roots(self) -> dict[str, str]:
@@ -360,6 +358,19 @@ class Shared:
 def flat(name: str) -> str:
     """A name as one file name; logical ids hold no dots, so this cannot clash."""
     return name.replace("/", ".")
+
+
+def boundary_of(project: str, settings: Settings) -> str:
+    """The project root: what the setting names, else the git checkout, else the project's folder."""
+    if settings.project_root:
+        return os.path.normpath(os.path.join(project, settings.project_root))
+    return _checkout(project) or project
+
+
+def root_above(project: str, settings: Settings) -> str:
+    """The project root as the model has paths: ``.`` or ``../..``; one that does not hold the project is none."""
+    path = os.path.relpath(boundary_of(project, settings), project).replace(os.sep, "/")
+    return path if set(path.split("/")) == {".."} else "."
 
 
 def _checkout(folder: str) -> str:

@@ -88,9 +88,13 @@ def _refuse_way_out(site: Site, key: BuildKey, folder: str, who: str) -> None:
         )
 
 
-def manifest_files(rule: Rule, manifest: str) -> tuple[str, ...]:
-    """The manifest and every lock file that might stand beside it, those that are not there included."""
+def manifest_files(rule: Rule, manifest: str, workspace: str = "") -> tuple[str, ...]:
+    """The manifest and every lock file that might stand beside it, those that are not there included; of a package of a
+    workspace also those of its root."""
     if not manifest:
         return ()
     folder, names = posixpath.dirname(manifest), (*rule.lock_files, *rule.companions)
-    return (manifest, *(posixpath.normpath(posixpath.join(folder, name)) for name in names))
+    beside = [posixpath.join(folder, name) for name in names]
+    if workspace and rule.workspace is not None:
+        beside += [posixpath.join(workspace, name) for name in (*rule.workspace.files, *names)]
+    return tuple(dict.fromkeys((manifest, *map(posixpath.normpath, beside))))

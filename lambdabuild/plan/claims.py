@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import lru_cache
@@ -11,6 +11,7 @@ from functools import lru_cache
 from lambdabuild.errors import BadSettings, NoManifest, NoRule
 from lambdabuild.model import Function, Layer
 from lambdabuild.plan.types import Rule
+from lambdabuild.plan.workspaces import Disk, above, root_of
 from lambdabuild.settings import FunctionSettings, nearest
 
 PLAIN = "plain_files"
@@ -20,6 +21,9 @@ WILD = frozenset("*?[")
 Names = Mapping[str, frozenset[str]]
 """For each folder that may hold a manifest, the names of the files in it."""
 
+LOCKED, LOCKED_ABOVE, UNLOCKED = range(3)
+"""How good a rule's offer is: its lock file is beside the manifest, at the root of its workspace, or nowhere."""
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -27,6 +31,8 @@ class Choice:
     manifest: str = ""
     beside: tuple[str, ...] = ()
     """Lock files and companions that are there."""
+    workspace: str = ""
+    """The root of the workspace that the manifest belongs to, for the rule that resolves."""
     resolver: Rule | None = None
     """The rule whose resolve step is taken, when it is another one."""
 
@@ -45,9 +51,10 @@ def refuse_unknown(only: tuple[str, ...], rules: tuple[Rule, ...]) -> None:
 
 
 def choose(
-    item: Function | Layer, mine: FunctionSettings, rules: tuple[Rule, ...], names: Names, inherited: tuple[str, ...]
+    item: Function | Layer, mine: FunctionSettings, rules: tuple[Rule, ...], disk: Disk, inherited: tuple[str, ...]
 ) -> Choice:
-    """The rule and its manifest. ``inherited`` are the folders looked in after the code folder, nearest first.
+    """The rule and its manifest. ``inherited`` are the folders looked in after the code folder, nearest first, the last
+    the template's; none for what has no manifest from elsewhere.
 
     Raises NoRule (LB301) when none claims the item, NoManifest (LB303) when one does but needs a manifest it lacks.
     """
@@ -55,14 +62,32 @@ def choose(
     if mine.dependencies is False:
         return _without_manifest(item, claiming)
     if mine.manifest:
-        return _resolved(_with_manifest(item, mine.manifest, claiming, names), rules, names)
-    for folder in dict.fromkeys((item.source, *inherited)):
-        choice = _in_folder(folder, claiming, names)
+        return _resolved(_with_manifest(item, mine.manifest, claiming, disk), rules, disk)
+    for folder, searching in _searched(item.source, claiming, disk, inherited):
+        choice = _in_folder(folder, searching, disk)
         if choice:
-            return _resolved(choice, rules, names)
+            return _resolved(choice, rules, disk)
     if isinstance(item, Layer) and item.from_settings and not mine.rule:
         return Choice(_named(item, PLAIN, rules)[0])
     return _without_manifest(item, claiming)
+
+
+def _searched(
+    source: str, claiming: tuple[Rule, ...], disk: Disk, inherited: tuple[str, ...]
+) -> Iterator[tuple[str, tuple[Rule, ...]]]:
+    """The folders in which a manifest is looked for, in order, each with the rules that look there."""
+    yield source, claiming
+    if not inherited:
+        return
+    beyond = tuple(above(source, disk.top))
+    template = {inherited[-1], *above(inherited[-1], disk.top)}
+    near = next((position for position, folder in enumerate(beyond) if folder in template), len(beyond))
+    upwards = tuple(rule for rule in claiming if rule.manifest_search != "code")
+    yield from ((folder, upwards) for folder in beyond[:near])
+    yield from ((folder, claiming) for folder in dict.fromkeys(inherited) if folder != source)
+    yield from ((folder, upwards) for folder in beyond[near : near + 1])
+    far = tuple(rule for rule in claiming if rule.manifest_search == "checkout")
+    yield from ((folder, far) for folder in beyond[near + 1 :])
 
 
 def _without_manifest(item: Function | Layer, claiming: tuple[Rule, ...]) -> Choice:
@@ -125,31 +150,47 @@ def _matches(value: str, patterns: tuple[str, ...]) -> bool:
     return any(fnmatchcase(value, pattern) for pattern in patterns)
 
 
-def _in_folder(folder: str, candidates: tuple[Rule, ...], names: Names) -> Choice | None:
-    """A rule whose lock file is there goes before one that has only its manifest; of equals the first by name."""
-    here = names.get(folder, frozenset())
+def _in_folder(folder: str, candidates: tuple[Rule, ...], disk: Disk) -> Choice | None:
+    """A rule whose lock file is there, or at its workspace's root, goes before one that has only its manifest; of
+    equals the first by name."""
+    here = disk.names.get(folder, frozenset())
     offers = [
-        (not (rule.goes_first or here & set(rule.lock_files)), position, _choice(rule, folder, manifest, here))
+        (LOCKED if rule.goes_first else _locked(rule, folder, disk), position, rule, manifest)
         for position, rule in enumerate(candidates)
         for manifest in _present(rule.manifests[:1], here)
     ] + [
-        (True, len(candidates) + position, _choice(rule, folder, manifest, here))
+        (UNLOCKED, len(candidates) + position, rule, manifest)
         for position, rule in enumerate(candidates)
         for manifest in _present(rule.manifests[1:], here)
     ]  # fmt: skip
-    return min(offers, key=lambda offer: offer[:2])[2] if offers else None
+    if not offers:
+        return None
+    _, _, rule, manifest = min(offers, key=lambda offer: offer[:2])
+    return _choice(rule, folder, manifest, disk)
 
 
-def _resolved(choice: Choice, rules: tuple[Rule, ...], names: Names) -> Choice:
-    """The choice with the rule that resolves for it: the first whose lock file is there, else the last."""
-    known = {rule.name: rule for rule in rules}
-    resolvers = [known[name] for name in choice.rule.resolve_by if name in known]
-    if not resolvers:
-        return choice
+def _locked(rule: Rule, folder: str, disk: Disk) -> int:
+    if disk.names.get(folder, frozenset()) & set(rule.lock_files):
+        return LOCKED
+    root = root_of(rule, folder, disk)
+    return LOCKED_ABOVE if root and disk.names.get(root, frozenset()) & set(rule.lock_files) else UNLOCKED
+
+
+def resolver_of(rule: Rule, folder: str, rules: Mapping[str, Rule], disk: Disk) -> Rule | None:
+    """Of the rules that can resolve for another the first whose lock file is about a folder, else the last."""
+    resolvers = [rules[name] for name in rule.resolve_by if name in rules]
+    best = min(resolvers, key=lambda one: _locked(one, folder, disk), default=None)
+    return resolvers[-1] if best is not None and _locked(best, folder, disk) == UNLOCKED else best
+
+
+def _resolved(choice: Choice, rules: tuple[Rule, ...], disk: Disk) -> Choice:
+    """The choice with the rule that resolves for it."""
     folder, manifest = posixpath.split(choice.manifest)
-    here = names.get(folder, frozenset())
-    resolver = next((rule for rule in resolvers if here & set(rule.lock_files)), resolvers[-1])
-    return replace(choice, beside=_choice(resolver, folder, manifest, here).beside, resolver=resolver)
+    resolver = resolver_of(choice.rule, folder or ".", {rule.name: rule for rule in rules}, disk)
+    if resolver is None:
+        return choice
+    theirs = _choice(resolver, folder or ".", manifest, disk)
+    return replace(choice, beside=theirs.beside, workspace=theirs.workspace, resolver=resolver)
 
 
 def _present(wanted: tuple[str, ...], here: frozenset[str]) -> list[str]:
@@ -163,14 +204,16 @@ def _present(wanted: tuple[str, ...], here: frozenset[str]) -> list[str]:
     return found
 
 
-def _choice(rule: Rule, folder: str, manifest: str, here: frozenset[str]) -> Choice:
+def _choice(rule: Rule, folder: str, manifest: str, disk: Disk) -> Choice:
+    here = disk.names.get(folder, frozenset())
     beside = (name for name in (*rule.lock_files, *rule.companions) if name in here and name != manifest)
-    return Choice(rule, _join(folder, manifest), tuple(_join(folder, name) for name in beside))
+    root = root_of(rule, folder, disk)
+    return Choice(rule, _join(folder, manifest), tuple(_join(folder, name) for name in beside), root)
 
 
-def _with_manifest(item: Function | Layer, manifest: str, candidates: tuple[Rule, ...], names: Names) -> Choice:
+def _with_manifest(item: Function | Layer, manifest: str, candidates: tuple[Rule, ...], disk: Disk) -> Choice:
     folder, name = posixpath.split(manifest)
-    if name not in names.get(folder, frozenset()):
+    if name not in disk.names.get(folder or ".", disk.names.get(folder, frozenset())):
         raise NoManifest(
             f"{_kind(item)} {item.name!r}: the manifest {manifest} does not exist",
             where=item.where,
@@ -189,7 +232,7 @@ def _with_manifest(item: Function | Layer, manifest: str, candidates: tuple[Rule
             where=item.where,
             mend=f"set [{_kind(item)}s.{item.name}] rule as well",
         )
-    return _choice(fitting[0], folder, name, names[folder])
+    return _choice(fitting[0], folder or ".", name, disk)
 
 
 def _join(folder: str, name: str) -> str:

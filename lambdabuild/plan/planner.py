@@ -39,6 +39,7 @@ from lambdabuild.plan.types import (
     Rule,
     Sizes,
 )
+from lambdabuild.plan.workspaces import Disk, above
 from lambdabuild.settings import DEFAULT_EXCLUDE, Command, FunctionSettings, Settings, nearest
 
 Identify = Callable[[Choice], str]
@@ -46,20 +47,30 @@ Identify = Callable[[Choice], str]
 
 
 def manifest_folders(service: Service, settings: Settings) -> frozenset[str]:
-    """The folders whose file names ``plan`` needs to know."""
+    """The folders whose file names ``plan`` needs to know, but for those above them."""
     items: tuple[Function | Layer, ...] = (*service.functions, *service.layers)
     named = (settings.of(item.name).manifest for item in items)
     beside = {path for item in items for path in (*_include(item, settings), *_requirements(item, settings))}
-    return frozenset(
+    found = (
         {item.source for item in items}
         | {posixpath.dirname(path) for path in (*named, *beside) if path}
         | {folder for item in items for folder in _inherited(service, settings, item)}
         | {sources.folder_of_source(source) for source in settings.sources.values()}
     )
+    return frozenset(found | {"." for folder in found if not folder})
 
 
-def plan(service: Service, rules: tuple[Rule, ...], names: Names, identify: Identify, settings: Settings) -> BuildPlan:
+def folders_above(service: Service, settings: Settings, top: str) -> frozenset[str]:
+    """The folders above code folders and manifests, up to the project root, whose file names count too."""
+    return frozenset(one for folder in manifest_folders(service, settings) for one in above(folder or ".", top))
+
+
+def plan(
+    service: Service, rules: tuple[Rule, ...], disk: Disk | Names, identify: Identify, settings: Settings
+) -> BuildPlan:
     """The whole plan. All functions without a folder or a rule are told together (LB301, LB302, LB303)."""
+    disk = disk if isinstance(disk, Disk) else Disk(disk)
+    names = disk.names
     _check_names(service, settings)
     refuse_unknown(settings.executor.only, rules)
     sources.check(service, settings)
@@ -78,7 +89,7 @@ def plan(service: Service, rules: tuple[Rule, ...], names: Names, identify: Iden
                 )
             errors += _missing(item, settings, names)
             inherited = _inherited(service, settings, item) if _inherits(item) else ()
-            choices[item.name] = _choose(item, settings, rules, names, inherited)
+            choices[item.name] = _choose(item, settings, rules, disk, inherited)
             if settings.of(item.name).packaged:
                 packages[item.name] = sources.folder_of(item, (item.source, *inherited), names)
         except LambdaBuildError as error:
@@ -159,7 +170,7 @@ def _paths(own: tuple[str, ...], common: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _choose(
-    item: Function | Layer, settings: Settings, rules: tuple[Rule, ...], names: Names, inherited: tuple[str, ...]
+    item: Function | Layer, settings: Settings, rules: tuple[Rule, ...], disk: Disk, inherited: tuple[str, ...]
 ) -> Choice:
     """The rule and manifest. One that has no manifest but requirements has the first of these as its manifest.
 
@@ -167,9 +178,9 @@ def _choose(
     """
     mine, requirements = settings.of(item.name), _requirements(item, settings)
     try:
-        found = choose(item, mine, rules, names, inherited)
+        found = choose(item, mine, rules, disk, inherited)
         if requirements and not found.manifest and mine.dependencies is not False:
-            return choose(item, replace(mine, manifest=requirements[0]), rules, names, ())
+            return choose(item, replace(mine, manifest=requirements[0]), rules, disk, ())
         return found
     except (NoRule, NoManifest):
         if not _command(item, settings).run:
@@ -278,8 +289,9 @@ def _resolution_keys(
         return ()
     manifest, options = identify(choice), _only(_options(item, choice, settings), rule.resolve.options)
     name = item.name if rule.needs_name else ""
+    key = ResolutionKey(rule.name, "", item.architecture, manifest, options, name, workspace=choice.workspace)
     return tuple(
-        ResolutionKey(rule.name, runtime, item.architecture, manifest, options, name, _native(item, settings, runtime))
+        replace(key, runtime=runtime, native=_native(item, settings, runtime))
         for runtime in _runtimes(item, choice.rule)
     )
 
@@ -371,6 +383,7 @@ def _build_key(item: Function | Layer, choice: Choice, settings: Settings) -> Bu
         include=_include(item, settings),
         extras=item.extras if isinstance(item, Function) else (),
         zips_dependencies=_zips_dependencies(item, settings),
+        workspace=choice.workspace,
         shares_in=sharers.shares_in(item, rule, options, settings) if choice.manifest else "",
     )
 

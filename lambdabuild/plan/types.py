@@ -47,6 +47,21 @@ class StepClaims:
 
 
 @dataclass(frozen=True)
+class Workspace:
+    """Several packages under one lock file, which is in the folder of the workspace's root."""
+
+    files: tuple[str, ...]
+    """Names of the file that makes a folder a root: ``package.json``, ``go.work``. It may be JSON, TOML or YAML when
+    one of the keys below is asked for."""
+    key: str = ""
+    """What it must have, as a dotted key: ``tool.uv.workspace``; "" for the keys of ``members``, if there are any."""
+    members: tuple[str, ...] = ()
+    """Dotted keys of lists of globs: the folders that belong. Without any every folder below the root does."""
+    exclude: tuple[str, ...] = ()
+    """The same of folders that do not."""
+
+
+@dataclass(frozen=True)
 class PackageLayers:
     """How a function finds in layers what it would find in its zip. Each archive of resolve with an ``origin`` is a
     package."""
@@ -77,6 +92,11 @@ class Rule:
     """Files beside the manifest that count as it does, but do not make the rule a better choice."""
     goes_first: bool = False
     """It goes before other rules that find their manifest in the same folder, locked or not."""
+    manifest_search: Literal["code", "template", "checkout"] = "code"
+    """Where else than in the code folder a manifest is looked for: nowhere, in the folders above it as far as the one
+    that holds the template too, or as far as the project root."""
+    workspace: Workspace | None = None
+    """How lock files further up than the manifest are about it."""
     needs_manifest: bool = False
     needs_name: bool = False
     """The target's logical id changes the result (a make target), so nothing is shared with another target."""
@@ -151,6 +171,8 @@ class ResolutionKey:
     options: Options = ()
     name: str = ""
     native: Native = field(default_factory=Native)
+    workspace: str = ""
+    """The root of the workspace that the manifest belongs to, "" when it stands alone."""
 
 
 @dataclass(frozen=True)
@@ -191,6 +213,8 @@ class BuildKey:
     """Globs of what goes in from the project's folder under its own path."""
     zips_dependencies: bool = False
     """Dependencies go in as one zip."""
+    workspace: str = ""
+    """The root of the workspace that the manifest belongs to, "" when it stands alone."""
     shares_in: str = ""
     """The stack in whose layers its packages may lie, "." for the root; "" when they have to lie in the zip."""
 

@@ -14,7 +14,7 @@ from dataclasses import fields
 from typing import Any, Protocol
 
 from lambdabuild.errors import BadRule
-from lambdabuild.plan.types import PackageLayers, Rule, StepClaims
+from lambdabuild.plan.types import PackageLayers, Rule, StepClaims, Workspace
 from lambdabuild.rulebook.wire import PROTOCOL
 from lambdabuild.spans import Span
 
@@ -74,8 +74,9 @@ def read_claims(file: str, files: Files | None = None) -> Rule:
     except (OSError, ValueError) as error:
         raise BadRule(f"cannot read the claims of a rule: {error}", where=Span(file)) from error
     steps = {step: _claims(file, StepClaims, data.pop(step)) for step in STEPS if step in data}
-    if isinstance(data.get("package_layers"), dict):
-        data["package_layers"] = _claims(file, PackageLayers, data["package_layers"])
+    for name, kind in (("package_layers", PackageLayers), ("workspace", Workspace)):
+        if isinstance(data.get(name), dict):
+            data[name] = _claims(file, kind, data[name])
     rule: Rule = _claims(file, Rule, {"folder": os.path.dirname(file)} | data | steps)
     if str(rule.protocol).partition(".")[0] != PROTOCOL.partition(".")[0]:
         raise BadRule(

@@ -20,9 +20,9 @@ NO_SUCH_STEP, OTHER_PROTOCOL, MISTAKE, OTHER_TOOLS = -32601, 505, 400, 409
 """Codes of errors: the rule has no such step (the default is taken), speaks another protocol, found a mistake; a worker
 has other tools than those that count."""
 
-TARGET = ("name", "kind", "runtime", "architecture", "source", "manifest", "project")
+TARGET = ("name", "kind", "runtime", "architecture", "source", "manifest", "project", "workspace")
 PLAIN = ("out", "scratch", "store", "cache", "offline", "timeout_seconds")
-PATHS_OF_TARGET, PATHS = ("source", "manifest", "project"), ("out", "scratch", "store", "cache")
+PATHS_OF_TARGET, PATHS = ("source", "manifest", "project", "workspace"), ("out", "scratch", "store", "cache")
 NONE: Mapping[str, str] = {}
 
 
@@ -46,7 +46,7 @@ def job_to_data(job: Job, folders: Mapping[str, str] = NONE) -> dict[str, Any]:
 
 def job_from_data(step: str, data: Mapping[str, Any], folders: Mapping[str, str] = NONE) -> Job:
     """The inverse, on a machine where the named folders lie here."""
-    given = {key: data["target"][key] for key in TARGET}
+    given = {"workspace": ""} | {key: data["target"][key] for key in TARGET if key in data["target"]}
     plain = {key: data[key] for key in PLAIN if key in data}
     earlier = data.get("earlier", {})
     return Job(
