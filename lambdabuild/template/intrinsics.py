@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import Any
 
-from lambdabuild.errors import BadTemplate, CircularReference, LambdaBuildError, UnknownName, raise_all
+from lambdabuild.errors import BadTemplate, CircularReference
 from lambdabuild.spans import Node, Span
 
 Value = Any
@@ -43,7 +43,6 @@ NO_VALUE = _NoValue()
 """A property with this value is as if it were not written."""
 
 PLACEHOLDER = re.compile(r"\$\{(!?)([^${}]*)\}")
-SECRET_TYPES = ("AWS::SSM::", "AWS::EC2::", "AWS::Route53::", "List<AWS::")
 
 
 @dataclass
@@ -67,7 +66,7 @@ class Scope:
         """True, False or Unresolved. Raises CircularReference (LB105), BadTemplate (LB104) for an unknown name."""
         if name not in self.conditions:
             raise BadTemplate(
-                f"there is no condition {name!r}", where=where, mend=_nearest(name, self.conditions, "conditions")
+                f"there is no condition {name!r}", where=where, mend=nearest(name, self.conditions, "conditions")
             )
         if name in self.asking:
             ring = self.asking[self.asking.index(name) :]
@@ -83,117 +82,6 @@ class Scope:
             finally:
                 self.asking.pop()
         return self.cache[name]
-
-
-def scope(
-    file: str, root: Node, overrides: Mapping[str, Value], *, stack: str = "", stage: str = "", region: str = ""
-) -> Scope:
-    """The names of a template. ``overrides`` are parameters as given; ``stage`` is for a parameter Stage.
-
-    Raises all mistakes of its parameters together: unknown names (LB108), values that are not allowed (LB104).
-    """
-    return Scope(
-        file=file,
-        stack=stack + "/" if stack else "",
-        parameters=_parameters(root, overrides, stage),
-        mappings=_section(root, "Mappings"),
-        conditions=_section(root, "Conditions"),
-        places=node.keys if (node := root.get("Conditions")) else {},
-        resources=frozenset(_section(root, "Resources")),
-        pseudo=_pseudo(file, region),
-    )
-
-
-def _section(root: Node, name: str) -> dict[str, Node]:
-    node = root.get(name)
-    return node.value if node is not None and isinstance(node.value, dict) and node.style != "tagged" else {}
-
-
-def _pseudo(file: str, region: str) -> dict[str, Value]:
-    china, gov = region.startswith("cn-"), region.startswith("us-gov-")
-    known: dict[str, Value] = {
-        "AWS::NoValue": NO_VALUE,
-        "AWS::Partition": "aws-cn" if china else "aws-us-gov" if gov else "aws",
-        "AWS::URLSuffix": "amazonaws.com.cn" if china else "amazonaws.com",
-    }
-    if region:
-        known["AWS::Region"] = region
-    else:
-        known["AWS::Region"] = Unresolved("the region is not known; set region", Span(file))
-    for name in ("AccountId", "StackName", "StackId", "NotificationARNs"):
-        known[f"AWS::{name}"] = Unresolved(f"AWS::{name} is known at deployment only", Span(file))
-    return known
-
-
-# parameters
-
-
-def _parameters(root: Node, overrides: Mapping[str, Value], stage: str) -> dict[str, Value]:
-    section = root.get("Parameters")
-    known = _section(root, "Parameters")
-    given = dict(overrides)
-    if stage and "Stage" in known:
-        given.setdefault("Stage", stage)
-    errors: list[LambdaBuildError] = [
-        UnknownName(
-            f"the template has no parameter {name!r}",
-            where=section.span if section else None,
-            mend=_nearest(name, known, "parameters"),
-        )
-        for name in given
-        if name not in known
-    ]
-    values = {}
-    for name, node in known.items():
-        where = section.keys.get(name, node.span) if section else node.span
-        try:
-            values[name] = _parameter(name, node, where, given)
-        except LambdaBuildError as error:
-            errors.append(error)
-    raise_all(errors)
-    return values
-
-
-def _parameter(name: str, node: Node, where: Span, given: Mapping[str, Value]) -> Value:
-    if not isinstance(node.value, dict):
-        raise BadTemplate(f"the parameter {name!r} is not a mapping", where=where, mend="give it a Type")
-    kind = _plain(node, "Type") or "String"
-    default = node.get("Default")
-    if name not in given and default is None:
-        return Unresolved(f"the parameter {name} has no value; give it with param.{name}=...", where)
-    value = given[name] if name in given else to_data(default)
-    if isinstance(value, Unresolved):
-        return value
-    if str(kind).startswith(SECRET_TYPES):
-        return Unresolved(f"the parameter {name} is looked up at deployment", where)
-    _check_allowed(name, node, value, where)
-    if kind == "CommaDelimitedList" or str(kind).startswith("List<"):
-        return [part.strip() for part in text_of(value).split(",")] if not isinstance(value, list) else value
-    if kind == "Number" and not re.fullmatch(r"[-+]?\d+(\.\d+)?([eE][-+]?\d+)?", text_of(value).strip()):
-        raise BadTemplate(f"the parameter {name} is {value!r}, not a number", where=where, mend="give it a number")
-    return text_of(value)
-
-
-def _check_allowed(name: str, node: Node, value: Value, where: Span) -> None:
-    allowed = node.get("AllowedValues")
-    if allowed is None or not isinstance(allowed.value, list):
-        return
-    known = [text_of(item.value) for item in allowed.value]
-    if not isinstance(value, list) and text_of(value) not in known:
-        is_secret = text_of(_plain(node, "NoEcho")) == "true"
-        raise BadTemplate(
-            f"the parameter {name} is {'secret, but' if is_secret else repr(text_of(value)) + ','} not allowed",
-            where=(where, allowed.span),
-            mend=_nearest("" if is_secret else text_of(value), known, "values"),
-        )
-
-
-def _plain(node: Node, key: str) -> Value:
-    found = node.get(key)
-    return found.value if found is not None else None
-
-
-# values
 
 
 def resolve(node: Node, names: Scope) -> Value:
@@ -256,7 +144,7 @@ def _ref(node: Node, argument: Node, names: Scope) -> Value:
         return Unresolved(
             f"it refers to {name}, which is known at deployment only", node.span, resource=names.stack + name
         )
-    near = _nearest(name, (*names.parameters, *names.resources), "names")
+    near = nearest(name, (*names.parameters, *names.resources), "names")
     return Unresolved(f"nothing in the template is called {name!r}", node.span, mend=near)
 
 
@@ -440,7 +328,7 @@ def _wrong(node: Node, expected: str) -> BadTemplate:
     return BadTemplate(f"{name} takes {expected}", where=node.span, mend="see the function's page in AWS's reference")
 
 
-def _nearest(name: str, known: Any, what: str) -> str:
+def nearest(name: str, known: Any, what: str) -> str:
     near = get_close_matches(name, list(known), 1)
     listed = ", ".join(sorted(map(str, known))[:20])
     return f"did you mean {near[0]!r}?" if near else f"known {what}: {listed}" if listed else f"there are no {what}"

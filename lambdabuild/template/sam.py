@@ -20,8 +20,9 @@ from lambdabuild.model import Asset, Document, Form, Rewrite, Service
 from lambdabuild.spans import Node, Span
 from lambdabuild.template import packaged, references
 from lambdabuild.template.functions import SHAPES, CodeResource, Files, Reading, Template
-from lambdabuild.template.intrinsics import Scope, Value, resolve, scope
+from lambdabuild.template.intrinsics import Scope, Value, resolve
 from lambdabuild.template.layer_places import resources_place
+from lambdabuild.template.scopes import scope
 from lambdabuild.template.yaml_text import parse
 
 LOGICAL_ID = re.compile(r"[A-Za-z0-9]+")

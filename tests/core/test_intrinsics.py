@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from lambdabuild.errors import BadTemplate, CircularReference, Several, UnknownName
-from lambdabuild.template.intrinsics import Unresolved, resolve, scope
+from lambdabuild.template.intrinsics import Unresolved, resolve
+from lambdabuild.template.scopes import scope
 from lambdabuild.template.yaml_text import parse
 
 TEMPLATE = """
