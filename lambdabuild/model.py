@@ -254,9 +254,9 @@ class Definition:
         said = [self.path, self.data, self.stage, self.region, dict(self.artifacts)]
         return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 
-    def key(self, name: str, sha256: str, extension: str = ".zip") -> str:
-        """Where an artifact lies in the bucket; it holds the content's digest, so equal content has one place."""
-        return f"{self.folder}/{name}-{sha256}{extension}".lstrip("/")
+    def key(self, sha256: str, extension: str = ".zip") -> str:
+        """Return an artifact's key in the bucket. Equal content has one place, whoever has it."""
+        return f"{self.folder}/{sha256}{extension}"
 
     @property
     def folder(self) -> str:

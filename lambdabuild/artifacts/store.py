@@ -31,7 +31,7 @@ NO_LABELS = Labels()
 
 
 class Store(Protocol):
-    """Keys are like ``Orders/<sha256>.zip``. All methods may be called from several threads."""
+    """Keys are like ``<sha256>.zip``. All methods may be called from several threads."""
 
     @property
     def region(self) -> str:

@@ -67,7 +67,7 @@ class S3Store:
         self._part_bytes = part_bytes
         self._lock = threading.Lock()
         self._made: Any = None
-        self._there: set[str] | None = None
+        self._there: dict[str, set[str]] = {}
 
     @property
     def region(self) -> str:
@@ -78,13 +78,13 @@ class S3Store:
         return f"s3://{self.bucket}/{self.prefix}{key}"
 
     def has(self, key: str) -> bool:
-        return self.prefix + key in self._keys()
+        return self.prefix + key in self._keys(key)
 
     def put(self, key: str, path: str, sha256: str, size: int) -> bool:
         if self.has(key):
             return False
         sent = self._send(key, path, sha256, size, NO_LABELS, IF_NONE)
-        self._keys().add(self.prefix + key)
+        self._keys(key).add(self.prefix + key)
         return sent
 
     def digest(self, key: str) -> str | None:
@@ -140,7 +140,7 @@ class S3Store:
                 Bucket=self.bucket, Key=self.prefix + key, CopySource={"Bucket": bucket, "Key": source},
                 MetadataDirective="COPY", TaggingDirective="COPY", **self._encryption(),
             )  # fmt: skip
-        self._keys().add(self.prefix + key)
+        self._keys(key).add(self.prefix + key)
 
     def _put_whole(self, path: str, sha256: str, about: Mapping[str, Any], condition: Mapping[str, str]) -> bool:
         checksum = base64.b64encode(bytes.fromhex(sha256)).decode()
@@ -207,15 +207,18 @@ class S3Store:
                 self._made = session.client("s3", **self._connection)
             return self._made
 
-    def _keys(self) -> set[str]:
-        """All keys under the prefix, asked for once."""
-        client = self._client
+    def _keys(self, key: str) -> set[str]:
+        """Return all keys in the folder of a key, asked for once."""
+        client, folder = self._client, (self.prefix + key).rpartition("/")[0]
+        start = f"{folder}/" if folder else ""
         with self._lock:
-            if self._there is None:
-                with self._telling(f"list s3://{self.bucket}/{self.prefix}"):
-                    pages = client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=self.prefix)
-                    self._there = {item["Key"] for page in pages for item in page.get("Contents", ())}
-            return self._there
+            if folder not in self._there:
+                with self._telling(f"list s3://{self.bucket}/{start}"):
+                    pages = client.get_paginator("list_objects_v2").paginate(
+                        Bucket=self.bucket, Prefix=start, Delimiter="/"
+                    )
+                    self._there[folder] = {item["Key"] for page in pages for item in page.get("Contents", ())}
+            return self._there[folder]
 
     @contextmanager
     def _telling(self, what: str) -> Iterator[None]:

@@ -90,7 +90,7 @@ def alone(definition: Definition, project: str, build_dir: str) -> tuple[str, La
 def artifacts_of(definition: Definition, project: str, built: Built) -> dict[str, Artifact]:
     """Where every function's and layer's zip is, and every image."""
     return {
-        what: _in_s3(name) if name.startswith("s3://") else built(name) or _unbuilt(definition, project, what, name)
+        what: _in_s3(name) if name.startswith("s3://") else built(name) or _unbuilt(definition, project, what)
         for what, name in definition.artifacts.items()
     }
 
@@ -101,7 +101,7 @@ def _in_s3(address: str) -> Artifact:
     return Artifact(key, "", bucket)
 
 
-def _unbuilt(definition: Definition, project: str, what: str, name: str) -> Artifact:
+def _unbuilt(definition: Definition, project: str, what: str) -> Artifact:
     """A ready artifact counts as what it is, any other as an empty zip."""
     section, _, key = what.partition(":")
     data = definition.data
@@ -112,7 +112,7 @@ def _unbuilt(definition: Definition, project: str, what: str, name: str) -> Arti
     path = os.path.join(project, os.path.dirname(definition.path), ready)
     sha256 = sha256_of(path) if ready and os.path.isfile(path) else hashlib.sha256(EMPTY_ZIP).hexdigest()
     extension = os.path.splitext(ready)[1] or ".zip"
-    return Artifact(definition.key(name, sha256, extension), _base64(sha256))
+    return Artifact(definition.key(sha256, extension), _base64(sha256))
 
 
 def _unbuilt_image(definition: Definition) -> Artifact:
@@ -134,6 +134,7 @@ def _sent(site: Site, name: str) -> Artifact | None:
     if owner in site.images:
         return Artifact(receipt.result["location"], receipt.result["sha256"])
     bucket, key = place(receipt.result["location"], receipt.result["key"])
+    key = receipt.result.get("deployed", {}).get(name, key)
     return Artifact(key, _base64(receipt.result["sha256"]), bucket)
 
 

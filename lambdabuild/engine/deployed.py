@@ -12,23 +12,20 @@ from lambdabuild.errors import LambdaBuildError
 from lambdabuild.model import Definition
 
 
-def layer_key(site: Site, name: str, sha256: str) -> str:
-    """The key under which the deployed stack has a layer of this content; "" when it has none, or cannot be asked.
+def layer_keys(site: Site, name: str, sha256: str) -> dict[str, str]:
+    """Return the keys that the deployed stack has for a build's layers, as far as their content is still the same.
 
     The stack tells by its outputs ``...LambdaLayerHash`` and ``...LambdaLayerS3Key``. It is asked once for a run, and
-    only when artifacts go to S3.
+    only when artifacts go to S3. Each layer keeps its own key, because another one makes a new version of it.
     """
     definition = site.service.definition
     if definition is None or not site.bucket or site.settings.offline:
-        return ""
+        return {}
     users = site.build(name).users
-    for what, artifact_name in definition.artifacts.items():
-        section, _, key = what.partition(":")
-        if section == "layer" and artifact_name in users:
-            found = _key(site, definition, key, sha256)
-            if found:
-                return found
-    return ""
+    layers = {one: what.removeprefix("layer:") for what, one in definition.artifacts.items()
+              if what.startswith("layer:") and one in users}  # fmt: skip
+    keys = {one: _key(site, definition, key, sha256) for one, key in layers.items()}
+    return {one: key for one, key in keys.items() if key}
 
 
 def _key(site: Site, definition: Definition, key: str, sha256: str) -> str:

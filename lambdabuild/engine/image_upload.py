@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -30,7 +29,7 @@ class Sent:
 
 
 def send(site: Site, name: str, made: Mapping[str, Any]) -> Sent:
-    """Push an image under a tag that says what is in it, unless the registry has that, and under those asked for.
+    """Push an image under its digest as a tag, unless the registry has that, and under those asked for.
 
     ``made`` is the result of the image step.
     """
@@ -38,7 +37,7 @@ def send(site: Site, name: str, made: Mapping[str, Any]) -> Sent:
     repository, credentials = _repository(site, image)
     with docker.client(image_calls.timeout(site)) as engine:
         found = made if image_calls.id_of(engine, made["id"]) else _result(images.find_or_build(site, image, engine))
-        own = f"{_in_tag(image.name)}-{found['id'].partition(':')[2][:12]}"
+        own = found["id"].partition(":")[2]
         digest = _digest_there(engine, f"{repository}:{own}", credentials)
         tags = [*([] if digest else [own]), *image.key.push_tags]
         for tag in tags:
@@ -48,10 +47,6 @@ def send(site: Site, name: str, made: Mapping[str, Any]) -> Sent:
 
 def _result(made: images.Made) -> dict[str, Any]:
     return {"id": made.id, "size": made.size}
-
-
-def _in_tag(name: str) -> str:
-    return re.sub(r"[^A-Za-z0-9_.-]", "-", name)[:100]
 
 
 def _digest_there(engine: Any, name: str, credentials: Mapping[str, str] | None) -> str:

@@ -45,8 +45,9 @@ def make(site: Site, name: str) -> Made:
     image, last = site.images[name], str(session.saved(f"image:{name}").get("fingerprint", ""))
     with docker.client(image_calls.timeout(site)) as engine:
         made = find_or_build(site, image, engine)
-        repository, _, tag = image.local_name.partition(":")
-        engine.tag(made.id, repository, tag, force=True)
+        for name in image.local_names:
+            repository, _, tag = name.partition(":")
+            engine.tag(made.id, repository, tag, force=True)
         if last and last != made.fingerprint:
             image_calls.untag(engine, f"{image_calls.MARK}:{last}")
         return made
@@ -133,6 +134,6 @@ def remove(site: Site, name: str, made: Mapping[str, Any]) -> None:
     """Take an image's names away; the engine removes what nothing else is made of."""
     image = site.images[name]
     with docker.client(image_calls.timeout(site)) as engine:
-        for one in (image.local_name, f"{image_calls.MARK}:{made.get('fingerprint', '')}"):
+        for one in (*image.local_names, f"{image_calls.MARK}:{made.get('fingerprint', '')}"):
             if image_calls.id_of(engine, one) == made.get("id"):
                 image_calls.untag(engine, one, keep_layers=False)

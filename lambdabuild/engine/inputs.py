@@ -210,7 +210,7 @@ def _hash(site: Site, name: str, saved: Saved) -> dict[str, str]:
 
 def _image(site: Site, name: str, saved: Saved) -> dict[str, str]:
     image = site.images[name]
-    return image_inputs.inputs(site, image) | {"name": image.local_name}
+    return image_inputs.inputs(site, image) | {"name": " ".join(image.local_names)}
 
 
 def _upload_image(site: Site, image: ImageBuild, saved: Saved) -> dict[str, str]:
@@ -264,7 +264,7 @@ def _template(site: Site, name: str, saved: Saved) -> dict[str, str]:
         found[f"step:upload:{build.name}"] = _output(saved, f"upload:{build.name}")
         found[f"users of {build.name}"] = ",".join(build.users)
     for image in site.plan.images:
-        found[f"image:{image.name}"] = f"{image.local_name} {','.join(image.users)}"
+        found[f"image:{image.name}"] = " ".join(image.local_names)
         found |= {f"step:{kind}:{image.name}": _output(saved, f"{kind}:{image.name}") for kind in image.steps}
     found |= {f"step:upload:{asset.name}": _output(saved, f"upload:{asset.name}") for asset in site.plan.assets}
     found |= {f"step:share:{step}": _output(saved, f"share:{step}") for step in site.sharing_steps if step != "zip"}

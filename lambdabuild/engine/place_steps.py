@@ -29,10 +29,14 @@ def upload(site: Site, name: str) -> Done:
     sha256, size = found["sha256"], found["size"]
     if name in site.sources:
         return _published(site, name, sha256, size)
-    deployed_key = deployed.layer_key(site, name, sha256) if site.build(name).key.kind == "layer" else ""
-    if deployed_key:
-        return _sent(site, publish.Sent(f"s3://{site.bucket}/{deployed_key}", deployed_key, sha256, False, size))
-    return _sent(site, publish.put(site, site.artifact_key(name, sha256), site.zip(name), sha256, size))
+    kept = deployed.layer_keys(site, name, sha256) if site.build(name).key.kind == "layer" else {}
+    again = [publish.put_at(site, key, site.zip(name), sha256, size) for key in dict.fromkeys(kept.values())]
+    has_new = set(site.build(name).users) != set(kept)
+    new = [publish.put(site, site.artifact_key(sha256), site.zip(name), sha256, size)] if has_new else []
+    done = _sent(site, [*new, *again][0], is_sent=any(sent.sent for sent in (*new, *again)))
+    if not kept:
+        return done
+    return replace(done, output=" ".join([done.output, *kept.values()]), result={**done.result, "deployed": kept})
 
 
 def _published(site: Site, name: str, sha256: str, size: int) -> Done:
@@ -46,11 +50,11 @@ def _published(site: Site, name: str, sha256: str, size: int) -> Done:
     return replace(done, values=values, result={**done.result, "version": version})
 
 
-def _sent(site: Site, sent: Any) -> Done:
+def _sent(site: Site, sent: Any, *, is_sent: bool = False) -> Done:
     location = site.portable(sent.location)
     return Done(
         output=location,
-        values={"location": location, "sent": sent.sent, "size": sent.size},
+        values={"location": location, "sent": sent.sent or is_sent, "size": sent.size},
         result={"location": location, "key": sent.key, "sha256": sent.sha256},
     )
 

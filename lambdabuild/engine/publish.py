@@ -78,6 +78,12 @@ def put(site: Site, key: str, path: str, sha256: str, size: int) -> Sent:
     return Sent(there.location(key), key, sha256, there.put(key, path, sha256, size), size)
 
 
+def put_at(site: Site, key: str, path: str, sha256: str, size: int) -> Sent:
+    """Send a file to a whole key, without the settings' prefix, unless the bucket has it."""
+    there = _store(site, "")
+    return Sent(there.location(key), key, sha256, there.put(key, path, sha256, size), size)
+
+
 def version(site: Site, source: Source, path: str, sha256: str, size: int, number: str) -> Sent:
     """Publish a version of a source, unless it is there as it is. Raises VersionTaken (LB606), BadVersion (LB607)."""
     place = next((one.where for name, one in site.settings.sources.items() if name == source.name), None)
@@ -117,10 +123,8 @@ def asset(site: Site, item: Asset) -> Sent:
     if not item.is_folder:
         path = site.path(item.source)
         sha256 = sha256_of(path)
-        name = posixpath.basename(item.source)
-        return put(
-            site, site.artifact_key(item.name, sha256, posixpath.splitext(name)[1]), path, sha256, os.path.getsize(path)
-        )
+        extension = posixpath.splitext(item.source)[1]
+        return put(site, site.artifact_key(sha256, extension), path, sha256, os.path.getsize(path))
     from lambdabuild.artifacts.zips import write_zip
     from lambdabuild.engine.assemble import from_files
 
@@ -128,7 +132,7 @@ def asset(site: Site, item: Asset) -> Sent:
     with site.scratch() as scratch:
         path = os.path.join(scratch, "asset.zip")
         summary = write_zip(path, tuple(from_files(site, listing, "", item.source)))
-        return put(site, site.artifact_key(item.name, summary.sha256), path, summary.sha256, summary.size)
+        return put(site, site.artifact_key(summary.sha256), path, summary.sha256, summary.size)
 
 
 def templates(site: Site) -> dict[str, str]:
@@ -176,7 +180,7 @@ def _put_stack(site: Site, document: Document, path: str) -> Location:
         return FileLocation(path)
     sha256 = sha256_of(path)
     extension = posixpath.splitext(document.path)[1]
-    sent = put(site, f"{document.stack}/{sha256}{extension}", path, sha256, os.path.getsize(path))
+    sent = put(site, site.artifact_key(sha256, extension), path, sha256, os.path.getsize(path))
     found = _location(site, sent.location)
     return dataclasses.replace(found, region=store(site).region) if isinstance(found, S3Location) else found
 
@@ -191,7 +195,7 @@ def _built(site: Site, document: Document, rewrite: Rewrite) -> Location | None:
         name = site.plan.build_of(rewrite.target).name
         return FileLocation(site.tree(name)) if name not in site.unbuildable else None
     if rewrite.kind == "image":
-        return ImageLocation(site.plan.image_of(rewrite.target).local_name)
+        return ImageLocation(site.plan.image_of(rewrite.target).local_name(rewrite.target))
     if rewrite.kind == "stack":
         nested = next(d for d in site.service.documents if d.stack == rewrite.target)
         return FileLocation(_output(site, nested, BUILT))
@@ -203,7 +207,7 @@ def _uploaded(site: Site, rewrite: Rewrite) -> Location | None:
     if rewrite.kind == "path":
         return FileLocation(site.path(rewrite.target))
     if rewrite.kind == "image":
-        return _image_sent(site, site.plan.image_of(rewrite.target))
+        return _image_sent(site, site.plan.image_of(rewrite.target), rewrite.target)
     is_build = rewrite.kind == "artifact" and rewrite.target not in site.pinned
     name = site.plan.build_of(rewrite.target).name if is_build else rewrite.target
     location = session.saved(f"upload:{name}").get("location")
@@ -214,10 +218,10 @@ def _shared_location(site: Site, sent: Mapping[str, Any] | None) -> Location | N
     return _location(site, site.expand(sent["location"])) if sent else None
 
 
-def _image_sent(site: Site, image: ImageBuild) -> ImageLocation:
+def _image_sent(site: Site, image: ImageBuild, user: str) -> ImageLocation:
     """Without a repository it stays on this machine, as zips do without a bucket."""
     sent = session.saved(f"upload:{image.name}") if "upload" in image.steps else {}
-    return ImageLocation(str(sent.get("location") or image.local_name))
+    return ImageLocation(str(sent.get("location") or image.local_name(user)))
 
 
 def _location(site: Site, location: str) -> Location:
@@ -351,8 +355,7 @@ def _items(site: Site, group: str, last: Mapping[str, Any]) -> Iterator[tuple[st
                     "files": results["copy"].get("files", 0),
                     "tree": os.path.relpath(site.tree(user), site.build_dir),
                     "zip": os.path.relpath(site.zip(user), site.build_dir),
-                    "location": _portable(site, results["upload"].get("location", "")),
-                    "key": results["upload"].get("key", ""),
+                    **_place(site, results["upload"], user),
                     "packages": results["copy"].get("packages", []),
                     "left_out": results["copy"].get("left_out", []),
                     "shared_layers": [layer.name for layer in shared if build.name in layer.builds],
@@ -361,6 +364,13 @@ def _items(site: Site, group: str, last: Mapping[str, Any]) -> Iterator[tuple[st
                     **({"version": results["upload"].get("version", "")} if build.key.kind == "source" else {}),
                 },
             )
+
+
+def _place(site: Site, sent: Mapping[str, Any], user: str) -> dict[str, str]:
+    """Where an artifact is; a layer of a deployed stack stays where it was."""
+    key = sent.get("deployed", {}).get(user, "")
+    location = f"s3://{site.bucket}/{key}" if key else _portable(site, sent.get("location", ""))
+    return {"location": location, "key": key or sent.get("key", "")}
 
 
 def _code_sha256(sha256: str) -> str:
@@ -402,7 +412,7 @@ def _image_items(site: Site) -> Iterator[tuple[str, dict[str, Any]]]:
             yield (
                 user,
                 {
-                    "image": image.local_name if "image" in image.steps else "",
+                    "image": image.local_name(user) if "image" in image.steps else "",
                     "image_id": made.get("id", ""),
                     "image_bytes": made.get("size", 0),
                     "inputs_digest": made.get("fingerprint", ""),

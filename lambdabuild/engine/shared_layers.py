@@ -328,7 +328,7 @@ def _upload(site: Site) -> Made:
         raise CannotRead("what share:zip made is gone", mend="doit forget share:zip")
     sent = {}
     for name, one in receipt.result["layers"].items():
-        done = publish.put(site, site.artifact_key(name, one["sha256"]), site.zip(name), one["sha256"], one["size"])
+        done = publish.put(site, site.artifact_key(one["sha256"]), site.zip(name), one["sha256"], one["size"])
         sent[name] = {**vars(done), "location": site.portable(done.location)}
     places = {name: one["location"] for name, one in sent.items()}
     return Made(

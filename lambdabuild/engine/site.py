@@ -90,10 +90,10 @@ class Site:
         definition = self.service.definition
         return self.settings.region or (definition.region if definition is not None else "")
 
-    def artifact_key(self, name: str, sha256: str, extension: str = ".zip") -> str:
-        """The key under which a store has an artifact."""
+    def artifact_key(self, sha256: str, extension: str = ".zip") -> str:
+        """Return the key under which a store has an artifact: nothing but its content decides it."""
         definition = self.service.definition
-        return f"{name}/{sha256}{extension}" if definition is None else definition.key(name, sha256, extension)
+        return f"{sha256}{extension}" if definition is None else definition.key(sha256, extension)
 
     @property
     def jobs(self) -> int:

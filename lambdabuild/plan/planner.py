@@ -445,15 +445,16 @@ def _images(service: Service, settings: Settings) -> tuple[ImageBuild, ...]:
     for image in service.images:
         users[_image_key(image, settings)].append(image.name)
     found = [ImageBuild(min(names), key, tuple(sorted(names))) for key, names in users.items()]
-    called = {one.local_name: one for one in found}
+    named = [(one.local_name(user), user, one) for one in found if one.key.kind != "tagged" for user in one.users]
+    called = {local_name: (user, one) for local_name, user, one in named}
     raise_all(
         BadImage(
-            f"the images of {one.name!r} and {called[one.local_name].name!r} would both be called {one.local_name}",
-            where=(places[one.name], places[called[one.local_name].name]),
+            f"the images of {user!r} and {called[local_name][0]!r} would both be called {local_name}",
+            where=(places[user], places[called[local_name][0]]),
             mend="rename one of the functions, or give one of them another tag (DockerTag)",
         )
-        for one in found
-        if one is not called[one.local_name] and one.key.kind != "tagged"
+        for local_name, user, one in named
+        if one is not called[local_name][1]
     )
     raise_all(
         NoRepository(

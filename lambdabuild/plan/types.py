@@ -313,10 +313,13 @@ class ImageBuild:
         made = ("image",) if self.key.kind != "tagged" else ()
         return (*made, "upload") if self.key.repository or not made else made
 
+    def local_name(self, user: str) -> str:
+        """Return what a user's image is called on this machine, as ``sam build`` calls it."""
+        return f"{user.replace('/', '-').lower()}:{self.key.tag}"
+
     @property
-    def local_name(self) -> str:
-        """What it is called on this machine, as ``sam build`` calls it."""
-        return f"{self.name.replace('/', '-').lower()}:{self.key.tag}"
+    def local_names(self) -> tuple[str, ...]:
+        return tuple(map(self.local_name, self.users))
 
 
 @dataclass(frozen=True)

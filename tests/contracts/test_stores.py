@@ -205,7 +205,7 @@ def test_s3_leaves_no_half_upload_behind(server: S3Server, tmp_path: Path) -> No
     path, sha256, size = file(tmp_path, b"x" * (6 * MEBI))
     store = s3(server, "aborted", multipart_bytes=MEBI, part_bytes=5 * MEBI)
     server.client().put_object(Bucket="aborted", Key="late", Body=b"theirs")
-    store._there = set()  # as if they had put it after we asked
+    store._there[""] = set()  # as if they had put it after we asked
 
     assert not store.put("late", path, sha256, size)
     assert "Uploads" not in server.client().list_multipart_uploads(Bucket="aborted")

@@ -119,9 +119,9 @@ def test_equal_images_are_built_once_and_named_as_sam_names_them() -> None:
     other = "{Dockerfile: Dockerfile, DockerContext: src, DockerTag: v2}"
     made = planned(read(image(name="Refunds") + image(name="Orders") + image(other, name="Report")))
 
-    assert [(one.name, one.users, one.local_name, one.steps) for one in made.images] == [
-        ("Orders", ("Orders", "Refunds"), "orders:latest", ("image",)),
-        ("Report", ("Report",), "report:v2", ("image",)),
+    assert [(one.name, one.users, one.local_names, one.steps) for one in made.images] == [
+        ("Orders", ("Orders", "Refunds"), ("orders:latest", "refunds:latest"), ("image",)),
+        ("Report", ("Report",), ("report:v2",), ("image",)),
     ]
 
 

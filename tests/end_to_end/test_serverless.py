@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import zipfile
 from collections.abc import Iterator
@@ -152,7 +153,8 @@ def test_a_ready_artifact_is_sent_as_it_is_and_once(project: Sandbox) -> None:
     assert project.build().steps == ["template", "upload:one"]
     keys = {one["Properties"]["Code"]["S3Key"] for one in of_type(project, "AWS::Lambda::Function").values()}
     assert len(keys) == 1
-    assert keys.pop().startswith("serverless/shop/dev/code-artifacts/one-")
+    sha256 = hashlib.sha256(b"not really a zip").hexdigest()
+    assert keys == {f"serverless/shop/dev/code-artifacts/{sha256}.zip"}
     assert project.build().steps == []
 
 
@@ -308,6 +310,35 @@ def test_a_layer_that_did_not_change_keeps_the_key_it_was_deployed_with(tmp_path
     new = template(third)["Resources"]["MyDashlibLambdaLayer"]["Properties"]["Content"]["S3Key"]
     assert new not in (old, key)
     assert client.head_object(Bucket="layers", Key=new)
+
+
+def test_layers_of_equal_content_keep_each_its_own_deployed_key(tmp_path: Path, server: S3Server) -> None:
+    import boto3
+
+    client = server.bucket("twins")
+    cloudformation = boto3.client("cloudformation", endpoint_url=server.url, region_name="eu-west-1", aws_access_key_id="testing", aws_secret_access_key="testing")  # fmt: skip
+    head = "service: pair\nprovider: {name: aws, runtime: python3.11, region: eu-west-1, deploymentBucket: twins}\n"
+    both = head + "layers: {aa: {path: lib}, bb: {path: lib}}\n"
+    given = [f"endpoint_url={server.url}"]
+    app = Sandbox(tmp_path / "app").write({"serverless.yml": both, "lib/x.txt": "1"})
+    app.build(*given, env=server.environment)
+    key = template(app)["Resources"]["AaLambdaLayer"]["Properties"]["Content"]["S3Key"]
+    text = json.loads(json.dumps(template(app)))
+    for name in ("Aa", "Bb"):
+        text["Outputs"][f"{name}LambdaLayerS3Key"]["Value"] = f"serverless/pair/dev/code-artifacts/{name}-old.zip"
+    client.copy_object(Bucket="twins", Key="serverless/pair/dev/code-artifacts/Aa-old.zip", CopySource={"Bucket": "twins", "Key": key})  # fmt: skip
+    cloudformation.create_stack(StackName="pair-dev", TemplateBody=json.dumps(text))
+
+    def keys(layers: str) -> dict[str, str]:
+        app.write({"serverless.yml": head + layers}).build("-a", *given, env=server.environment)
+        found = of_type(app, "AWS::Lambda::LayerVersion")
+        assert app.manifest["layers"].keys() == {name[:2].lower() for name in found}
+        return {name[:2]: one["Properties"]["Content"]["S3Key"].rpartition("/")[2] for name, one in found.items()}
+
+    assert keys("layers: {aa: {path: lib}, bb: {path: lib}}\n") == {"Aa": "Aa-old.zip", "Bb": "Bb-old.zip"}
+    assert client.head_object(Bucket="twins", Key="serverless/pair/dev/code-artifacts/Bb-old.zip")  # which had gone
+    assert keys("layers: {bb: {path: lib}}\n") == {"Bb": "Bb-old.zip"}
+    assert keys("layers: {bb: {path: lib}, cc: {path: lib}}\n") == {"Bb": "Bb-old.zip", "Cc": key.rpartition("/")[2]}
 
 
 # serverless-esbuild
