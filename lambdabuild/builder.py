@@ -20,13 +20,15 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
+from lambdabuild import caller_folders
 from lambdabuild.artifacts import merge
 from lambdabuild.artifacts.archives import archive_entries
 from lambdabuild.artifacts.entries import Entry, OnDisk
 from lambdabuild.artifacts.native import wrong_machine
-from lambdabuild.artifacts.trees import make_folders, write_entry
-from lambdabuild.errors import BadRule, LambdaBuildError, ToolFailed, ToolMissing
+from lambdabuild.errors import BadRule, InTheWay, LambdaBuildError, ToolFailed, ToolMissing
+from lambdabuild.files import owned
 from lambdabuild.files.listing import Found, Patterns, ignore_lines, scan
+from lambdabuild.files.owned import NamedFolder
 from lambdabuild.files.stat_cache import sha256_of
 from lambdabuild.plan.claims import resolver_of
 from lambdabuild.plan.types import Rule
@@ -279,12 +281,32 @@ class _Run:
         wanted, flow = self.wanted, self.flow
         if not os.path.isdir(wanted.source):
             raise self.failed("copy", f"the source folder {wanted.source} does not exist")
+        with _told(flow, "copy"):
+            self.refuse_to_empty()
         resolved = self.resolve()
         earlier = {} if resolved is None else {"resolve": resolved}
         compiled = self.step(self.rule, "compile", earlier, self.rule.compile) if self.compiles() else Result()
         copied = self.step(self.rule, "copy", {**earlier, "compile": compiled}, self.rule.copy)
         with _told(flow, "copy"):
             self.lay_down(copied, compiled, resolved)
+
+    def refuse_to_empty(self) -> None:
+        """Raise InTheWay (LB507) now when ``dependencies_dir`` could not be emptied in the end."""
+        wanted = self.wanted
+        if self.fills_dependencies():
+            inside = {"the source": wanted.source, "the manifest": wanted.manifest, "the artifacts": wanted.artifacts,
+                      "the scratch folder": wanted.scratch, "the current folder": os.getcwd()}  # fmt: skip
+            caller_folders.refuse_to_empty(self.dependencies, "dependencies_dir", inside)
+
+    def fills_dependencies(self) -> bool:
+        """Whether ``dependencies_dir`` is emptied and filled, rather than read or left alone."""
+        wanted, flow = self.wanted, self.flow
+        is_resolved = bool(wanted.manifest) and self.resolver().resolve is not None and wanted.downloads
+        return bool(wanted.dependencies) and flow.dependencies != "none" and (flow.dependencies == "lib" or is_resolved)
+
+    @cached_property
+    def dependencies(self) -> NamedFolder:
+        return NamedFolder(self.wanted.dependencies, cache_dir(os.environ))
 
     def resolve(self) -> Result | None:
         """What was fetched, or fetched before and kept in ``dependencies_dir``; None when there is neither."""
@@ -328,7 +350,7 @@ class _Run:
         with _told(self.flow, name):
             job = SearchingJob(
                 step=name, target=self.target(), out=out, scratch=scratch, store=cache_dir(os.environ),
-                cache=os.path.join(self.wanted.scratch, "lambdabuild-cache", rule.name), earlier=earlier,
+                cache=os.path.join(self.tools_cache, rule.name), earlier=earlier,
                 # No fingerprint is made here, so a tool may see all that the caller's environment says.
                 environment=tuple(os.environ), search_paths=self.wanted.search_paths,
                 files=() if name == "resolve" else tuple(found.path for found in self.source_files),
@@ -337,6 +359,16 @@ class _Run:
         for note in result.notes:
             LOG.info("%s", note)
         return result
+
+    @cached_property
+    def tools_cache(self) -> str:
+        """What tools save for the next time; of no use when a folder of the caller's has that name."""
+        folder = os.path.join(self.wanted.scratch, "lambdabuild-cache")
+        try:
+            owned.take(folder)
+        except (InTheWay, OSError):
+            return os.path.join(self.work, "cache")
+        return folder
 
     def target(self) -> Target:
         wanted = self.wanted
@@ -408,13 +440,16 @@ class _Run:
             own = [[entry for entry in entries if not entry.path.startswith("lib/")] for entries in everything]
             dependencies = [[entry for entry in entries if entry.path.startswith("lib/")] for entries in everything]
             shipped = dependencies
-        are_new = flow.dependencies == "lib" or (resolved is not None and wanted.downloads)
-        if wanted.dependencies and flow.dependencies != "none" and are_new:
-            _empty(wanted.dependencies)
-            _write(wanted.dependencies, self.merged(dependencies))
         if wanted.dependencies and flow.dependencies != "none" and not (wanted.combines or flow.always_combines):
             shipped = []
-        _write(wanted.artifacts, self.merged([*own, *self.package_json(), *shipped]))
+        entries = self.merged([*own, *self.package_json(), *shipped])
+        artifacts = NamedFolder(wanted.artifacts, cache_dir(os.environ))
+        caller_folders.refuse_to_overwrite(artifacts, entries)
+        if self.fills_dependencies():
+            self.refuse_to_empty()  # others may have been there meanwhile
+            self.dependencies.empty()
+            caller_folders.write(self.dependencies, self.merged(dependencies), only=True)
+        caller_folders.write(artifacts, entries)
 
     def entries(self, part: Part) -> list[Entry]:
         if not isinstance(part, Folder):
@@ -514,20 +549,3 @@ def _entry(found: Found, into: str) -> Entry:
         posixpath.join(into, found.path), found.executable, found.stat.st_size, sha256_of(found.real),
         OnDisk(found.real), origin=found.real,
     )  # fmt: skip
-
-
-def _empty(folder: str) -> None:
-    for name in os.listdir(folder) if os.path.isdir(folder) else ():
-        path = os.path.join(folder, name)
-        if os.path.isdir(path) and not os.path.islink(path):
-            shutil.rmtree(path)
-        else:
-            os.unlink(path)
-
-
-def _write(folder: str, entries: Iterable[Entry]) -> None:
-    """Add the entries to a folder; what else is in it stays."""
-    os.makedirs(folder, exist_ok=True)
-    for entry in entries:
-        make_folders(folder, [posixpath.dirname(entry.path)])
-        write_entry(os.path.join(folder, entry.path), entry)

@@ -328,6 +328,12 @@ class Locked(LambdaBuildError):
     code = "LB506"
 
 
+class InTheWay(LambdaBuildError):
+    """Something that lambdabuild did not make is where a file or folder of its own belongs."""
+
+    code = "LB507"
+
+
 # 6xx: stores and caches
 
 

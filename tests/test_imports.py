@@ -42,6 +42,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     "changes": frozenset({"errors", "spans", "tools", "model", "settings", "plan", "files", "engine", "reading"}),
     "reading": EVERYTHING - {"cli", "project"} | {"*"},
     "project": EVERYTHING - {"cli"} | {"*"},
+    "caller_folders": frozenset({"errors", "spans", "artifacts", "files"}),
     "workflows": frozenset({"plan.types"}),
     "builder": EVERYTHING - {"cli"} | {"*"},
     "source": EVERYTHING - {"cli"} | {"*"},

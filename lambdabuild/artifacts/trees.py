@@ -195,23 +195,25 @@ def _remove_surplus(target: str, wanted: Mapping[str, Entry], there: Mapping[str
             shutil.rmtree(full)  # a folder where a file belongs now
 
 
-def make_folders(target: str, folders: Iterable[str]) -> None:
-    """The folders, relative to the target, and those they lie in."""
+def make_folders(target: str, folders: Iterable[str], *, are_ours: bool = True) -> None:
+    """The folders, relative to the target, and those they lie in. What is there gets our mode only if it is ours."""
     wanted: set[str] = set()
     for folder in folders:
         while folder and folder not in wanted:
             wanted.add(folder)
             folder = os.path.dirname(folder)
     for folder in sorted(wanted):
-        _make_folder(os.path.join(target, folder))
+        _make_folder(os.path.join(target, folder), is_ours=are_ours)
 
 
-def _make_folder(path: str) -> None:
+def _make_folder(path: str, *, is_ours: bool = True) -> None:
     try:
         os.mkdir(path)
     except FileExistsError:
         if not os.path.isdir(path) or os.path.islink(path):
             raise
+        if not is_ours:
+            return
     if stat.S_IMODE(os.stat(path).st_mode) != 0o755:
         os.chmod(path, 0o755)
 

@@ -1,0 +1,61 @@
+"""What is written to a folder that a caller named: what others made there is neither replaced nor removed."""
+
+from __future__ import annotations
+
+import logging
+import os
+import posixpath
+from collections.abc import Mapping, Sequence
+
+from lambdabuild.artifacts.entries import Entry
+from lambdabuild.artifacts.trees import make_folders, write_entry
+from lambdabuild.errors import InTheWay
+from lambdabuild.files.owned import NamedFolder, some, why_never_emptied
+from lambdabuild.spans import Span
+
+LOG = logging.getLogger(__name__)
+
+
+def refuse_to_empty(folder: NamedFolder, called: str, inside: Mapping[str, str]) -> None:
+    """Raise InTheWay (LB507) unless a folder is missing, empty, or holds just what we put there.
+
+    ``inside`` are paths that it must not hold, by what they are (``owned.why_never_emptied``).
+    """
+    there = folder.strangers()
+    if not there and folder.is_empty():
+        return
+    if why := why_never_emptied(folder.folder, inside):
+        raise InTheWay(f"{called} {folder.folder} is not emptied: {why}", mend="name a folder that is new or empty")
+    if there:
+        raise InTheWay(
+            f"{called} {folder.folder} is not emptied: it holds what lambdabuild did not put there, or what was changed"
+            f" since: {some(there)}",
+            where=Span(folder.folder),
+            mend="name a folder that is new or empty, or remove this one when nothing in it is needed",
+        )
+
+
+def refuse_to_overwrite(folder: NamedFolder, entries: Sequence[Entry]) -> None:
+    """Raise InTheWay (LB507), before anything is written, for all that stands where a file of ours belongs."""
+    if there := folder.obstacles({entry.path: _digest(entry) for entry in entries}):
+        raise InTheWay(
+            f"{folder.folder} holds what lambdabuild did not put there, or what was changed since, where files of the"
+            f" artifact belong: {some(there)}",
+            where=Span(folder.folder),
+            mend="name a folder that is new or empty, or remove these files",
+        )
+
+
+def write(folder: NamedFolder, entries: Sequence[Entry], *, only: bool = False) -> None:
+    """Add the entries to a folder; what else is in it stays. ``only``: it was emptied for them."""
+    if not folder.record({entry.path: _digest(entry) for entry in entries}, only=only):
+        LOG.warning("what is put into %s cannot be recorded, so no other build will replace it", folder.folder)
+    os.makedirs(folder.folder, exist_ok=True)
+    missing = [entry for entry in entries if not folder.has(entry.path, _digest(entry))]
+    make_folders(folder.folder, {posixpath.dirname(entry.path) for entry in missing}, are_ours=False)
+    for entry in missing:
+        write_entry(os.path.join(folder.folder, entry.path), entry)
+
+
+def _digest(entry: Entry) -> str:
+    return entry.sha256 + ("+x" if entry.executable else "")
