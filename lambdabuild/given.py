@@ -7,7 +7,7 @@ environment a dot is ``__`` and the case of the first part does not matter (``LA
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, dataclass, fields, replace
 from typing import Any
 
@@ -29,6 +29,8 @@ from lambdabuild.spans import Span
 NOT_SETTINGS = frozenset({"LAMBDABUILD_RULES_PATH"})
 CACHES = ("s3://", "http://", "https://", "grpc://", "grpcs://")
 EXECUTORS = ("grpc://", "grpcs://")
+MOST_MISTAKES = 100
+"""So many are told at once."""
 EXECUTED = frozenset({"compile", "zip"})
 FOLLOWED = frozenset({"parameters", "opt", "tags", "images", "container", "cache", "executor"})
 """Tables whose keys are settings by themselves."""
@@ -78,6 +80,8 @@ def load(
                 settings = _set(settings, given)
             except BadSettings as error:
                 errors.append(error)
+                if len(errors) == MOST_MISTAKES:
+                    raise_all(errors)
     raise_all(errors)
     return settings
 
@@ -111,8 +115,11 @@ def _from_toml(file: str, text: str, table: tuple[str, ...]) -> Iterable[_Given]
         raise BadSettings(f"not TOML: {error}", where=where, mend="correct the text at that place") from error
     for name in table:
         data = data.get(name, {})
+    places = _places(file, text)
     for path, value in _leaves(data):
-        yield _Given(path, value, file, _place(file, text, (*table, *path)), _place(file, text, (*table, *path[:2])))
+        whole = (*table, *path)
+        item = whole[: len(table) + 2]
+        yield _Given(path, value, file, _place(file, places, whole), _place(file, places, item))
 
 
 def _leaves(data: Any, path: tuple[str, ...] = ()) -> Iterable[tuple[list[str], Any]]:
@@ -128,9 +135,10 @@ def _leaves(data: Any, path: tuple[str, ...] = ()) -> Iterable[tuple[list[str], 
             yield list(here), value
 
 
-def _place(file: str, text: str, path: Sequence[str]) -> Span:
-    """Where a key stands, or the nearest thing around it; TOML's parser keeps no places."""
-    best, depth, position = Span(file), 0, 0
+def _places(file: str, text: str) -> dict[tuple[str, ...], Span]:
+    """Where each key stands at first; TOML's parser keeps no places."""
+    places: dict[tuple[str, ...], Span] = {}
+    position = 0
     table: tuple[str, ...] = ()
     for number, line in enumerate(text.splitlines(keepends=True), 1):
         header, key = re.match(HEADER, line), re.match(KEY, line)
@@ -138,11 +146,16 @@ def _place(file: str, text: str, path: Sequence[str]) -> Span:
         if found:
             name = _parts(found[1])
             table, whole = (name, name) if header else (table, (*table, *name))
-            if depth < len(whole) <= len(path) and tuple(path[: len(whole)]) == whole:
-                start, end = (position + place for place in found.span(1))
-                best, depth = Span(file, number, found.start(1) + 1, start, end), len(whole)
+            start, end = (position + place for place in found.span(1))
+            places.setdefault(whole, Span(file, number, found.start(1) + 1, start, end))
         position += len(line)
-    return best
+    return places
+
+
+def _place(file: str, places: Mapping[tuple[str, ...], Span], path: tuple[str, ...]) -> Span:
+    """Where a key stands, or the nearest thing around it."""
+    above = (path[:count] for count in range(len(path), 0, -1))
+    return next((places[name] for name in above if name in places), Span(file))
 
 
 WORD = r"""(?:[A-Za-z0-9_-]+|"[^"\n]*"|'[^'\n]*')"""

@@ -351,8 +351,14 @@ def size_of(text: str) -> int | None:
     return None if found is None or unit is None else int(float(found[1]) * unit)
 
 
+MOST_NAMES, LONGEST_NAME = 2000, 255
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
-    """The known name most like this one, or "" when none is."""
+    """The known name most like this one, or "" when none is, or comparing would take long."""
     import difflib
 
-    return next(iter(difflib.get_close_matches(name, list(known), 1, 0.6)), "")
+    names = list(known)
+    if len(name) > LONGEST_NAME or len(names) > MOST_NAMES:
+        return ""
+    return next(iter(difflib.get_close_matches(name, names, 1, 0.6)), "")

@@ -11,11 +11,13 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
+from functools import cached_property
 from typing import Any
 
-from lambdabuild.errors import BadTemplate, CircularReference
+from lambdabuild import settings
+from lambdabuild.errors import BadTemplate
 from lambdabuild.spans import Node, Span
+from lambdabuild.template.conditions import Order
 
 Value = Any
 """JSON data that may hold ``Unresolved`` and ``NO_VALUE`` at any depth."""
@@ -42,12 +44,17 @@ class _NoValue:
 NO_VALUE = _NoValue()
 """A property with this value is as if it were not written."""
 
+ITEM = 20
+"""So many characters an item of a list counts as."""
 PLACEHOLDER = re.compile(r"\$\{(!?)([^${}]*)\}")
+MOST_MADE = 50_000_000
+"""How much text and how many items functions may make in one template, which itself may have 1 MB: nested ones
+multiply it at each level. https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html"""
 
 
 @dataclass
 class Scope:
-    """What names mean in one template. ``cache`` and ``asking`` serve conditions, which may name one another."""
+    """What names mean in one template. ``cache`` holds the conditions that are decided."""
 
     file: str
     stack: str = ""
@@ -60,7 +67,17 @@ class Scope:
     resources: frozenset[str] = frozenset()
     pseudo: Mapping[str, Value] = field(default_factory=dict)
     cache: dict[str, Value] = field(default_factory=dict)
-    asking: list[str] = field(default_factory=list)
+    made: int = 0
+    """Characters and items that functions have made so far."""
+
+    @cached_property
+    def all(self) -> tuple[str, ...]:
+        """What a Ref may name."""
+        return (*self.parameters, *self.resources)
+
+    @cached_property
+    def order(self) -> Order:
+        return Order(self.conditions, self.places)
 
     def condition(self, name: str, where: Span) -> Value:
         """True, False or Unresolved. Raises CircularReference (LB105), BadTemplate (LB104) for an unknown name."""
@@ -68,20 +85,23 @@ class Scope:
             raise BadTemplate(
                 f"there is no condition {name!r}", where=where, mend=nearest(name, self.conditions, "conditions")
             )
-        if name in self.asking:
-            ring = self.asking[self.asking.index(name) :]
-            raise CircularReference(
-                f"the conditions {' -> '.join([*ring, name])} lead back to themselves",
-                where=[self.places[link] for link in ring],
-                mend="write one of them without the others",
-            )
         if name not in self.cache:
-            self.asking.append(name)
-            try:
-                self.cache[name] = resolve(self.conditions[name], self)
-            finally:
-                self.asking.pop()
+            for other in self.order.before(name, self.cache):
+                self.cache[other] = resolve(self.conditions[other], self)
         return self.cache[name]
+
+    def makes(self, amount: int, node: Node) -> None:
+        """Count what a function is about to make. Raises BadTemplate (LB104) when all together make too much."""
+        self.made += amount
+        if self.made > MOST_MADE:
+            raise BadTemplate(
+                f"the template's functions make more than {MOST_MADE // 1_000_000} MB of text",
+                where=node.span,
+                mend="a template may have 1 MB; nest functions less, and repeat less text with them",
+            )
+
+
+# values
 
 
 def resolve(node: Node, names: Scope) -> Value:
@@ -144,7 +164,7 @@ def _ref(node: Node, argument: Node, names: Scope) -> Value:
         return Unresolved(
             f"it refers to {name}, which is known at deployment only", node.span, resource=names.stack + name
         )
-    near = nearest(name, (*names.parameters, *names.resources), "names")
+    near = nearest(name, names.all, "names")
     return Unresolved(f"nothing in the template is called {name!r}", node.span, mend=near)
 
 
@@ -171,7 +191,9 @@ def _sub(node: Node, argument: Node, names: Scope) -> Value:
         if isinstance(found, Unresolved | list | dict):
             missing.append(found if isinstance(found, Unresolved) else Unresolved(f"{name} is no text", node.span))
             return match[0]
-        return "" if found is NO_VALUE else text_of(found)
+        filling = "" if found is NO_VALUE else text_of(found)
+        names.makes(len(filling), node)
+        return filling
 
     filled = PLACEHOLDER.sub(value, text.value)
     return replace(missing[0], where=node.span, resource="", text=filled) if missing else filled
@@ -191,6 +213,7 @@ def _join(node: Node, argument: Node, names: Scope) -> Value:
         raise _wrong(node, "a delimiter and a list")
     missing = first_unresolved(parts)
     texts = [part.text or "${...}" if isinstance(part, Unresolved) else text_of(part) for part in parts]
+    names.makes(sum(map(len, texts)) + (len(text_of(sign)) + 1) * len(texts), node)
     joined = text_of(sign).join(texts)
     return replace(missing, where=node.span, text=joined) if missing else joined
 
@@ -199,7 +222,7 @@ def _select(node: Node, argument: Node, names: Scope) -> Value:
     index, parts = _arguments(node, argument, names, 2)
     if isinstance(index, Unresolved) or isinstance(parts, Unresolved):
         return first_unresolved([index, parts])
-    if not isinstance(parts, list) or not re.fullmatch(r"\d+", text_of(index)) or int(index) >= len(parts):
+    if not isinstance(parts, list) or not re.fullmatch(r"\d{1,9}", text_of(index)) or int(index) >= len(parts):
         raise _wrong(node, "an index and a list that has it")
     return parts[int(index)]
 
@@ -211,6 +234,7 @@ def _split(node: Node, argument: Node, names: Scope) -> Value:
         return missing
     if not isinstance(text, str) or not isinstance(sign, str) or not sign:
         raise _wrong(node, "a delimiter and a text")
+    names.makes(len(text) + ITEM * text.count(sign), node)
     return text.split(sign)
 
 
@@ -221,17 +245,26 @@ def _find_in_map(node: Node, argument: Node, names: Scope) -> Value:
     missing = first_unresolved(keys)
     if missing:
         return missing
-    found: Node | None = Node(dict(names.mappings), node.span)
-    for key in keys:
+    found = names.mappings.get(text_of(keys[0]))
+    for key in keys[1:]:
         found = found.get(text_of(key)) if found else None
     if found is not None:
-        return resolve(found, names)
+        return _mapped(found)
     default = argument.value[3].get("DefaultValue") if len(argument.value) == 4 else None
     if default is not None:
         return resolve(default, names)
     raise BadTemplate(
         f"the mappings have no {' / '.join(map(text_of, keys))}", where=node.span, mend="add it, or correct the keys"
     )
+
+
+def _mapped(found: Node) -> Value:
+    """A mapping's value: a text, a number or a list, never a function, which could lead back to the mapping."""
+    if isinstance(found.value, dict):
+        raise BadTemplate(
+            "a mapping's value is a mapping or a function", where=found.span, mend="write a text, or a list of texts"
+        )
+    return to_data(found)
 
 
 def _if(node: Node, argument: Node, names: Scope) -> Value:
@@ -282,7 +315,11 @@ def _not(node: Node, argument: Node, names: Scope) -> Value:
 
 def _base64(node: Node, argument: Node, names: Scope) -> Value:
     value = resolve(argument, names)
-    return value if isinstance(value, Unresolved) else base64.b64encode(text_of(value).encode()).decode()
+    if isinstance(value, Unresolved):
+        return value
+    text = text_of(value)
+    names.makes(2 * len(text), node)
+    return base64.b64encode(text.encode()).decode()
 
 
 def _length(node: Node, argument: Node, names: Scope) -> Value:
@@ -292,7 +329,9 @@ def _length(node: Node, argument: Node, names: Scope) -> Value:
 
 def _to_json(node: Node, argument: Node, names: Scope) -> Value:
     value = resolve(argument, names)
-    return first_unresolved(value) or json.dumps(value, separators=(",", ":"))
+    text = first_unresolved(value) or json.dumps(value, separators=(",", ":"))
+    names.makes(len(text) if isinstance(text, str) else 0, node)
+    return text
 
 
 FUNCTIONS: Mapping[str, Callable[[Node, Node, Scope], Value]] = {
@@ -329,6 +368,9 @@ def _wrong(node: Node, expected: str) -> BadTemplate:
 
 
 def nearest(name: str, known: Any, what: str) -> str:
-    near = get_close_matches(name, list(known), 1)
+    """What to say of a name that is not known: which one is, or all that are."""
+    near = settings.nearest(name, known)
+    if near or len(known) > settings.MOST_NAMES:
+        return f"did you mean {near!r}?" if near else f"it is none of the {len(known)} {what}"
     listed = ", ".join(sorted(map(str, known))[:20])
-    return f"did you mean {near[0]!r}?" if near else f"known {what}: {listed}" if listed else f"there are no {what}"
+    return f"known {what}: {listed}" if listed else f"there are no {what}"

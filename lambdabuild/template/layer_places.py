@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from lambdabuild.model import LayersPlace, ResourcesPlace
 from lambdabuild.spans import Node, Span
-from lambdabuild.template.places import property_place
+from lambdabuild.template.places import line_end, property_place
 
 REST_OF_LINE = re.compile(r"[ \t]*(?:#[^\r\n]*)?(?=\r?\n|\Z)")
 SHARED = ("&", "*", "!")
@@ -62,7 +62,7 @@ def _into_block(text: str, target: str, layers: Node) -> LayersPlace | str:
     indent = text[text.rfind("\n", 0, layers.span.start) + 1 : layers.span.start]
     if rest is None or indent.strip() or any(item.value is None for item in layers.value):
         return "its Layers are written in a way that cannot be added to"
-    dash = f"{_newline(text)}{indent}- "
+    dash = f"{line_end(text)}{indent}- "
     return LayersPlace(target, replace(layers.span, start=rest.end(), end=rest.end()), dash, dash, "")
 
 
@@ -75,17 +75,13 @@ def resources_place(text: str, root: Node, kind: str) -> ResourcesPlace | None:
     line = text.rfind("\n", 0, first.start) + 1
     layout = text[line : first.start]
     if resources.style == "flow":
-        between = f",{_newline(text)}{layout}" if not layout.strip() else ", "
+        between = f",{line_end(text)}{layout}" if not layout.strip() else ", "
         return ResourcesPlace(kind, _at(first, first.start), False, "", between)
     start = text.find("\n", key.end) + 1
     if layout.strip() or not 0 < start <= line:
         return None
-    return ResourcesPlace(kind, _at(first, start), True, layout, _newline(text))
+    return ResourcesPlace(kind, _at(first, start), True, layout, line_end(text))
 
 
 def _at(span: Span, place: int) -> Span:
     return replace(span, start=place, end=place)
-
-
-def _newline(text: str) -> str:
-    return "\r\n" if "\r\n" in text else "\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 
 from lambdabuild.spans import Node, Span
 
@@ -42,11 +43,23 @@ def _into_nothing(here: str, is_json: bool, span: Span, key: str) -> tuple[Span,
 def _before_first(text: str, is_json: bool, mapping: Node, pair: str) -> tuple[Span, str]:
     first = min(mapping.keys.values(), key=lambda span: span.start)
     place = replace(first, end=first.start)
-    before = text[: first.start]
-    blank = before[len(before.rstrip(" \t\r\n")) :]
-    newline = "\r\n" if "\r\n" in text else "\n"
+    blank = _blank_before(text, first.start)
+    newline = line_end(text)
     if mapping.style == "flow":
         layout = newline + blank.rpartition("\n")[2] if "\n" in blank else " "
         return place, f"{pair},{layout}"
-    indent = before[before.rfind("\n") + 1 :]
+    indent = text[text.rfind("\n", 0, first.start) + 1 : first.start]
     return place, pair + newline + (indent if not indent.strip() else " " * len(indent))
+
+
+def _blank_before(text: str, place: int) -> str:
+    start = place
+    while start and text[start - 1] in " \t\r\n":
+        start -= 1
+    return text[start:place]
+
+
+@lru_cache(maxsize=8)
+def line_end(text: str) -> str:
+    """How a text's lines end. It is looked through once, and asked about for every function."""
+    return "\r\n" if "\r\n" in text else "\n"

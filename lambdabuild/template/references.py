@@ -11,6 +11,8 @@ from lambdabuild.template.intrinsics import PLACEHOLDER, Scope
 Edges = Mapping[str, Mapping[str, Span]]
 """For each resource, those it refers to and where."""
 
+MOST_CIRCLES = 50
+"""So many are told at once."""
 SAM_OWN_PROPERTIES = frozenset(
     {"Environment", "Role", "Layers", "VpcConfig", "KmsKeyArn", "FunctionName", "DeadLetterQueue"}
 )
@@ -96,25 +98,22 @@ def _followed(function: str, value: dict[str, Node], names: Scope) -> Iterable[N
 
 
 def _rings(edges: Edges) -> list[list[str]]:
-    """Each circle once, beginning with its first name in the alphabet."""
+    """Each circle once, beginning with its first name in the alphabet; the first few, when there are very many."""
     done: set[str] = set()
     found: dict[frozenset[str], list[str]] = {}
     for start in edges:
-        path: list[str] = []
-        waiting = [(start, iter(edges.get(start, ())))] if start not in done else []
-        while waiting:
-            name, targets = waiting[-1]
-            if len(path) < len(waiting):
-                path.append(name)
-            target = next(targets, None)
+        waiting = {start: iter(edges[start])} if start not in done else {}
+        while waiting and len(found) < MOST_CIRCLES:
+            name = next(reversed(waiting))
+            target = next(waiting[name], None)
             if target is None:
                 done.add(name)
-                waiting.pop()
-                path.pop()
-            elif target in path:
+                del waiting[name]
+            elif target in waiting:
+                path = list(waiting)
                 ring = path[path.index(target) :]
                 first = ring.index(min(ring))
                 found.setdefault(frozenset(ring), ring[first:] + ring[:first])
             elif target not in done and target in edges:
-                waiting.append((target, iter(edges[target])))
+                waiting[target] = iter(edges[target])
     return list(found.values())

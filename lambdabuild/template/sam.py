@@ -29,6 +29,9 @@ LOGICAL_ID = re.compile(r"[A-Za-z0-9]+")
 """It names folders here. https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/resources-section-structure.html
 """
 
+MOST_MISTAKES = 500
+"""So many are told at once."""
+
 SERVERLESS = "AWS::Serverless-2016-10-31"
 
 
@@ -47,8 +50,11 @@ def load(
     """
     found, documents = Reading(), list[Document]()
     run = _Run(files, root, region, found, documents)
-    _read_stack(run, "", path, dict(parameters or {}), stage, ())
-    raise_all(found.errors)
+    try:
+        _read_stack(run, "", path, dict(parameters or {}), stage, ())
+    except LambdaBuildError as error:
+        found.errors += getattr(error, "errors", (error,))
+    raise_all({str(error): error for error in found.errors}.values())  # the same mistake once
     return Service(
         documents=tuple(sorted(documents, key=lambda document: document.stack)),
         functions=tuple(found.functions),
@@ -152,12 +158,13 @@ class _Stack:
             self.collecting(lambda n=number, node=location: self.asset(f"Include-{n + 1}", node, "uri"))
 
     def collecting(self, action: Any) -> None:
-        """Go on after a mistake, so that all are told; the same mistake once."""
+        """Go on after a mistake, so that all are told."""
         try:
             action()
         except LambdaBuildError as error:
-            if str(error) not in map(str, self.found.errors):
-                self.found.errors += getattr(error, "errors", (error,))
+            self.found.errors += getattr(error, "errors", (error,))
+            if len(self.found.errors) >= MOST_MISTAKES:
+                raise
 
     def circles(self) -> None:
         raise_all(references.circles(self.root, self.names))

@@ -6,6 +6,7 @@ The only place where a template's texts become numbers. What no reader can hold 
 from __future__ import annotations
 
 import re
+import sys
 
 import yaml
 
@@ -43,9 +44,10 @@ def core(text: str) -> Scalar:
     if re.fullmatch(r"[-+]?0[xob][0-9a-fA-F]+", text):
         short = _short(text)
         try:
-            return int(short, 0)
+            value = int(short, 0)
         except ValueError:
             return text
+        return _held(value)
     if _CORE_NUMBER.fullmatch(text):
         return number(text)
     return text
@@ -54,7 +56,7 @@ def core(text: str) -> Scalar:
 def number(text: str) -> int | float:
     """A decimal number as JavaScript writes it back: ``1.0`` is 1."""
     value = float(_short(text))
-    return int(text) if re.fullmatch(r"[-+]?\d+", text) else int(value) if value.is_integer() else value
+    return _held(int(text)) if re.fullmatch(r"[-+]?\d+", text) else int(value) if value.is_integer() else value
 
 
 def tagged(kind: str, text: str) -> Scalar:
@@ -81,14 +83,20 @@ def _typed(kind: str, text: str) -> Scalar:
         return text.lower() in ("yes", "true", "on")
     plain = text.replace("_", "")
     if kind == "int" and re.fullmatch(r"[-+]?(0|[1-9]\d*|0x[0-9a-fA-F]+)", plain, re.ASCII):
-        return int(_short(plain), 0)
+        return _held(int(_short(plain), 0))
     if kind == "float" and ":" not in plain:
         return float(re.sub(r"\.(inf|nan)$", r"\1", _short(plain), flags=re.IGNORECASE))
     return text
 
 
 def json_number(text: str, *, is_whole: bool) -> int | float:
-    return int(_short(text)) if is_whole else float(_short(text))
+    return _held(int(_short(text))) if is_whole else float(_short(text))
+
+
+def _held(value: int) -> int:
+    if abs(value) > sys.float_info.max:
+        raise NoScalar("it is a number above 1.8e308, which no reader of JSON holds")
+    return value
 
 
 def _short(text: str) -> str:

@@ -8,13 +8,14 @@ https://json-schema.org/draft-07/json-schema-validation
 
 from __future__ import annotations
 
-import difflib
+import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
+from lambdabuild.settings import nearest
 from lambdabuild.spans import Node, Scalar, Span, to_data
 
 Schema = Mapping[str, Any]
@@ -24,6 +25,7 @@ KEYWORDS = frozenset({
     "uniqueItems", "properties", "patternProperties", "additionalProperties", "required", "minProperties",
     "maxProperties", "anyOf", "oneOf", "allOf", "$ref",
 })  # fmt: skip
+MOST_HINTS = 500
 MADE_OF = {"string": str, "boolean": bool, "object": dict, "array": list, "null": type(None)}
 A_OR_AN = {"object": "a mapping", "array": "a list", "string": "a text", "boolean": "true or false",
            "number": "a number", "integer": "a whole number", "null": "nothing"}  # fmt: skip
@@ -50,6 +52,12 @@ def check(node: Node, schema: Schema) -> tuple[Node, tuple[Mistake, ...]]:
 class _Checker:
     def __init__(self, root: Schema) -> None:
         self.definitions: Mapping[str, Schema] = root.get("definitions", {})
+        self.hints = MOST_HINTS
+
+    def near(self, name: str, known: Iterable[str]) -> str:
+        """The known name most like this one, for the first few mistakes: looking takes a millisecond."""
+        self.hints -= 1
+        return nearest(name, known) if self.hints >= 0 else ""
 
     def visit(self, node: Node, schema: Schema, path: tuple[str, ...]) -> tuple[Node, list[Mistake]]:
         if "$ref" in schema:
@@ -59,7 +67,7 @@ class _Checker:
             node, fits = _as_type(node, wanted)
             if not fits:
                 return node, [_mistake(path, node, f"must be {_words(wanted)}")]
-        mistakes = list(_value_mistakes(node, schema, path))
+        mistakes = list(_value_mistakes(node, schema, path, self.near))
         if isinstance(node.value, dict):
             node, found = self.mapping(node, node.value, schema, path)
             mistakes += found
@@ -107,12 +115,7 @@ class _Checker:
         if not least <= len(items) <= most:
             limit = f"at least {least}" if len(items) < least else f"at most {most}"
             mistakes.append(Mistake(path, f"has {len(items)} items, and must have {limit}", node.span))
-        values = [to_data(item) for item in items] if schema.get("uniqueItems") else []
-        mistakes += [
-            Mistake((*path, str(position)), f"is {value!r}, which is listed already", items[position].span)
-            for position, value in enumerate(values)
-            if value in values[:position]
-        ]
+        mistakes += _listed_twice(items, path) if schema.get("uniqueItems") else []
         wanted = schema.get("items", {})
         found = []
         for position, item in enumerate(items):
@@ -134,7 +137,7 @@ class _Checker:
                 child = found[key]
                 mistakes += wrong
             if schema.get("additionalProperties", True) is False and not _is_named(key, schema):
-                mistakes.append(_unknown(path, node, key, schema))
+                mistakes.append(_unknown(path, node, key, schema, self.near))
         mistakes += _missing(path, node, present, schema)
         count = len(present)
         if count > schema.get("maxProperties", count) or count < schema.get("minProperties", 0):
@@ -234,13 +237,16 @@ def _number(value: Scalar, wanted: str) -> Any:
     return number if wanted == "number" else _NO
 
 
-def _value_mistakes(node: Node, schema: Schema, path: tuple[str, ...]) -> Iterator[Mistake]:
+Near = Callable[[str, Iterable[str]], str]
+
+
+def _value_mistakes(node: Node, schema: Schema, path: tuple[str, ...], nearest_of: Near) -> Iterator[Mistake]:
     value = node.value
     if "const" in schema and (isinstance(value, dict | list) or value != schema["const"]):
         yield _mistake(path, node, f"must be {schema['const']!r}")
     if "enum" in schema and (isinstance(value, dict | list) or value not in schema["enum"]):
-        near = difflib.get_close_matches(str(value), [str(one) for one in schema["enum"]], 1, 0.6)
-        yield _mistake(path, node, f"must be {_one_of(schema['enum'])}", f"did you mean {near[0]}?" if near else "")
+        near = nearest_of("" if isinstance(value, dict | list) else str(value), [str(one) for one in schema["enum"]])
+        yield _mistake(path, node, f"must be {_one_of(schema['enum'])}", f"did you mean {near}?" if near else "")
     if isinstance(value, str):
         if "pattern" in schema and not _regex(schema["pattern"]).search(value):
             yield _mistake(path, node, f"must be {schema.get('description', 'of the form ' + schema['pattern'])}")
@@ -255,17 +261,26 @@ def _value_mistakes(node: Node, schema: Schema, path: tuple[str, ...]) -> Iterat
             yield _mistake(path, node, f"must be {schema['maximum']} or less")
 
 
+def _listed_twice(items: list[Node], path: tuple[str, ...]) -> Iterator[Mistake]:
+    known: set[str] = set()
+    for position, item in enumerate(items):
+        text = json.dumps(to_data(item), sort_keys=True)
+        if text in known:
+            yield Mistake((*path, str(position)), f"is {to_data(item)!r}, which is listed already", item.span)
+        known.add(text)
+
+
 def _missing(path: tuple[str, ...], node: Node, present: Mapping[str, Node], schema: Schema) -> Iterator[Mistake]:
     for key in schema.get("required", ()):
         if key not in present:
             yield Mistake((*path, key), "is missing", node.span, mend=f"add {key}")
 
 
-def _unknown(path: tuple[str, ...], node: Node, key: str, schema: Schema) -> Mistake:
+def _unknown(path: tuple[str, ...], node: Node, key: str, schema: Schema, nearest_of: Near) -> Mistake:
     known = list(schema.get("properties", {}))
-    near = difflib.get_close_matches(key, known, 1, 0.6)
+    near = nearest_of(key, known)
     if near:
-        mend = f"did you mean {near[0]}?"
+        mend = f"did you mean {near}?"
     elif known:
         mend = f"known here: {', '.join(sorted(known))}"
     else:
