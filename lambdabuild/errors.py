@@ -106,7 +106,8 @@ class BrokenYaml(LambdaBuildError):
 
 
 class DuplicateKey(LambdaBuildError):
-    """Two definitions of one key, such as a logical id."""
+    """Two definitions of one key, such as a logical id. In a SAM or CloudFormation template it is a warning: the last one
+    counts, as it does there."""
 
     code = "LB103"
 

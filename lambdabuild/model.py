@@ -302,6 +302,8 @@ class Service:
     skipped: tuple[Skipped, ...] = ()
     notes: tuple[str, ...] = ()
     """What could not be known before deployment and was therefore left as it is."""
+    warnings: tuple[str, ...] = ()
+    """What is most likely a mistake in the template, though it means something."""
     definition: Definition | None = None
     read: Read = Read()
     settings: Mapping[str, FunctionSettings] = field(default_factory=dict)

@@ -31,8 +31,9 @@ class ProjectFiles:
         """What was read or looked for."""
 
     def read(self, path: str) -> str:
+        """A file's text with its line ends, without the byte order mark that it may begin with."""
         self.seen[path] = None
-        with open(os.path.join(self.project, path), encoding="utf-8", newline="") as stream:
+        with open(os.path.join(self.project, path), encoding="utf-8-sig", newline="") as stream:
             return stream.read()
 
     def names(self, folder: str) -> frozenset[str]:

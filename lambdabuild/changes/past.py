@@ -29,7 +29,7 @@ class PastFiles(ProjectFiles):
         entry = self.difference.was.get(inside)
         if entry is None or entry.mode == MODULE:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
-        return self.difference.text(inside)
+        return self.difference.text(inside).removeprefix("\ufeff")
 
     def kind(self, path: str) -> Literal["file", "folder", ""]:
         inside = self.inside(path)

@@ -128,6 +128,8 @@ def prepare(site: Site) -> None:
         for name, tool in site.unbuildable.items()
     ]
     reporters.configure("quiet" if site.settings.quiet else site.settings.format, notes)
+    for warning in site.service.warnings:
+        reporters.warn(warning)
     atexit.register(_end, site, notes)
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _as_interrupt)

@@ -118,7 +118,7 @@ def plan(
         assets=tuple(sorted(service.assets, key=lambda asset: asset.name)),
         sizes=sizes,
         skipped=tuple(sorted(service.skipped, key=lambda skipped: skipped.name)),
-        notes=(*service.notes, *notes),
+        notes=(*service.warnings, *service.notes, *notes),
         packages=distributions,
         sources=sources.published(settings),
         pinned=sources.pinned(service, settings),

@@ -64,6 +64,7 @@ class Reading:
     assets: list[Asset] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     errors: list[LambdaBuildError] = field(default_factory=list)
     rewrites: list[Rewrite] = field(default_factory=list)
     layer_places: list[LayersPlace] = field(default_factory=list)

@@ -63,6 +63,7 @@ def load(
         assets=tuple(found.assets),
         skipped=tuple(found.skipped),
         notes=tuple(dict.fromkeys(found.notes)),
+        warnings=tuple(dict.fromkeys(found.warnings)),
     )
 
 
@@ -81,7 +82,7 @@ def _read_stack(
     run: _Run, stack: str, path: str, given: Mapping[str, Value], stage: str, above: tuple[tuple[str, Span], ...]
 ) -> None:
     text = _read(run.files, path, above[-1][1] if above else None)
-    root, is_json = parse(path, text)
+    root, is_json = parse(path, text, tell_duplicate=lambda error: run.found.warnings.append(str(error)))
     names = scope(path, root, given, stack=stack, stage=stage, region=run.region)
     place = resources_place(text, root, _layer_type(root, names))
     base = run.root or posixpath.dirname(path)
@@ -118,8 +119,10 @@ def _read(files: Files, path: str, where: Span | None) -> str:
     try:
         return files.read(path)
     except UnicodeDecodeError as error:
+        is_utf16 = error.object[:2] in (b"\xff\xfe", b"\xfe\xff")
         raise CannotReadTemplate(
-            f"{path} is not UTF-8: byte {error.start} is {error.object[error.start]:#04x}",
+            f"{path} is not UTF-8"
+            + (", but UTF-16" if is_utf16 else f": byte {error.start} is {error.object[error.start]:#04x}"),
             where=where or Span(path),
             mend="save it as UTF-8",
         ) from error

@@ -1,6 +1,7 @@
 """Text -> nodes that know their place, from YAML with CloudFormation's short tags, or from JSON.
 
 YAML is read from the parser's events, for an alias must have a place of its own and a key written twice must be found.
+Places count from the text as it is given, a byte order mark included.
 """
 
 from __future__ import annotations
@@ -32,16 +33,25 @@ MOST_REPEATED = 250_000
 TEXT_OF_A_NODE = 100
 """So many characters of a repeated text count as a node."""
 TOO_DEEP = f"it is nested more than {DEEPEST} levels deep"
+MARK = "\ufeff"
+"""Windows' editors begin a file with it: it says that what follows is Unicode, and is no part of that."""
 
 
-def parse(file: str, text: str, *, core_schema: bool = False) -> tuple[Node, bool]:
+def parse(
+    file: str,
+    text: str,
+    *,
+    core_schema: bool = False,
+    tell_duplicate: Callable[[LambdaBuildError], None] | None = None,
+) -> tuple[Node, bool]:
     """The root mapping of a template, and whether the text is JSON.
 
     ``core_schema`` reads plain scalars by YAML 1.2 (``yes`` is a text), as a serverless.yml means them; CloudFormation
-    means YAML 1.1. Raises BrokenYaml (LB102), and DuplicateKey (LB103) for all keys that are written twice.
+    means YAML 1.1. Of a key that is written twice the last one counts, and ``tell_duplicate`` gets the mistake. Raises
+    BrokenYaml (LB102), and when nobody is told, DuplicateKey (LB103) for all such keys.
     """
     reader = _Reader(file, text, scalars.core if core_schema else scalars.implicit)
-    looks_like_json = text.lstrip("\ufeff \t\r\n")[:1] == "{"
+    looks_like_json = text.lstrip(f"{MARK} \t\r\n")[:1] == "{"
     try:
         if looks_like_json and not file.endswith((".yaml", ".yml")):
             root, is_json = _json_or_yaml(reader, must_be_json=file.endswith(".json"))
@@ -49,7 +59,11 @@ def parse(file: str, text: str, *, core_schema: bool = False) -> tuple[Node, boo
             root, is_json = _yaml(reader), False
     except RecursionError as error:
         raise BrokenYaml(TOO_DEEP, where=Span(file), mend="a template has a few levels only") from error
-    raise_all(reader.duplicates)
+    if tell_duplicate is None:
+        raise_all(reader.duplicates)
+    else:
+        for duplicate in reader.duplicates:
+            tell_duplicate(duplicate)
     if not isinstance(root.value, dict) or root.style == "tagged":
         raise BrokenYaml(
             "the template is not a mapping of sections", where=root.span, mend="begin it with Resources: and the like"
@@ -85,11 +99,12 @@ class _Reader:
 
     def __init__(self, file: str, text: str, implicit: Callable[[str], Scalar] | None = None) -> None:
         self.file, self.text, self.implicit = file, text, implicit or scalars.implicit
-        self.lines = [0, *(match.end() for match in re.finditer(r"\r\n|\n|\r", text))]
+        self.mark = len(MARK) if text.startswith(MARK) else 0
+        self.lines = [self.mark, *(match.end() for match in re.finditer(r"\r\n|\n|\r", text))]
         self.duplicates: list[LambdaBuildError] = []
 
     def span(self, start: int, end: int) -> Span:
-        line = bisect_right(self.lines, start)
+        line = max(1, bisect_right(self.lines, start))
         return Span(self.file, line, start - self.lines[line - 1] + 1, start, end)
 
     def broken(self, why: str, place: int, mend: str = "") -> BrokenYaml:
@@ -106,12 +121,16 @@ class _Reader:
             raise self.broken(str(error), place, "correct it, or quote it if it is a text") from error
 
     def key(self, keys: dict[str, Span], key: str, span: Span) -> None:
-        """Note a key's place, or that it is there already."""
+        """Note a key's place, and that it is there already."""
         if key in keys:
             self.duplicates.append(
-                DuplicateKey(f"{key!r} is written twice", where=(keys[key], span), mend="rename or remove one of them")
+                DuplicateKey(
+                    f"{key!r} is written twice",
+                    where=(keys[key], span),
+                    mend="rename or remove one of them; where it is a warning, the last one counts",
+                )
             )
-        keys.setdefault(key, span)
+        keys[key] = span
 
 
 # YAML
@@ -131,7 +150,8 @@ def _yaml_error(reader: _Reader, error: yaml.MarkedYAMLError) -> BrokenYaml:
     mark = error.problem_mark or error.context_mark
     line, column = (mark.line, mark.column) if mark else (0, 0)
     words = ", ".join(filter(None, (error.context, error.problem))) or "not YAML"
-    place = min(reader.lines[min(line, len(reader.lines) - 1)] + column, len(reader.text))
+    line = min(max(line - reader.mark, 0), len(reader.lines) - 1)
+    place = min(reader.lines[line] + column, len(reader.text))
     if "nesting" in words:  # libyaml 0.2.6 and later stop at a depth of their own, before Python does
         return reader.too_deep(place)
     return reader.broken(f"not YAML: {words}", place)
@@ -142,7 +162,8 @@ class _YamlTree:
 
     def __init__(self, reader: _Reader) -> None:
         self.reader = reader
-        self.loader = Loader(reader.text)
+        # libyaml does not count a byte order mark: an empty line in its place keeps every offset.
+        self.loader = Loader("\n" + reader.text[reader.mark :] if reader.mark else reader.text)
         self.anchors: dict[str, _Anchored | None] = {}
         self.depth = self.deepest = 0
         """Of the node that is being read, and of the deepest one so far in what an anchor may name."""
@@ -412,7 +433,7 @@ class _JsonTree:
 
 
 def _json(reader: _Reader) -> Node:
-    tree = _JsonTree(reader, 1 if reader.text.startswith("\ufeff") else 0)
+    tree = _JsonTree(reader, reader.mark)
     root = tree.node()
     if tree.skip():
         raise tree.broken("the end of the text")

@@ -78,8 +78,6 @@ CASES = [
     Case("a name that does not exist", with_code("      CodeUri: !Sub 'src/${Stge}'\n"), "LB108",
          ("template.yaml:8:16", "Stge")),
     Case("a circular reference", {"template.yaml": RING}, "LB105", ("template.yaml:9:40", "A -> B -> A")),
-    Case("a duplicate logical id", {"template.yaml": PLAIN_FUNCTION + "  Orders: {Type: AWS::SNS::Topic}\n"}, "LB103",
-         ("template.yaml:3:3", "template.yaml:9:3", "Orders")),
     Case("a parameter that the template does not have", {}, "LB108", ("Stgae",), ("param.Stgae=x",)),
     Case("an unknown setting", {"lambdabuild.toml": "build_dri = 'x'\n"}, "LB107",
          ("lambdabuild.toml:1:1", "did you mean 'build_dir'")),
@@ -162,6 +160,16 @@ def test_a_mistake_is_told_and_nothing_built_is_lost(case: Case, good: Sandbox) 
 
     check(ran, case.code, case.says)
     assert (good.zips(), good.path("build/packaged-template.yaml").read_bytes()) == before
+
+
+def test_a_key_that_is_written_twice_is_a_warning_of_every_run_that_reads_it(good: Sandbox) -> None:
+    good.write({"template.yaml": PLAIN_FUNCTION.replace("CodeUri: src", "CodeUri: nowhere\n      CodeUri: src")})
+    ran = good.build()
+
+    (warning,) = ran.summary["warnings"]
+    assert "'CodeUri' is written twice" in warning
+    assert "template.yaml:8:7\n  at template.yaml:9:7" in warning
+    assert "warning: LB103: 'CodeUri'" in good.run("plan").said + ran.err
 
 
 def test_doit_itself_tells_a_mistake_without_a_traceback(good: Sandbox) -> None:
