@@ -106,8 +106,10 @@ class BrokenYaml(LambdaBuildError):
 
 
 class DuplicateKey(LambdaBuildError):
-    """Two definitions of one key, such as a logical id. In a SAM or CloudFormation template it is a warning: the last one
-    counts, as it does there."""
+    """Two definitions of one key, such as a logical id.
+
+    In a SAM or CloudFormation template it is a warning: the last one counts, as it does there.
+    """
 
     code = "LB103"
 
