@@ -228,6 +228,12 @@ class CannotShare(LambdaBuildError):
     code = "LB304"
 
 
+class NotBuilt(LambdaBuildError):
+    """What was asked for by name is in the template, but nothing is built from it."""
+
+    code = "LB305"
+
+
 # 4xx: rules
 
 

@@ -148,11 +148,12 @@ class Asset:
 
 @dataclass(frozen=True)
 class Skipped:
-    """A function or layer that is left alone, and why (inline code, a ready zip, an S3 location...)."""
+    """What is left as the template has it, and why (inline code, a ready zip, an S3 location...)."""
 
     name: str
     reason: str
     where: Span
+    kind: Literal["function", "layer", "stack", "file"] = "function"
 
 
 Form: TypeAlias = Literal["uri", "s3", "s3-bucket", "template-url"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from lambdabuild import __version__
 from lambdabuild.engine import snapshot
@@ -72,7 +72,8 @@ def nothing_to_do(folder: str, variables: Mapping[str, str], asked: list[str]) -
     if mode == "quiet":
         return ""
     notes = [] if asked else [f"note: {note}\n" for note in found.shown["notes"]]
-    return "".join(notes) + snapshot.nothing_to_do(groups or found.owners, found.steps(groups)) + "\n"
+    left_out = 0 if asked else sum(len(one["names"]) for one in found.shown.get("left_out", ()))
+    return "".join(notes) + snapshot.nothing_to_do(groups or found.owners, found.steps(groups), left_out) + "\n"
 
 
 def _snapshot(folder: str, variables: Mapping[str, str], environment: Mapping[str, str]) -> Snapshot | None:
@@ -198,6 +199,13 @@ def task_loader(open_site: Callable[[], Site]) -> Any:
     from lambdabuild.engine import loader
 
     return loader.ProjectLoader(open_site)
+
+
+def refuse_left_out(site: Site, names: Sequence[str]) -> None:
+    """Raise NotBuilt (LB305) if one of these is in the template, but nothing is built from it."""
+    from lambdabuild.plan import left_out
+
+    left_out.refuse(site.plan, names)
 
 
 def plan_text(site: Site) -> str:

@@ -140,6 +140,7 @@ def _why(arguments: list[str]) -> int:
         return _wrong(f"why takes no {flags[0]!r}")
     site = _open(settings)
     known = site.plan.users
+    _refuse_left_out(site, names)
     for name in names or known:
         _check_name(name, known)
     for name in names or known:
@@ -194,6 +195,7 @@ def _build(arguments: list[str]) -> int:
     if not any(flag in ALL_AGAIN for flag in flags) and _is_done(settings, names):
         return 0
     site = _open(settings)
+    _refuse_left_out(site, names)
     groups = {user: unit.group(user) for unit in site.plan.made for user in unit.users}
     groups |= {pinned.function: "build" for pinned in site.plan.pinned}
     groups |= {published.name: "layer" for published in site.plan.publications}
@@ -271,6 +273,13 @@ def _open(variables: dict[str, str]) -> Any:
     from lambdabuild.project import open_project
 
     return open_project(os.getcwd(), variables)
+
+
+def _refuse_left_out(site: Any, names: Sequence[str]) -> None:
+    if names:
+        from lambdabuild.project import refuse_left_out
+
+        refuse_left_out(site, names)
 
 
 def _check_name(name: str, known: Sequence[str]) -> None:

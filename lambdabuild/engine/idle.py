@@ -33,7 +33,7 @@ WHY = {"basename": "why", "name": None, "doc": "tell for each step of a function
 
 def namespace(found: Snapshot, mode: str, otherwise: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
     """The names of a dodo.py. ``otherwise`` gives the whole, which tasks of the user's own may need by name."""
-    reporters.configure(mode, found.shown["notes"])
+    reporters.configure(mode, found.shown["notes"], found.shown.get("left_out", ()))
     return {"DOIT_CONFIG": found.shown["config"], "lambdabuild_tasks": Groups(found, otherwise)}
 
 

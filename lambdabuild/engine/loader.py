@@ -15,11 +15,13 @@ from doit.exceptions import InvalidCommand, InvalidDodoFile, TaskFailed
 
 from lambdabuild.engine import asked, caching, executing, observe, reporters, session
 from lambdabuild.engine.actions import failed, from_os_error
-from lambdabuild.engine.idle import WHY, creator, groups
+from lambdabuild.engine.idle import KINDS, WHY, creator, groups
 from lambdabuild.engine.site import Site
+from lambdabuild.engine.snapshot import GROUPS
 from lambdabuild.engine.tasks import tasks
 from lambdabuild.engine.why import why
 from lambdabuild.errors import LambdaBuildError
+from lambdabuild.plan.left_out import left_out, refuse
 from lambdabuild.settings import Settings
 
 
@@ -63,6 +65,8 @@ class ProjectTasks:
     @creator
     def create_doit_tasks(self) -> Iterator[dict[str, Any]]:
         site, question = self.site, asked.by_doit()
+        if question is not None:
+            _refuse(site, question.tasks)
         if question is not None and question.is_overview and not question.has_other_tasks(self):
             yield from groups(site.service.has_template)
             return
@@ -119,6 +123,15 @@ def namespace(open_project: Callable[[], Site]) -> dict[str, Any]:
     return {"DOIT_CONFIG": config(site, site.settings), "lambdabuild_tasks": ProjectTasks(site)}
 
 
+def _refuse(site: Site, tasks: tuple[str, ...]) -> None:
+    """What is left out has no tasks; asked for by name it is an error that says why."""
+    ours = {*KINDS, *GROUPS}
+    try:
+        refuse(site.plan, [name for name in tasks if ":" in name and name.partition(":")[0] in ours])
+    except LambdaBuildError as error:
+        raise InvalidDodoFile(str(error)) from None
+
+
 def prepare(site: Site) -> None:
     """What a run needs beside its tasks: a folder for its state, an orderly end on SIGTERM and Ctrl-C."""
     os.makedirs(site.state_dir, exist_ok=True)
@@ -127,7 +140,9 @@ def prepare(site: Site) -> None:
         f"skipped {name}, for {tool} is not on PATH; doit build:{name} insists on it, and so does CI=true"
         for name, tool in site.unbuildable.items()
     ]
-    reporters.configure("quiet" if site.settings.quiet else site.settings.format, notes)
+    skipped = [one.as_dict() for one in site.left_out]
+    news = [*map(str, left_out(site.plan.skipped)), *site.plan.notes]
+    reporters.configure("quiet" if site.settings.quiet else site.settings.format, notes, skipped, news)
     for warning in site.service.warnings:
         reporters.warn(warning)
     atexit.register(_end, site, notes)
@@ -149,6 +164,7 @@ def _end(site: Site, notes: list[str]) -> None:
     try:
         usual = site.given.usual or site.settings
         shown = {"quiet": usual.quiet, "format": usual.format, "groups": default_tasks(site)}
+        shown["left_out"] = [one.as_dict() for one in site.left_out]
         observe.renew(site, session.saved, {**shown, "config": config(site, usual), "notes": notes})
     except (LambdaBuildError, OSError, KeyboardInterrupt):
         pass

@@ -258,10 +258,7 @@ def _manifest(site: Site) -> dict[str, Any]:
         "layers": dict(_items(site, "layer", last.get("layers", {}))),
         "sources": dict(_items(site, "source", last.get("sources", {}))),
         "shared_layers": dict(_shared_items(site)),
-        "left_alone": {skipped.name: skipped.reason for skipped in site.plan.skipped}
-        | {
-            user: f"{tool} is not on PATH" for name, tool in site.unbuildable.items() for user in site.build(name).users
-        },
+        "left_alone": {name: one.reason for one in site.left_out for name in one.names},
         "assets": dict(_sent_assets(site)),
         "templates": _templates(site),
     }

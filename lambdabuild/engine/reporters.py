@@ -17,20 +17,25 @@ from doit.exceptions import InvalidTask, UnmetDependency
 from lambdabuild.engine.snapshot import GROUPS, counted, nothing_to_do, number
 
 _mode = "text"
-_left_out: tuple[str, ...] = ()
+_notes: tuple[str, ...] = ()
+_news: tuple[str, ...] = ()
+_left_out: tuple[Mapping[str, Any], ...] = ()
 _settled: dict[str, str] = {}
 _settled_steps = 0
 _warnings: list[str] = []
 _said: set[str] = set()
 
 
-def configure(mode: str, left_out: Iterable[str] = ()) -> None:
+def configure(
+    mode: str, notes: Iterable[str] = (), left_out: Iterable[Mapping[str, Any]] = (), news: Iterable[str] = ()
+) -> None:
     """Choose what the reporter shows: "text", "quiet" (errors only) or "json" (one object a line).
 
-    ``left_out`` are notes on what a run of everything does not build.
+    ``notes`` are told by each run of everything, ``news`` by those that have something to do. ``left_out`` is what they
+    do not build, as ``{reason, names}``.
     """
-    global _mode, _left_out
-    _mode, _left_out = mode, tuple(left_out)
+    global _mode, _notes, _left_out, _news
+    _mode, _notes, _left_out, _news = mode, tuple(notes), tuple(left_out), tuple(news)
 
 
 def settled(owners: Mapping[str, str], steps: int) -> None:
@@ -243,6 +248,7 @@ class Reporter:
             "already_there": len(uploads) - len(sent),
             "built": [name for name, owner in self.owners.items() if owner in self._ran()],
             "reused": [name for name, owner in self.owners.items() if owner not in self._ran()],
+            "left_out": [dict(one) for one in _left_out] if self.is_everything else [],
             "notes": self._notes(),
             "warnings": list(_warnings),
             "seconds": round(time.monotonic() - self.began, 3),
@@ -255,10 +261,12 @@ class Reporter:
 
     def _notes(self) -> list[str]:
         said = [note for task in (*self.done, *self.restored) for note in task.values.get("notes") or ()]
-        return list(dict.fromkeys([*(_left_out if self.is_everything else ()), *said]))
+        news = _news if self.done or self.restored or self.failed else ()
+        return list(dict.fromkeys([*((*_notes, *news) if self.is_everything else ()), *said]))
 
     def _summary(self) -> Iterable[str]:
         totals = self._totals()
+        left_out = sum(len(one["names"]) for one in totals["left_out"])
         yield from (f"note: {note}" for note in totals["notes"])
         if totals["interrupted"]:
             yield "interrupted; what is finished is kept"
@@ -267,14 +275,15 @@ class Reporter:
             if self.blocked:
                 yield f"not run because of that: {', '.join(self.blocked)}"
         elif not self.done and not self.restored:
-            yield nothing_to_do(self.owners, totals["up_to_date"])
+            yield nothing_to_do(self.owners, totals["up_to_date"], left_out)
             return
         is_whole = not self.failed and not totals["interrupted"]
         built = f"built {counted(totals['built'])}; " if is_whole and totals["built"] else ""
         reused = f"reused {counted(totals['reused'])}; " if is_whole and totals["reused"] else ""
+        left = f"{left_out} left out; " if left_out else ""
         restored = f"{len(self.restored)} restored, " if self.restored else ""
         yield (
-            f"{built}{reused}{number(totals['ran'], 'step')} run, {restored}{totals['up_to_date']} up to date; "
+            f"{built}{reused}{left}{number(totals['ran'], 'step')} run, {restored}{totals['up_to_date']} up to date; "
             f"{totals['uploaded']} uploaded ({size_text(totals['uploaded_bytes'])}), "
             f"{totals['already_there']} there already; {totals['seconds']:.1f} s"
         )

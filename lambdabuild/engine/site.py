@@ -19,7 +19,8 @@ from lambdabuild.files import fingerprint
 from lambdabuild.files.listing import Patterns, scan
 from lambdabuild.files.stat_cache import StatCache
 from lambdabuild.files.watch import Seen
-from lambdabuild.model import Asset, Image, Service
+from lambdabuild.model import Asset, Image, Service, Skipped
+from lambdabuild.plan.left_out import LeftOut, left_out
 from lambdabuild.plan.types import (
     Build,
     BuildPlan,
@@ -34,6 +35,7 @@ from lambdabuild.plan.types import (
 )  # fmt: skip
 from lambdabuild.rule_api import portable
 from lambdabuild.settings import Settings
+from lambdabuild.spans import Span
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -247,6 +249,14 @@ class Site:
             return {}
         found = {build.name: self._missing_tool(build) for build in self.plan.builds}
         return {name: tool for name, tool in found.items() if tool}
+
+    @cached_property
+    def left_out(self) -> tuple[LeftOut, ...]:
+        """What a run of everything does not build, and why."""
+        missing = {
+            user: f"{tool} is not on PATH" for name, tool in self.unbuildable.items() for user in self.build(name).users
+        }
+        return left_out([*self.plan.skipped, *(Skipped(user, why, Span("")) for user, why in missing.items())])
 
     def _missing_tool(self, build: Build) -> str:
         rule, package = self.rules[build.key.rule], self._packages.get(build.package)

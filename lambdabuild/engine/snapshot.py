@@ -74,7 +74,7 @@ class Snapshot:
         self.kept = ""
         """The digest by which ``kept`` has the plan."""
         self.shown: dict[str, Any] = {}
-        """``format``, ``quiet``, ``notes`` and doit's configuration."""
+        """``format``, ``quiet``, ``notes``, ``left_out`` and doit's configuration."""
         self._clean: frozenset[str] | None = None
         self._looked_at: frozenset[str] = frozenset()
         """Groups that were found unchanged by themselves."""
@@ -173,9 +173,10 @@ def _says_where(file: str) -> bool:
         return False
 
 
-def nothing_to_do(owners: Iterable[str], steps: int) -> str:
-    """``nothing to do: 2 functions and 1 layer up to date``."""
-    return f"nothing to do: {counted(owners) or number(steps, 'step')} up to date"
+def nothing_to_do(owners: Iterable[str], steps: int, left_out: int = 0) -> str:
+    """``nothing to do: 2 functions and 1 layer up to date``, and how many names are left out: ``plan`` says why."""
+    more = f"; {left_out} left out (lambdabuild plan says why)" if left_out else ""
+    return f"nothing to do: {counted(owners) or number(steps, 'step')} up to date{more}"
 
 
 def counted(groups: Iterable[str]) -> str:

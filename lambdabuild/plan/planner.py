@@ -195,7 +195,7 @@ def _command(item: Function | Layer, settings: Settings) -> Command:
 def _check_names(service: Service, settings: Settings) -> None:
     items: tuple[Function | Layer | Image | Skipped, ...]
     items = (*service.functions, *service.layers, *service.images, *service.skipped)
-    known = {item.name for item in items}
+    known = {item.name for item in items if getattr(item, "kind", "") not in ("stack", "file")}
     _check_commands(service, settings)
     raise_all(
         BadSettings(

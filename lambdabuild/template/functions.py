@@ -11,14 +11,16 @@ from typing import Literal, Protocol, cast
 from lambdabuild.errors import BadTemplate, LambdaBuildError, NoSource, UnknownName, Unresolvable
 from lambdabuild.model import About, Asset, Form, Function, Image, Layer, LayersPlace, Options, Rewrite, Skipped
 from lambdabuild.spans import Node, Span
-from lambdabuild.template import images, packaged
+from lambdabuild.template import images, references
 from lambdabuild.template.intrinsics import NO_VALUE, Scope, Unresolved, Value, first_unresolved, resolve
 from lambdabuild.template.layer_places import layers_place
+from lambdabuild.template.locations import INLINE, Elsewhere, code_location
 from lambdabuild.template.places import property_place
 
 ARCHITECTURES = ("x86_64", "arm64")
 READY = (".zip", ".jar", ".war")
 """A code location that ends so is an artifact already."""
+SKIP_BUILD = "SkipBuild says so"
 MAKE_OPTIONS = ("ContextPath", "WorkingDirectory")
 """Metadata of a makefile function that changes where make runs."""
 
@@ -105,29 +107,23 @@ class CodeResource:
         return f"{self.shape.kind} {self.template.full(self.name)!r}"
 
     def read(self) -> None:
+        try:
+            self.read_code()
+        except Unresolvable:
+            if references.is_deployed(self.node, self.template.names):
+                raise
+            self.skip("its condition is false, and not all of it is known")
+
+    def read_code(self) -> None:
         if self.shape.kind == "function" and images.is_image(self):
             images.read(self)
             return
-        reason = self.left_alone()
-        code = "" if reason else self.code()
-        if reason or not code:
-            self.skip(reason or "its code location is known at deployment only")
-        elif code.startswith("s3://"):
-            self.skip("its code is in S3 already")
-        elif code.startswith(packaged.REMOTE):
-            self.skip("its code is elsewhere")
+        inline = self.shape.kind == "function" and self.own("InlineCode") is not None
+        code = INLINE if inline else self.location()
+        if isinstance(code, Elsewhere):
+            self.skip(code.reason)
         else:
             self.local(self.template.local_path(code))
-
-    def left_alone(self) -> str:
-        """Why it is not built, as far as that does not depend on where its code is."""
-        if self.shape.kind == "function" and self.own("InlineCode") is not None:
-            return "its code is inline"
-        code = self.own(self.shape.code)
-        for key, reason in _IN_PLACE.items():
-            if code is not None and code.get(key) is not None:
-                return reason
-        return ""
 
     def own(self, key: str) -> Node | None:
         properties = self.node.get("Properties")
@@ -167,7 +163,7 @@ class CodeResource:
             raise Unresolvable(
                 f"the {key} of {self.label} is not known: {value.reason}",
                 where=value.where,
-                mend=value.mend or "give the value, or write it into the template",
+                mend=value.remedy,
             )
         if not isinstance(value, str) or not value:
             wrong = f"is {value!r}, not a text" if value is not None else "is missing"
@@ -178,34 +174,31 @@ class CodeResource:
             )
         return value
 
-    def code(self) -> str:
-        """The code location, "" when it is not known."""
-        node, value = self.property(self.shape.code), self.value(self.shape.code)
+    def location(self) -> str | Elsewhere:
+        """The path of its code, or why nothing is built from it."""
+        key, node = self.shape.code, self.property(self.shape.code)
+        value = code_location(node, self.template.names) if node is not None else None
+        if isinstance(value, Elsewhere):
+            return value
         if isinstance(value, Unresolved):
-            if value.text.startswith("s3://"):
-                return value.text
-            if value.mend:
-                raise UnknownName(
-                    f"the {self.shape.code} of {self.label}: {value.reason}", where=value.where, mend=value.mend
-                )
-            self.found.notes.append(f"{value.where}: {self.label} is left as it is: {value.reason}")
-            return ""
-        if node is None or value is None:
+            if _is_true(self.meta("SkipBuild")):
+                return Elsewhere(SKIP_BUILD)
+            error = UnknownName if value.mend else Unresolvable
+            raise error(f"the {key} of {self.label} is not known: {value.reason}", where=value.where, mend=value.remedy)
+        if value is None or value is NO_VALUE:
             if self.shape.default is None:
-                raise BadTemplate(
-                    f"the {self.shape.code} of {self.label} is missing", where=self.where, mend="add a folder's path"
-                )
+                raise BadTemplate(f"the {key} of {self.label} is missing", where=self.where, mend="add a folder's path")
             return self.shape.default
         if not isinstance(value, str):
             raise BadTemplate(
-                f"the {self.shape.code} of {self.label} is neither a path nor a place in S3",
-                where=node.span,
+                f"the {key} of {self.label} is neither a path nor a place in S3",
+                where=node.span if node is not None else self.where,
                 mend="write the path of a folder",
             )
         return value or "."
 
     def skip(self, reason: str) -> None:
-        self.found.skipped.append(Skipped(self.template.full(self.name), reason, self.where))
+        self.found.skipped.append(Skipped(self.template.full(self.name), reason, self.where, self.shape.kind))
 
     def rewrite(self, kind: Literal["artifact", "asset"]) -> None:
         span, insert = property_place(self.template.text, self.template.is_json, self.node, self.shape.code)
@@ -216,7 +209,7 @@ class CodeResource:
         if path.lower().endswith(READY):
             self.as_it_is(path, kind, "its artifact is ready")
         elif _is_true(self.meta("SkipBuild")):
-            self.as_it_is(path, kind, "SkipBuild says so")
+            self.as_it_is(path, kind, SKIP_BUILD)
         else:
             self.build(path)
             self.rewrite("artifact")
@@ -306,7 +299,7 @@ class CodeResource:
             raise Unresolvable(
                 f"the {key} of {self.label} are not known: {missing.reason}",
                 where=missing.where,
-                mend="give the value, or write it into the template",
+                mend=missing.remedy,
             )
         items = [value] if isinstance(value, str) else value or [ARCHITECTURES[0]]
         if not isinstance(items, list) or len(items) != 1 or items[0] not in ARCHITECTURES:
@@ -366,14 +359,6 @@ class CodeResource:
         for node in (None if ignored else self.common("Layers"), self.own("Layers")):
             value = resolve(node, self.template.names) if node is not None else None
             yield from value if isinstance(value, list) else [value] if isinstance(value, Unresolved) else []
-
-
-_IN_PLACE = {
-    "ZipFile": "its code is inline",
-    "S3Bucket": "its code is in S3 already",
-    "S3Key": "its code is in S3 already",
-    "Bucket": "its code is in S3 already",
-}
 
 
 def _is_true(value: Value) -> bool:

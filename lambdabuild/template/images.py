@@ -127,7 +127,7 @@ def _known(resource: CodeResource, key: str) -> Any:
         raise Unresolvable(
             f"the {key} of {resource.label} is not known: {missing.reason}",
             where=missing.where,
-            mend=missing.mend or "give the value, or write it into the template",
+            mend=missing.remedy,
         )
     return None if value is NO_VALUE else value
 

@@ -34,6 +34,13 @@ class Unresolved:
     text: str = ""
     mend: str = ""
     """Not empty when a deployment would not know the value either."""
+    give: str = ""
+    """How somebody can say the value now; "" when only a deployment knows it."""
+
+    @property
+    def remedy(self) -> str:
+        """What to do about it."""
+        return self.mend or self.give or "write the value into the template: only a deployment knows it"
 
 
 class _NoValue:
@@ -169,7 +176,7 @@ def _ref(node: Node, argument: Node, names: Scope) -> Value:
 
 
 def _get_att(node: Node, argument: Node, names: Scope) -> Value:
-    return Unresolved("Fn::GetAtt is known at deployment only", node.span)
+    return Unresolved("what Fn::GetAtt gives is known at deployment only", node.span)
 
 
 def _sub(node: Node, argument: Node, names: Scope) -> Value:
@@ -221,7 +228,7 @@ def _join(node: Node, argument: Node, names: Scope) -> Value:
 def _select(node: Node, argument: Node, names: Scope) -> Value:
     index, parts = _arguments(node, argument, names, 2)
     if isinstance(index, Unresolved) or isinstance(parts, Unresolved):
-        return first_unresolved([index, parts])
+        return _because_of(next(item for item in (index, parts) if isinstance(item, Unresolved)), node)
     if not isinstance(parts, list) or not re.fullmatch(r"\d{1,9}", text_of(index)) or int(index) >= len(parts):
         raise _wrong(node, "an index and a list that has it")
     return parts[int(index)]
@@ -231,7 +238,7 @@ def _split(node: Node, argument: Node, names: Scope) -> Value:
     sign, text = _arguments(node, argument, names, 2)
     missing = first_unresolved([sign, text])
     if missing:
-        return missing
+        return _because_of(missing, node)
     if not isinstance(text, str) or not isinstance(sign, str) or not sign:
         raise _wrong(node, "a delimiter and a text")
     names.makes(len(text) + ITEM * text.count(sign), node)
@@ -244,7 +251,7 @@ def _find_in_map(node: Node, argument: Node, names: Scope) -> Value:
     keys = [resolve(item, names) for item in argument.value[:3]]
     missing = first_unresolved(keys)
     if missing:
-        return missing
+        return _because_of(missing, node)
     found = names.mappings.get(text_of(keys[0]))
     for key in keys[1:]:
         found = found.get(text_of(key)) if found else None
@@ -273,7 +280,7 @@ def _if(node: Node, argument: Node, names: Scope) -> Value:
     name, when, otherwise = argument.value
     decided = names.condition(str(name.value), name.span)
     if isinstance(decided, Unresolved):
-        return Unresolved(f"the condition {name.value} is not known: {decided.reason}", node.span)
+        return Unresolved(f"the condition {name.value} is not known: {decided.reason}", node.span, give=decided.give)
     return resolve(when if decided else otherwise, names)
 
 
@@ -324,13 +331,22 @@ def _base64(node: Node, argument: Node, names: Scope) -> Value:
 
 def _length(node: Node, argument: Node, names: Scope) -> Value:
     value = resolve(argument, names)
-    return len(value) if isinstance(value, list) else Unresolved("Fn::Length of what is no list", node.span)
+    if isinstance(value, Unresolved):
+        return _because_of(value, node)
+    if not isinstance(value, list):
+        raise _wrong(node, "a list")
+    return len(value)
 
 
 def _to_json(node: Node, argument: Node, names: Scope) -> Value:
     value = resolve(argument, names)
-    text = first_unresolved(value) or json.dumps(value, separators=(",", ":"))
-    names.makes(len(text) if isinstance(text, str) else 0, node)
+    missing = first_unresolved(value)
+    if missing is not None:
+        return _because_of(missing, node)
+    if not isinstance(value, dict | list):
+        raise _wrong(node, "a mapping or a list")
+    text = json.dumps(value, separators=(",", ":"))
+    names.makes(len(text), node)
     return text
 
 
@@ -360,6 +376,11 @@ def _arguments(node: Node, argument: Node, names: Scope, count: int | None = Non
     if not isinstance(argument.value, list) or (count is not None and len(argument.value) != count):
         raise _wrong(node, f"a list of {count}" if count else "a list")
     return [resolve(item, names) for item in argument.value]
+
+
+def _because_of(missing: Unresolved, node: Node) -> Unresolved:
+    """Of a function whose argument is not known: nothing of its value is."""
+    return replace(missing, where=node.span, resource="", text="")
 
 
 def _wrong(node: Node, expected: str) -> BadTemplate:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from lambdabuild.errors import CircularReference, LambdaBuildError
 from lambdabuild.spans import Node, Span
-from lambdabuild.template.intrinsics import PLACEHOLDER, Scope
+from lambdabuild.template.intrinsics import PLACEHOLDER, Scope, resolve
 
 Edges = Mapping[str, Mapping[str, Span]]
 """For each resource, those it refers to and where."""
@@ -28,7 +28,7 @@ def circles(root: Node, names: Scope) -> list[LambdaBuildError]:
     edges = {
         name: {target: where for target, where in _references(node, names) if target in resources.value}
         for name, node in resources.value.items()
-        if _exists(node, names)
+        if is_deployed(node, names)
     }
     return [
         CircularReference(
@@ -40,11 +40,13 @@ def circles(root: Node, names: Scope) -> list[LambdaBuildError]:
     ]
 
 
-def _exists(resource: Node, names: Scope) -> bool:
+def is_deployed(resource: Node, names: Scope) -> bool:
+    """Whether a resource may be in the stack: its condition is not known to be false."""
     condition = resource.get("Condition")
-    if condition is None or not isinstance(condition.value, str):
+    name = resolve(condition, names) if condition is not None else None
+    if condition is None or not isinstance(name, str):
         return True
-    return names.condition(condition.value, condition.span) is not False
+    return names.condition(name, condition.span) is not False
 
 
 def _references(resource: Node, names: Scope) -> Iterator[tuple[str, Span]]:

@@ -14,14 +14,16 @@ from lambdabuild.errors import (
     CircularReference,
     LambdaBuildError,
     NoSource,
+    Unresolvable,
     raise_all,
 )
-from lambdabuild.model import Asset, Document, Form, Rewrite, Service
+from lambdabuild.model import Asset, Document, Form, Rewrite, Service, Skipped
 from lambdabuild.spans import Node, Span
 from lambdabuild.template import packaged, references
 from lambdabuild.template.functions import SHAPES, CodeResource, Files, Reading, Template
-from lambdabuild.template.intrinsics import Scope, Value, resolve
+from lambdabuild.template.intrinsics import Scope, Unresolved, Value, resolve
 from lambdabuild.template.layer_places import resources_place
+from lambdabuild.template.locations import may_be_local
 from lambdabuild.template.scopes import scope
 from lambdabuild.template.yaml_text import parse
 
@@ -33,6 +35,7 @@ MOST_MISTAKES = 500
 """So many are told at once."""
 
 SERVERLESS = "AWS::Serverless-2016-10-31"
+ELSEWHERE = "its template is not on this machine"
 
 
 def load(
@@ -200,8 +203,10 @@ class _Stack:
         self.found.rewrites.append(Rewrite(target, kind, form, span))
 
     def asset(self, name: str, node: Node, form: Form) -> None:
-        """A local file that a property names; what is in S3 already or not known is left alone."""
+        """A local file that a property names; what is in S3 already is left alone."""
         value = resolve(node, self.names)
+        if isinstance(value, Unresolved):
+            self.unknown_file(name, value, form)
         if not isinstance(value, str) or not packaged.is_local(value):
             return
         path = self.template.local_path(value, self.folder)
@@ -215,12 +220,24 @@ class _Stack:
         self.found.assets.append(Asset(self.template.full(name), path, kind == "folder", node.span))
         self.rewrite(self.template.full(name), "asset", form, node.span)
 
+    def unknown_file(self, name: str, value: Unresolved, form: Form) -> None:
+        """SAM's own properties name files as a rule, those of CloudFormation what is in S3."""
+        label = name.replace("-", ".")
+        if form == "uri" and name.endswith("Uri") and may_be_local(value):
+            raise Unresolvable(f"{label} is not known: {value.reason}", where=value.where, mend=value.remedy)
+        if packaged.is_local(value.text or "."):
+            reason = "; ".join(filter(None, (f"its location is not known: {value.reason}", value.give)))
+            self.found.skipped.append(Skipped(self.template.full(label), reason, value.where, "file"))
+
     def nested(self, name: str, node: Node, where: Span, key: str) -> None:
         properties = node.get("Properties")
         location = properties.get(key) if properties is not None else None
         value = resolve(location, self.names) if location is not None else None
         if not isinstance(value, str) or not packaged.is_local(value):
-            self.found.notes.append(f"{where}: the stack {name} is not a local file, so it is left as it is")
+            reason = ELSEWHERE
+            if isinstance(value, Unresolved) and packaged.is_local(value.text or "."):
+                reason = "; ".join(filter(None, (f"its template is not known: {value.reason}", value.give)))
+            self.found.skipped.append(Skipped(self.template.full(name), reason, where, "stack"))
             return
         assert location is not None
         path = self.template.local_path(value, self.folder)

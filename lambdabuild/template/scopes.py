@@ -22,7 +22,7 @@ def scope(
     return Scope(
         file=file,
         stack=stack + "/" if stack else "",
-        parameters=_parameters(root, overrides, stage),
+        parameters=_parameters(root, overrides, stage, stack),
         mappings=_section(root, "Mappings"),
         conditions=_section(root, "Conditions"),
         places=node.keys if (node := root.get("Conditions")) else {},
@@ -46,7 +46,7 @@ def _pseudo(file: str, region: str) -> dict[str, Value]:
     if region:
         known["AWS::Region"] = region
     else:
-        known["AWS::Region"] = Unresolved("the region is not known; set region", Span(file))
+        known["AWS::Region"] = Unresolved("the region is not known", Span(file), give="set region, or AWS_REGION")
     for name in ("AccountId", "StackName", "StackId", "NotificationARNs"):
         known[f"AWS::{name}"] = Unresolved(f"AWS::{name} is known at deployment only", Span(file))
     return known
@@ -55,7 +55,7 @@ def _pseudo(file: str, region: str) -> dict[str, Value]:
 # parameters
 
 
-def _parameters(root: Node, overrides: Mapping[str, Value], stage: str) -> dict[str, Value]:
+def _parameters(root: Node, overrides: Mapping[str, Value], stage: str, stack: str) -> dict[str, Value]:
     section = root.get("Parameters")
     known = _section(root, "Parameters")
     given = dict(overrides)
@@ -74,20 +74,20 @@ def _parameters(root: Node, overrides: Mapping[str, Value], stage: str) -> dict[
     for name, node in known.items():
         where = section.keys.get(name, node.span) if section else node.span
         try:
-            values[name] = _parameter(name, node, where, given)
+            values[name] = _parameter(name, node, where, given, stack)
         except LambdaBuildError as error:
             errors.append(error)
     raise_all(errors)
     return values
 
 
-def _parameter(name: str, node: Node, where: Span, given: Mapping[str, Value]) -> Value:
+def _parameter(name: str, node: Node, where: Span, given: Mapping[str, Value], stack: str) -> Value:
     if not isinstance(node.value, dict):
         raise BadTemplate(f"the parameter {name!r} is not a mapping", where=where, mend="give it a Type")
     kind = _plain(node, "Type") or "String"
     default = node.get("Default")
     if name not in given and default is None:
-        return Unresolved(f"the parameter {name} has no value; give it with param.{name}=...", where)
+        return Unresolved(f"the parameter {name} has no value", where, give=_how_to_give(name, node, stack))
     value = given[name] if name in given else to_data(default)
     if isinstance(value, Unresolved):
         return value
@@ -99,6 +99,16 @@ def _parameter(name: str, node: Node, where: Span, given: Mapping[str, Value]) -
     if kind == "Number" and not re.fullmatch(r"[-+]?\d+(\.\d+)?([eE][-+]?\d+)?", text_of(value).strip()):
         raise BadTemplate(f"the parameter {name} is {value!r}, not a number", where=where, mend="give it a number")
     return text_of(value)
+
+
+def _how_to_give(name: str, node: Node, stack: str) -> str:
+    allowed = node.get("AllowedValues")
+    values = [text_of(item.value) for item in allowed.value] if allowed and isinstance(allowed.value, list) else []
+    example = values[0] if values else "..."
+    others = f" (allowed: {', '.join(values)})" if len(values) > 1 else ""
+    if stack:
+        return f"pass it in the Parameters of the stack {stack}, as {name}: {example}{others}, or give it a Default"
+    return f"give it with param.{name}={example}{others}, or give it a Default"
 
 
 def _check_allowed(name: str, node: Node, value: Value, where: Span) -> None:

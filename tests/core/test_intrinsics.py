@@ -68,9 +68,9 @@ def test_what_is_given_wins_over_the_default() -> None:
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("!Ref Open", "param.Open"), ("!Ref Looked", "looked up"), ("!Ref Layer", "Layer"), ("!GetAtt Layer.Arn", "GetAtt"),
+        ("!Ref Open", "the parameter Open"), ("!Ref Looked", "looked up"), ("!Ref Layer", "Layer"), ("!GetAtt Layer.Arn", "GetAtt"),
         ("!ImportValue x", "Fn::ImportValue"), ("!Sub 'a/${Layer.Arn}'", "Layer.Arn"), ("!If [Unknown, 1, 2]", "Unknown"),
-        ("!Join ['', [a, !Ref Open]]", "param.Open"), ("!Ref AWS::AccountId", "AccountId"), ("!Ref Typo", "Typo"),
+        ("!Join ['', [a, !Ref Open]]", "the parameter Open"), ("!Ref AWS::AccountId", "AccountId"), ("!Ref Typo", "Typo"),
         ("!Cidr [a, 1, 2]", "Fn::Cidr"),
     ],
 )  # fmt: skip
@@ -89,7 +89,7 @@ def test_a_text_is_known_as_far_as_it_goes_and_a_reference_by_its_name() -> None
 
 
 def test_the_region_is_not_guessed() -> None:
-    assert "set region" in value("!Ref AWS::Region", region="").reason
+    assert "set region" in value("!Ref AWS::Region", region="").remedy
     assert value("!Ref AWS::Partition", region="cn-north-1") == "aws-cn"
 
 

@@ -227,7 +227,7 @@ def test_a_layer_given_to_a_nested_stack_is_the_parents() -> None:
     assert service.functions[0].layers == ("Shared",)
 
 
-def test_remote_stacks_are_noted() -> None:
+def test_remote_stacks_are_left_out() -> None:
     service = load(
         sam(
             "C: {Type: AWS::Serverless::Application, Properties: {Location: {ApplicationId: a, SemanticVersion: 1.0.0}}}\n"
@@ -235,7 +235,7 @@ def test_remote_stacks_are_noted() -> None:
         )
     )
 
-    assert len(service.notes) == 2
+    assert [(one.name, one.kind) for one in service.skipped] == [("C", "stack"), ("D", "stack")]
     assert service.documents[0].rewrites == ()
 
 

@@ -1,0 +1,54 @@
+"""What a run of everything leaves as the template has it: once per reason, with the names."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lambdabuild.errors import NotBuilt
+from lambdabuild.model import Skipped
+from lambdabuild.plan.types import BuildPlan
+
+STEPS_OF_FILES = ("upload",)
+"""What is done with a file that goes to the store as it is, though nothing is built from it."""
+
+
+@dataclass(frozen=True, order=True)
+class LeftOut:
+    """Names that are left out for one reason."""
+
+    reason: str
+    names: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"left out: {', '.join(self.names)} ({self.reason})"
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"reason": self.reason, "names": list(self.names)}
+
+
+def left_out(skipped: Iterable[Skipped]) -> tuple[LeftOut, ...]:
+    """One for each reason; the order of what is skipped does not matter."""
+    names: dict[str, list[str]] = defaultdict(list)
+    for one in skipped:
+        names[one.reason].append(one.name)
+    return tuple(sorted(LeftOut(reason, tuple(sorted(found))) for reason, found in names.items()))
+
+
+def refuse(plan: BuildPlan, tasks: Sequence[str]) -> None:
+    """Raise NotBuilt (LB305) for a task such as ``build:F``, or a name, of what nothing is built from."""
+    skipped: Mapping[str, Skipped] = {one.name: one for one in plan.skipped}
+    sent = {asset.name for asset in plan.assets}
+    for task in tasks:
+        kind, sign, name = task.partition(":")
+        one = skipped.get(name if sign else task)
+        if one is not None and not (kind in STEPS_OF_FILES and one.name in sent):
+            raise NotBuilt(
+                f"{one.kind} {one.name!r} is not built: {one.reason}",
+                where=one.where,
+                mend=f"doit upload:{one.name} sends it as it is"
+                if one.name in sent
+                else "give it a folder of source, or ask for the others",
+            )
