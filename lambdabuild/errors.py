@@ -285,6 +285,12 @@ class CannotResolve(LambdaBuildError):
     code = "LB408"
 
 
+class NoHandler(LambdaBuildError):
+    """What a function's ``Handler`` names is neither in its artifact nor in its layers."""
+
+    code = "LB409"
+
+
 class NoInclude(LambdaBuildError):
     """What ``include``, ``requirements`` or a plugin's option names to go into an artifact is not there."""
 

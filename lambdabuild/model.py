@@ -56,6 +56,8 @@ class Function:
     globs: Globs = Globs()
     plain: bool = False
     """Its files go in as they are when no rule claims its runtime."""
+    handler_place: Span | None = None
+    """Where its handler is written, when that is not in a settings file."""
     extras: tuple[str, ...] = ()
     """Globs of files of the service's folder that go in under their own paths beside what a rule makes."""
 

@@ -73,6 +73,8 @@ class FunctionSettings:
     """Whether its packages go into its artifact; False when a layer has them."""
     zip_dependencies: bool | None = None
     """Whether they go in as one zip, which is unpacked where the function runs."""
+    check_handler: bool | None = None
+    """Whether what its Handler names must be in its artifact."""
     repository: str = ""
     image_tags: tuple[str, ...] = ()
     """Tags that its image gets in the repository."""
@@ -250,6 +252,8 @@ class Settings:
     requirements: tuple[str, ...] = ()
     """Requirements files of every Python function."""
     zip_dependencies: bool = False
+    check_handler: bool = True
+    """Whether what functions' Handlers name must be in their artifacts."""
     native: str = "false"
     """Whether tools run in a container that is like the runtime: ``true``, ``false``, or ``auto``: only for what has to
     be compiled."""

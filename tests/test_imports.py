@@ -27,7 +27,8 @@ ALLOWED: dict[str, frozenset[str]] = {
     "naming": frozenset(),
     "template": frozenset({"errors", "spans", "model", "settings", "variables", "naming"}),
     "outside": frozenset({"errors", "spans", "model", "tools", "template"}),
-    "plan": frozenset({"errors", "spans", "model", "settings", "artifacts.limits"}),
+    "handlers": frozenset(),
+    "plan": frozenset({"errors", "spans", "model", "settings", "handlers", "artifacts.limits"}),
     "cloudformation": frozenset({"errors", "spans", "model", "naming"}),
     "rulebook": frozenset({"errors", "spans", "tools", "rule_api", "plan.types", "artifacts"}),
     "files": frozenset({"errors", "spans", "rule_api"}),
@@ -37,7 +38,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     "aws": frozenset({"errors", "spans", "artifacts", "cache"}),
     "engine": frozenset({
         "errors", "spans", "model", "settings", "rule_api", "plan", "rulebook", "files", "artifacts", "tools",
-        "cloudformation", "aws", "naming", "cache", "images",
+        "cloudformation", "aws", "naming", "cache", "images", "handlers",
     }),
     "changes": frozenset({"errors", "spans", "tools", "model", "settings", "plan", "files", "engine", "reading"}),
     "reading": EVERYTHING - {"cli", "project"} | {"*"},

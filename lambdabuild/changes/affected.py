@@ -258,11 +258,12 @@ def _said(plan: BuildPlan) -> Mapping[str, Any]:
     sources = {source.name: source for source in plan.sources}
     shared = [(one, resolutions[one.resolution]) for one in plan.sharers]
     sharers = {one.build for one in plan.sharers}
+    handlers = {sizes.function: sizes.handler for sizes in plan.sizes}
     found: dict[str, Any] = {pinned.function: pinned for pinned in plan.pinned}
     for build in plan.builds:
         needs = ([resolutions[name] for name in build.resolutions], packages.get(build.package))
-        of_all = (build.key, build.compiles, build.handlers, needs, shared if build.name in sharers else None)
-        found |= {user: (of_all, sources.get(user)) for user in build.users}
+        of_all = (build.key, build.compiles, needs, shared if build.name in sharers else None)
+        found |= {user: (of_all, sources.get(user), handlers.get(user)) for user in build.users}
     found |= {user: image.key for image in plan.images for user in image.users}
     return found
 

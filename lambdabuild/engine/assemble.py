@@ -15,7 +15,7 @@ from lambdabuild.artifacts.archives import archive_entries
 from lambdabuild.artifacts.atomic import write_text
 from lambdabuild.artifacts.entries import Entry, OnDisk, content_digest, entries_of, rows_of
 from lambdabuild.artifacts.native import wrong_machine
-from lambdabuild.engine import inputs, packaged, receipts, source_files, strip
+from lambdabuild.engine import inputs, receipts, source_files, strip
 from lambdabuild.engine.site import Site
 from lambdabuild.errors import BadSource, CannotRead, Collision, WrongMachine, raise_all
 from lambdabuild.files.globs import decides
@@ -90,18 +90,13 @@ def settle(
         found = [zipped]
     merged, clashes = merge.merge([*lists, *found])
     _refuse_nothing(build, merged)
-    notes = []
-    if build.package:
-        parts = [resolved[0][1].parts[n] for package in in_layers for n in package.positions]
-        theirs = [entry for part in parts for entry in wanted(site, build, rule, part, [])]
-        notes = list(packaged.check(site, build, results, [*merged, *theirs]))
     refuse_wrong_machines(f"{build.key.kind} {build.name!r}", build.key.architecture, merged)
     return Settled(
         entries=merged,
         digest=content_digest(merged),
         unzipped=sum(entry.size for entry in merged),
         left_out=tuple(sorted(set(left_out))),
-        notes=(*_notes(build, (*clashes, *inside)), *notes, *dict.fromkeys(note for note, _ in brought_back)),
+        notes=(*_notes(build, (*clashes, *inside)), *dict.fromkeys(note for note, _ in brought_back)),
         files=files,
         made=(site.out("zipped", build.name),) if build.key.zips_dependencies and any(found) else (),
     )

@@ -65,10 +65,10 @@ def _with_the_same_dependencies(site: Site, name: str, made: Callable[[str], str
 
 
 def hash_(site: Site, name: str) -> Done:
-    from lambdabuild.engine import assemble
+    from lambdabuild.engine import assemble, handler_check
 
     sha256, size = site.stats.digest(site.zip(name)), os.path.getsize(site.zip(name))
-    notes = assemble.check_limits(site, name, size, _shared(site, name))
+    notes = [*assemble.check_limits(site, name, size, _shared(site, name)), *handler_check.check(site, name)]
     return Done(
         output=sha256,
         values={"size": size, "notes": notes},

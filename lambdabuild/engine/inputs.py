@@ -136,7 +136,7 @@ def _copy(site: Site, name: str, saved: Saved) -> dict[str, str]:
         found[f"step:compile:{name}"] = _output(saved, f"compile:{name}")
     if build.package:
         found |= _package_step(build, saved)
-        found |= {"left out": json.dumps(build.key.leave_out_package), "handlers": json.dumps(build.handlers)}
+        found["left out"] = json.dumps(build.key.leave_out_package)
     if rule.ships_source and not build.key.is_source_replaced:
         found |= _source(site, build)
     if build.key.zips_dependencies:
@@ -202,6 +202,7 @@ def _hash(site: Site, name: str, saved: Saved) -> dict[str, str]:
     found = {f"step:zip:{name}": _output(saved, f"zip:{name}"), f"step:copy:{name}": _output(saved, f"copy:{name}")}
     for sizes in site.sizes.get(name, ()):
         found[f"layers of {sizes.function}"] = str(sizes.layer_count)
+        found[f"handler of {sizes.function}"] = " ".join(sizes.handler)
         found |= {f"step:copy:{layer}": _output(saved, f"copy:{layer}") for layer in sizes.layers}
     if name in site.sharers:
         found["shared layers"] = json.dumps(saved("share:plan").get("sizes", {}).get(name, "not built"))

@@ -22,7 +22,10 @@ ORGANIZATION = re.compile(r"o-[a-z0-9]{10,32}")
 """https://docs.aws.amazon.com/lambda/latest/api/API_AddLayerVersionPermission.html"""
 DESCRIPTION, LICENSE, RUNTIMES = 256, 512, 15
 """The most characters, and the most runtimes, of one version."""
-OF_FUNCTIONS = ("packaged", "source", "source_version", "zip_dependencies", "auto_layers", "repository", "image_tags")
+OF_FUNCTIONS = (
+    "packaged", "source", "source_version", "zip_dependencies", "auto_layers", "check_handler", "repository",
+    "image_tags",
+)  # fmt: skip
 IN_TEMPLATE = ("path", "architectures")
 """What a template says of its layers itself."""
 

@@ -22,6 +22,7 @@ from lambdabuild.errors import (
     NoSource,
     raise_all,
 )
+from lambdabuild.handlers import finder_of
 from lambdabuild.model import Archive, Function, Image, Layer, Options, Recipe, Service, Skipped
 from lambdabuild.plan import sharers, sources
 from lambdabuild.plan.claims import PLAIN, Choice, Names, choose, refuse_unknown
@@ -107,7 +108,7 @@ def plan(
     builds = tuple(_with_resolutions(build, [named[key] for key in resolutions_of[build.name]]) for build in builds)
     builds, distributions = sources.with_packages((*builds, *sources.builds(service, settings, names)), settings, rules)
     of = {user: build.name for build in builds for user in build.users}
-    sizes = tuple(_sizes(f, of) for f in sorted(service.functions, key=lambda f: f.name) if f.name in of)
+    sizes = tuple(_sizes(f, of, settings) for f in sorted(service.functions, key=lambda f: f.name) if f.name in of)
     notes = sharers.check(
         [(item, c.rule, _options(item, c, settings)) for item in items if (c := choices[item.name]).manifest], settings
     )
@@ -349,14 +350,12 @@ def _builds(
         if item.name in packages:
             key = sources.packaged(key, packages[item.name], settings, item.name)
         users[(key, resolutions_of[item.name])].append(item.name)
-    handlers = {item.name: item.handler for item in items if isinstance(item, Function) and item.name in packages}
     builds = (
         Build(
             min(names),
             key,
             tuple(sorted(names)),
             compiles=bool(key.command.run) or rule_compiles(choices[names[0]].rule, key),
-            handlers=tuple((name, handlers[name]) for name in sorted(names) if name in handlers),
         )
         for (key, _), names in users.items()
     )
@@ -493,7 +492,16 @@ def _image_key(image: Image, settings: Settings) -> ImageKey:
     )
 
 
-def _sizes(function: Function, of: Mapping[str, str]) -> Sizes:
+def _sizes(function: Function, of: Mapping[str, str], settings: Settings) -> Sizes:
     """``of`` gives the build of each function and layer."""
     layers = tuple(of[layer] for layer in function.layers if layer in of)
-    return Sizes(function.name, of[function.name], layers, len(function.layers) + function.foreign_layers)
+    count = len(function.layers) + function.foreign_layers
+    return Sizes(function.name, of[function.name], layers, count, _handler(function, settings))
+
+
+def _handler(function: Function, settings: Settings) -> tuple[str, ...]:
+    """What the check of its handler depends on, beside files; () when there is none."""
+    finder = finder_of(function.runtime)
+    if finder is None or not settings.says("check_handler", function.name):
+        return ()
+    return (function.runtime, function.handler, *(name for name in finder.search_path if name in function.environment))

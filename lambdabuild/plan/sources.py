@@ -162,8 +162,7 @@ def _build(name: str, source: SourceSettings, service: Service, settings: Settin
         leave_out_package=settings.exclude,
         name=name,
     )
-    handlers = tuple(sorted((function.name, function.handler) for function in users))
-    return Build(name, key, (name, *sorted(function.name for function in users)), handlers=handlers)
+    return Build(name, key, (name, *sorted(function.name for function in users)))
 
 
 def _is_built(mine: FunctionSettings) -> bool:

@@ -236,8 +236,6 @@ class Build:
     compiles: bool = False
     package: str = ""
     """The name of the distribution that takes the source's place; "" when there is none."""
-    handlers: tuple[tuple[str, str], ...] = ()
-    """(function, handler) of those whose handler must be in the distribution."""
     other_resolutions: tuple[str, ...] = ()
     """Those of a layer's further runtimes, in their order."""
 
@@ -324,12 +322,14 @@ class ImageBuild:
 
 @dataclass(frozen=True)
 class Sizes:
-    """Whose unzipped sizes count together against Lambda's limit: a function's build and its layers' builds."""
+    """What a function has in Lambda: a build and its layers' builds, whose unzipped sizes count together."""
 
     function: str
     build: str
     layers: tuple[str, ...] = ()
     layer_count: int = 0
+    handler: tuple[str, ...] = ()
+    """Its runtime, its handler, and variables with which it may be found elsewhere; () when it is not checked."""
 
 
 @dataclass(frozen=True, order=True)

@@ -250,6 +250,7 @@ class CodeResource:
                 runtime=runtime,
                 architecture=self.architecture(self.value("Architectures"), "Architectures"),
                 handler=handler,
+                handler_place=handler_node.span if (handler_node := self.property("Handler")) else None,
                 source=source,
                 where=self.where,
                 build_method=method,

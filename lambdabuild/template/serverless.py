@@ -341,6 +341,7 @@ class _Builds:
                 build_method="esbuild" if packing.bundled is not None else "",
                 architecture=config.get("architecture") or self.data["provider"].get("architecture") or "x86_64",
                 handler=config["handler"],
+                handler_place=self.handler_place(key),
                 source=source,
                 where=where,
                 options=self.options(packing.bundled or {}),
@@ -355,6 +356,12 @@ class _Builds:
         )
         self.settings[key] = packing.settings
         self.artifacts[f"function:{key}"] = key
+
+    def handler_place(self, key: str) -> Span | None:
+        node: Node | None = self.root
+        for name in ("functions", key, "handler"):
+            node = node.get(name) if node is not None else None
+        return node.span if node is not None else None
 
     def variables(self, config: Mapping[str, Any]) -> tuple[str, ...]:
         """The names of a function's variables, those of the provider too."""
