@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
-from lambdabuild import caller_folders
+from lambdabuild import caller_folders, regular
 from lambdabuild.artifacts import merge
 from lambdabuild.artifacts.archives import archive_entries
 from lambdabuild.artifacts.entries import Entry, OnDisk
@@ -518,8 +518,8 @@ def _externals(manifest: str, given: Iterable[str]) -> list[str]:
     named: Mapping[str, Any] = {}
     if manifest:
         try:
-            with open(manifest, encoding="utf-8-sig") as stream:
-                named = json.load(stream).get("dependencies") or {}
+            with open(manifest, encoding="utf-8-sig", opener=regular.opener) as stream:
+                named = regular.json(stream.read()).get("dependencies") or {}
         except (ValueError, AttributeError):
             pass  # the rule tells
     return sorted({*given, *named} - {"./node_modules/*"})

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, dataclass, fields, replace
 from typing import Any
 
+from lambdabuild import regular
 from lambdabuild.errors import BadSettings, LambdaBuildError, raise_all
 from lambdabuild.settings import (
     CacheSettings,
@@ -108,7 +109,7 @@ def _from_toml(file: str, text: str, table: tuple[str, ...]) -> Iterable[_Given]
     import tomllib
 
     try:
-        data: Any = tomllib.loads(text)
+        data: Any = regular.toml(text)
     except tomllib.TOMLDecodeError as error:
         place = re.search(r"\(at line (\d+), column (\d+)\)", str(error))
         where = Span(file, int(place[1]), int(place[2])) if place else Span(file)

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from lambdabuild import __version__
+from lambdabuild import __version__, regular
 from lambdabuild.engine import snapshot
 
 TYPE_CHECKING = False  # as typing has it, without what typing imports at every start
@@ -416,7 +416,7 @@ def _names_files(folder: str, path: str, digest: str, pattern: str, stats: StatC
     import re
 
     def look() -> bool:
-        with open(os.path.join(folder, path), encoding="utf-8", errors="replace") as stream:
+        with open(os.path.join(folder, path), encoding="utf-8", errors="replace", opener=regular.opener) as stream:
             return re.search(pattern, stream.read()) is not None
 
     return bool(pattern) and bool(stats.fact(f"names files {digest} {pattern}", look))

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Literal
 
+from lambdabuild import regular
 from lambdabuild.errors import BadSettings, CannotReadTemplate, CannotWrite, LambdaBuildError
 from lambdabuild.given import load as load_settings
 from lambdabuild.model import Read, Service
@@ -33,7 +34,7 @@ class ProjectFiles:
     def read(self, path: str) -> str:
         """A file's text with its line ends, without the byte order mark that it may begin with."""
         self.seen[path] = None
-        with open(os.path.join(self.project, path), encoding="utf-8-sig", newline="") as stream:
+        with open(os.path.join(self.project, path), encoding="utf-8-sig", newline="", opener=regular.opener) as stream:
             return stream.read()
 
     def names(self, folder: str) -> frozenset[str]:

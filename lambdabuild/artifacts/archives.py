@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, BinaryIO
 
+from lambdabuild import regular
 from lambdabuild.artifacts.atomic import write_text
 from lambdabuild.artifacts.entries import Entry, InArchive
 from lambdabuild.errors import HashMismatch
@@ -45,7 +46,7 @@ def archive_entries(path: str, index: str | None = None) -> tuple[Entry, ...]:
 
 def lying_in(path: str, entries: Sequence[Entry]) -> tuple[Entry, ...]:
     """The same entries, with their bytes in a zip that was made of them."""
-    with zipfile.ZipFile(path) as archive, open(path, "rb") as stream:
+    with zipfile.ZipFile(path) as archive, open(path, "rb", opener=regular.opener) as stream:
         places = {
             info.filename: InArchive(path, _offset(stream, info), info.compress_size, info.compress_type, info.CRC)
             for info in archive.infolist()
@@ -62,8 +63,8 @@ def _offset(stream: BinaryIO, info: zipfile.ZipInfo) -> int:
 
 def _read_index(index: str, size: int) -> list[Any] | None:
     try:
-        with open(index, encoding="utf-8") as stream:
-            data = json.load(stream)
+        with open(index, encoding="utf-8", opener=regular.opener) as stream:
+            data = regular.json(stream.read())
         fits = data["format"] == FORMAT and data["size"] == size
         return list(data["entries"]) if fits else None
     except (OSError, ValueError, KeyError, TypeError):
@@ -72,7 +73,7 @@ def _read_index(index: str, size: int) -> list[Any] | None:
 
 def _read_archive(path: str) -> list[Any]:
     try:
-        with zipfile.ZipFile(path) as archive, open(path, "rb") as stream:
+        with zipfile.ZipFile(path) as archive, open(path, "rb", opener=regular.opener) as stream:
             infos = [info for info in archive.infolist() if not info.is_dir()]
             names = [info.filename for info in infos]
             twice = {name for name in names if names.count(name) > 1} if len(set(names)) < len(names) else set()

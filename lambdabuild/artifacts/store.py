@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from lambdabuild import regular
 from lambdabuild.artifacts.atomic import claiming, writing
 from lambdabuild.errors import VersionTaken
 
@@ -90,7 +91,7 @@ class MemoryStore:
     def put(self, key: str, path: str, sha256: str, size: int) -> bool:
         if key in self.objects:
             return False
-        with open(path, "rb") as stream:
+        with open(path, "rb", opener=regular.opener) as stream:
             self.objects[key] = stream.read()
         return True
 
@@ -104,7 +105,7 @@ class MemoryStore:
             there = self.digest(key)
             if there is not None and there != sha256 and not replace:
                 raise taken(self.location(key), there, sha256)
-            with open(path, "rb") as stream:
+            with open(path, "rb", opener=regular.opener) as stream:
                 self.objects[key] = stream.read()
             return there != sha256
 
@@ -128,13 +129,13 @@ class FolderStore:
         if os.path.isfile(target) and os.path.getsize(target) == size:
             return False
         os.makedirs(os.path.dirname(target), exist_ok=True)
-        with open(path, "rb") as source, writing(target) as stream:
+        with open(path, "rb", opener=regular.opener) as source, writing(target) as stream:
             shutil.copyfileobj(source, stream, 1 << 20)
         return True
 
     def digest(self, key: str) -> str | None:
         try:
-            with open(self.location(key), "rb") as stream:
+            with open(self.location(key), "rb", opener=regular.opener) as stream:
                 return hashlib.file_digest(stream, "sha256").hexdigest()
         except FileNotFoundError:
             return None
@@ -150,7 +151,7 @@ class FolderStore:
         os.makedirs(os.path.dirname(target), exist_ok=True)
         put = writing if there is not None else claiming
         try:
-            with open(path, "rb") as source, put(target) as stream:
+            with open(path, "rb", opener=regular.opener) as source, put(target) as stream:
                 shutil.copyfileobj(source, stream, 1 << 20)
         except FileExistsError:
             return self.put_once(key, path, sha256, size, labels, replace=replace)

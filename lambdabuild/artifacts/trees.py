@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
+from lambdabuild import regular
 from lambdabuild.artifacts.atomic import write_text, writing
 from lambdabuild.artifacts.entries import Entry, OnDisk
 from lambdabuild.errors import CannotRead
@@ -41,8 +42,8 @@ class TreeRecord:
     @classmethod
     def read(cls, file: str) -> TreeRecord | None:
         try:
-            with open(file, encoding="utf-8") as stream:
-                return cls({path: (str(a), int(b), int(c), int(d)) for path, (a, b, c, d) in json.load(stream).items()})
+            rows = regular.read_json(file)
+            return cls({path: (str(a), int(b), int(c), int(d)) for path, (a, b, c, d) in rows.items()})
         except (OSError, ValueError, TypeError, AttributeError):
             return None
 

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from itertools import islice, starmap
 from typing import IO, Any, BinaryIO
 
+from lambdabuild import regular
 from lambdabuild.artifacts.atomic import write_text, writing
 from lambdabuild.artifacts.entries import Entry, InArchive, OnDisk
 from lambdabuild.artifacts.zip_writer import CHUNK, Packed, Row, ZipWriter
@@ -58,8 +59,8 @@ class ZipSummary:
     def read(cls, file: str, zip_path: str) -> ZipSummary | None:
         """The summary of a zip that is still as it was written, else None."""
         try:
-            with open(file, encoding="utf-8") as stream:
-                data = json.load(stream)
+            with open(file, encoding="utf-8", opener=regular.opener) as stream:
+                data = regular.json(stream.read())
             if tuple(data["stat"]) != stat_of(zip_path):
                 return None
             rows = list(starmap(Row, data["rows"]))

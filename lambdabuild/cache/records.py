@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from lambdabuild import regular
 from lambdabuild.cache.cache import Digest
 
 STEP = "step.json"
@@ -51,7 +52,7 @@ def unpacked(key: str, content: bytes) -> Step | None:
 
     try:
         text = zstandard.ZstdDecompressor().decompress(content, max_output_size=UNPACKED_BYTES)
-        found = json.loads(text)
+        found = regular.json(text)
         blobs = {name: Digest(sha256, size) for name, (sha256, size) in found["blobs"].items()}
         return Step(found["data"], blobs) if found["key"] == key else None
     except (zstandard.ZstdError, ValueError, KeyError, TypeError, AttributeError):

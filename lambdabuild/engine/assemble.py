@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
+from lambdabuild import regular
 from lambdabuild.artifacts import limits, merge, together
 from lambdabuild.artifacts.archives import archive_entries
 from lambdabuild.artifacts.atomic import write_text
@@ -332,8 +333,8 @@ def read_rows(site: Site, name: str) -> list[Any]:
     """The list as it is written, which holds on every machine."""
     file = site.record("copy", name)
     try:
-        with open(file, encoding="utf-8") as stream:
-            return list(json.load(stream))
+        with open(file, encoding="utf-8", opener=regular.opener) as stream:
+            return list(regular.json(stream.read()))
     except (OSError, ValueError) as error:
         raise CannotRead(f"what copy:{name} made is gone: {file}", mend=f"doit forget copy:{name}") from error
 

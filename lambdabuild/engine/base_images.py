@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from lambdabuild import regular
 from lambdabuild.engine import docker, image_calls
 from lambdabuild.engine.docker import Refused
 from lambdabuild.engine.site import Site
@@ -23,7 +24,7 @@ PROCESSORS = {"x86_64": "amd64", "aarch64": "arm64"}
 
 def digests(site: Site, image: ImageBuild, described: Image, recipe: Recipe, engine: Any) -> Iterator[tuple[Base, str]]:
     path = site.path(recipe.dockerfile)
-    with open(path, encoding="utf-8", errors="replace") as stream:
+    with open(path, encoding="utf-8", errors="replace", opener=regular.opener) as stream:
         text = stream.read()
     host = engine.version()
     builder = f"{host['Os']}/{host['Arch']}"

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-from lambdabuild import naming
+from lambdabuild import naming, regular
 from lambdabuild.artifacts.atomic import write_text
 from lambdabuild.cloudformation import compiler, limits
 from lambdabuild.cloudformation.context import Artifact
@@ -149,8 +148,8 @@ def place(location: str, key: str) -> tuple[str, str]:
 def _manifest(build_dir: str) -> dict[str, Any]:
     """What the last build told, nothing when there was none."""
     try:
-        with open(os.path.join(build_dir, MANIFEST), encoding="utf-8") as stream:
-            return cast("dict[str, Any]", json.load(stream))
+        with open(os.path.join(build_dir, MANIFEST), encoding="utf-8", opener=regular.opener) as stream:
+            return cast("dict[str, Any]", regular.json(stream.read()))
     except (OSError, ValueError):
         return {}
 

@@ -7,6 +7,7 @@ import tarfile
 from collections.abc import Iterator
 from typing import IO
 
+from lambdabuild import regular
 from lambdabuild.engine.site import Site
 from lambdabuild.errors import BadSettings
 from lambdabuild.files import fingerprint
@@ -23,7 +24,7 @@ def context(site: Site, dockerfile: str) -> Listing:
     """The Dockerfile's folder without what its .dockerignore leaves out; when it copies nothing, it alone."""
     path = site.path(dockerfile)
     try:
-        with open(path, encoding="utf-8", errors="replace") as stream:
+        with open(path, encoding="utf-8", errors="replace", opener=regular.opener) as stream:
             words = {line.split()[0].upper() for line in stream if line.split()}
     except OSError as error:
         raise BadSettings(

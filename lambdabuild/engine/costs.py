@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Container, Iterable
 
+from lambdabuild import regular
 from lambdabuild.engine.inputs import Saved
 from lambdabuild.engine.site import Site
 from lambdabuild.errors import BadCosts
@@ -42,8 +43,8 @@ def as_text(costs: Costs) -> str:
 def from_file(path: str) -> dict[str, int]:
     """Costs that ``as_text`` wrote. Raises BadCosts (LB633)."""
     try:
-        with open(path, encoding="utf-8") as stream:
-            data = json.load(stream)
+        with open(path, encoding="utf-8", opener=regular.opener) as stream:
+            data = regular.json(stream.read())
         if data["version"] != VERSION:
             raise ValueError(f"it is of version {data['version']!r}, and this lambdabuild reads {VERSION}")
         return {str(name): round(float(seconds) * 1000) for name, seconds in data["seconds"].items()}

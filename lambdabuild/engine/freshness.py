@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from inspect import Parameter, Signature
 from typing import Any
 
+from lambdabuild import regular
 from lambdabuild.artifacts import trees
 from lambdabuild.artifacts.trees import TreeRecord
 from lambdabuild.engine import inputs
@@ -103,8 +103,8 @@ def is_intact(site: Site, kind: str, name: str, values: Mapping[str, Any]) -> bo
 def published(site: Site) -> dict[str, Any]:
     """What layers.json says: for each layer its versions; nothing when it is not there or broken."""
     try:
-        with open(published_file(site), encoding="utf-8") as stream:
-            return dict(json.load(stream))
+        with open(published_file(site), encoding="utf-8", opener=regular.opener) as stream:
+            return dict(regular.json(stream.read()))
     except (OSError, ValueError, TypeError):
         return {}
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import is_dataclass
 from typing import Any, cast
 
-from lambdabuild import model, settings, spans
+from lambdabuild import model, regular, settings, spans
 from lambdabuild.engine.snapshot import STATE
 from lambdabuild.files import aside
 from lambdabuild.model import Service
@@ -44,7 +44,7 @@ def _has_arguments(image: model.Image) -> bool:
 def read(build_dir: str, digest: str) -> Kept | None:
     """What was kept under the digest, if it is still there."""
     try:
-        with open(os.path.join(build_dir, STATE, FILE), "rb") as stream:
+        with open(os.path.join(build_dir, STATE, FILE), "rb", opener=regular.opener) as stream:
             data = stream.read()
         return cast("Kept", _Records(io.BytesIO(data)).load()) if digest and _digest(data) == digest else None
     except (OSError, pickle.UnpicklingError, AttributeError, TypeError, EOFError):

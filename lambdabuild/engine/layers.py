@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from lambdabuild import regular
 from lambdabuild.artifacts import layer_versions
 from lambdabuild.artifacts.atomic import write_text
 from lambdabuild.artifacts.layer_versions import Grant, Version, Wanted
@@ -103,7 +104,7 @@ def _has_content(site: Site, client: LayerVersions, build: str, wanted: Wanted, 
         return True
     store = _bucket(site)
     kept = store.read(_key(wanted, version, "manifest.json")) if store is not None else None
-    said = json.loads(kept) if kept else {}
+    said = regular.json(kept) if kept else {}
     same = {"code_sha256": code_sha256, "tree_digest": _result(site, "copy", build)["tree_digest"]}
     return bool({name: said.get(name) for name in same} == same)
 
@@ -120,7 +121,7 @@ def _content(site: Site, build: str) -> dict[str, Any]:
             f"layer {build!r} is a zip of {size:,} bytes; without a bucket Lambda takes {DIRECT_UPLOAD_BYTES:,}",
             mend="name a bucket, or leave something out",
         )
-    with open(site.zip(build), "rb") as stream:
+    with open(site.zip(build), "rb", opener=regular.opener) as stream:
         return {"ZipFile": stream.read()}
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
+from lambdabuild import regular
 from lambdabuild.artifacts import versions
 from lambdabuild.artifacts.atomic import write_text
 from lambdabuild.artifacts.store import FolderStore, Labels, Store
@@ -296,8 +297,8 @@ def _last_manifest(site: Site) -> Mapping[str, Any]:
     if found is None or not {PLAN, THE_TEMPLATE} <= found.clean():
         return {}
     try:
-        with open(os.path.join(site.build_dir, compiled.MANIFEST), encoding="utf-8") as stream:
-            return cast("Mapping[str, Any]", json.load(stream))
+        with open(os.path.join(site.build_dir, compiled.MANIFEST), encoding="utf-8", opener=regular.opener) as stream:
+            return cast("Mapping[str, Any]", regular.json(stream.read()))
     except (OSError, ValueError):
         return {}
 

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from lambdabuild import regular
+
 
 @dataclass(frozen=True)
 class Receipt:
@@ -50,7 +52,7 @@ def write(file: str, receipt: Receipt) -> None:
 def read(file: str) -> Receipt | None:
     """The receipt, or None when there is none or it is broken (then the step has not happened)."""
     try:
-        with open(file, encoding="utf-8") as stream:
-            return Receipt(**json.load(stream))
+        with open(file, encoding="utf-8", opener=regular.opener) as stream:
+            return Receipt(**regular.json(stream.read()))
     except (OSError, ValueError, TypeError):
         return None

@@ -12,7 +12,7 @@ import sys
 from _blake2 import blake2b
 from collections.abc import Iterable, Mapping
 
-from lambdabuild import __version__
+from lambdabuild import __version__, regular
 from lambdabuild.files import aside, watch
 from lambdabuild.files.watch import Group
 
@@ -125,7 +125,7 @@ class Snapshot:
 def read(build_dir: str, variables: Mapping[str, str], environment: Mapping[str, str]) -> Snapshot | None:
     """The project's snapshot when it was made for the same settings and environment."""
     try:
-        with open(os.path.join(build_dir, STATE, FILE), "rb") as stream:
+        with open(os.path.join(build_dir, STATE, FILE), "rb", opener=regular.opener) as stream:
             number, version, kept = marshal.loads(stream.read())
     except (OSError, ValueError, EOFError, TypeError):
         return None
@@ -167,7 +167,7 @@ def build_dir_of(folder: str, variables: Mapping[str, str], environment: Mapping
 
 def _says_where(file: str) -> bool:
     try:
-        with open(file, encoding="utf-8", errors="replace") as stream:
+        with open(file, encoding="utf-8", errors="replace", opener=regular.opener) as stream:
             return "build_dir" in stream.read()
     except OSError:
         return False

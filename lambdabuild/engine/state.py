@@ -16,6 +16,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
+from lambdabuild import regular
+
 DEFAULTS: Mapping[str, Any] = {"checker:": "MD5Checker", "deps:": ()}
 GARBAGE_LINES = 2000
 """So many lines more than live records, and the journal is written anew."""
@@ -54,7 +56,7 @@ class Journal:
         """Read what is on disk, which another run may have added to."""
         self._read, self._lines = {}, 0
         try:
-            with open(self.name, "rb") as stream:
+            with open(self.name, "rb", opener=regular.opener) as stream:
                 text = stream.read()
         except FileNotFoundError:
             return
@@ -173,7 +175,7 @@ def _line(task: str, key: str, value: Any) -> bytes:
 
 def _decoded(value: bytes) -> Any:
     try:
-        return json.loads(value)
+        return regular.json(value)
     except ValueError:
         return None  # torn by a kill
 

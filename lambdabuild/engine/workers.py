@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
-from lambdabuild import tools
+from lambdabuild import regular, tools
 from lambdabuild.cache.cache import Digest
 from lambdabuild.cache.nodes import File, Node
 from lambdabuild.engine import reporters
@@ -37,6 +37,7 @@ CODE = (
     "model",
     "plan/__init__",
     "plan/types",
+    "regular",
     "rule_api",
     "rulebook",
     "settings",
@@ -93,13 +94,25 @@ def _connected(site: Site) -> Executor:
 
     settings, environment = site.settings.executor, site.given.environment or os.environ
     headers = {name: environment[variable] for name, variable in settings.headers.items() if variable in environment}
-    files = (settings.ca_file, settings.client_certificate, settings.client_key)
-    connection = Connection(
-        settings.address, settings.timeout_seconds, headers, *(site.path(file) if file else "" for file in files)
-    )
+    files = (_pem(site, name) for name in ("ca_file", "client_certificate", "client_key"))
+    connection = Connection(settings.address, settings.timeout_seconds, headers, *files)
     found = Executor(connection, settings.platform, reporters.say_once)
     found.refuse_unable()
     return found
+
+
+def _pem(site: Site, name: str) -> str:
+    """The path of a file of certificates, "" when none is set. Raises NoExecutor (LB640) when it cannot be read."""
+    file: str = getattr(site.settings.executor, name)
+    path = site.path(file) if file else ""
+    try:
+        if path:
+            regular.read_bytes(path)
+    except OSError as error:
+        raise NoExecutor(
+            f"cannot read {path}, which executor.{name} names: {error.strerror}", mend="correct the path in [executor]"
+        ) from error
+    return path
 
 
 def close(site: Site) -> None:

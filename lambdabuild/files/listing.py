@@ -11,6 +11,7 @@ from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from lambdabuild import regular
 from lambdabuild.errors import BadSource, CannotRead, LambdaBuildError, raise_all
 from lambdabuild.spans import Span
 
@@ -97,7 +98,7 @@ def _spec(lines: list[str]) -> PathSpec[Any]:
 
 
 def _read(path: str) -> str:
-    with open(path, encoding="utf-8") as stream:
+    with open(path, encoding="utf-8", opener=regular.opener) as stream:
         return stream.read()
 
 

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from lambdabuild import regular
 from lambdabuild.files import aside
 from lambdabuild.files.watch import Seen, window
 
@@ -157,7 +158,7 @@ def _part(path: str) -> int:
 
 def sha256_of(path: str) -> str:
     """The sha256 of a file's bytes, in hex, in constant memory."""
-    with open(path, "rb") as stream:
+    with open(path, "rb", opener=regular.opener) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
@@ -168,7 +169,7 @@ def _settled(stat: Stat, read_at: int) -> bool:
 
 def _load(file: str) -> tuple[_Files, dict[str, Any], dict[str, Any]]:
     try:
-        with open(file, "rb") as stream:
+        with open(file, "rb", opener=regular.opener) as stream:
             version, files, folders, facts = marshal.loads(stream.read())
         if version == FORMAT:
             return _Files(files), folders, facts

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Literal
 
+from lambdabuild import regular
 from lambdabuild.errors import BadSource, CannotRead, LambdaBuildError, raise_all
 from lambdabuild.files import fingerprint
 from lambdabuild.files.stat_cache import StatCache
@@ -80,7 +81,7 @@ def _ignore_file(folder: str, dockerfile: str, cache: StatCache) -> tuple[str, s
     for file in (f"{dockerfile}.dockerignore", os.path.join(folder, dockerignore.FILE)):
         cache.saw(file)
         try:
-            with open(file, encoding="utf-8") as stream:
+            with open(file, encoding="utf-8", opener=regular.opener) as stream:
                 return file, stream.read()
         except FileNotFoundError:
             continue
@@ -182,7 +183,7 @@ def write_tar(context: Context, stream: IO[bytes]) -> None:
         for item in (*context.items, *_beside(context)):
             info = _info(item)
             if item.kind == "file":
-                with open(item.real, "rb") as content:
+                with open(item.real, "rb", opener=regular.opener) as content:
                     info.size = os.fstat(content.fileno()).st_size
                     archive.addfile(info, content)
             else:

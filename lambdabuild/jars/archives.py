@@ -7,6 +7,8 @@ import re
 import zipfile
 from collections.abc import Mapping
 
+from lambdabuild import regular
+
 EPOCH = (1980, 1, 1, 0, 0, 0)
 MANIFEST = "META-INF/MANIFEST.MF"
 TRACES = re.compile(
@@ -30,7 +32,7 @@ def of_folder(folder: str) -> Mapping[str, bytes]:
         inside = os.path.relpath(parent, folder) + "/" if parent != folder else ""
         found |= {f"{inside}{name}/": b"" for name in folders}
         for name in names:
-            with open(os.path.join(parent, name), "rb") as stream:
+            with open(os.path.join(parent, name), "rb", opener=regular.opener) as stream:
                 found[inside + name] = stream.read()
     return found
 

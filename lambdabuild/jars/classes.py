@@ -11,6 +11,7 @@ import shutil
 import zipfile
 from collections.abc import Iterator
 
+from lambdabuild import regular
 from lambdabuild.rule_api import BadManifest, Job
 
 
@@ -27,7 +28,7 @@ def refuse_too_new(job: Job, classes: str, mend: str) -> None:
         name = os.path.relpath(file, classes)
         if not _counts(name):
             continue
-        with open(file, "rb") as stream:
+        with open(file, "rb", opener=regular.opener) as stream:
             made_for = _made_for(stream.read(8))
         if made_for > runtime(job):
             raise BadManifest(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 
+from lambdabuild import regular
 from lambdabuild.rule_api import Folder, Job, Result
 
 MADE_BY_GYP = (
@@ -89,8 +89,7 @@ def found(modules: str) -> Iterator[tuple[str, Mapping[str, object]]]:
         if entry.startswith("@"):
             yield from found(folder)
         elif os.path.isfile(os.path.join(folder, "package.json")):
-            with open(os.path.join(folder, "package.json"), encoding="utf-8", errors="replace") as stream:
-                about = json.load(stream)
+            about = regular.json(regular.read_text(os.path.join(folder, "package.json"), errors="replace"))
             yield folder, about
             inner = os.path.join(folder, "node_modules")
             if os.path.isdir(inner):

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from lambdabuild import regular
 from lambdabuild.rule_api import BadManifest, Job
 
 KINDS = ("dependencies", "optionalDependencies", "peerDependencies", "devDependencies")
@@ -19,8 +20,8 @@ def read(job: Job, file: str) -> dict[str, Any]:
     """What a package.json says. Raises BadManifest (LB402) when it is no JSON object, or its dependencies are none."""
     shown = os.path.relpath(file, job.target.project)
     try:
-        with open(file, encoding="utf-8-sig") as stream:
-            data = json.load(stream)
+        with open(file, encoding="utf-8-sig", opener=regular.opener) as stream:
+            data = regular.json(stream.read())
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         line, column = getattr(error, "lineno", 1), getattr(error, "colno", 1)
         raise BadManifest(

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from lambdabuild import regular
 from lambdabuild.node_packages import installed
 from lambdabuild.rule_api import Job
 
@@ -81,7 +82,7 @@ def _rows(folder: str) -> Iterator[tuple[str, bool, str]]:
         folders[:] = [name for name in folders if name != "node_modules"]
         for path in (os.path.join(top, name) for name in names):
             if os.path.isfile(path):
-                with open(path, "rb") as stream:
+                with open(path, "rb", opener=regular.opener) as stream:
                     digest = hashlib.file_digest(stream, "sha256").hexdigest()
                 yield os.path.relpath(path, folder), os.access(path, os.X_OK), digest
 
@@ -98,8 +99,8 @@ def _version(folder: str, name: str, modules: str) -> str:
 
 
 def _said_version(file: str) -> str:
-    with open(file, encoding="utf-8", errors="replace") as stream:
-        return str(json.load(stream).get("version", ""))
+    with open(file, encoding="utf-8", errors="replace", opener=regular.opener) as stream:
+        return str(regular.json(stream.read()).get("version", ""))
 
 
 def _home(job: Job, key: str) -> str:

@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from lambdabuild import regular
 from lambdabuild.aws import codeartifact
 from lambdabuild.rule_api import Job
 
@@ -52,8 +53,8 @@ def mirrored(job: Job, folder: str, paths: Iterable[str]) -> str:
 
 def edited(file: str, change: Callable[[dict[str, Any]], None]) -> None:
     """Change a copy of a package.json."""
-    with open(file, encoding="utf-8-sig") as stream:
-        data = json.load(stream)
+    with open(file, encoding="utf-8-sig", opener=regular.opener) as stream:
+        data = regular.json(stream.read())
     change(data)
     with open(file, "w", encoding="utf-8") as stream:
         json.dump(data, stream, indent=2)
@@ -79,7 +80,7 @@ def variables(job: Job, *files: str) -> dict[str, str]:
 
 def _text(file: str) -> str:
     try:
-        with open(file, encoding="utf-8", errors="replace") as stream:
+        with open(file, encoding="utf-8", errors="replace", opener=regular.opener) as stream:
             return stream.read()
     except OSError:
         return ""

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from lambdabuild import regular
 from lambdabuild.node_packages.place import CPUS
 from lambdabuild.rule_api import CannotResolve, Job
 
@@ -45,8 +46,7 @@ def _reached(job: Job, folder: str, seen: set[str], *, ours_only: bool) -> Itera
 
 def _about(folder: str) -> Mapping[str, Any]:
     try:
-        with open(os.path.join(folder, "package.json"), encoding="utf-8-sig", errors="replace") as stream:
-            data = json.load(stream)
+        data = regular.json(regular.read_text(os.path.join(folder, "package.json"), "utf-8-sig", "replace"))
     except (OSError, json.JSONDecodeError):
         return {}
     return data if isinstance(data, dict) else {}

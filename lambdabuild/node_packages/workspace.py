@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from lambdabuild import regular
 from lambdabuild.node_packages import manifest
 from lambdabuild.rule_api import Job
 
@@ -29,7 +30,7 @@ def around(job: Job, folder: str, lock: str, members: Callable[[str, str], Itera
     while True:
         file = os.path.join(root, lock)
         if os.path.isfile(file):
-            with open(file, encoding="utf-8", errors="replace") as stream:
+            with open(file, encoding="utf-8", errors="replace", opener=regular.opener) as stream:
                 named = {os.path.normpath(os.path.join(root, member)) for member in members(root, stream.read())}
             if root == folder or folder in named:
                 return Workspace(root, tuple(sorted(named | {root, folder})))

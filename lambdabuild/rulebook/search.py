@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import difflib
 import os
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Any, Protocol
 
+from lambdabuild import regular
 from lambdabuild.errors import BadRule
 from lambdabuild.plan.types import PackageLayers, Rule, StepClaims, Workspace
 from lambdabuild.rulebook.wire import PROTOCOL
@@ -44,7 +44,7 @@ class Disk:
         return os.listdir(folder)
 
     def read(self, path: str) -> str:
-        with open(path, encoding="utf-8", newline="") as stream:
+        with open(path, encoding="utf-8", newline="", opener=regular.opener) as stream:
             return stream.read()
 
 
@@ -70,7 +70,7 @@ def _names(files: Files, folder: str) -> list[str]:
 def read_claims(file: str, files: Files | None = None) -> Rule:
     """A rule.toml as a Rule."""
     try:
-        data = tomllib.loads((files or Disk()).read(file))
+        data = regular.toml((files or Disk()).read(file))
     except (OSError, ValueError) as error:
         raise BadRule(f"cannot read the claims of a rule: {error}", where=Span(file)) from error
     steps = {step: _claims(file, StepClaims, data.pop(step)) for step in STEPS if step in data}

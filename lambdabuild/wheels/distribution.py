@@ -17,6 +17,7 @@ from email.message import Message
 from email.parser import HeaderParser
 from typing import Any
 
+from lambdabuild import regular
 from lambdabuild.errors import BadManifest, DownloadFailed, LambdaBuildError, NoWheel, Offline, ToolFailed, ToolMissing
 from lambdabuild.rule_api import Folder, Job, Result
 from lambdabuild.wheels import checkout, indexes, parts, pip, uv
@@ -74,8 +75,8 @@ def _pyproject(job: Job) -> Mapping[str, Any]:
     """The project's pyproject.toml; nothing when it has none. Raises BadManifest (LB402)."""
     file = os.path.join(job.target.source, "pyproject.toml")
     try:
-        with open(file, "rb") as stream:
-            return tomllib.load(stream)
+        with open(file, "rb", opener=regular.opener) as stream:
+            return regular.toml(stream.read().decode())
     except FileNotFoundError:
         return {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

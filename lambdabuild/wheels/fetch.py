@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from lambdabuild import regular
 from lambdabuild.errors import DownloadFailed, HashMismatch, LambdaBuildError, Offline, raise_all
 from lambdabuild.wheels.indexes import Credentials
 from lambdabuild.wheels.locks import Wheel
@@ -99,7 +100,7 @@ def _written(chunks: Iterator[bytes], stream: Any) -> str:
 def _read_file(wheel: Wheel) -> Iterator[bytes]:
     path = unquote(urlsplit(wheel.url).path)
     try:
-        with open(path, "rb") as stream:
+        with open(path, "rb", opener=regular.opener) as stream:
             while chunk := stream.read(CHUNK):
                 yield chunk
     except OSError as error:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
-from lambdabuild import tools
+from lambdabuild import regular, tools
 from lambdabuild.aws import codeartifact
 from lambdabuild.errors import ToolFailed
 from lambdabuild.wheels.requirements import Requirements
@@ -122,8 +122,8 @@ def _configured(folder: str) -> Iterator[tuple[str, str]]:
     """(name, address) of the indexes in uv.toml and [tool.uv] of pyproject.toml."""
     for file in CONFIGURATION:
         try:
-            with open(os.path.join(folder, file), "rb") as stream:
-                data: Any = tomllib.load(stream)
+            with open(os.path.join(folder, file), "rb", opener=regular.opener) as stream:
+                data: Any = regular.toml(stream.read().decode())
         except (OSError, tomllib.TOMLDecodeError):
             continue
         table = data if file == "uv.toml" else data.get("tool", {}).get("uv", {})

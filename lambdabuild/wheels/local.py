@@ -13,6 +13,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from lambdabuild import regular
 from lambdabuild.errors import CannotResolve, NoWheel, ToolFailed
 from lambdabuild.rule_api import Folder, Job, Part
 from lambdabuild.wheels import fetch, locks, native, parts, uv
@@ -50,8 +51,8 @@ def build(job: Job, source: locks.Source, indexes: Indexes) -> Part:
 def needs_build(folder: str) -> bool:
     """Whether a local project's metadata can be learnt only by running its backend, which may write beside it."""
     try:
-        with open(os.path.join(folder, "pyproject.toml"), "rb") as stream:
-            about = tomllib.load(stream).get("project", {})
+        with open(os.path.join(folder, "pyproject.toml"), "rb", opener=regular.opener) as stream:
+            about = regular.toml(stream.read().decode()).get("project", {})
     except (OSError, tomllib.TOMLDecodeError):
         return True
     return "name" not in about or bool(about.get("dynamic"))
@@ -103,7 +104,7 @@ def mirrored(
 
 
 def _write_line(file: str, number: int, text: str) -> None:
-    lines = Path(file).read_text(encoding="utf-8").splitlines()
+    lines = regular.read_text(file).splitlines()
     lines[number - 1] = text
     Path(file).write_text("\n".join(lines) + "\n", encoding="utf-8")
 

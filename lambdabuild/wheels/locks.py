@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
+from lambdabuild import regular
 from lambdabuild.errors import BadManifest, CannotResolve, HashMismatch, LambdaBuildError, NoWheel, raise_all
 from lambdabuild.spans import Span
 from lambdabuild.wheels.requirements import Requirements
@@ -56,7 +57,7 @@ def parse(text: str, who: str) -> Pylock:
     from packaging.pylock import Pylock, PylockValidationError
 
     try:
-        return Pylock.from_dict(tomllib.loads(text))
+        return Pylock.from_dict(regular.toml(text))
     except (tomllib.TOMLDecodeError, PylockValidationError) as error:
         raise BadManifest(f"{who}: the lock cannot be read: {error}", mend="make it again") from error
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from lambdabuild import regular
 from lambdabuild.errors import BadManifest
 from lambdabuild.rule_api import Job, Result
 from lambdabuild.spans import Span
@@ -107,7 +108,7 @@ def read(job: Job, file: str) -> Pipfile:
                 where=Span(shown),
                 mend=f"name one of: {', '.join(sorted(known))}",
             )
-    return Pipfile(file, shown, Path(file).read_text(encoding="utf-8"), data, groups)
+    return Pipfile(file, shown, regular.read_text(file), data, groups)
 
 
 def _other_python(pipfile: Pipfile, platform: Platform) -> list[str]:
@@ -122,7 +123,7 @@ def read_lock(job: Job, pipfile: Pipfile, file: str, platform: Platform) -> pins
     Raises BadManifest (LB402) for one that cannot be read or was made for another Pipfile.
     """
     shown = os.path.relpath(file, job.target.project)
-    text = Path(file).read_text(encoding="utf-8")
+    text = regular.read_text(file)
     lock = _json(text, shown)
     _check_fresh(job, pipfile, lock)
     found: dict[str, pins.Pin] = {}
@@ -144,7 +145,7 @@ def read_lock(job: Job, pipfile: Pipfile, file: str, platform: Platform) -> pins
 
 def _json(text: str, shown: str) -> dict[str, Any]:
     try:
-        return dict(json.loads(text))
+        return dict(regular.json(text))
     except json.JSONDecodeError as error:
         where = Span(shown, error.lineno, error.colno)
         mend = f"make it again with: {AGAIN}"

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lambdabuild import regular
 from lambdabuild.errors import BadManifest, CannotResolve
 from lambdabuild.rule_api import Job, Result
 from lambdabuild.spans import Span
@@ -152,7 +153,7 @@ def read(job: Job, file: str) -> Manifest:
     _check_shape(job, data, shown)
     groups = frozenset(map(normalised, project._names(job, "groups"))) or frozenset({MAIN})
     extras = frozenset(map(normalised, project._names(job, "extras")))
-    return Manifest(file, shown, Path(file).read_text(encoding="utf-8"), data, groups, extras)
+    return Manifest(file, shown, regular.read_text(file), data, groups, extras)
 
 
 def _check_shape(job: Job, data: Mapping[str, Any], shown: str) -> None:
@@ -251,7 +252,7 @@ def read_lock(job: Job, manifest: Manifest, file: str, platform: Platform) -> tu
             where=Span(shown),
             mend="make it with Poetry 1 or 2",
         )
-    text = Path(file).read_text(encoding="utf-8")
+    text = regular.read_text(file)
     notes = _check_fresh(job, manifest, lock, text, shown)
     if all("groups" in package for package in lock.get("package", ())):
         packages = [package for package in lock.get("package", ()) if _is_wanted(package, manifest, platform)]

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from lambdabuild import regular
 from lambdabuild.errors import BadManifest, CannotResolve
 from lambdabuild.rule_api import Job
 from lambdabuild.spans import Span
@@ -55,8 +56,8 @@ def read(job: Job, platform: Platform) -> Project:
 
 def _toml(file: str, shown: str) -> dict[str, Any]:
     try:
-        with open(file, "rb") as stream:
-            return tomllib.load(stream)
+        with open(file, "rb", opener=regular.opener) as stream:
+            return regular.toml(stream.read().decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         place = re.search(r"at line (\d+), column (\d+)", str(error))
         where = Span(shown, int(place[1]), int(place[2])) if place else Span(shown)

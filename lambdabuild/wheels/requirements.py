@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from lambdabuild import regular
 from lambdabuild.errors import BadManifest
 from lambdabuild.spans import Span
 
@@ -180,7 +181,7 @@ def _lines(file: str, shown: str, files: dict[str, None], included: Span | None,
 
 def _text(file: str, shown: str, included: Span | None) -> str:
     try:
-        with open(file, encoding="utf-8-sig") as stream:
+        with open(file, encoding="utf-8-sig", opener=regular.opener) as stream:
             return stream.read()
     except UnicodeDecodeError as error:
         raise BadManifest(f"{shown} is not UTF-8", where=Span(shown), mend="save it as UTF-8") from error

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from lambdabuild import regular
 from lambdabuild.rule_api import Archive, CannotResolve, Folder, Job, Part, RequirementsClash, Result
 from lambdabuild.wheels import fetch, indexes, local, locks, parts, pip, requirements, targets, uv
 from lambdabuild.wheels.requirements import Requirements
@@ -110,8 +110,8 @@ def _refuse_poetrys_own(job: Job) -> None:
     """A pyproject.toml that says its dependencies to Poetry only would be built without any."""
     from lambdabuild.wheels import poetry
 
-    with open(job.target.manifest, "rb") as stream:
-        data = tomllib.load(stream)
+    with open(job.target.manifest, "rb", opener=regular.opener) as stream:
+        data = regular.toml(stream.read().decode())
     if poetry.has_own_dependencies(data):
         raise CannotResolve(
             f"{job.who}: the dependencies are in [tool.poetry.dependencies], and there is no poetry.lock",

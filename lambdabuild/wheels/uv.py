@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
+from lambdabuild import regular
 from lambdabuild.errors import (
     BadManifest,
     CannotResolve,
@@ -257,7 +258,7 @@ def _position(ask: Ask, job: Job, said: str) -> Span | None:
         return None
     file = os.path.join(os.path.dirname(ask.shown), match[1])
     try:
-        with open(file, encoding="utf-8") as stream:
+        with open(file, encoding="utf-8", opener=regular.opener) as stream:
             before = stream.read()[: int(match[2])]
     except OSError:
         return None

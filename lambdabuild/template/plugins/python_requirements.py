@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import posixpath
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from lambdabuild import regular
 from lambdabuild.errors import BadPluginOption, LambdaBuildError, NoInclude, PluginNeeds, PluginOptionsClash
 from lambdabuild.settings import FunctionSettings
 from lambdabuild.spans import Node
@@ -181,7 +181,7 @@ class PythonRequirements:
         if not self.service.is_there(path):
             return False
         try:
-            data = tomllib.loads(self.service.files.read(self.service.local(path)))
+            data = regular.toml(self.service.files.read(self.service.local(path)))
             return any(str(name).startswith("poetry") for name in data.get("build-system", {}).get("requires", ()))
         except (OSError, ValueError, AttributeError, TypeError):
             return False  # the rule that reads it says what is wrong with it
