@@ -20,7 +20,10 @@ Scalar: TypeAlias = str | int | float | bool | None
 KIND = re.compile(r"[a-z][a-zA-Z0-9]*")
 WORD = re.compile(r"[a-zA-Z0-9.\-]+(?: +[a-zA-Z0-9.\-]+)*")
 SPACE = re.compile(r"\s*")
-ESCAPES = re.compile(r"(\\*)(\$*)\$\{")
+LONGEST_SHOWN = 500
+LONGEST_NUMBER = 250
+NESTED = 50
+"""How deeply variables may stand inside one another."""
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*([eE][+-]?\d+)?|\.\d+([eE][+-]?\d+)?)")
 HEXADECIMAL = re.compile(r"0[xX][0-9a-fA-F]+")
 WORDS: dict[str, Scalar] = {"true": True, "false": False, "null": None}
@@ -80,38 +83,32 @@ class _Parser:
         self.text = text
 
     def value(self) -> tuple[Part, ...]:
-        parts: list[Part] = []
+        parts = _Words()
         position = 0
-        while found := ESCAPES.search(self.text, position):
-            slashes = len(found[1])
-            self.add(parts, self.text[position : found.start()])
-            if slashes % 2 and not found[2]:
-                self.add(parts, "\\" * (slashes // 2) + "${")
-                position = found.end()
+        while (start := self.text.find("${", position)) >= 0:
+            dollars = _before(self.text, start, position, "$")
+            slashes = _before(self.text, start - dollars, position, "\\")
+            parts.add(self.text[position : start - dollars - slashes])
+            position = start + 2
+            if slashes % 2 and not dollars:
+                parts.add("\\" * (slashes // 2) + "${")
                 continue
-            position = found.end() - 2
             try:
-                variable, end = self.variable(position, nested=False)
+                variable, end = self.variable(start, 0)
             except _NotAVariable:
-                self.add(parts, found[0])
-                position += 2
+                parts.add("\\" * slashes + "$" * dollars + "${")
                 continue
             # Dollars before a variable go with it, as with the peer, unless a backslash keeps them.
-            self.add(parts, found[1] + found[2] if slashes and found[2] else "\\" * (slashes // 2))
-            parts.append(variable)
+            parts.add("\\" * (slashes if dollars else slashes // 2) + ("$" * dollars if slashes else ""))
+            parts.found(variable)
             position = end
-        self.add(parts, self.text[position:])
-        return tuple(parts)
+        parts.add(self.text[position:])
+        return tuple(parts.all())
 
-    @staticmethod
-    def add(parts: list[Part], text: str) -> None:
-        if text and parts and isinstance(parts[-1], str):
-            parts[-1] += text
-        elif text:
-            parts.append(text)
-
-    def variable(self, start: int, nested: bool) -> tuple[Variable, int]:
-        """The variable that begins at ``${``, and where it ends."""
+    def variable(self, start: int, nested: int) -> tuple[Variable, int]:
+        """The variable that begins at ``${``, and where it ends; ``nested`` is how many it stands in."""
+        if nested > NESTED:
+            self.refuse(f"variables stand in one another more than {NESTED} times", start, "name the values in between")
         kind = KIND.match(self.text, start + 2)
         after = kind.end() if kind else start + 2
         sign = self.text[after : after + 1]
@@ -120,7 +117,7 @@ class _Parser:
                 self.refuse("no source such as self: or opt: begins here", start)
             raise _NotAVariable
         choices: list[Source | Literal] = []
-        source, position = self.source(kind[0], after)
+        source, position = self.source(kind[0], after, nested)
         choices.append(source)
         while True:
             position = self.skip(position)
@@ -129,37 +126,40 @@ class _Parser:
                 return Variable(self.text[start : position + 1], tuple(choices)), position + 1
             if sign != ",":
                 self.refuse("the closing } is missing" if not sign else f"{sign!r} was not expected here", position)
-            choice, position = self.fallback(self.skip(position + 1))
+            choice, position = self.fallback(self.skip(position + 1), nested)
             choices.append(choice)
-            if isinstance(choice, Literal) and self.text[self.skip(position) :][:1] not in ("}", ""):
+            if isinstance(choice, Literal) and self.sign(self.skip(position)) not in ("}", ""):
                 self.refuse("a value must be the last fallback", position)
 
-    def source(self, kind: str, position: int) -> tuple[Source, int]:
+    def source(self, kind: str, position: int, nested: int) -> tuple[Source, int]:
         params: tuple[Parts, ...] | None = None
         if self.text.startswith("(", position):
-            params, position = self.params(position + 1)
+            params, position = self.params(position + 1, nested)
             position = self.skip(position)
         address: Parts | None = None
         if self.text.startswith(":", position):
             position = self.skip(position + 1)
             if self.text[position : position + 1] not in (",", "}"):
-                address, position = self.words(position, ",}")
+                address, position = self.words(position, ",}", nested)
         return Source(kind, params, address), position
 
-    def params(self, position: int) -> tuple[tuple[Parts, ...], int]:
+    def params(self, position: int, nested: int) -> tuple[tuple[Parts, ...], int]:
         found: list[Parts] = []
         while True:
             position = self.skip(position)
             sign = self.text[position : position + 1]
             if sign == ")" and not found:
                 return (), position + 1
-            words, position = self.words(position, ",)", literal=_word) if sign != "," else ((Literal(None),), position)
+            if sign == ",":
+                words: Parts = (Literal(None),)
+            else:
+                words, position = self.words(position, ",)", nested, literal=_word)
             found.append(words)
             if self.text.startswith(")", position):
                 return tuple(found), position + 1
             position += 1
 
-    def fallback(self, position: int) -> tuple[Source | Literal, int]:
+    def fallback(self, position: int, nested: int) -> tuple[Source | Literal, int]:
         sign = self.text[position : position + 1]
         if sign in ("'", '"'):
             value, position = self.quoted(position)
@@ -170,28 +170,30 @@ class _Parser:
             self.refuse("a source or a value must follow the comma", position, mend)
         after = self.skip(word.end())
         if self.text[after : after + 1] in (":", "(") and KIND.fullmatch(word[0].strip()):
-            return self.source(word[0].strip(), after)
+            return self.source(word[0].strip(), after, nested)
         return Literal(_literal(word[0], lambda: self.refuse(f"{word[0]!r} is no value", position, "quote it"))), after
 
-    def words(self, position: int, ends: str, literal: Callable[[str], Scalar] | None = None) -> tuple[Parts, int]:
+    def words(
+        self, position: int, ends: str, nested: int, literal: Callable[[str], Scalar] | None = None
+    ) -> tuple[Parts, int]:
         """A param or an address: quoted, or text up to one of ``ends`` with variables in it."""
         if self.text[position : position + 1] in ("'", '"'):
             value, after = self.quoted(position)
-            if self.text[self.skip(after) :][:1] in tuple(ends):
+            if self.sign(self.skip(after)) in tuple(ends):
                 return ((value,) if value else ()), self.skip(after)
             self.refuse("nothing may follow the quoted text", after)
-        parts: list[Part] = []
+        parts = _Words()
         begin = position
         while position < len(self.text):
             sign = self.text[position]
             if self.text.startswith("${", position):
-                self.add(parts, self.text[begin:position])
-                variable, position = self.variable(position, nested=True)
-                parts.append(variable)
+                parts.add(self.text[begin:position])
+                variable, position = self.variable(position, nested + 1)
+                parts.found(variable)
                 begin = position
             elif sign in ends:
-                self.add(parts, self.text[begin:position])
-                return _trimmed(parts, literal), position
+                parts.add(self.text[begin:position])
+                return _trimmed(parts.all(), literal), position
             elif sign == "}":
                 self.refuse("the closing ) is missing", position)
             else:
@@ -205,10 +207,13 @@ class _Parser:
                 self.refuse("the closing ' is missing", position)
             return self.text[position + 1 : end], end + 1
         try:
-            value, length = json.JSONDecoder().raw_decode(self.text[position:])
+            value, end = json.JSONDecoder().raw_decode(self.text, position)
         except ValueError:
             self.refuse("the quoted text is not closed, or not valid JSON", position)
-        return str(value), position + int(length)
+        return str(value), int(end)
+
+    def sign(self, position: int) -> str:
+        return self.text[position : position + 1]
 
     def skip(self, position: int) -> int:
         match = SPACE.match(self.text, position)
@@ -216,15 +221,49 @@ class _Parser:
 
     def refuse(self, why: str, position: int, mend: str = "") -> Never:
         at = f" (character {position + 1})"
-        raise BadVariable(f"{why}{at} in {self.text!r}", mend=mend or "correct it, or write \\${ for a literal ${")
+        shown = self.text if len(self.text) <= LONGEST_SHOWN else self.text[: LONGEST_SHOWN - 3] + "..."
+        raise BadVariable(f"{why}{at} in {shown!r}", mend=mend or "correct it, or write \\${ for a literal ${")
+
+
+class _Words:
+    """Parts as they are found: texts that follow one another are joined once, at the end."""
+
+    def __init__(self) -> None:
+        self._parts: list[Part] = []
+        self._texts: list[str] = []
+
+    def add(self, text: str) -> None:
+        if text:
+            self._texts.append(text)
+
+    def found(self, variable: Variable) -> None:
+        self._settle()
+        self._parts.append(variable)
+
+    def all(self) -> list[Part]:
+        self._settle()
+        return self._parts
+
+    def _settle(self) -> None:
+        if self._texts:
+            self._parts.append("".join(self._texts))
+            self._texts = []
+
+
+def _before(text: str, place: int, least: int, sign: str) -> int:
+    """How many of a sign stand before a place, not further back than ``least``."""
+    start = place
+    while start > least and text[start - 1] == sign:
+        start -= 1
+    return place - start
 
 
 def _literal(word: str, otherwise: Callable[[], Scalar]) -> Scalar:
     if word in WORDS:
         return WORDS[word]
     if HEXADECIMAL.fullmatch(word):
-        return int(word, 16)
-    if NUMBER.fullmatch(word):
+        return int(word, 16) if len(word) <= LONGEST_NUMBER else otherwise()
+    if NUMBER.fullmatch(word) and len(word) <= LONGEST_NUMBER:
         number = float(word)
         return int(number) if number.is_integer() else number
     return otherwise()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -21,6 +23,14 @@ from lambdabuild.variables.grammar import Literal, Part, Parts, Source, Variable
 Path: TypeAlias = tuple[str, ...]
 DEEPEST = 10
 """How often a resolved value may turn out to be a variable again (the peer's limit too)."""
+LEVELS = 100
+"""How many levels a resolved document may have, as one that is written."""
+LONGEST_CHAIN = 2000
+"""How many values may wait for one another."""
+FRAMES = 60_000
+"""Of Python's, which such a chain needs: about twenty for each value."""
+MOST_VALUES, MOST_TEXT = 250_000, 50_000_000
+"""How many values variables may bring in, all together, and how many characters of text they may make."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +55,23 @@ class Asked:
     """What it says is not quoted in messages."""
 
 
+class TooMuch(BadVariable):
+    """Variables multiply one another: there is no use in looking for more mistakes."""
+
+
 class Remote(Exception):
     """A value that nobody needs would have to be fetched."""
+
+
+@contextmanager
+def _many_frames() -> Iterator[None]:
+    """Room for long chains of variables: what calls what is Python alone, whose frames lie in no stack of C's."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, FRAMES))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
 
 
 class Resolver:
@@ -56,8 +81,12 @@ class Resolver:
         self.root, self.kinds = root, kinds
         self.known: dict[Path, Node] = {}
         self.failed: dict[Path, LambdaBuildError] = {}
-        self.active: list[Path] = []
+        self.active: dict[Path, None] = {}
+        self.brought: list[tuple[Span, str]] = []
+        """The variables whose value is being walked through, the outermost first."""
         self.may_ask_the_network = True
+        self.values = self.characters = 0
+        """How much variables brought in so far."""
 
     def whole(self, unneeded: tuple[str, ...] = ()) -> Node:
         """The document without variables; all mistakes are raised together.
@@ -68,9 +97,10 @@ class Resolver:
         errors: list[LambdaBuildError] = []
         value = self.root.value if isinstance(self.root.value, dict) else {}
         found: dict[str, Node] = {}
-        for key in sorted(value, key=lambda key: key in unneeded):  # what is needed first, so that it is known then
-            self.may_ask_the_network = key not in unneeded
-            found[key] = self.deep((key,), value[key], errors)
+        with _many_frames():
+            for key in sorted(value, key=lambda key: key in unneeded):  # what is needed first, so that it is known then
+                self.may_ask_the_network = key not in unneeded
+                found[key] = self.deep((key,), value[key], errors)
         self.may_ask_the_network = True
         raise_all(dict.fromkeys(errors))
         return replace(self.root, value={key: found[key] for key in value})
@@ -89,6 +119,17 @@ class Resolver:
         raise_all(dict.fromkeys(errors))
         return found
 
+    def brings(self, node: Node, values: int = 1, characters: int = 0) -> None:
+        """Count what a variable brought in. Raises TooMuch (LB201)."""
+        self.values += values
+        self.characters += characters
+        if self.values > MOST_VALUES or self.characters > MOST_TEXT:
+            raise TooMuch(
+                f"variables bring in more than {MOST_VALUES} values, or {MOST_TEXT // 1_000_000} MB of text",
+                where=node.span,
+                mend="repeat less with variables",
+            )
+
     @staticmethod
     def child(node: Node, key: str) -> Node | None:
         if isinstance(node.value, dict):
@@ -98,13 +139,41 @@ class Resolver:
         return None
 
     def deep(self, path: Path, node: Node, errors: list[LambdaBuildError]) -> Node:
+        written = node
         try:
             node = self.shallow(path, node)
+            if node is written:
+                return self.inner(path, node, errors)
+            with self.walking(written, path):
+                return self.inner(path, node, errors)
         except Remote:
             return node
+        except TooMuch:
+            raise
         except LambdaBuildError as error:
             errors += getattr(error, "errors", (error,))
             return node
+
+    @contextmanager
+    def walking(self, variable: Node, path: Path) -> Iterator[None]:
+        """Within what a variable brought in, where the same variable must not stand again."""
+        mark = (variable.span, str(variable.value))
+        if mark in self.brought:
+            raise CircularVariable(
+                f"{variable.value} brings in what holds it, without end: {'.'.join(path[:9])}", where=variable.span,
+                mend="address a part of the file that does not hold the variable",
+            )  # fmt: skip
+        self.brought.append(mark)
+        try:
+            yield
+        finally:
+            self.brought.pop()
+
+    def inner(self, path: Path, node: Node, errors: list[LambdaBuildError]) -> Node:
+        if self.brought:
+            self.brings(node)
+        if len(path) > LEVELS:
+            raise BadVariable(f"it is more than {LEVELS} levels deep", where=node.span, mend="keep it to a few levels")
         if isinstance(node.value, dict):
             children = {key: self.deep((*path, key), child, errors) for key, child in node.value.items()}
             return replace(node, value=children)
@@ -123,18 +192,25 @@ class Resolver:
             raise self.failed[path]
         if path in self.active:
             raise self.circular(path, node.span)
-        self.active.append(path)
+        if len(self.active) > LONGEST_CHAIN:
+            raise BadVariable(
+                f"more than {LONGEST_CHAIN} variables wait for one another",
+                where=node.span,
+                mend="write some of them out",
+            )
+        self.active[path] = None
         try:
             self.known[path] = self.text(node)
         except LambdaBuildError as error:
             self.failed[path] = error if error.where else _placed(error, node.span, path)
             raise self.failed[path] from error.__cause__
         finally:
-            self.active.pop()
+            del self.active[path]
         return self.known[path]
 
     def circular(self, path: Path, span: Span) -> CircularVariable:
-        chain = [*self.active[self.active.index(path) :], path]
+        active = list(self.active)
+        chain = [*active[active.index(path) :], path]
         words = " -> ".join(".".join(step) or "the whole file" for step in chain)
         return CircularVariable(f"a variable needs its own value: {words}", where=span, mend="break the circle")
 
@@ -160,6 +236,7 @@ class Resolver:
         for part in parts:
             found = self.again(self.variable(part, node.span), depth) if isinstance(part, Variable) else None
             words.append(self.word(part, found) if found is not None else str(part))
+            self.brings(node, 0, len(words[-1]))
             style = "secret" if found is not None and found.style == "secret" else style
         return replace(node, value="".join(words), style=style)
 
@@ -220,6 +297,7 @@ class Resolver:
         """A value that stands nowhere in the document, whole."""
         if isinstance(node.value, str):
             return self.text(node) if "${" in node.value else node
+        self.brings(node)
         if isinstance(node.value, dict):
             return replace(node, value={key: self.deep_of(child) for key, child in node.value.items()})
         if isinstance(node.value, list):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -195,3 +196,60 @@ def test_any_text_is_parsed_or_refused(text: str) -> None:
         grammar.parse(text)
     except BadVariable as error:
         assert error.mend
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"serverless.yml": "custom: {x: '${file(./serverless.yml)}'}"},
+        {
+            "serverless.yml": "custom: {x: '${file(a.yml)}'}",
+            "a.yml": "k: ['${file(b.yml)}']",
+            "b.yml": "z: '${file(a.yml)}'",
+        },
+        {"serverless.yml": "custom: {x: '${file(a.json)}'}", "a.json": '{"k": {"l": "${file(a.json):k}"}}'},
+        {"serverless.yml": "custom: ['${file(a.yml)}', 1]", "a.yml": "- 1\n- - ${file(./a.yml)}\n"},
+    ],
+)
+def test_a_file_that_brings_itself_in_is_a_circle(files: dict[str, str]) -> None:
+    with pytest.raises(LambdaBuildError, match="brings in what holds it, without end"):
+        resolved(files["serverless.yml"], Memory(files))
+
+
+def test_parts_of_the_file_itself_may_be_named() -> None:
+    text = "custom: {x: '${file(./serverless.yml):custom.y}', y: {z: 1}}\nw: ${file(serverless.yml):custom.x.z, 2}\n"
+    assert resolved(text, Memory({"serverless.yml": text}))["custom"]["x"] == {"z": 1}
+
+
+@pytest.mark.parametrize("link", ["${self:v_}", "a${self:v_}", "${self:none, self:v_}", "${self:v${self:n_}}"])
+def test_a_chain_of_a_thousand_variables_is_followed(link: str) -> None:
+    lines = [f"v{n}: {link.replace('_', str(n + 1))}\nn{n + 1}: '{n + 1}'" for n in range(1000)]
+    assert str(resolved("\n".join(lines) + "\nv1000: end\n")["v0"]).endswith("end")
+
+
+def test_a_circle_of_a_thousand_variables_is_told() -> None:
+    lines = [f"v{n}: ${{self:v{(n + 1) % 1000}}}" for n in range(1000)]
+    with pytest.raises(LambdaBuildError, match="LB20"):
+        resolved("\n".join(lines))
+
+
+@pytest.mark.parametrize("level", ["'${self:v_}${self:v_}${self:v_}${self:v_}'", "['${self:v_}', '${self:v_}', '${self:v_}', '${self:v_}']",
+                                   "{a: '${self:v_}', b: '${self:v_}', c: '${self:v_}', d: '${self:v_}'}"])  # fmt: skip
+def test_variables_that_multiply_one_another_are_refused(level: str) -> None:
+    lines = [f"v{n}: {level.replace('_', str(n + 1))}" for n in range(16)]
+    with pytest.raises(BadVariable, match="bring in more than"):
+        resolved("\n".join(lines) + "\nv16: text\n")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["${" + "$" * 300_000, "${a" + "\\" * 300_000, "${A} " * 60_000, "${self:" * 30_000, "${self:a, '" * 20_000,
+     "${strToBool('x')}" * 20_000, "x" * 300_000 + "${self:a, 1" * 2],
+)  # fmt: skip
+def test_long_texts_are_parsed_in_linear_time(text: str) -> None:
+    began = time.process_time()
+    try:
+        grammar.parse(text)
+    except BadVariable as error:
+        assert len(error.message) < 2000
+    assert time.process_time() - began < 3
