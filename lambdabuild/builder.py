@@ -16,7 +16,7 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
@@ -432,8 +432,6 @@ class _Run:
         wanted, flow = self.wanted, self.flow
         own = [self.entries(part) for part in (*copied.parts, *compiled.parts)]
         kept = [self.entries(part) for part in (resolved.parts if resolved else ())]
-        if flow.name == "NodejsNpmEsbuildBuilder":
-            own = [_flattened(entries, wanted.options) for entries in own]
         dependencies, shipped = kept, kept if self.rule.ships_dependencies else []
         if flow.dependencies == "lib":
             everything = [*own, *kept]
@@ -456,13 +454,10 @@ class _Run:
             found = archive_entries(part.path, index=part.path + ".index")
             return list(merge.moved(found, part.moves, part.into, part.leave_out, origin=part.origin))
         if os.path.realpath(part.path) == self.wanted.source:
-            files, into = self.source_files, _parent_packages(self.wanted.options) or part.into
-            if any(found.path.startswith(into + "/") for found in files) and into != part.into:
-                LOG.warning("Skipping creating package %s as it would overwrite existing folder", into)
-                into = part.into
+            files = self.source_files
         else:
-            files, into = scan(part.path, Patterns(part.leave_out), boundary=os.sep).files, part.into
-        return [_entry(found, into) for found in files]
+            files = scan(part.path, Patterns(part.leave_out), boundary=os.sep).files
+        return [_entry(found, part.into) for found in files]
 
     def package_json(self) -> list[list[Entry]]:
         """npm's manifest ships when it lies outside the source, too."""
@@ -523,25 +518,6 @@ def _externals(manifest: str, given: Iterable[str]) -> list[str]:
         except (ValueError, AttributeError):
             pass  # the rule tells
     return sorted({*given, *named} - {"./node_modules/*"})
-
-
-def _parent_packages(options: Mapping[str, Any]) -> str:
-    """``parent_python_packages`` "a.b" puts the source into a/b."""
-    given = options.get("parent_python_packages")
-    return "/".join(filter(None, given.split("."))) if isinstance(given, str) else ""
-
-
-def _flattened(entries: list[Entry], options: Mapping[str, Any]) -> list[Entry]:
-    """Bundles lie below the folder that all entry points share: https://esbuild.github.io/api/#outbase."""
-    points = options.get("entry_points")
-    if not isinstance(points, list) or not points or "outbase" in options:
-        return entries
-    folders = [posixpath.dirname(posixpath.normpath(str(point))) for point in points]
-    shared = "" if any(posixpath.isabs(folder) for folder in folders) else posixpath.commonpath(folders)
-    prefix = f"{shared}/" if shared else ""
-    if any(not entry.path.startswith(prefix) for entry in entries):
-        return entries
-    return [replace(entry, path=entry.path.removeprefix(prefix)) for entry in entries]
 
 
 def _entry(found: Found, into: str) -> Entry:

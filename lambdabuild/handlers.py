@@ -126,6 +126,16 @@ def _python_handler(path: str, handler: str) -> str:
 # Node.js: https://github.com/aws/aws-lambda-nodejs-runtime-interface-client (src/UserFunction.js)
 
 
+def shortened(handler: str, code: Collection[str]) -> str:
+    """A bundle's handler without the folders that its file is not in.
+
+    ``src/orders.get`` is ``orders.get`` when the artifact has no src/orders.js, but an orders.js.
+    """
+    files, parts = Files(dict.fromkeys(code, False)), handler.split("/")
+    shorter = ["/".join(parts[n:]) for n in range(1, len(parts))] if not handler.startswith(OPT) else []
+    return next((one for one in (handler, *shorter) if not _node(one, "", files)), handler)
+
+
 def node_module(handler: str) -> tuple[str, str, str]:
     """(folder, module, function): the module ends at the first dot of the last part of the path."""
     name = posixpath.basename(handler)

@@ -56,6 +56,8 @@ class Function:
     globs: Globs = Globs()
     plain: bool = False
     """Its files go in as they are when no rule claims its runtime."""
+    is_bundled: bool = False
+    """Its handler's file is put into the folder that all entry points share, and its Handler shortened to that."""
     handler_place: Span | None = None
     """Where its handler is written, when that is not in a settings file."""
     extras: tuple[str, ...] = ()
@@ -171,15 +173,19 @@ class Rewrite:
     """One place of a template's text where an artifact's location goes.
 
     ``target`` is the name of a Function, Layer, Image or Asset, of a nested stack's Document, or (kind "path") a path
-    that is only told anew from the folder of the output. ``span`` is what is replaced; ``insert``, when it is not
-    empty, is what stands around the new text, with ``{}`` for the value (a property that only Globals gave).
+    that is only told anew from the folder of the output. Kinds "handler" and "node_options" are no locations: the
+    Handler of a bundle, and ``text`` as its NODE_OPTIONS when it has source maps. ``span`` is what is replaced;
+    ``insert``, when it is not empty, is what stands around the new text, with ``{}`` for the value (a property that
+    only Globals gave); ``pair`` is that of it which is the property alone.
     """
 
     target: str
-    kind: Literal["artifact", "image", "asset", "stack", "path"]
+    kind: Literal["artifact", "image", "asset", "stack", "path", "handler", "node_options"]
     form: Form
     span: Span
     insert: str = ""
+    pair: str = ""
+    text: str = ""
 
 
 @dataclass(frozen=True)
@@ -342,4 +348,11 @@ class ImageLocation:
     uri: str
 
 
-Location: TypeAlias = FileLocation | S3Location | ImageLocation
+@dataclass(frozen=True)
+class Text:
+    """What is written at a place that takes no location: a handler, a variable."""
+
+    text: str
+
+
+Location: TypeAlias = FileLocation | S3Location | ImageLocation | Text

@@ -150,6 +150,13 @@ class Job:
         """A place in a file, named as the user knows it: from the project's folder."""
         return Span(os.path.relpath(file, self.target.project), line, column)
 
+    def parent_folder(self, packages: object) -> tuple[str, tuple[str, ...]]:
+        """Where source goes that is below packages: ``app.orders`` is app/orders. The source's own folder wins."""
+        folder = "/".join(filter(None, packages.split("."))) if isinstance(packages, str) else ""
+        if folder and any(name.startswith(folder + "/") for name in self.files):
+            return "", (f"{self.target.name}: its code is not put below {folder}/, which it has already",)
+        return folder, ()
+
     def copied_source(self) -> str:
         """A copy of the source in the scratch folder, for tools that write beside what they read."""
         copy = os.path.join(self.scratch, "source")

@@ -20,6 +20,7 @@ from lambdabuild.model import (
     ResourcesPlace,
     Rewrite,
     S3Location,
+    Text,
 )
 from lambdabuild.spans import Span
 
@@ -53,23 +54,54 @@ def splice(
     Locations on this machine are told relative to ``out_folder``, where the text is going to lie. Raises CannotCompile
     (LB701) when two resources share one place of the text (an alias, a merge) but not their artifact.
     """
-    edits: dict[tuple[int, int], tuple[str, Span]] = {}
+    places: dict[tuple[int, int], list[_Edit]] = {}
     for rewrite in document.rewrites:
         location = locate(rewrite)
-        if location is None:
-            continue
-        text = _replacement(document, rewrite, location, out_folder)
-        place = (rewrite.span.start, rewrite.span.end)
-        if edits.setdefault(place, (text, rewrite.span))[0] != text:
-            raise CannotCompile(
-                f"{rewrite.target!r} shares this place of the template with another, but not its artifact",
-                where=rewrite.span,
-                mend="write the property for each of them, not through an alias",
-            )
+        if location is not None:
+            edit = _edit(document, rewrite, location, out_folder)
+            _add(places.setdefault((rewrite.span.start, rewrite.span.end), []), edit)
+    edits = {place: (_together(found), found[0].rewrite.span) for place, found in places.items()}
     for span, text in _additions(document, out_folder, layers):
         there, _ = edits.get((span.start, span.end), ("", span))  # a code location may be inserted there too
         edits[span.start, span.end] = (there + text, span)
     return _applied(document.text, {place: text for place, (text, _) in edits.items()})
+
+
+@dataclass(frozen=True)
+class _Edit:
+    """What is put at one place of the text; ``pair`` is the property alone, where it is inserted beside others."""
+
+    rewrite: Rewrite
+    text: str
+    pair: str
+
+
+def _edit(document: Document, rewrite: Rewrite, location: Location, out_folder: str) -> _Edit:
+    text = _replacement(document, rewrite, location, out_folder)
+    pair = rewrite.pair.replace("{}", _value(location, rewrite.form, document.is_json, out_folder), 1)
+    return _Edit(rewrite, text, pair)
+
+
+def _add(there: list[_Edit], edit: _Edit) -> None:
+    """Several properties may be inserted at one place, but what is written once cannot be of two artifacts."""
+    same = [one for one in there if one.rewrite.pair == edit.rewrite.pair or not (one.pair and edit.pair)]
+    if any(one.text != edit.text for one in same):
+        raise CannotCompile(
+            f"{edit.rewrite.target!r} shares this place of the template with another, but not its artifact",
+            where=edit.rewrite.span,
+            mend="write the property for each of them, not through an alias",
+        )
+    if not same:
+        there.append(edit)
+
+
+def _together(edits: Sequence[_Edit]) -> str:
+    """All that is put at a place: ``Handler: a.b``, a line's end or a comma, ``CodeUri: build``, the same again."""
+    if len(edits) == 1:
+        return edits[0].text
+    before, _, after = edits[0].text.partition(edits[0].pair)
+    between = after if after and after.strip() in ("", ",") else ", "
+    return before + between.join(edit.pair for edit in edits) + after
 
 
 def _applied(text: str, edits: Mapping[tuple[int, int], str]) -> str:
@@ -132,6 +164,8 @@ def _replacement(document: Document, rewrite: Rewrite, location: Location, out_f
 
 
 def _value(location: Location, form: Form, is_json: bool, out_folder: str) -> str:
+    if isinstance(location, Text):
+        return _text(location.text, is_json)
     if isinstance(location, FileLocation):
         return _text(os.path.relpath(location.path, out_folder).replace(os.sep, "/"), is_json)
     if isinstance(location, ImageLocation):

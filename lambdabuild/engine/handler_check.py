@@ -23,6 +23,14 @@ JAR = ".jar"
 UNCHECKED = "Correct Handler, or set check_handler = false in [functions.{}] if it is found all the same"
 
 
+def deployed(site: Site, function: Function) -> str:
+    """The Handler that a function is deployed with: as it is written, or shortened to where its bundle is."""
+    if not function.is_bundled or "/" not in function.handler:
+        return function.handler
+    entries = assemble.read_list(site, site.plan.build_of(function.name).name)
+    return handlers.shortened(function.handler, {entry.path for entry in entries})
+
+
 def check(site: Site, name: str) -> list[str]:
     """Look for the handlers of a build's functions; gives notes on what cannot be told from here.
 
@@ -57,10 +65,14 @@ class _Check:
             yield self.error()
 
     def note(self) -> str:
-        name, handler = self.function.name, self.function.handler
+        name, handler = self.function.name, self.handler
         if self.is_unknown:
             return f"{name}: its Handler is known at deployment only, so what it names was not looked for"
         return f"{name}: the handler {handler} was not found: {self.missing}; {self.elsewhere}" if self.missing else ""
+
+    @cached_property
+    def handler(self) -> str:
+        return deployed(self.site, self.function)
 
     @property
     def finder(self) -> Finder | None:
@@ -77,13 +89,13 @@ class _Check:
             return ""
         archive = self.site.zip(self.build.name)
         files = _files(self.entries, self.layers, archive)
-        missing = self.finder.missing(self.function.handler, self.function.runtime, files)
+        missing = self.finder.missing(self.handler, self.function.runtime, files)
         if not missing or self.build.name not in self.site.sharers:
             return missing
         shared = [one for one in shared_layers.decided(self.site).layers if self.build.name in one.builds]
         theirs = [shared_layers.entries_of(self.site, layer) for layer in shared]
         files = _files(self.entries, [*theirs, *self.layers], archive)
-        return self.finder.missing(self.function.handler, self.function.runtime, files)
+        return self.finder.missing(self.handler, self.function.runtime, files)
 
     @cached_property
     def entries(self) -> Sequence[Entry]:
@@ -106,7 +118,7 @@ class _Check:
         variables = self.sizes.handler[2:]
         if len(self.layers) < self.sizes.layer_count:
             return "a layer that is not built here must have it"
-        if self.function.handler.startswith(handlers.OPT):
+        if self.handler.startswith(handlers.OPT):
             return "a layer must have it"
         return f"it must be where {' or '.join(variables)} says" if variables else ""
 
@@ -114,7 +126,7 @@ class _Check:
         function = self.function
         kind = HandlerNotPackaged if self.facts else NoHandler
         place = f"the distribution {self.facts['name']}" if self.facts else "its artifact"
-        text = f"the handler {function.handler} of function {function.name!r} is not in {place}"
+        text = f"the handler {self.handler} of function {function.name!r} is not in {place}"
         return kind(
             f"{text}: {self.missing}{self.beside}",
             where=function.handler_place or function.where,
@@ -125,7 +137,7 @@ class _Check:
     def beside(self) -> str:
         """The handler's file when it is in the project's or the function's folder, but not in the artifact."""
         assert self.finder is not None  # else nothing is missing
-        stem, own = self.finder.file(self.function.handler), {entry.path for entry in self.entries}
+        stem, own = self.finder.file(self.handler), {entry.path for entry in self.entries}
         folders = dict.fromkeys(filter(None, (self.build.key.package, self.function.source)))
         paths = (os.path.normpath(os.path.join(f, stem + end)) for f in folders for end in self.finder.endings)
         left_out = next((path for path in paths if os.path.isfile(self.site.path(path)) and path not in own), "")
@@ -135,13 +147,13 @@ class _Check:
     def mend(self) -> str:
         assert self.finder is not None  # as above
         own = (entry.path for entry in self.entries if _is_own(entry))
-        alike = handlers.alike(self.finder, self.function.handler, own)
-        meant = next(filter(None, (self.finder.named(path, self.function.handler) for path in alike)), "")
+        alike = handlers.alike(self.finder, self.handler, own)
+        meant = next(filter(None, (self.finder.named(path, self.handler) for path in alike)), "")
         if "not executable" in self.missing:
             return f"chmod +x {self.missing.partition(' ')[0]}"
         if self.facts and self.beside:
             name = str(self.facts["name"]).replace("-", "_")
-            parts = self.function.handler.replace("/", ".").split(".")
+            parts = self.handler.replace("/", ".").split(".")
             return f"move it into the package, and name it by that: {'.'.join([name, *parts[-2:]])}"
         named = f"{', '.join(alike)} {'is' if len(alike) == 1 else 'are'} there; " if alike else ""
         rather = f"did you mean {meant}? " if meant else ""

@@ -17,14 +17,14 @@ from lambdabuild.artifacts import versions
 from lambdabuild.artifacts.atomic import write_text
 from lambdabuild.artifacts.store import FolderStore, Labels, Store
 from lambdabuild.cloudformation.splice import splice
-from lambdabuild.engine import compiled, receipts, session, shared_layers
+from lambdabuild.engine import compiled, handler_check, receipts, session, shared_layers
 from lambdabuild.engine.site import Site
 from lambdabuild.engine.snapshot import PLAN, THE_TEMPLATE
 from lambdabuild.errors import NoSuchVersion
 from lambdabuild.files import fingerprint
 from lambdabuild.files.listing import Patterns, scan
 from lambdabuild.files.stat_cache import sha256_of
-from lambdabuild.model import Asset, Document, FileLocation, ImageLocation, Location, Rewrite, S3Location
+from lambdabuild.model import Asset, Document, FileLocation, ImageLocation, Location, Rewrite, S3Location, Text
 from lambdabuild.plan.types import ImageBuild, Pinned, Source
 from lambdabuild.settings import DEFAULT_EXCLUDE
 from lambdabuild.spans import Span
@@ -186,8 +186,27 @@ def _put_stack(site: Site, document: Document, path: str) -> Location:
     return dataclasses.replace(found, region=store(site).region) if isinstance(found, S3Location) else found
 
 
+NO_LOCATION = ("handler", "node_options")
+"""Kinds of rewrites of what a bundle changes beside its code."""
+
+
+def _bundled(site: Site, rewrite: Rewrite) -> Text | None:
+    """The Handler or NODE_OPTIONS of a function that was bundled; None when it stays as it is written."""
+    function = next((one for one in site.service.functions if one.name == rewrite.target), None)
+    build = site.plan.build_of(rewrite.target) if rewrite.target in site.plan.users else None
+    if function is None or build is None or build.name in site.unbuildable or rewrite.target in site.pinned:
+        return None
+    if rewrite.kind == "node_options":
+        has_maps = json.loads(dict(build.key.options).get("sourcemap", "false"))
+        return Text(rewrite.text) if has_maps else None
+    handler = handler_check.deployed(site, function)
+    return Text(handler) if handler != function.handler else None
+
+
 def _built(site: Site, document: Document, rewrite: Rewrite) -> Location | None:
     """For sam local: trees and nested templates in the build folder, assets where they are."""
+    if rewrite.kind in NO_LOCATION:
+        return _bundled(site, rewrite)
     if rewrite.kind == "path":
         return FileLocation(site.path(rewrite.target))
     if rewrite.kind == "artifact" and rewrite.target in site.pinned:
@@ -205,6 +224,8 @@ def _built(site: Site, document: Document, rewrite: Rewrite) -> Location | None:
 
 
 def _uploaded(site: Site, rewrite: Rewrite) -> Location | None:
+    if rewrite.kind in NO_LOCATION:
+        return _bundled(site, rewrite)
     if rewrite.kind == "path":
         return FileLocation(site.path(rewrite.target))
     if rewrite.kind == "image":

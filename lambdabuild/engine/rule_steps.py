@@ -196,7 +196,7 @@ def copy(site: Site, name: str) -> Done:
         values={
             "files": len(settled.entries),
             "unzipped": settled.unzipped,
-            "notes": list(settled.notes),
+            "notes": [*own.notes, *settled.notes],
             "parts": [
                 *(assemble.made(site, settled.entries) if build.key.strip else ()),
                 *(site.portable(path) for path in settled.made),

@@ -71,3 +71,9 @@ def listed(value: Any) -> list[str]:
 def omitted(options: Mapping[str, Any]) -> set[str]:
     """The kinds of dependencies that stay out: those of ``omit``, less those of ``include``, as npm reads them."""
     return set(listed(options.get("omit", "dev"))) - set(listed(options.get("include", ())))
+
+
+def names_packages(about: Mapping[str, Any], options: Mapping[str, Any]) -> bool:
+    """Whether there is anything to install: a bundler may be all that a project has, for development."""
+    kinds = SHIPPED if "dev" in omitted(options) else (*SHIPPED, "devDependencies")
+    return any(about.get(kind) for kind in kinds)

@@ -102,6 +102,8 @@ class Rule:
     """The target's logical id changes the result (a make target), so nothing is shared with another target."""
     ships_source: bool = True
     """The source goes into the artifact by default."""
+    source_below: str = ""
+    """The option that names packages (``app.orders``) below which the source goes."""
     layer_prefix: str = ""
     package_layers: PackageLayers | None = None
     """How packages can lie in layers one by one; None when they have to lie in the zip."""

@@ -21,7 +21,10 @@ def _nothing(rule: Rule, job: Job) -> Result:
 
 
 def _copy_source(rule: Rule, job: Job) -> Result:
-    return Result(parts=(Folder(job.target.source, leave_out=rule.leave_out),)) if rule.ships_source else Result()
+    if not rule.ships_source:
+        return Result()
+    into, notes = job.parent_folder(job.target.options.get(rule.source_below))
+    return Result(parts=(Folder(job.target.source, into, rule.leave_out),), notes=notes)
 
 
 _DEFAULTS: dict[str, Callable[[Rule, Job], Result]] = {

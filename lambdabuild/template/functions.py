@@ -11,11 +11,11 @@ from typing import Literal, Protocol, cast
 from lambdabuild.errors import BadTemplate, LambdaBuildError, NoSource, UnknownName, Unresolvable
 from lambdabuild.model import About, Asset, Form, Function, Image, Layer, LayersPlace, Options, Rewrite, Skipped
 from lambdabuild.spans import Node, Span
-from lambdabuild.template import images, references
+from lambdabuild.template import bundles, images, parent_packages, references
 from lambdabuild.template.intrinsics import NO_VALUE, Scope, Unresolved, Value, first_unresolved, resolve
 from lambdabuild.template.layer_places import layers_place
 from lambdabuild.template.locations import INLINE, Elsewhere, code_location
-from lambdabuild.template.places import property_place
+from lambdabuild.template.places import pair_of, property_place
 
 ARCHITECTURES = ("x86_64", "arm64")
 READY = (".zip", ".jar", ".war")
@@ -202,7 +202,8 @@ class CodeResource:
 
     def rewrite(self, kind: Literal["artifact", "asset"]) -> None:
         span, insert = property_place(self.template.text, self.template.is_json, self.node, self.shape.code)
-        self.found.rewrites.append(Rewrite(self.template.full(self.name), kind, self.shape.form, span, insert))
+        pair = pair_of(self.template.is_json, self.shape.code) if insert else ""
+        self.found.rewrites.append(Rewrite(self.template.full(self.name), kind, self.shape.form, span, insert, pair))
 
     def local(self, path: str) -> None:
         kind = self.template.files.kind(path)
@@ -244,12 +245,15 @@ class CodeResource:
         # Nothing is built from it, so it may be known at deployment only; but Lambda refuses a zip without one.
         handler = "" if isinstance(self.value("Handler"), Unresolved) else self.needed("Handler")
         layers, foreign = self.layers()
+        if method == bundles.ESBUILD:
+            bundles.rewrites(self)
         self.found.functions.append(
             Function(
                 name=self.template.full(self.name),
                 runtime=runtime,
                 architecture=self.architecture(self.value("Architectures"), "Architectures"),
                 handler=handler,
+                is_bundled=method == bundles.ESBUILD,
                 handler_place=handler_node.span if (handler_node := self.property("Handler")) else None,
                 source=source,
                 where=self.where,
@@ -315,6 +319,11 @@ class CodeResource:
     def options(self, method: str) -> Options:
         properties = self.meta("BuildProperties")
         given = dict(properties) if isinstance(properties, dict) else {}
+        if method == bundles.ESBUILD and self.shape.kind == "function":
+            given = bundles.with_source_maps(given, self)
+        if parent_packages.MODE in given:
+            code = self.value(self.shape.code)
+            given = parent_packages.applied(given, self.text("Handler"), code if isinstance(code, str) else "")
         if method == "makefile":
             folders = {key: value for key in MAKE_OPTIONS if isinstance(value := self.meta(key), str)}
             given |= {key: self.template.local_path(value) for key, value in folders.items()}

@@ -7,11 +7,9 @@ from dataclasses import replace
 
 from lambdabuild.model import LayersPlace, ResourcesPlace
 from lambdabuild.spans import Node, Span
-from lambdabuild.template.places import line_end, property_place
+from lambdabuild.template.places import is_own, line_end, property_place
 
 REST_OF_LINE = re.compile(r"[ \t]*(?:#[^\r\n]*)?(?=\r?\n|\Z)")
-SHARED = ("&", "*", "!")
-"""What begins a text that others have by an alias, or that a tag makes something else."""
 
 
 def layers_place(text: str, is_json: bool, target: str, resource: Node) -> LayersPlace | str:
@@ -24,8 +22,8 @@ def layers_place(text: str, is_json: bool, target: str, resource: Node) -> Layer
         properties is None
         or "Properties" in resource.inherited
         or not properties.keys
-        or not _is_own(text, resource)
-        or not _is_own(text, properties)
+        or not is_own(text, resource)
+        or not is_own(text, properties)
     ):
         return "its Properties are not written out, or shared by an anchor"
     if "Layers" in properties.inherited:
@@ -35,15 +33,11 @@ def layers_place(text: str, is_json: bool, target: str, resource: Node) -> Layer
         span, insert = property_place(text, is_json, resource, "Layers")
         before, _, after = insert.partition("{}")
         return LayersPlace(target, span, before + "[", ", ", "]" + after)
-    if not isinstance(layers.value, list) or not _is_own(text, layers):
+    if not isinstance(layers.value, list) or not is_own(text, layers):
         return "its Layers are not a list that is written out"
     if layers.style == "flow":
         return _into_flow(target, layers)
     return _into_block(text, target, layers)
-
-
-def _is_own(text: str, node: Node) -> bool:
-    return node.style != "tagged" and not text.startswith(SHARED, node.span.start)
 
 
 def _into_flow(target: str, layers: Node) -> LayersPlace:

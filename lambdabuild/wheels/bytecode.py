@@ -26,9 +26,10 @@ def compile_all(job: Job) -> Result:
     os.makedirs(tree)
     for part in (part for step in ("resolve", "package") if step in job.earlier for part in job.earlier[step].parts):
         _unpack(part, tree)
+    below, _ = job.parent_folder(job.target.options.get("parent_python_packages"))
     for name in job.files:
         if name.endswith(".py"):
-            _put(os.path.join(job.target.source, name), os.path.join(tree, name))
+            _put(os.path.join(job.target.source, name), os.path.join(tree, below, name))
     command = [python, "-I", "-m", "compileall", "-q", "-f", "-j", "0", "--invalidation-mode", "unchecked-hash"]
     notes: tuple[str, ...] = ()
     try:

@@ -35,7 +35,7 @@ def resolve(job: Job) -> Result:
     folder = os.path.dirname(job.target.manifest)
     about = manifest.read(job, job.target.manifest)
     local = manifest.local(job, folder, about)
-    if not any(about.get(kind) for kind in manifest.SHIPPED):
+    if not manifest.names_packages(about, job.target.options):
         return Result(reads=tuple(local))
     work = place.mirrored(job, folder, local)
     lock = next((name for name in LOCKS if os.path.exists(os.path.join(folder, name))), "")

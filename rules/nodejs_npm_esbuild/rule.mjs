@@ -28,7 +28,9 @@ async function compile(job) {
       ...defaults(target), ...flags(options),
       entryPoints: entries, external: [...list(options.external), ...ship],
       // As if it were written beside the source, so that source maps name no folder of this machine.
-      absWorkingDir: place.source, outbase: place.source, outdir: place.source, allowOverwrite: true, write: false,
+      // Without outbase outputs lie below the folder that all entry points share.
+      ...(options.outbase ? { outbase: path.resolve(place.source, options.outbase) } : {}),
+      absWorkingDir: place.source, outdir: place.source, allowOverwrite: true, write: false,
       bundle: true, platform: "node", preserveSymlinks: true, metafile: true, logLevel: "silent",
       plugins: [outside(job, place, reads)],
     })
@@ -141,7 +143,7 @@ function entryPoints(job, source) {
   const { options, kind, name } = job.target;
   const given = list(options.entry_points);
   const handler = String(options.handler ?? "");
-  const wanted = given.length ? given : handler ? [handler.slice(0, handler.lastIndexOf("."))] : [];
+  const wanted = given.length ? given : handler ? [moduleOf(handler)] : [];
   if (!wanted.length) {
     throw new Mistake("esbuild has no entry point", { kind: "BadSource", mend: `give ${kind} ${name} EntryPoints` });
   }
@@ -152,6 +154,12 @@ function entryPoints(job, source) {
       kind: "BadSource", mend: `tried ${EXTENSIONS.map((end) => entry + end).join(", ")}; correct the handler or EntryPoints`,
     });
   });
+}
+
+// As Lambda has it: up to the first dot of the last part of the path.
+function moduleOf(handler) {
+  const name = handler.slice(handler.lastIndexOf("/") + 1);
+  return handler.slice(0, handler.length - name.length) + name.split(".")[0];
 }
 
 const isFile = (file) => fs.existsSync(file) && fs.statSync(file).isFile();

@@ -128,3 +128,42 @@ def test_the_rule_is_a_program(project: Sandbox) -> None:
     )  # fmt: skip
     assert json.loads(said.stdout)["id"] == 7
     assert json.loads(said.stdout)["error"]["code"] == -32601
+
+
+def test_bundles_lie_below_the_folder_that_entry_points_share_and_handlers_follow(project: Sandbox) -> None:
+    functions = {
+        "One": ("src/handlers/orders.handler", "EntryPoints: [src/handlers/orders.ts], Sourcemap: true"),
+        "Flat": ("orders.handler", "EntryPoints: [src/handlers/orders.ts]"),
+        "None": ("src/handlers/orders.handler", "Minify: false"),
+        "Two": ("functions/a/app.handler", "EntryPoints: [functions/a/app.ts, functions/b/app.ts]"),
+        "Base": ("src/handlers/orders.handler", "Outbase: ."),
+        "Wrong": ("src/handlers/order.handler", "EntryPoints: [src/handlers/orders.ts]"),
+    }
+    resources = (
+        f"  {name}:\n    Type: AWS::Serverless::Function\n"
+        f"    Metadata: {{BuildMethod: esbuild, BuildProperties: {{{properties}}}}}\n"
+        f"    Properties: {{Runtime: nodejs22.x, CodeUri: src, Handler: {handler}}}\n"
+        for name, (handler, properties) in functions.items()
+    )
+    code = "export const handler = async () => 1;\n"
+    files = {f"src/{name}.ts": code for name in ("src/handlers/orders", "functions/a/app", "functions/b/app")}
+    package = json.dumps({"devDependencies": {"esbuild": "0.25.12"}})  # and nothing else
+    project.write({**files, "src/package.json": package, "template.yaml": template(*resources)})
+    ran = project.run("build", "--format", "json", "keep_going=true")
+    assert [event["task"] for event in ran.events if event["event"] == "fail"] == ["hash:Wrong"]
+    assert "did you mean orders.handler?" in ran.out
+
+    project.write({"lambdabuild.toml": "[functions.Wrong]\ncheck_handler = false\n"}).build()
+    names = {name: project.names(name) for name in functions}
+    assert names["One"] == ["orders.js", "orders.js.map"]
+    assert names["Flat"] == names["None"] == ["orders.js"]
+    assert names["Two"] == ["a/app.js", "b/app.js"]
+    assert names["Base"] == ["src/handlers/orders.js"]
+    built = project.path("build/packaged-template.yaml").read_text()
+    for name, handler in {"One": "orders", "Flat": "orders", "None": "orders", "Two": "a/app"}.items():
+        assert (
+            f"Handler: {handler}.handler"
+            in built.partition(f"  {name}:")[2].partition("Type:")[2].partition("Type:")[0]
+        )
+    assert "Handler: src/handlers/orders.handler" in built.partition("  Base:")[2]
+    assert built.count('NODE_OPTIONS: "--enable-source-maps"') == 1

@@ -62,7 +62,7 @@ def resolve(job: Job) -> Result:
     about = manifest.read(job, job.target.manifest)
     space = workspace.around(job, folder, LOCK, _members)
     reads = _reads(job, folder, about, space)
-    if not any(about.get(kind) for kind in manifest.SHIPPED):
+    if not manifest.names_packages(about, job.target.options):
         return installed.shipped(job, "", reads)
     top = space.folder if space else folder
     pin = programs.pinned(job, "pnpm", LOCK, (folder, top))

@@ -73,7 +73,7 @@ def resolve(job: Job) -> Result:
     space = workspace.around(job, folder, LOCK, lambda root, lock: _members(job, root, lock))
     needed = workspace.needed(job, space, folder) if space else []
     reads = _reads(job, folder, about, space, needed)
-    if not any(about.get(kind) for kind in manifest.SHIPPED):
+    if not manifest.names_packages(about, job.target.options):
         return installed.shipped(job, "", reads)
     top = space.folder if space else folder
     lock = _text(os.path.join(top, LOCK))

@@ -528,3 +528,30 @@ def test_a_private_index_is_used_and_its_password_never_told(way: str, resolver:
     for path in project.path("build").rglob("*"):
         if path.is_file():
             assert index.password.encode() not in path.read_bytes(), path
+
+
+def test_the_source_goes_below_its_parent_packages_and_bytecode_with_it(project: Sandbox) -> None:
+    modes = {
+        "Explicit": ("shop.orders.app.handler", "src", "{ParentPackageMode: explicit, ParentPackages: shop.orders}"),
+        "Auto": ("shop.api.main.handler", "shop/api", "{ParentPackageMode: auto}"),
+        "Has": ("shop.api.main.handler", ".", "{ParentPackageMode: auto}"),
+    }
+    resources = (
+        f"  {name}:\n    Type: AWS::Serverless::Function\n    Metadata: {{BuildProperties: {properties}}}\n"
+        f"    Properties: {{Runtime: python3.11, Handler: {handler}, CodeUri: {code}}}\n"
+        for name, (handler, code, properties) in modes.items()
+    )
+    project.write({
+        "template.yaml": template(*resources), "lambdabuild.toml": "bytecode = true\n",
+        "src/app.py": "def handler(event, context):\n    return __name__\n", "src/requirements.txt": "idna==3.10\n",
+        "shop/api/main.py": "handler = print\n",
+    })  # fmt: skip
+    ran = project.build()
+    assert {"shop/orders/app.py", "shop/orders/__pycache__/app.cpython-311.pyc", "idna/core.py"} <= set(
+        project.names("Explicit")
+    )
+    assert "app.py" not in project.names("Explicit")
+    assert call_python(project, {}, name="Explicit", handler="shop.orders.app.handler") == "shop.orders.app"
+    assert project.names("Auto") == ["shop/api/__pycache__/main.cpython-311.pyc", "shop/api/main.py"]
+    assert {"shop/api/main.py", "src/app.py"} <= set(project.names("Has"))
+    assert any("not put below shop/" in note for note in ran.summary["notes"])

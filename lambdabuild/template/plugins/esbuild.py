@@ -84,6 +84,7 @@ class Esbuild:
             "minify": False,
             **({"outExtension": {".js": extension}} if extension not in (None, ".js") else {}),
             **{name: value for name, value in written.items() if name not in OPTIONS},
+            "outbase": ".",  # each bundle lies where its handler says
             "external": texts(options.get("external")) if is_nothing_shipped else texts(excluded),
             "ship": [] if is_nothing_shipped else texts(options.get("external")),
         }
