@@ -21,14 +21,13 @@ from functools import cached_property
 from typing import Any, Literal
 
 from lambdabuild import caller_folders, regular
-from lambdabuild.artifacts import merge
+from lambdabuild.artifacts import merge, owned
 from lambdabuild.artifacts.archives import archive_entries
 from lambdabuild.artifacts.entries import Entry, OnDisk
 from lambdabuild.artifacts.native import wrong_machine
+from lambdabuild.artifacts.owned import NamedFolder
 from lambdabuild.errors import BadRule, InTheWay, LambdaBuildError, ToolFailed, ToolMissing
-from lambdabuild.files import owned
 from lambdabuild.files.listing import Found, Patterns, ignore_lines, scan
-from lambdabuild.files.owned import NamedFolder
 from lambdabuild.files.stat_cache import sha256_of
 from lambdabuild.plan.claims import resolver_of
 from lambdabuild.plan.types import Rule

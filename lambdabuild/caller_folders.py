@@ -8,9 +8,9 @@ import posixpath
 from collections.abc import Mapping, Sequence
 
 from lambdabuild.artifacts.entries import Entry
+from lambdabuild.artifacts.owned import NamedFolder, some, why_never_emptied
 from lambdabuild.artifacts.trees import make_folders, write_entry
 from lambdabuild.errors import InTheWay
-from lambdabuild.files.owned import NamedFolder, some, why_never_emptied
 from lambdabuild.spans import Span
 
 LOG = logging.getLogger(__name__)

@@ -98,6 +98,7 @@ def open_project(
 
     ``found`` is the last run's snapshot, when it was looked at already.
     """
+    from lambdabuild.engine import ownership
     from lambdabuild.engine.site import Given, Site
     from lambdabuild.files.stat_cache import StatCache
     from lambdabuild.reading import read_settings
@@ -135,6 +136,7 @@ def open_project(
             found.kept if kept and found else "",
         ),
     )
+    ownership.refuse_folders(site)
     return _with_settled(site)
 
 
@@ -226,8 +228,9 @@ def plan_data(site: Site) -> dict[str, Any]:
 
 def why(site: Site, name: str) -> str:
     """For each step of a function or layer whether it would run, and because of what; runs nothing."""
-    from lambdabuild.engine import loader, session
+    from lambdabuild.engine import loader, ownership, session
 
+    ownership.prepare(site)
     text = loader.why_text(site, name, session.saved_outside(site))
     site.stats.save()
     return text

@@ -16,7 +16,8 @@ from typing import Protocol
 
 from lambdabuild import regular
 from lambdabuild.artifacts.atomic import claiming, writing
-from lambdabuild.errors import VersionTaken
+from lambdabuild.errors import InTheWay, VersionTaken
+from lambdabuild.spans import Span
 
 
 @dataclass(frozen=True)
@@ -115,8 +116,9 @@ class FolderStore:
 
     region = ""
 
-    def __init__(self, folder: str) -> None:
-        self.folder = folder
+    def __init__(self, folder: str, *, is_ours: bool = False) -> None:
+        """``is_ours``: all that is in the folder was put there through this class, so it may be put right."""
+        self.folder, self.is_ours = folder, is_ours
 
     def location(self, key: str) -> str:
         return os.path.join(self.folder, key)
@@ -128,6 +130,12 @@ class FolderStore:
         target = self.location(key)
         if os.path.isfile(target) and os.path.getsize(target) == size:
             return False
+        if os.path.lexists(target) and not self.is_ours:
+            raise InTheWay(
+                f"{target} is not what its name says, and may be somebody else's",
+                where=Span(target),
+                mend="move it away, and run the build again",
+            )
         os.makedirs(os.path.dirname(target), exist_ok=True)
         with open(path, "rb", opener=regular.opener) as source, writing(target) as stream:
             shutil.copyfileobj(source, stream, 1 << 20)

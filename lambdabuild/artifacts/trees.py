@@ -1,6 +1,7 @@
 """Entries to a folder, for ``sam local`` and tools that want one: the content of the zip, brought up to date in place.
 
-What is there and right is left alone; what differs is written aside and renamed. Modes are 0644, 0755 and 0755 for
+What is there and right is left alone; what differs is written aside and renamed. What is there and nobody here made is
+neither replaced nor removed, but an error. Modes are 0644, 0755 and 0755 for
 folders, whatever the umask. Only the stat of each file is kept, so a file edited by hand is seen and put right.
 
 What packages brought is one file on disk, with a hard link in each tree of the build folder that has it. Nothing here
@@ -9,19 +10,20 @@ writes in place; when somebody else does, every tree that has the file is seen t
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-import shutil
 import stat
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from lambdabuild import regular
-from lambdabuild.artifacts.atomic import write_text, writing
+from lambdabuild.artifacts.atomic import TEMPORARY, remove, write_text, writing
 from lambdabuild.artifacts.entries import Entry, OnDisk
-from lambdabuild.errors import CannotRead
+from lambdabuild.artifacts.owned import LEFTOVER, some
+from lambdabuild.errors import CannotRead, InTheWay
 from lambdabuild.spans import Span
 
 CHUNK = 1 << 20
@@ -46,6 +48,76 @@ class TreeRecord:
             return cls({path: (str(a), int(b), int(c), int(d)) for path, (a, b, c, d) in rows.items()})
         except (OSError, ValueError, TypeError, AttributeError):
             return None
+
+
+@dataclass(frozen=True)
+class KnownTree:
+    """A tree, and the file that has its record. Beside that is, until it is written, what is about to enter the tree.
+
+    So a run that is killed leaves no file of which the next does not know that it is ours.
+    """
+
+    target: str
+    file: str
+
+    @property
+    def record(self) -> TreeRecord | None:
+        return TreeRecord.read(self.file)
+
+    def update(self, entries: Sequence[Entry], twins: Twins | None = None) -> TreeRecord:
+        """Make the folder hold exactly the entries. Raises InTheWay (LB507) for what is there and is not ours."""
+        recorded = self.record
+        known = recorded.rows if recorded else {}
+        announced = self._announced()
+        new = [entry.path for entry in entries if entry.path not in known and entry.path not in announced]
+        there = dict(_walk(self.target)) if _is_folder(self.target) else {}
+        self._refuse(_strangers(self.target, there, {*known, *announced}, {entry.path: entry for entry in entries}))
+        if new:
+            write_text(self._announcement, json.dumps([*announced, *new]), flush=False)
+        record = write_tree(self.target, entries, recorded=recorded, twins=twins)
+        record.write(self.file)
+        if new or announced:
+            remove(self._announcement)
+        return record
+
+    def strangers(self) -> list[str]:
+        """What is in the folder that we did not make. Nothing is known of one whose record is broken."""
+        if not _is_folder(self.target):
+            return []
+        record, announced = self.record, self._announced()
+        if record is None and not announced and os.path.exists(self.file):
+            return []  # files that are as they are wanted are left alone, others are errors
+        return _strangers(self.target, dict(_walk(self.target)), {*(record.rows if record else ()), *announced})
+
+    def remove(self) -> list[str]:
+        """Remove what we made; gives what stays, for we did not."""
+        there, record = dict(_walk(self.target)) if _is_folder(self.target) else {}, self.record
+        strangers = _strangers(self.target, there, {*(record.rows if record else ()), *self._announced()})
+        for path in there.keys() - {*strangers}:
+            _remove_with_parents(self.target, path)
+        if not strangers and _is_folder(self.target):
+            os.rmdir(self.target)
+        remove(self.file)
+        remove(self._announcement)
+        return strangers
+
+    @property
+    def _announcement(self) -> str:
+        return self.file + ".new"
+
+    def _announced(self) -> list[str]:
+        try:
+            return [path for path in regular.read_json(self._announcement) if isinstance(path, str)]
+        except (OSError, ValueError, TypeError):
+            return []
+
+    def _refuse(self, strangers: Sequence[str]) -> None:
+        if strangers:
+            raise InTheWay(
+                f"{self.target} holds what lambdabuild did not make: {some(strangers)}",
+                where=Span(self.target),
+                mend="move it away, or name another build_dir",
+            )
 
 
 class Twins:
@@ -89,7 +161,7 @@ def write_tree(
     twins: Twins | None = None,
     threads: int | None = None,
 ) -> TreeRecord:
-    """Make the folder hold exactly the entries; gives the record for the next time.
+    """Make a folder of ours hold exactly the entries, whatever is in it (see ``KnownTree``); gives the next record.
 
     A killed run leaves a folder that the next one puts right: files are whole or not there.
     """
@@ -178,22 +250,51 @@ def _remove_surplus(target: str, wanted: Mapping[str, Entry], there: Mapping[str
     for path in there:
         if path in wanted:
             continue
-        full = os.path.join(target, path)
+        _remove_with_parents(target, path)
+
+
+def _remove_with_parents(target: str, path: str) -> None:
+    """Remove a file, or an empty folder, and the folders that are empty without it."""
+    full = os.path.join(target, path)
+    if path.endswith("/"):
+        os.rmdir(full)
+    else:
+        os.unlink(full)
+    parent = os.path.dirname(path.rstrip("/"))
+    while parent:
+        try:
+            os.rmdir(os.path.join(target, parent))
+        except OSError:
+            break
+        parent = os.path.dirname(parent)
+
+
+def _is_folder(path: str) -> bool:
+    return os.path.isdir(path) and not os.path.islink(path)
+
+
+def _strangers(
+    target: str, there: Mapping[str, os.stat_result], ours: Collection[str], wanted: Mapping[str, Entry] | None = None
+) -> list[str]:
+    """What is in a folder that is not ours. A file that is just as it is ``wanted`` is taken for ours."""
+
+    def is_ours(path: str) -> bool:
         if path.endswith("/"):
-            os.rmdir(full)
-        else:
-            os.unlink(full)
-        parent = os.path.dirname(path.rstrip("/"))
-        while parent:
-            try:
-                os.rmdir(os.path.join(target, parent))
-            except OSError:
-                break
-            parent = os.path.dirname(parent)
-    for path in wanted if there else ():
-        full = os.path.join(target, path)
-        if os.path.isdir(full) and not os.path.islink(full):
-            shutil.rmtree(full)  # a folder where a file belongs now
+            return any(one.startswith(path) for one in ours)
+        return path in ours or (bool(TEMPORARY.search(path)) and TEMPORARY.sub("", path) in ours)
+
+    def is_as_wanted(path: str) -> bool:
+        entry = wanted.get(path) if wanted else None
+        return entry is not None and _is_equal(entry, there[path], os.path.join(target, path))
+
+    return [path for path in there if not (is_ours(path) or LEFTOVER.search(path) or is_as_wanted(path))]
+
+
+def _is_equal(entry: Entry, status: os.stat_result, path: str) -> bool:
+    if not stat.S_ISREG(status.st_mode) or status.st_size != entry.size:
+        return False
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest() == entry.sha256
 
 
 def make_folders(target: str, folders: Iterable[str], *, are_ours: bool = True) -> None:

@@ -20,9 +20,9 @@ from lambdabuild.engine import (
     cached_bytes,
     caching,
     file_steps,
-    freshness,
     inputs,
     offers,
+    ownership,
     place_steps,
     receipts,
     rule_steps,
@@ -50,6 +50,7 @@ def perform(site: Site, kind: str, name: str) -> dict[str, Any] | TaskFailed:
 
 def _perform(site: Site, kind: str, name: str, *, look_up: bool = True) -> dict[str, Any]:
     begin(site)
+    ownership.claim(site, ownership.outputs(site, kind, name))
     site.shared.ran.add((kind, name))
     workers.look(site, kind, name)
     before = inputs.components(site, kind, name, saved)  # first: an edit made while we build must count as a change
@@ -164,7 +165,7 @@ STEPS: dict[str, Callable[[Site, str], Done]] = {
 
 
 def made_by(site: Site, kind: str, name: str) -> Iterable[str]:
-    """Every file and folder a step made, for ``doit clean``."""
+    """What a step keeps in the project's state, for ``doit clean``."""
     yield site.receipt(kind, name)
     if kind in ("resolve", "package", "compile"):
         yield site.out(kind, name)
@@ -173,18 +174,10 @@ def made_by(site: Site, kind: str, name: str) -> Iterable[str]:
         yield site.out("zipped", name)
     elif kind in ("zip", "tree"):
         yield site.record(kind, name)
-        for user in site.build(name).users:
-            yield site.zip(user) if kind == "zip" else site.tree(user)
-    elif kind == "publish":
-        yield freshness.published_file(site)  # of the others too, who then look again
-    elif kind == "share":
+    elif kind == "share" and name in ("zip", "tree"):
         from lambdabuild.engine import shared_layers
 
-        yield from shared_layers.made_by(site, name)
-    elif kind == "template":
-        from lambdabuild.engine import publish
-
-        yield from publish.outputs(site)
+        yield from (site.record(name, layer) for layer in shared_layers.left_by(site, name))
 
 
 def clean(site: Site, kind: str, name: str, dryrun: bool = False) -> None:
@@ -196,10 +189,22 @@ def clean(site: Site, kind: str, name: str, dryrun: bool = False) -> None:
         containers.sweep_if_there(site)
     if kind == "image" and not dryrun:
         _forget_image(site, name)
+    for output in () if dryrun else list(_left_by(site, kind, name)):
+        ownership.remove(site, output)
+        _remove_empty_parents(output.path, site.build_dir)
     for path in list(made_by(site, kind, name)):
         if os.path.lexists(path) and not dryrun:
             remove(path)
             _remove_empty_parents(path, site.build_dir)
+
+
+def _left_by(site: Site, kind: str, name: str) -> Iterable[ownership.Output]:
+    """What a step put outside of the state; what is in a store stays there."""
+    if kind == "share" and name in ("zip", "tree"):
+        from lambdabuild.engine import shared_layers
+
+        return [shared_layers.output(site, name, layer) for layer in shared_layers.left_by(site, name)]
+    return [] if kind == "upload" else ownership.outputs(site, kind, name)
 
 
 def _forget_image(site: Site, name: str) -> None:

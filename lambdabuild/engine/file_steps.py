@@ -7,9 +7,8 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 
-from lambdabuild.artifacts.atomic import remove
 from lambdabuild.artifacts.entries import Entry, InArchive
-from lambdabuild.engine import cached_bytes, receipts, workers
+from lambdabuild.engine import cached_bytes, ownership, receipts, workers
 from lambdabuild.engine.receipts import Done
 from lambdabuild.engine.site import Site
 
@@ -19,7 +18,7 @@ def zip_(site: Site, name: str) -> Done:
     from lambdabuild.engine import assemble
 
     target, kept = site.zip(name), site.record("zip", name)
-    os.makedirs(os.path.dirname(target), exist_ok=True)
+    ownership.make_room(site, target)
     os.makedirs(os.path.dirname(kept), exist_ok=True)
     entries, where = assemble.read_list(site, name), ""
     if workers.goes(site, "zip", name):
@@ -99,19 +98,18 @@ def tree(site: Site, name: str) -> Done:
 
 def _write_tree(site: Site, name: str) -> None:
     from lambdabuild.artifacts.archives import lying_in
-    from lambdabuild.artifacts.trees import TreeRecord, write_tree
+    from lambdabuild.artifacts.trees import KnownTree, TreeRecord
     from lambdabuild.engine import assemble
 
     target, kept, twins = site.tree(name), site.record("tree", name), site.shared.twins
-    os.makedirs(os.path.dirname(target), exist_ok=True)
+    ownership.make_room(site, target)
     os.makedirs(os.path.dirname(kept), exist_ok=True)
     entries = assemble.read_list(site, name)
     for other in _with_the_same_dependencies(site, name, site.tree):
         if site.tree(other) not in twins.trees and (record := TreeRecord.read(site.record("tree", other))):
             twins.add(site.tree(other), record, _packages_files(site, assemble.read_list(site, other)))
     written = lying_in(site.zip(name), entries) if cached_bytes.are_away(site, name) else entries
-    record = write_tree(target, written, recorded=TreeRecord.read(kept), twins=twins)
-    record.write(kept)
+    record = KnownTree(target, kept).update(written, twins)
     twins.add(target, record, _packages_files(site, entries))
 
 
@@ -126,10 +124,11 @@ def link_users(site: Site, name: str, suffix: str) -> None:
     for user in site.build(name).users:
         if user == name:
             continue
-        link = os.path.join(site.build_dir, user + suffix)
+        output = ownership.Output(site.zip(user)) if suffix else ownership.tree(site, user)
+        link = output.path
         target = os.path.relpath(os.path.join(site.build_dir, name + suffix), os.path.dirname(link))
-        os.makedirs(os.path.dirname(link), exist_ok=True)
+        ownership.make_room(site, link)
         if os.path.islink(link) and os.readlink(link) == target:
             continue
-        remove(link)
+        ownership.replace(site, output)
         os.symlink(target, link)

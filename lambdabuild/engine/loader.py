@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import os
 import signal
 import sys
 import threading
@@ -13,7 +12,7 @@ from typing import Any
 from doit.cmd_base import NamespaceTaskLoader
 from doit.exceptions import InvalidCommand, InvalidDodoFile, TaskFailed
 
-from lambdabuild.engine import asked, caching, executing, observe, reporters, session
+from lambdabuild.engine import asked, caching, executing, observe, ownership, reporters, session
 from lambdabuild.engine.actions import failed, from_os_error
 from lambdabuild.engine.idle import KINDS, WHY, creator, groups
 from lambdabuild.engine.site import Site
@@ -134,7 +133,7 @@ def _refuse(site: Site, tasks: tuple[str, ...]) -> None:
 
 def prepare(site: Site) -> None:
     """What a run needs beside its tasks: a folder for its state, an orderly end on SIGTERM and Ctrl-C."""
-    os.makedirs(site.state_dir, exist_ok=True)
+    ownership.prepare(site)
     session.use(site)
     notes = [
         f"skipped {name}, for {tool} is not on PATH; doit build:{name} insists on it, and so does CI=true"

@@ -17,7 +17,7 @@ from lambdabuild.artifacts import versions
 from lambdabuild.artifacts.atomic import write_text
 from lambdabuild.artifacts.store import FolderStore, Labels, Store
 from lambdabuild.cloudformation.splice import splice
-from lambdabuild.engine import compiled, handler_check, receipts, session, shared_layers
+from lambdabuild.engine import compiled, handler_check, ownership, receipts, session, shared_layers
 from lambdabuild.engine.site import Site
 from lambdabuild.engine.snapshot import PLAN, THE_TEMPLATE
 from lambdabuild.errors import NoSuchVersion
@@ -59,7 +59,7 @@ def _store(site: Site, prefix: str) -> Store:
 def _make_store(site: Site, prefix: str) -> Store:
     settings = site.settings
     if not site.bucket:
-        return FolderStore(site.store_dir)
+        return FolderStore(site.store_dir, is_ours=not settings.store)
     from lambdabuild.aws.s3_store import S3Store
 
     return S3Store(
@@ -159,7 +159,7 @@ def _depth(document: Document) -> int:
 def _write_document(site: Site, document: Document, packaged: dict[str, Location]) -> dict[str, str]:
     """Nested stacks come first, for their parents name where they were put."""
     folder = os.path.join(site.build_dir, document.stack)
-    os.makedirs(folder, exist_ok=True)
+    ownership.make_room(site, _output(site, document, BUILT))
     trees = shared_layers.added(site, document, lambda name: FileLocation(site.tree(name)))
     built = splice(document, lambda rewrite: _built(site, document, rewrite), folder, tuple(trees))
     written = _written(_output(site, document, BUILT), built)

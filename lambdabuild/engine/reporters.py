@@ -129,8 +129,10 @@ class Reporter:
             from lambdabuild.errors import LambdaBuildError
 
             try:
-                session.about_to_look()
+                session.about_to_look(self.steps)
             except LambdaBuildError as error:
+                for one in getattr(error, "errors", (error,)) if self.mode == "json" else ():
+                    self._write({"event": "error", "error": one.as_dict()})
                 raise InvalidTask(str(error)) from error
 
     def execute_task(self, task: Any) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from lambdabuild.artifacts.atomic import TEMPORARY
+from lambdabuild.engine import ownership
 from lambdabuild.engine.site import Site
 from lambdabuild.engine.state import Journal, ProjectLock
 
@@ -21,8 +22,10 @@ def use(site: Site) -> None:
     _site = site
 
 
-def about_to_look() -> None:
+def about_to_look(tasks: Iterable[str]) -> None:
     """doit is going to ask which steps are up to date: from now on nobody else may change the answer.
+
+    What the steps would write over is looked for before the first of them runs. Raises InTheWay (LB507).
 
     Taken here, in doit's own process, the lock is shared with the processes that it forks for ``-P process``.
     """
@@ -30,7 +33,11 @@ def about_to_look() -> None:
         try:
             begin(_site)
         except PermissionError:
-            pass  # nothing can be written; a step that has to will say so
+            return  # nothing can be written; a step that has to will say so
+        if not _site.shared.is_looked_at:
+            _site.shared.is_looked_at = True
+            steps = (task.partition(":") for task in tasks)
+            ownership.claim_all(_site, ((kind, name or kind) for kind, _, name in steps))
 
 
 def saved(task: str) -> Mapping[str, Any]:

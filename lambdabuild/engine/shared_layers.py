@@ -17,9 +17,8 @@ from lambdabuild import naming
 from lambdabuild.artifacts import limits, merge, together
 from lambdabuild.artifacts.atomic import remove
 from lambdabuild.artifacts.entries import Entry, InArchive, content_digest
-from lambdabuild.artifacts.trees import TreeRecord
 from lambdabuild.cloudformation.splice import AddedLayer
-from lambdabuild.engine import assemble, inputs, receipts, session
+from lambdabuild.engine import assemble, inputs, ownership, receipts, session
 from lambdabuild.engine.site import Site
 from lambdabuild.errors import CannotRead
 from lambdabuild.model import Document, Location
@@ -266,11 +265,12 @@ def _zip(site: Site) -> Made:
 
     before, notes = session.saved("share:zip").get("layers", {}), list[str]()
     now: dict[str, dict[str, Any]] = {}
+    ownership.claim(site, [output(site, "zip", layer.name) for layer in decided(site).layers])
     for layer in decided(site).layers:
         entries, target, kept = entries_of(site, layer), site.zip(layer.name), site.record("zip", layer.name)
         content = f"{inputs.ZIP_FORMAT} {content_digest(entries)}"
         if not _is_as_before(site, before.get(layer.name), content, target):
-            os.makedirs(os.path.dirname(target), exist_ok=True)
+            ownership.make_room(site, target)
             os.makedirs(os.path.dirname(kept), exist_ok=True)
             previous = ZipSummary.read(kept, target)
             summary = write_zip(target, entries, previous=[previous] if previous else [])
@@ -279,7 +279,7 @@ def _zip(site: Site) -> Made:
         else:
             now[layer.name] = before[layer.name]
         notes += limits.zip_notes(layer.name, now[layer.name]["size"])
-    _remove_others(site, before, now, lambda name: (site.zip(name), site.record("zip", name)))
+    _remove_others(site, "zip", before, now)
     digest = hashlib.sha256(json.dumps(now, sort_keys=True).encode()).hexdigest()
     size = sum(one["size"] for one in now.values())
     return Made(digest, {"layers": now, "size": size, "notes": notes}, {"layers": now})
@@ -291,29 +291,29 @@ def _is_as_before(site: Site, last: Mapping[str, Any] | None, content: str, targ
     return bool(site.stats.digest(target) == last["sha256"])
 
 
-def _remove_others(site: Site, before: Iterable[str], now: Iterable[str], made: Callable[[str], Iterable[str]]) -> None:
+def _remove_others(site: Site, step: str, before: Iterable[str], now: Iterable[str]) -> None:
     """What layers left that are there no more."""
     for name in set(before) - set(now):
-        for path in made(name):
-            remove(path)
+        ownership.remove(site, output(site, step, name))
+        remove(site.record(step, name))
 
 
 def _tree(site: Site) -> Made:
-    from lambdabuild.artifacts.trees import write_tree
+    from lambdabuild.artifacts.trees import KnownTree
 
     layers = decided(site).layers
     names = [layer.name for layer in layers]
+    ownership.claim(site, [output(site, "tree", name) for name in names], look_inside=True)
     for layer in layers:
         target, kept = site.tree(layer.name), site.record("tree", layer.name)
         os.makedirs(os.path.dirname(kept), exist_ok=True)
-        os.makedirs(os.path.dirname(target), exist_ok=True)
+        ownership.make_room(site, target)
         with site.shared.trees_lock:
             entries = entries_of(site, layer)
-            record = write_tree(target, entries, recorded=TreeRecord.read(kept), twins=site.shared.twins)
-            record.write(kept)
+            record = KnownTree(target, kept).update(entries, site.shared.twins)
             site.shared.twins.add(target, record, (entry.path for entry in entries))
     before = session.saved("share:tree").get("layers", ())
-    _remove_others(site, before, names, lambda name: (site.tree(name), site.record("tree", name)))
+    _remove_others(site, "tree", before, names)
     return Made(" ".join(names), {"layers": names}, {"layers": names})
 
 
@@ -363,10 +363,11 @@ def added(site: Site, document: Document, locate: Callable[[str], Location | Non
             )
 
 
-def made_by(site: Site, name: str) -> Iterator[str]:
-    """What a step left, for ``doit clean``."""
-    receipt = receipts.read(site.receipt("share", name))
-    if receipt is not None and name in ("zip", "tree"):
-        place = site.zip if name == "zip" else site.tree
-        for layer in receipt.result["layers"]:
-            yield from (place(layer), site.record(name, layer))
+def left_by(site: Site, step: str) -> list[str]:
+    """The layers that a step (zip, tree) wrote when it last ran."""
+    receipt = receipts.read(site.receipt("share", step))
+    return list(receipt.result["layers"]) if receipt is not None else []
+
+
+def output(site: Site, step: str, layer: str) -> ownership.Output:
+    return ownership.Output(site.zip(layer)) if step == "zip" else ownership.tree(site, layer)

@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from lambdabuild import tools
+from lambdabuild.artifacts.owned import Ledger
 from lambdabuild.artifacts.trees import Twins
 from lambdabuild.engine.snapshot import STATE, Snapshot
 from lambdabuild.files import fingerprint
@@ -101,6 +102,11 @@ class Site:
     def jobs(self) -> int:
         """How many steps work on this machine at once."""
         return self.settings.jobs or os.cpu_count() or 1
+
+    @cached_property
+    def owned(self) -> Ledger:
+        """What steps made outside of the project's state."""
+        return Ledger(os.path.join(self.state_dir, "owned"), self.portable)
 
     @property
     def journal(self) -> str:
@@ -338,6 +344,8 @@ class Shared:
     trees_lock: threading.Lock = field(default_factory=threading.Lock)
     fleet: Any = None
     """The containers of the run (``containers``), once one was asked for."""
+    is_looked_at: bool = False
+    """What the run's steps will write was looked at (``ownership.claim_all``)."""
     is_swept: bool = False
     """``doit clean`` has looked for containers that were left."""
     is_anew: bool = False

@@ -11,7 +11,8 @@ import pytest
 
 from lambdabuild.artifacts.archives import archive_entries
 from lambdabuild.artifacts.entries import Entry, OnDisk
-from lambdabuild.artifacts.trees import TreeRecord, Twins, is_intact, write_tree
+from lambdabuild.artifacts.trees import KnownTree, TreeRecord, Twins, is_intact, write_tree
+from lambdabuild.errors import InTheWay
 
 
 def entry(folder: Path, path: str, content: bytes, executable: bool = False) -> Entry:
@@ -141,3 +142,92 @@ def test_a_record_survives_its_file_and_a_broken_one_is_none(tree: Path, tmp_pat
     assert TreeRecord.read(str(tmp_path / "record")) == record
     (tmp_path / "record").write_text("{")
     assert TreeRecord.read(str(tmp_path / "record")) is None
+
+
+# whose files they are
+
+
+@pytest.fixture
+def known(tree: Path, tmp_path: Path) -> KnownTree:
+    """A tree that was written once, with its record beside it."""
+    (tmp_path / "state").mkdir()
+    known = KnownTree(str(tree), str(tmp_path / "state/tree.json"))
+    known.update([entry(tmp_path / "s", "app.py", b"1"), entry(tmp_path / "s", "lib/a.py", b"2")])
+    return known
+
+
+@pytest.mark.parametrize(
+    "theirs", ["keep.txt", "lib/keep.txt", "new/deep/keep.txt", "__pycache__/keep.txt", "app.py.bak"]
+)
+def test_a_strangers_file_in_a_tree_is_an_error_and_nothing_is_changed(
+    theirs: str, known: KnownTree, tree: Path, tmp_path: Path
+) -> None:
+    (tree / theirs).parent.mkdir(parents=True, exist_ok=True)
+    (tree / theirs).write_text("kept")
+    before = files(tree)
+
+    with pytest.raises(InTheWay, match=theirs):
+        known.update([entry(tmp_path / "s", "app.py", b"3")])
+    assert files(tree) == before
+    assert known.strangers() == [theirs]
+
+
+def test_a_strangers_file_where_one_of_ours_is_to_be_is_an_error_too(
+    known: KnownTree, tree: Path, tmp_path: Path
+) -> None:
+    (tree / "new.py").write_text("kept")
+    with pytest.raises(InTheWay, match=r"new\.py"):
+        known.update([entry(tmp_path / "s", "new.py", b"3")])
+    assert (tree / "new.py").read_text() == "kept"
+
+
+def test_a_link_or_an_empty_folder_of_a_stranger_stays(known: KnownTree, tree: Path, tmp_path: Path) -> None:
+    (tree / "link").symlink_to(tmp_path)
+    (tree / "empty").mkdir()
+    assert sorted(known.strangers()) == ["empty/", "link"]
+
+
+def test_an_edit_of_a_file_of_ours_and_what_python_leaves_are_put_right(
+    known: KnownTree, tree: Path, tmp_path: Path
+) -> None:
+    (tree / "app.py").write_text("by hand")
+    (tree / "lib/__pycache__").mkdir()
+    (tree / "lib/__pycache__/a.cpython-311.pyc").write_text("x")
+    known.update([entry(tmp_path / "s", "app.py", b"1")])
+
+    assert files(tree) == {"app.py": b"1"}
+    assert not (tree / "lib").exists()
+
+
+def test_what_a_killed_run_left_of_a_tree_is_ours(tree: Path, tmp_path: Path) -> None:
+    wanted = [entry(tmp_path / "s", "app.py", b"1"), entry(tmp_path / "s", "lib/a.py", b"2")]
+    (tmp_path / "state").mkdir()
+    known = KnownTree(str(tree), str(tmp_path / "state/tree.json"))
+    Path(known.file + ".new").write_text('["app.py", "lib/a.py"]')
+    (tree / "lib").mkdir(parents=True)
+    (tree / "app.py").write_text("half")
+    (tree / "lib/a.py.123.7f00.tmp").write_text("h")
+
+    known.update(wanted)
+    assert files(tree) == {"app.py": b"1", "lib/a.py": b"2"}
+    assert sorted(path.name for path in (tmp_path / "state").iterdir()) == ["tree.json"]
+
+
+def test_a_tree_without_its_record_keeps_what_is_as_it_should_be(known: KnownTree, tree: Path, tmp_path: Path) -> None:
+    Path(known.file).write_text("[" * 100_000)
+    known.update([entry(tmp_path / "s", "app.py", b"1"), entry(tmp_path / "s", "lib/a.py", b"2")])
+
+    (tree / "app.py").write_text("who made this?")
+    Path(known.file).write_text("{}")
+    with pytest.raises(InTheWay, match=r"app\.py"):
+        known.update([entry(tmp_path / "s", "app.py", b"1"), entry(tmp_path / "s", "lib/a.py", b"2")])
+
+
+def test_removing_a_tree_leaves_what_is_a_strangers(known: KnownTree, tree: Path) -> None:
+    (tree / "lib/keep.txt").write_text("kept")
+    assert known.remove() == ["lib/keep.txt"]
+    assert files(tree) == {"lib/keep.txt": b"kept"}
+    (tree / "lib/keep.txt").unlink()
+    (tree / "lib").rmdir()
+    assert known.remove() == []
+    assert not tree.exists()

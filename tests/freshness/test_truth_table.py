@@ -123,7 +123,7 @@ TABLE: list[tuple[str, Callable[[Sandbox], object], set[str]]] = [
     ("a tree is gone", remove("build/Orders"), {"tree:Orders"}),
     ("a file of a tree is gone", remove("build/Orders/notes.txt"), {"tree:Orders"}),
     ("a file of a tree was changed by hand", append("build/Orders/app.py"), {"tree:Orders"}),
-    ("a file was put into a tree", write("build/Orders/new.py", ""), {"tree:Orders"}),
+    ("bytecode was left in a tree", write("build/Orders/__pycache__/app.cpython-311.pyc", ""), {"tree:Orders"}),
     ("the template is gone", remove("build/packaged-template.yaml"), {"template"}),
     ("a template was changed by hand", append("build/packaged-template.yaml"), {"template"}),
     ("the store is gone", remove("build/.store"),

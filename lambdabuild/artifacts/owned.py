@@ -16,9 +16,9 @@ import stat
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from lambdabuild.errors import InTheWay
-from lambdabuild.files import aside
-from lambdabuild.files.stat_cache import sha256_of
+from lambdabuild import regular
+from lambdabuild.artifacts.atomic import TEMPORARY, writing
+from lambdabuild.errors import CannotWrite, InTheWay
 from lambdabuild.spans import Span
 
 TAG = "CACHEDIR.TAG"
@@ -29,8 +29,6 @@ Signature: 8a477f597d28d172789f06886806bc55
 """
 LEFTOVER = re.compile(r"(^|/)__pycache__(/[^/]+\.pyc(\.\d+)?)?/?$")
 """What a run of Python code leaves beside it."""
-UNFINISHED = re.compile(r"\.\d+\.[0-9a-f]+\.tmp$")
-"""How the names end that ``artifacts.atomic`` renames when the files are whole."""
 
 
 def take(folder: str) -> None:
@@ -46,13 +44,13 @@ def take(folder: str) -> None:
             where=Span(folder),
             mend="move the folder away; when an earlier version of lambdabuild made it, remove all it has built",
         )
-    aside.write(tag, TAGGED)
+    with writing(tag) as stream:
+        stream.write(TAGGED)
 
 
 def is_tagged(folder: str) -> bool:
     try:
-        with open(os.path.join(folder, TAG), "rb") as stream:
-            return stream.read(len(TAGGED)) == TAGGED
+        return regular.read_bytes(os.path.join(folder, TAG)) == TAGGED
     except OSError:
         return False
 
@@ -94,7 +92,7 @@ class Ledger:
         names = [self._portable(path) for path in paths]
         with self._lock:
             os.makedirs(os.path.dirname(self.file), exist_ok=True)
-            file = os.open(self.file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            file = os.open(self.file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o644)
             try:
                 # a line begins each record, so that a torn one spoils no other
                 os.write(file, b"".join(f"\n{sign}{json.dumps(name)}".encode() for name in names))
@@ -107,13 +105,12 @@ class Ledger:
 def _listed(file: str) -> Iterator[str]:
     found: dict[str, None] = {}
     try:
-        with open(file, encoding="utf-8", errors="replace") as stream:
-            lines = stream.read().split("\n")
+        lines = regular.read_text(file, errors="replace").split("\n")
     except OSError:
         return iter(())
     for line in lines:
         try:
-            path = json.loads(line[1:])
+            path = regular.json(line[1:])
         except ValueError:
             continue  # torn by a kill
         if not isinstance(path, str):
@@ -166,7 +163,13 @@ class NamedFolder:
         kept = {path: digest for path, digest in earlier.items() if os.path.lexists(os.path.join(self.folder, path))}
         self._files = {**kept, **files}
         said = {"folder": self.folder, "files": self._files}
-        return aside.write(self._file, json.dumps(said).encode())
+        try:
+            os.makedirs(os.path.dirname(self._file), exist_ok=True)
+            with writing(self._file, flush=False) as stream:
+                stream.write(json.dumps(said).encode())
+        except (OSError, CannotWrite):
+            return False
+        return True
 
     def empty(self) -> None:
         """Remove what we put there. Only for a folder without ``strangers``."""
@@ -182,7 +185,7 @@ class NamedFolder:
 
     def _is_named(self, path: str) -> bool:
         """Whether it is a file of ours, or was about to become one when we were killed."""
-        return path in self._files or UNFINISHED.sub("", path) in self._files
+        return path in self._files or TEMPORARY.sub("", path) in self._files
 
     def _obstacle(self, path: str, sha256: str) -> Iterator[str]:
         parts = path.split("/")
@@ -201,17 +204,18 @@ class NamedFolder:
             status = os.lstat(full)
             if not stat.S_ISREG(status.st_mode):
                 return ""
-            return sha256_of(full) + ("+x" if status.st_mode & stat.S_IXUSR else "")
+            with open(full, "rb") as stream:
+                sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+            return sha256 + ("+x" if status.st_mode & stat.S_IXUSR else "")
         except OSError:
             return ""
 
     def _recorded(self) -> dict[str, str]:
         try:
-            with open(self._file, encoding="utf-8") as stream:
-                said = json.load(stream)
+            said = regular.read_json(self._file)
             if said["folder"] == self.folder and all(isinstance(one, str) for one in said["files"].values()):
                 return dict(said["files"])
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             pass
         return {}
 
