@@ -3,8 +3,8 @@ import { execFileSync } from "node:child_process";
 import fs from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
+import { EXTENSIONS, outside } from "./outside.mjs";
 
-const EXTENSIONS = [".ts", ".tsx", ".mts", ".cts", ".js", ".jsx", ".mjs", ".cjs"];
 const LISTS = ["external", "conditions", "drop", "drop_labels", "inject", "main_fields", "pure", "resolve_extensions"];
 const OURS = ["entry_points", "handler", "mode", "omit", "include", "ignore_scripts", "ship"];
 const NO_SUCH_STEP = -32601, MISTAKE = 400, BROKEN = 500;
@@ -19,9 +19,11 @@ class Mistake extends Error {
 async function compile(job) {
   const { target } = job, options = target.options;
   const place = mirror(job), modules = dependencies(job);
-  if (modules) fs.symlinkSync(modules, path.join(place.manifest, "node_modules"));
+  for (const folder of modules ? new Set([place.manifest, place.tree]) : []) {
+    fs.symlinkSync(modules, path.join(folder, "node_modules"));
+  }
   const esbuild = await findEsbuild(job, modules);
-  const entries = entryPoints(job, place.source), reads = new Set();
+  const entries = entryPoints(job, place.source), around = outside(place, place.base, options.tsconfig);
   const ship = list(options.ship);
   const result = await esbuild
     .build({
@@ -32,7 +34,7 @@ async function compile(job) {
       ...(options.outbase ? { outbase: path.resolve(place.source, options.outbase) } : {}),
       absWorkingDir: place.source, outdir: place.source, allowOverwrite: true, write: false,
       bundle: true, platform: "node", preserveSymlinks: true, metafile: true, logLevel: "silent",
-      plugins: [outside(job, place, reads)],
+      plugins: [around.plugin],
     })
     .catch((error) => { throw explained(error, job, place); });
   for (const file of result.outputFiles) {
@@ -43,7 +45,7 @@ async function compile(job) {
   shipped(ship.filter((name) => isImported(name, result.metafile)), modules, job.out);
   return {
     parts: [{ path: job.out }],
-    reads: [...reads].sort(),
+    reads: around.reads(result.metafile),
     notes: result.warnings.map((warning) => `esbuild: ${said(warning)}`),
   };
 }
@@ -51,46 +53,25 @@ async function compile(job) {
 // The source as it lies in the project, in a place where packages can be put beside it.
 function mirror(job) {
   const { target } = job, tree = path.join(job.scratch, "tree");
-  const at = (folder) => path.join(tree, path.relative(target.project, folder).replaceAll("..", "__"));
+  const base = [target.checkout, target.project].find((folder) => folder && `${target.source}/`.startsWith(`${folder}/`));
+  const at = (folder) => path.join(tree, path.relative(base ?? target.project, folder).replaceAll("..", "__"));
   const source = at(target.source), manifest = target.manifest ? at(path.dirname(target.manifest)) : source;
   for (const folder of [source, manifest]) fs.mkdirSync(folder, { recursive: true });
   for (const file of job.files) {
     fs.mkdirSync(path.dirname(path.join(source, file)), { recursive: true });
     fs.copyFileSync(path.join(target.source, file), path.join(source, file));
   }
+  for (const part of job.earlier.resolve?.parts ?? []) {
+    if (part.replaces_source) fs.cpSync(part.path, source, { recursive: true, force: true });
+  }
   if (target.manifest) fs.copyFileSync(target.manifest, path.join(manifest, "package.json"));
-  return { tree, source, manifest };
+  return { tree, source, manifest, base: base ?? target.project };
 }
 
 function dependencies(job) {
   const parts = job.earlier.resolve?.parts ?? [];
   const found = parts.map((part) => path.join(part.path, "node_modules")).find((folder) => fs.existsSync(folder));
   return found ?? null;
-}
-
-// What is imported from outside the code folder, such as ../shared/log, is brought into the mirror when it is asked for.
-function outside(job, place, reads) {
-  const names = (file) => [file, ...EXTENSIONS.flatMap((end) => [file + end, file.replace(/\.[cm]?js$/, "") + end]),
-    file + ".json", ...EXTENSIONS.map((end) => path.join(file, "index" + end))];
-  return {
-    name: "outside",
-    setup(build) {
-      build.onResolve({ filter: /^\.\.?\// }, ({ path: asked, resolveDir }) => {
-        const wanted = path.resolve(resolveDir, asked);
-        const inTree = wanted.startsWith(place.tree + path.sep), inSource = wanted.startsWith(place.source + path.sep);
-        if (!inTree || inSource || wanted.includes(`${path.sep}node_modules${path.sep}`)) return undefined;
-        for (const file of names(wanted)) {
-          const real = path.join(job.target.project, path.relative(place.tree, file));
-          if (!fs.existsSync(real) || !fs.statSync(real).isFile()) continue;
-          fs.mkdirSync(path.dirname(file), { recursive: true });
-          fs.copyFileSync(real, file);
-          reads.add(real);
-          break;
-        }
-        return undefined;
-      });
-    },
-  };
 }
 
 // The version that the project pins, for this machine; else the one on PATH.
@@ -232,7 +213,7 @@ const said = ({ text, location }) => (location ? `${location.file}:${location.li
 function explained(error, job, place) {
   if (!error.errors?.length) return error;
   const { text, location } = error.errors[0];
-  const file = location && path.join(job.target.project, path.relative(place.tree, path.resolve(place.source, location.file)));
+  const file = location && path.join(place.base, path.relative(place.tree, path.resolve(place.source, location.file)));
   return new Mistake(`esbuild: ${text}`, {
     kind: "BadSource",
     where: location ? { file, line: location.line, column: location.column + 1 } : undefined,
