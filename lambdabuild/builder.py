@@ -31,7 +31,7 @@ from lambdabuild.files.listing import Found, Patterns, ignore_lines, scan
 from lambdabuild.files.stat_cache import sha256_of
 from lambdabuild.plan.claims import resolver_of
 from lambdabuild.plan.types import Rule
-from lambdabuild.plan.workspaces import Disk, root_of
+from lambdabuild.plan.workspaces import Disk, reads_source, root_of
 from lambdabuild.project import cache_dir, disk_around
 from lambdabuild.rule_api import Folder, Job, Part, Result, Target
 from lambdabuild.rulebook import steps
@@ -347,12 +347,13 @@ class _Run:
         os.makedirs(out)
         os.makedirs(scratch)
         with _told(self.flow, name):
+            files = self.beside_manifest(rule) if name == "resolve" else self.source_files
             job = SearchingJob(
                 step=name, target=self.target(), out=out, scratch=scratch, store=cache_dir(os.environ),
                 cache=os.path.join(self.tools_cache, rule.name), earlier=earlier,
                 # No fingerprint is made here, so a tool may see all that the caller's environment says.
                 environment=tuple(os.environ), search_paths=self.wanted.search_paths,
-                files=() if name == "resolve" else tuple(found.path for found in self.source_files),
+                files=tuple(found.path for found in files),
             )  # fmt: skip
             result = steps.run(rule, job)
         for note in result.notes:
@@ -368,6 +369,16 @@ class _Run:
         except (InTheWay, OSError):
             return os.path.join(self.work, "cache")
         return folder
+
+    def beside_manifest(self, rule: Rule) -> tuple[Found, ...]:
+        """What the manifest's own scripts may read; nothing when it has none."""
+        folder, name = os.path.split(self.wanted.manifest)
+        options = _options(self.rule, rule, self.flow, self.wanted)
+        if not name or not reads_source(rule, name, options, self.around):
+            return ()
+        ours = (self.wanted.artifacts, self.wanted.scratch, self.wanted.dependencies)
+        skip = frozenset(map(os.path.realpath, filter(None, ours)))
+        return scan(folder, Patterns((".git/", "node_modules/")), boundary=os.sep, skip=skip).files
 
     def target(self) -> Target:
         wanted = self.wanted
@@ -430,7 +441,9 @@ class _Run:
     def lay_down(self, copied: Result, compiled: Result, resolved: Result | None) -> None:
         wanted, flow = self.wanted, self.flow
         own = [self.entries(part) for part in (*copied.parts, *compiled.parts)]
-        kept = [self.entries(part) for part in (resolved.parts if resolved else ())]
+        parts = resolved.parts if resolved else ()
+        own = [self.entries(part) for part in parts if isinstance(part, Folder) and part.replaces_source] + own
+        kept = [self.entries(p) for p in parts if not (isinstance(p, Folder) and p.replaces_source)]
         dependencies, shipped = kept, kept if self.rule.ships_dependencies else []
         if flow.dependencies == "lib":
             everything = [*own, *kept]

@@ -66,6 +66,8 @@ class Target:
     workspace: str = ""
     """The folder of the workspace's root, which ``[workspace]`` of rule.toml describes, "" when the manifest stands
     alone. It may lie above ``project``."""
+    checkout: str = ""
+    """The project root, the git checkout or what the setting says: nothing is looked for further up."""
 
     @property
     def logical_id(self) -> str:
@@ -79,6 +81,8 @@ class Folder:
     path: str
     into: str = ""
     leave_out: tuple[str, ...] = ()
+    replaces_source: bool = False
+    """It goes before the source, where both have a file: what scripts made of it."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +137,8 @@ class Job:
     timeout_seconds: float | None = None
     earlier: Mapping[str, Result] = field(default_factory=dict)
     files: tuple[str, ...] = ()
-    """What of the source may enter the artifact: POSIX paths below ``target.source``; of no use to resolve."""
+    """What of the source may enter the artifact: POSIX paths below ``target.source``. For resolve what lies beside the
+    manifest, when that has one of the step's ``source_keys``; else nothing."""
     runner: tools.Runner = tools.HERE
     """Where this step's tools run."""
     native: Literal["", "auto", "true"] = ""
@@ -239,7 +244,7 @@ def result_to_data(result: Result, relative_to: Mapping[str, str]) -> dict[str, 
 def _part_to_data(part: Part) -> dict[str, Any]:
     shared = {"into": part.into, "leave_out": list(part.leave_out)}
     if isinstance(part, Folder):
-        return {"folder": True} | shared
+        return {"folder": True, "replaces_source": part.replaces_source} | shared
     return {"folder": False, "moves": [list(move) for move in part.moves], "origin": part.origin} | shared
 
 
@@ -249,7 +254,7 @@ def result_from_data(data: Mapping[str, Any], relative_to: Mapping[str, str]) ->
     def part(item: Mapping[str, Any]) -> Part:
         where, into, leave_out = expanded(item["path"], relative_to), item["into"], tuple(item["leave_out"])
         if item["folder"]:
-            return Folder(where, into, leave_out)
+            return Folder(where, into, leave_out, bool(item.get("replaces_source")))
         moves = tuple((old, new) for old, new in item["moves"])
         return Archive(where, into, moves, leave_out, item["origin"])
 

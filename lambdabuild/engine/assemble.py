@@ -23,7 +23,7 @@ from lambdabuild.files.globs import decides
 from lambdabuild.files.listing import Listing, Patterns, scan
 from lambdabuild.model import Globs
 from lambdabuild.plan.types import Build, Rule
-from lambdabuild.rule_api import Archive, Part, Result
+from lambdabuild.rule_api import Archive, Folder, Part, Result
 from lambdabuild.spans import Span
 
 ORDER = ("copy", "compile", "package")
@@ -82,6 +82,7 @@ def settle(
     lists = [_own(site, build, step, part, prefix, left_out, files) for step, part in own]
     lists += _beside(site, build, prefix, left_out, files)
     here = [(runtime, _without_layers(result, in_layers)) for runtime, result in resolved]
+    lists = [*_replacing(site, build, prefix, results), *lists]
     found = _dependencies(site, build, rule, here, left_out) if rule.ships_dependencies else []
     brought_back = _brought_back(site, build, rule, resolved, in_layers, [*lists, *found]) if in_layers else []
     found += [entries for _, entries in brought_back]
@@ -114,6 +115,20 @@ def _own(
     return entries
 
 
+def _replacing(site: Site, build: Build, prefix: str, results: Mapping[str, Result]) -> Iterator[list[Entry]]:
+    """What goes before the source, such as what its own scripts made of it, without what is left out of the source."""
+    resolved = results.get("resolve")
+    if resolved is None or build.key.is_source_replaced or not site.rules[build.key.rule].ships_source:
+        return
+    for part in filter(_replaces, resolved.parts):
+        entries, _ = merge.filtered(_entries(site, build, part, "", [], {}), build.key.leave_out)
+        yield _below(prefix, _globbed(entries, build.key.globs)[0])
+
+
+def _replaces(part: Part) -> bool:
+    return isinstance(part, Folder) and part.replaces_source
+
+
 def _without_layers(result: Result, in_layers: Sequence[InLayer]) -> Result:
     elsewhere = {n for package in in_layers for n in package.positions}
     return replace(result, parts=tuple(part for n, part in enumerate(result.parts) if n not in elsewhere))
@@ -127,7 +142,10 @@ def _dependencies(
     Source of a layer's paths: https://docs.aws.amazon.com/lambda/latest/dg/packaging-layers.html
     """
     prefix = rule.layer_prefix if build.key.kind == "layer" else ""
-    lists = [[wanted(site, build, rule, part, left_out) for part in result.parts] for _, result in resolved]
+    lists = [
+        [wanted(site, build, rule, part, left_out) for part in result.parts if not _replaces(part)]
+        for _, result in resolved
+    ]
     if len(lists) < 2:
         return [_below(prefix, entries) for found in lists for entries in found]
     contents = {content_digest(entry for entries in found for entry in entries) for found in lists}

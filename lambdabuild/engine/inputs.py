@@ -84,6 +84,11 @@ def _resolve(site: Site, name: str, saved: Saved) -> dict[str, str]:
     rule = site.rules[resolution.key.rule]
     found = _claims(site, rule, rule.resolve or StepClaims(), resolution.key.options, resolution.key.native)
     found |= {"runtime": resolution.key.runtime, "architecture": resolution.key.architecture}
+    if resolution.key.source:
+        listing = source_files.listing_of_manifest(site, resolution.manifest, f"the scripts of {resolution.manifest}")
+        folder = os.path.dirname(resolution.manifest) or "."
+        found |= {"code folder": resolution.key.source}
+        found |= {f"folder:{folder}": fingerprint.of_listing(f"{folder} for scripts", listing, site.stats)}
     return found | _manifest(site, rule, resolution.manifest, resolution.key.workspace)
 
 

@@ -125,13 +125,20 @@ def _job(
         environment=claims.environment_with(build.key.options),
         timeout_seconds=site.settings.tool_timeout_seconds or None,
         earlier=earlier,
-        files=_files(site, step, build),
+        files=_files(site, step, name, build),
     )
 
 
-def _files(site: Site, step: str, build: Build) -> tuple[str, ...]:
-    """What of the source may enter the artifact; nothing when a distribution does and no command wants the source."""
-    if step == "resolve" or (build.package and not build.key.command.run):
+def _files(site: Site, step: str, name: str, build: Build) -> tuple[str, ...]:
+    """What of the source may enter the artifact; nothing when a distribution does and no command wants the source.
+
+    For resolve what lies beside the manifest, when its scripts are run.
+    """
+    if step == "resolve":
+        resolution = site.resolution(name)
+        files = source_files.listing_of_manifest(site, resolution.manifest).files if resolution.key.source else ()
+        return tuple(found.path for found in files)
+    if build.package and not build.key.command.run:
         return ()
     return tuple(found.path for found in source_files.listing(site, build.key).files)
 
@@ -147,6 +154,7 @@ def target_of(site: Site, build: Build) -> Target:
         project=site.project,
         options={name: json.loads(value) for name, value in build.key.options},
         workspace=site.path(build.key.workspace) if build.key.workspace else "",
+        checkout=site.boundary,
     )
 
 

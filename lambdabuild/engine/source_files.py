@@ -13,6 +13,7 @@ from lambdabuild.files.globs import GlobbedPatterns
 from lambdabuild.files.listing import IGNORE_FILE, Found, Listing, Patterns, ignore_lines, patterns, scan
 from lambdabuild.model import Globs
 from lambdabuild.plan.types import BuildKey, Rule
+from lambdabuild.settings import DEFAULT_EXCLUDE
 from lambdabuild.spans import Span
 
 
@@ -42,6 +43,12 @@ def source_patterns(site: Site, key: BuildKey, lines_of: Callable[..., tuple[str
     if key.globs.lines:
         return GlobbedPatterns(lines, key.globs.lines, key.globs.prefix)
     return patterns(tuple(lines))
+
+
+def listing_of_manifest(site: Site, manifest: str, who: str = "") -> Listing:
+    """All that lies beside a manifest, for its scripts: what is left out of artifacts too, but for what tools leave."""
+    chosen = patterns((*DEFAULT_EXCLUDE, "node_modules/", "!.gitignore", "!.env"))
+    return scan(os.path.dirname(site.path(manifest)), chosen, boundary=site.boundary, skip=site.not_source, who=who)
 
 
 def listing_beside(site: Site, key: BuildKey, path: str, who: str = "") -> Listing:

@@ -7,7 +7,8 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping
 
 from lambdabuild import regular
-from lambdabuild.rule_api import Folder, Job, Result
+from lambdabuild.node_packages.scripts import BESIDE
+from lambdabuild.rule_api import Folder, Job, Part, Result
 
 MADE_BY_GYP = (
     "binding.Makefile", "config.gypi", "Makefile", "*.target.mk", "gyp-mac-tool", "node_gyp_bins/", "Release/.deps/",
@@ -18,24 +19,44 @@ LEAVE_OUT = (
     "/node_modules/.package-lock.json", "/node_modules/.bin/", "/node_modules/.cache/", "/node_modules/.pnpm/",
     "/node_modules/.modules.yaml", "/node_modules/.pnpm-workspace-state*", "/node_modules/.yarn-integrity",
     "/node_modules/.yarn-state.yml", "/node_modules/.package-map.json",
-    *(f"/node_modules/**/build/{name}" for name in MADE_BY_GYP),
+    *(f"/node_modules/**/build/{name}" for name in MADE_BY_GYP), f"/{BESIDE}/",
 )  # fmt: skip
 """The tools' own notes and links to programs, which Lambda never runs; .cache is written by post-install scripts."""
 
 
-def shipped(job: Job, modules: str, reads: Iterable[str], notes: Iterable[str] = ()) -> Result:
+def shipped(
+    job: Job, modules: str, reads: Iterable[str], notes: Iterable[str] = (), written: tuple[Part, ...] = ()
+) -> Result:
     """The result of a resolve step that installed into ``modules``, which may be missing when nothing was wanted."""
+    if os.path.isdir(modules):
+        _copied(modules, os.path.join(job.out, "node_modules"), {})
+    return of_out(job, reads, notes, written)
+
+
+def of_out(job: Job, reads: Iterable[str], notes: Iterable[str] = (), written: tuple[Part, ...] = ()) -> Result:
+    """The result of a resolve step that wrote node_modules folders into ``job.out``; none when nothing was wanted.
+
+    ``written`` is what the package's own scripts left beside node_modules.
+    """
     reads, notes = tuple(sorted(set(reads))), tuple(notes)
-    if not os.path.isdir(modules):
-        return Result(reads=reads, notes=notes)
-    target = os.path.join(job.out, "node_modules")
-    _copied(modules, target, {})
+    folders = sorted(_modules(job.out))
+    if not folders:
+        return Result(parts=written, reads=reads, notes=notes)
+    facts = [fact for folder in folders for fact in packages(folder)]
     return Result(
-        parts=(Folder(job.out, leave_out=LEAVE_OUT),),
+        parts=(Folder(job.out, leave_out=LEAVE_OUT), *written),
         reads=reads,
         notes=notes,
-        facts={"packages": sorted(packages(target), key=lambda fact: (fact["name"], fact["version"]))},
+        facts={"packages": sorted(facts, key=lambda fact: (fact["name"], fact["version"]))},
     )
+
+
+def _modules(top: str) -> Iterator[str]:
+    """The node_modules folders below a folder, but for those inside others."""
+    for folder, names, _ in os.walk(top):
+        if "node_modules" in names:
+            yield os.path.join(folder, "node_modules")
+        names[:] = [name for name in names if name != "node_modules"]
 
 
 def _copied(source: str, target: str, above: Mapping[str, str]) -> None:

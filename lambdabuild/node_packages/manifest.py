@@ -56,11 +56,21 @@ def _local(folder: str, about: Mapping[str, Any]) -> Iterator[str]:
                 yield os.path.normpath(os.path.join(folder, text.removeprefix(scheme).partition("#")[0]))
 
 
-def own_scripts(job: Job, about: Mapping[str, Any]) -> list[str]:
-    """A note when a package has install scripts of its own: they would look for its source, which is not there."""
+def own_scripts(about: Mapping[str, Any]) -> list[str]:
+    """The install scripts that a package has of its own, in the order in which they are run."""
     scripts = about.get("scripts", {})
-    named = [name for name in OWN_SCRIPTS if name in (scripts if isinstance(scripts, dict) else {})]
-    return [f"{job.who}: its own scripts are not run: {', '.join(named)}"] if named else []
+    return [name for name in OWN_SCRIPTS if name in (scripts if isinstance(scripts, dict) else {})]
+
+
+def without_scripts(data: dict[str, Any]) -> None:
+    """Change a package.json so that no script of its own is run."""
+    data.pop("scripts", None)
+
+
+def scripts_not_run(job: Job, about: Mapping[str, Any], shown: str) -> list[str]:
+    """A note when a package has install scripts that are not run, such as those of a workspace's root for a member."""
+    named = own_scripts(about)
+    return [f"{job.who}: the scripts of {shown} are not run: {', '.join(named)}"] if named else []
 
 
 def listed(value: Any) -> list[str]:

@@ -24,14 +24,14 @@ def keep_ours(job: Job, folder: str) -> None:
 
 
 def _reached(job: Job, folder: str, seen: set[str], *, ours_only: bool) -> Iterator[str]:
-    about = _about(folder)
+    about = about_of(folder)
     optional = about.get("optionalDependencies", {})
     needed = {**about.get("dependencies", {}), **about.get("peerDependencies", {})}
     for name in sorted({*needed, *optional, *_bundled(about)}):
-        path = _found(folder, name)
+        path = found(folder, name)
         if path is None or path in seen:
             continue
-        if ours_only and not _fits(job, _about(path)):
+        if ours_only and not _fits(job, about_of(path)):
             if name in optional or name not in needed:
                 continue
             raise CannotResolve(
@@ -44,7 +44,7 @@ def _reached(job: Job, folder: str, seen: set[str], *, ours_only: bool) -> Itera
         yield from _reached(job, path, seen, ours_only=ours_only)
 
 
-def _about(folder: str) -> Mapping[str, Any]:
+def about_of(folder: str) -> Mapping[str, Any]:
     try:
         data = regular.json(regular.read_text(os.path.join(folder, "package.json"), "utf-8-sig", "replace"))
     except (OSError, json.JSONDecodeError):
@@ -53,7 +53,7 @@ def _about(folder: str) -> Mapping[str, Any]:
 
 
 def _name(folder: str) -> str:
-    return str(_about(folder).get("name", os.path.basename(folder)))
+    return str(about_of(folder).get("name", os.path.basename(folder)))
 
 
 def _bundled(about: Mapping[str, Any]) -> list[str]:
@@ -61,7 +61,7 @@ def _bundled(about: Mapping[str, Any]) -> list[str]:
     return named if isinstance(named, list) else []
 
 
-def _found(folder: str, name: str) -> str | None:
+def found(folder: str, name: str) -> str | None:
     """Where Node.js finds a package that a folder's code asks for."""
     while True:
         path = os.path.join(folder, "node_modules", name)

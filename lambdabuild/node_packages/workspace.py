@@ -1,13 +1,14 @@
-"""A workspace: several packages of one repository under one lock file at its root."""
+"""A workspace: several packages of one repository under one lock file at its root (``[workspace]`` in rule.toml)."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
-from lambdabuild import regular
 from lambdabuild.node_packages import manifest
 from lambdabuild.rule_api import Job
 
@@ -16,51 +17,92 @@ from lambdabuild.rule_api import Job
 class Workspace:
     """``folder`` is the root, where the lock file is; ``members`` are the folders of its packages, the root too."""
 
+    job: Job
     folder: str
     members: tuple[str, ...]
 
+    @cached_property
+    def manifests(self) -> dict[str, dict[str, Any]]:
+        """The package.json of each member that has one, by its folder."""
+        files = (os.path.join(member, "package.json") for member in self.members)
+        return {os.path.dirname(file): manifest.read(self.job, file) for file in files if os.path.isfile(file)}
 
-def around(job: Job, folder: str, lock: str, members: Callable[[str, str], Iterable[str]]) -> Workspace | None:
-    """The workspace that a package is in, None when no lock file is about it.
+    def needed(self, folder: str, kinds: Iterable[str] = manifest.KINDS) -> list[str]:
+        """The folders of the members that a package of the workspace depends on, directly or not, sorted."""
+        named = {str(about.get("name", "")): member for member, about in self.manifests.items()}
+        found, ahead, kinds = {folder}, [folder], tuple(kinds)
+        while ahead:
+            about = self.manifests.get(ahead.pop(), {})
+            wanted = {named[name] for kind in kinds for name in about.get(kind, {}) if name in named}
+            ahead += sorted(wanted - found)
+            found |= wanted
+        return sorted(found - {folder, self.folder})
 
-    A lock file is looked for in the package's folder, then above it up to the project's; one above must name the
-    package. ``members`` gives the folders that belong to a root and the text of its lock file, relative to it.
+    def siblings(self, folder: str, omitted: Iterable[str] = ()) -> Siblings:
+        """What a tool must see of the others to install for one package: all of them for the root itself."""
+        kinds = [kind for kind in manifest.KINDS if kind != "devDependencies" or "dev" not in omitted]
+        if folder == self.folder:
+            shipped = {one for member in self.members for one in self.needed(member, kinds)}
+            return Siblings(tuple(sorted(shipped)), tuple(sorted(set(self.members) - shipped - {folder})))
+        shipped = set(self.needed(folder, kinds))
+        named = {*self.needed(folder), *self.needed(self.folder)} - {folder, *shipped}
+        return Siblings(tuple(sorted(shipped)), tuple(sorted(named)))
+
+    def copies_in(self, source: str, root: str) -> dict[str, str]:
+        """The members below the code folder, by their paths there: each one's folder in a copy of the workspace."""
+        paths = {os.path.relpath(member, source): os.path.relpath(member, self.folder) for member in self.members}
+        inside = ((path, copy) for path, copy in paths.items() if path.split(os.sep)[0] not in (".", ".."))
+        return {path: os.path.join(root, copy) for path, copy in inside}
+
+
+@dataclass(frozen=True)
+class Siblings:
+    """Members beside the one that is built."""
+
+    shipped: tuple[str, ...]
+    """Those that go into the artifact."""
+    named: tuple[str, ...] = ()
+    """Those of which only package.json counts: a development dependency, one of the root's."""
+
+    @property
+    def manifests(self) -> list[str]:
+        return [os.path.join(member, "package.json") for member in self.named]
+
+
+def around(job: Job, folder: str, members: Iterable[str]) -> Workspace | None:
+    """The workspace that a package belongs to, None when it stands alone.
+
+    ``members`` are the folders that belong, relative to the root.
     """
-    root = folder
-    while True:
-        file = os.path.join(root, lock)
-        if os.path.isfile(file):
-            with open(file, encoding="utf-8", errors="replace", opener=regular.opener) as stream:
-                named = {os.path.normpath(os.path.join(root, member)) for member in members(root, stream.read())}
-            if root == folder or folder in named:
-                return Workspace(root, tuple(sorted(named | {root, folder})))
-        if root in (job.target.project, os.path.dirname(root)):
-            return None
-        root = os.path.dirname(root)
+    root = job.target.workspace
+    if not root:
+        return None
+    named = {os.path.normpath(os.path.join(root, member)) for member in members}
+    return Workspace(job, root, tuple(sorted(named | {root, folder})))
 
 
-def globbed(job: Job, root: str) -> list[str]:
-    """The folders that the field ``workspaces`` of a root's package.json means, relative to it."""
-    file = os.path.join(root, "package.json")
-    said = manifest.read(job, file).get("workspaces", []) if os.path.isfile(file) else []
-    patterns = said.get("packages", []) if isinstance(said, dict) else said
+def globbed(root: str, patterns: Iterable[Any]) -> list[str]:
+    """The folders with a package.json that globs such as those of the field ``workspaces`` mean, relative to a root."""
+    from wcmatch import glob
+
+    flags = glob.GLOBSTAR | glob.BRACE | glob.EXTGLOB | glob.FORCEUNIX
     found: set[str] = set()
     for pattern in map(str, patterns):
-        files = Path(root).glob(pattern.removeprefix("!").rstrip("/") + "/package.json")
-        folders = {str(file.parent.relative_to(root)) for file in files if "node_modules" not in file.parts}
+        plain = os.path.normpath(pattern.removeprefix("!").lstrip("/"))
+        files = glob.glob(os.path.join(plain, "package.json"), flags=flags, root_dir=root)
+        folders = {os.path.dirname(file) for file in files if "node_modules" not in Path(file).parts}
         found = found - folders if pattern.startswith("!") else found | folders
-    return sorted(found)
+    return sorted(found - {""})
 
 
-def needed(job: Job, workspace: Workspace, folder: str) -> list[str]:
-    """The folders of the members that a package of the workspace depends on, directly or not, sorted."""
-    files = (os.path.join(member, "package.json") for member in workspace.members)
-    about = {os.path.dirname(file): manifest.read(job, file) for file in files if os.path.isfile(file)}
-    named = {str(data.get("name", "")): member for member, data in about.items()}
-    found, ahead = {folder}, [folder]
-    while ahead:
-        data = about.get(ahead.pop(), {})
-        wanted = {named[name] for kind in manifest.KINDS for name in data.get(kind, {}) if name in named}
-        ahead += sorted(wanted - found)
-        found |= wanted
-    return sorted(found - {folder, workspace.folder})
+def patterns_of(about: dict[str, Any]) -> list[Any]:
+    """The globs of the field ``workspaces``, a list or an object with one."""
+    said = about.get("workspaces", [])
+    found = said.get("packages", []) if isinstance(said, dict) else said
+    return found if isinstance(found, list) else []
+
+
+def of_package_json(job: Job, folder: str) -> Workspace | None:
+    """The workspace of npm's or Yarn's that a package belongs to."""
+    file = os.path.join(job.target.workspace or folder, "package.json")
+    return around(job, folder, globbed(os.path.dirname(file), patterns_of(manifest.read(job, file))))

@@ -40,7 +40,7 @@ from lambdabuild.plan.types import (
     Rule,
     Sizes,
 )
-from lambdabuild.plan.workspaces import Disk, above
+from lambdabuild.plan.workspaces import Disk, above, not_covered, reads_source
 from lambdabuild.settings import DEFAULT_EXCLUDE, Command, FunctionSettings, Settings, nearest
 
 Identify = Callable[[Choice], str]
@@ -100,7 +100,7 @@ def plan(
     except LambdaBuildError as error:
         errors.append(error)
     raise_all(errors)
-    resolutions_of = {item.name: _resolution_keys(item, choices[item.name], identify, settings) for item in items}
+    resolutions_of = {item.name: _resolution_keys(item, choices[item.name], identify, settings, disk) for item in items}
     builds = _builds(items, choices, settings, resolutions_of, packages)
     _refuse_bytecode_of_several(items, builds, resolutions_of)
     resolutions = _resolutions(builds, resolutions_of, choices)
@@ -119,13 +119,28 @@ def plan(
         assets=tuple(sorted(service.assets, key=lambda asset: asset.name)),
         sizes=sizes,
         skipped=tuple(sorted(service.skipped, key=lambda skipped: skipped.name)),
-        notes=(*service.warnings, *service.notes, *notes),
+        notes=(*service.warnings, *service.notes, *_unlocked(choices, rules, disk), *notes),
         packages=distributions,
         sources=sources.published(settings),
         pinned=sources.pinned(service, settings),
         publications=publications(service, settings),
         sharers=tuple(sharers.sharers(builds, sizes, {rule.name: rule for rule in rules})),
     )
+
+
+def _unlocked(choices: Mapping[str, Choice], rules: tuple[Rule, ...], disk: Disk) -> list[str]:
+    """A note for each lock file that somebody may think is about manifests, with their names."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for choice in choices.values():
+        lock = ""
+        if choice.manifest and not choice.workspace:
+            lock = not_covered(choice.resolver or choice.rule, choice.manifest, rules, disk)
+        found[lock] |= {choice.manifest} if lock else set()
+    return [
+        f"{lock} is not about {', '.join(sorted(found[lock]))}, which no workspace there names: what is newest is taken"
+        for lock in sorted(found)
+        if lock
+    ]
 
 
 def _missing(item: Function | Layer, settings: Settings, names: Names) -> list[LambdaBuildError]:
@@ -282,7 +297,7 @@ def _runtime(item: Function | Layer) -> str:
 
 
 def _resolution_keys(
-    item: Function | Layer, choice: Choice, identify: Identify, settings: Settings
+    item: Function | Layer, choice: Choice, identify: Identify, settings: Settings, disk: Disk
 ) -> tuple[ResolutionKey, ...]:
     """None when there is nothing to resolve; of a layer that is for several runtimes, one for each."""
     rule = choice.resolver or choice.rule
@@ -290,7 +305,11 @@ def _resolution_keys(
         return ()
     manifest, options = identify(choice), _only(_options(item, choice, settings), rule.resolve.options)
     name = item.name if rule.needs_name else ""
-    key = ResolutionKey(rule.name, "", item.architecture, manifest, options, name, workspace=choice.workspace)
+    said = {option: json.loads(value) for option, value in options}
+    source = item.source if reads_source(rule, choice.manifest, said, disk) else ""
+    key = ResolutionKey(
+        rule.name, "", item.architecture, manifest, options, name, workspace=choice.workspace, source=source
+    )
     return tuple(
         replace(key, runtime=runtime, native=_native(item, settings, runtime))
         for runtime in _runtimes(item, choice.rule)

@@ -22,6 +22,10 @@ class StepClaims:
     reads: tuple[str, ...] = ()
     """Any of ``manifest`` (with lock files), ``source``."""
     environment: tuple[str, ...] = ()
+    source_keys: tuple[str, ...] = ()
+    """Dotted keys of the manifest: one that has any of them makes the step read what lies beside it, too."""
+    source_unless: str = ""
+    """An option that, when it is set, keeps it from that."""
     tools: tuple[str, ...] = ()
     """Programs whose version counts; ``go version`` is one that does not know ``--version``."""
     options: tuple[str, ...] = ()
@@ -59,6 +63,10 @@ class Workspace:
     """Dotted keys of lists of globs: the folders that belong. Without any every folder below the root does."""
     exclude: tuple[str, ...] = ()
     """The same of folders that do not."""
+    locks: tuple[str, ...] = ()
+    """Dotted keys of a manifest; one that has none of them needs no lock file."""
+    own_lock_first: bool = True
+    """A lock file beside the manifest goes before the root's; the manager itself may never look at it."""
 
 
 @dataclass(frozen=True)
@@ -163,7 +171,7 @@ class Native:
 
 @dataclass(frozen=True, order=True)
 class ResolutionKey:
-    """What makes two resolutions the same. Nothing else may enter, the source least of all."""
+    """What makes two resolutions the same. Nothing else may enter, the source only when the manifest has scripts."""
 
     rule: str
     runtime: str
@@ -175,6 +183,8 @@ class ResolutionKey:
     native: Native = field(default_factory=Native)
     workspace: str = ""
     """The root of the workspace that the manifest belongs to, "" when it stands alone."""
+    source: str = ""
+    """The code folder, when the manifest has scripts that are run with what lies beside it; "" when it has none."""
 
 
 @dataclass(frozen=True)

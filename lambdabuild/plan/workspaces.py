@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import posixpath
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -60,16 +60,39 @@ def _ups(folder: str) -> int:
 def root_of(rule: Rule, folder: str, disk: Disk) -> str:
     """Return the root of the workspace that a manifest's folder belongs to, perhaps that folder itself; else "".
 
-    A lock file in the folder itself goes before one further up, so such a folder belongs to no workspace but its own.
+    Where a lock file in the folder itself goes before one further up, such a folder belongs to no other workspace.
     """
     if rule.workspace is None:
         return ""
     if _is_root(rule.workspace, folder, disk):
         return folder
-    if any(disk.has(folder, name) for name in rule.lock_files):
+    if rule.workspace.own_lock_first and any(disk.has(folder, name) for name in rule.lock_files):
         return ""
     roots = (root for root in above(folder, disk.top) if _is_root(rule.workspace, root, disk))
     return next((root for root in roots if _belongs(rule.workspace, root, folder, disk)), "")
+
+
+def reads_source(rule: Rule, manifest: str, options: Mapping[str, Any], disk: Disk) -> bool:
+    """Whether a rule's resolve step runs scripts of the manifest, which may read whatever lies beside it."""
+    claims = rule.resolve
+    if claims is None or not claims.source_keys or options.get(claims.source_unless):
+        return False
+    return any(at(_said(disk, manifest), key) for key in claims.source_keys)
+
+
+def not_covered(rule: Rule, manifest: str, rules: Iterable[Rule], disk: Disk) -> str:
+    """Return the nearest lock file above a manifest that has none and belongs to no workspace of it.
+
+    "" when there is none, or the manifest names nothing to lock.
+    """
+    folder = posixpath.dirname(manifest) or "."
+    if rule.workspace is None or any(disk.has(folder, name) for name in rule.lock_files):
+        return ""
+    siblings = [one for one in rules if one.workspace is not None and one.language == rule.language]
+    places = ((root, name) for root in above(folder, disk.top) for one in siblings for name in one.lock_files)
+    lock = next((posixpath.join(root, name) for root, name in places if disk.has(root, name)), "")
+    data = _said(disk, manifest) if lock else {}
+    return posixpath.normpath(lock) if any(at(data, key) for key in rule.workspace.locks) else ""
 
 
 def _is_root(workspace: Workspace, folder: str, disk: Disk) -> bool:

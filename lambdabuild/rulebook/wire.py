@@ -20,9 +20,12 @@ NO_SUCH_STEP, OTHER_PROTOCOL, MISTAKE, OTHER_TOOLS = -32601, 505, 400, 409
 """Codes of errors: the rule has no such step (the default is taken), speaks another protocol, found a mistake; a worker
 has other tools than those that count."""
 
-TARGET = ("name", "kind", "runtime", "architecture", "source", "manifest", "project", "workspace")
+TARGET = ("name", "kind", "runtime", "architecture", "source", "manifest", "project", "workspace", "checkout")
 PLAIN = ("out", "scratch", "store", "cache", "offline", "timeout_seconds")
-PATHS_OF_TARGET, PATHS = ("source", "manifest", "project", "workspace"), ("out", "scratch", "store", "cache")
+PATHS_OF_TARGET, PATHS = (
+    ("source", "manifest", "project", "workspace", "checkout"),
+    ("out", "scratch", "store", "cache"),
+)
 NONE: Mapping[str, str] = {}
 
 
@@ -46,7 +49,7 @@ def job_to_data(job: Job, folders: Mapping[str, str] = NONE) -> dict[str, Any]:
 
 def job_from_data(step: str, data: Mapping[str, Any], folders: Mapping[str, str] = NONE) -> Job:
     """The inverse, on a machine where the named folders lie here."""
-    given = {"workspace": ""} | {key: data["target"][key] for key in TARGET if key in data["target"]}
+    given = {"workspace": "", "checkout": ""} | {key: data["target"][key] for key in TARGET if key in data["target"]}
     plain = {key: data[key] for key in PLAIN if key in data}
     earlier = data.get("earlier", {})
     return Job(
@@ -106,7 +109,7 @@ def _part(data: Any) -> dict[str, Any]:
         raise ValueError("moves is no list of pairs of texts")
     return {
         "path": path, "folder": os.path.isdir(path), "into": into, "leave_out": _texts(data, "leave_out"),
-        "moves": moves, "origin": str(data.get("origin") or ""),
+        "moves": moves, "origin": str(data.get("origin") or ""), "replaces_source": bool(data.get("replaces_source")),
     }  # fmt: skip
 
 

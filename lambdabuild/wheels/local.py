@@ -78,7 +78,8 @@ def mirrored(
     read paths from the first file's folder, so those of files that lie elsewhere become absolute.
     """
     files = [ask.manifest, *ask.more, *(listed.files if listed else ())]
-    files += [os.path.join(os.path.dirname(ask.manifest), name) for name in CONFIGURATION]
+    around = {os.path.dirname(ask.manifest), job.target.workspace} - {""}
+    files += [os.path.join(folder, name) for folder in sorted(around) for name in CONFIGURATION]
     top = os.path.commonpath([*map(os.path.dirname, files), *projects])
     tree = os.path.join(job.scratch, "mirror")
 

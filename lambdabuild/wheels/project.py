@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from lambdabuild import regular
@@ -16,8 +17,8 @@ from lambdabuild.spans import Span
 from lambdabuild.wheels.requirements import normalised
 from lambdabuild.wheels.targets import Platform
 
-OWN_SOURCES = ({"virtual": "."}, {"editable": "."})
-"""How uv.lock marks the project that it is the lock of."""
+KINDS_OF_MEMBERS = ("virtual", "editable", "directory")
+"""How uv.lock marks the projects that it is the lock of, each with its path from the lock's folder."""
 
 
 @dataclass(frozen=True)
@@ -37,20 +38,19 @@ def read(job: Job, platform: Platform) -> Project:
     data = _toml(manifest, shown)
     about = data.get("project", {})
     _check_python(job, about.get("requires-python", ""), platform, shown)
-    lock = os.path.join(os.path.dirname(manifest), "uv.lock")
+    lock = os.path.join(job.target.workspace or os.path.dirname(manifest), "uv.lock")
     has_lock = os.path.isfile(lock)
     if has_lock:
-        _check_lock(job, about, _toml(lock, os.path.relpath(lock, job.target.project)), shown)
+        check_member(job, lock, os.path.dirname(manifest))
     groups, extras = _names(job, "groups"), _names(job, "extras")
     chosen = [word for name in extras for word in ("--extra", name)]
-    sources = data.get("tool", {}).get("uv", {}).get("sources", {})
     folder = os.path.dirname(manifest)
     is_open = "dependencies" in about.get("dynamic", ())
     return Project(
         has_dependencies=bool(about.get("dependencies") or is_open or groups or extras),
         lock=lock if has_lock else "",
         options=(*chosen, *(word for name in groups for word in ("--group", name))),
-        local_paths=tuple(sorted(_local_paths(folder, sources))),
+        local_paths=tuple(sorted({*_local_paths(folder, data), *_members_named(job, about)})),
     )
 
 
@@ -84,9 +84,26 @@ def _check_python(job: Job, wanted: str, platform: Platform, shown: str) -> None
         )
 
 
-def _check_lock(job: Job, about: Mapping[str, Any], lock: Mapping[str, Any], shown: str) -> None:
-    """uv can tell only with an interpreter of the right version at hand, so the lock's own record is compared."""
-    own = [package for package in lock.get("package", ()) if package.get("source", {}) in OWN_SOURCES]
+def check_member(job: Job, lock_file: str, folder: str) -> None:
+    """Raise BadManifest (LB402) if a uv.lock was made for another pyproject.toml than the one in a folder.
+
+    uv can tell only with an interpreter of the right version at hand, so the lock's own record is compared.
+    """
+    manifest = os.path.join(folder, "pyproject.toml")
+    if not os.path.isfile(manifest):
+        return
+    shown = os.path.relpath(manifest, job.target.project)
+    about = _toml(manifest, shown).get("project", {})
+    lock = _toml(lock_file, os.path.relpath(lock_file, job.target.project))
+    path = os.path.relpath(folder, os.path.dirname(lock_file))
+    marks = [{kind: path} for kind in KINDS_OF_MEMBERS]
+    own = [package for package in lock.get("package", ()) if package.get("source", {}) in marks]
+    if not own and about.get("dependencies") and path != ".":
+        raise BadManifest(
+            f"{job.who}: uv.lock does not know {shown}, which belongs to its workspace",
+            where=Span(shown),
+            mend="bring it up to date with: uv lock",
+        )
     if not own or "dynamic" in about:
         return
     listed = own[0].get("metadata", {}).get("requires-dist", ())
@@ -119,7 +136,23 @@ def _key(name: str, specifier: str) -> tuple[str, str]:
     return normalised(name), str(SpecifierSet(specifier))
 
 
-def _local_paths(folder: str, sources: Any) -> set[str]:
+def _members_named(job: Job, about: Mapping[str, Any]) -> Iterator[str]:
+    """The folders of the workspace's members that a project names directly; uv says where from."""
+    root = job.target.workspace
+    if not root:
+        return
+    shown = os.path.relpath(os.path.join(root, "pyproject.toml"), job.target.project)
+    said = _toml(os.path.join(root, "pyproject.toml"), shown).get("tool", {}).get("uv", {}).get("workspace", {})
+    wanted = {_requirement_key(str(text))[0] for text in about.get("dependencies", ())}
+    for pattern in map(str, said.get("members", ())):
+        for manifest in map(str, sorted(Path(root).glob(os.path.join(os.path.normpath(pattern), "pyproject.toml")))):
+            member = _toml(manifest, os.path.relpath(manifest, job.target.project)).get("project", {})
+            if normalised(str(member.get("name", ""))) in wanted:
+                yield os.path.dirname(manifest)
+
+
+def _local_paths(folder: str, data: Mapping[str, Any]) -> set[str]:
+    sources = data.get("tool", {}).get("uv", {}).get("sources", {})
     found = set()
     for source in sources.values() if isinstance(sources, dict) else ():
         for one in source if isinstance(source, list) else [source]:

@@ -91,13 +91,17 @@ def from_pyproject(job: Job) -> Result:
     folder = os.path.dirname(job.target.manifest)
     platform = targets.platform_of(job.target.runtime, job.target.architecture, job.who)
     found = project.read(job, platform)
-    reads = [*_configuration(folder), *found.local_paths]
+    root = job.target.workspace or folder
+    reads = [*_configuration(folder), *_configuration(root), *found.local_paths]
     if not found.has_dependencies and not _more(job):
         _refuse_poetrys_own(job)
         return Result(reads=tuple(_there(reads)))
-    where = indexes.of(folder, None, offline=job.offline)
+    where = indexes.of(root, None, offline=job.offline)
     if found.lock:
         choices = uv.export_lock(job, folder, platform, found.options, where)
+        members = (choice.path for choice in choices if isinstance(choice, locks.Source) and choice.path)
+        for member in members if job.target.workspace else ():
+            project.check_member(job, found.lock, member)
         choices, more = joined(job, platform, where, choices)
         return _result(job, where, choices, [*reads, found.lock, *more], [])
     ask = uv.Ask(job.target.manifest, found.options, _links(job), where)

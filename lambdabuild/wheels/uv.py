@@ -298,7 +298,7 @@ def export_lock(
     except ToolFailed as error:
         raise BadManifest(
             f"{job.who}: uv.lock cannot be used",
-            where=Span(os.path.relpath(os.path.join(project, "uv.lock"), job.target.project)),
+            where=Span(os.path.relpath(os.path.join(job.target.workspace or project, "uv.lock"), job.target.project)),
             tail=error.tail,
             mend="make it again with: uv lock",
         ) from error

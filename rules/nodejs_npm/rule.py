@@ -2,9 +2,13 @@
 
 import os
 import shutil
+from collections.abc import Iterable, Mapping
+from typing import Any
 
-from lambdabuild.node_packages import installed, manifest, native, place
+from lambdabuild.node_packages import gathered, installed, manifest, native, place, workspace
 from lambdabuild.node_packages.failures import Reason, explained
+from lambdabuild.node_packages.scripts import Beside
+from lambdabuild.node_packages.workspace import Workspace
 from lambdabuild.rule_api import BadManifest, CannotResolve, Job, Offline, Result, ToolFailed, ToolMissing
 
 LOCKS = ("npm-shrinkwrap.json", "package-lock.json")
@@ -34,27 +38,69 @@ def resolve(job: Job) -> Result:
         return Result()
     folder = os.path.dirname(job.target.manifest)
     about = manifest.read(job, job.target.manifest)
+    space = workspace.of_package_json(job, folder)
     local = manifest.local(job, folder, about)
-    if not manifest.names_packages(about, job.target.options):
+    if space is not None:
+        return _of_workspace(job, folder, space, local)
+    if not (job.files or manifest.names_packages(about, job.target.options)):
         return Result(reads=tuple(local))
     work = place.mirrored(job, folder, local)
-    lock = next((name for name in LOCKS if os.path.exists(os.path.join(folder, name))), "")
-    for file in place.present(folder, ("package.json", *LOCKS, ".npmrc")):
+    _copied(folder, work, ("package.json", *LOCKS, ".npmrc"))
+    beside = Beside(job, folder, work)
+    _npm(job, work, work, about)
+    return installed.shipped(job, os.path.join(work, "node_modules"), local, written=beside.written())
+
+
+def _of_workspace(job: Job, folder: str, space: Workspace, local: list[str]) -> Result:
+    """Install in a copy of the workspace that has no more members than the package, or the root itself, needs."""
+    is_root = folder == space.folder
+    siblings = space.siblings(folder, manifest.omitted(job.target.options))
+    for member in siblings.shipped:
+        local = [*local, *manifest.local(job, member, space.manifests.get(member, {}))]
+    reads = sorted({*local, *siblings.shipped, *siblings.manifests})
+    abouts = [space.manifests.get(member, {}) for member in (space.members if is_root else (folder, *siblings.shipped))]
+    if not (job.files or any(manifest.names_packages(about, job.target.options) for about in abouts)):
+        return installed.of_out(job, reads)
+    work = place.mirrored(job, folder, [*reads, *place.present(space.folder, ("package.json", *LOCKS, ".npmrc"))])
+    _copied(folder, work, ("package.json",))
+    root = os.path.normpath(os.path.join(work, os.path.relpath(space.folder, folder)))
+    members = sorted({*siblings.shipped, *siblings.named, folder} - {space.folder})
+    paths = [os.path.relpath(member, space.folder) for member in members]
+    place.edited(os.path.join(root, "package.json"), lambda data: data.update(workspaces=paths))
+    beside, notes = Beside(job, folder, work), list[str]()
+    if not is_root:
+        place.edited(os.path.join(root, "package.json"), manifest.without_scripts)
+        shown = os.path.relpath(os.path.join(space.folder, "package.json"), job.target.project)
+        notes = manifest.scripts_not_run(job, space.manifests.get(space.folder, {}), shown)
+    which = [] if is_root else [f"--workspace={os.path.relpath(folder, space.folder)}"]
+    _npm(job, root, work, space.manifests.get(folder, {}), which)
+    gathered.write(job.out, {"": work} | (space.copies_in(job.target.source, root) if is_root else {}))
+    return installed.of_out(job, reads, notes, beside.written())
+
+
+def _copied(folder: str, work: str, names: Iterable[str]) -> None:
+    for file in place.present(folder, names):
         shutil.copy(file, work)
-    modules = os.path.join(work, "node_modules")
-    if native.is_auto(job):
-        _npm(native.scriptless(job), work, lock)
-        native.rebuild(job, modules)
-    else:
-        _npm(job, work, lock)
-    return installed.shipped(job, modules, local)
 
 
-def _npm(job: Job, work: str, lock: str) -> None:
+def _npm(job: Job, root: str, work: str, about: Mapping[str, Any], which: Iterable[str] = ()) -> None:
+    """Install with npm; packages with scripts in the container, when the rest is done here."""
+    if not native.is_auto(job):
+        _install(job, root, which)
+        return
+    _install(native.scriptless(job), root, which)
+    native.rebuild(job, os.path.join(root, "node_modules"))
+    inside = job.contained()
+    for name in manifest.own_scripts(about) if job.files else ():
+        inside.run([inside.tool("npm"), "run", name], cwd=work)
+
+
+def _install(job: Job, work: str, which: Iterable[str]) -> None:
     options = job.target.options
+    lock = next((name for name in LOCKS if os.path.exists(os.path.join(work, name))), "")
     npm = job.tool("npm", "install Node.js, which brings npm")
     _check_platform(job, npm)
-    command = [npm, "ci" if lock else "install", "--install-links"]
+    command = [npm, "ci" if lock else "install", "--install-links", *which]
     command += ["--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error", "--os=linux", "--libc=glibc"]
     command += [f"--cpu={place.CPUS[job.target.architecture]}", *([] if lock else ["--no-package-lock"])]
     command += [f"--omit={name}" for name in manifest.listed(options.get("omit", "dev"))]

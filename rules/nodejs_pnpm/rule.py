@@ -2,13 +2,14 @@
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from lambdabuild.node_packages import installed, manifest, place, programs, workspace
+from lambdabuild.node_packages import gathered, installed, manifest, place, programs, workspace
 from lambdabuild.node_packages.failures import Reason, explained
 from lambdabuild.node_packages.programs import Program
-from lambdabuild.node_packages.workspace import Workspace
+from lambdabuild.node_packages.scripts import Beside
+from lambdabuild.node_packages.workspace import Siblings
 from lambdabuild.rule_api import BadManifest, CannotResolve, Job, Offline, Result, ToolFailed, ToolMissing
 
 LOCK = "pnpm-lock.yaml"
@@ -22,11 +23,16 @@ KNOWS_PLATFORMS = (10, 14)
 OLDEST = (8,)
 """Older ones know only the machine they run on."""
 FLAGS = {"dev": "--prod", "optional": "--no-optional"}
-LAYOUT = (
-    "--config.node-linker=hoisted", "--config.package-import-method=copy", "--config.modules-dir=node_modules",
-    "--config.side-effects-cache=false", "--reporter=append-only",
+COMMON = (
+    "--config.package-import-method=copy", "--config.modules-dir=node_modules", "--config.side-effects-cache=false",
+    "--reporter=append-only",
 )  # fmt: skip
-"""Real files in one node_modules folder; what install scripts make is made here, not taken from a store."""
+"""Real files; what install scripts make is made here, not taken from a store."""
+LAYOUT = {
+    True: ("--config.node-linker=hoisted", *COMMON),
+    False: ("--config.node-linker=isolated", *COMMON),
+}
+"""By whether a package stands alone. In a workspace pnpm would hoist what no one but others needs."""
 REASONS = (
     Reason(
         r"OUTDATED_LOCKFILE|LOCKFILE_CONFIG_MISMATCH|Cannot install with \"frozen-lockfile\"",
@@ -60,70 +66,81 @@ def resolve(job: Job) -> Result:
         return Result()
     folder = os.path.dirname(job.target.manifest)
     about = manifest.read(job, job.target.manifest)
-    space = workspace.around(job, folder, LOCK, _members)
-    reads = _reads(job, folder, about, space)
-    if not manifest.names_packages(about, job.target.options):
-        return installed.shipped(job, "", reads)
-    top = space.folder if space else folder
+    top = job.target.workspace or folder
+    lock = _text(os.path.join(top, LOCK))
+    space = workspace.around(job, folder, _members(top, lock))
+    siblings = space.siblings(folder, manifest.omitted(job.target.options)) if space else Siblings(())
+    reads = _reads(job, folder, about, top, siblings)
+    members = space.members if space and folder == top else siblings.shipped
+    abouts = [about, *(space.manifests.get(member, {}) for member in members if space)]
+    if not (job.files or any(manifest.names_packages(one, job.target.options) for one in abouts)):
+        return installed.of_out(job, reads)
     pin = programs.pinned(job, "pnpm", LOCK, (folder, top))
     pnpm = programs.find(job, "pnpm", pin, "pnpm", (folder, top))
     work = place.mirrored(job, folder, {job.target.manifest, *reads})
     root = os.path.normpath(os.path.join(work, os.path.relpath(top, folder)))
+    is_alone = space is None or len(space.members) == 1
+    beside = Beside(job, folder, work)
     try:
-        modules = _install(job, pnpm, work, root, space)
+        _install(job, pnpm, work, root, LAYOUT[is_alone], bool(lock))
     except ToolFailed as error:
         raise explained(job, error, REASONS) from error
-    return installed.shipped(job, modules, reads, _notes(job, about, space))
+    notes = _notes(job, about, lock)
+    if space is None or is_alone:
+        return installed.shipped(job, os.path.join(work, "node_modules"), reads, notes, beside.written())
+    gathered.write(job.out, {"": work} | (space.copies_in(job.target.source, root) if work == root else {}))
+    return installed.of_out(job, reads, notes, beside.written())
 
 
-def _notes(job: Job, about: Mapping[str, Any], space: Workspace | None) -> list[str]:
-    unlocked = [] if space else [f"{job.who}: no {LOCK} is about it, so what is newest was taken"]
-    return [*unlocked, *manifest.own_scripts(job, about)]
+def _notes(job: Job, about: Mapping[str, Any], lock: str) -> list[str]:
+    unlocked = [] if lock else [f"{job.who}: no {LOCK} is about it, so what is newest was taken"]
+    return [*unlocked, *([] if job.files else manifest.scripts_not_run(job, about, "package.json"))]
 
 
-def _members(root: str, lock: str) -> Iterator[str]:
+def _members(root: str, lock: str) -> set[str]:
+    """The packages that the lock file knows, and those that pnpm-workspace.yaml means."""
+    import yaml
+
     block = re.search(r"^importers:\n((?:[ \t].*\n|\n)*)", lock, re.MULTILINE)
-    return ("".join(found) for found in MEMBER.findall(block[1] if block else ""))
+    locked = {"".join(found) for found in MEMBER.findall(block[1] if block else "")}
+    try:
+        said = yaml.safe_load(_text(os.path.join(root, "pnpm-workspace.yaml")))
+    except yaml.YAMLError:
+        return locked  # pnpm says what is wrong
+    patterns = said.get("packages") if isinstance(said, dict) else None
+    return locked | set(workspace.globbed(root, patterns if isinstance(patterns, list) else ()))
 
 
-def _reads(job: Job, folder: str, about: Mapping[str, Any], space: Workspace | None) -> list[str]:
+def _text(file: str) -> str:
+    if not os.path.isfile(file):
+        return ""
+    with open(file, encoding="utf-8", errors="replace") as stream:
+        return stream.read()
+
+
+def _reads(job: Job, folder: str, about: Mapping[str, Any], top: str, siblings: Siblings) -> list[str]:
     """Every file and folder that pnpm must see, beside the package's own package.json."""
-    top = space.folder if space else folder
-    needed = workspace.needed(job, space, folder) if space else []
-    found = [*manifest.local(job, folder, about), *needed]
+    found = [*manifest.local(job, folder, about), *siblings.shipped, *siblings.manifests]
     found += [*place.present(top, ("package.json", *BESIDE)), *place.present(folder, [".npmrc"])]
-    for member in needed:
+    for member in siblings.shipped:
         found += manifest.local(job, member, manifest.read(job, os.path.join(member, "package.json")))
     for file in place.present(top, ("package.json", "pnpm-workspace.yaml")):
-        with open(file, encoding="utf-8", errors="replace") as stream:
-            found += place.present(top, PATCH.findall(stream.read()))
+        found += place.present(top, PATCH.findall(_text(file)))
     return sorted(set(found) - {job.target.manifest})
 
 
-def _install(job: Job, pnpm: Program, work: str, root: str, space: Workspace | None) -> str:
-    """Install in the copy, and give the node_modules folder. A package of a workspace gets one of its own, without
-    what only others need: that is what ``pnpm deploy`` is for (https://pnpm.io/cli/deploy)."""
+def _install(job: Job, pnpm: Program, work: str, root: str, layout: tuple[str, ...], is_locked: bool) -> None:
+    """Install in the copy; of a workspace what one package and its siblings need, of the root's own what all do."""
     settings = (os.path.join(root, name) for name in BESIDE)
     own = {name: os.path.join(job.scratch, name) for name in ("XDG_DATA_HOME", "XDG_STATE_HOME")}
     environment = {**programs.ENVIRONMENT, **own, **place.variables(job, *settings, "~/.npmrc")}
-    is_alone = space is None or len(space.members) == 1
-    flags = [*LAYOUT, *_chosen(job), *_platform(job, pnpm, work, is_alone)]
-    place.edited(os.path.join(work, "package.json"), lambda data: data.pop("scripts", None))
+    if not job.files:
+        place.edited(os.path.join(work, "package.json"), manifest.without_scripts)
     _stop_here(root)
-
-    def run(cwd: str, *arguments: str) -> None:
-        job.run([*pnpm.command, *arguments], cwd=cwd, extra_environment=environment)
-
-    if is_alone:
-        run(work, "install", "--frozen-lockfile" if space else "--no-lockfile", *flags)
-        return os.path.join(work, "node_modules")
-    # pnpm deploy takes a lock file as it is, stale or not.
-    run(root, "install", "--frozen-lockfile", "--lockfile-only", *_chosen(job))
-    alone = os.path.join(job.scratch, "alone")
-    which = os.path.relpath(work, root)
-    which = which if which == "." else f"./{which}"
-    run(root, "--filter", which, "deploy", "--config.inject-workspace-packages=true", *flags, alone)
-    return os.path.join(alone, "node_modules")
+    flags = [*layout, *_chosen(job), *_platform(job, pnpm, root)]
+    which = [] if work == root else [f"--filter={{./{os.path.relpath(work, root)}}}..."]
+    command = [*which, "install", "--frozen-lockfile" if is_locked else "--no-lockfile", *flags]
+    job.run([*pnpm.command, *command], cwd=root, extra_environment=environment)
 
 
 def _chosen(job: Job) -> list[str]:
@@ -136,15 +153,14 @@ def _chosen(job: Job) -> list[str]:
     return [*flags, "--offline" if job.offline else "--prefer-offline", f"--store-dir={store}"]
 
 
-def _platform(job: Job, pnpm: Program, work: str, is_alone: bool) -> list[str]:
+def _platform(job: Job, pnpm: Program, root: str) -> list[str]:
     """Flags by which pnpm installs for the function's machine; an older one reads that in package.json."""
     cpu = place.CPUS[job.target.architecture]
     if pnpm.number >= KNOWS_PLATFORMS:
         return ["--os=linux", f"--cpu={cpu}", "--libc=glibc"]
-    if pnpm.number < OLDEST or not is_alone:
+    if pnpm.number < OLDEST:
         raise ToolMissing(
-            f"{job.who}: pnpm {pnpm.version} is too old {'' if is_alone else 'to install one package of a workspace '}"
-            "for another machine",
+            f"{job.who}: pnpm {pnpm.version} is too old to install for another machine",
             mend=f'name a newer one in package.json: "packageManager": "pnpm@{".".join(map(str, KNOWS_PLATFORMS))}.0"',
         )
     wanted = {"os": ["linux"], "cpu": [cpu], "libc": ["glibc"]}
@@ -152,7 +168,7 @@ def _platform(job: Job, pnpm: Program, work: str, is_alone: bool) -> list[str]:
     def change(data: dict[str, Any]) -> None:
         data["pnpm"] = {**data.get("pnpm", {}), "supportedArchitectures": wanted}
 
-    place.edited(os.path.join(work, "package.json"), change)
+    place.edited(os.path.join(root, "package.json"), change)
     return []
 
 

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lambdabuild.node_packages import installed, manifest, place, platforms, programs, workspace
+from lambdabuild.node_packages import gathered, installed, manifest, place, platforms, programs, workspace
 from lambdabuild.node_packages.failures import Reason, explained
 from lambdabuild.node_packages.programs import Program
+from lambdabuild.node_packages.scripts import Beside
 from lambdabuild.node_packages.workspace import Workspace
 from lambdabuild.rule_api import BadManifest, CannotResolve, Job, Offline, Result, ToolFailed, ToolMissing
 
@@ -70,37 +71,49 @@ def resolve(job: Job) -> Result:
         return Result()
     folder = os.path.dirname(job.target.manifest)
     about = manifest.read(job, job.target.manifest)
-    space = workspace.around(job, folder, LOCK, lambda root, lock: _members(job, root, lock))
-    needed = workspace.needed(job, space, folder) if space else []
-    reads = _reads(job, folder, about, space, needed)
-    if not manifest.names_packages(about, job.target.options):
-        return installed.shipped(job, "", reads)
-    top = space.folder if space else folder
+    top = job.target.workspace or folder
     lock = _text(os.path.join(top, LOCK))
+    space = _space(job, folder, lock)
+    is_root = space is not None and folder == space.folder
+    needed = sorted(set(space.members) - {folder}) if space and is_root else space.needed(folder) if space else []
+    reads = _reads(job, folder, about, space, needed)
+    abouts = [about, *(space.manifests.get(member, {}) for member in needed if space)]
+    if not (job.files or any(manifest.names_packages(one, job.target.options) for one in abouts)):
+        return installed.of_out(job, reads)
     yarn = _yarn(job, folder, top, lock)
     tree = _tree(job, folder, space, lock, needed, reads)
+    beside = Beside(job, folder, tree.work)
     try:
         (_modern if yarn.number >= OLDEST else _classic)(job, yarn, tree)
     except ToolFailed as error:
         raise explained(job, error, REASONS) from error
     for copy, member in zip(tree.needed, needed, strict=True):
         shutil.copyfile(os.path.join(member, "package.json"), os.path.join(copy, "package.json"))
-    notes = _notes(job, about, space) + (_no_pnp(job, folder, top) if yarn.number >= OLDEST else [])
-    return installed.shipped(job, os.path.join(tree.work, "node_modules"), reads, notes)
+    notes = _notes(job, about, lock) + (_no_pnp(job, folder, top) if yarn.number >= OLDEST else [])
+    if space is None or not (is_root and needed):
+        return installed.shipped(job, os.path.join(tree.work, "node_modules"), reads, notes, beside.written())
+    gathered.write(job.out, {"": tree.work} | space.copies_in(job.target.source, tree.root))
+    return installed.of_out(job, reads, notes, beside.written())
 
 
-def _notes(job: Job, about: Mapping[str, Any], space: Workspace | None) -> list[str]:
-    unlocked = [] if space else [f"{job.who}: no {LOCK} is about it, so what is newest was taken"]
-    return [*unlocked, *manifest.own_scripts(job, about)]
+def _notes(job: Job, about: Mapping[str, Any], lock: str) -> list[str]:
+    unlocked = [] if lock else [f"{job.who}: no {LOCK} is about it, so what is newest was taken"]
+    return [*unlocked, *([] if job.files else manifest.scripts_not_run(job, about, "package.json"))]
 
 
-def _members(job: Job, root: str, lock: str) -> set[str]:
-    return {*workspace.globbed(job, root), *MEMBER.findall(lock)}
+def _space(job: Job, folder: str, lock: str) -> Workspace | None:
+    """The workspace of a package; also one of its own that only its lock file knows."""
+    found = workspace.of_package_json(job, folder)
+    if found is None:
+        return Workspace(job, folder, (folder,)) if lock else None
+    named = {os.path.normpath(os.path.join(found.folder, member)) for member in MEMBER.findall(lock)}
+    return Workspace(job, found.folder, tuple(sorted({*found.members, *named})))
 
 
 def _tree(job: Job, folder: str, space: Workspace | None, lock: str, needed: list[str], reads: list[str]) -> Tree:
     work = place.mirrored(job, folder, {job.target.manifest, *reads})
-    place.edited(os.path.join(work, "package.json"), lambda data: data.pop("scripts", None))
+    if not job.files:
+        place.edited(os.path.join(work, "package.json"), manifest.without_scripts)
 
     def copy(path: str) -> str:
         return os.path.normpath(os.path.join(work, os.path.relpath(path, folder)))
@@ -177,7 +190,8 @@ def _classic(job: Job, yarn: Program, tree: Tree) -> None:
     if tree.root != tree.work or tree.needed:
         _check_lock(job, tree)
         _narrowed(tree)
-    command = [*yarn.command, "install", "--non-interactive", "--no-progress", "--no-bin-links", "--ignore-engines"]
+    command = [*yarn.command, "install", "--non-interactive", "--no-progress", "--ignore-engines"]
+    command += [] if job.files else ["--no-bin-links"]
     command += ["--frozen-lockfile" if tree.lock else "--no-lockfile", f"--production={str('dev' in omitted).lower()}"]
     command += ["--ignore-optional"] if "optional" in omitted else []
     command += ["--ignore-scripts"] if options.get("ignore_scripts") else []
@@ -191,7 +205,8 @@ def _classic(job: Job, yarn: Program, tree: Tree) -> None:
     except ToolFailed:
         _tidy(cache)
         raise
-    platforms.keep_ours(job, tree.work)
+    for folder in (tree.work, *(tree.needed if tree.work == tree.root else ())):
+        platforms.keep_ours(job, folder)
 
 
 def _tidy(cache: str) -> None:
@@ -210,7 +225,10 @@ def _narrowed(tree: Tree) -> None:
         data.pop("scripts", None)
         for kind in manifest.KINDS if tree.work != tree.root else ():
             data.pop(kind, None)
-        data |= {"private": True, "workspaces": {"packages": paths, "nohoist": ["**"]}}
+        data |= {
+            "private": True,
+            "workspaces": {"packages": paths, "nohoist": [] if tree.work == tree.root else ["**"]},
+        }
 
     place.edited(os.path.join(tree.root, "package.json"), narrow)
 
@@ -247,6 +265,7 @@ def _about(job: Job, folder: str) -> dict[str, Any]:
 def _modern(job: Job, yarn: Program, tree: Tree) -> None:
     options = job.target.options
     environment = {**ENVIRONMENT, **_variables(job, tree.root)}
+    environment |= {"YARN_NM_HOISTING_LIMITS": "none"} if tree.work == tree.root else {}
     environment |= {"YARN_ENABLE_NETWORK": "false"} if job.offline else {}
     environment |= {"YARN_ENABLE_SCRIPTS": "false"} if options.get("ignore_scripts") else {}
 
