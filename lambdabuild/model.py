@@ -148,6 +148,8 @@ class Asset:
     source: str
     is_folder: bool
     where: Span
+    is_code: bool = False
+    """Lambda takes a zip of it: a file that is none is packed into one."""
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,8 @@ from lambdabuild.spans import Span
 
 SETTINGS_FILE = "lambdabuild.toml"
 TEMPLATES = ("template.yaml", "template.yml", "template.json")
+PROGRAMS = (".js", ".cjs", ".mjs", ".ts")
+SECTION = re.compile(r"""(?m)^["']?(service|Resources|AWSTemplateFormatVersion)["']?[ \t]*:""")
 SERVERLESS = tuple(f"serverless.{extension}" for extension in ("yml", "yaml", "json", "js", "cjs", "mjs", "ts"))
 
 
@@ -55,6 +57,13 @@ class ProjectFiles:
         self.seen[path] = None
         real = os.path.join(self.project, path)
         return "folder" if os.path.isdir(real) else "file" if os.path.exists(real) else ""
+
+    def real(self, path: str) -> str:
+        """Where a file is that may be a link; folders stay under the names they are given."""
+        full = os.path.join(self.project, path)
+        if not os.path.islink(full):
+            return path
+        return os.path.relpath(os.path.realpath(full), os.path.realpath(self.project)).replace(os.sep, "/")
 
 
 def read_settings(
@@ -105,7 +114,7 @@ def load_service(
         )
     if not path:
         service, passed_over = Service((), (), ()), looked_for
-    elif os.path.basename(path) in SERVERLESS:
+    elif is_serverless(files, path):
         service = _load_serverless(files, path, settings, os.environ if environment is None else environment)
     else:
         service = _load_sam(files, path, settings, region)
@@ -114,6 +123,34 @@ def load_service(
 
         service = replace(service, layers=(*service.layers, *layers_of(settings, service)))
     return replace(service, read=replace(service.read, files=(*passed_over, *service.read.files)))
+
+
+def is_serverless(files: ProjectFiles, path: str) -> bool:
+    """Whether a file is a service of the Serverless Framework: its sections tell, and where they do not its name."""
+    base, extension = os.path.splitext(os.path.basename(path))
+    by_name = base == "serverless" or base.startswith("serverless.")
+    if extension in PROGRAMS:
+        return True
+    try:
+        sections = _sections(path, files.read(path))
+    except (OSError, UnicodeDecodeError):
+        return by_name  # the reader will tell
+    is_template, is_service = bool(sections & {"Resources", "AWSTemplateFormatVersion"}), "service" in sections
+    return by_name if is_template == is_service else is_service
+
+
+def _sections(path: str, text: str) -> set[str]:
+    """The names of a file's sections, as far as they stand at the beginning of a line; else it is read for them."""
+    found = set(SECTION.findall(text))
+    if found or not text.lstrip().startswith("{"):
+        return found
+    from lambdabuild.template.yaml_text import parse
+
+    try:
+        root = parse(path, text, tell_duplicate=lambda error: None)[0]
+    except LambdaBuildError:
+        return set()
+    return set(root.value) if isinstance(root.value, dict) else set()
 
 
 def _load_sam(files: ProjectFiles, path: str, settings: Settings, region: str) -> Service:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
+from itertools import takewhile
 from typing import Any
 
 from lambdabuild.spans import Span
@@ -359,10 +360,18 @@ MOST_NAMES, LONGEST_NAME = 2000, 255
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """The known name most like this one, or "" when none is, or comparing would take long."""
+    """The known name most like this one, or "" when none is, or comparing would take long.
+
+    Of equals it is the one that begins as the name does.
+    """
     import difflib
 
     names = list(known)
     if len(name) > LONGEST_NAME or len(names) > MOST_NAMES:
         return ""
-    return next(iter(difflib.get_close_matches(name, names, 1, 0.6)), "")
+
+    def likeness(other: str) -> tuple[float, int]:
+        same = takewhile(lambda pair: pair[0] == pair[1], zip(other, name, strict=False))
+        return difflib.SequenceMatcher(None, other, name).ratio(), len(list(same))
+
+    return max(difflib.get_close_matches(name, names, 20, 0.6), key=likeness, default="")

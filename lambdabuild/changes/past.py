@@ -6,7 +6,7 @@ import errno
 import os
 from typing import Literal
 
-from lambdabuild.changes.repository import MODULE, Difference
+from lambdabuild.changes.repository import LINK, MODULE, Difference
 from lambdabuild.reading import ProjectFiles
 
 
@@ -42,6 +42,13 @@ class PastFiles(ProjectFiles):
             return "folder" if self.difference.was[inside].mode == MODULE else "file"
         is_new = self.difference.is_changed(inside) or inside in self.difference.new_folders
         return "" if is_new else super().kind(os.path.join(self.difference.top, inside))
+
+    def real(self, path: str) -> str:
+        full = os.path.relpath(os.path.join(os.path.realpath(self.project), path), self.difference.top)
+        entry, inside = self.difference.was.get(full), self.inside(path)
+        if inside is None or entry is None or entry.mode != LINK:
+            return path
+        return os.path.relpath(inside, self.inside(".") or ".")
 
     def names(self, folder: str) -> frozenset[str]:
         inside = self.inside(folder)

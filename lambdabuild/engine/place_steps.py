@@ -19,7 +19,7 @@ def upload(site: Site, name: str) -> Done:
     if name in site.images:
         return _upload_image(site, name)
     if name in site.assets:
-        return _sent(site, publish.asset(site, site.assets[name]))
+        return _sent_asset(site, name)
     if name in site.pinned:
         return _sent(site, publish.pinned(site, site.pinned[name]))
     receipt = receipts.read(site.receipt("hash", name))
@@ -48,6 +48,17 @@ def _published(site: Site, name: str, sha256: str, size: int) -> Done:
     notes = [f"{name} {version} is {sent.location}", *([f"look at it: {address}"] if address else [])]
     values = {**done.values, "version": version, **({"notes": notes} if sent.sent else {})}
     return replace(done, values=values, result={**done.result, "version": version})
+
+
+def _sent_asset(site: Site, name: str) -> Done:
+    from lambdabuild.engine import publish
+
+    asset = site.assets[name]
+    done = _sent(site, publish.asset(site, asset))
+    if done.result["sha256"]:
+        return done
+    missing = f"{asset.where}: {asset.source} of {name} is not there; a deployment will need it"
+    return replace(done, values={**done.values, "notes": [missing]})
 
 
 def _sent(site: Site, sent: Any, *, is_sent: bool = False) -> Done:

@@ -11,6 +11,7 @@ import posixpath
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
+from zipfile import is_zipfile
 
 from lambdabuild import regular
 from lambdabuild.artifacts import versions
@@ -20,9 +21,9 @@ from lambdabuild.cloudformation.splice import splice
 from lambdabuild.engine import compiled, handler_check, ownership, receipts, session, shared_layers
 from lambdabuild.engine.site import Site
 from lambdabuild.engine.snapshot import PLAN, THE_TEMPLATE
-from lambdabuild.errors import NoSuchVersion
+from lambdabuild.errors import NoSource, NoSuchVersion
 from lambdabuild.files import fingerprint
-from lambdabuild.files.listing import Patterns, scan
+from lambdabuild.files.listing import Found, Listing, Patterns, scan
 from lambdabuild.files.stat_cache import sha256_of
 from lambdabuild.model import Asset, Document, FileLocation, ImageLocation, Location, Rewrite, S3Location, Text
 from lambdabuild.plan.types import ImageBuild, Pinned, Source
@@ -120,20 +121,39 @@ def console_note(site: Site, sent: Sent) -> str:
 
 
 def asset(site: Site, item: Asset) -> Sent:
-    """Send a local file as it is, a folder as a reproducible zip."""
-    if not item.is_folder:
-        path = site.path(item.source)
+    """Send a local file as it is, a folder, or code that is a file, as a reproducible zip.
+
+    Raises NoSource (LB302) when it is not there and the template is to be deployed; else the template names it all the
+    same, as it is written.
+    """
+    path = site.path(item.source)
+    if not os.path.exists(path):
+        if site.bucket:
+            raise NoSource(
+                f"{item.source} is not there, and the deployment of {item.name} needs it",
+                where=item.where,
+                mend="make it first, or correct the path; it is relative to the template's folder",
+            )
+        return Sent(path, "", "", False, 0)
+    if not item.is_folder and not (item.is_code and not is_zipfile(path)):
         sha256 = sha256_of(path)
         extension = posixpath.splitext(item.source)[1]
         return put(site, site.artifact_key(sha256, extension), path, sha256, os.path.getsize(path))
     from lambdabuild.artifacts.zips import write_zip
     from lambdabuild.engine.assemble import from_files
 
-    listing = scan(site.path(item.source), Patterns(DEFAULT_EXCLUDE), boundary=site.boundary, who=item.name)
+    listing = _asset_files(site, item, path)
     with site.scratch() as scratch:
         path = os.path.join(scratch, "asset.zip")
         summary = write_zip(path, tuple(from_files(site, listing, "", item.source)))
         return put(site, site.artifact_key(summary.sha256), path, summary.sha256, summary.size)
+
+
+def _asset_files(site: Site, item: Asset, path: str) -> Listing:
+    """What is below a folder; a file is all there is of its own."""
+    if item.is_folder:
+        return scan(path, Patterns(DEFAULT_EXCLUDE), boundary=site.boundary, who=item.name)
+    return Listing((Found(posixpath.basename(item.source), path, os.stat(path)),), ())
 
 
 def templates(site: Site) -> dict[str, str]:

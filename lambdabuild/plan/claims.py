@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import lru_cache
+from itertools import product, zip_longest
 
 from lambdabuild.errors import BadSettings, NoManifest, NoRule
 from lambdabuild.model import Function, Layer
@@ -18,6 +20,7 @@ PLAIN = "plain_files"
 """The rule of layers that name no build method, and of a serverless.yml's functions that no other rule claims."""
 
 WILD = frozenset("*?[")
+DIGITS = re.compile(r"\[(\d)-(\d)\]")
 Names = Mapping[str, frozenset[str]]
 """For each folder that may hold a manifest, the names of the files in it."""
 
@@ -117,6 +120,8 @@ def candidates(item: Function | Layer, mine: FunctionSettings, rules: tuple[Rule
                 where=item.where,
                 mend=_mend(item.build_method, known, "build methods"),
             )
+        if isinstance(item, Function):
+            _refuse_no_runtime(item, rules)
         return found
     if isinstance(item, Layer):
         return _named(item, PLAIN, rules)
@@ -124,13 +129,7 @@ def candidates(item: Function | Layer, mine: FunctionSettings, rules: tuple[Rule
     if item.plain:
         # A serverless.yml knows no make targets, so a Makefile that is there is for something else.
         return tuple(rule for rule in found if not rule.needs_name) or _named(item, PLAIN, rules)
-    if not found:
-        known = sorted({runtime for rule in rules for runtime in rule.runtimes})
-        raise NoRule(
-            f"no rule builds function {item.name!r} ({item.runtime})",
-            where=item.where,
-            mend=_mend(item.runtime, known, "runtimes"),
-        )
+    _refuse_no_runtime(item, rules)
     return found
 
 
@@ -243,6 +242,29 @@ def _kind(item: Function | Layer) -> str:
     return "layer" if isinstance(item, Layer) else "function"
 
 
+def _refuse_no_runtime(item: Function, rules: tuple[Rule, ...]) -> None:
+    """Raise NoRule (LB301) for a runtime that is none, whatever builds the function: Lambda would refuse it."""
+    if any(_matches(item.runtime, rule.runtimes) for rule in rules):
+        return
+    raise NoRule(
+        f"no rule builds function {item.name!r} ({item.runtime})",
+        where=item.where,
+        mend=_mend(item.runtime, sorted({runtime for rule in rules for runtime in rule.runtimes}), "runtimes"),
+    )
+
+
+def _spelled(pattern: str) -> Iterator[str]:
+    """All names that a pattern stands for whose only wild parts are ranges of digits; else the pattern.
+
+    >>> list(_spelled("java[7-8]"))
+    ['java7', 'java8']
+    """
+    parts = DIGITS.split(pattern)
+    choices = (range(int(low), int(high) + 1) for low, high in zip(parts[1::3], parts[2::3], strict=True))
+    for digits in product(*choices):
+        yield "".join(f"{text}{digit}" for text, digit in zip_longest(parts[::3], digits, fillvalue=""))
+
+
 def _mend(given: str, known: list[str], what: str) -> str:
-    near = nearest(given, known)
+    near = nearest(given, [name for pattern in known for name in _spelled(pattern)])
     return f"did you mean {near!r}?" if near else f"known {what}: {', '.join(known)}"

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, cast
 
-from lambdabuild.errors import BadTemplate, LambdaBuildError, NoSource, UnknownName, Unresolvable
+from lambdabuild.errors import BadTemplate, LambdaBuildError, UnknownName, Unresolvable
 from lambdabuild.model import About, Asset, Form, Function, Image, Layer, LayersPlace, Options, Rewrite, Skipped
 from lambdabuild.spans import Node, Span
 from lambdabuild.template import bundles, images, parent_packages, references
@@ -23,6 +23,8 @@ READY = (".zip", ".jar", ".war")
 SKIP_BUILD = "SkipBuild says so"
 MAKE_OPTIONS = ("ContextPath", "WorkingDirectory")
 """Metadata of a makefile function that changes where make runs."""
+MAKE_ROOT = "ProjectRootDirectory"
+"""Metadata of a makefile function that takes the place of its code folder."""
 
 
 class Files(Protocol):
@@ -33,6 +35,10 @@ class Files(Protocol):
         ...
 
     def kind(self, path: str) -> Literal["file", "folder", ""]: ...
+
+    def real(self, path: str) -> str:
+        """Where a file is that may be a link."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -211,21 +217,18 @@ class CodeResource:
             self.as_it_is(path, kind, "its artifact is ready")
         elif _is_true(self.meta("SkipBuild")):
             self.as_it_is(path, kind, SKIP_BUILD)
+        elif kind == "file":
+            self.as_it_is(path, kind, "its code is a single file, which is packed as it is")
         else:
             self.build(path)
             self.rewrite("artifact")
 
     def as_it_is(self, path: str, kind: str, reason: str) -> None:
         """Not built, but sent."""
-        if not kind:
-            node = self.property(self.shape.code)
-            raise NoSource(
-                f"{path} of {self.label} does not exist",
-                where=node.span if node is not None else self.where,
-                mend="make it first, or correct the path; it is relative to the template's folder",
-            )
+        node = self.property(self.shape.code)
+        where = node.span if node is not None else self.where
         self.skip(reason)
-        self.found.assets.append(Asset(self.template.full(self.name), path, kind == "folder", self.where))
+        self.found.assets.append(Asset(self.template.full(self.name), path, kind == "folder", where, is_code=True))
         self.rewrite("asset")
 
     def meta(self, key: str) -> Value:
@@ -234,8 +237,8 @@ class CodeResource:
 
     def build(self, source: str) -> None:
         method = self.meta("BuildMethod")
-        method = method if isinstance(method, str) else ""
-        given = self.meta("ProjectRootDirectory")
+        method = method if isinstance(method, str) and method else self.usual_method()
+        given = self.meta(MAKE_ROOT)
         if method == "makefile" and isinstance(given, str):
             source = self.template.local_path(given)
         if self.shape.kind == "layer":
@@ -265,6 +268,12 @@ class CodeResource:
                 environment=self.environment(),
             )
         )
+
+    def usual_method(self) -> str:
+        """SAM runs make for custom runtimes; here a ``bootstrap`` and the like will do, but where make is told how."""
+        is_make = any(self.metadata.get(key) is not None for key in (*MAKE_OPTIONS, MAKE_ROOT))
+        is_custom = self.shape.kind == "function" and self.text("Runtime").startswith("provided")
+        return "makefile" if is_make and is_custom else ""
 
     def layer(self, source: str, method: str) -> None:
         given = self.meta("BuildArchitecture")

@@ -1,12 +1,13 @@
 """Local files that a template names beside code: the properties that deployment takes from S3.
 
-They are those that ``aws cloudformation package`` uploads:
+They are those that ``aws cloudformation package`` and ``sam package`` upload; a test compares with the latter's list.
 https://docs.aws.amazon.com/cli/latest/reference/cloudformation/package.html
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from urllib.parse import unquote
 
 from lambdabuild.model import Form
 from lambdabuild.spans import Node
@@ -15,7 +16,11 @@ PROPERTIES: Mapping[str, Mapping[str, Form]] = {
     "AWS::Serverless::Api": {"DefinitionUri": "uri"},
     "AWS::Serverless::HttpApi": {"DefinitionUri": "uri"},
     "AWS::Serverless::StateMachine": {"DefinitionUri": "uri"},
-    "AWS::Serverless::GraphQLApi": {"SchemaUri": "uri"},
+    "AWS::Serverless::GraphQLApi": {
+        "SchemaUri": "uri",
+        "Resolvers.*.*.CodeUri": "uri",
+        "Functions.*.CodeUri": "uri",
+    },
     "AWS::ApiGateway::RestApi": {"BodyS3Location": "s3-bucket"},
     "AWS::ApiGatewayV2::Api": {"BodyS3Location": "s3-bucket"},
     "AWS::StepFunctions::StateMachine": {"DefinitionS3Location": "s3-bucket"},
@@ -38,9 +43,17 @@ PROPERTIES: Mapping[str, Mapping[str, Form]] = {
     "AWS::CloudFormation::StackSet": {"TemplateURL": "template-url"},
 }
 
+"""For each type of resource its properties; ``*`` is any key."""
+
+METADATA: Mapping[str, Mapping[str, Form]] = {
+    "AWS::ServerlessRepo::Application": {"LicenseUrl": "uri", "ReadmeUrl": "uri"},
+}
+"""The same of the template's own Metadata."""
+
 STACKS: Mapping[str, str] = {"AWS::Serverless::Application": "Location", "AWS::CloudFormation::Stack": "TemplateURL"}
 """Resources that are templates of their own, and the property that says where."""
 
+FILE = "file://"
 REMOTE = ("s3://", "http://", "https://", "arn:")
 
 
@@ -49,14 +62,39 @@ def is_local(text: str) -> bool:
     return bool(text) and not text.startswith(REMOTE)
 
 
+def path_of(text: str) -> str:
+    """The path in a text that may be a ``file://`` address."""
+    return unquote(text.removeprefix(FILE)) if text.startswith(FILE) else text
+
+
 def properties(kind: str, resource: Node) -> Iterator[tuple[str, Node, Form]]:
     """What a resource names: (property, its node, how a place in S3 is written there)."""
-    for path, form in PROPERTIES.get(kind, {}).items():
-        node = resource.get("Properties")
-        for key in path.split("."):
-            node = node.get(key) if node is not None else None
+    node = resource.get("Properties")
+    if node is not None:
+        yield from _below(node, PROPERTIES.get(kind, {}))
+
+
+def metadata(root: Node) -> Iterator[tuple[str, Node, Form]]:
+    """The same of what the template says of itself."""
+    section = root.get("Metadata")
+    for kind, properties in METADATA.items():
+        node = section.get(kind) if section is not None else None
         if node is not None:
-            yield path, node, form
+            yield from _below(node, properties)
+
+
+def _below(node: Node, properties: Mapping[str, Form]) -> Iterator[tuple[str, Node, Form]]:
+    for path, form in properties.items():
+        for name, found in _at(node, path.split(".")):
+            yield ".".join(name), found, form
+
+
+def _at(node: Node, path: Sequence[str]) -> Iterator[tuple[list[str], Node]]:
+    if not path:
+        yield [], node
+    elif isinstance(node.value, dict) and node.style != "tagged":
+        for key in node.value if path[0] == "*" else [path[0]] if path[0] in node.value else []:
+            yield from (([key, *name], found) for name, found in _at(node.value[key], path[1:]))
 
 
 def includes(node: Node) -> Iterator[Node]:

@@ -13,7 +13,6 @@ from lambdabuild.errors import (
     CannotReadTemplate,
     CircularReference,
     LambdaBuildError,
-    NoSource,
     Unresolvable,
     raise_all,
 )
@@ -88,7 +87,7 @@ def _read_stack(
     root, is_json = parse(path, text, tell_duplicate=lambda error: run.found.warnings.append(str(error)))
     names = scope(path, root, given, stack=stack, stage=stage, region=run.region)
     place = resources_place(text, root, _layer_type(root, names))
-    base = run.root or posixpath.dirname(path)
+    base = run.root or posixpath.dirname(run.files.real(path))
     template = Template(text, is_json, names, base, run.files, root.get("Globals"), place is not None)
     found = replace(run.found, rewrites=[], layer_places=[])  # the other lists are those of the run
     _Stack(run, template, found, path, root, above).read()
@@ -144,7 +143,7 @@ class _Stack:
         self, run: _Run, template: Template, found: Reading, path: str, root: Node, above: tuple[tuple[str, Span], ...]
     ) -> None:
         self.run, self.template, self.found, self.path, self.root, self.above = run, template, found, path, root, above
-        self.names, self.folder = template.names, posixpath.dirname(path)
+        self.names, self.folder = template.names, posixpath.dirname(run.files.real(path))
 
     def read(self) -> None:
         resources = self.root.get("Resources")
@@ -162,6 +161,8 @@ class _Stack:
         self.rebase_globals()
         for number, location in enumerate(packaged.includes(self.root)):
             self.collecting(lambda n=number, node=location: self.asset(f"Include-{n + 1}", node, "uri"))
+        for key, node, form in packaged.metadata(self.root):
+            self.collecting(lambda key=key, node=node, form=form: self.asset(f"Metadata-{key}", node, form))
 
     def collecting(self, action: Any) -> None:
         """Go on after a mistake, so that all are told."""
@@ -210,14 +211,8 @@ class _Stack:
         if not isinstance(value, str) or not packaged.is_local(value):
             return
         path = self.template.local_path(value, self.folder)
-        kind = self.run.files.kind(path)
-        if not kind:
-            raise NoSource(
-                f"{name.replace('-', '.')} names {value}, which does not exist",
-                where=node.span,
-                mend="correct the path; it is relative to the template's folder",
-            )
-        self.found.assets.append(Asset(self.template.full(name), path, kind == "folder", node.span))
+        is_folder = self.run.files.kind(path) == "folder"  # one that is missing is told where it is sent
+        self.found.assets.append(Asset(self.template.full(name), path, is_folder, node.span))
         self.rewrite(self.template.full(name), "asset", form, node.span)
 
     def unknown_file(self, name: str, value: Unresolved, form: Form) -> None:
@@ -240,7 +235,7 @@ class _Stack:
             self.found.skipped.append(Skipped(self.template.full(name), reason, where, "stack"))
             return
         assert location is not None
-        path = self.template.local_path(value, self.folder)
+        path = self.template.local_path(packaged.path_of(value), self.folder)
         ring = [(self.path, location.span), *self.above]
         if any(path == other for other, _ in ring):
             raise CircularReference(

@@ -35,6 +35,9 @@ class OneFile:
     def read(self, path: str) -> str:
         return self.text
 
+    def real(self, path: str) -> str:
+        return path
+
     def kind(self, path: str) -> Any:
         return "folder"
 

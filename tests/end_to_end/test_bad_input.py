@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -73,8 +74,6 @@ CASES = [
     Case("an unknown architecture", with_code("      CodeUri: src\n      Architectures: [arm]\n"), "LB104",
          ("template.yaml:9:22", "arm64")),
     Case("a missing code folder", with_code("      CodeUri: scr\n"), "LB302", ("template.yaml:3:3", "scr/")),
-    Case("a file where a code folder should be", with_code("      CodeUri: src/app.py\n"), "LB302",
-         ("template.yaml:3:3", "not a folder")),
     Case("a name that does not exist", with_code("      CodeUri: !Sub 'src/${Stge}'\n"), "LB108",
          ("template.yaml:8:16", "Stge")),
     Case("a circular reference", {"template.yaml": RING}, "LB105", ("template.yaml:9:40", "A -> B -> A")),
@@ -170,6 +169,48 @@ def test_a_key_that_is_written_twice_is_a_warning_of_every_run_that_reads_it(goo
     assert "'CodeUri' is written twice" in warning
     assert "template.yaml:8:7\n  at template.yaml:9:7" in warning
     assert "warning: LB103: 'CodeUri'" in good.run("plan").said + ran.err
+
+
+MISSING = """\
+  Api: {Type: AWS::ApiGateway::RestApi, Properties: {BodyS3Location: api.yaml}}
+  Ready: {Type: AWS::Serverless::Function, Properties: {Runtime: python3.11, Handler: a.b, CodeUri: ready.zip}}
+Metadata: {AWS::ServerlessRepo::Application: {ReadmeUrl: README.md}}
+"""
+
+
+def test_a_file_that_only_a_deployment_needs_is_missed_where_it_is_sent(good: Sandbox) -> None:
+    good.write({"template.yaml": PLAIN_FUNCTION + MISSING})
+    notes = good.build().summary["notes"]
+
+    for place, name in {"10:70": "api.yaml", "11:104": "ready.zip", "12:59": "README.md"}.items():
+        assert any(note.startswith(f"template.yaml:{place}: {name}") for note in notes), notes
+    assert "BodyS3Location: ../api.yaml" in good.path("build/packaged-template.yaml").read_text()
+    assert "CodeUri: ../ready.zip" in good.path("build/built-template.yaml").read_text()
+
+    ran = good.run("build", "bucket=b", "endpoint_url=http://127.0.0.1:9")
+    check(ran, "LB302", ("template.yaml:10:70", "api.yaml", "needs it"))
+
+
+def test_code_that_is_a_single_file_is_packed_alone(good: Sandbox) -> None:
+    good.write({"src/other.py": "", **with_code("      CodeUri: src/app.py\n")})
+    good.build()
+    (place,) = (place for place in good.path("build/.store").rglob("*.zip") if "app.py" in names_of(place))
+    assert "other.py" not in names_of(place)
+
+    with zipfile.ZipFile(good.path("src/ready"), "w") as archive:
+        archive.writestr("app.py", "ready = True")
+    good.write(with_code("      CodeUri: src/ready\n"))
+    good.build()
+    assert any(
+        place.read_bytes() == good.path("src/ready").read_bytes()
+        for place in good.path("build/.store").rglob("*")
+        if place.is_file()
+    )
+
+
+def names_of(place: Path) -> list[str]:
+    with zipfile.ZipFile(place) as archive:
+        return archive.namelist() if len(archive.namelist()) == 1 else []
 
 
 def test_doit_itself_tells_a_mistake_without_a_traceback(good: Sandbox) -> None:
