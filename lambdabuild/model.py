@@ -171,23 +171,39 @@ address of the object (nested stacks)."""
 
 
 @dataclass(frozen=True)
+class Iteration:
+    """Which of the resources that an Fn::ForEach makes a place of the text is filled in for."""
+
+    key: str
+    """Its logical id as the loop writes it: ``${Name}Function``."""
+    logical_id: str
+    property: str
+    otherwise: str | None = None
+    """What the place says of it, when that is a text."""
+    is_same: bool = False
+    """The place says the same of all that the loop makes, and of what it would make with other values."""
+
+
+@dataclass(frozen=True)
 class Rewrite:
     """One place of a template's text where an artifact's location goes.
 
     ``target`` is the name of a Function, Layer, Image or Asset, of a nested stack's Document, or (kind "path") a path
     that is only told anew from the folder of the output. Kinds "handler" and "node_options" are no locations: the
-    Handler of a bundle, and ``text`` as its NODE_OPTIONS when it has source maps. ``span`` is what is replaced;
-    ``insert``, when it is not empty, is what stands around the new text, with ``{}`` for the value (a property that
-    only Globals gave); ``pair`` is that of it which is the property alone.
+    Handler of a bundle, and ``text`` as its NODE_OPTIONS when it has source maps. Kind "kept" has no artifact, and
+    shares its place in a loop with what may have one. ``span`` is what is replaced; ``insert``, when it is not empty,
+    is what stands around the new text, with ``{}`` for the value (a property that only Globals gave); ``pair`` is that
+    of it which is the property alone.
     """
 
     target: str
-    kind: Literal["artifact", "image", "asset", "stack", "path", "handler", "node_options"]
+    kind: Literal["artifact", "image", "asset", "stack", "path", "handler", "node_options", "kept"]
     form: Form
     span: Span
     insert: str = ""
     pair: str = ""
     text: str = ""
+    iteration: Iteration | None = None
 
 
 @dataclass(frozen=True)
@@ -221,6 +237,20 @@ class ResourcesPlace:
 
 
 @dataclass(frozen=True)
+class MappingsPlace:
+    """Where a template's text takes more mappings, before all others, as ResourcesPlace says of resources."""
+
+    span: Span
+    is_block: bool
+    indent: str
+    between: str
+    has_section: bool
+    """Whether there is a section Mappings; else it is put before Resources."""
+    names: frozenset[str]
+    """The mappings that are there."""
+
+
+@dataclass(frozen=True)
 class Document:
     """A template's text as it was read; ``stack`` is "" for the root and the stack's name for a nested one."""
 
@@ -234,6 +264,8 @@ class Document:
     """None when nothing can be added."""
     names: frozenset[str] = frozenset()
     """Logical ids and parameters: what a new resource must not be called."""
+    mappings: MappingsPlace | None = None
+    """None when no loop needs any, or nothing can be added."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,9 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from lambdabuild.cloudformation.looped import Data, Filled, added_mappings, loop_values
 from lambdabuild.cloudformation.shared import shortened
+from lambdabuild.cloudformation.written import text_of, written
 from lambdabuild.errors import CannotCompile
 from lambdabuild.model import (
     Document,
@@ -25,8 +27,6 @@ from lambdabuild.model import (
 from lambdabuild.spans import Span
 
 ANCHOR = re.compile(r"(?:!\S+\s+)?(&[^\s,\[\]{}]+)")
-PLAIN = re.compile(r"(?!(?:y|n|yes|no|on|off|true|false|null)$)[A-Za-z./][A-Za-z0-9_./-]*", re.IGNORECASE)
-"""What needs no quotes in YAML, wherever it stands."""
 
 
 @dataclass(frozen=True)
@@ -55,13 +55,18 @@ def splice(
     (LB701) when two resources share one place of the text (an alias, a merge) but not their artifact.
     """
     places: dict[tuple[int, int], list[_Edit]] = {}
+    looped: list[Filled] = []
+    values: list[tuple[Rewrite, str]] = []
     for rewrite in document.rewrites:
         location = locate(rewrite)
-        if location is not None:
-            edit = _edit(document, rewrite, location, out_folder)
-            _add(places.setdefault((rewrite.span.start, rewrite.span.end), []), edit)
+        if rewrite.iteration is not None:
+            looped.append(Filled(rewrite, None if location is None else _data(location, rewrite.form, out_folder)))
+        elif location is not None:
+            values.append((rewrite, _value(location, rewrite.form, document.is_json, out_folder)))
+    for rewrite, value in [*values, *loop_values(document, looped)]:
+        _add(places.setdefault((rewrite.span.start, rewrite.span.end), []), _edit(document, rewrite, value))
     edits = {place: (_together(found), found[0].rewrite.span) for place, found in places.items()}
-    for span, text in _additions(document, out_folder, layers):
+    for span, text in [*_additions(document, out_folder, layers), *added_mappings(document, looped)]:
         there, _ = edits.get((span.start, span.end), ("", span))  # a code location may be inserted there too
         edits[span.start, span.end] = (there + text, span)
     return _applied(document.text, {place: text for place, (text, _) in edits.items()})
@@ -76,10 +81,8 @@ class _Edit:
     pair: str
 
 
-def _edit(document: Document, rewrite: Rewrite, location: Location, out_folder: str) -> _Edit:
-    text = _replacement(document, rewrite, location, out_folder)
-    pair = rewrite.pair.replace("{}", _value(location, rewrite.form, document.is_json, out_folder), 1)
-    return _Edit(rewrite, text, pair)
+def _edit(document: Document, rewrite: Rewrite, value: str) -> _Edit:
+    return _Edit(rewrite, _replacement(document, rewrite, value), rewrite.pair.replace("{}", value, 1))
 
 
 def _add(there: list[_Edit], edit: _Edit) -> None:
@@ -151,11 +154,10 @@ def _layer_properties(document: Document, place: ResourcesPlace, layer: AddedLay
         "Description": json.dumps(shortened(layer.description)),
         "CompatibleRuntimes": json.dumps([layer.runtime]),
         "CompatibleArchitectures": json.dumps([layer.architecture]),
-    } | ({"RetentionPolicy": _text("Delete", document.is_json)} if is_sam else {})
+    } | ({"RetentionPolicy": text_of("Delete", document.is_json)} if is_sam else {})
 
 
-def _replacement(document: Document, rewrite: Rewrite, location: Location, out_folder: str) -> str:
-    value = _value(location, rewrite.form, document.is_json, out_folder)
+def _replacement(document: Document, rewrite: Rewrite, value: str) -> str:
     if rewrite.insert:
         return rewrite.insert.replace("{}", value, 1)
     # What other places name by an alias keeps its anchor.
@@ -164,27 +166,23 @@ def _replacement(document: Document, rewrite: Rewrite, location: Location, out_f
 
 
 def _value(location: Location, form: Form, is_json: bool, out_folder: str) -> str:
+    return written(_data(location, form, out_folder), is_json)
+
+
+def _data(location: Location, form: Form, out_folder: str) -> Data:
+    """A location as a property of this form takes it."""
     if isinstance(location, Text):
-        return _text(location.text, is_json)
+        return location.text
     if isinstance(location, FileLocation):
-        return _text(os.path.relpath(location.path, out_folder).replace(os.sep, "/"), is_json)
+        return os.path.relpath(location.path, out_folder).replace(os.sep, "/")
     if isinstance(location, ImageLocation):
-        return _image(location, form, is_json)
+        return location.uri if form == "uri" else {"ImageUri": location.uri}
     if form == "uri":
-        return _text(f"s3://{location.bucket}/{location.key}", is_json)
+        return f"s3://{location.bucket}/{location.key}"
     if form == "template-url":
-        return _text(https_address(location), is_json)
+        return https_address(location)
     bucket, key = ("S3Bucket", "S3Key") if form == "s3" else ("Bucket", "Key")
-    pairs = {bucket: location.bucket, key: location.key}
-    if is_json:
-        return json.dumps(pairs)
-    return "{" + ", ".join(f"{name}: {json.dumps(value)}" for name, value in pairs.items()) + "}"
-
-
-def _image(location: ImageLocation, form: Form, is_json: bool) -> str:
-    if form == "uri":
-        return _text(location.uri, is_json)
-    return json.dumps({"ImageUri": location.uri}) if is_json else f"{{ImageUri: {json.dumps(location.uri)}}}"
+    return {bucket: location.bucket, key: location.key}
 
 
 def https_address(location: S3Location) -> str:
@@ -197,7 +195,3 @@ def https_address(location: S3Location) -> str:
     region = f".{location.region}" if location.region else ""
     suffix = ".cn" if location.region.startswith("cn-") else ""
     return f"https://s3{region}.amazonaws.com{suffix}/{location.bucket}/{location.key}"
-
-
-def _text(text: str, is_json: bool) -> str:
-    return text if not is_json and PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=is_json)

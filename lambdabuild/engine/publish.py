@@ -225,6 +225,8 @@ def _bundled(site: Site, rewrite: Rewrite) -> Text | None:
 
 def _built(site: Site, document: Document, rewrite: Rewrite) -> Location | None:
     """For sam local: trees and nested templates in the build folder, assets where they are."""
+    if rewrite.kind == "kept":
+        return None
     if rewrite.kind in NO_LOCATION:
         return _bundled(site, rewrite)
     if rewrite.kind == "path":
@@ -244,6 +246,8 @@ def _built(site: Site, document: Document, rewrite: Rewrite) -> Location | None:
 
 
 def _uploaded(site: Site, rewrite: Rewrite) -> Location | None:
+    if rewrite.kind == "kept":
+        return None
     if rewrite.kind in NO_LOCATION:
         return _bundled(site, rewrite)
     if rewrite.kind == "path":

@@ -78,10 +78,11 @@ def _rewrite(
     span, insert = property_place(template.text, template.is_json, parent, key, section)
     pair = pair_of(template.is_json, key)
     given = pair_of(template.is_json, key, value)
+    iteration = template.iteration(resource.name, key, resource.property(key) if section == "Properties" else None)
     resource.found.rewrites.append(
         Rewrite(
             template.full(resource.name), kind, "uri", span,  # type: ignore[arg-type]  # one of its kinds
-            insert.replace(pair, given, 1), given if insert else "", text,
+            insert.replace(pair, given, 1), given if insert else "", text, iteration,
         )
     )  # fmt: skip
 

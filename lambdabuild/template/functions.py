@@ -9,12 +9,25 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol, cast
 
 from lambdabuild.errors import BadTemplate, LambdaBuildError, UnknownName, Unresolvable
-from lambdabuild.model import About, Asset, Form, Function, Image, Layer, LayersPlace, Options, Rewrite, Skipped
+from lambdabuild.model import (
+    About,
+    Asset,
+    Form,
+    Function,
+    Image,
+    Iteration,
+    Layer,
+    LayersPlace,
+    Options,
+    Rewrite,
+    Skipped,
+)
 from lambdabuild.spans import Node, Span
 from lambdabuild.template import bundles, images, parent_packages, references
 from lambdabuild.template.intrinsics import NO_VALUE, Scope, Unresolved, Value, first_unresolved, resolve
 from lambdabuild.template.layer_places import layers_place
 from lambdabuild.template.locations import INLINE, Elsewhere, code_location
+from lambdabuild.template.loops import Loops
 from lambdabuild.template.places import pair_of, property_place
 
 ARCHITECTURES = ("x86_64", "arm64")
@@ -53,10 +66,20 @@ class Template:
     globals: Node | None
     takes_resources: bool = True
     """Whether resources can be added to its text."""
+    loops: Loops = field(default_factory=Loops)
 
     def full(self, name: str) -> str:
         """A logical id led by the stacks it stands in."""
         return self.names.stack + name
+
+    def iteration(self, name: str, key: str, node: Node | None) -> Iteration | None:
+        """For whom a place is filled in that all share that a loop makes."""
+        if name not in self.loops.keys:
+            return None
+        value = resolve(node, self.names) if node is not None else None
+        written = self.text[node.span.start : node.span.end] if node is not None else ""
+        is_same = not written.startswith("*") and not self.loops.identifier.search(written)
+        return Iteration(self.loops.keys[name], name, key, value if isinstance(value, str) else None, is_same)
 
     def local_path(self, text: str, base: str | None = None) -> str:
         return posixpath.normpath(posixpath.join(self.base if base is None else base, text))
@@ -204,12 +227,33 @@ class CodeResource:
         return value or "."
 
     def skip(self, reason: str) -> None:
+        if self.name in self.template.loops.keys and self.property(self.shape.code) is not None:
+            self.rewrite("kept")
+        self.leave_out(reason)
+
+    def leave_out(self, reason: str) -> None:
         self.found.skipped.append(Skipped(self.template.full(self.name), reason, self.where, self.shape.kind))
 
-    def rewrite(self, kind: Literal["artifact", "asset"]) -> None:
-        span, insert = property_place(self.template.text, self.template.is_json, self.node, self.shape.code)
-        pair = pair_of(self.template.is_json, self.shape.code) if insert else ""
-        self.found.rewrites.append(Rewrite(self.template.full(self.name), kind, self.shape.form, span, insert, pair))
+    def rewrite(self, kind: Literal["artifact", "asset", "image", "kept"], key: str = "") -> None:
+        """Note the place of its code's location, or of another property."""
+        key = key or self.shape.code
+        self.refuse_looped(key)
+        span, insert = property_place(self.template.text, self.template.is_json, self.node, key)
+        iteration = self.template.iteration(self.name, key, self.property(key))
+        name, form = self.template.full(self.name), self.shape.form
+        pair = pair_of(self.template.is_json, key) if insert else ""
+        self.found.rewrites.append(Rewrite(name, kind, form, span, insert, pair, iteration=iteration))
+
+    def refuse_looped(self, key: str) -> None:
+        """A property that a loop among the properties makes cannot be written for itself."""
+        properties = self.node.get("Properties")
+        where = properties.keys.get(key) if properties is not None else None
+        if where is not None and self.template.text[where.start : where.end].strip("'\"") not in (key, ""):
+            raise BadTemplate(
+                f"the {key} of {self.label} is made by an Fn::ForEach among its properties",
+                where=where,
+                mend="write it out, beside the loop",
+            )
 
     def local(self, path: str) -> None:
         kind = self.template.files.kind(path)
@@ -227,7 +271,7 @@ class CodeResource:
         """Not built, but sent."""
         node = self.property(self.shape.code)
         where = node.span if node is not None else self.where
-        self.skip(reason)
+        self.leave_out(reason)
         self.found.assets.append(Asset(self.template.full(self.name), path, kind == "folder", where, is_code=True))
         self.rewrite("asset")
 
@@ -354,6 +398,8 @@ class CodeResource:
 
     def fixed_layers(self) -> str:
         """Notes where more layers are named; gives why they cannot be."""
+        if self.name in self.template.loops.keys:
+            return "an Fn::ForEach makes it, and its Layers are those of all that the loop makes"
         if not self.template.takes_resources:
             return "the template's Resources are written in a way that cannot be added to"
         common = None if "Layers" in self.ignored_globals() else self.common("Layers")

@@ -7,10 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from lambdabuild.errors import BadImage, BadTemplate, NoSource, Unresolvable
-from lambdabuild.model import Archive, Image, Recipe, Rewrite
+from lambdabuild.model import Archive, Image, Recipe
 from lambdabuild.spans import Node, Span
 from lambdabuild.template.intrinsics import NO_VALUE, Unresolved, Value, first_unresolved, resolve
-from lambdabuild.template.places import property_place
 
 if TYPE_CHECKING:
     from lambdabuild.template.functions import CodeResource
@@ -70,11 +69,8 @@ def _named(resource: CodeResource, uri: str) -> None:
 
 
 def _add(resource: CodeResource, image: Image) -> None:
-    template, form = resource.template, resource.shape.form
-    key = "ImageUri" if form == "uri" else "Code"
-    span, insert = property_place(template.text, template.is_json, resource.node, key)
     resource.found.images.append(image)
-    resource.found.rewrites.append(Rewrite(image.name, "image", form, span, insert))
+    resource.rewrite("image", "ImageUri" if resource.shape.form == "uri" else "Code")
 
 
 def _in_code(resource: CodeResource) -> Node | None:

@@ -160,6 +160,11 @@ def text_of(value: Value) -> str:
 
 
 def _ref(node: Node, argument: Node, names: Scope) -> Value:
+    if isinstance(argument.value, dict):  # AWS::LanguageExtensions
+        named = resolve(argument, names)
+        if isinstance(named, Unresolved):
+            return _because_of(named, node)
+        argument = replace(argument, value=named)
     name = str(argument.value)
     if name in names.parameters:
         found = names.parameters[name]

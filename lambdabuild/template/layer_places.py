@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from lambdabuild.model import LayersPlace, ResourcesPlace
+from lambdabuild.model import LayersPlace, MappingsPlace, ResourcesPlace
 from lambdabuild.spans import Node, Span
 from lambdabuild.template.places import is_own, line_end, property_place
 
@@ -60,9 +60,27 @@ def _into_block(text: str, target: str, layers: Node) -> LayersPlace | str:
     return LayersPlace(target, replace(layers.span, start=rest.end(), end=rest.end()), dash, dash, "")
 
 
-def resources_place(text: str, root: Node, kind: str) -> ResourcesPlace | None:
+def mappings_place(text: str, root: Node) -> MappingsPlace | None:
+    """Where mappings are added: before all others, else in a section of their own before Resources."""
+    mappings = root.get("Mappings")
+    if mappings is not None:
+        place = resources_place(text, root, "", "Mappings")
+        names = frozenset(mappings.keys)
+        return MappingsPlace(place.span, place.is_block, place.indent, place.between, True, names) if place else None
+    key = root.keys.get("Resources")
+    if key is None:
+        return None
+    layout = text[text.rfind("\n", 0, key.start) + 1 : key.start]
+    if root.style != "flow":
+        is_free = not layout.strip("\ufeff")
+        return MappingsPlace(_at(key, key.start), True, "", line_end(text), False, frozenset()) if is_free else None
+    between = f",{line_end(text)}{layout}" if not layout.strip() else ", "
+    return MappingsPlace(_at(key, key.start), False, "", between, False, frozenset())
+
+
+def resources_place(text: str, root: Node, kind: str, section: str = "Resources") -> ResourcesPlace | None:
     """Where layers are added: before all other resources. None when Resources is not a mapping of its own."""
-    resources, key = root.get("Resources"), root.keys.get("Resources")
+    resources, key = root.get(section), root.keys.get(section)
     if resources is None or key is None or not resources.keys or text.startswith("*", resources.span.start):
         return None
     first = min(resources.keys.values(), key=lambda span: span.start)

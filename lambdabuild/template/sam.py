@@ -16,14 +16,14 @@ from lambdabuild.errors import (
     Unresolvable,
     raise_all,
 )
-from lambdabuild.model import Asset, Document, Form, Rewrite, Service, Skipped
+from lambdabuild.model import Asset, Document, Form, Iteration, Rewrite, Service, Skipped
 from lambdabuild.spans import Node, Span
-from lambdabuild.template import packaged, references
+from lambdabuild.template import loops, packaged, references
 from lambdabuild.template.functions import SHAPES, CodeResource, Files, Reading, Template
 from lambdabuild.template.intrinsics import Scope, Unresolved, Value, resolve
-from lambdabuild.template.layer_places import resources_place
+from lambdabuild.template.layer_places import mappings_place, resources_place
 from lambdabuild.template.locations import may_be_local
-from lambdabuild.template.scopes import scope
+from lambdabuild.template.scopes import scope, with_sections
 from lambdabuild.template.yaml_text import parse
 
 LOGICAL_ID = re.compile(r"[A-Za-z0-9]+")
@@ -87,8 +87,10 @@ def _read_stack(
     root, is_json = parse(path, text, tell_duplicate=lambda error: run.found.warnings.append(str(error)))
     names = scope(path, root, given, stack=stack, stage=stage, region=run.region)
     place = resources_place(text, root, _layer_type(root, names))
+    mappings = mappings_place(text, root) if loops.LOOP in text else None
+    root, names, expanded = _without_loops(text, root, names)
     base = run.root or posixpath.dirname(run.files.real(path))
-    template = Template(text, is_json, names, base, run.files, root.get("Globals"), place is not None)
+    template = Template(text, is_json, names, base, run.files, root.get("Globals"), place is not None, expanded)
     found = replace(run.found, rewrites=[], layer_places=[])  # the other lists are those of the run
     _Stack(run, template, found, path, root, above).read()
     run.documents.append(
@@ -101,16 +103,35 @@ def _read_stack(
             layers=tuple(found.layer_places),
             resources=place,
             names=frozenset(key for section in ("Resources", "Parameters") for key in _keys(root.get(section))),
+            mappings=mappings,
         )
     )
 
 
-def _layer_type(root: Node, names: Scope) -> str:
-    """A layer's type where SAM's transform is, else CloudFormation's own."""
+def _without_loops(text: str, root: Node, names: Scope) -> tuple[Node, Scope, loops.Loops]:
+    """The template as its loops make it, what names mean there, and what is known of the loops."""
+    where = loops.first_loop(root) if loops.LOOP in text else None
+    if where is None:
+        return root, names, loops.Loops()
+    if loops.TRANSFORM not in _transforms(root, names):
+        raise BadTemplate(
+            f"{loops.LOOP} needs the transform {loops.TRANSFORM}",
+            where=where,
+            mend=f"write Transform: [{loops.TRANSFORM}, {SERVERLESS}]",
+        )
+    expanded, known = loops.expand(root, names)
+    return expanded, with_sections(names, expanded), known
+
+
+def _transforms(root: Node, names: Scope) -> list[Value]:
     node = root.get("Transform")
     found = resolve(node, names) if node is not None else None
-    given = found if isinstance(found, list) else [found]
-    return "AWS::Serverless::LayerVersion" if SERVERLESS in given else "AWS::Lambda::LayerVersion"
+    return found if isinstance(found, list) else [found]
+
+
+def _layer_type(root: Node, names: Scope) -> str:
+    """A layer's type where SAM's transform is, else CloudFormation's own."""
+    return "AWS::Serverless::LayerVersion" if SERVERLESS in _transforms(root, names) else "AWS::Lambda::LayerVersion"
 
 
 def _keys(section: Node | None) -> Iterable[str]:
@@ -198,22 +219,31 @@ class _Stack:
         elif kind.value in packaged.STACKS:
             self.nested(name, node, where, packaged.STACKS[kind.value])
         for key, value, form in packaged.properties(kind.value, node):
-            self.asset(f"{name}-{key.replace('.', '-')}", value, form)
+            self.asset(f"{name}-{key.replace('.', '-')}", value, form, self.template.iteration(name, key, value))
 
-    def rewrite(self, target: str, kind: Literal["asset", "stack", "path"], form: Form, span: Span) -> None:
-        self.found.rewrites.append(Rewrite(target, kind, form, span))
+    def rewrite(
+        self,
+        target: str,
+        kind: Literal["asset", "stack", "path", "kept"],
+        form: Form,
+        span: Span,
+        iteration: Iteration | None = None,
+    ) -> None:
+        self.found.rewrites.append(Rewrite(target, kind, form, span, iteration=iteration))
 
-    def asset(self, name: str, node: Node, form: Form) -> None:
+    def asset(self, name: str, node: Node, form: Form, iteration: Iteration | None = None) -> None:
         """A local file that a property names; what is in S3 already is left alone."""
         value = resolve(node, self.names)
         if isinstance(value, Unresolved):
             self.unknown_file(name, value, form)
         if not isinstance(value, str) or not packaged.is_local(value):
+            if iteration is not None:
+                self.rewrite(self.template.full(name), "kept", form, node.span, iteration)
             return
         path = self.template.local_path(value, self.folder)
         is_folder = self.run.files.kind(path) == "folder"  # one that is missing is told where it is sent
         self.found.assets.append(Asset(self.template.full(name), path, is_folder, node.span))
-        self.rewrite(self.template.full(name), "asset", form, node.span)
+        self.rewrite(self.template.full(name), "asset", form, node.span, iteration)
 
     def unknown_file(self, name: str, value: Unresolved, form: Form) -> None:
         """SAM's own properties name files as a rule, those of CloudFormation what is in S3."""
@@ -228,7 +258,10 @@ class _Stack:
         properties = node.get("Properties")
         location = properties.get(key) if properties is not None else None
         value = resolve(location, self.names) if location is not None else None
+        iteration = self.template.iteration(name, key, location)
         if not isinstance(value, str) or not packaged.is_local(value):
+            if iteration is not None and location is not None:
+                self.rewrite(self.template.full(name), "kept", "template-url", location.span, iteration)
             reason = ELSEWHERE
             if isinstance(value, Unresolved) and packaged.is_local(value.text or "."):
                 reason = "; ".join(filter(None, (f"its template is not known: {value.reason}", value.give)))
@@ -245,7 +278,7 @@ class _Stack:
             )
         passed = properties.get("Parameters") if properties is not None else None
         given = resolve(passed, self.names) if passed is not None else {}
-        self.rewrite(self.template.full(name), "stack", "template-url", location.span)
+        self.rewrite(self.template.full(name), "stack", "template-url", location.span, iteration)
         _read_stack(
             self.run, self.template.full(name), path, given if isinstance(given, dict) else {}, "",
             ((self.path, location.span), *self.above),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 from lambdabuild.errors import BadTemplate, LambdaBuildError, UnknownName, raise_all
 from lambdabuild.spans import Node, Span
@@ -28,6 +29,18 @@ def scope(
         places=node.keys if (node := root.get("Conditions")) else {},
         resources=frozenset(_section(root, "Resources")),
         pseudo=_pseudo(file, region),
+    )
+
+
+def with_sections(names: Scope, root: Node) -> Scope:
+    """The same names, with the conditions and resources of a template whose loops are expanded."""
+    conditions = root.get("Conditions")
+    return replace(
+        names,
+        conditions=_section(root, "Conditions"),
+        places=conditions.keys if conditions is not None else {},
+        resources=frozenset(_section(root, "Resources")),
+        cache={},
     )
 
 

@@ -343,11 +343,3 @@ def test_what_a_build_cannot_do_without_is_told(text: str, error: type[LambdaBui
 
     assert str(raised.value.where[0]) == f"template.yaml:{place}"
     assert raised.value.mend
-
-
-def test_loops_are_noted_and_left_alone() -> None:
-    text = sam(
-        "Fn::ForEach::Each:\n  - Name\n  - [a, b]\n  - F${Name}: {Type: AWS::SNS::Topic}\nT: {Type: AWS::SNS::Topic}"
-    )
-
-    assert "Fn::ForEach::Each" in load(text).notes[0]

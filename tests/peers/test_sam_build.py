@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
+from sam_cli import sam
 from sandbox import Sandbox, python_of, sample_app
 
+__all__ = ["sam"]
 pytestmark = pytest.mark.slow
-
-SAM_CLI = "aws-sam-cli==1.164.0"
 
 DIFFERENCES = {
     "dist-info/RECORD": "it lists what an installer wrote; what is left out would make it wrong",
@@ -24,20 +22,6 @@ DIFFERENCES = {
     "python_uv": "sam build installs nothing for a pyproject.toml without the beta method python-uv",
 }
 """Every known difference in the files, with its reason."""
-
-
-@pytest.fixture(scope="session")
-def sam(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The peer in a virtual environment of its own, kept for later runs."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lambdabuild-tests"
-    folder = cache / SAM_CLI
-    cache.mkdir(parents=True, exist_ok=True)
-    with FileLock(cache / "sam.lock"):
-        if not (folder / "bin/sam").exists():
-            subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
-            uv = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", str(folder / "bin/python")]
-            subprocess.run([*uv, SAM_CLI], check=True)
-    return folder / "bin/sam"
 
 
 def python_with_pip() -> str:
