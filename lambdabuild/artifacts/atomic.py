@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import re
 import shutil
@@ -15,6 +16,8 @@ from lambdabuild.spans import Span
 
 TEMPORARY = re.compile(r"\.\d+\.[0-9a-f]+\.tmp$")
 """How the names end that are renamed when they are whole."""
+PROCESS = re.compile(r"\.(\d+)(\.[0-9a-f]+)?\.tmp$")
+"""The same, and with the number of the process alone, as ``files.aside`` and the journal have them."""
 
 
 def writing(target: str, mode: int = 0o644, *, flush: bool = True) -> AbstractContextManager[BinaryIO]:
@@ -39,7 +42,7 @@ def claiming(target: str, mode: int = 0o644) -> AbstractContextManager[BinaryIO]
 @contextmanager
 def _aside(target: str, mode: int, flush: bool, settle: Callable[[str, str], None]) -> Iterator[BinaryIO]:
     temporary = f"{target}.{os.getpid()}.{threading.get_ident():x}.tmp"
-    try:
+    with unfinished(temporary):
         with open(temporary, "wb") as stream:
             os.fchmod(stream.fileno(), mode)
             yield stream
@@ -47,11 +50,51 @@ def _aside(target: str, mode: int, flush: bool, settle: Callable[[str, str], Non
                 stream.flush()
                 os.fsync(stream.fileno())
         settle(temporary, target)
+
+
+_unfinished: set[tuple[int, str]] = set()
+"""What threads are about to rename or remove; those of doit's that an interrupted run leaves never come to it."""
+
+
+@contextmanager
+def unfinished(path: str) -> Iterator[None]:
+    """Something that is gone after the block, or when the process ends in the midst of it."""
+    _unfinished.add((os.getpid(), path))
+    try:
+        yield
     finally:
-        try:
-            os.unlink(temporary)
-        except OSError:
-            pass
+        _quietly_remove(path)
+        _unfinished.discard((os.getpid(), path))
+
+
+@atexit.register
+def _remove_unfinished() -> None:
+    for process, path in list(_unfinished):
+        if process == os.getpid():  # a fork has the parent's, too
+            _quietly_remove(path)
+
+
+def _quietly_remove(path: str) -> None:
+    try:
+        os.unlink(path)
+    except IsADirectoryError:
+        shutil.rmtree(path, ignore_errors=True)
+    except OSError:
+        pass
+
+
+def is_abandoned(name: str) -> bool:
+    """Whether the process that a temporary name tells of is gone."""
+    found = PROCESS.search(name)
+    if found is None or int(found[1]) == os.getpid():
+        return False
+    try:
+        os.kill(int(found[1]), 0)
+    except ProcessLookupError:
+        return True
+    except (PermissionError, OverflowError):
+        return False
+    return False
 
 
 def write_text(target: str, text: str, *, flush: bool = True) -> None:

@@ -74,6 +74,10 @@ class Ledger:
     def __contains__(self, path: str) -> bool:
         return self._portable(path) in self._paths
 
+    def paths(self, expand: Callable[[str], str]) -> list[str]:
+        """All of them; ``expand`` is the inverse of ``portable``."""
+        return [expand(name) for name in sorted(self._paths)]
+
     def add(self, paths: Iterable[str]) -> None:
         self._append("+", [path for path in paths if path not in self])
 

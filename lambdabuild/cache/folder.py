@@ -10,20 +10,23 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import shutil
+import stat
 import tempfile
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from lambdabuild.cache.cache import CHUNK, Digest, Sink
-from lambdabuild.errors import CacheFailed
+from lambdabuild.errors import CacheFailed, InTheWay
 from lambdabuild.spans import Span
 
 RECORDS, BLOBS, UNFINISHED = "ac", "cas", "tmp"
-ABANDONED_SECONDS = 3600
-"""A file in ``tmp`` that nobody wrote to for so long is a killed run's."""
+NAME = re.compile(r"[0-9a-f]{64}")
+"""How records and blobs are called; whatever else lies in their folders is not ours."""
+TEMPORARY = re.compile(r"(\d+)\.[^.]+\.lambdabuild")
+"""How files in ``tmp`` are called: by the process that writes them, which holds a lock on them meanwhile."""
 ROOM = 0.8
 """How full a folder is left that was too full, so that not every run has to make room."""
 FICLONE = 0x40049409
@@ -119,14 +122,15 @@ class FolderCache:
         folder = os.path.join(self.folder, UNFINISHED)
         try:
             os.makedirs(folder, exist_ok=True)
-            number, temporary = tempfile.mkstemp(dir=folder)
-            os.close(number)
+            number, temporary = tempfile.mkstemp(dir=folder, prefix=f"{os.getpid()}.", suffix=".lambdabuild")
         except OSError as error:
             raise self._failed(error) from error
         try:
+            _lock(number)
             yield temporary
         finally:
             self.discard(temporary)
+            os.close(number)
 
     @contextmanager
     def _writing(self, target: str) -> Iterator[str]:
@@ -163,7 +167,8 @@ class FolderCache:
                     found = file.stat(follow_symlinks=False)
                 except OSError:
                     continue
-                yield Entry(file.path, found.st_size, found.st_mtime)
+                if NAME.fullmatch(file.name) and file.name[:2] == part.name and stat.S_ISREG(found.st_mode):
+                    yield Entry(file.path, found.st_size, found.st_mtime)
 
     def trim(self, max_bytes: int) -> int:
         """Account for what was put; make room when it became too much. Gives how many bytes were freed.
@@ -201,7 +206,6 @@ class FolderCache:
 
     def _evict(self, max_bytes: int) -> tuple[int, int]:
         """Remove what was used least lately; gives how many bytes were freed, and how many are left."""
-        self._remove_abandoned()
         entries = sorted((e for kind in (RECORDS, BLOBS) for e in self.entries(kind)), key=lambda entry: entry.used)
         total = left = sum(entry.size for entry in entries)
         if total <= max_bytes:
@@ -213,13 +217,12 @@ class FolderCache:
             left -= entry.size
         return total - left, left
 
-    def _remove_abandoned(self) -> None:
+    def sweep(self) -> None:
+        """Remove what killed processes were writing: those that are gone, here and wherever else the folder is used."""
         for file in _listed(os.path.join(self.folder, UNFINISHED)):
-            try:
-                if file.stat(follow_symlinks=False).st_mtime < time.time() - ABANDONED_SECONDS:
-                    os.unlink(file.path)
-            except OSError:
-                pass
+            found = TEMPORARY.fullmatch(file.name)
+            if found and not _is_running(int(found[1])) and _is_unlocked(file.path):
+                self.discard(file.path)
 
     @contextmanager
     def _alone(self, *, wait: bool = False) -> Iterator[int | None]:
@@ -231,11 +234,54 @@ class FolderCache:
             raise self._failed(error) from error
         try:
             fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            self._refuse_others(os.pread(file, 20, 0))
             yield file
         except BlockingIOError:
             yield None
         finally:
             os.close(file)
+
+    def _refuse_others(self, size: bytes) -> None:
+        """Raise InTheWay (LB507) unless the file called size is the one that tells the folder's."""
+        if size and not size.isdigit():
+            path = os.path.join(self.folder, "size")
+            raise InTheWay(
+                f"lambdabuild did not make {path}, where the cache's size is to be written",
+                where=Span(path),
+                mend="move it away, or name another folder with cache.dir",
+            )
+
+
+def _lock(file: int) -> None:
+    """Held until the process ends, however it does; where a file system has no locks, the process's number must do."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        pass
+
+
+def _is_unlocked(path: str) -> bool:
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    finally:
+        os.close(file)
+    return True
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
 
 
 def copy(source: str, target: str) -> None:

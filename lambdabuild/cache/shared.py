@@ -280,5 +280,6 @@ class SharedCache:
                     mend="give it more time with cache.upload_seconds",
                 )
             )
+        self.folder.sweep()
         if self.folder.put_bytes:
             self._quietly(lambda: self.folder.trim(self.max_bytes))

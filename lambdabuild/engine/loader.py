@@ -147,6 +147,8 @@ def prepare(site: Site) -> None:
     atexit.register(_end, site, notes)
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _as_interrupt)
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # nobody said to ignore it
+            signal.signal(signal.SIGINT, _as_interrupt)
     sys.excepthook = _quiet_interrupt
 
 
@@ -171,6 +173,7 @@ def _end(site: Site, notes: list[str]) -> None:
 
 
 def _as_interrupt(*_: object) -> None:
+    session.interrupted()
     raise KeyboardInterrupt
 
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from lambdabuild.artifacts.atomic import TEMPORARY
-from lambdabuild.engine import ownership
+from lambdabuild.engine import ownership, sweep
 from lambdabuild.engine.site import Site
 from lambdabuild.engine.state import Journal, ProjectLock
 
@@ -85,18 +83,15 @@ def begin(site: Site) -> None:
             acquired = lock.acquire(site.settings.lock_timeout_seconds, _say_waiting)
             if acquired.waited:
                 _reload()
+            sweep.state(site)
             if acquired.after_death:
-                _sweep(site)
+                sweep.outputs(site)
             site.shared.project_lock = lock
 
 
-def _sweep(site: Site) -> None:
-    """Remove what a killed run was about to rename, and its scratch folders."""
-    for folder, _, files in os.walk(site.build_dir):
-        for name in files:
-            if TEMPORARY.search(name):
-                os.unlink(os.path.join(folder, name))
-    shutil.rmtree(os.path.join(site.state_dir, "tmp"), ignore_errors=True)
+def interrupted() -> None:
+    """This process ends before its steps do: the next run looks for what they leave."""
+    ProjectLock.is_interrupted = True
 
 
 def _say_waiting(holder: int) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 import threading
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from lambdabuild import tools
+from lambdabuild.artifacts.atomic import unfinished
 from lambdabuild.artifacts.owned import Ledger
 from lambdabuild.artifacts.trees import Twins
 from lambdabuild.engine.snapshot import STATE, Snapshot
@@ -143,11 +143,9 @@ class Site:
         """A folder that is gone afterwards."""
         parent = os.path.join(self.state_dir, "tmp")
         os.makedirs(parent, exist_ok=True)
-        folder = tempfile.mkdtemp(dir=parent)
-        try:
+        folder = tempfile.mkdtemp(dir=parent, prefix=f"{os.getpid()}.")
+        with unfinished(folder):
             yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
 
     @cached_property
     def not_source(self) -> frozenset[str]:

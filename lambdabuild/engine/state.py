@@ -13,6 +13,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -159,13 +160,18 @@ class Journal:
 
     def _compact(self) -> None:
         temporary = f"{self.name}.{os.getpid()}.tmp"
-        with open(temporary, "wb") as stream:
-            for task, record in self._records.items():
-                for key, value in record.items():
-                    stream.write(_line(task, key, value))
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, self.name)
+        try:
+            with open(temporary, "wb") as stream:
+                for task, record in self._records.items():
+                    for key, value in record.items():
+                        stream.write(_line(task, key, value))
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.replace(temporary, self.name)
+        except BaseException:  # an interruption, too
+            with suppress(OSError):
+                os.unlink(temporary)
+            raise
 
 
 def _line(task: str, key: str, value: Any) -> bytes:
@@ -182,7 +188,8 @@ def _decoded(value: bytes) -> Any:
 
 @dataclass(frozen=True)
 class Acquired:
-    """Somebody else had the lock meanwhile (``waited``); the last to have it was killed (``after_death``)."""
+    """Somebody else had the lock meanwhile (``waited``); the last to have it was killed or interrupted
+    (``after_death``), so that threads may have left what they were at."""
 
     waited: bool = False
     after_death: bool = False
@@ -196,6 +203,8 @@ class ProjectLock:
     """
 
     _held: set[str] = set()  # noqa: RUF012  # of this process, on purpose
+    is_interrupted = False
+    """This process ends before its steps do."""
 
     def __init__(self, path: str) -> None:
         self.path = os.path.abspath(path)
@@ -213,7 +222,7 @@ class ProjectLock:
         os.ftruncate(file, 0)
         os.pwrite(file, str(os.getpid()).encode(), 0)
         self._held.add(self.path)
-        atexit.register(os.ftruncate, file, 0)  # whoever finds a holder's number knows that it did not get this far
+        atexit.register(_give_back, file)  # whoever finds a holder's number knows that it did not get this far
         return Acquired(waited, after_death)
 
     def _wait(self, file: int, timeout_seconds: float, on_wait: Callable[[int], None] | None) -> None:
@@ -231,6 +240,11 @@ class ProjectLock:
                     mend="wait until it has ended, or raise lock_timeout_seconds",
                 )
             time.sleep(0.05)
+
+
+def _give_back(file: int) -> None:
+    if not ProjectLock.is_interrupted:
+        os.ftruncate(file, 0)
 
 
 def _try(file: int) -> bool:

@@ -13,10 +13,12 @@ def write(file: str, data: bytes) -> bool:
         with open(temporary, "wb") as stream:
             stream.write(data)
         os.replace(temporary, file)
-    except OSError:
+    except BaseException as error:  # an interruption, too
         try:
             os.unlink(temporary)
         except OSError:
             pass
+        if not isinstance(error, OSError):
+            raise
         return False
     return True

@@ -13,13 +13,13 @@ import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lambdabuild.cache import packs, records
+from lambdabuild.cache import packs, records, upkeep
 from lambdabuild.cache.background import Background
 from lambdabuild.cache.cache import Digest, MemoryCache
 from lambdabuild.cache.folder import FolderCache
 from lambdabuild.cache.guarded import Guarded
 from lambdabuild.cache.shared import File, Folder, SharedCache, Stays
-from lambdabuild.errors import BrokenEntry, CacheFailed, LambdaBuildError
+from lambdabuild.errors import BrokenEntry, CacheFailed, InTheWay, LambdaBuildError
 
 KEY = "ab" * 32
 
@@ -276,16 +276,46 @@ def test_what_is_old_is_collected(tmp_path: Path) -> None:
 def test_the_folder_is_trimmed_by_one_at_a_time_and_a_killed_ones_files_go(tmp_path: Path) -> None:
     folder = FolderCache(str(tmp_path / "cache"))
     blob(folder, tmp_path, b"x" * 1000)
-    left = Path(folder.folder, "tmp", "killed")
+    left = Path(folder.folder, "tmp", "4194305.killed.lambdabuild")  # no process has such a number
     left.write_bytes(b"half")
-    os.utime(left, (1, 1))
     with folder._alone(wait=True):
         other = FolderCache(folder.folder)
         other.put_bytes = 1
         assert other.trim(1) == 0
 
     assert other.trim(1) == 1000
+    other.sweep()
     assert not left.exists()
+
+
+def test_only_what_is_called_as_records_and_blobs_are_is_ever_evicted_or_found_broken(tmp_path: Path) -> None:
+    folder = FolderCache(str(tmp_path / "cache"))
+    blob(folder, tmp_path, b"x" * 1000)
+    theirs = [
+        Path(folder.folder, name) for name in ("cas/ab/keep.txt", "ac/ab/" + "b" * 64, "cas/keep/" + "a" * 64, "tmp/x")
+    ]
+    for path in theirs:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("kept")
+        os.utime(path, (1, 1))
+    (tmp_path / "cache/cas/aa").mkdir()
+    (tmp_path / "cache/cas/aa" / ("a" * 64)).symlink_to(theirs[0])
+    upkeep.verify(folder)
+    folder.collect(1, time.time() + 5)
+    folder.sweep()
+
+    assert [path.read_text() for path in theirs] == ["kept"] * 4
+    assert (tmp_path / "cache/cas/aa" / ("a" * 64)).is_symlink()
+
+
+def test_a_file_called_size_that_is_not_ours_is_not_written_over(tmp_path: Path) -> None:
+    folder = FolderCache(str(tmp_path / "cache"))
+    blob(folder, tmp_path, b"x")
+    Path(folder.folder, "size").write_text("of my shoes")
+
+    with pytest.raises(InTheWay):
+        folder.trim(1)
+    assert Path(folder.folder, "size").read_text() == "of my shoes"
 
 
 def test_the_background_ends_in_time_and_without_threads_is_no_background() -> None:
