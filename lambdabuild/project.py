@@ -311,8 +311,10 @@ class CacheUpkeep:
     def __init__(self, folder: str, settings: Settings, environment: Mapping[str, str]) -> None:
         from lambdabuild.cache.folder import FolderCache
 
-        self.settings = settings
+        self.settings, self.folder = settings, folder
         self.cache = FolderCache(built_steps_dir(folder, settings, environment))
+        self.store = cache_dir(environment)
+        self.artifacts = os.path.join(folder, settings.build_dir, ".store")
 
     @property
     def as_json(self) -> bool:
@@ -326,9 +328,12 @@ class CacheUpkeep:
         return {**upkeep.stats(self.cache), "max_bytes": self.settings.cache.max_bytes, "remotes": remotes}
 
     def verify(self) -> Mapping[str, Any]:
+        """Look at the cache of steps, at the machine's store, and at the project's own folder of artifacts."""
         from lambdabuild.cache import upkeep
 
-        return upkeep.verify(self.cache)
+        said, found = upkeep.verify(self.cache), upkeep.verify_store(self.store)
+        found += [os.path.relpath(path, self.folder) for path in upkeep.verify_artifacts(self.artifacts)]
+        return {**said, "store": self.store, "artifacts": self.artifacts, "broken": sorted([*said["broken"], *found])}
 
     def gc(self, older_than_days: int) -> Mapping[str, Any]:
         """0 days: nothing is too old."""

@@ -19,7 +19,8 @@ import json
 import os
 import shutil
 import stat
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -27,6 +28,7 @@ from lambdabuild import tools
 from lambdabuild.errors import (
     BadManifest,
     BadSource,
+    BrokenEntry,
     CannotResolve,
     DownloadFailed,
     HashMismatch,
@@ -38,6 +40,7 @@ from lambdabuild.errors import (
     ToolMissing,
 )
 from lambdabuild.spans import Span
+from lambdabuild.store import remove_broken, sha256_of
 
 __all__ = [
     "Archive", "BadManifest", "BadSource", "CannotResolve", "DownloadFailed", "Folder", "HashMismatch", "Job",
@@ -103,6 +106,20 @@ class Archive:
 Part = Folder | Archive
 
 
+def broken(path: str) -> BrokenEntry:
+    """The warning about something in the machine's store that is not what its path promises."""
+    return BrokenEntry(
+        f"{path} is not what its name promises, and is removed",
+        mend="nothing to do: it is fetched or made again; look at the disk, or at who else may write there",
+    )
+
+
+def discard(path: str) -> None:
+    """Remove what is broken in the store, and say so."""
+    remove_broken(path)
+    sys.stderr.write(f"{broken(path)}\n")
+
+
 @dataclass(frozen=True)
 class Result:
     """What a step leaves: parts of the artifact, in rising precedence of nothing: a collision of parts is an error.
@@ -145,11 +162,25 @@ class Job:
     """Whether what must be compiled is (``auto``), or all tools are (``true``), run in a container like the runtime."""
     container: tools.Runner | None = None
     """That container; None when ``native`` is ""."""
+    digest: Callable[[str], str] = sha256_of
+    """The sha256 of a file, in hex; a build remembers those of files that did not change."""
+    discard: Callable[[str], object] = discard
+    """Removes what is broken in the store, and says so."""
 
     @property
     def who(self) -> str:
         """How messages name what this is for: ``function 'Orders'``."""
         return f"{self.target.kind} {self.target.name!r}"
+
+    def is_whole(self, path: str, sha256: str) -> bool:
+        """Return whether a file of the store is there as its name promises; one that is not is discarded."""
+        try:
+            found = self.digest(path)
+        except OSError:
+            return False
+        if found != sha256:
+            self.discard(path)
+        return found == sha256
 
     def place(self, file: str, line: int = 1, column: int = 1) -> Span:
         """A place in a file, named as the user knows it: from the project's folder."""

@@ -1,6 +1,8 @@
 """A zip archive as entries: what is inside, where each stream lies, and the digest of its content.
 
-The archive is read through once, which also checks every CRC; what was found is kept in a small index beside it.
+The archive is read through once, which also checks every CRC; what was found is kept in a small index next to it. An
+index is believed when it is whole and the archive has the very stat that it had then: who can write into the folder
+where both are (CI brings it back from a job that is trusted less) cannot choose an inode and a change time.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import json
 import os
 import stat
 import struct
+import time
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -20,9 +23,10 @@ from lambdabuild import regular
 from lambdabuild.artifacts.atomic import write_text
 from lambdabuild.artifacts.entries import Entry, InArchive
 from lambdabuild.errors import HashMismatch
+from lambdabuild.files.watch import window
 from lambdabuild.spans import Span
 
-FORMAT = 1
+FORMAT = 2
 LOCAL_HEADER = struct.Struct("<4s5H3L2H")
 STORED, DEFLATED = 0, 8
 
@@ -32,15 +36,15 @@ def archive_entries(path: str, index: str | None = None) -> tuple[Entry, ...]:
 
     Raises HashMismatch (LB404) for an archive that is broken, encrypted, or packed in a way Lambda cannot read.
     """
-    size = os.path.getsize(path)
-    rows = _read_index(index, size) if index else None
+    known, read_at = _stat(path), time.time_ns()
+    rows = _read_index(index, known) if index else None
     if rows is None:
         rows = _read_archive(path)
         if index:
-            write_text(index, json.dumps({"format": FORMAT, "size": size, "entries": rows}))
+            _write_index(index, {"format": FORMAT, "stat": known, "read_at": read_at, "entries": rows})
     return tuple(
-        Entry(name, bool(executable), length, sha256, InArchive(path, offset, packed, method, crc))
-        for name, executable, length, sha256, offset, packed, method, crc in rows
+        Entry(name, bool(executable), length, sha256, InArchive(path, *place))
+        for name, executable, length, sha256, *place in rows
     )
 
 
@@ -61,14 +65,32 @@ def _offset(stream: BinaryIO, info: zipfile.ZipInfo) -> int:
     return info.header_offset + LOCAL_HEADER.size + int(header[9]) + int(header[10])
 
 
-def _read_index(index: str, size: int) -> list[Any] | None:
+def _stat(path: str) -> list[int]:
+    found = os.stat(path)
+    return [found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino]
+
+
+def _write_index(index: str, data: dict[str, Any]) -> None:
+    text = json.dumps(data)
+    write_text(index, f"{_checksum(text)}\n{text}", flush=False)  # one that is torn is as good as none
+
+
+def _read_index(index: str, known: list[int]) -> list[Any] | None:
     try:
         with open(index, encoding="utf-8", opener=regular.opener) as stream:
-            data = regular.json(stream.read())
-        fits = data["format"] == FORMAT and data["size"] == size
-        return list(data["entries"]) if fits else None
+            checksum, _, text = stream.read().partition("\n")
+        if checksum != _checksum(text):
+            return None
+        data = regular.json(text)
+        fits = data["format"] == FORMAT and data["stat"] == known
+        is_settled = max(known[:2]) < data["read_at"] - window(known[0])
+        return list(data["entries"]) if fits and is_settled else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def _checksum(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _read_archive(path: str) -> list[Any]:
@@ -100,7 +122,16 @@ def _row(path: str, archive: zipfile.ZipFile, info: zipfile.ZipInfo, stream: Any
     unix = info.create_system == 3
     executable = unix and bool((info.external_attr >> 16) & stat.S_IXUSR)
     about = [name, int(executable), info.file_size, digest.hexdigest()]
-    return [*about, offset, info.compress_size, info.compress_type, info.CRC]
+    packed_crc = _packed_crc(stream, offset, info.compress_size)
+    return [*about, offset, info.compress_size, info.compress_type, info.CRC, packed_crc]
+
+
+def _packed_crc(stream: BinaryIO, offset: int, size: int) -> int:
+    stream.seek(offset)
+    crc = 0
+    while size and (chunk := stream.read(min(size, 1 << 18))):
+        crc, size = zlib.crc32(chunk, crc), size - len(chunk)
+    return crc
 
 
 def _broken(path: str, why: str) -> HashMismatch:

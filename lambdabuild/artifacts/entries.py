@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from lambdabuild.errors import CannotRead
+from lambdabuild.spans import Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +24,7 @@ class InArchive:
     """The bytes are a stream inside a zip: ``offset`` is where the stream itself begins.
 
     ``method`` is 0 (stored) or 8 (raw deflate); ``crc`` is of the uncompressed bytes. A stream can be copied into
-    another zip as it is.
+    another zip as it is; its own CRC is ``packed_crc``, None where nobody asks for it.
     """
 
     archive: str
@@ -28,6 +32,7 @@ class InArchive:
     compressed_size: int
     method: int
     crc: int
+    packed_crc: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,16 @@ class Entry:
     """For people: the package or folder it came from."""
 
 
+def broken_archive(entry: Entry) -> CannotRead:
+    """The error for an archive whose bytes are not those that were read when its entries were listed."""
+    assert isinstance(entry.lies, InArchive)
+    return CannotRead(
+        f"{entry.path} cannot be taken out of {os.path.basename(entry.lies.archive)}: the archive is damaged",
+        where=Span(entry.lies.archive),
+        mend="remove the archive, so that it is fetched again; if that happens often, look at the disk",
+    )
+
+
 def rows_of(entries: Iterable[Entry], portable: Callable[[str], str]) -> list[list[Any]]:
     """A list as it is kept in a file; ``portable`` names a path so that it holds on every machine."""
     rows = []
@@ -51,7 +66,7 @@ def rows_of(entries: Iterable[Entry], portable: Callable[[str], str]) -> list[li
         where = (
             [portable(lies.path)]
             if isinstance(lies, OnDisk)
-            else [portable(lies.archive), lies.offset, lies.compressed_size, lies.method, lies.crc]
+            else [portable(lies.archive), lies.offset, lies.compressed_size, lies.method, lies.crc, lies.packed_crc]
         )
         rows.append([entry.path, int(entry.executable), entry.size, entry.sha256, entry.origin, where])
     return rows

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from lambdabuild import regular
 from lambdabuild.artifacts.atomic import claiming, writing
-from lambdabuild.errors import InTheWay, VersionTaken
+from lambdabuild.errors import CannotRead, InTheWay, VersionTaken
 from lambdabuild.spans import Span
+from lambdabuild.store import sha256_of
 
 
 @dataclass(frozen=True)
@@ -112,13 +112,17 @@ class MemoryStore:
 
 
 class FolderStore:
-    """Objects as files of a folder; an object is whole or not there. It has no place for labels."""
+    """Objects as files of a folder; an object is whole or not there. It has no place for labels.
+
+    ``digest_of`` gives the sha256 of a file, and may remember those of files that did not change.
+    """
 
     region = ""
 
-    def __init__(self, folder: str, *, is_ours: bool = False) -> None:
+    def __init__(self, folder: str, *, is_ours: bool = False, digest_of: Callable[[str], str] = sha256_of) -> None:
         """``is_ours``: all that is in the folder was put there through this class, so it may be put right."""
         self.folder, self.is_ours = folder, is_ours
+        self._digest_of = digest_of
 
     def location(self, key: str) -> str:
         return os.path.join(self.folder, key)
@@ -128,7 +132,7 @@ class FolderStore:
 
     def put(self, key: str, path: str, sha256: str, size: int) -> bool:
         target = self.location(key)
-        if os.path.isfile(target) and os.path.getsize(target) == size:
+        if self.digest(key) == sha256:
             return False
         if os.path.lexists(target) and not self.is_ours:
             raise InTheWay(
@@ -138,13 +142,12 @@ class FolderStore:
             )
         os.makedirs(os.path.dirname(target), exist_ok=True)
         with open(path, "rb", opener=regular.opener) as source, writing(target) as stream:
-            shutil.copyfileobj(source, stream, 1 << 20)
+            _copy(source, stream, path, sha256)
         return True
 
     def digest(self, key: str) -> str | None:
         try:
-            with open(self.location(key), "rb", opener=regular.opener) as stream:
-                return hashlib.file_digest(stream, "sha256").hexdigest()
+            return self._digest_of(self.location(key))
         except FileNotFoundError:
             return None
 
@@ -160,7 +163,17 @@ class FolderStore:
         put = writing if there is not None else claiming
         try:
             with open(path, "rb", opener=regular.opener) as source, put(target) as stream:
-                shutil.copyfileobj(source, stream, 1 << 20)
+                _copy(source, stream, path, sha256)
         except FileExistsError:
             return self.put_once(key, path, sha256, size, labels, replace=replace)
         return True
+
+
+def _copy(source: BinaryIO, target: BinaryIO, path: str, sha256: str) -> None:
+    """Raise CannotRead (LB505) for a file that is no longer what was built."""
+    digest = hashlib.sha256()
+    while chunk := source.read(1 << 20):
+        digest.update(chunk)
+        target.write(chunk)
+    if digest.hexdigest() != sha256:
+        raise CannotRead(f"{path} changed before it was published", where=Span(path), mend="run the build again")

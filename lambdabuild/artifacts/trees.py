@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 
 from lambdabuild import regular
 from lambdabuild.artifacts.atomic import TEMPORARY, remove, write_text, writing
-from lambdabuild.artifacts.entries import Entry, OnDisk
+from lambdabuild.artifacts.entries import Entry, InArchive, OnDisk, broken_archive
 from lambdabuild.artifacts.owned import LEFTOVER, some
 from lambdabuild.errors import CannotRead, InTheWay
 from lambdabuild.spans import Span
@@ -336,23 +336,31 @@ def content(entry: Entry) -> Iterator[bytes]:
     """The bytes of an entry, a chunk at a time."""
     lies = entry.lies
     if isinstance(lies, OnDisk):
-        with open(lies.path, "rb") as stream:
+        with open(lies.path, "rb", opener=regular.opener) as stream:
             while chunk := stream.read(CHUNK):
                 yield chunk
         return
-    unpack = zlib.decompressobj(-15)
-    with open(lies.archive, "rb") as stream:
+    of_packed = lies.packed_crc is not None  # of fewer bytes than the other, and says as much
+    crc, unpack = 0, zlib.decompressobj(-15)
+    try:
+        for packed in _packed(lies):
+            crc = zlib.crc32(packed, crc) if of_packed else crc
+            data = packed if lies.method == 0 else unpack.decompress(packed, CHUNK)
+            while data:
+                crc = crc if of_packed else zlib.crc32(data, crc)
+                yield data
+                data = b"" if lies.method == 0 else unpack.decompress(unpack.unconsumed_tail, CHUNK)
+    except zlib.error as error:
+        raise broken_archive(entry) from error
+    if crc != (lies.packed_crc if of_packed else lies.crc):
+        raise broken_archive(entry)
+
+
+def _packed(lies: InArchive) -> Iterator[bytes]:
+    """The stream as it lies in the archive."""
+    with open(lies.archive, "rb", opener=regular.opener) as stream:
         stream.seek(lies.offset)
         left = lies.compressed_size
-        while left:
-            packed = stream.read(min(CHUNK, left))
-            if not packed:
-                return
+        while left and (packed := stream.read(min(CHUNK, left))):
             left -= len(packed)
-            if lies.method == 0:
-                yield packed
-                continue
-            data = unpack.decompress(packed, CHUNK)
-            while data:
-                yield data
-                data = unpack.decompress(unpack.unconsumed_tail, CHUNK)
+            yield packed

@@ -8,11 +8,12 @@ from __future__ import annotations
 import hashlib
 import os
 import struct
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import IO, BinaryIO, NamedTuple
 
-from lambdabuild.artifacts.entries import Entry, InArchive
+from lambdabuild.artifacts.entries import Entry, InArchive, broken_archive
 from lambdabuild.errors import CannotRead, TooLarge
 
 CHUNK = 1 << 20
@@ -40,6 +41,8 @@ class Packed:
     offset: int = 0
     only_here: bool = False
     """The source is this entry's alone, so it is closed after it was written."""
+    packed_crc: int | None = None
+    """What the stream's CRC must be, when that is known."""
 
 
 class Row(NamedTuple):
@@ -118,14 +121,17 @@ class ZipWriter:
         if packed.source is None:
             self._write(packed.data)
             return
-        left = packed.size
+        left, crc = packed.size, 0
         packed.source.seek(packed.offset)
         while left:
             chunk = packed.source.read(min(CHUNK, left))
             if not chunk:
                 raise CannotRead(f"{entry.path}: the archive it lies in ends too soon", mend="run the build again")
+            crc = crc if packed.packed_crc is None else zlib.crc32(chunk, crc)
             self._write(chunk)
             left -= len(chunk)
+        if packed.packed_crc not in (None, crc):
+            raise broken_archive(entry)
         if packed.only_here:
             packed.source.close()
 

@@ -255,7 +255,8 @@ def _pack_all(entries: Sequence[Entry], folder: str) -> list[Packed]:
 def _copied(entry: Entry, known: Mapping[str, tuple[str, Row]], sources: _Sources) -> Packed | None:
     lies = entry.lies
     if isinstance(lies, InArchive):
-        return Packed(lies.method, lies.crc, lies.compressed_size, source=sources.get(lies.archive), offset=lies.offset)
+        return Packed(lies.method, lies.crc, lies.compressed_size, source=sources.get(lies.archive), offset=lies.offset,
+                      packed_crc=lies.packed_crc)  # fmt: skip
     if entry.sha256 not in known:
         return None
     path, row = known[entry.sha256]

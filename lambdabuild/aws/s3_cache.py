@@ -78,11 +78,14 @@ class S3Cache:
         return answer == [True]
 
     def _put(self, key: str, body: Any, sha256: bytes) -> None:
+        checksum = base64.b64encode(sha256).decode()
         with self._telling(f"write {key}"):
-            self._client.put_object(
+            answer = self._client.put_object(
                 Bucket=self.bucket, Key=self.prefix + key, Body=body, ContentType="application/octet-stream",
-                ChecksumSHA256=base64.b64encode(sha256).decode(),
+                ChecksumSHA256=checksum,
             )  # fmt: skip
+            if answer.get("ChecksumSHA256", checksum) != checksum or not answer.get("ETag"):
+                raise self._failed(f"write {key}", ValueError("the answer is not from S3"))
 
     @contextmanager
     def _telling(self, what: str) -> Iterator[list[bool]]:

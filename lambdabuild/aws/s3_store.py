@@ -136,31 +136,51 @@ class S3Store:
         """Copy an object (``s3://bucket/key``, up to 5 GB) to a key, inside S3."""
         bucket, _, source = location.removeprefix("s3://").partition("/")
         with self._telling(f"copy {location} to {self.location(key)}"):
-            self._client.copy_object(
+            answer = self._client.copy_object(
                 Bucket=self.bucket, Key=self.prefix + key, CopySource={"Bucket": bucket, "Key": source},
                 MetadataDirective="COPY", TaggingDirective="COPY", **self._encryption(),
             )  # fmt: skip
+            _field(answer.get("CopyObjectResult", {}), "ETag")
         self._keys(key).add(self.prefix + key)
 
     def _put_whole(self, path: str, sha256: str, about: Mapping[str, Any], condition: Mapping[str, str]) -> bool:
         checksum = base64.b64encode(bytes.fromhex(sha256)).decode()
         with open(path, "rb") as stream:
-            return self._conditionally(
+            answer = self._conditionally(
                 lambda: self._client.put_object(Body=stream, ChecksumSHA256=checksum, **condition, **about)
             )
+        if answer is not None and answer.get("ChecksumSHA256") != checksum and not _is_etag_of(path, answer):
+            self._refuse_other(about, sha256, os.path.getsize(path))
+        return answer is not None
+
+    def _refuse_other(self, about: Mapping[str, Any], sha256: str, size: int) -> None:
+        """Raise StoreFailed unless an object is what was sent: a captive portal answers a PUT with 200 and a page.
+
+        Asked when the answer does not show it, as that of an older S3-compatible store.
+        """
+        found = self._client.head_object(Bucket=about["Bucket"], Key=about["Key"])
+        if found.get("Metadata", {}).get("sha256") == sha256 and found.get("ContentLength") == size:
+            return
+        raise StoreFailed(
+            f"s3://{about['Bucket']}/{about['Key']} was sent, but what is there is not what was sent",
+            mend="check the network: something on the way (a captive portal, a proxy) answers in place of S3",
+        )
 
     def _put_parts(self, path: str, sha256: str, about: Mapping[str, Any], condition: Mapping[str, str]) -> bool:
         """S3 has no sha256 of a whole multipart object, so each part bears its own and the metadata the whole's."""
         started = self._client.create_multipart_upload(ChecksumAlgorithm="SHA256", **about)
-        upload = {"Bucket": about["Bucket"], "Key": about["Key"], "UploadId": started["UploadId"]}
+        upload = {"Bucket": about["Bucket"], "Key": about["Key"], "UploadId": _field(started, "UploadId")}
         try:
             count = -(-os.path.getsize(path) // self._part_bytes)
             with ThreadPoolExecutor(PART_THREADS) as pool:
                 parts = list(pool.map(lambda number: self._put_part(upload, path, number), range(1, count + 1)))
-            return self._conditionally(
+            answer = self._conditionally(
                 lambda: self._client.complete_multipart_upload(MultipartUpload={"Parts": parts}, **condition, **upload),
                 otherwise=lambda: self._client.abort_multipart_upload(**upload),
             )
+            if answer is not None and not str(answer.get("ETag", "")).strip('"').endswith(f"-{count}"):
+                self._refuse_other(about, sha256, os.path.getsize(path))
+            return answer is not None
         except BaseException:
             self._client.abort_multipart_upload(**upload)
             raise
@@ -171,21 +191,20 @@ class S3Store:
             data = stream.read(self._part_bytes)
         checksum = base64.b64encode(hashlib.sha256(data).digest()).decode()
         answer = self._client.upload_part(Body=data, PartNumber=number, ChecksumSHA256=checksum, **upload)
-        return {"PartNumber": number, "ETag": answer["ETag"], "ChecksumSHA256": checksum}
+        return {"PartNumber": number, "ETag": _field(answer, "ETag"), "ChecksumSHA256": checksum}
 
-    def _conditionally(self, send: Any, otherwise: Any = None) -> bool:
-        """False when somebody else put the object first."""
+    def _conditionally(self, send: Any, otherwise: Any = None) -> Mapping[str, Any] | None:
+        """The answer; None when somebody else put the object first."""
         from botocore.exceptions import ClientError
 
         try:
-            send()
-            return True
+            return dict(send())
         except ClientError as error:
             if error.response.get("Error", {}).get("Code") not in ALREADY_THERE:
                 raise
             if otherwise is not None:
                 otherwise()
-            return False
+            return None
 
     def _about(self, key: str, sha256: str, labels: Labels) -> dict[str, Any]:
         about: dict[str, Any] = {"Bucket": self.bucket, "Key": key, "Metadata": {**labels.metadata, "sha256": sha256}}
@@ -235,6 +254,25 @@ class S3Store:
             raise StoreFailed(f"cannot {what}: {error}", mend=MENDS.get(code, "see the code that S3 gave")) from error
         except BotoCoreError as error:
             raise StoreFailed(f"cannot {what}: {error}", mend="check endpoint_url, region and the network") from error
+
+
+def _is_etag_of(path: str, answer: Mapping[str, Any]) -> bool:
+    """Whether an ETag is the file's md5, as it is without KMS, and for older S3-compatible stores."""
+    etag = str(answer.get("ETag", "")).strip('"')
+    with open(path, "rb") as stream:
+        return (
+            bool(etag) and etag == hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+        )
+
+
+def _field(answer: Mapping[str, Any], name: str) -> str:
+    """A field that every answer of S3 has. Raises StoreFailed (LB601) for one that is not S3's."""
+    if not answer.get(name):
+        raise StoreFailed(
+            f"the answer to an upload has no {name}, so it is not from S3",
+            mend="check endpoint_url and the network: a captive portal or a proxy may answer in place of S3",
+        )
+    return str(answer[name])
 
 
 def _said(found: Mapping[str, Any]) -> str | None:

@@ -23,6 +23,7 @@ class HttpCache:
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self._local = threading.local()
+        self._is_known = False
 
     @property
     def name(self) -> str:
@@ -44,6 +45,16 @@ class HttpCache:
     def put(self, digest: Digest, path: str) -> None:
         with open(path, "rb") as stream:
             self._put(f"cas/{digest.sha256}", stream if digest.size else b"", digest.size)
+        if not self._is_known:
+            self._refuse_other(digest)
+            self._is_known = True
+
+    def _refuse_other(self, digest: Digest) -> None:
+        """Raise CacheFailed unless the server has what it was sent: asked once, for it may be no cache at all."""
+        path = f"cas/{digest.sha256}"
+        answer = self._ask("HEAD", path, allow_redirects=False)
+        if answer.status_code != 200 or int(answer.headers.get("Content-Length", digest.size)) != digest.size:
+            raise self._failed(f"PUT {path} was answered, but what was sent is not there")
 
     def _get(self, path: str, sink: Sink, size: int) -> bool:
         import requests
@@ -62,8 +73,12 @@ class HttpCache:
         return True
 
     def _put(self, path: str, body: Any, size: int) -> None:
-        self._ask("PUT", path, data=body, headers={"Content-Type": "application/octet-stream"},
-                  timeout=self.connection.patience(size))  # fmt: skip
+        answer = self._ask("PUT", path, data=body, headers={"Content-Type": "application/octet-stream"},
+                           timeout=self.connection.patience(size), allow_redirects=False)  # fmt: skip
+        # A captive portal redirects to its page, or answers with it; a cache answers a PUT with nothing, or a word.
+        is_page = answer.headers.get("Content-Type", "").startswith("text/html") and answer.content
+        if answer.status_code >= 300 or is_page:
+            raise self._failed(f"PUT {path}: {answer.status_code} and a web page, so the answer is not a cache's")
 
     def _ask(self, method: str, path: str, **more: Any) -> Any:
         import requests

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import tarfile
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, BinaryIO
 
+from lambdabuild import store
 from lambdabuild.cache import records
 from lambdabuild.cache.cache import CHUNK, Digest
 from lambdabuild.cache.folder import BLOBS, RECORDS, Entry, FolderCache
 from lambdabuild.errors import BadExport, CannotRead, CannotWrite
 from lambdabuild.spans import Span
+from lambdabuild.store import remove_broken
+
+KEY = re.compile(r"[0-9a-f]{64}(?=\.)")
 
 Told = Mapping[str, Any]
 """What an answer says, as plain data."""
@@ -53,6 +58,24 @@ def verify(cache: FolderCache) -> Told:
             incomplete += 1
     names = sorted(os.path.relpath(entry.path, cache.folder) for entry in broken)
     return {"folder": cache.folder, "records": checked, "incomplete": incomplete, "broken": names}
+
+
+def verify_store(folder: str) -> list[str]:
+    """Read all that promises its content in the machine's store; what is broken is removed, and its path returned."""
+    broken = list(store.broken(folder))
+    for path in broken:
+        remove_broken(path)
+    return [os.path.relpath(path, folder) for path in broken]
+
+
+def verify_artifacts(folder: str) -> list[str]:
+    """The same for a build folder's artifacts, whose names begin with their sha256; the next run sends them again."""
+    paths = [os.path.join(place, name) for place, _, names in os.walk(folder) for name in names]
+    keys = {path: KEY.match(os.path.basename(path)) for path in paths}
+    broken = [path for path, key in keys.items() if key and key[0] != store.sha256_of(path)]
+    for path in broken:
+        remove_broken(path)
+    return broken
 
 
 def _is_whole(entry: Entry) -> bool:

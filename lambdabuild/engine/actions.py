@@ -77,6 +77,9 @@ def _restored(site: Site, kind: str, name: str, before: Mapping[str, str]) -> di
 def _run(site: Site, kind: str, name: str, before: Mapping[str, str]) -> dict[str, Any]:
     if cached_bytes.provide(site, kind, name, lambda *step: _run_again(site, *step)):
         before = inputs.components(site, kind, name, saved)
+    again = _sent_again(site) if kind == inputs.TEMPLATE else []
+    if again:
+        before = inputs.components(site, kind, name, saved)
     started = time.time_ns()
     with workers.turn(site, kind, name):
         done = STEPS[kind](site, name)
@@ -84,11 +87,22 @@ def _run(site: Site, kind: str, name: str, before: Mapping[str, str]) -> dict[st
     receipt = receipts.Receipt(before, done.output, {**reads, **done.images}, done.folders, done.result)
     values = {
         **done.values,
+        **({"notes": again} if again else {}),
         **({"images": dict(done.images)} if done.images else {}),
         "seconds": round((time.time_ns() - started) / 1e9, 3),
     }
     offers.offer(site, kind, name, before, receipt, values)
     return _kept(site, kind, name, receipt, values)
+
+
+def _sent_again(site: Site) -> list[str]:
+    """Run the upload steps whose objects have gone, so that the template names what is there; gives notes."""
+    from lambdabuild.engine import present
+
+    lost = list(present.gone(site))
+    for step in lost:
+        _run_again(site, *step)
+    return [f"{kind}:{name}: what was sent had gone from there, and is sent again" for kind, name in lost]
 
 
 def _run_again(site: Site, kind: str, name: str) -> str:

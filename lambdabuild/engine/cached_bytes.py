@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from lambdabuild.engine import receipts, run_caches
+from lambdabuild.engine import receipts, run_caches, store_files
 from lambdabuild.engine.session import saved
 from lambdabuild.engine.site import Site
 
@@ -25,14 +25,23 @@ def provide(site: Site, kind: str, name: str, run_again: Callable[[str, str], st
     changed = False
     for before, one in steps_before(site, kind, name):
         with site.shared.lock_of(f"{before}:{one}"):
-            if changed or (before in WITH_BYTES and is_away(site, before, one) and not fetch(site, before, one)):
+            if changed or not _are_here(site, before, one):
                 was = saved(f"{before}:{one}").get("output")
                 changed |= run_again(before, one) != was
     return changed
 
 
+def _are_here(site: Site, kind: str, name: str) -> bool:
+    """Return whether what a step left can be read, now that it was brought here if it was away."""
+    if kind in WITH_BYTES and is_away(site, kind, name):
+        return fetch(site, kind, name)
+    return store_files.are_whole(site, kind, name)
+
+
 def steps_before(site: Site, kind: str, name: str) -> Iterator[tuple[str, str]]:
     """The steps whose bytes a step reads."""
+    if kind == "tree":
+        yield from ((before, one) for before, one in steps_before(site, "zip", name) if not is_away(site, before, one))
     if kind == "share":
         yield from dict.fromkeys(("resolve", sharer.resolution) for sharer in site.sharers.values())
     if kind not in ("compile", "copy", "zip"):
@@ -57,7 +66,7 @@ def is_away(site: Site, kind: str, name: str) -> bool:
         return False
     blobs = blobs_of(site, kind, name)
     no_folder = OUT in blobs and not os.path.isdir(site.out(kind, name))
-    return no_folder or not all(os.path.exists(path) for _, path in files_in_store(site, blobs))
+    return no_folder or not all(store_files.is_whole(site, path) for _, path in files_in_store(site, blobs))
 
 
 def is_known(site: Site, kind: str, name: str) -> bool:
@@ -90,7 +99,7 @@ def fetch(site: Site, kind: str, name: str) -> bool:
 def _fetched_files(site: Site, cache: Any, blobs: Mapping[str, list[Any]]) -> bool:
     from lambdabuild.cache.cache import Digest
 
-    absent = [(blob, path) for blob, path in files_in_store(site, blobs) if not os.path.exists(path)]
+    absent = [(blob, path) for blob, path in files_in_store(site, blobs) if not store_files.is_whole(site, path)]
     return all(cache.fetch(Digest(*blob), path, 0o444, keep=False) for blob, path in absent)
 
 

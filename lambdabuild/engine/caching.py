@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lambdabuild import __version__
-from lambdabuild.engine import cached_bytes, inputs, run_caches, workers
+from lambdabuild.engine import cached_bytes, inputs, run_caches, store_files, workers
 from lambdabuild.engine.site import Site
 from lambdabuild.errors import LambdaBuildError
 from lambdabuild.files import fingerprint
@@ -160,7 +160,9 @@ def _is_cheaper_assembled(site: Site, name: str, size: int) -> bool:
     blobs = cached_bytes.blobs_of(site, "resolve", build.resolution)
     if cached_bytes.OUT in blobs or not cached_bytes.is_known(site, "resolve", build.resolution):
         return False
-    absent = sum(blob[1] for blob, path in cached_bytes.files_in_store(site, blobs) if not os.path.exists(path))
+    absent = sum(
+        blob[1] for blob, path in cached_bytes.files_in_store(site, blobs) if not store_files.is_whole(site, path)
+    )
     return bool(absent / len(site.resolution(build.resolution).users) < size)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from inspect import Parameter, Signature
 from typing import Any
@@ -15,6 +16,9 @@ from lambdabuild.engine.inputs import TEMPLATE, Saved
 from lambdabuild.engine.site import Site
 from lambdabuild.errors import LambdaBuildError
 from lambdabuild.files import fingerprint
+
+KEY = re.compile(r"[0-9a-f]{64}")
+"""How the keys begin that hold the digest of an object."""
 
 
 def _must_ask_engine(values: Mapping[str, Any]) -> bool:
@@ -87,8 +91,7 @@ def is_intact(site: Site, kind: str, name: str, values: Mapping[str, Any]) -> bo
             return _is_there(site, site.receipt(kind, name))
         return all(_is_there(site, site.expand(path)) for path in values.get("parts", ()))
     if kind == "upload" and name not in site.images:
-        location = values.get("location", "")
-        return location.startswith("s3://") or bool(location and _is_there(site, site.expand(location)))
+        return _is_published(site, values.get("location", ""))
     if kind == "publish":
         site.stats.saw(published_file(site))
         return [version["arn"] for version in published(site).get(name, ())] == values.get("versions")
@@ -120,13 +123,24 @@ def _is_tree_intact(site: Site, name: str) -> bool:
 
 def _are_layers_intact(site: Site, step: str, values: Mapping[str, Any]) -> bool:
     if step == "upload":
-        return all(place.startswith("s3://") or _is_there(site, site.expand(place)) for place in values["locations"])
+        return all(_is_published(site, place) for place in values["locations"])
     if step == "tree":
         return all(_is_tree_intact(site, name) for name in values["layers"])
     try:
         return all(site.stats.digest(site.zip(name)) == one["sha256"] for name, one in values.get("layers", {}).items())
     except OSError:
         return False
+
+
+def _is_published(site: Site, location: str) -> bool:
+    """Whether an object is as its key promises. What became of one in S3 is asked when a template is written."""
+    if location.startswith("s3://"):
+        return True
+    path = site.expand(location)
+    promise = KEY.match(os.path.basename(path))
+    if promise is None:  # a published version, whose key holds no digest
+        return bool(location) and _is_there(site, path)
+    return fingerprint.of_file(path, site.stats) == promise[0]
 
 
 def _is_there(site: Site, path: str) -> bool:

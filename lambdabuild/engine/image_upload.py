@@ -45,6 +45,13 @@ def send(site: Site, name: str, made: Mapping[str, Any]) -> Sent:
     return Sent(f"{repository}@{digest}", digest, own in tags, found["size"])
 
 
+def is_there(site: Site, name: str, location: str) -> bool:
+    """Return whether the registry has what was pushed. Raises NoEngine (LB801), for an engine has to ask it."""
+    _, credentials = _repository(site, site.images[name])
+    with docker.client(image_calls.timeout(site)) as engine:
+        return bool(_digest_there(engine, location, credentials))
+
+
 def _result(made: images.Made) -> dict[str, Any]:
     return {"id": made.id, "size": made.size}
 

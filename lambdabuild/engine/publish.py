@@ -60,7 +60,7 @@ def _store(site: Site, prefix: str) -> Store:
 def _make_store(site: Site, prefix: str) -> Store:
     settings = site.settings
     if not site.bucket:
-        return FolderStore(site.store_dir, is_ours=not settings.store)
+        return FolderStore(site.store_dir, is_ours=not settings.store, digest_of=site.stats.digest)
     from lambdabuild.aws.s3_store import S3Store
 
     return S3Store(
@@ -84,6 +84,15 @@ def put_at(site: Site, key: str, path: str, sha256: str, size: int) -> Sent:
     """Send a file to a whole key, without the settings' prefix, unless the bucket has it."""
     there = _store(site, "")
     return Sent(there.location(key), key, sha256, there.put(key, path, sha256, size), size)
+
+
+def has(site: Site, location: str) -> bool:
+    """Return whether the bucket has what is at a location; each of its folders is listed once in a run."""
+    start = store(site).location("")
+    if location.startswith(start):
+        return store(site).has(location.removeprefix(start))
+    there = _store(site, "")
+    return there.has(location.removeprefix(there.location("")))
 
 
 def version(site: Site, source: Source, path: str, sha256: str, size: int, number: str) -> Sent:

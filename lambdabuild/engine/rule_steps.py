@@ -7,10 +7,11 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from lambdabuild.artifacts.atomic import replace_folder
-from lambdabuild.engine import commands, receipts, source_files, workers
+from lambdabuild.engine import commands, receipts, source_files, store_files, workers
 from lambdabuild.engine.receipts import Done
 from lambdabuild.engine.site import Site
 from lambdabuild.errors import CannotRead
@@ -126,6 +127,8 @@ def _job(
         timeout_seconds=site.settings.tool_timeout_seconds or None,
         earlier=earlier,
         files=_files(site, step, name, build),
+        digest=site.stats.digest,
+        discard=partial(store_files.discard, site),
     )
 
 

@@ -8,12 +8,13 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-from lambdabuild import tools
+from lambdabuild import store, tools
 from lambdabuild.artifacts import elf
 from lambdabuild.artifacts.atomic import writing
 from lambdabuild.artifacts.entries import Entry, OnDisk
 from lambdabuild.artifacts.native import native
 from lambdabuild.artifacts.trees import content
+from lambdabuild.engine import store_files
 from lambdabuild.engine.site import STRIP, Site
 from lambdabuild.errors import ToolFailed, ToolMissing
 
@@ -47,13 +48,24 @@ def _stripped(site: Site, tool: str, folder: str, entry: Entry) -> str:
     An empty file in the store says so, for it took as long to find out.
     """
     place = os.path.join(folder, entry.sha256)
-    if not os.path.exists(place):
+    kept = _kept(site, place)
+    if not kept:
         before = b"".join(content(entry))
         after = _run(site, tool, before) if elf.can_be_stripped(before) else b""
         is_good = 0 < len(after) < len(before) and elf.loads_the_same(before, after)
-        with writing(place, 0o444) as stream:
-            stream.write(after if is_good else b"")
-    return place if os.path.getsize(place) else ""
+        data = after if is_good else b""
+        kept = os.path.join(place, hashlib.sha256(data).hexdigest())
+        os.makedirs(place, exist_ok=True)
+        with writing(kept, 0o444) as stream:
+            stream.write(data)
+    return kept if os.path.getsize(kept) else ""
+
+
+def _kept(site: Site, place: str) -> str:
+    """What is in the store already and is what its name promises."""
+    paths = (os.path.join(place, name) for name in sorted(os.listdir(place) if os.path.isdir(place) else ()))
+    whole = (path for path in paths if store.promised(site.cache_dir, path) and store_files.is_whole(site, path))
+    return next(whole, "")
 
 
 def _run(site: Site, tool: str, data: bytes) -> bytes:

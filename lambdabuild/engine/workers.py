@@ -42,6 +42,7 @@ CODE = (
     "rulebook",
     "settings",
     "spans",
+    "store",
     "tools",
 )
 """The modules and packages of lambdabuild that a rule, and what runs it, import."""

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from lambdabuild import regular
+from lambdabuild import regular, store
 from lambdabuild.node_packages import installed
 from lambdabuild.rule_api import Job
 
@@ -109,8 +109,8 @@ def _home(job: Job, key: str) -> str:
 
 def _restored(job: Job, folder: str, key: str) -> bool:
     """Whether a package could be had from the store; the packages inside it stay as they are."""
-    kept = _home(job, key)
-    if not os.path.isdir(kept):
+    kept = store.whole_folder(_home(job, key), job.discard)
+    if not kept:
         return False
     _emptied(folder)
     shutil.copytree(kept, folder, symlinks=True, dirs_exist_ok=True)
@@ -127,15 +127,11 @@ def _emptied(folder: str) -> None:
 
 def _keep(job: Job, folder: str, key: str) -> None:
     home = _home(job, key)
-    os.makedirs(os.path.dirname(home), exist_ok=True)
+    os.makedirs(home, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=os.path.dirname(home), ignore_cleanup_errors=True) as fresh:
         copy = os.path.join(fresh, "one")
         shutil.copytree(folder, copy, symlinks=True, ignore=_not_kept)
-        try:
-            os.rename(copy, home)
-        except OSError:
-            if not os.path.isdir(home):  # else another was first
-                raise
+        store.adopt(copy, home)
 
 
 def _not_kept(folder: str, names: Iterable[str]) -> set[str]:

@@ -17,6 +17,7 @@ from base64 import b64decode
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from lambdabuild import store
 from lambdabuild.node_packages import manifest, place
 from lambdabuild.node_packages.failures import Reason, explained
 from lambdabuild.rule_api import BadManifest, CannotResolve, HashMismatch, Job, Offline, ToolFailed, ToolMissing
@@ -99,22 +100,18 @@ def asked(job: Job, *command: str) -> Program:
 def _fetched(job: Job, name: str, pin: Pin, package: str, folders: Iterable[str]) -> Program:
     machine = f"{platform.system()}-{platform.machine()}".lower()
     home = os.path.join(job.store, "tools", f"{name}-{pin.version}{pin.digest[:8] and '-' + pin.digest[:8]}-{machine}")
-    path = os.path.join(home, "node_modules", ".bin", name)
-    if os.path.exists(path):
-        return Program((path,), pin.version)
-    os.makedirs(os.path.dirname(home), exist_ok=True)
+    kept = store.whole_folder(home, job.discard)
+    if kept:
+        return Program((os.path.join(kept, "node_modules", ".bin", name),), pin.version)
+    os.makedirs(home, exist_ok=True)
     with tempfile.TemporaryDirectory(
         dir=os.path.dirname(home), prefix=".fetched-", ignore_cleanup_errors=True
     ) as parent:
         fresh = os.path.join(parent, name)
         _fetch(job, fresh, f"{package}@{pin.version}", folders)
         _check(job, name, pin, package, fresh)
-        try:
-            os.rename(fresh, home)
-        except OSError:
-            if not os.path.exists(path):  # else another step was first
-                raise
-    return Program((path,), pin.version)
+        kept = store.adopt(fresh, home)
+    return Program((os.path.join(kept, "node_modules", ".bin", name),), pin.version)
 
 
 def _fetch(job: Job, folder: str, what: str, folders: Iterable[str]) -> None:

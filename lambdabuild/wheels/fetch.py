@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 from lambdabuild import regular
 from lambdabuild.errors import DownloadFailed, HashMismatch, LambdaBuildError, Offline, raise_all
+from lambdabuild.rule_api import Job
 from lambdabuild.wheels.indexes import Credentials
 from lambdabuild.wheels.locks import Wheel
 
@@ -23,11 +24,10 @@ TIMEOUT_SECONDS = 60
 CHUNK = 1 << 18
 
 
-def fetch(
-    wheels: Iterable[Wheel], store: str, *, offline: bool, who: str, credentials: Credentials | None = None
-) -> list[str]:
-    """The paths of the wheels in the store, ``wheels/<sha256>/<file name>``, in the order given.
+def fetch(wheels: Iterable[Wheel], job: Job, credentials: Credentials | None = None) -> list[str]:
+    """Return the paths of the wheels in the store, ``wheels/<sha256>/<file name>``, in the order given.
 
+    What the store has is held against the lock's digest; when it is something else, it is fetched again.
     ``credentials`` go to their own hosts only; for others ~/.netrc is asked.
 
     All that fail are told together: HashMismatch (LB404), DownloadFailed (LB604), Offline (LB603).
@@ -36,7 +36,7 @@ def fetch(
 
         def one(wheel: Wheel) -> str | LambdaBuildError:
             try:
-                return stored(wheel, store) or _fetched(wheel, store, session, offline, who)
+                return stored(wheel, job) or _fetched(wheel, job.store, session, job.offline, job.who)
             except LambdaBuildError as error:
                 return error
 
@@ -45,14 +45,10 @@ def fetch(
     return [item for item in found if isinstance(item, str)]
 
 
-def stored(wheel: Wheel, store: str) -> str:
-    """The wheel's path when the store has it, else ""."""
-    path = place(store, wheel.sha256, wheel.file_name)
-    try:
-        size = os.path.getsize(path) if wheel.sha256 else -1
-    except OSError:
-        return ""
-    return path if size == wheel.size or (size > 0 and not wheel.size) else ""
+def stored(wheel: Wheel, job: Job) -> str:
+    """Return the wheel's path when the store has just what the lock promises, else ""."""
+    path = place(job.store, wheel.sha256, wheel.file_name)
+    return path if wheel.sha256 and job.is_whole(path, wheel.sha256) else ""
 
 
 def place(store: str, sha256: str, file_name: str) -> str:

@@ -118,7 +118,7 @@ def _brought(job: Job, source: locks.Source, work: str, indexes: Indexes) -> str
         return _copied(source.path, work)
     url = source.url or f"file://{source.path}"
     archive = locks.Wheel(source.name, source.version, locks.file_name_of(url), url, source.sha256)
-    return fetch.fetch([archive], job.store, offline=job.offline, who=job.who, credentials=indexes.credentials)[0]
+    return fetch.fetch([archive], job, indexes.credentials)[0]
 
 
 def _copied(folder: str, work: str) -> str:

@@ -11,6 +11,7 @@ import tempfile
 import threading
 import zipfile
 from collections import defaultdict
+from pathlib import Path
 
 from lambdabuild.errors import BadManifest, NoWheel, ToolFailed, WrongImage
 from lambdabuild.rule_api import Job
@@ -89,8 +90,10 @@ def _digest(source: str) -> str:
 
 def _stored(job: Job, key: str) -> str:
     home = os.path.join(job.store, "built", key)
-    names = os.listdir(home) if os.path.isdir(home) else []
-    return next((os.path.join(home, name) for name in names if name.endswith(".whl")), "")
+    for path in map(str, sorted(Path(home).glob("*/*.whl"))):
+        if job.is_whole(path, os.path.basename(os.path.dirname(path))):
+            return path
+    return ""
 
 
 def _build(job: Job, name: str, source: str, key: str) -> str:
@@ -132,22 +135,17 @@ def _unpacked(job: Job, source: str, work: str) -> str:
 
 
 def _kept(job: Job, made: str, key: str) -> str:
-    """The wheel in the store: whole, or not at all."""
-    home = os.path.join(job.store, "built", key)
-    os.makedirs(os.path.dirname(home), exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=os.path.dirname(home), ignore_cleanup_errors=True) as fresh:
-        inner = os.path.join(fresh, "one")
-        os.makedirs(inner)
-        path = shutil.copyfile(made, os.path.join(inner, os.path.basename(made)))
+    """Put the wheel into the store, whole or not at all, under its digest; return its path there."""
+    folder = os.path.join(job.store, "built", key, job.digest(made))
+    os.makedirs(folder, exist_ok=True)
+    target = os.path.join(folder, os.path.basename(made))
+    with tempfile.TemporaryDirectory(dir=os.path.join(job.store, "built"), ignore_cleanup_errors=True) as fresh:
+        path = shutil.copyfile(made, os.path.join(fresh, "one"))
         os.chmod(path, 0o444)
         with open(path, "rb") as stream:
             os.fsync(stream.fileno())
-        try:
-            os.rename(inner, home)
-        except OSError:
-            if not _stored(job, key):  # else another process was first
-                raise
-    return _stored(job, key)
+        os.replace(path, target)
+    return target
 
 
 def interpreter(inside: Job) -> str:

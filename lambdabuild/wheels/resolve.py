@@ -192,7 +192,7 @@ def _result(
     unwanted = uv.without(job)
     choices = [choice for choice in choices if choice.name not in unwanted]
     wheels = [choice for choice in choices if isinstance(choice, locks.Wheel)]
-    paths = fetch.fetch(wheels, job.store, offline=job.offline, who=job.who, credentials=where.credentials)
+    paths = fetch.fetch(wheels, job, where.credentials)
     found: dict[str, Part] = {wheel.name: parts.archive(wheel, path) for wheel, path in zip(wheels, paths, strict=True)}
     for choice in choices:
         if isinstance(choice, locks.Source):
@@ -230,6 +230,7 @@ def _links(job: Job) -> str:
     for digest in sorted(os.listdir(store)) if os.path.isdir(store) else ():
         inner = os.path.join(store, digest)
         for name in os.listdir(inner) if os.path.isdir(inner) else ():
-            if name.endswith(".whl") and not os.path.lexists(os.path.join(folder, name)):
-                os.symlink(os.path.join(inner, name), os.path.join(folder, name))
+            link, wheel = os.path.join(folder, name), os.path.join(inner, name)
+            if name.endswith(".whl") and not os.path.lexists(link) and job.is_whole(wheel, digest):
+                os.symlink(wheel, link)
     return folder

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -178,3 +180,33 @@ def test_a_bucket_without_the_right_to_it_is_told_with_the_way_out(monkeypatch: 
             monkeypatch.setenv(name, value)
         with pytest.raises(CacheFailed, match="create the bucket"):
             S3Cache("nowhere", region="eu-west-1", endpoint_url=server.url).record(a_key("x"))
+
+
+@pytest.mark.parametrize("answer", ["a page", "a redirection to a page", "nothing"])
+def test_a_server_that_keeps_nothing_is_not_taken_for_a_cache(tmp_path: Path, answer: str) -> None:
+    class Handler(BaseHTTPRequestHandler):
+        def do_PUT(self) -> None:  # the name is http.server's
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            is_moved = answer.startswith("a redirection") and self.path != "/login"
+            body = b"" if is_moved or answer == "nothing" else b"<html>log in</html>"
+            self.send_response(302 if is_moved else 200)
+            if is_moved:
+                self.send_header("Location", "/login")
+            self.send_header("Content-Type", "text/html" if answer != "nothing" else "text/plain")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(body)
+
+        do_GET = do_HEAD = do_PUT  # noqa: N815
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    cache = HttpCache(Connection(f"http://127.0.0.1:{server.server_port}/"))
+    with pytest.raises(CacheFailed):
+        cache.put(*blob(tmp_path, b"some bytes"))
+    server.shutdown()
+    server.server_close()

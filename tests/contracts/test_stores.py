@@ -6,6 +6,7 @@ import base64
 import hashlib
 import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from s3_server import S3Server
 
 from lambdabuild.artifacts.store import FolderStore, Labels, MemoryStore, Store
 from lambdabuild.aws.s3_store import S3Store, console_url
-from lambdabuild.errors import StoreFailed, VersionTaken
+from lambdabuild.errors import CannotRead, StoreFailed, VersionTaken
 
 MEBI = 1 << 20
 
@@ -260,3 +261,62 @@ def test_an_unknown_profile_and_missing_credentials_are_told(
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     with pytest.raises(StoreFailed, match="no AWS credentials"):
         S3Store("b", region="eu-west-1", endpoint_url=server.url).put("k", path, sha256, size)
+
+
+# something on the way answers in place of S3
+
+PAGE = b"<html><body>Please log in to the guest network</body></html>"
+
+
+@pytest.fixture(scope="module", params=["page", "empty", "xml"])
+def portal(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A server that answers whatever it is asked with 200: a web page, nothing, or XML of its own."""
+    body = {"page": PAGE, "empty": b"", "xml": b"<?xml version='1.0'?><welcome/>"}[request.param]
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:  # the name is http.server's
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(body)
+
+        do_HEAD = do_PUT = do_POST = do_DELETE = do_GET  # noqa: N815
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize("size", [100, 6 * MEBI])
+def test_an_answer_that_is_not_from_s3_counts_as_nothing_sent(
+    portal: str, tmp_path: Path, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    path, sha256, _ = file(tmp_path, b"x" * size)
+    store = S3Store("any", region="eu-west-1", endpoint_url=portal, multipart_bytes=MEBI, part_bytes=5 * MEBI)
+    store._there[""] = set()  # as if the bucket was listed while the network was still ours
+
+    with pytest.raises(StoreFailed):
+        store.put("a.zip", path, sha256, size)
+    assert not store.has("a.zip")
+
+
+def test_what_changed_before_it_was_published_is_not_published(tmp_path: Path) -> None:
+    path, _, size = file(tmp_path)
+    store = FolderStore(str(tmp_path / "store"))
+
+    with pytest.raises(CannotRead):
+        store.put("a.zip", path, "0" * 64, size)
+    with pytest.raises(CannotRead):
+        store.put_once("1.0/a.zip", path, "0" * 64, size)
+    assert not store.has("a.zip")
+    assert not store.has("1.0/a.zip")

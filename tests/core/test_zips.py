@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import shutil
 import subprocess
+import time
 import tracemalloc
 import zipfile
 from collections.abc import Callable, Iterator
@@ -17,6 +19,7 @@ from hypothesis import strategies as st
 
 from lambdabuild.artifacts.archives import archive_entries
 from lambdabuild.artifacts.entries import Entry, InArchive, OnDisk, content_digest
+from lambdabuild.artifacts.trees import write_entry
 from lambdabuild.artifacts.zips import LARGE_BYTES, ZipSummary, write_zip
 from lambdabuild.errors import CannotRead, HashMismatch
 
@@ -241,18 +244,70 @@ def test_a_broken_archive_is_told(tmp_path: Path) -> None:
         archive_entries(str(tmp_path / "b.whl"))
 
 
-def test_an_archives_index_spares_reading_it(tmp_path: Path) -> None:
-    with zipfile.ZipFile(tmp_path / "a.whl", "w") as archive:
-        archive.writestr("a", b"content")
-    index = str(tmp_path / "a.index")
-    first = archive_entries(str(tmp_path / "a.whl"), index)
-    size = (tmp_path / "a.whl").stat().st_size
-    (tmp_path / "a.whl").write_bytes(bytes(size))
+def wheel_with_index(folder: Path, content: bytes = b"content") -> tuple[Path, Path]:
+    """An archive that was looked at when its time was past, and the index that was left."""
+    folder.mkdir(exist_ok=True)
+    wheel, index = folder / "a.whl", folder / "a.index"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("a", content)
+    time.sleep(0.03)
+    archive_entries(str(wheel), str(index))
+    return wheel, index
 
-    assert archive_entries(str(tmp_path / "a.whl"), index) == first
-    Path(index).write_text("torn")
-    with pytest.raises(HashMismatch):
-        archive_entries(str(tmp_path / "a.whl"), index)
+
+def doctored(index: Path) -> None:
+    """The index with another digest in it, whole by its own checksum."""
+    text = index.read_text().partition("\n")[2].replace(hashlib.sha256(b"content").hexdigest(), "0" * 64)
+    index.write_text(f"{hashlib.sha256(text.encode()).hexdigest()}\n{text}")
+
+
+def test_an_archives_index_spares_reading_it(tmp_path: Path) -> None:
+    wheel, index = wheel_with_index(tmp_path)
+    doctored(index)
+
+    assert [entry.sha256 for entry in archive_entries(str(wheel), str(index))] == ["0" * 64]
+
+
+@pytest.mark.parametrize("what", ["flipped", "cut", "emptied", "of another archive", "brought back by CI"])
+def test_an_index_that_is_not_what_this_machine_made_of_the_archive_is_not_believed(tmp_path: Path, what: str) -> None:
+    wheel, index = wheel_with_index(tmp_path)
+    expected = _read(str(wheel))
+    data = index.read_bytes()
+    if what == "flipped":
+        index.write_bytes(data.replace(b"6", b"7", 1))
+    elif what in ("cut", "emptied"):
+        index.write_bytes(data[: -10 if what == "cut" else 0])
+    elif what == "of another archive":
+        shutil.copy(wheel_with_index(tmp_path / "other", b"another")[1], index)
+    else:
+        doctored(index)
+        shutil.copy2(wheel, tmp_path / "copy")  # with its time, as tar does
+        os.replace(tmp_path / "copy", wheel)
+
+    assert archive_entries(str(wheel), str(index)) == expected == archive_entries(str(wheel), str(index))
+
+
+def _read(wheel: str) -> tuple[Entry, ...]:
+    return archive_entries(wheel)
+
+
+@pytest.mark.parametrize("is_stored", [True, False])
+def test_a_stream_that_changed_behind_our_back_goes_into_no_artifact(tmp_path: Path, is_stored: bool) -> None:
+    wheel = tmp_path / "a.whl"
+    with zipfile.ZipFile(wheel, "w", zipfile.ZIP_STORED if is_stored else zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a", b"some content" * 100)
+    (entry,) = archive_entries(str(wheel))
+    assert isinstance(entry.lies, InArchive)
+    data = bytearray(wheel.read_bytes())
+    data[entry.lies.offset + 5] ^= 1
+    wheel.write_bytes(data)
+
+    with pytest.raises(CannotRead, match="damaged"):
+        write_zip(str(tmp_path / "out.zip"), [entry])
+    with pytest.raises(CannotRead, match="damaged"):
+        write_entry(str(tmp_path / "out"), entry)
+    assert not (tmp_path / "out.zip").exists()
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_identity_of_an_artifact_is_names_modes_and_contents(tmp_path: Path) -> None:

@@ -102,6 +102,106 @@ def test_an_edited_handler_sends_one_object(
     assert server.requests == {"GET": 1, "PUT": 1}
 
 
+TWO = """\
+Transform: AWS::Serverless-2016-10-31
+Resources:
+  One:
+    Type: AWS::Serverless::Function
+    Properties: {Runtime: python3.12, Handler: app.handler, CodeUri: one}
+  Two:
+    Type: AWS::Serverless::Function
+    Properties: {Runtime: python3.12, Handler: app.handler, CodeUri: two}
+  Api:
+    Type: AWS::Serverless::Api
+    Properties: {StageName: dev, DefinitionUri: api.yaml}
+"""
+SERVERLESS = """\
+service: shop
+provider: {name: aws, runtime: python3.12, region: eu-west-1}
+package: {individually: true}
+functions:
+  one: {handler: one/app.handler, package: {patterns: ['!**', 'one/**']}}
+  two: {handler: two/app.handler, package: {patterns: ['!**', 'two/**']}}
+layers: {three: {path: one}}
+"""
+BOTH = {
+    "one/app.py": "def handler(event, context): return 1\n",
+    "two/app.py": "def handler(event, context): return 2\n",
+}
+
+
+def template_run(app: Sandbox) -> list[str]:
+    app.append("template.yaml", "# edited\n")
+    return []
+
+
+def code_run(app: Sandbox) -> list[str]:
+    app.append("two/app.py", "# edited\n")
+    return []
+
+
+def asked_for(app: Sandbox) -> list[str]:
+    return ["template", "-a", "-s"]
+
+
+@pytest.mark.parametrize("prefix", ["", "team/app"])
+@pytest.mark.parametrize("begin", [template_run, code_run, asked_for])
+def test_an_object_that_was_deleted_is_sent_again_before_a_template_names_it(
+    tmp_path: Path, server: S3Server, begin: Any, prefix: str
+) -> None:
+    name = f"gone-{begin.__name__.replace('_', '-')}-{len(prefix)}"
+    client = server.bucket(name)
+    app = Sandbox(tmp_path).write({"template.yaml": TWO, "api.yaml": "openapi: 3.0.1\n", **BOTH})
+    given = [f"bucket={name}", f"prefix={prefix}", "region=eu-west-1", f"endpoint_url={server.url}"]
+    app.build(*given, env=server.environment)
+    manifest = app.manifest
+    lost = manifest["functions"]["One"]["location"], manifest["assets"]["Api-DefinitionUri"]["location"]
+    keys = [place.removeprefix(f"s3://{name}/") for place in lost]
+    for key in keys:
+        client.delete_object(Bucket=name, Key=key)
+    server.requests.clear()
+    assert app.build(*given, env=server.environment).steps == []  # a run with nothing to do asks nobody
+    assert not server.requests
+    command = begin(app)
+    ran = app.run(*(command or ["build"]), "--format", "json", *given, env=server.environment)
+
+    assert ran.code == 0, ran.said
+    assert server.requests["GET"] == 1
+    assert {"upload:One", "upload:Api-DefinitionUri"} <= {note.split(": ")[0] for note in ran.summary["notes"]}
+    assert all(client.head_object(Bucket=name, Key=key) for key in keys)
+
+
+def test_what_a_serverless_yml_names_is_there_too(tmp_path: Path, server: S3Server) -> None:
+    client = server.bucket("gone-sls")
+    app = Sandbox(tmp_path).write({"serverless.yml": SERVERLESS, **BOTH})
+    given = ["bucket=gone-sls", f"endpoint_url={server.url}"]
+    app.build(*given, env=server.environment)
+    for item in client.list_objects_v2(Bucket="gone-sls")["Contents"]:
+        client.delete_object(Bucket="gone-sls", Key=item["Key"])
+    app.append("serverless.yml", "resources: {Description: edited}\n")
+    app.build(*given, env=server.environment)
+
+    named = set(re.findall(r'"S3Key": "([^"]+)"', app.path("build/packaged-template.json").read_text()))
+    assert len(named) == 2 + 1  # the layer's files are not below a folder
+    assert named == {item["Key"] for item in client.list_objects_v2(Bucket="gone-sls")["Contents"]}
+
+
+@pytest.mark.parametrize("how", ["gone", "flipped", "emptied", "another's"])
+def test_what_is_wrong_in_the_folder_of_artifacts_is_put_right_by_the_next_run(tmp_path: Path, how: str) -> None:
+    app = Sandbox(tmp_path).write({"template.yaml": TWO, "api.yaml": "openapi: 3.0.1\n", **BOTH})
+    app.build()
+    one, two = (app.path(f"build/{app.manifest['functions'][name]['location']}") for name in ("One", "Two"))
+    good = one.read_bytes()
+    wrong = {"flipped": bytes([good[0] ^ 1]) + good[1:], "emptied": b"", "another's": two.read_bytes()}
+    one.unlink()
+    if how in wrong:
+        one.write_bytes(wrong[how])
+    ran = app.build()
+
+    assert "upload:One" in ran.steps
+    assert one.read_bytes() == good
+
+
 def test_the_packaged_template_passes_cfn_lint(published: Sandbox) -> None:
     for template in ("build/packaged-template.yaml", "build/Notifications/packaged-template.yaml"):
         ran = published.command([CFN_LINT, "--regions", "eu-west-1", "--", template])
