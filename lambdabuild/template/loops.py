@@ -60,6 +60,29 @@ def expand(root: Node, names: Scope) -> tuple[Node, Loops]:
     return replace(root, value={**root.value, **sections}), Loops(expander.keys, identifier)
 
 
+def expanded(root: Node, names: Scope, transforms: Iterable[object], also: str = "") -> tuple[Node, Loops]:
+    """A template without loops; itself when it has none. Raises BadTemplate (LB104) for loops without the transform.
+
+    ``also`` is a transform that the template has need of besides.
+    """
+    where = first_loop(root)
+    if where is None:
+        return root, Loops()
+    if TRANSFORM not in transforms:
+        needed = f"[{TRANSFORM}{f', {also}' if also else ''}]"
+        raise BadTemplate(f"{LOOP} needs the transform {TRANSFORM}", where=where, mend=f"write Transform: {needed}")
+    return expand(root, names)
+
+
+def mistakes(root: Node, names: Scope, transforms: Iterable[object]) -> list[LambdaBuildError]:
+    """What is wrong with the loops of a template from which nothing is built: a collection need not be known."""
+    try:
+        expanded(root, names, transforms)
+    except LambdaBuildError as error:
+        return [one for one in getattr(error, "errors", (error,)) if not isinstance(one, Unresolvable)]
+    return []
+
+
 def _refuse_misplaced(root: Node) -> None:
     found = [(key, node.keys[key]) for name in NEVER if (node := root.get(name)) is not None for key in _loops(node)]
     raise_all(

@@ -110,16 +110,9 @@ def _read_stack(
 
 def _without_loops(text: str, root: Node, names: Scope) -> tuple[Node, Scope, loops.Loops]:
     """The template as its loops make it, what names mean there, and what is known of the loops."""
-    where = loops.first_loop(root) if loops.LOOP in text else None
-    if where is None:
+    if loops.LOOP not in text:
         return root, names, loops.Loops()
-    if loops.TRANSFORM not in _transforms(root, names):
-        raise BadTemplate(
-            f"{loops.LOOP} needs the transform {loops.TRANSFORM}",
-            where=where,
-            mend=f"write Transform: [{loops.TRANSFORM}, {SERVERLESS}]",
-        )
-    expanded, known = loops.expand(root, names)
+    expanded, known = loops.expanded(root, names, _transforms(root, names), SERVERLESS)
     return expanded, with_sections(names, expanded), known
 
 

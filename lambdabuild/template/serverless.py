@@ -22,10 +22,11 @@ from lambdabuild.errors import (
 from lambdabuild.model import About, Asset, Definition, Function, Globs, Image, Layer, Options, Service, Skipped, Tagged
 from lambdabuild.settings import FunctionSettings
 from lambdabuild.spans import Node, Span, from_data, to_data
-from lambdabuild.template import images
+from lambdabuild.template import images, loops
 from lambdabuild.template.plugins import read as plugins
 from lambdabuild.template.plugins.options import Files, Packing
 from lambdabuild.template.schema import Mistake, check
+from lambdabuild.template.scopes import scope
 from lambdabuild.template.yaml_text import parse
 from lambdabuild.variables.resolver import Resolver
 from lambdabuild.variables.sources import JAVASCRIPT, World, sources
@@ -124,7 +125,7 @@ class _Reading:
         found = plugins.read(root, raw, self.resolver.at, posixpath.dirname(self.path), self.stage(), self.files)
         raise_all(found.errors())
         root = self.checked(found.with_layers(root))
-        raise_all(self.functions_without_handler(root))
+        raise_all([*self.functions_without_handler(root), *self.wrong_loops(root)])
         reader = _Builds(self, cast("dict[str, Any]", to_data(root)), root, found)
         raise_all(reader.errors())
         return Service(
@@ -228,6 +229,16 @@ class _Reading:
                 f"{node.span}: lambdabuild runs no plugins; what {', '.join(foreign)} would add is not in the template"
             )
         return foreign
+
+    def wrong_loops(self, root: Node) -> list[LambdaBuildError]:
+        """Mistakes in each Fn::ForEach of the service's own resources; they stay loops."""
+        own = root.get("resources")
+        if own is None or loops.first_loop(own) is None:
+            return []
+        transform = own.get("Transform")
+        given = to_data(transform) if transform is not None else []
+        names = scope(self.path, own, {}, region=self.region())
+        return loops.mistakes(own, names, given if isinstance(given, list) else [given])
 
     def functions_without_handler(self, root: Node) -> Iterator[LambdaBuildError]:
         functions = root.get("functions")

@@ -11,7 +11,7 @@ from test_sam import read as read_files
 
 from lambdabuild.cloudformation.splice import splice
 from lambdabuild.errors import BadTemplate, CannotCompile, DuplicateKey, LambdaBuildError, Unresolvable
-from lambdabuild.model import FileLocation, Location, Rewrite, S3Location, Service
+from lambdabuild.model import FileLocation, Location, Rewrite, S3Location, Service, Text
 from lambdabuild.template.yaml_text import parse
 
 HEAD = "Transform: [AWS::LanguageExtensions, AWS::Serverless-2016-10-31]\n"
@@ -371,3 +371,28 @@ def test_definitions_and_stacks_of_a_loop_are_each_its_own() -> None:
 
 def test_layers_are_not_added_to_what_a_loop_makes() -> None:
     assert all("Fn::ForEach" in function.fixed_layers for function in load(resources(loop())).functions)
+
+
+def test_bundles_of_a_loop_have_each_its_own_handler() -> None:
+    text = (
+        (BLOCK % "")
+        .replace("Handler: a.b", "Handler: src/${Name}.handler")
+        .replace("python3.12", "nodejs22.x")
+        .replace("src/${Name}   #", "src   #")
+    )
+    text += "        Metadata: {BuildMethod: esbuild, BuildProperties: {EntryPoints: ['src/${Name}.ts'], Sourcemap: true}}\n"
+    service = load(text)
+
+    def locate(rewrite: Rewrite) -> Location | None:
+        if rewrite.kind == "handler":
+            return Text(rewrite.target.removesuffix("Function") + ".handler")
+        return Text(rewrite.text) if rewrite.kind == "node_options" else FileLocation(f"/out/{rewrite.target}")
+
+    found = parse("t.yaml", splice(service.documents[0], locate, "/out"))[0]
+    again = load(splice(service.documents[0], locate, "/out"), {"AlphaFunction/a.js": "", "BetaFunction/a.js": ""})
+
+    assert {function.name: (function.handler, function.source) for function in again.functions} == {
+        "AlphaFunction": ("Alpha.handler", "AlphaFunction"), "BetaFunction": ("Beta.handler", "BetaFunction"),
+    }  # fmt: skip
+    assert all(function.environment == ("NODE_OPTIONS",) for function in again.functions)
+    assert found.get("Mappings") is not None
