@@ -12,6 +12,8 @@ from typing import Any, ClassVar
 
 from lambdabuild.spans import Span
 
+SHORTEST_SECRET = 8
+
 
 class LambdaBuildError(Exception):
     """What is wrong, where it stands and how to mend it.
@@ -44,6 +46,19 @@ class LambdaBuildError(Exception):
         lines += [f"  | {line}" for line in self.tail.splitlines()]
         lines += [f"  mend: {self.mend}"] if self.mend else []
         return "\n".join(lines)
+
+    def without(self, secrets: Iterable[str]) -> LambdaBuildError:
+        """The same with no secret in it; a value of a few letters is a word that a message may need."""
+        found = sorted((secret for secret in secrets if len(secret) >= SHORTEST_SECRET), key=len, reverse=True)
+
+        def cleaned(text: str) -> str:
+            for secret in found:
+                text = text.replace(secret, "***").replace(repr(secret)[1:-1], "***")
+            return text
+
+        return _rebuild(
+            type(self), cleaned(self.message), self.where, cleaned(self.mend), cleaned(self.tail), self.known_as
+        )
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Keyword arguments must survive the way between processes."""
@@ -79,6 +94,10 @@ class Several(LambdaBuildError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Several, (self.errors,)
+
+    def without(self, secrets: Iterable[str]) -> Several:
+        secrets = tuple(secrets)
+        return Several(error.without(secrets) for error in self.errors)
 
 
 def raise_all(errors: Iterable[LambdaBuildError]) -> None:

@@ -63,10 +63,14 @@ class Outside:
         self._aws = aws
         self._known: dict[tuple[str, ...], Any] = {}
         self._variables: set[str] = set()
+        self.secrets: set[str] = set()
+        """Values of the environment that were asked for: no message may quote them."""
 
     def variable(self, name: str) -> str | None:
         self._variables.add(name)
-        return self.environment.get(name)
+        value = self.environment.get(name)
+        self.secrets |= {value} if value else set()
+        return value
 
     def read(self, others: Iterable[str]) -> Read:
         """What was asked so far; ``others`` are files that were read elsewhere."""

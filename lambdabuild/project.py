@@ -189,8 +189,13 @@ def _refuse_what_cannot_be_compiled(service: Service, folder: str, stats: StatCa
 
     def compiles() -> bool:
         from lambdabuild.engine import compiled
+        from lambdabuild.errors import LambdaBuildError
+        from lambdabuild.spans import secret_texts
 
-        compiled.refuse_what_cannot_be_compiled(definition, folder)
+        try:
+            compiled.refuse_what_cannot_be_compiled(definition, folder)
+        except LambdaBuildError as error:
+            raise error.without(secret_texts(definition.root)) from error
         return True
 
     stats.fact(f"compiles {__version__} {definition.digest}", compiles)

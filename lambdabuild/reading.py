@@ -175,7 +175,10 @@ def _load_serverless(files: ProjectFiles, path: str, settings: Settings, environ
     options = {**settings.opt, **{name: value for name, value in named.items() if value}}
     outside = Outside(files, environment, options, aws, settings.offline)
     given = serverless.Given(settings.stage, settings.region, settings.opt, settings.parameters)
-    service = serverless.load(path, files.text(path), files, outside, given)
+    try:
+        service = serverless.load(path, files.text(path), files, outside, given)
+    except LambdaBuildError as error:
+        raise error.without(outside.secrets) from error
     return replace(service, read=outside.read(files.seen))
 
 

@@ -20,6 +20,13 @@ DEFAULT_EXCLUDE = (
 )  # fmt: skip
 """What is left out of every source folder unless a later pattern brings it back (``!.env``)."""
 
+CREDENTIALS = (
+    ".env", ".env.*", ".envrc", ".npmrc", ".netrc", "_netrc", ".pypirc", "pip.conf", "pip.ini", ".git-credentials",
+    ".aws/", ".azure/", ".docker/", ".dockercfg", ".kube/", ".ssh/", ".gnupg/", "id_rsa", "id_dsa", "id_ecdsa",
+    "id_ed25519", "*.ppk", ".htpasswd", ".pgpass", ".my.cnf", ".s3cfg", ".boto", ".vault-token", ".terraformrc",
+)  # fmt: skip
+"""What is left out of what is shipped as it is written, too, for such files hold secrets; tools that build see it."""
+
 
 @dataclass(frozen=True)
 class Container:

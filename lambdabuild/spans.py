@@ -63,3 +63,13 @@ def from_data(data: Any, span: Span, style: Style = "plain") -> Node:
     if data is None or isinstance(data, str | int | float | bool):
         return Node(data, span, style)
     raise TypeError(f"{type(data).__name__} is no value of a configuration")
+
+
+def secret_texts(node: Node) -> set[str]:
+    """The texts below a node that no message may quote."""
+    if isinstance(node.value, str):
+        return {node.value} if node.style == "secret" else set()
+    if isinstance(node.value, dict | list):
+        children = node.value.values() if isinstance(node.value, dict) else node.value
+        return set().union(*map(secret_texts, children))
+    return set()

@@ -16,7 +16,7 @@ from lambdabuild.artifacts.archives import archive_entries
 from lambdabuild.artifacts.atomic import write_text
 from lambdabuild.artifacts.entries import Entry, OnDisk, content_digest, entries_of, rows_of
 from lambdabuild.artifacts.native import wrong_machine
-from lambdabuild.engine import inputs, receipts, source_files, strip
+from lambdabuild.engine import credentials, inputs, receipts, source_files, strip
 from lambdabuild.engine.site import Site
 from lambdabuild.errors import BadSource, CannotRead, Collision, WrongMachine, raise_all
 from lambdabuild.files.globs import decides
@@ -45,6 +45,7 @@ class Settled:
     unzipped: int
     left_out: tuple[str, ...]
     notes: tuple[str, ...]
+    warnings: tuple[str, ...]
     files: Mapping[str, Mapping[str, str]]
     """For each folder of the user's that is in it ``{path: digest}``."""
     made: tuple[str, ...] = ()
@@ -81,6 +82,7 @@ def settle(
     own = [(step, part) for step in ORDER if step in results for part in results[step].parts]
     lists = [_own(site, build, step, part, prefix, left_out, files) for step, part in own]
     lists += _beside(site, build, prefix, left_out, files)
+    mine, withheld = [entry for entries in lists for entry in entries], tuple(left_out)
     here = [(runtime, _without_layers(result, in_layers)) for runtime, result in resolved]
     lists = [*_replacing(site, build, prefix, results), *lists]
     found = _dependencies(site, build, rule, here, left_out) if rule.ships_dependencies else []
@@ -98,7 +100,12 @@ def settle(
         digest=content_digest(merged),
         unzipped=sum(entry.size for entry in merged),
         left_out=tuple(sorted(set(left_out))),
-        notes=(*_notes(build, (*clashes, *inside)), *dict.fromkeys(note for note, _ in brought_back)),
+        notes=(
+            *_notes(build, (*clashes, *inside)),
+            *dict.fromkeys(note for note, _ in brought_back),
+            *credentials.notes(build, withheld),
+        ),
+        warnings=tuple(credentials.warnings(build, mine)),
         files=files,
         made=(site.out("zipped", build.name),) if build.key.zips_dependencies and any(found) else (),
     )

@@ -252,7 +252,7 @@ class Reporter:
             "reused": [name for name, owner in self.owners.items() if owner not in self._ran()],
             "left_out": [dict(one) for one in _left_out] if self.is_everything else [],
             "notes": self._notes(),
-            "warnings": list(_warnings),
+            "warnings": [*_warnings, *self._told("warnings")],
             "seconds": round(time.monotonic() - self.began, 3),
             "interrupted": interrupted,
         }
@@ -261,14 +261,19 @@ class Reporter:
         """The builds that had a step to run, resolving apart."""
         return {task.meta["name"] for task in (*self.done, *self.restored) if task.meta["kind"] != "resolve"}
 
+    def _told(self, kind: str) -> list[str]:
+        """What the steps of this run say for the summary: their ``notes`` or ``warnings``."""
+        return [text for task in (*self.done, *self.restored) for text in task.values.get(kind) or ()]
+
     def _notes(self) -> list[str]:
-        said = [note for task in (*self.done, *self.restored) for note in task.values.get("notes") or ()]
+        said = self._told("notes")
         news = _news if self.done or self.restored or self.failed else ()
         return list(dict.fromkeys([*((*_notes, *news) if self.is_everything else ()), *said]))
 
     def _summary(self) -> Iterable[str]:
         totals = self._totals()
         left_out = sum(len(one["names"]) for one in totals["left_out"])
+        yield from (f"warning: {warning}" for warning in self._told("warnings"))
         yield from (f"note: {note}" for note in totals["notes"])
         if totals["interrupted"]:
             yield "interrupted; what is finished is kept"
@@ -331,6 +336,7 @@ SHOWN = (
     "sent",
     "location",
     "notes",
+    "warnings",
     "versions",
     "published",
     "restored",

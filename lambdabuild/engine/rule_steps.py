@@ -208,6 +208,7 @@ def copy(site: Site, name: str) -> Done:
             "files": len(settled.entries),
             "unzipped": settled.unzipped,
             "notes": [*own.notes, *settled.notes],
+            "warnings": list(settled.warnings),
             "parts": [
                 *(assemble.made(site, settled.entries) if build.key.strip else ()),
                 *(site.portable(path) for path in settled.made),

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from lambdabuild.plan.types import Build, BuildPlan, ImageBuild
-from lambdabuild.settings import DEFAULT_EXCLUDE
+from lambdabuild.settings import CREDENTIALS, DEFAULT_EXCLUDE
 
 
 def as_data(plan: BuildPlan) -> dict[str, Any]:
@@ -41,7 +41,7 @@ def _lines(plan: BuildPlan) -> Iterator[str]:
         yield f"{build.group(build.name)}:{build.name}  {build.key.source}/  ({_how(build)})"
         yield f"  steps: {' -> '.join(steps(build))}"
         yield from (f"  shared by {user}" for user in build.users if user != build.name)
-        own = [pattern for pattern in build.key.leave_out if pattern not in DEFAULT_EXCLUDE]
+        own = [pattern for pattern in build.key.leave_out if pattern not in (*DEFAULT_EXCLUDE, *CREDENTIALS)]
         if own:
             yield f"  leaves out also: {' '.join(own)}"
         if build.key.leave_out_dependencies:
@@ -61,6 +61,8 @@ def _lines(plan: BuildPlan) -> Iterator[str]:
     yield from (f"upload:{asset.name}  {asset.source}" for asset in plan.assets)
     yield from (f"left alone: {skipped.name} ({skipped.reason})" for skipped in plan.skipped)
     yield f"left out of every source: {' '.join(DEFAULT_EXCLUDE)}"
+    if any(set(CREDENTIALS) <= set(build.key.leave_out) for build in plan.builds):
+        yield f"left out of what is shipped as written: {' '.join(CREDENTIALS)}"
     yield from (f"note: {note}" for note in plan.notes)
 
 

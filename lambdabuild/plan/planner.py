@@ -41,7 +41,7 @@ from lambdabuild.plan.types import (
     Sizes,
 )
 from lambdabuild.plan.workspaces import Disk, above, not_covered, reads_source
-from lambdabuild.settings import DEFAULT_EXCLUDE, Command, FunctionSettings, Settings, nearest
+from lambdabuild.settings import CREDENTIALS, DEFAULT_EXCLUDE, Command, FunctionSettings, Settings, nearest
 
 Identify = Callable[[Choice], str]
 """What makes two manifests the same: the digest of their content when they stand alone, else their path."""
@@ -101,7 +101,8 @@ def plan(
         errors.append(error)
     raise_all(errors)
     resolutions_of = {item.name: _resolution_keys(item, choices[item.name], identify, settings, disk) for item in items}
-    builds = _builds(items, choices, settings, resolutions_of, packages)
+    withheld = CREDENTIALS if service.definition is None else ()  # the framework packs them
+    builds = _builds(items, choices, settings, resolutions_of, packages, withheld)
     _refuse_bytecode_of_several(items, builds, resolutions_of)
     resolutions = _resolutions(builds, resolutions_of, choices)
     named = {resolution.key: resolution.name for resolution in resolutions}
@@ -362,10 +363,11 @@ def _builds(
     settings: Settings,
     resolutions_of: Mapping[str, tuple[ResolutionKey, ...]],
     packages: Mapping[str, str],
+    withheld: tuple[str, ...],
 ) -> tuple[Build, ...]:
     users: dict[tuple[BuildKey, tuple[ResolutionKey, ...]], list[str]] = defaultdict(list)
     for item in items:
-        key = _build_key(item, choices[item.name], settings)
+        key = _build_key(item, choices[item.name], settings, withheld)
         if item.name in packages:
             key = sources.packaged(key, packages[item.name], settings, item.name)
         users[(key, resolutions_of[item.name])].append(item.name)
@@ -381,8 +383,10 @@ def _builds(
     return tuple(sorted(builds, key=lambda build: build.name))
 
 
-def _build_key(item: Function | Layer, choice: Choice, settings: Settings) -> BuildKey:
+def _build_key(item: Function | Layer, choice: Choice, settings: Settings, withheld: tuple[str, ...]) -> BuildKey:
     rule, mine, options = choice.rule, settings.of(item.name), _options(item, choice, settings)
+    command = _command(item, settings)
+    ships_source = rule.ships_source and (command.adds or not command.run)
     return BuildKey(
         rule=rule.name,
         kind="layer" if isinstance(item, Layer) else "function",
@@ -391,11 +395,18 @@ def _build_key(item: Function | Layer, choice: Choice, settings: Settings) -> Bu
         source=item.source,
         manifest=choice.manifest,
         options=options,
-        leave_out=(*DEFAULT_EXCLUDE, *rule.leave_out, *settings.exclude, *_all_of(item), *mine.exclude),
+        leave_out=(
+            *DEFAULT_EXCLUDE,
+            *(withheld if ships_source else ()),
+            *rule.leave_out,
+            *settings.exclude,
+            *_all_of(item),
+            *mine.exclude,
+        ),
         leave_out_dependencies=_leave_out_dependencies(choice, settings, mine),
         name=item.name if rule.needs_name else "",
         globs=item.globs,
-        command=_command(item, settings),
+        command=command,
         native=_native(item, settings, _runtime(item)) if _has_tools(item, choice, settings) else Native(),
         strip=settings.strip if mine.strip is None else mine.strip,
         include=_include(item, settings),

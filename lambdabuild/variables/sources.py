@@ -60,7 +60,7 @@ def sources(world: World, service: Service) -> dict[str, Asked]:
     return {
         "self": Asked(_self),
         "opt": Asked(lambda call: _option(call, service)),
-        "env": Asked(lambda call: world.variable(_address(call))),
+        "env": Asked(lambda call: world.variable(_address(call)), secret=True),
         "file": Asked(lambda call: _file(call, world)),
         "param": Asked(lambda call: _param(call, service)),
         "sls": Asked(lambda call: _sls(call, service)),
