@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from lambdabuild.model import Document, Function, Layer, Service
 from lambdabuild.plan.planner import folders_above, plan
 from lambdabuild.plan.types import BuildPlan, Rule, StepClaims, Workspace
 from lambdabuild.plan.workspaces import Disk, above, root_of
+from lambdabuild.rulebook.search import find_rules
 from lambdabuild.settings import Settings
 from lambdabuild.spans import Span
 
@@ -18,10 +21,10 @@ HERE = Span("template.yaml", 3, 3)
 READS = StepClaims(reads=("manifest",))
 NPM = Rule("npm", "/r", "nodejs", "npm", runtimes=("nodejs*",), manifests=("package.json",), lock_files=("package-lock.json",),
            manifest_search="template", resolve=READS,
-           workspace=Workspace(("package.json",), members=("workspaces", "workspaces.packages")))  # fmt: skip
+           workspace=Workspace(("package.json",), members=("workspaces", "workspaces.packages"), locks=("dependencies",)))  # fmt: skip
 PNPM = Rule("pnpm", "/r", "nodejs", "pnpm", runtimes=("nodejs*",), manifests=("package.json",), lock_files=("pnpm-lock.yaml",),
             manifest_search="template", resolve=READS,
-            workspace=Workspace(("pnpm-workspace.yaml",), members=("packages",)))  # fmt: skip
+            workspace=Workspace(("pnpm-workspace.yaml",), members=("packages",), locks=("dependencies",)))  # fmt: skip
 UV = Rule("uv", "/r", "python", "uv", runtimes=("python*",), manifests=("pyproject.toml",), lock_files=("uv.lock",), resolve=READS,
           workspace=Workspace(("pyproject.toml",), "tool.uv.workspace", ("tool.uv.workspace.members",),
                               ("tool.uv.workspace.exclude",)))  # fmt: skip
@@ -99,6 +102,64 @@ def test_a_manifest_is_looked_for_above_the_code_folder_as_far_as_its_rule_says(
     assert chosen("f/a/cmd/one", "provided.al2023", files)[1] == "f/go.mod"
     assert chosen("../lib/a/src", "nodejs22.x", {"../lib/a/package.json": "{}"}, top="..")[1] == "../lib/a/package.json"
     assert chosen("f/a", "provided.al2023", {"../go.mod": ""}, top="..")[1] == "../go.mod"
+
+
+SHIPPED = find_rules([str(Path(__file__).parents[2] / "rules")])
+PNPM_ROOT = {"pnpm-workspace.yaml": "packages:\n  - svc/*\n", "pnpm-lock.yaml": "", "package.json": "{}"}
+YARN_ROOT = {"package.json": '{"workspaces": {"packages": ["svc/**"], "nohoist": []}}', "yarn.lock": ""}
+UV_ROOT = {"pyproject.toml": '[tool.uv.workspace]\nmembers = ["svc/[ab]"]', "uv.lock": ""}
+
+
+@pytest.mark.parametrize(
+    ("runtime", "files", "expected"),
+    [
+        ("python3.13", {"svc/a/Pipfile": "", "svc/a/Pipfile.lock": ""}, ("python_pipenv", "svc/a/Pipfile", "")),
+        ("python3.13", {"svc/a/pyproject.toml": "", "svc/a/poetry.lock": ""}, ("python_poetry", "svc/a/poetry.lock", "")),
+        ("python3.13", {"svc/a/pyproject.toml": "", **UV_ROOT}, ("python_uv", "svc/a/pyproject.toml", ".")),
+        ("python3.13", {"svc/a/pyproject.toml": "", "svc/a/uv.lock": "", **UV_ROOT}, ("python_uv", "svc/a/pyproject.toml", ".")),
+        ("python3.13", {"svc/a/requirements.txt": ""}, ("python_pip", "", "")),
+        ("nodejs22.x", {"svc/a/package.json": "{}", **PNPM_ROOT}, ("nodejs_pnpm", "svc/a/package.json", ".")),
+        ("nodejs22.x", {"svc/a/package.json": "{}", **YARN_ROOT}, ("nodejs_yarn", "svc/a/package.json", ".")),
+        ("nodejs22.x", {"svc/a/package.json": "{}", "svc/a/yarn.lock": "", **PNPM_ROOT}, ("nodejs_yarn", "svc/a/package.json", "")),
+        ("nodejs22.x", {"svc/a/src/package.json": "{}", **npm_root(["svc/a"])}, ("nodejs_npm", "svc/a/src/package.json", "")),
+    ],
+)  # fmt: skip
+def test_shipped_rules_look_where_their_package_managers_do(runtime: str, files: dict[str, str], expected: Any) -> None:
+    service = Service(
+        (Document("", "template.yaml", "", False, ()),),
+        (Function("F", runtime, "x86_64", "a.b", "svc/a/src", HERE),),
+        (),
+    )
+    found = disk({"svc/a/src/app": ""} | files)
+    key = plan(service, SHIPPED, found, lambda choice: choice.manifest, Settings()).builds[0].key
+
+    assert (key.rule, key.manifest, key.workspace) == expected
+
+
+def test_a_lock_file_that_is_not_about_a_manifest_is_told_where_there_is_something_to_lock() -> None:
+    root = npm_root(["functions/*"])
+    folder, needs, needs_none = "other/a", '{"dependencies": {"ms": "1"}}', '{"type": "module"}'
+
+    noted = planned(folder, "nodejs22.x", root | {f"{folder}/package.json": needs}).notes
+    assert noted == (
+        "package-lock.json is not about other/a/package.json, which no workspace there names: what is newest is taken",
+    )
+    assert planned(folder, "nodejs22.x", root | {f"{folder}/package.json": needs_none}).notes == ()
+    assert (
+        planned(folder, "nodejs22.x", root | {f"{folder}/package.json": needs, f"{folder}/pnpm-lock.yaml": ""}).notes
+        == ()
+    )
+    assert planned("functions/a", "nodejs22.x", root | {"functions/a/package.json": needs}).notes == ()
+
+
+def test_a_manifest_with_scripts_shares_nothing_with_another_folders() -> None:
+    rule = replace(NPM, resolve=StepClaims(reads=("manifest",), source_keys=("scripts.install",)))
+    functions = tuple(Function(name, "nodejs22.x", "x86_64", "a.b", name, HERE) for name in "ab")
+    service = Service((Document("", "template.yaml", "", False, ()),), functions, ())
+    for text, sources in (('{"scripts": {"install": "x"}}', ["a", "b"]), ('{"scripts": {"test": "x"}}', [""])):
+        found = disk({"a/package.json": text, "b/package.json": text})
+        built = plan(service, (rule,), found, lambda choice: "equal", Settings())
+        assert [resolution.key.source for resolution in built.resolutions] == sources
 
 
 def test_a_root_that_cannot_be_read_is_none() -> None:

@@ -110,7 +110,8 @@ def test_a_root_lock_that_does_not_know_what_a_member_needs_is_an_error(project:
 
     assert ran.code == 1
     assert "LB402" in ran.said and "services/ship/package.json" in ran.said
-    assert project.run("build", "Example").code == 0
+    if manager != "yarn4":  # Yarn holds the whole lock against the whole workspace
+        assert project.run("build", "Example").code == 0
 
 
 def test_npms_overrides_at_the_root_and_what_packages_bundle_count_for_members(project: Sandbox) -> None:
