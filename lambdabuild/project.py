@@ -380,8 +380,8 @@ def _disk(files: ProjectFiles, service: Service, settings: Settings) -> Disk:
     from lambdabuild.plan import planner
     from lambdabuild.plan.workspaces import Disk
 
-    top = root_above(files.project, settings)
     folders = planner.manifest_folders(service, settings)
+    top = root_above(files.project, settings, folders)
     return Disk(_names(files, folders | planner.folders_above(service, settings, top)), files.read, top)
 
 

@@ -222,7 +222,11 @@ def _plan(site: Site) -> Seen:
         else:  # what else comes and goes in the project's folder does not matter
             for name in names:
                 seen.add(site.path(os.path.join(folder, name)))
-    for folder in folders_above(site.service, site.settings, root_above(site.project, site.settings)):
+    for folder in folders_above(
+        site.service,
+        site.settings,
+        root_above(site.project, site.settings, manifest_folders(site.service, site.settings)),
+    ):
         for name in filter(WILD.isdisjoint, names):
             seen.add(site.path(os.path.join(folder, name)))
     for manifest, name, workspace in {one for build in site.plan.builds for one in _manifests(site, build)}:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -383,8 +383,14 @@ def boundary_of(project: str, settings: Settings) -> str:
     return _checkout(project) or project
 
 
-def root_above(project: str, settings: Settings) -> str:
-    """The project root as the model has paths: ``.`` or ``../..``; one that does not hold the project is none."""
+def root_above(project: str, settings: Settings, folders: Iterable[str] = ()) -> str:
+    """The project root as the model has paths: ``.`` or ``../..``; one that does not hold the project is none.
+
+    Where nothing says what it is, it is the folder that holds the project and all of ``folders``.
+    """
+    if not settings.project_root and not _checkout(project):
+        ups = max((path.split("/").count("..") for path in folders if not path.startswith("/")), default=0)
+        return "/".join([".."] * ups) or "."
     path = os.path.relpath(boundary_of(project, settings), project).replace(os.sep, "/")
     return path if set(path.split("/")) == {".."} else "."
 

@@ -18,6 +18,7 @@ from lambdabuild.node_packages.platforms import about_of, found
 NOTES = frozenset({".bin", ".cache", ".pnpm", ".yarn-state.yml"})
 """Folders of the tools' own in a node_modules folder."""
 KINDS = ("dependencies", "optionalDependencies", "peerDependencies")
+DEVELOPMENT = (*KINDS, "devDependencies")
 
 
 @dataclass(eq=False)
@@ -37,16 +38,27 @@ class Place:
         return place.modules[name] if place is not None else None
 
 
-def write(out: str, packages: Mapping[str, str]) -> None:
+def write(out: str, packages: Mapping[str, str], root: str = "") -> None:
     """Write what packages need into the node_modules folders of ``out``.
 
-    ``packages`` are the folders of those whose code is in the artifact, by their paths there; "" is the top.
+    ``packages`` are the folders of those whose code is in the artifact, by their paths there; "" is the top. With the
+    workspace's ``root`` what is for development counts too, as far as it is installed, the root's after theirs.
     """
-    top = Place("", os.path.realpath(packages[""])) if "" in packages else Place("", "")
-    ahead = deque([top, *(Place(path, os.path.realpath(real), top) for path, real in packages.items() if path)])
+    top = Place("", os.path.realpath(packages[""]))
+    own = [top, *(Place(path, os.path.realpath(real), top) for path, real in packages.items() if path)]
+    _fill(out, top, own, DEVELOPMENT if root else KINDS)
+    if root:
+        _fill(out, top, [Place("", os.path.realpath(root), modules=top.modules)], DEVELOPMENT)
+
+
+def _fill(out: str, top: Place, own: list[Place], kinds: tuple[str, ...]) -> None:
+    """Give packages, and those they need, what is not found from where they are."""
+    ahead = deque(own)
     while ahead:
         place = ahead.popleft()
-        for name, real in _needed(place.real):
+        for name, real in _needed(place.real, kinds if place in own else KINDS):
+            if place.real != top.real and place.path == "" and name in top.modules:
+                continue  # the root is not in the artifact: where a member has another version, that is it
             seen = place.sees(name)
             if seen is None or seen.real != real:
                 home = top if seen is None else place
@@ -67,10 +79,10 @@ def _copy_generated(real: str, home: str) -> None:
             shutil.copytree(path, target, ignore_dangling_symlinks=True)
 
 
-def _needed(folder: str) -> Iterator[tuple[str, str]]:
+def _needed(folder: str, kinds: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     """The packages that one names and that are there, but for those that it brings along, each with its real folder."""
     about = about_of(folder) if folder else {}
-    named = {name for kind in KINDS for name in about.get(kind) or {}}
+    named = {name for kind in kinds for name in about.get(kind) or {}}
     bundled = _bundled(folder)
     for name in sorted(named - bundled):
         real = found(folder, name)

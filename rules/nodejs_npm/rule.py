@@ -72,9 +72,13 @@ def _of_workspace(job: Job, folder: str, space: Workspace, local: list[str]) -> 
         place.edited(os.path.join(root, "package.json"), manifest.without_scripts)
         shown = os.path.relpath(os.path.join(space.folder, "package.json"), job.target.project)
         notes = manifest.scripts_not_run(job, space.manifests.get(space.folder, {}), shown)
+    # Tools for development, such as esbuild, are often the root's.
+    develops = "dev" not in manifest.omitted(job.target.options)
     which = [] if is_root else [f"--workspace={os.path.relpath(folder, space.folder)}"]
+    which += ["--include-workspace-root"] if develops and not is_root else []
     _npm(job, root, work, space.manifests.get(folder, {}), which)
-    gathered.write(job.out, {"": work} | (space.copies_in(job.target.source, root) if is_root else {}))
+    own = {"": work} | (space.copies_in(job.target.source, root) if is_root else {})
+    gathered.write(job.out, own, root if develops else "")
     return installed.of_out(job, reads, notes, beside.written())
 
 

@@ -88,7 +88,8 @@ def resolve(job: Job) -> Result:
     notes = _notes(job, about, lock)
     if space is None or is_alone:
         return installed.shipped(job, os.path.join(work, "node_modules"), reads, notes, beside.written())
-    gathered.write(job.out, {"": work} | (space.copies_in(job.target.source, root) if work == root else {}))
+    own = {"": work} | (space.copies_in(job.target.source, root) if work == root else {})
+    gathered.write(job.out, own, root if _develops(job) else "")
     return installed.of_out(job, reads, notes, beside.written())
 
 
@@ -139,8 +140,14 @@ def _install(job: Job, pnpm: Program, work: str, root: str, layout: tuple[str, .
     _stop_here(root)
     flags = [*layout, *_chosen(job), *_platform(job, pnpm, root)]
     which = [] if work == root else [f"--filter={{./{os.path.relpath(work, root)}}}..."]
+    which += ["--filter={.}"] if which and _develops(job) else []
     command = [*which, "install", "--frozen-lockfile" if is_locked else "--no-lockfile", *flags]
     job.run([*pnpm.command, *command], cwd=root, extra_environment=environment)
+
+
+def _develops(job: Job) -> bool:
+    """Whether what is for development is wanted, too; such tools, as esbuild, are often the workspace's root's."""
+    return "dev" not in manifest.omitted(job.target.options)
 
 
 def _chosen(job: Job) -> list[str]:

@@ -90,10 +90,16 @@ def resolve(job: Job) -> Result:
     for copy, member in zip(tree.needed, needed, strict=True):
         shutil.copyfile(os.path.join(member, "package.json"), os.path.join(copy, "package.json"))
     notes = _notes(job, about, lock) + (_no_pnp(job, folder, top) if yarn.number >= OLDEST else [])
-    if space is None or not (is_root and needed):
+    if space is None or len(space.members) == 1 or not (is_root or _develops(job)):
         return installed.shipped(job, os.path.join(tree.work, "node_modules"), reads, notes, beside.written())
-    gathered.write(job.out, {"": tree.work} | space.copies_in(job.target.source, tree.root))
+    own = {"": tree.work} | (space.copies_in(job.target.source, tree.root) if is_root else {})
+    gathered.write(job.out, own, tree.root if _develops(job) else "")
     return installed.of_out(job, reads, notes, beside.written())
+
+
+def _develops(job: Job) -> bool:
+    """Whether what is for development is wanted, too; such tools, as esbuild, are often the workspace's root's."""
+    return "dev" not in manifest.omitted(job.target.options)
 
 
 def _notes(job: Job, about: Mapping[str, Any], lock: str) -> list[str]:
@@ -118,7 +124,9 @@ def _tree(job: Job, folder: str, space: Workspace | None, lock: str, needed: lis
     def copy(path: str) -> str:
         return os.path.normpath(os.path.join(work, os.path.relpath(path, folder)))
 
-    others = sorted(set(space.members if space else ()) - {folder, *needed})
+    others = sorted(
+        set(space.members if space else ()) - {folder, *needed, *([job.target.workspace] if _develops(job) else [])}
+    )
     root = copy(space.folder if space else folder)
     return Tree(work, root, lock, tuple(map(copy, needed)), tuple(map(copy, others)))
 
@@ -189,7 +197,7 @@ def _classic(job: Job, yarn: Program, tree: Tree) -> None:
     omitted = manifest.omitted(options)
     if tree.root != tree.work or tree.needed:
         _check_lock(job, tree)
-        _narrowed(tree)
+        _narrowed(tree, keeps_root=tree.work == tree.root or _develops(job))
     command = [*yarn.command, "install", "--non-interactive", "--no-progress", "--ignore-engines"]
     command += [] if job.files else ["--no-bin-links"]
     command += ["--frozen-lockfile" if tree.lock else "--no-lockfile", f"--production={str('dev' in omitted).lower()}"]
@@ -205,7 +213,8 @@ def _classic(job: Job, yarn: Program, tree: Tree) -> None:
     except ToolFailed:
         _tidy(cache)
         raise
-    for folder in (tree.work, *(tree.needed if tree.work == tree.root else ())):
+    roots = (tree.root, *tree.needed) if tree.work == tree.root or _develops(job) else ()
+    for folder in dict.fromkeys((tree.work, *roots)):
         platforms.keep_ours(job, folder)
 
 
@@ -217,13 +226,13 @@ def _tidy(cache: str) -> None:
                 folder.rmdir()
 
 
-def _narrowed(tree: Tree) -> None:
+def _narrowed(tree: Tree, *, keeps_root: bool) -> None:
     """Leave in a workspace what one package needs, and let each package have its packages in a folder of its own."""
     paths = [os.path.relpath(path, tree.root) for path in (tree.work, *tree.needed) if path != tree.root]
 
     def narrow(data: dict[str, Any]) -> None:
         data.pop("scripts", None)
-        for kind in manifest.KINDS if tree.work != tree.root else ():
+        for kind in () if keeps_root else manifest.KINDS:
             data.pop(kind, None)
         data |= {
             "private": True,

@@ -157,20 +157,24 @@ def test_a_folder_that_no_workspace_names_stands_alone_and_a_note_says_so(projec
     assert "package-lock.json is not about services/ship/package.json" in ran.said
 
 
-@pytest.mark.parametrize("manager", ["npm", "pnpm10.34"])
-def test_esbuild_bundles_siblings(project: Sandbox, manager: str) -> None:
+@pytest.mark.parametrize("manager", ["npm", "yarn1", "yarn4", "pnpm10.34"])
+def test_esbuild_bundles_siblings_and_may_be_the_roots(project: Sandbox, manager: str) -> None:
     pay = function("services/pay", "nodejs22.x", "index.handler", metadata="    Metadata: {BuildMethod: esbuild}\n")
-    shop(project, manager, pay)
-    handler = "import {says} from '@shop/money'\nexport const handler = async () => says\n"
+    project.write(
+        {"services/pay/index.ts": "import {says} from '@shop/money'\nexport const handler = async () => says\n"}
+    )
+    shop(project, manager, pay, devDependencies={"esbuild": "0.25.0"})
     project.path("services/pay/index.js").unlink()
-    project.write({
-        "services/pay/index.ts": handler,
-        "services/pay/package.json": package("pay", {"@shop/money": "workspace:*" if manager != "npm" else "1.0.0"},
-                                             devDependencies={"esbuild": "0.25.0"}),
-    }).path("services/pay")  # fmt: skip
-    locked(project, manager)
     project.build()
     assert call_node(project, {}) == ["2.1.1", "one"]
 
     project.write({"libs/base/index.js": "module.exports = 'two'\n"}).build()
     assert call_node(project, {}) == ["2.1.1", "two"]
+
+
+def test_a_template_beside_the_code_folders_finds_the_root_without_a_checkout(project: Sandbox) -> None:
+    shop(project, "npm", PAY)
+    infra = Sandbox(project.path("infra"))
+    infra.write({"template.yaml": template(function("../services/pay", "nodejs22.x", "index.handler"))}).build()
+
+    assert call_node(infra, {}) == ANSWER
