@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 
 from lambdabuild.node_packages.platforms import about_of, found
 
+NOT_PUBLISHED = shutil.ignore_patterns("node_modules", ".git", ".npmrc", ".env", ".env.*", ".netrc", ".aws")
+"""What of a sibling is its own: what is for the machine that it is worked on."""
 NOTES = frozenset({".bin", ".cache", ".pnpm", ".yarn-state.yml"})
 """Folders of the tools' own in a node_modules folder."""
 KINDS = ("dependencies", "optionalDependencies", "peerDependencies")
@@ -110,6 +112,10 @@ def _is_installed(folder: str) -> bool:
 
 def _copy(real: str, target: str) -> None:
     bundled = _bundled(real)
+
+    if not _is_installed(real):
+        shutil.copytree(real, target, ignore=NOT_PUBLISHED, ignore_dangling_symlinks=True, dirs_exist_ok=True)
+        return
 
     def left_out(folder: str, names: list[str]) -> set[str]:
         if folder != real or bundled:

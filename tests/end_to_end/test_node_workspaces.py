@@ -50,6 +50,7 @@ def shop(project: Sandbox, manager: str, *resources: str, **root: Any) -> Sandbo
         "services/ship/index.js": "exports.handler = async () => require('escape-html')('<')\n",
         "libs/deep/money/package.json": package("@shop/money", {"ms": "2.1.1", "@shop/base": own}),
         "libs/deep/money/index.js": "exports.says = [require('ms/package.json').version, require('@shop/base')]\n",
+        "libs/base/.env": "KEY=1", "libs/base/.npmrc": "//x/:_authToken=1",
         "libs/base/package.json": package("@shop/base", {}), "libs/base/index.js": "module.exports = 'one'\n",
         **({"pnpm-workspace.yaml": "packages: ['services/*', 'libs/**', '!libs/old']\n"} if manager.startswith("pnpm") else {}),
         **({".yarnrc.yml": "nodeLinker: node-modules\n"} if manager == "yarn4" else {}),
@@ -92,6 +93,7 @@ def test_members_have_what_the_root_has_locked_and_their_siblings_as_real_files(
     assert set(packages(project, "Ship")) == {"escape-html"}
     names = project.names("Example") + project.names("Ship") + project.names("All")
     assert not [name for name in names if "/once/" in name or "/wrappy/" in name]
+    assert not [name for name in project.names("Example") + project.names("Ship") if name.endswith((".env", ".npmrc"))]
     assert {path for path in project.folder.rglob("*") if "build" not in path.parts} == before
     assert project.build().steps == []
 
