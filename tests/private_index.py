@@ -62,7 +62,11 @@ class PrivateIndex:
         parts = path.strip("/").split("/")
         if parts[0] == "files":
             return (folder / parts[1]).read_bytes()
-        wheels = [wheel for wheel in sorted(folder.glob("*.whl")) if wheel.name.split("-")[0].lower() == parts[1]]
+        wheels = [
+            wheel
+            for wheel in sorted(folder.glob("*.whl"))
+            if wheel.name.split("-")[0].lower().replace("_", "-") == parts[1]
+        ]
         links = [
             f'<a href="/files/{wheel.name}#sha256={hashlib.sha256(wheel.read_bytes()).hexdigest()}">{wheel.name}</a>'
             for wheel in wheels

@@ -20,9 +20,11 @@ from lambdabuild.wheels.requirements import Requirements
 
 CONFIGURATION = ("uv.toml", "pyproject.toml")
 """Files beside a manifest that tell uv where packages come from."""
+PYPI = frozenset({"pypi.org", "pypi.python.org"})
 VARIABLE = re.compile(r"\$\{([A-Z_][A-Z0-9_]*)\}")
 """What pip and uv fill in, in a requirements file."""
 OPTION = re.compile(r"(?:-i|--index-url|--extra-index-url)[=\s]\s*(\S+)")
+DEFAULT = re.compile(r"(?:-i|--index-url)[=\s]\s*(\S+)")
 NAMED = re.compile(r"^[A-Za-z0-9_-]+=(?=https?:)")
 IN_VARIABLES = (
     "UV_DEFAULT_INDEX", "UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL",
@@ -56,16 +58,28 @@ def of(folder: str, listed: Requirements | None, *, offline: bool) -> Indexes:
     }
     if not set(OF_PIP.values()) & environment.keys() and "UV_INDEX_URL" not in environment:
         environment |= {new: environment[old] for old, new in OF_PIP.items() if environment.get(old)}
+    chosen = [_filled(match[1], environment) for text in texts if (match := DEFAULT.match(text))]
+    if chosen and not is_pypi(chosen[-1]):
+        # As for pip, a file that names its index means no other; uv would take the environment's.
+        environment["UV_DEFAULT_INDEX"] = chosen[-1]
     named = list(_named(folder, texts, environment))
     found = Indexes(environment, dict(_credentials(named, environment)))
     return found if offline else _with_tokens(found, [url for _, url in named])
+
+
+def _filled(url: str, environment: Mapping[str, str]) -> str:
+    return VARIABLE.sub(lambda match: environment.get(match[1], match[0]), url)
+
+
+def is_pypi(url: str) -> bool:
+    return urlsplit(url).hostname in PYPI
 
 
 def _named(folder: str, texts: list[str], environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """(name, address) of every index, "" for one without a name; credentials are still in the addresses."""
     for text in texts:
         if match := OPTION.match(text):
-            yield "", VARIABLE.sub(lambda match: environment.get(match[1], match[0]), match[1])
+            yield "", _filled(match[1], environment)
     for variable in IN_VARIABLES:
         for value in environment.get(variable, "").split():
             name = NAMED.match(value)

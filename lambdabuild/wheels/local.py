@@ -10,7 +10,7 @@ import dataclasses
 import os
 import shutil
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from lambdabuild import regular
@@ -70,14 +70,14 @@ def names_of(job: Job, folders: Iterable[str], indexes: Indexes) -> dict[str, st
 
 
 def mirrored(
-    job: Job, ask: uv.Ask, listed: Requirements | None, projects: list[str], names: Mapping[str, str]
+    job: Job, ask: uv.Ask, lists: Sequence[Requirements], projects: list[str], names: Mapping[str, str]
 ) -> uv.Ask:
     """The manifest, what it includes and its local projects, copied so that they lie to one another as they do.
 
     Lines that name a project by its path only get its name too, for uv wants to know whom it may build. Resolvers
     read paths from the first file's folder, so those of files that lie elsewhere become absolute.
     """
-    files = [ask.manifest, *ask.more, *(listed.files if listed else ())]
+    files = [ask.manifest, *ask.more, *ask.constraints, *(file for listed in lists for file in listed.files)]
     around = {os.path.dirname(ask.manifest), job.target.workspace} - {""}
     files += [os.path.join(folder, name) for folder in sorted(around) for name in CONFIGURATION]
     top = os.path.commonpath([*map(os.path.dirname, files), *projects])
@@ -88,20 +88,20 @@ def mirrored(
 
     for folder in projects:
         _copy_tree(folder, twin(folder))
-    for folder in listed.link_folders if listed else ():
+    for folder in {folder for listed in lists for folder in listed.link_folders}:
         os.makedirs(os.path.dirname(twin(folder)), exist_ok=True)
         os.symlink(folder, twin(folder))
     for file in filter(os.path.isfile, files):
         os.makedirs(os.path.dirname(twin(file)), exist_ok=True)
         shutil.copyfile(file, twin(file))
-    for line, path in listed.local_lines() if listed else ():
+    for line, path in (pair for listed in lists for pair in listed.local_lines()):
         there = twin(path) if path in projects else path
         if path in names:
             _write_line(twin(line.file), line.where.line, f"{names[path]} @ {Path(there).as_uri()}")
-        elif line.is_from_elsewhere(listed.file if listed else ""):
+        elif line.is_from_elsewhere(ask.manifest):
             _write_line(twin(line.file), line.where.line, line.with_path(there))
-    more = tuple(twin(file) for file in ask.more)
-    return dataclasses.replace(ask, manifest=twin(ask.manifest), more=more, copy_of=ask.shown)
+    more, constraints = (tuple(map(twin, files)) for files in (ask.more, ask.constraints))
+    return dataclasses.replace(ask, manifest=twin(ask.manifest), more=more, constraints=constraints, copy_of=ask.shown)
 
 
 def _write_line(file: str, number: int, text: str) -> None:

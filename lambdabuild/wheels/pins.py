@@ -8,22 +8,19 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
-from lambdabuild.aws import codeartifact
 from lambdabuild.errors import BadManifest, HashMismatch, LambdaBuildError, NoWheel, Several
 from lambdabuild.rule_api import Folder, Job, Result
 from lambdabuild.spans import Span
-from lambdabuild.wheels import indexes, locks, resolve, uv
+from lambdabuild.wheels import indexes, locks, named_indexes, poetry_sources, project, resolve, uv
 from lambdabuild.wheels.indexes import Indexes
+from lambdabuild.wheels.named_indexes import NOTHING_TOLD, Index, Origins, with_indexes, with_logins
 from lambdabuild.wheels.requirements import Line, Requirements
 from lambdabuild.wheels.targets import Platform
 
-PYPI = frozenset({"pypi.org", "pypi.python.org"})
 LOCAL_METADATA = re.compile(r"^(Requires-Dist: [^@\n]*?) @ file:[^;\n]*?(?= ;|$)", re.MULTILINE)
 """How poetry-core records a path dependency: with the folder's place on this machine."""
 
@@ -36,20 +33,8 @@ class Pin:
     version: str
     hashes: tuple[str, ...]
     where: Span
-
-
-@dataclass(frozen=True)
-class Index:
-    """An index that a lock or manifest names; its address may hold credentials, filled in from the environment."""
-
-    name: str
-    url: str
-    user: str = field(default="", repr=False)
-    password: str = field(default="", repr=False)
-
-    @property
-    def is_pypi(self) -> bool:
-        return urlsplit(self.url).hostname in PYPI
+    index: Index | None = None
+    """Where the lock has it from."""
 
 
 @dataclass(frozen=True)
@@ -72,28 +57,10 @@ class Asked:
     file: str
     lines: tuple[tuple[str, Span], ...]
     """Requirements (PEP 508), each with its place."""
-    indexes: tuple[Index, ...]
+    origins: Origins = NOTHING_TOLD
+    """Where it says that packages come from; those that ``lines`` name by their address are there already."""
     projects: tuple[str, ...] = ()
     """Folders that local projects ask for in turn."""
-
-
-@contextmanager
-def reading(job: Job, file: str, mend: str) -> Iterator[None]:
-    """Data of another shape than its tool gives it is told with its file: BadManifest (LB402).
-
-    Holding every entry against a schema first would be more code than reading them.
-    """
-    try:
-        yield
-    except BadManifest as error:
-        error.where = error.where or (job.place(file),)
-        raise
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-        raise BadManifest(
-            f"{job.who}: {os.path.basename(file)} cannot be read: {type(error).__name__}: {error}",
-            where=job.place(file),
-            mend=mend,
-        ) from error
 
 
 def from_lock(job: Job, platform: Platform, locked: Locked, reads: Sequence[str], notes: Sequence[str] = ()) -> Result:
@@ -101,13 +68,17 @@ def from_lock(job: Job, platform: Platform, locked: Locked, reads: Sequence[str]
     folder = os.path.dirname(locked.file)
     # Where hashes decide, it does no harm to look in every index, and a name may be in several.
     more = {"UV_INDEX_STRATEGY": "unsafe-best-match"} if all(pin.hashes for pin in locked.pins) else {}
-    where = _with_indexes(job, indexes.of(folder, None, offline=job.offline), locked.indexes, more)
+    where = with_indexes(job, indexes.of(folder, None, offline=job.offline), locked.indexes, more)
     lines = [(" ".join([f"{p.name}=={p.version}", *(f"--hash={h}" for h in p.hashes)]), p.where) for p in locked.pins]
     chosen = list(locked.direct)
-    with reading(job, locked.file, f"make it again with: {locked.again}"):
+    with project.reading(job, locked.file, f"make it again with: {locked.again}"):
         _check_tags(job, platform, locked)
     if lines:
         ask, listed = _ask(job, locked.file, lines, where)
+        # A hash says who it is; without one, only the index does.
+        named = {pin.name: pin.index for pin in locked.pins if pin.index and not pin.hashes}
+        where = with_logins(job, where, named.values())
+        ask, _ = named_indexes.pinned(job, replace(ask, indexes=where), Origins(named=named))
         try:
             chosen += uv.compile_lock(job, replace(ask, extra=("--no-deps",)), platform, listed)
         except LambdaBuildError as error:
@@ -139,10 +110,14 @@ def from_constraints(
     if not asked.lines and not job.target.options.get("requirements"):
         return Result(reads=tuple(reads), notes=tuple(notes))
     found = indexes.of(os.path.dirname(asked.file), None, offline=job.offline)
-    where = _with_indexes(job, found, asked.indexes, {})
+    where = with_indexes(job, found, asked.origins.indexes, {})
     ask, listed = _ask(job, asked.file, asked.lines, where)
-    local_paths = list(dict.fromkeys([*listed.local_paths(), *asked.projects]))
-    choices, older = resolve._compiled(job, ask, platform, listed, local_paths)
+    named = [*listed.local_paths(), *asked.projects]
+    projects = resolve._projects(named, listed)
+    told = Origins({}, asked.origins.named).and_then(poetry_sources.of_projects(job, projects, platform))
+    where = with_logins(job, where, told.named.values())
+    ask, local_paths = replace(ask, indexes=where), list(dict.fromkeys([*named, *projects, *told.folders]))
+    choices, older = resolve._compiled(job, ask, platform, listed, local_paths, told)
     together, more = resolve.joined(job, platform, where, choices)
     return _result(job, where, together, [*reads, *local_paths, *more], [*notes, *older])
 
@@ -171,51 +146,6 @@ def _ask(job: Job, file: str, lines: Sequence[tuple[str, Span]], where: Indexes)
 def configuration(file: str) -> str:
     """The file beside a manifest in which uv is told where packages come from."""
     return os.path.join(os.path.dirname(file), "uv.toml")
-
-
-def _with_indexes(job: Job, found: Indexes, named: Sequence[Index], more: Mapping[str, str]) -> Indexes:
-    """The same with indexes that a lock names. PyPI is what the environment says it is, which may be a mirror.
-
-    ``more`` holds what uv is told once there are several. By itself it takes a package from the first index that has
-    it, so a name of a private index cannot be taken on PyPI.
-    """
-    private = [index for index in named if not index.is_pypi]
-    if not private:
-        return found
-    environment = {**found.environment}
-    for name, value in more.items():
-        environment.setdefault(name, value)
-    if len(private) == len(named):
-        environment.setdefault("UV_DEFAULT_INDEX", private[-1].url)
-    given = environment.get("UV_INDEX", "").split()
-    environment["UV_INDEX"] = " ".join([*given, *(f"{_label(index.name)}={index.url}" for index in private)])
-    credentials = {**found.credentials}
-    for index in private:
-        user, password = _login(job, index)
-        if user or password:
-            label = _label(index.name).upper().replace("-", "_")
-            environment |= {f"UV_INDEX_{label}_USERNAME": user, f"UV_INDEX_{label}_PASSWORD": password}
-            credentials[urlsplit(index.url).netloc] = (user, password)
-    return Indexes(environment, credentials)
-
-
-def _login(job: Job, index: Index) -> tuple[str, str]:
-    """What an index wants; CodeArtifact's own token when nobody gave one."""
-    host = urlsplit(index.url).netloc
-    if index.password or job.offline or not codeartifact.is_host(host):
-        return index.user, index.password
-    return codeartifact.USER, codeartifact.token(host)
-
-
-def _label(name: str) -> str:
-    return re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-") or "index"
-
-
-def index_of(name: str, url: str, user: str = "", password: str = "") -> Index:
-    """An index; credentials in the address are taken out of it, so that no lock that uv writes holds them."""
-    parts = urlsplit(url)
-    bare = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
-    return Index(name, bare, user or unquote(parts.username or ""), password or unquote(parts.password or ""))
 
 
 def file_or_folder(

@@ -56,7 +56,7 @@ def compile_lock(
     command += ["--only-binary", ":all:", "--implementation", "cp", "--python-version", platform.python]
     command += [word for tag in platform.platforms() for word in ("--platform", tag)]
     command += [word for abi in (f"cp3{platform.minor}", "abi3", "none") for word in ("--abi", abi)]
-    command += ["--target", os.path.join(job.scratch, "target"), "--requirement", manifest, *ask.extra]
+    command += ["--target", os.path.join(job.scratch, "target"), "--requirement", manifest, *ask.limits, *ask.extra]
     command += [word for file in ask.more for word in ("--requirement", file)]
     command += ["--no-index", "--find-links", ask.find_links] if job.offline else []
     try:

@@ -10,7 +10,7 @@ import json
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -20,7 +20,8 @@ from lambdabuild.errors import BadManifest
 from lambdabuild.rule_api import Job, Result
 from lambdabuild.spans import Span
 from lambdabuild.wheels import locks, pins, project, targets
-from lambdabuild.wheels.poetry import holds
+from lambdabuild.wheels.named_indexes import Index, Origins, index_of
+from lambdabuild.wheels.poetry_manifest import holds
 from lambdabuild.wheels.requirements import normalised
 from lambdabuild.wheels.targets import Platform
 
@@ -67,25 +68,53 @@ def from_pipfile(job: Job) -> Result:
     file = job.target.manifest
     lock = os.path.join(os.path.dirname(file), "Pipfile.lock")
     has_lock, reads = os.path.isfile(lock), [pins.configuration(file)]
-    with pins.reading(job, file, PAGE):
+    with project.reading(job, file, PAGE):
         pipfile = read(job, file)
         notes = _other_python(pipfile, platform)
-        asked = None if has_lock else _asked(pipfile, platform)
+        asked = None if has_lock else _asked(job, pipfile, platform)
     if asked:
         return pins.from_constraints(job, platform, asked, [*reads, lock], notes)
-    with pins.reading(job, lock, f"make it again with: {AGAIN}"):
+    with project.reading(job, lock, f"make it again with: {AGAIN}"):
         locked = read_lock(job, pipfile, lock, platform)
     return pins.from_lock(job, platform, locked, reads, notes)
 
 
-def _asked(pipfile: Pipfile, platform: Platform) -> pins.Asked:
+def _asked(job: Job, pipfile: Pipfile, platform: Platform) -> pins.Asked:
     lines = [
         (_requirement(pipfile, name, table), pipfile.where(name))
         for group in pipfile.groups
         for name, table in pipfile.section(group).items()
         if holds(_marker(table, platform), platform, where=pipfile.where(name))
     ]
-    return pins.Asked(pipfile.file, tuple(lines), tuple(map(_index, pipfile.data.get("source", [PYPI]))))
+    return pins.Asked(pipfile.file, tuple(lines), Origins(named=_named(job, pipfile), indexes=_sources(pipfile)))
+
+
+def _sources(pipfile: Pipfile) -> tuple[Index, ...]:
+    return tuple(map(_index, pipfile.data.get("source", [PYPI])))
+
+
+def _named(job: Job, pipfile: Pipfile) -> dict[str, Index]:
+    """The packages of which it is said which index has them."""
+    known = {source.name: source for source in _sources(pipfile)}
+    found = {}
+    for group in pipfile.groups:
+        for name, table in pipfile.section(group).items():
+            if "index" in table:
+                found[name] = _source_of(job, pipfile, known, name, str(table["index"]))
+    return found
+
+
+def _source_of(job: Job, pipfile: Pipfile, known: Mapping[str, Index], name: str, asked: str) -> Index:
+    """An index by its name or, as Pipenv takes it too, by its address."""
+    if "://" in asked:
+        return _index({"name": name, "url": asked})
+    if asked not in known:
+        raise BadManifest(
+            f"{job.who}: {name} is to come from the index {asked!r}, which {pipfile.shown} does not have",
+            where=pipfile.where(name),
+            mend=f"name one of: {', '.join(sorted(known))}, or add it as [[source]]",
+        )
+    return known[asked]
 
 
 def read(job: Job, file: str) -> Pipfile:
@@ -126,6 +155,7 @@ def read_lock(job: Job, pipfile: Pipfile, file: str, platform: Platform) -> pins
     text = regular.read_text(file)
     lock = _json(text, shown)
     _check_fresh(job, pipfile, lock)
+    known = {source.name: source for source in map(_index, lock["_meta"].get("sources", [PYPI]))}
     found: dict[str, pins.Pin] = {}
     direct: dict[str, locks.Choice] = {}
     for group in pipfile.groups:
@@ -138,9 +168,10 @@ def read_lock(job: Job, pipfile: Pipfile, file: str, platform: Platform) -> pins
             if {"path", "file", "git"} & entry.keys():
                 direct[name] = _direct(job, pipfile, normalised(name), entry, where)
             else:
-                found[name] = _pin(job, normalised(name), entry, where)
-    sources = tuple(map(_index, lock["_meta"].get("sources", [PYPI])))
-    return pins.Locked(file, tuple(found.values()), tuple(direct.values()), sources, AGAIN)
+                found[name] = replace(
+                    _pin(job, normalised(name), entry, where), index=known.get(entry.get("index", ""))
+                )
+    return pins.Locked(file, tuple(found.values()), tuple(direct.values()), tuple(known.values()), AGAIN)
 
 
 def _json(text: str, shown: str) -> dict[str, Any]:
@@ -221,7 +252,7 @@ def _requirement(pipfile: Pipfile, name: str, table: Mapping[str, Any]) -> str:
     return named + ("" if version == "*" else version if version[:1] in "<>=!~" else f"=={version}")
 
 
-def _index(source: Mapping[str, Any]) -> pins.Index:
+def _index(source: Mapping[str, Any]) -> Index:
     """Addresses may hold variables: ``https://$USER:${PASSWORD}@host/simple``.
 
     As for Pipenv, a user and password that stand in variables are not percent-encoded.
@@ -231,7 +262,7 @@ def _index(source: Mapping[str, Any]) -> pins.Index:
     user, _, password = expanded(written).partition(":")
     if expanded(written) == written:
         user, password = unquote(user), unquote(password)
-    return pins.index_of(str(source.get("name", "")), expanded(parts._replace(netloc=host).geturl()), user, password)
+    return index_of(str(source.get("name", "")), expanded(parts._replace(netloc=host).geturl()), user, password)
 
 
 def expanded(text: str) -> str:

@@ -11,94 +11,35 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from lambdabuild import regular
 from lambdabuild.errors import BadManifest, CannotResolve
 from lambdabuild.rule_api import Job, Result
 from lambdabuild.spans import Span
-from lambdabuild.wheels import locks, pins, poetry_constraints, project, resolve, targets
+from lambdabuild.wheels import locks, pins, poetry_constraints, poetry_sources, project, resolve, targets
+from lambdabuild.wheels.named_indexes import Index
+from lambdabuild.wheels.poetry_manifest import (
+    PAGE,
+    Dependency,
+    Manifest,
+    check_names,
+    check_python,
+    dependencies,
+    has_own_dependencies,
+    holds,
+    line_of,
+    name_of,
+    read,
+)
 from lambdabuild.wheels.requirements import normalised
 from lambdabuild.wheels.targets import Platform
 
-MAIN = "main"
 AGAIN = "poetry lock"
-PAGE = "write it as https://python-poetry.org/docs/pyproject/ says"
 SECTIONS = ("dependencies", "source", "extras", "dev-dependencies")
-TABLES = ("dependencies", "dev-dependencies", "extras", "group")
 PROJECT_KEYS = ("requires-python", "dependencies", "optional-dependencies")
 KNOWN_POETRY = (2, 5)
 """The last Poetry whose way to make the content-hash is known to be the one below."""
-EXTRA_IS = re.compile(r"""\bextra\s*==\s*(["'][^"']*["'])""")
-EXTRA_IS_NOT = re.compile(r"""\bextra\s*!=\s*(["'][^"']*["'])""")
-ELSEWHERE = frozenset({"path", "file", "git", "url", "source"})
-"""What tells that a package is not the one that an index has by default."""
-PLATFORM_IS = "sys_platform == '{}'"
-
-
-@dataclass(frozen=True)
-class Dependency:
-    """One way in which a package is asked for: in [tool.poetry.dependencies] and in a lock alike."""
-
-    name: str
-    constraint: str
-    extras: frozenset[str]
-    marker: str
-    python: str
-    optional: bool
-    table: Mapping[str, Any]
-
-    def applies(self, platform: Platform, extras: frozenset[str], where: Span | None = None) -> bool:
-        """Whether it counts on the platform, asked for by a package that is wanted with ``extras``."""
-        fits = poetry_constraints.fits_python(self.python, platform, where)
-        return fits and holds(self.marker, platform, extras, where)
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """A pyproject.toml of Poetry, and what of it is wanted."""
-
-    file: str
-    shown: str
-    text: str
-    data: Mapping[str, Any]
-    groups: frozenset[str]
-    extras: frozenset[str]
-
-    @property
-    def folder(self) -> str:
-        return os.path.dirname(self.file)
-
-    @property
-    def poetry(self) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = self.data.get("tool", {}).get("poetry", {})
-        return found
-
-    def tables(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        """(group, dependencies) as [tool.poetry] has them."""
-        yield MAIN, self.poetry.get("dependencies", {})
-        yield "dev", self.poetry.get("dev-dependencies", {})
-        for name, group in self.poetry.get("group", {}).items():
-            yield normalised(name), group.get("dependencies", {})
-
-    def wanted(self, platform: Platform) -> list[Dependency]:
-        """What [tool.poetry] asks for in the chosen groups, with the chosen extras, on a platform."""
-        listed = {normalised(name): names for name, names in self.poetry.get("extras", {}).items()}
-        chosen = {_name_of(text) for extra in self.extras for text in listed.get(extra, ())}
-        return [
-            dependency
-            for group, table in self.tables()
-            if group in self.groups
-            for dependency in dependencies(table)
-            if (not dependency.optional or dependency.name in chosen)
-            and dependency.applies(platform, self.extras, self.where(dependency.name))
-        ]
-
-    def where(self, name: str) -> Span:
-        """The line that names a package."""
-        return Span(self.shown, _line(self.text, rf"(?im)^\s*[\"']?{_any_spelling(name)}[\"']?\s*="))
 
 
 def from_poetry(job: Job) -> Result:
@@ -109,133 +50,19 @@ def from_poetry(job: Job) -> Result:
     file = os.path.join(folder, "pyproject.toml") if is_lock else given
     lock = given if is_lock else os.path.join(folder, "poetry.lock")
     has_lock, reads = os.path.isfile(lock), [pins.configuration(file)]
-    with pins.reading(job, file, PAGE):
+    with project.reading(job, file, PAGE):
         manifest = read(job, file)
         if has_lock or has_own_dependencies(manifest.data):
-            _check_names(job, manifest)
-            _check_python(job, manifest, platform)
+            check_names(job, manifest)
+            check_python(job, manifest, platform)
         asked = None if has_lock else _asked(job, manifest, platform)
     if has_lock:
-        with pins.reading(job, lock, f"make it again with: {AGAIN}"):
+        with project.reading(job, lock, f"make it again with: {AGAIN}"):
             locked, notes = read_lock(job, manifest, lock, platform)
         return pins.from_lock(job, platform, locked, reads, notes)
     if asked:
         return pins.from_constraints(job, platform, asked, [*reads, lock])
     return resolve.from_pyproject(job)
-
-
-def has_own_dependencies(data: Mapping[str, Any]) -> bool:
-    """Whether a pyproject.toml lists packages in [tool.poetry], where tools of [project] do not look."""
-    about = data.get("tool", {}).get("poetry", {})
-    listed = about.get("dependencies", {}) if isinstance(about, dict) else {}
-    return "dependencies" not in data.get("project", {}) and any(name != "python" for name in listed)
-
-
-def _refuse_what_others_overlook(job: Job, manifest: Manifest) -> None:
-    """[tool.poetry.dependencies] may tell where a package of [project] comes from; others would ask PyPI for it."""
-    if os.path.isfile(os.path.join(manifest.folder, "uv.lock")):
-        return
-    for dependency in dependencies(manifest.poetry.get("dependencies", {})):
-        if told := ELSEWHERE & dependency.table.keys():
-            raise _for_poetry_only(job, f"{dependency.name} with its {min(told)}", manifest.where(dependency.name))
-
-
-def read(job: Job, file: str) -> Manifest:
-    """Raises BadManifest (LB402) for what cannot be read."""
-    shown = os.path.relpath(file, job.target.project)
-    if not os.path.isfile(file):
-        raise BadManifest(
-            f"{job.who}: poetry.lock lies there without a pyproject.toml",
-            where=Span(shown),
-            mend="put both into one folder",
-        )
-    data = project._toml(file, shown)
-    _check_shape(job, data, shown)
-    groups = frozenset(map(normalised, project._names(job, "groups"))) or frozenset({MAIN})
-    extras = frozenset(map(normalised, project._names(job, "extras")))
-    return Manifest(file, shown, regular.read_text(file), data, groups, extras)
-
-
-def _check_shape(job: Job, data: Mapping[str, Any], shown: str) -> None:
-    about = data.get("tool", {}).get("poetry", {})
-    tables = {"": about} | ({name: about.get(name, {}) for name in TABLES} if isinstance(about, dict) else {})
-    groups = tables.get("group", {})
-    if isinstance(groups, dict):
-        tables |= {f"group.{name}": group for name, group in groups.items()}
-    for name, table in tables.items():
-        if not isinstance(table, dict):
-            raise BadManifest(
-                f"{job.who}: {'.'.join(filter(None, ('tool.poetry', name)))} in {shown} is no table, but {table!r}",
-                where=Span(shown),
-                mend=PAGE,
-            )
-
-
-def _check_names(job: Job, manifest: Manifest) -> None:
-    """Groups and extras that are asked for must be there."""
-    named = (*manifest.poetry.get("group", {}), *manifest.data.get("dependency-groups", {}))
-    groups = {MAIN, *map(normalised, named), *(["dev"] if "dev-dependencies" in manifest.poetry else [])}
-    extras = {normalised(name) for name in manifest.poetry.get("extras", {})}
-    extras |= {normalised(name) for name in manifest.data.get("project", {}).get("optional-dependencies", {})}
-    for what, asked, known in (("group", manifest.groups, groups), ("extra", manifest.extras, extras)):
-        if asked - known:
-            raise BadManifest(
-                f"{job.who} asks for the {what} {', '.join(sorted(asked - known))}, which {manifest.shown} has not",
-                where=Span(manifest.shown),
-                mend=f"name one of: {', '.join(sorted(known)) or 'none is there'}",
-            )
-
-
-def _check_python(job: Job, manifest: Manifest, platform: Platform) -> None:
-    wanted = manifest.data.get("project", {}).get("requires-python", "")
-    wanted = wanted or manifest.poetry.get("dependencies", {}).get("python", "")
-    where = manifest.where("python")
-    if not poetry_constraints.fits_python(str(wanted), platform, where):
-        raise CannotResolve(
-            f"{job.who} runs on Python {platform.python}, but {manifest.shown} is for {wanted!r}",
-            where=where,
-            mend="change Runtime, or the Python that the manifest asks for",
-        )
-
-
-def dependencies(table: Mapping[str, Any]) -> Iterator[Dependency]:
-    """Every way in which a table of dependencies asks for packages; the Python itself is left out."""
-    for name, given in table.items():
-        for one in given if isinstance(given, list) else [given]:
-            if normalised(name) != "python":
-                yield _dependency(name, one if isinstance(one, dict) else {"version": str(one)})
-
-
-def _dependency(name: str, table: Mapping[str, Any]) -> Dependency:
-    system = f"({PLATFORM_IS.format(table['platform'])})" if table.get("platform") else ""
-    marker = f"({table['markers']})" if table.get("markers") else ""
-    return Dependency(
-        normalised(name),
-        str(table.get("version", "*")),
-        frozenset(map(normalised, table.get("extras", ()))),
-        " and ".join(filter(None, (marker, system))),
-        str(table.get("python", "")),
-        bool(table.get("optional")),
-        table,
-    )
-
-
-def holds(marker: str, platform: Platform, extras: frozenset[str] = frozenset(), where: Span | None = None) -> bool:
-    """Whether a marker is true on a platform for a package that is wanted with ``extras``.
-
-    Poetry holds ``extra == "a"`` against all extras at once; PEP 751 writes that ``"a" in extras``.
-    """
-    from packaging.markers import InvalidMarker, Marker
-
-    if not marker or marker == "*":
-        return True
-    text = EXTRA_IS_NOT.sub(r"\1 not in extras", EXTRA_IS.sub(r"\1 in extras", marker))
-    try:
-        return Marker(text).evaluate({**platform.environment(), "extras": extras}, context="lock_file")
-    except InvalidMarker as error:
-        raise BadManifest(
-            f"{marker!r} is not an environment marker: {error}", where=where, mend="correct it (PEP 508)"
-        ) from error
 
 
 def read_lock(job: Job, manifest: Manifest, file: str, platform: Platform) -> tuple[pins.Locked, list[str]]:
@@ -258,17 +85,17 @@ def read_lock(job: Job, manifest: Manifest, file: str, platform: Platform) -> tu
         packages = [package for package in lock.get("package", ()) if _is_wanted(package, manifest, platform)]
     else:
         packages = _walked(job, manifest, lock, platform, shown)
-    named: dict[str, pins.Index] = {}
+    named: dict[str, Index] = {}
     found: list[pins.Pin] = []
     direct: list[locks.Choice] = []
     for package in packages:
-        where = Span(shown, _line(text, rf"(?m)^name = \"{re.escape(package['name'])}\"$"))
+        where = Span(shown, line_of(text, rf"(?m)^name = \"{re.escape(package['name'])}\"$"))
         hashes = _hashes(package, lock)
         if package.get("source", {}).get("type", "legacy") != "legacy":
             direct.append(_direct(job, package, os.path.dirname(file), hashes, where))
             continue
-        found.append(pins.Pin(normalised(package["name"]), package["version"], tuple(hashes), where))
-        index = _index(package.get("source", {}))
+        index = poetry_sources.index(package.get("source", {}))
+        found.append(pins.Pin(normalised(package["name"]), package["version"], tuple(hashes), where, index))
         named.setdefault(index.url, index)
     return pins.Locked(file, tuple(found), tuple(direct), tuple(named.values()), AGAIN), notes
 
@@ -364,7 +191,7 @@ def _needs_of(
 
 def _needs(package: Mapping[str, Any], extras: frozenset[str], platform: Platform) -> Iterator[Dependency]:
     listed = {normalised(name): texts for name, texts in package.get("extras", {}).items()}
-    chosen = {_name_of(text) for extra in extras for text in listed.get(extra, ())}
+    chosen = {name_of(text) for extra in extras for text in listed.get(extra, ())}
     for dependency in dependencies(package.get("dependencies", {})):
         if (not dependency.optional or dependency.name in chosen) and dependency.applies(platform, extras):
             yield dependency
@@ -419,20 +246,9 @@ def _direct(job: Job, package: Mapping[str, Any], folder: str, hashes: Mapping[s
     )
 
 
-def _index(source: Mapping[str, Any]) -> pins.Index:
-    """Credentials of a named source are in POETRY_HTTP_BASIC_<NAME>_USERNAME and _PASSWORD, as for Poetry."""
-    if not source:
-        return pins.Index("PyPI", "https://pypi.org/simple")
-    name = str(source.get("reference") or source.get("name") or "")
-    label = re.sub(r"[^A-Z0-9]", "_", name.upper())
-    user, password = (os.environ.get(f"POETRY_HTTP_BASIC_{label}_{what}", "") for what in ("USERNAME", "PASSWORD"))
-    return pins.index_of(name, source["url"], user, password)
-
-
 def _asked(job: Job, manifest: Manifest, platform: Platform) -> pins.Asked | None:
     """What [tool.poetry] asks for; None when [project] does. What only Poetry can tell is an error: it needs a lock."""
     if not has_own_dependencies(manifest.data):
-        _refuse_what_others_overlook(job, manifest)
         return None
     tables = (
         manifest.data.get("dependency-groups", {}),
@@ -443,7 +259,8 @@ def _asked(job: Job, manifest: Manifest, platform: Platform) -> pins.Asked | Non
             raise _for_poetry_only(job, f"the {what} {min(told)} of {manifest.shown}", Span(manifest.shown))
     wanted = manifest.wanted(platform)
     lines = tuple((_requirement(job, manifest, one), manifest.where(one.name)) for one in wanted)
-    return pins.Asked(manifest.file, lines, _sources(manifest), tuple(_local_projects(job, manifest.folder, wanted)))
+    folders = tuple(poetry_sources.local_projects(job, manifest.folder, wanted))
+    return pins.Asked(manifest.file, lines, poetry_sources.of(job, manifest, platform), folders)
 
 
 def _for_poetry_only(job: Job, what: str, where: Span) -> CannotResolve:
@@ -451,60 +268,13 @@ def _for_poetry_only(job: Job, what: str, where: Span) -> CannotResolve:
     return CannotResolve(message, where=where, mend=f"make a poetry.lock with: {AGAIN}")
 
 
-def _sources(manifest: Manifest) -> tuple[pins.Index, ...]:
-    """[[tool.poetry.source]], and PyPI unless another takes its place."""
-    listed = manifest.poetry.get("source", ())
-    sources = [source for source in listed if "url" in source]
-    replaced = any(source.get("priority", "primary") in ("primary", "default") for source in sources)
-    has_pypi = len(sources) < len(listed) or not replaced
-    return (*map(_index, sources), *([_index({})] if has_pypi else []))
-
-
-def _local_projects(job: Job, folder: str, asked: Iterable[Dependency]) -> list[str]:
-    """The folders that are asked for by path, and those that they ask for in the same way."""
-    found: list[str] = []
-    waiting = _folders(folder, asked)
-    while waiting:
-        one = waiting.pop()
-        file = os.path.join(one, "pyproject.toml")
-        if one not in found and os.path.isdir(one):
-            found.append(one)
-            if os.path.isfile(file):
-                waiting += _folders(one, dependencies(read(job, file).poetry.get("dependencies", {})))
-    return found
-
-
-def _folders(folder: str, asked: Iterable[Dependency]) -> list[str]:
-    return [os.path.normpath(os.path.join(folder, str(one.table["path"]))) for one in asked if "path" in one.table]
-
-
 def _requirement(job: Job, manifest: Manifest, one: Dependency) -> str:
     """As PEP 508 writes it; the marker is left out, for it holds already."""
     name = one.name + (f"[{','.join(sorted(one.extras))}]" if one.extras else "")
-    below = f"#subdirectory={one.table['subdirectory']}" if one.table.get("subdirectory") else ""
-    if path := one.table.get("path") or one.table.get("file"):
-        return f"{name} @ {Path(os.path.normpath(os.path.join(manifest.folder, path))).as_uri()}{below}"
-    if url := one.table.get("git"):
-        reference = next((one.table[key] for key in ("rev", "tag", "branch") if key in one.table), "")
-        return f"{name} @ git+{url}{'@' + reference if reference else ''}{below}"
-    if url := one.table.get("url"):
-        return f"{name} @ {url}{below}"
+    poetry_sources.check_path(job, manifest, one)
+    if url := poetry_sources.address(manifest, one):
+        return f"{name} @ {url}"
     specifier = poetry_constraints.specifier(one.constraint, manifest.where(one.name))
     if specifier is None or one.table.get("allow-prereleases"):
         raise _for_poetry_only(job, f"{one.name} {one.constraint!r}", manifest.where(one.name))
     return name + specifier
-
-
-def _name_of(text: str) -> str:
-    """The package of a requirement such as ``PySocks (>=1.5.6)``."""
-    return normalised(re.split(r"[\s\[(;<>=!~@]", text.strip(), maxsplit=1)[0])
-
-
-def _any_spelling(name: str) -> str:
-    return re.sub(r"\\?[-_.]+", "[-_.]+", re.escape(name))
-
-
-def _line(text: str, pattern: str) -> int:
-    """The line on which a pattern is found first; 1 when it is not."""
-    match = re.search(pattern, text)
-    return text.count("\n", 0, match.start() + len(match[0]) - len(match[0].lstrip())) + 1 if match else 1

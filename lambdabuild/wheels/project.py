@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,21 @@ def read(job: Job, platform: Platform) -> Project:
         options=(*chosen, *(word for name in groups for word in ("--group", name))),
         local_paths=tuple(sorted({*_local_paths(folder, data), *_members_named(job, about)})),
     )
+
+
+def with_their_own(folders: Iterable[str]) -> list[str]:
+    """Folders of local projects, and those that they name in [tool.uv.sources] in turn."""
+    found: dict[str, None] = {}
+    waiting = list(folders)
+    while waiting:
+        folder = waiting.pop(0)
+        file = os.path.join(folder, "pyproject.toml")
+        if folder not in found and os.path.isfile(file):
+            with open(file, "rb", opener=regular.opener) as stream, suppress(ValueError, AttributeError):
+                data = regular.toml(stream.read().decode())
+                waiting += sorted(filter(os.path.isdir, _local_paths(folder, data)))
+        found[folder] = None
+    return list(found)
 
 
 def _toml(file: str, shown: str) -> dict[str, Any]:
@@ -159,3 +175,22 @@ def _local_paths(folder: str, data: Mapping[str, Any]) -> set[str]:
             if isinstance(one, dict) and isinstance(one.get("path"), str):
                 found.add(os.path.normpath(os.path.join(folder, one["path"])))
     return found
+
+
+@contextmanager
+def reading(job: Job, file: str, mend: str) -> Iterator[None]:
+    """Data of another shape than its tool gives it is told with its file: BadManifest (LB402).
+
+    Holding every entry against a schema first would be more code than reading them.
+    """
+    try:
+        yield
+    except BadManifest as error:
+        error.where = error.where or (job.place(file),)
+        raise
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        raise BadManifest(
+            f"{job.who}: {os.path.basename(file)} cannot be read: {type(error).__name__}: {error}",
+            where=job.place(file),
+            mend=mend,
+        ) from error

@@ -5,11 +5,27 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 from lambdabuild import regular
 from lambdabuild.rule_api import Archive, CannotResolve, Folder, Job, Part, RequirementsClash, Result
-from lambdabuild.wheels import fetch, indexes, local, locks, parts, pip, requirements, targets, uv
+from lambdabuild.wheels import (
+    fetch,
+    indexes,
+    local,
+    locks,
+    named_indexes,
+    parts,
+    pip,
+    poetry_manifest,
+    poetry_sources,
+    project,
+    requirements,
+    targets,
+    uv,
+)
+from lambdabuild.wheels.named_indexes import NOTHING_TOLD, Origins
 from lambdabuild.wheels.requirements import Requirements
 
 
@@ -26,11 +42,14 @@ def from_requirements(job: Job) -> Result:
     reads = [*files, *local_paths, *_configuration(os.path.dirname(manifest))]
     found = indexes.of(os.path.dirname(manifest), listed, offline=job.offline)
     by_pip = job.target.options.get("resolver") == "pip"
+    projects = _projects(local_paths, listed)
+    told = poetry_sources.of_projects(job, projects, platform)
+    found = named_indexes.with_logins(job, found, told.named.values())
     ask = uv.Ask(manifest, tuple(_arguments(job, by_pip)), _links(job), found, more=tuple(more))
     if by_pip:
         return _result(job, found, _chosen_by_pip(job, ask, platform, listed), reads, [])
-    choices, notes = _compiled(job, ask, platform, listed, local_paths)
-    return _result(job, found, choices, reads, notes)
+    choices, notes = _compiled(job, ask, platform, listed, local_paths, told)
+    return _result(job, found, choices, [*reads, *projects, *told.folders], notes)
 
 
 def _more(job: Job) -> dict[str, str]:
@@ -76,9 +95,12 @@ def _arguments(job: Job, by_pip: bool) -> Iterator[str]:
 
 def _chosen_by_pip(job: Job, ask: uv.Ask, platform: targets.Platform, listed: Requirements) -> tuple[locks.Choice, ...]:
     """pip builds local projects where they lie, so it is given copies; hashes are checked as for uv."""
-    projects = [path for _, path in listed.local_lines() if os.path.isdir(path) and path not in listed.link_folders]
+    projects = _projects((path for _, path in listed.local_lines()), listed)
+    told = poetry_sources.of_projects(job, projects, platform)
+    ask, constraints = named_indexes.pinned(job, ask, replace(told, named={}))
     if projects or listed.has_paths_elsewhere:
-        ask = local.mirrored(job, ask, listed, projects, {})
+        lists = [listed, *([constraints] if constraints else [])]
+        ask = local.mirrored(job, ask, lists, [*projects, *told.folders], {})
     choices = pip.compile_lock(job, ask, platform, listed)
     locks.check_pinned(choices, listed, job.who)
     return choices
@@ -86,13 +108,13 @@ def _chosen_by_pip(job: Job, ask: uv.Ask, platform: targets.Platform, listed: Re
 
 def from_pyproject(job: Job) -> Result:
     """Packages of a pyproject.toml, as its uv.lock says when there is one."""
-    from lambdabuild.wheels import project
-
     folder = os.path.dirname(job.target.manifest)
     platform = targets.platform_of(job.target.runtime, job.target.architecture, job.who)
     found = project.read(job, platform)
     root = job.target.workspace or folder
-    reads = [*_configuration(folder), *_configuration(root), *found.local_paths]
+    projects = _projects(found.local_paths, None)
+    told = NOTHING_TOLD if found.lock else _told_to_poetry(job, platform, projects)
+    reads = [*_configuration(folder), *_configuration(root), *found.local_paths, *projects, *told.folders]
     if not found.has_dependencies and not _more(job):
         _refuse_poetrys_own(job)
         return Result(reads=tuple(_there(reads)))
@@ -104,19 +126,27 @@ def from_pyproject(job: Job) -> Result:
             project.check_member(job, found.lock, member)
         choices, more = joined(job, platform, where, choices)
         return _result(job, where, choices, [*reads, found.lock, *more], [])
+    where = named_indexes.with_indexes(job, where, told.indexes, {})
+    where = named_indexes.with_logins(job, where, told.named.values())
     ask = uv.Ask(job.target.manifest, found.options, _links(job), where)
-    choices, notes = _compiled(job, ask, platform, None, list(found.local_paths))
+    choices, notes = _compiled(job, ask, platform, None, list(found.local_paths), told)
     choices, more = joined(job, platform, where, choices)
     return _result(job, where, choices, [*reads, *more], notes)
 
 
+def _told_to_poetry(job: Job, platform: targets.Platform, local_paths: Iterable[str]) -> Origins:
+    """[tool.poetry.dependencies] may tell where a package of [project] comes from; uv would ask an index for it."""
+    with project.reading(job, job.target.manifest, poetry_manifest.PAGE):
+        manifest = poetry_manifest.read(job, job.target.manifest)
+        told = poetry_sources.of(job, manifest, platform) if manifest.poetry else NOTHING_TOLD
+    return told.and_then(poetry_sources.of_projects(job, [*told.folders, *local_paths], platform))
+
+
 def _refuse_poetrys_own(job: Job) -> None:
     """A pyproject.toml that says its dependencies to Poetry only would be built without any."""
-    from lambdabuild.wheels import poetry
-
     with open(job.target.manifest, "rb", opener=regular.opener) as stream:
         data = regular.toml(stream.read().decode())
-    if poetry.has_own_dependencies(data):
+    if poetry_manifest.has_own_dependencies(data):
         raise CannotResolve(
             f"{job.who}: the dependencies are in [tool.poetry.dependencies], and there is no poetry.lock",
             where=job.place(job.target.manifest),
@@ -141,8 +171,10 @@ def joined(
     with open(constraints, "w", encoding="utf-8") as stream:
         stream.writelines(f"{choice.name}=={choice.version}\n" for choice in locked if choice.version)
     ask = uv.Ask(first, ("--constraints", constraints), _links(job), where, more=tuple(more)[1:])
+    local_paths = list(listed.local_paths())
+    told = poetry_sources.of_projects(job, _projects(local_paths, listed), platform)
     try:
-        found, _ = _compiled(job, ask, platform, listed, list(listed.local_paths()))
+        found, _ = _compiled(job, ask, platform, listed, local_paths, told)
     except CannotResolve as error:
         manifest = os.path.relpath(job.target.manifest, job.target.project)
         raise RequirementsClash(
@@ -161,19 +193,26 @@ def _configuration(folder: str) -> list[str]:
 
 
 def _compiled(
-    job: Job, ask: uv.Ask, platform: targets.Platform, listed: Requirements | None, local_paths: list[str]
-) -> tuple[tuple[locks.Choice, ...], list[str]]:
+    job: Job, ask: uv.Ask, platform: targets.Platform, listed: Requirements | None, local_paths: list[str],
+    told: Origins = NOTHING_TOLD,
+) -> tuple[tuple[locks.Choice, ...], list[str]]:  # fmt: skip
     """The choices, and what they would have been without regard to wheels, asked at the same time."""
-    links = listed.link_folders if listed else ()
-    projects = [path for path in local_paths if os.path.isdir(path) and path not in links]
+    projects = _projects([*local_paths, *told.folders], listed)
+    ask, constraints = named_indexes.pinned(job, ask, told)
     names = local.names_of(job, filter(local.needs_build, projects), ask.indexes)
     if names or (listed and listed.has_paths_elsewhere):
-        ask = local.mirrored(job, ask, listed, projects, names)
+        ask = local.mirrored(job, ask, [one for one in (listed, constraints) if one], projects, names)
     is_pinned = listed is not None and all("==" in line.text for line in listed.lines)
     with ThreadPoolExecutor(1) as pool:
         newest = None if job.offline or is_pinned or names else pool.submit(uv.newest, job, ask, platform)
         choices = uv.compile_lock(job, ask, platform, listed, list(names.values()))
     return choices, _older(choices, newest.result() if newest else {}, platform)
+
+
+def _projects(paths: Iterable[str], listed: Requirements | None) -> list[str]:
+    """Of what a manifest names the folders that are Python projects, and those that these name."""
+    links = listed.link_folders if listed else ()
+    return project.with_their_own(path for path in paths if os.path.isdir(path) and path not in links)
 
 
 def _older(choices: Iterable[locks.Choice], newest: dict[str, str], platform: targets.Platform) -> list[str]:

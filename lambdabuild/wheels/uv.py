@@ -58,6 +58,13 @@ class Ask:
     """The user's manifest, when ``manifest`` is a copy of it."""
     more: tuple[str, ...] = ()
     """Requirements files that are resolved together with the manifest."""
+    constraints: tuple[str, ...] = ()
+    """Files of what holds for a package when anybody asks for it."""
+
+    @property
+    def limits(self) -> tuple[str, ...]:
+        """The constraints as uv and pip take them."""
+        return tuple(word for file in self.constraints for word in ("--constraint", file))
 
     @property
     def shown(self) -> str:
@@ -124,7 +131,7 @@ def _attempt(
     arguments += [word for name in sources for word in ("--no-binary", name)]
     folder = os.path.dirname(ask.manifest)
     try:
-        text = _compile(job, ask, [ask.manifest, *ask.more, *arguments])
+        text = _compile(job, ask, [ask.manifest, *ask.more, *ask.limits, *arguments])
     except ToolFailed as error:
         raise _explained(job, ask, platform, requirements, error) from error
     lock = locks.parse(text, job.who)
@@ -270,7 +277,7 @@ def newest(job: Job, ask: Ask, platform: Platform) -> dict[str, str]:
     """``{package: version}`` that a resolution without regard to wheels would choose; {} when that fails."""
     try:
         arguments = ["--python-version", platform.python, "--python-platform", platform.uv_platforms[0], *ask.extra]
-        text = _compile(job, ask, [ask.manifest, *ask.more, *arguments])
+        text = _compile(job, ask, [ask.manifest, *ask.more, *ask.limits, *arguments])
         return {str(package.name): str(package.version) for package in locks.parse(text, job.who).packages}
     except (LambdaBuildError, ToolFailed):
         return {}
