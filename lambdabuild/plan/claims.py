@@ -36,6 +36,8 @@ class Choice:
     """Lock files and companions that are there."""
     workspace: str = ""
     """The root of the workspace that the manifest belongs to, for the rule that resolves."""
+    layers: tuple[str, ...] = ()
+    """Code folders of the service's other layers that the rule builds."""
     resolver: Rule | None = None
     """The rule whose resolve step is taken, when it is another one."""
 

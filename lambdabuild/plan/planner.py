@@ -90,7 +90,8 @@ def plan(
                 )
             errors += _missing(item, settings, names)
             inherited = _inherited(service, settings, item) if _inherits(item) else ()
-            choices[item.name] = _choose(item, settings, rules, disk, inherited)
+            choice = _choose(item, settings, rules, disk, inherited)
+            choices[item.name] = replace(choice, layers=_layers(item, choice.rule, service))
             if settings.of(item.name).packaged:
                 packages[item.name] = sources.folder_of(item, (item.source, *inherited), names)
         except LambdaBuildError as error:
@@ -205,6 +206,20 @@ def _choose(
         return Choice(next(rule for rule in rules if rule.name == PLAIN))
 
 
+def _layers(item: Function | Layer, rule: Rule, service: Service) -> tuple[str, ...]:
+    """The code folders of the stack's other layers that the rule could build."""
+    stack = posixpath.dirname(item.name)
+    return tuple(
+        sorted(
+            layer.source
+            for layer in service.layers
+            if posixpath.dirname(layer.name) == stack
+            and layer.source != item.source
+            and any(fnmatchcase(layer.build_method, method) for method in rule.build_methods)
+        )
+    )
+
+
 def _command(item: Function | Layer, settings: Settings) -> Command:
     return settings.command_of(item.name, item.build_method, _runtime(item))
 
@@ -263,13 +278,15 @@ def _options(item: Function | Layer, choice: Choice, settings: Settings) -> Opti
     """The options that the rule asks for: the settings', the function's own, then the template's BuildProperties.
 
     ``EntryPoints``, ``entryPoints`` and ``entry_points`` are one, under the name that the rule has for it. ``handler``
-    is the function's handler, for rules whose result depends on it.
+    is the function's handler, for rules whose result depends on it; ``layers`` are the folders of other layers, for
+    rules that build a function against the layers it runs with.
     """
     mine, rules = settings.of(item.name), (choice.rule, *([choice.resolver] if choice.resolver else []))
     said = {**choice.rule.defaults, **settings.options, **mine.options}
     given: dict[str, str] = {name: json.dumps(value, sort_keys=True) for name, value in said.items()}
     given.update(item.options)
     given.update({"handler": json.dumps(item.handler)} if isinstance(item, Function) else {})
+    given.update({"layers": json.dumps(choice.layers)} if choice.layers else {})
     bytecode = settings.bytecode if mine.bytecode is None else mine.bytecode
     given.update({"bytecode": "true"} if bytecode else {})
     resolver = mine.resolver or settings.resolver

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from lambdabuild.jars import archives, classes
+from lambdabuild.jars.folders import above as folders_above
 from lambdabuild.rule_api import (
     BadManifest,
     CannotResolve,
@@ -150,7 +151,7 @@ class Build:
 
 
 def _build(job: Job) -> Build:
-    above = _folders_above(job)
+    above = folders_above(job, os.path.dirname(job.target.manifest))
     start = next((folder for folder in above if _has(folder, SETTINGS)), above[0])
     wrapper = next((path for folder in above if os.path.isfile(path := os.path.join(folder, "gradlew"))), "")
     folders: list[str] = []
@@ -179,14 +180,6 @@ def _projects(job: Job, build: Build) -> list[str]:
     facts = job.earlier["resolve"].facts if "resolve" in job.earlier else {}
     own = os.path.relpath(os.path.dirname(job.target.manifest), build.start)
     return [os.path.normpath(os.path.join(build.start, name)) for name in facts.get("projects", [own])]
-
-
-def _folders_above(job: Job) -> list[str]:
-    """The manifest's folder and those above it, as far as the project goes."""
-    found = [os.path.dirname(job.target.manifest)]
-    while _is_in(found[-1], job.target.project) and found[-1] != job.target.project:
-        found.append(os.path.dirname(found[-1]))
-    return found
 
 
 def _is_in(path: str, folder: str) -> bool:

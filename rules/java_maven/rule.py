@@ -10,10 +10,13 @@ import re
 import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
+from xml.sax.saxutils import escape
 
 from lambdabuild.jars import archives, classes
+from lambdabuild.jars.folders import above as folders_above
 from lambdabuild.rule_api import (
     BadManifest,
     CannotResolve,
@@ -34,6 +37,7 @@ WITHOUT_TESTS = ("-Dmaven.test.skip=true", "-DskipTests=true", "-DskipITs=true")
 FIXED_TIME = "-Dproject.build.outputTimestamp=1980-01-01T00:00:02Z"
 PLACES = ("JAVA_HOME", "MAVEN_HOME", "M2_HOME", "MAVEN_USER_HOME", "MVNW_USERNAME", "MVNW_PASSWORD")
 """Variables that say where things lie on this machine, or open doors; they enter no fingerprint."""
+AGGREGATOR = "lambdabuild-layers.xml"
 NOT_SOURCE = frozenset({"target", ".git", ".idea", ".settings", ".vscode", ".venv", ".aws-sam", "node_modules"})
 OTHER_JARS = ("-sources.jar", "-javadoc.jar", "-tests.jar", "-test-sources.jar")
 QUICK = "-XX:TieredStopAtLevel=1"
@@ -86,6 +90,8 @@ def compile(job: Job) -> Result:
     family = _family(job)
     _refuse_aggregator(job, family.own)
     tree = _copied(job, [*_poms_and_more(job, family), *_sources(job, family)])
+    if family.start not in family.poms:
+        Path(tree.twin(family.start.file)).write_text(family.start.text, encoding="utf-8")
     tests = () if job.target.options.get("tests") else WITHOUT_TESTS
     collect = (COLLECT, *RUNTIME_SCOPE) if family.siblings else ()
     _maven(job, family, tree, "package", *tests, FIXED_TIME, *collect)
@@ -119,12 +125,21 @@ class Pom:
     file: str
     text: str
     artifact: str
+    group: str
     packaging: str
     parent: str
     """The parent's file, whether it is there or not; "" for a parent that only a repository has."""
     modules: tuple[str, ...]
-    dependencies: frozenset[str]
-    """Artifact ids."""
+    coordinates: frozenset[tuple[str, str]]
+    """Group and artifact ids of the dependencies."""
+
+    @property
+    def coordinate(self) -> tuple[str, str]:
+        return self.group, self.artifact
+
+    @property
+    def dependencies(self) -> frozenset[str]:
+        return frozenset(artifact for _, artifact in self.coordinates)
 
     @property
     def folder(self) -> str:
@@ -143,9 +158,59 @@ class Family:
     start: Pom
     """The one that Maven starts with."""
 
+    @property
+    def folder(self) -> str:
+        """Where Maven's settings are looked for: beside the first pom that is the user's, or above."""
+        return self.start.folder if self.start in self.poms else self.own.folder
+
 
 def _family(job: Job) -> Family:
-    own = _read(job, job.target.manifest)
+    """The own pom with its parents and siblings, and the layers of the service that it needs.
+
+    Such a layer is in no repository: it is built along, by a pom of ours that has both as modules, so that nothing has
+    to be installed on this machine.
+    """
+    family = _reactor(job, _read(job, job.target.manifest))
+    layers = list(_layers(job, family))
+    if not layers:
+        return family
+    poms = {pom.file: pom for one in (family, *layers) for pom in one.poms}
+    needed = {folder for layer in layers for folder in (layer.own.folder, *layer.siblings)}
+    starts = dict.fromkeys(one.start.file for one in (family, *layers))
+    return Family(family.own, tuple(poms.values()), family.siblings | needed, _aggregator(tuple(starts)))
+
+
+def _layers(job: Job, family: Family) -> Iterator[Family]:
+    """The layers whose jar the poms name, and those that these layers need in turn."""
+    known = [_reactor(job, _read(job, file)) for file in _layer_poms(job) if os.path.isfile(file)]
+    waiting, seen = [family], {pom.file for pom in family.poms}
+    while waiting:
+        named = frozenset[str]().union(*(pom.coordinates for pom in waiting.pop().poms))
+        for layer in known:
+            if layer.own.file not in seen and layer.own.coordinate in named:
+                seen.add(layer.own.file)
+                waiting.append(layer)
+                yield layer
+
+
+def _layer_poms(job: Job) -> list[str]:
+    folders = (os.path.join(job.target.project, folder) for folder in job.target.options.get("layers", ()))
+    return [os.path.normpath(os.path.join(folder, "pom.xml")) for folder in folders]
+
+
+def _aggregator(modules: tuple[str, ...]) -> Pom:
+    """A pom of ours beside the projects, whose only use is that Maven knows them all."""
+    top = os.path.commonpath([os.path.dirname(file) for file in modules])
+    names = "".join(f"<module>{escape(os.path.relpath(file, top))}</module>" for file in modules)
+    about = (
+        "<groupId>lambdabuild</groupId><artifactId>layers</artifactId><version>1</version><packaging>pom</packaging>"
+    )
+    text = f"<project><modelVersion>4.0.0</modelVersion>{about}<modules>{names}</modules></project>\n"
+    return Pom(os.path.join(top, AGGREGATOR), text, "layers", "lambdabuild", "pom", "", modules, frozenset())
+
+
+def _reactor(job: Job, own: Pom) -> Family:
+    """A pom with its parents, and the modules that it needs of a pom above that has it as a module."""
     parents = tuple(_parents(job, own))
     for top in _aggregators(job, own, parents):
         modules = tuple(_modules(job, top))
@@ -177,15 +242,24 @@ def _read(job: Job, file: str) -> Pom:
         file=file,
         text=content.decode("utf-8", "replace"),
         artifact=_text(root, "artifactId"),
+        group=_text(root, "groupId") or _text(root, "parent/groupId"),
         packaging=_text(root, "packaging") or "jar",
         parent=_parent(folder, root),
         modules=tuple(_pom_at(folder, module.text or "") for module in root.iter("module")),
-        dependencies=frozenset(_text(dependency, "artifactId") for dependency in root.iter("dependency")),
+        coordinates=frozenset(
+            (_own_or(_text(named, "groupId"), root), _text(named, "artifactId")) for named in root.iter("dependency")
+        ),
     )
 
 
 def _text(element: ElementTree.Element, name: str) -> str:
     return (element.findtext(name) or "").strip()
+
+
+def _own_or(group: str, root: ElementTree.Element) -> str:
+    """A group as it is written, or the pom's own where a variable stands for that."""
+    own = _text(root, "groupId") or _text(root, "parent/groupId")
+    return own if group in ("${project.groupId}", "${pom.groupId}") else group
 
 
 def _parent(folder: str, root: ElementTree.Element) -> str:
@@ -201,29 +275,36 @@ def _pom_at(folder: str, path: str) -> str:
 
 
 def _parents(job: Job, pom: Pom) -> Iterator[Pom]:
+    """The parents that have a file. A path that is written and leads nowhere is an error: Maven would go on silently
+    and take whatever a repository has of that name."""
     seen = {pom.file}
-    while os.path.isfile(pom.parent) and pom.parent not in seen:
+    while pom.parent not in seen:
+        if not os.path.isfile(pom.parent):
+            _check_parent(job, pom)
+            return
         pom = _read(job, pom.parent)
         seen.add(pom.file)
         yield pom
 
 
+def _check_parent(job: Job, pom: Pom) -> None:
+    written = re.search(r"<relativePath>\s*[^<\s]", pom.text)
+    if written and pom.parent:
+        raise BadManifest(
+            f"{job.who}: the parent is to be {os.path.relpath(pom.parent, job.target.project)}, which is not there",
+            where=job.place(pom.file, pom.text.count("\n", 0, written.start()) + 1),
+            mend="correct <relativePath>, or write <relativePath/> when the parent comes from a repository",
+        )
+
+
 def _aggregators(job: Job, own: Pom, parents: tuple[Pom, ...]) -> list[Pom]:
     """Poms that may have the own one as a module, the outermost first."""
     found = {pom.file: pom for pom in parents}
-    for folder in _folders_above(job, own.folder)[1:]:
+    for folder in folders_above(job, own.folder)[1:]:
         file = os.path.join(folder, "pom.xml")
         if file not in found and os.path.isfile(file):
             found[file] = _read(job, file)
     return sorted((pom for pom in found.values() if pom.modules), key=lambda pom: len(pom.folder))
-
-
-def _folders_above(job: Job, folder: str) -> list[str]:
-    """A folder and those above it, as far as the project goes."""
-    found = [folder]
-    while _is_in(found[-1], job.target.project) and found[-1] != job.target.project:
-        found.append(os.path.dirname(found[-1]))
-    return found
 
 
 def _is_in(path: str, folder: str) -> bool:
@@ -310,7 +391,7 @@ def _settings(job: Job, family: Family) -> list[str]:
 
 def _nearest(job: Job, family: Family, name: str) -> str:
     """A file or folder of that name where Maven starts or above, "" when there is none."""
-    paths = (os.path.join(folder, name) for folder in _folders_above(job, family.start.folder))
+    paths = (os.path.join(folder, name) for folder in folders_above(job, family.folder))
     return next(filter(os.path.exists, paths), "")
 
 
@@ -339,7 +420,7 @@ def _is_source(parent: str, name: str, scratch: str) -> bool:
 def _reads(job: Job, family: Family) -> tuple[str, ...]:
     """What counts beside the manifest and the code folder. A parent that is not there counts as absent."""
     found = {pom.file for pom in family.poms} | {pom.parent for pom in family.poms if pom.parent}
-    found |= {path for pom in family.poms for path in _named(pom)} | set(_settings(job, family))
+    found |= {path for pom in family.poms for path in _named(pom)} | set(_settings(job, family)) | {*_layer_poms(job)}
     found |= {os.path.join(os.environ[name], "release") for name in ("JAVA_HOME",) if name in os.environ}
     if job.step == "compile":
         for folder in {family.own.folder, *family.siblings}:
@@ -355,7 +436,7 @@ def _reads(job: Job, family: Family) -> tuple[str, ...]:
 def _maven(job: Job, family: Family, tree: Tree, *goals: str) -> None:
     """Run Maven for the own module, and first for those it depends on."""
     settings = _nearest(job, family, ".mvn")
-    base = tree.twin(os.path.dirname(settings) if settings else family.start.folder)
+    base = tree.twin(os.path.dirname(settings) if settings else family.folder)
     module = os.path.relpath(family.own.file, family.start.folder)
     command = [*_program(job, family, tree), "--batch-mode", "--no-transfer-progress", "-Dstyle.color=never"]
     command += ["--file", os.path.basename(family.start.file)]

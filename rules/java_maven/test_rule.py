@@ -86,6 +86,61 @@ def test_a_module_is_built_with_its_parent_and_siblings_and_they_count_as_inputs
     assert call(project) == "Good evening Ada"
 
 
+LAYERED = template(
+    function(source="functions/hello", runtime="java17", handler=HANDLER, Layers="[!Ref Words]"),
+    *(
+        f"  {name}:\n    Type: AWS::Serverless::LayerVersion\n    Metadata: {{BuildMethod: java17}}\n"
+        f"    Properties: {{ContentUri: layers/{name}}}\n"
+        for name in ("Words", "Letters")
+    ),
+)  # fmt: skip
+
+
+def test_a_layer_that_a_function_is_compiled_against_is_built_first_and_is_in_no_repository(project: Sandbox) -> None:
+    """The layout of SAM's own examples: the layer's jar has the scope provided, and nothing has them both as modules."""
+    project.write({
+        "template.yaml": LAYERED,
+        "functions/hello/pom.xml": POM.format("<artifactId>hello</artifactId>", needing("words")),
+        "functions/hello/src/main/java/example/Greeter.java": GREETER,
+        "layers/Words/pom.xml": POM.format("<artifactId>words</artifactId>", needing("letters")),
+        "layers/Words/src/main/java/words/Words.java": "package words;\npublic class Words { public static String hello() { return letters.Letters.H + \"ello \"; } }\n",
+        "layers/Letters/pom.xml": POM.format("<artifactId>letters</artifactId>", COMPILER),
+        "layers/Letters/src/main/java/letters/Letters.java": LETTERS.format("h"),
+    })  # fmt: skip
+    project.build()
+
+    assert project.names("Example") == ["example/Greeter.class"]
+    assert project.names("Words") == ["java/lib/words-1.0.jar"]
+    assert project.names("Letters") == ["java/lib/letters-1.0.jar"]
+    layers = [project.unzip(name, project.path(f"opt/{name}")) for name in ("Words", "Letters")]
+    assert invoke.java(unzipped(project), {"name": "ada"}, HANDLER, layers) == "hello ada"
+    assert not list(Path.home().glob(".m2/repository/example/*"))
+    assert project.build().steps == []
+
+    project.write({"layers/Letters/src/main/java/letters/Letters.java": LETTERS.format("j")})
+    assert "layers/Letters" in project.run("why", "Example").out
+    assert {step for step in project.build().steps if step.startswith("compile")} == {
+        "compile:Example", "compile:Letters", "compile:Words",
+    }  # fmt: skip
+
+
+def needing(artifact: str) -> str:
+    """A dependency that the runtime has: in a layer."""
+    about = f"<groupId>example</groupId><artifactId>{artifact}</artifactId><version>1.0</version>"
+    return f"<dependencies><dependency>{about}<scope>provided</scope></dependency></dependencies>{COMPILER}"
+
+
+COMPILER = """<build><plugins>
+  <plugin><artifactId>maven-compiler-plugin</artifactId><version>3.13.0</version></plugin>
+</plugins></build>"""
+GREETER = """\
+package example;
+import java.util.Map;
+public class Greeter {
+  public String handleRequest(Map<String, Object> event) { return words.Words.hello() + event.get("name"); }
+}
+"""
+LETTERS = 'package letters;\npublic class Letters {{ public static final String H = "{}"; }}\n'
 POM = """\
 <project xmlns="http://maven.apache.org/POM/4.0.0">
   <modelVersion>4.0.0</modelVersion><groupId>example</groupId><version>1.0</version>
@@ -106,6 +161,14 @@ MISTAKES = {
     "no XML": ("src/pom.xml", "<groupId>example<", "<groupId>example<<", "LB402", "at src/pom.xml:3:"),
     "no such version": ("src/pom.xml", "1.12.0", "0.0.12", "LB408", "commons-text:jar:0.0.12"),
     "no version": ("src/pom.xml", "<version>1.12.0</version>", "", "LB402", "at src/pom.xml:16:17"),
+    "a parent that is not there": (
+        "src/pom.xml",
+        "<groupId>example</groupId>",
+        "<parent><groupId>example</groupId><artifactId>all</artifactId><version>1.0</version>"
+        "<relativePath>../all/pom.xml</relativePath></parent>",
+        "LB402",
+        "all/pom.xml, which is not there",
+    ),
     "a typo": (SOURCE, "WordUtils.", "WordUtil.", "LB502", f"at {SOURCE}:11:27"),
     "a runtime that is too old": (SOURCE, "package", "package", "LB402", "<maven.compiler.release>11<"),
     "a parent of modules": (
