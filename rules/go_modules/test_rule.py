@@ -4,7 +4,9 @@ import hashlib
 import json
 import struct
 import subprocess
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import invoke
 from rule_example import example, function, template
@@ -164,3 +166,87 @@ def test_offline_only_what_is_in_gos_cache_is_used(project: Sandbox) -> None:
     project.build()
     project.append("src/main.go", "// edited\n")
     project.build("offline=true")
+
+
+def named(name: str, source: str) -> str:
+    """A program in a folder of its own; SAM needs the build method to take a custom runtime for Go's."""
+    return go(source=source, metadata="    Metadata: {BuildMethod: go1.x}\n").replace("Example", name)
+
+
+def test_the_module_of_a_command_is_looked_for_above_its_folder(project: Sandbox) -> None:
+    """As go itself does: one go.mod for many commands, a workspace above several modules, vendored packages."""
+    project.write({
+        "template.yaml": template(named("One", "app/cmd/one"), named("Two", "app/cmd/two"), named("Three", "jobs/nightly")),
+        "app/go.mod": "module app\n\ngo 1.18\n", "app/inner/name.go": 'package inner\n\nconst Name = "Ada"\n',
+        "app/cmd/one/main.go": 'package main\n\nimport "app/inner"\n\nfunc main() { println(inner.Name) }\n',
+        "app/cmd/two/main.go": MAIN % "2",
+        "jobs/go.mod": "module jobs\n\ngo 1.18\n\nrequire words v1.0.0\n", "shared/go.mod": "module words\n\ngo 1.18\n",
+        "jobs/nightly/main.go": 'package main\n\nimport "words"\n\nfunc main() { println(words.Hello) }\n',
+        "shared/words.go": 'package words\n\nconst Hello = "Hello"\n', "go.work": "go 1.18\n\nuse (\n\t./app\n\t./jobs\n\t./shared\n)\n",
+    })  # fmt: skip
+    project.build()
+    assert project.build().steps == []
+
+    project.write({"app/inner/name.go": 'package inner\n\nconst Name = "Bob"\n'})
+    assert "app/inner" in project.run("why", "One").out
+    assert [step for step in project.build().steps if step.startswith("compile")] == ["compile:One"]
+
+    project.write({"shared/words.go": 'package words\n\nconst Hello = "Servus"\n'})
+    assert "shared" in project.run("why", "Three").out
+    assert [step for step in project.build().steps if step.startswith("compile")] == ["compile:Three"]
+
+    project.path("shared/go.mod").unlink()
+    ran = project.run("build")
+    assert ran.code != 0
+    assert "LB402: function 'Three'" in ran.said
+
+
+def test_a_module_that_is_local_or_private_is_asked_of_no_proxy(project: Sandbox) -> None:
+    """A stranger's proxy has every module there is; what go.mod replaces, or GOPRIVATE names, is not asked of it."""
+    project.write({
+        "template.yaml": template(go()),
+        "src/go.mod": "module hello\n\ngo 1.18\n\nrequire example.com/words v1.0.0\n\nreplace example.com/words => ../words\n",
+        "src/main.go": 'package main\n\nimport "example.com/words"\n\nfunc main() { println(words.Hello) }\n',
+        "words/go.mod": "module example.com/words\n\ngo 1.18\n", "words/words.go": 'package words\n\nconst Hello = "ours"\n',
+    })  # fmt: skip
+    with StrangersProxy() as proxy:
+        chosen = {"GOPROXY": proxy.url, "GONOSUMDB": "*", "GOSUMDB": "off", "GOMODCACHE": str(project.path("cache"))}
+        project.build(env=chosen)
+        assert b"ours" in project.content("Example", "bootstrap")
+
+        project.path("words").rename(project.path("gone"))
+        ran = project.run("build", env=chosen)
+        assert ran.code != 0
+        assert "words" in ran.said
+
+        project.write({"src/go.mod": "module hello\n\ngo 1.18\n\nrequire example.com/words v1.0.0\n"})
+        assert project.run("build", env=chosen | {"GOPRIVATE": "example.com", "GIT_ALLOW_PROTOCOL": "none"}).code != 0
+        assert proxy.asked == []
+        project.run("build", env=chosen | {"GOFLAGS": "-mod=mod"})
+        assert proxy.asked
+
+
+class StrangersProxy:
+    """A module proxy; ``asked`` are the paths that somebody wanted of it."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        proxy = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:  # the name is http.server's
+                proxy.asked.append(self.path)
+                self.send_error(404)
+
+            def log_message(self, *_: object) -> None: ...
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+
+    def __enter__(self) -> "StrangersProxy":
+        Thread(target=self.server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.server.shutdown()
+        self.server.server_close()

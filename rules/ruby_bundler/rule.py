@@ -136,8 +136,8 @@ def _line_of(file: str, pattern: str) -> int:
 
 
 def _gems(job: Job, source: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The gem of a path; that of the Gemfile's own folder (``gemspec``) is the source and ships as such."""
-    if source["folder"] == os.path.realpath(os.path.dirname(job.target.manifest)):
+    """The gem of a path; that of the code folder (``gemspec``) is the source and ships as such."""
+    if source["folder"] == os.path.realpath(job.target.source):
         return []
     if len(source["gems"]) != 1:
         raise CannotResolve(
@@ -391,6 +391,7 @@ def _ship_gemfile(
 ) -> list[str]:
     """Gemfile, lock and settings for ``require "bundler/setup"``, their paths pointing into the artifact."""
     paths = {gem["written"]: f"{place}/gems/{gem['full_name']}" for gem in gems}
+    names = {gem["written"]: gem["name"] for gem in gems}
     notes = [
         f"{os.path.relpath(file, job.target.project)} is not at its place in the artifact: there, bundler/setup fails"
         for file in gemfiles
@@ -401,8 +402,10 @@ def _ship_gemfile(
     with open(os.path.join(work, "Gemfile.lock"), encoding="utf-8") as stream:
         lock = stream.read()
     for written, inside in paths.items():
+        if posixpath.normpath(written) == ".":
+            gemfile = re.sub(r"(?m)^\s*gemspec\b.*$", f'gem "{names[written]}", path: "{inside}"', gemfile)
         literal = re.compile(rf"""(\bpath["']?\s*(?::|=>|\()?\s*)(["']){re.escape(written)}\2""")
-        if not literal.search(gemfile):
+        if inside not in gemfile and not literal.search(gemfile):
             notes.append(f"the Gemfile computes the path {written!r}: in the artifact, bundler/setup fails")
         gemfile = literal.sub(rf"\g<1>\g<2>{inside}\g<2>", gemfile)
         locked = re.escape(posixpath.normpath(written))

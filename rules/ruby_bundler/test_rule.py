@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from docker_engine import Engine
-from rule_example import example, function, unzipped
+from rule_example import example, function, template, unzipped
 from sandbox import Sandbox
 
 HERE = Path(__file__).parent
@@ -213,3 +213,81 @@ def test_mistakes_are_told_in_bundlers_words(project: Sandbox, registry: dict[st
         {"src/greeting/greeting.gemspec": "Gem::Specification.new do |spec|\n  spec = \nend\n"}
     )
     assert "src/greeting/greeting.gemspec:3" in project.run("build").said
+
+
+OURS = (
+    "Gem::Specification.new do |s|\n  s.name = 'ours'\n  s.version = '0.1'\n  s.summary = 'x'\n  s.authors = ['x']\n"
+    "  s.files = ['lib/ours.rb']\nend\n"
+)
+LOCAL = {"lib/ours.gemspec": OURS, "lib/lib/ours.rb": "OURS = 'ours'\n"}
+OWN_RUBY = function(runtime=f"ruby{OWN}")
+HANDLER = "require 'ours'\ndef handler(event:, context:) = OURS\n"
+
+
+@pytest.fixture(scope="module")
+def stranger(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The same, where somebody has published a gem called ours."""
+    folder = tmp_path_factory.mktemp("stranger")
+    gem(folder, "ours", {"lib/ours.rb": "raise 'a stranger'\n"})
+    subprocess.run(["gem", "generate_index", "--silent"], cwd=folder, check=True, capture_output=True)
+    return {"BUNDLE_MIRROR__HTTPS://RUBYGEMS__ORG/": f"file://{folder}"}
+
+
+def private(project: Sandbox) -> dict[str, str]:
+    """A registry of our own, as a name for file:// that Bundler takes in a Gemfile."""
+    folder = project.path("registry")
+    gem(folder, "ours", {"lib/ours.rb": "OURS = 'ours'\n"})
+    subprocess.run(["gem", "generate_index", "--silent"], cwd=folder, check=True, capture_output=True)
+    return {"BUNDLE_MIRROR__HTTPS://GEMS__EXAMPLE__COM/": f"file://{folder}"}
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "gem 'ours', path: '../lib'\n", "path '../lib' do\n  gem 'ours'\nend\n", "gem 'ours', git: 'REPOSITORY'\n",
+        "source 'https://gems.example.com' do\n  gem 'ours'\nend\n", "gem 'ours', source: 'https://gems.example.com'\n",
+    ],
+)  # fmt: skip
+def test_a_gem_that_is_ours_is_not_taken_of_strangers(told: str, project: Sandbox, stranger: dict[str, str]) -> None:
+    project.write({"template.yaml": template(OWN_RUBY), "src/app.rb": HANDLER, **LOCAL})
+    git = ["git", "-C", str(project.path("lib")), "-c", "user.name=t", "-c", "user.email=t@example.com"]
+    for command in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "one"]) if "git:" in told else ():
+        subprocess.run([*git, *command], check=True)
+    project.write({"src/Gemfile": SOURCE + told.replace("REPOSITORY", f"file://{project.path('lib')}")})
+    project.build(env=stranger | (private(project) if "example.com" in told else {}))
+
+    assert call(project, {}, f"{OWN}.0", setup=True) == "ours"
+
+
+@pytest.mark.parametrize(
+    "told",
+    ["gem 'ours', path: '../gone'\n", "gem 'ours', git: '../gone'\n", "source '../gone' do\n  gem 'ours'\nend\n"],
+)
+def test_a_gem_that_is_ours_and_not_there_is_named(told: str, project: Sandbox, stranger: dict[str, str]) -> None:
+    project.write({"template.yaml": template(OWN_RUBY), "src/app.rb": HANDLER, "src/Gemfile": SOURCE + told})
+    ran = project.run("build", env=stranger)
+
+    assert ran.code != 0
+    assert "LB" in ran.said
+    assert "gone" in ran.said
+
+
+def test_a_gemfile_above_the_code_folder_is_found_as_bundler_finds_it(
+    project: Sandbox, registry: dict[str, str]
+) -> None:
+    """One Gemfile for several functions, with a gem of its own folder (gemspec)."""
+    project.write({
+        "service/template.yaml": template(function(source="../functions/one", runtime=f"ruby{OWN}")),
+        "Gemfile": SOURCE + "gemspec\ngem 'words'\n", "ours.gemspec": OURS, "lib/ours.rb": "OURS = 'ours'\n",
+        "functions/one/app.rb": "require 'ours'\nrequire 'words'\ndef handler(event:, context:) = OURS + WORDS\n",
+    })  # fmt: skip
+    subprocess.run(["git", "init", "-q", str(project.folder)], check=True)
+    service = Sandbox(project.path("service"))
+    service.build(env=registry)
+    assert call(service, {}, f"{OWN}.0", setup=True) == "oursabcabc"
+    assert service.build(env=registry).steps == []
+
+    project.write({"lib/ours.rb": "OURS = 'new'\n"})
+    assert "ours.rb" in service.run("why", "Example", env=registry).out
+    service.build(env=registry)
+    assert call(service, {}, f"{OWN}.0", setup=True) == "newabcabc"

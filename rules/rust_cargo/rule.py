@@ -108,7 +108,8 @@ def _workspace(job: Job) -> Workspace:
     folders = {str(about["workspace_root"])}
     waiting = [about]
     while waiting:
-        for path in _beside(waiting.pop()):
+        about_one = waiting.pop()
+        for path in (*_beside(about_one), *_patches(str(about_one["workspace_root"]))):
             if not any(_is_below(path, folder) for folder in folders):
                 other = _metadata(job, os.path.join(path, "Cargo.toml"))
                 folders.add(str(other["workspace_root"]))
@@ -134,6 +135,19 @@ def _beside(about: Mapping[str, Any]) -> Iterator[str]:
     """The folders that dependencies name by their path."""
     for package in about["packages"]:
         yield from (str(wanted["path"]) for wanted in package["dependencies"] if wanted.get("path"))
+
+
+def _patches(root: str) -> Iterator[str]:
+    """The folders that take a crate's place: [patch] and [replace] of a workspace's root, which metadata leaves out."""
+    try:
+        with open(os.path.join(root, "Cargo.toml"), "rb") as stream:
+            said = tomllib.load(stream)
+    except (OSError, tomllib.TOMLDecodeError):
+        return
+    for table in (*said.get("patch", {}).values(), said.get("replace", {})):
+        for wanted in table.values():
+            if isinstance(wanted, dict) and isinstance(wanted.get("path"), str):
+                yield os.path.normpath(os.path.join(root, wanted["path"]))
 
 
 def _binary(job: Job, workspace: Workspace) -> str:
