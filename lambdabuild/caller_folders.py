@@ -1,12 +1,16 @@
-"""What is written to a folder that a caller named: what others made there is neither replaced nor removed."""
+"""What is written to a folder or file that a caller named: what others made there is neither replaced nor removed."""
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import posixpath
-from collections.abc import Mapping, Sequence
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
+from lambdabuild.artifacts.atomic import unfinished
 from lambdabuild.artifacts.entries import Entry
 from lambdabuild.artifacts.owned import NamedFolder, some, why_never_emptied
 from lambdabuild.artifacts.trees import make_folders, write_entry
@@ -55,6 +59,43 @@ def write(folder: NamedFolder, entries: Sequence[Entry], *, only: bool = False) 
     make_folders(folder.folder, {posixpath.dirname(entry.path) for entry in missing}, are_ours=False)
     for entry in missing:
         write_entry(os.path.join(folder.folder, entry.path), entry)
+
+
+@contextmanager
+def named_file(path: str, store: str) -> Iterator[str]:
+    """The name of a file that becomes ``path`` when the block ends well; a pipe or a device is written to itself.
+
+    Raises InTheWay (LB507) when a file is there that we did not write, or that was changed since, and is not the same.
+    """
+    if _is_device(path):
+        yield path
+        return
+    real = os.path.realpath(path)
+    folder, name = NamedFolder(os.path.dirname(real), store), os.path.basename(real)
+    temporary = f"{real}.{os.getpid()}.tmp"
+    with unfinished(temporary):
+        yield temporary
+        with open(temporary, "rb") as stream:
+            sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+        if folder.has(name, sha256):
+            return
+        if folder.obstacles({name: sha256}):
+            raise InTheWay(
+                f"lambdabuild did not make {path}, or it was changed since",
+                where=Span(path),
+                mend="name another file, or remove this one",
+            )
+        os.chmod(temporary, 0o644)
+        folder.record({name: sha256})
+        os.replace(temporary, real)
+
+
+def _is_device(path: str) -> bool:
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:
+        return False
+    return stat.S_ISCHR(mode) or stat.S_ISFIFO(mode)
 
 
 def _digest(entry: Entry) -> str:

@@ -362,7 +362,7 @@ class Locked(LambdaBuildError):
     code = "LB506"
 
 
-class InTheWay(LambdaBuildError):
+class InTheWay(CannotWrite):
     """Something that lambdabuild did not make is where a file or folder of its own belongs."""
 
     code = "LB507"

@@ -349,8 +349,10 @@ class CacheUpkeep:
 
     def export(self, file: str) -> Mapping[str, Any]:
         from lambdabuild.cache import upkeep
+        from lambdabuild.caller_folders import named_file
 
-        return upkeep.export(self.cache, file)
+        with named_file(file, self.store) as temporary:
+            return {**upkeep.export(self.cache, temporary), "file": file}
 
     def import_(self, file: str) -> Mapping[str, Any]:
         from lambdabuild.cache import upkeep

@@ -206,12 +206,16 @@ def schema_text() -> str:
     return serverless.schema_text()
 
 
-def write_file(path: str, text: str) -> None:
-    """Write a file whole or not at all. Raises CannotWrite (LB504)."""
-    from lambdabuild.artifacts.atomic import write_text
+def write_file(path: str, text: str, store: str) -> None:
+    """Write a file whole or not at all, over one of ours alone. Raises InTheWay (LB507), CannotWrite (LB504).
+
+    ``store`` is the machine's folder, which knows what is ours.
+    """
+    from lambdabuild.caller_folders import named_file
 
     try:
-        write_text(path, text)
+        with named_file(path, store) as file, open(file, "w", encoding="utf-8", newline="") as stream:
+            stream.write(text)
     except OSError as error:
         raise CannotWrite(
             f"cannot write {path}: {error.strerror}", where=Span(path), mend="name a file in a folder that is there"

@@ -13,16 +13,17 @@ of ``[sources.NAME]``, which make the same bytes. Mistakes raise a ``LambdaBuild
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from lambdabuild import caller_folders
 from lambdabuild.artifacts import versions, zips
 from lambdabuild.artifacts.entries import Entry, OnDisk
+from lambdabuild.artifacts.owned import NamedFolder
 from lambdabuild.artifacts.store import FolderStore, Labels, Store
-from lambdabuild.errors import CannotWrite, NoManifest, NoSource
+from lambdabuild.errors import NoManifest, NoSource
 from lambdabuild.files.listing import Patterns, ignore_lines, scan
 from lambdabuild.files.stat_cache import sha256_of
 from lambdabuild.plan.sources import MANIFESTS, PACKAGE
@@ -108,10 +109,11 @@ def build(
 
     What an earlier build left in ``folder`` is replaced, once all went well; ``project`` is not written to. Raises
     NoSource (LB302), NoManifest (LB303), BadManifest (LB402), NoWheel (LB403), Offline (LB603), DownloadFailed (LB604),
-    CannotWrite (LB504) when other things lie in ``folder``.
+    InTheWay (LB507) when other things lie in ``folder``, or what was built was changed since.
     """
     source, target = os.path.realpath(project), os.path.realpath(folder)
-    _check(source, target)
+    there = NamedFolder(target, cache_dir(os.environ))
+    _check(source, there)
     rule = next(rule for rule in find_rules(search_path(source, os.environ)) if rule.name == PACKAGE)
     os.makedirs(os.path.dirname(target), exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".lambdabuild-", dir=os.path.dirname(target)) as work:
@@ -121,25 +123,27 @@ def build(
         kept = os.path.join(work, "kept")
         for part in result.parts:
             _keep(part, kept)
-        shutil.rmtree(target, ignore_errors=True)
-        os.rename(kept, target)
+        _replace(there, kept)
     facts = result.facts
     return Built(target, facts["name"], facts["version"], facts["requires_python"], tuple(facts["requires"]))
 
 
-def _check(source: str, target: str) -> None:
+def _check(source: str, there: NamedFolder) -> None:
     if not os.path.isdir(source):
         raise NoSource(f"the folder {source} does not exist", where=Span(source), mend="name the project's folder")
     if not any(os.path.isfile(os.path.join(source, name)) for name in MANIFESTS):
         raise NoManifest(f"there is no {' or '.join(MANIFESTS)} in {source}", where=Span(source), mend="add one")
-    there = os.listdir(target) if os.path.isdir(target) else []
-    is_ours = any(name.endswith(".dist-info") for name in there)
-    if (source + os.sep).startswith(target + os.sep) or (there and not is_ours):
-        raise CannotWrite(
-            f"{target} holds what no build of a distribution left there",
-            where=Span(target),
-            mend="name a folder that is new or empty, for it is going to be replaced",
-        )
+    caller_folders.refuse_to_empty(there, "the folder", {"the project": source, "the current folder": os.getcwd()})
+
+
+def _replace(there: NamedFolder, kept: str) -> None:
+    """Put a folder in the place of what an earlier build left there."""
+    files = scan(kept, Patterns(()), boundary=kept).files
+    there.empty()
+    there.record({f.path: sha256_of(f.real) + ("+x" if f.executable else "") for f in files}, only=True)
+    if os.path.isdir(there.folder):
+        os.rmdir(there.folder)
+    os.rename(kept, there.folder)
 
 
 def _source_files(rule: Rule, source: str, ours: frozenset[str]) -> tuple[str, ...]:
@@ -177,7 +181,10 @@ def _keep(part: Part, folder: str) -> None:
 
 
 def write_zip(folder: str | os.PathLike[str], path: str | os.PathLike[str]) -> Zipped:
-    """Write all that is in ``folder`` as a zip whose bytes depend on names, contents and what may be run alone."""
+    """Write all that is in ``folder`` as a zip whose bytes depend on names, contents and what may be run alone.
+
+    Raises InTheWay (LB507) when ``path`` is a file that this did not write.
+    """
     top, target = os.path.abspath(folder), os.path.abspath(path)
     os.makedirs(os.path.dirname(target), exist_ok=True)
     listing = scan(top, Patterns(()), boundary=top, skip=frozenset({os.path.realpath(target)}))
@@ -186,7 +193,8 @@ def write_zip(folder: str | os.PathLike[str], path: str | os.PathLike[str]) -> Z
         for found in listing.files
         if found.real != target
     ]
-    summary = zips.write_zip(target, entries)
+    with caller_folders.named_file(target, cache_dir(os.environ)) as temporary:
+        summary = zips.write_zip(temporary, entries)
     return Zipped(target, summary.sha256, summary.size)
 
 

@@ -58,7 +58,7 @@ def costs(settings: Mapping[str, str], flags: Sequence[str], words: Sequence[str
     if output in ("", "-"):
         sys.stdout.write(text)
     else:
-        write_file(os.path.abspath(output), text)
+        write_file(os.path.abspath(output), text, project.cache_dir(os.environ))
     return 0
 
 

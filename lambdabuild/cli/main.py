@@ -149,6 +149,7 @@ def _why(arguments: list[str]) -> int:
 
 
 def _compile(arguments: list[str]) -> int:
+    from lambdabuild.project import cache_dir
     from lambdabuild.reading import compile_text, write_file
 
     settings, flags, names = _split(arguments[1:])
@@ -160,7 +161,7 @@ def _compile(arguments: list[str]) -> int:
     if output in ("", "-"):
         sys.stdout.write(text)
     else:
-        write_file(os.path.abspath(output), text)
+        write_file(os.path.abspath(output), text, cache_dir(os.environ))
     if refused is not None:
         raise refused
     return 0
