@@ -15,7 +15,7 @@ from lambdabuild.engine.inputs import Saved
 from lambdabuild.engine.site import Shared, Site
 from lambdabuild.errors import LambdaBuildError
 from lambdabuild.files.stat_cache import StatCache
-from lambdabuild.files.watch import Seen
+from lambdabuild.files.watch import ITSELF, Seen
 from lambdabuild.plan.types import BuildKey, ResolutionKey, StepClaims
 
 NOT_ASKED = frozenset({"tool", "image", "dockerfile"})
@@ -105,11 +105,11 @@ class Reader:
     def _reads(self, seen: Seen, unknown: str) -> Reads:
         files: set[str] = set()
         folders: set[str] = set()
-        for folder, names in seen.folders():
+        for folder, *names in seen.folders():
             real, links = self._resolved(folder)
             files.update(links)
-            folders.update({real} if "" in names else ())
-            files.update(os.path.join(real, name) for name in names if name)
+            folders.update({real} if ITSELF in names else ())
+            files.update(os.path.join(real, name) for name in names if name != ITSELF)
         return Reads(frozenset(files), frozenset(folders), unknown)
 
     def _resolved(self, folder: str) -> tuple[str, tuple[str, ...]]:

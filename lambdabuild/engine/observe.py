@@ -83,19 +83,19 @@ def settled(site: Site, found: Snapshot) -> frozenset[str]:
     return frozenset(unit for unit in clean if _needs(site, unit) <= clean)
 
 
-def plan_digest(site: Site, unit: str) -> bytes:
+def plan_digest(site: Site, unit: str) -> str:
     """What the plan says of a unit."""
     build = site.builds.get(unit)
     if unit == SHARED:
-        return repr(site.plan.sharers).encode()
+        return repr(site.plan.sharers)
     if unit in site.images:
-        return hashlib.blake2b(repr(site.images[unit]).encode(), digest_size=16).digest()
+        return hashlib.blake2b(repr(site.images[unit]).encode(), digest_size=16).hexdigest()
     if build is None:
-        return repr(site.pinned.get(unit)).encode()
+        return repr(site.pinned.get(unit))
     package = site.package(build.package).key if build.package else None
     resolutions = [site.resolution(name).key for name in build.resolutions]
     said = repr((build, resolutions, package, site.sources.get(unit), site.sizes.get(unit)))
-    return hashlib.blake2b(said.encode(), digest_size=16).digest()
+    return hashlib.blake2b(said.encode(), digest_size=16).hexdigest()
 
 
 def steps(site: Site, unit: str) -> list[Step]:

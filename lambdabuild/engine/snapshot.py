@@ -6,22 +6,21 @@ was, or is not in it, is asked the long way (``freshness``), and ``observe`` wri
 
 from __future__ import annotations
 
-import marshal
 import os
 import sys
 from _blake2 import blake2b
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from lambdabuild import __version__, regular
-from lambdabuild.files import aside, watch
+from lambdabuild.files import sealed, watch
 from lambdabuild.files.watch import Group
 
 TYPE_CHECKING = False  # as typing has it, without what typing imports at every start
 if TYPE_CHECKING:
     from typing import Any
 
-FORMAT = 7
-"""Raised when what is in a snapshot changes."""
+MARK = f"lambdabuild {__version__} snapshot 8"
+"""The number is raised when what is in a snapshot changes."""
 STATE = ".lambdabuild"
 """Inside the build folder: the journal, receipts, the stat cache, what steps hand to each other."""
 
@@ -51,7 +50,7 @@ ENVIRONMENT = ("HOME", "XDG_CACHE_HOME", "AWS_REGION", "AWS_DEFAULT_REGION", "CI
 class Snapshot:
     """One project's. A unit is a build, an asset or the template: what is up to date as a whole or not at all."""
 
-    def __init__(self, place: str, variables: Mapping[str, str], environment: bytes, names: Iterable[str]) -> None:
+    def __init__(self, place: str, variables: Mapping[str, str], environment: str, names: Iterable[str]) -> None:
         self.place = place
         """The build folder, for a project that was moved or copied has other files."""
         self.variables = {name: value for name, value in variables.items() if name not in NOT_INPUTS}
@@ -62,7 +61,7 @@ class Snapshot:
         """Where each program was found whose version counts; the file itself is in the project's group."""
         self.groups: dict[str, Group] = {}
         """What each unit's answer rests on; a unit that is not in it must be asked."""
-        self.plans: dict[str, bytes] = {}
+        self.plans: dict[str, str] = {}
         """The digest of what the plan says of each unit."""
         self.owners: dict[str, str] = {}
         """``{build:F: unit}``: all that a run of everything is about."""
@@ -118,26 +117,95 @@ class Snapshot:
 
     def write(self) -> None:
         """Keep it for the next run."""
-        kept = {name: value for name, value in vars(self).items() if not name.startswith("_")}
-        aside.write(os.path.join(self.place, STATE, FILE), marshal.dumps((FORMAT, __version__, kept)))
+        head = {name: value for name, value in vars(self).items() if name in SHAPES}
+        digests = {unit: digest for unit, (digest, _, _) in self.groups.items()}
+        counts = {unit: count for unit, (_, count, _) in self.groups.items()}
+        columns = sealed.table([digests, counts, self.plans, self.owners, self.step_counts])
+        blobs = [*columns, *(folders for _, _, folders in self.groups.values())]
+        sealed.write(os.path.join(self.place, STATE, FILE), MARK, head, blobs)
 
 
 def read(build_dir: str, variables: Mapping[str, str], environment: Mapping[str, str]) -> Snapshot | None:
     """The project's snapshot when it was made for the same settings and environment."""
     try:
-        with open(os.path.join(build_dir, STATE, FILE), "rb", opener=regular.opener) as stream:
-            number, version, kept = marshal.loads(stream.read())
-    except (OSError, ValueError, EOFError, TypeError):
+        head, blobs = sealed.read(os.path.join(build_dir, STATE, FILE), MARK)
+        found = _from(head, blobs)
+    except (OSError, ValueError, TypeError, KeyError):
         return None
-    if (number, version) != (FORMAT, __version__):
-        return None
-    found = Snapshot("", {}, b"", ())
-    vars(found).update(kept)
     given = {name: value for name, value in variables.items() if name not in NOT_INPUTS}
     if (found.place, found.variables) != (build_dir, given) or found.environment != digest(environment, found.names):
         return None
     path = environment.get("PATH", "")
     return found if all(find(name, path) == place for name, place in found.programs.items()) else None
+
+
+def _from(head: Any, blobs: list[bytes]) -> Snapshot:
+    """A snapshot of what a file says. Raises what any wrong shape raises."""
+    for name, fits in SHAPES.items():
+        if not fits(head[name]):
+            raise ValueError(f"{name} is not what it should be")
+    found = Snapshot("", {}, "", ())
+    vars(found).update({name: head[name] for name in SHAPES})
+    digests, counts, found.plans, found.owners, steps = map(sealed.column, blobs[:5])
+    found.step_counts = dict(zip(steps, map(int, steps.values()), strict=True))
+    sizes = map(int, counts.values())
+    found.groups = dict(zip(digests, zip(digests.values(), sizes, blobs[5:], strict=True), strict=True))
+    if found.shown["config"]["dep_file"] != os.path.join(found.place, STATE, "journal"):
+        raise ValueError("the journal is not where it should be")
+    if not set(found.owners.values()) <= found.step_counts.keys():
+        raise ValueError("owners without steps")
+    return found
+
+
+def _is_text(value: Any) -> bool:
+    return type(value) is str
+
+
+def _are_texts(values: Any) -> bool:
+    return type(values) is list and set(map(type, values)) <= {str}
+
+
+def _maps_to(*kinds: type) -> Callable[[Any], bool]:
+    return lambda value: type(value) is dict and set(map(type, value.values())) <= {*kinds}
+
+
+def _is_shown(value: Any) -> bool:
+    return (
+        type(value) is dict
+        and type(value["quiet"]) is bool
+        and _is_config(value["config"])
+        and _is_text(value["format"])
+        and _are_texts(value["notes"])
+        and _are_texts(value["groups"])
+        and all(_are_texts(one["names"]) for one in value.get("left_out", ()))
+    )
+
+
+def _is_config(value: Any) -> bool:
+    """doit's configuration can name files and code of anybody's; ours is the same for every project, but for these."""
+    own = {"backend": "lambdabuild", "reporter": "lambdabuild", "par_type": "thread", "verbosity": 0}
+    return (
+        type(value) is dict
+        and value == {**value, **own}
+        and value.keys() == {*own, "dep_file", "default_tasks", "num_process", "continue"}
+        and _are_texts(value["default_tasks"])
+        and type(value["num_process"]) is int
+        and type(value["continue"]) is bool
+    )
+
+
+SHAPES: Mapping[str, Callable[[Any], bool]] = {
+    "place": _is_text,
+    "variables": _maps_to(str),
+    "environment": _is_text,
+    "names": _are_texts,
+    "programs": _maps_to(str, type(None)),
+    "needs": lambda value: type(value) is dict and all(map(_are_texts, value.values())),
+    "has_many_files": lambda value: type(value) is bool,
+    "kept": _is_text,
+    "shown": _is_shown,
+}
+"""What is kept, and what of it a file must say at least: it may have come with somebody's CI cache."""
 
 
 def find(program: str, path: str) -> str | None:
@@ -149,11 +217,12 @@ def find(program: str, path: str) -> str | None:
     return None
 
 
-def digest(environment: Mapping[str, str], names: Iterable[str]) -> bytes:
+def digest(environment: Mapping[str, str], names: Iterable[str]) -> str:
     """Of the variables that count: ours, and these. Only a digest is kept, for they may hold secrets."""
     ours = (name for name in environment if name.startswith("LAMBDABUILD_"))
     chosen = sorted({*ENVIRONMENT, *names, *ours})
-    return blake2b(marshal.dumps([(name, environment.get(name)) for name in chosen]), digest_size=16).digest()
+    said = repr([(name, environment.get(name)) for name in chosen]).encode("utf-8", "surrogateescape")
+    return str(blake2b(said, digest_size=16).hexdigest())
 
 
 def build_dir_of(folder: str, variables: Mapping[str, str], environment: Mapping[str, str]) -> str | None:

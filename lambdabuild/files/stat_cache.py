@@ -8,20 +8,21 @@ touched but has its old content is read once more and then remembered with its n
 from __future__ import annotations
 
 import hashlib
-import marshal
 import os
 import threading
 import time
 from binascii import crc32
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import chain
+from marshal import dumps  # to be digested only: nothing that others may have written is read by it
 from typing import Any
 
 from lambdabuild import regular
-from lambdabuild.files import aside
+from lambdabuild.files import sealed
 from lambdabuild.files.watch import Seen, window
 
-FORMAT = 4
+MARK = "lambdabuild stats 5"
 PARTS = 64
 CHUNK = 1 << 20
 Stat = tuple[int, int, int, int]
@@ -45,7 +46,7 @@ class StatCache:
         self._dirty = False
         self._watched = threading.local()
         self._files: _Files
-        self._folders: dict[str, tuple[bytes, int, str]]
+        self._folders: dict[str, tuple[str, int, str]]
         self._facts: dict[str, Any]
         self._files, self._folders, self._facts = _load(file)
 
@@ -53,7 +54,7 @@ class StatCache:
         """The sha256 of a file's bytes, in hex. Raises OSError."""
         self.saw(path)
         now = signature(stat or os.stat(path))
-        known = self._files.beside(path).get(path)
+        known = self._files.get(path)
         if known and known[0] == now and not self._paranoid and _settled(now, known[1]):
             return known[2]
         read_at = self._clock()
@@ -89,7 +90,7 @@ class StatCache:
 
     def folder(self, key: str, stats: list[tuple[Any, ...]], newest_ns: int, compute: Callable[[], str]) -> str:
         """The digest of a folder whose files have these stats; ``compute`` is asked only when they changed."""
-        now = hashlib.blake2b(marshal.dumps(stats, 2), digest_size=16).digest()
+        now = hashlib.blake2b(dumps(stats, 2), digest_size=16).hexdigest()
         known = self._folders.get(key)
         if known and known[0] == now and not self._paranoid and newest_ns < known[1] - window(newest_ns):
             return known[2]
@@ -121,35 +122,50 @@ class StatCache:
             if not self._dirty:
                 return
             self._dirty = False
-            data = marshal.dumps((FORMAT, self._files.packed(), self._folders, self._facts), 2)
-        aside.write(self._file, data)
+            head = {"folders": self._folders, "facts": self._facts}
+            sealed.write(self._file, MARK, head, self._files.packed())
 
 
 class _Files:
-    """Digests by path, in parts: a run that asks about one folder decodes and encodes the part that this is in."""
+    """Digests by path, in parts: a run that asks about one folder decodes and encodes the part that this is in.
+
+    A part is text, path and entry by turns with a NUL between; an entry is six words, read when it is asked for.
+    """
 
     def __init__(self, packed: list[bytes]) -> None:
         self._packed = packed
-        self._parts: dict[int, dict[str, tuple[Stat, int, str]]] = {}
+        self._parts: dict[int, dict[str, str]] = {}
         self._changed: set[int] = set()
 
-    def beside(self, path: str) -> dict[str, tuple[Stat, int, str]]:
-        """What is known of the files of a path's folder, and of others."""
-        number = _part(path)
-        if number not in self._parts:
-            packed = self._packed[number]
-            self._parts[number] = marshal.loads(packed) if packed else {}
-        return self._parts[number]
+    def get(self, path: str) -> tuple[Stat, int, str] | None:
+        entry = self.beside(path).get(path)
+        if entry is None:
+            return None
+        try:
+            mtime, ctime, size, inode, read_at, sha256 = entry.split(" ")
+            return (int(mtime), int(ctime), int(size), int(inode)), int(read_at), sha256
+        except ValueError:
+            return None
 
     def put(self, path: str, entry: tuple[Stat, int, str]) -> None:
-        self.beside(path)[path] = entry
+        stat, read_at, sha256 = entry
+        self.beside(path)[path] = f"{stat[0]} {stat[1]} {stat[2]} {stat[3]} {read_at} {sha256}"
         self._changed.add(_part(path))
 
     def packed(self) -> list[bytes]:
         for number in self._changed:
-            self._packed[number] = marshal.dumps(self._parts[number], 2)
+            words = chain.from_iterable(self._parts[number].items())
+            self._packed[number] = "\0".join(words).encode("utf-8", "surrogateescape")
         self._changed.clear()
         return self._packed
+
+    def beside(self, path: str) -> dict[str, str]:
+        """What is known of the files of a path's folder, and of others."""
+        number = _part(path)
+        if number not in self._parts:
+            words = self._packed[number].decode("utf-8", "surrogateescape").split("\0")
+            self._parts[number] = dict(zip(words[::2], words[1::2], strict=False))
+        return self._parts[number]
 
 
 def _part(path: str) -> int:
@@ -169,10 +185,15 @@ def _settled(stat: Stat, read_at: int) -> bool:
 
 def _load(file: str) -> tuple[_Files, dict[str, Any], dict[str, Any]]:
     try:
-        with open(file, "rb", opener=regular.opener) as stream:
-            version, files, folders, facts = marshal.loads(stream.read())
-        if version == FORMAT:
+        head, files = sealed.read(file, MARK)
+        folders, facts = head["folders"], head["facts"]
+        fits = isinstance(facts, dict) and isinstance(folders, dict) and all(map(_is_folder, folders.values()))
+        if len(files) == PARTS and fits:
             return _Files(files), folders, facts
-    except (OSError, ValueError, EOFError, TypeError):
+    except (OSError, ValueError, TypeError, KeyError):
         pass
     return _Files([b""] * PARTS), {}, {}
+
+
+def _is_folder(entry: Any) -> bool:
+    return isinstance(entry, list) and [type(one) for one in entry] == [str, int, str]

@@ -7,10 +7,10 @@ shared with forks, one a processor.
 from __future__ import annotations
 
 import gc
-import marshal
 import os
 from _blake2 import blake2b
 from collections.abc import Iterable, Mapping
+from marshal import dumps  # to be digested only: nothing that others may have written is read by it
 
 FINE_NS = 20_000_000
 """How far apart two writes must be to have different times on a file system with fine time stamps."""
@@ -18,14 +18,29 @@ COARSE_NS = 2_000_000_000
 """The same where times are whole seconds (FAT counts in two)."""
 
 FOLDER = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
+DONE = "/done"
+"""The last that a fork says. No unit is called so."""
 WORTH_A_FORK = 4000
 """A fork costs as much as this many stats, about 4 ms."""
 
-Folders = list[tuple[str, list[str]]]
-"""``[(folder, [names])]``; the name "" is the folder itself. A path may be absent, and then must stay so."""
-Group = tuple[bytes, int, bytes]
+ITSELF = "/"
+"""In place of a name in a folder: the folder itself."""
+
+Folders = list[list[str]]
+"""``[[folder, name, ...]]``. A path may be absent, and then must stay so."""
+Group = tuple[str, int, bytes]
 """The digest of the stats, and what was looked at: how many paths, and Folders packed, so that a run that asks about
 one unit, or a fork that asks about some, unpacks no others."""
+
+
+def packed(folders: Folders) -> bytes:
+    """Names with a NUL between, and two between folders: no path has one, and reading costs what the length says."""
+    return "\0\0".join(["\0".join(names) for names in folders]).encode("utf-8", "surrogateescape")
+
+
+def unpacked(data: bytes) -> Folders:
+    text = data.decode("utf-8", "surrogateescape")
+    return [names.split("\0") for names in text.split("\0\0")] if text else []
 
 
 def window(mtime_ns: int) -> int:
@@ -41,8 +56,10 @@ class Seen:
 
     def add(self, path: str) -> None:
         """A file or folder, or its absence. Of a link both it and what it points to count."""
+        if "\0" in path:
+            return  # there is no such file, and never will be
         folder, name = os.path.split(path)
-        self._names.setdefault(folder, {})[name] = None
+        self._names.setdefault(folder, {})[name or ITSELF] = None
         if os.path.islink(path):
             real = os.path.realpath(path)
             if real != path:
@@ -53,7 +70,7 @@ class Seen:
         if os.path.islink(folder):
             self.add(folder)
         else:
-            self._names.setdefault(folder, {})[""] = None
+            self._names.setdefault(folder, {})[ITSELF] = None
 
     def update(self, other: Seen) -> None:
         """All that somebody else saw, too."""
@@ -61,7 +78,7 @@ class Seen:
             self._names.setdefault(folder, {}).update(names)
 
     def folders(self) -> Folders:
-        return [(folder, list(names)) for folder, names in self._names.items()]
+        return [[folder, *names] for folder, names in self._names.items()]
 
     def group(self, began_ns: int | None) -> Group | None:
         """What was seen as it is now; None when something of it was touched since ``began_ns``, or just before."""
@@ -70,7 +87,7 @@ class Seen:
         for one in found:
             if began_ns is not None and one is not None and _newest(one) >= began_ns - window(one.st_mtime_ns):
                 return None
-        return _digest(found), len(found), marshal.dumps(folders)
+        return _digest(found), len(found), packed(folders)
 
 
 def changed(groups: Mapping[str, Group]) -> set[str]:
@@ -78,7 +95,7 @@ def changed(groups: Mapping[str, Group]) -> set[str]:
     total = sum(count for _, count, _ in groups.values())
     gc.disable()  # there are no circles, and it would look for them at every 700th stat
     try:
-        return _look(groups, min(_processors(), total // WORTH_A_FORK + 1))
+        return _look(groups, max(1, min(_processors(), total // WORTH_A_FORK + 1)))
     finally:
         gc.enable()
 
@@ -98,24 +115,24 @@ def _parts(groups: Mapping[str, Group], count: int) -> list[list[tuple[str, Grou
 
 
 def _changed(part: Iterable[tuple[str, Group]]) -> list[str]:
-    return [name for name, (digest, _, folders) in part if _digest(_stats(marshal.loads(folders))) != digest]
+    return [name for name, (digest, _, folders) in part if _digest(_stats(unpacked(folders))) != digest]
 
 
 def _stats(folders: Folders) -> list[os.stat_result | None]:
     found: list[os.stat_result | None] = []
     stat, add = os.stat, found.append
-    for folder, names in folders:
-        if names == [""]:
+    for folder, *names in folders:
+        if names == [ITSELF]:
             add(_lstat(folder))
             continue
         try:
             there = os.open(folder, FOLDER)  # looking names up from an open folder saves a tenth of the time
         except OSError:
-            found += [_lstat(folder) if name == "" else None for name in names]
+            found += [_lstat(folder) if name == ITSELF else None for name in names]
             continue
         for name in names:
             try:
-                add(stat(name, dir_fd=there, follow_symlinks=False) if name else os.lstat(folder))
+                add(os.lstat(folder) if name == ITSELF else stat(name, dir_fd=there, follow_symlinks=False))
             except OSError:
                 add(None)
         os.close(there)
@@ -129,10 +146,10 @@ def _lstat(path: str) -> os.stat_result | None:
         return None
 
 
-def _digest(found: Iterable[os.stat_result | None]) -> bytes:
+def _digest(found: Iterable[os.stat_result | None]) -> str:
     """Whatever happens to a file, its change time tells."""
     rows = [one and (one.st_ctime_ns, one.st_size, one.st_ino) for one in found]
-    return blake2b(marshal.dumps(rows, 2), digest_size=16).digest()
+    return str(blake2b(dumps(rows, 2), digest_size=16).hexdigest())
 
 
 def _newest(found: os.stat_result) -> int:
@@ -157,7 +174,7 @@ def _fork(part: list[tuple[str, Group]]) -> tuple[int, int] | None:
         return process, read
     try:
         with os.fdopen(write, "wb") as stream:
-            stream.write(marshal.dumps(_changed(part)))
+            stream.write("\0".join([*_changed(part), DONE]).encode("utf-8", "surrogateescape"))
     finally:
         os._exit(0)
 
@@ -167,8 +184,5 @@ def _answer(fork: tuple[int, int], part: list[tuple[str, Group]]) -> list[str]:
     with os.fdopen(read, "rb") as stream:
         said = stream.read()
     os.waitpid(process, 0)
-    try:
-        found: list[str] = marshal.loads(said)
-    except (ValueError, EOFError, TypeError):
-        return [name for name, _ in part]  # it died: ask again, the slow way
-    return found
+    *found, last = said.decode("utf-8", "surrogateescape").split("\0")
+    return found if last == DONE else [name for name, _ in part]  # it died: ask again, the slow way

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import marshal
 import os
 import pickle
 import shutil
@@ -11,7 +13,9 @@ from pathlib import Path
 import pytest
 from sandbox import PLAIN_FUNCTION, Ran, Sandbox
 
-from lambdabuild.engine import kept
+from lambdabuild.engine import kept, snapshot
+from lambdabuild.files import sealed
+from lambdabuild.files.stat_cache import StatCache
 
 TEMPLATE = """\
 Transform: AWS::Serverless-2016-10-31
@@ -159,16 +163,60 @@ def test_the_plan_is_not_made_anew_for_an_edit(built: Sandbox) -> None:
     assert "resolve:Orders" in built.build().steps
 
 
-def test_a_kept_plan_can_start_nothing(tmp_path: Path) -> None:
+HEADS: list[object] = [[], {}, None, 1, "x", {"place": 1}, {"shown": {}}, [[[[[[]]]]]]]
+RUBBISH = [
+    b"[" * 1000, b"(" + b"\x05\x00\x00\x00" * 1000, b"\xff" * 1000, marshal.dumps((7, "0.1.0", {})),
+    pickle.dumps((os.system, (), {})), b"cos\nsystem\n(S'touch started'\ntR.",
+]  # fmt: skip
+
+
+def read_state(file: str, project: Sandbox) -> object:
+    """What lambdabuild makes of a file of its state; nothing when it is none."""
+    place = str(project.path("build"))
+    if file == "snapshot":
+        return snapshot.read(place, {}, project.environment())
+    if file == "plan":
+        return kept.read(place, hashlib.blake2b(b"", digest_size=16).hexdigest())
+    return StatCache(str(project.path("build/.lambdabuild/stats")))._facts
+
+
+@pytest.mark.parametrize("file", ["snapshot", "stats", "plan"])
+def test_what_somebody_put_in_place_of_our_state_is_as_if_there_was_none(file: str, built: Sandbox) -> None:
+    path = built.path(f"build/.lambdabuild/{file}")
+    whole = path.read_bytes()
+    mark = whole.partition(b"\n")[0].decode()
+    texts = [*RUBBISH, whole[:-1], whole[:200], whole + b"x", whole[:300] + b"X" + whole[301:]]
+    for text in (*texts, *(mark.encode() + b"\n" + text for text in texts)):
+        path.write_bytes(text)
+        assert not read_state(file, built)
+    for head in HEADS:
+        assert sealed.write(str(path), mark, head, [b"[" * 1000, b"\0" * 99, b"a\0b\0c"])
+        assert not read_state(file, built)
+    assert built.run().out == ALL
+    assert not built.path("started").exists()
+
+
+def test_a_kept_plan_holds_our_own_records_and_nothing_else(tmp_path: Path) -> None:
     (tmp_path / ".lambdabuild").mkdir()
-    for found in (os.system, print, Path, Sandbox):
-        data = pickle.dumps((found, (), {}))
-        (tmp_path / ".lambdabuild/plan").write_bytes(data)
-        assert kept.read(str(tmp_path), kept._digest(data)) is None
-    data = b"cos\nsystem\n(S'touch started'\ntR."
-    (tmp_path / ".lambdabuild/plan").write_bytes(data)
-    assert kept.read(str(tmp_path), kept._digest(data)) is None
-    assert not Path("started").exists()
+    for text in (
+        '[["system", "touch started"], ["BuildPlan"], ["{"]]',
+        "[" * 100_000,
+        '[["Span", 1], 1, 1]',
+        "[1, 2, 3]",
+    ):
+        data = text.encode()
+        digest = hashlib.blake2b(data, digest_size=16).hexdigest()
+        assert sealed.write(str(tmp_path / ".lambdabuild/plan"), kept.MARK, digest, [data])
+        assert kept.read(str(tmp_path), digest) is None
+
+
+def test_a_snapshot_cannot_choose_where_doit_keeps_its_state(built: Sandbox) -> None:
+    path = str(built.path("build/.lambdabuild/snapshot"))
+    head, blobs = sealed.read(path, snapshot.MARK)
+    for config in ({"dep_file": "/elsewhere"}, {"backend": "dbm"}, {"loader": "x"}, {"num_process": "9"}):
+        changed = {**head, "shown": {**head["shown"], "config": {**head["shown"]["config"], **config}}}
+        assert sealed.write(path, snapshot.MARK, changed, blobs)
+        assert snapshot.read(head["place"], {}, built.environment()) is None
 
 
 def test_a_serverless_ymls_values_are_not_kept(project: Sandbox) -> None:
