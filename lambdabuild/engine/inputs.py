@@ -17,7 +17,7 @@ from lambdabuild.engine import image_inputs, source_files, workers
 from lambdabuild.engine.site import STRIP, Site
 from lambdabuild.files import fingerprint
 from lambdabuild.files.listing import patterns, scan
-from lambdabuild.model import Options
+from lambdabuild.model import Options, Rewrite
 from lambdabuild.plan.types import Build, ImageBuild, Native, Rule, StepClaims
 from lambdabuild.settings import DEFAULT_EXCLUDE
 
@@ -274,8 +274,13 @@ def _template(site: Site, name: str, saved: Saved) -> dict[str, str]:
         found |= {f"step:{kind}:{image.name}": _output(saved, f"{kind}:{image.name}") for kind in image.steps}
     found |= {f"step:upload:{asset.name}": _output(saved, f"upload:{asset.name}") for asset in site.plan.assets}
     found |= {f"step:share:{step}": _output(saved, f"share:{step}") for step in site.sharing_steps if step != "zip"}
-    places = [[r.target, r.span.start, r.span.end] for d in site.service.documents for r in d.rewrites]
+    places = [_place(rewrite) for document in site.service.documents for rewrite in document.rewrites]
     return found | {"places": _short(json.dumps(places)), "store": store_identity(site)}
+
+
+def _place(rewrite: Rewrite) -> list[Any]:
+    kept = [rewrite.iteration.otherwise] if rewrite.iteration is not None else []
+    return [rewrite.target, rewrite.span.start, rewrite.span.end, *kept]
 
 
 _OF: dict[str, Callable[[Site, str, Saved], dict[str, str]]] = {

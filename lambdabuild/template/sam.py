@@ -88,7 +88,7 @@ def _read_stack(
     names = scope(path, root, given, stack=stack, stage=stage, region=run.region)
     place = resources_place(text, root, _layer_type(root, names))
     mappings = mappings_place(text, root) if loops.LOOP in text else None
-    root, names, expanded = _without_loops(text, root, names)
+    root, names, expanded = _without_loops(text, root, names, run.found.warnings)
     base = run.root or posixpath.dirname(run.files.real(path))
     template = Template(text, is_json, names, base, run.files, root.get("Globals"), place is not None, expanded)
     found = replace(run.found, rewrites=[], layer_places=[])  # the other lists are those of the run
@@ -108,11 +108,15 @@ def _read_stack(
     )
 
 
-def _without_loops(text: str, root: Node, names: Scope) -> tuple[Node, Scope, loops.Loops]:
+def _without_loops(text: str, root: Node, names: Scope, warnings: list[str]) -> tuple[Node, Scope, loops.Loops]:
     """The template as its loops make it, what names mean there, and what is known of the loops."""
     if loops.LOOP not in text:
         return root, names, loops.Loops()
-    expanded, known = loops.expanded(root, names, _transforms(root, names), SERVERLESS)
+    transforms = _transforms(root, names)
+    expanded, known = loops.expanded(root, names, transforms, SERVERLESS)
+    if known.keys and SERVERLESS in transforms[: transforms.index(loops.TRANSFORM)]:
+        where = root.keys["Transform"]
+        warnings.append(f"{where}: CloudFormation refuses loops unless {loops.TRANSFORM} stands before {SERVERLESS}")
     return expanded, with_sections(names, expanded), known
 
 

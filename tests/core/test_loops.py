@@ -11,7 +11,7 @@ from test_sam import read as read_files
 
 from lambdabuild.cloudformation.splice import splice
 from lambdabuild.errors import BadTemplate, CannotCompile, DuplicateKey, LambdaBuildError, Unresolvable
-from lambdabuild.model import FileLocation, Location, Rewrite, S3Location, Service, Text
+from lambdabuild.model import FileLocation, ImageLocation, Location, Rewrite, S3Location, Service, Text
 from lambdabuild.template.yaml_text import parse
 
 HEAD = "Transform: [AWS::LanguageExtensions, AWS::Serverless-2016-10-31]\n"
@@ -396,3 +396,44 @@ def test_bundles_of_a_loop_have_each_its_own_handler() -> None:
     }  # fmt: skip
     assert all(function.environment == ("NODE_OPTIONS",) for function in again.functions)
     assert found.get("Mappings") is not None
+
+
+def test_images_of_a_loop_are_each_its_own() -> None:
+    body = "{Type: AWS::Lambda::Function, Properties: {PackageType: Image, Code: {ImageUri: x}}, Metadata: {DockerContext: '${N}'}}"
+    text = resources(f"  Fn::ForEach::I: [N, [A, B], {{'${{N}}': {body}}}]\n")
+    service = load(text, {"A/Dockerfile": "", "B/Dockerfile": ""})
+    found = located(service, {"A": ImageLocation("r/a@sha256:1"), "B": ImageLocation("r/b@sha256:2")})
+
+    assert [image.name for image in service.images] == ["A", "B"]
+    assert 'Code: {ImageUri: !FindInMap [LambdabuildN, !Sub "${N}", CodeImageUri]}' in found
+    assert 'B: {CodeImageUri: "r/b@sha256:2"}' in found
+
+
+def test_a_nested_stack_may_have_loops_over_what_its_parent_passes() -> None:
+    child = resources(loop("!Ref Names"), head=HEAD + "Parameters: {Names: {Type: CommaDelimitedList}}\n")
+    parent = (
+        "  Child: {Type: AWS::Serverless::Application, Properties: {Location: c/child.yaml, Parameters: {Names: %s}}}\n"
+    )
+
+    given = resources(parent % "!Join [',', [Alpha, Beta]]")
+    assert sources(load(given, {"c/child.yaml": child})) == {
+        "Child/AlphaFunction": "c/src/Alpha",
+        "Child/BetaFunction": "c/src/Beta",
+    }
+    with pytest.raises(Unresolvable) as raised:
+        load(resources(parent % "!ImportValue x"), {"c/child.yaml": child})
+    assert raised.value.where[0].file == "c/child.yaml"
+
+
+def test_the_transforms_in_the_wrong_order_are_warned_of() -> None:
+    text = resources(loop())
+    assert load(text).warnings == ()
+    wrong = text.replace(
+        "[AWS::LanguageExtensions, AWS::Serverless-2016-10-31]", "[AWS::Serverless-2016-10-31, AWS::LanguageExtensions]"
+    )
+    assert load(wrong).warnings[0].startswith("template.yaml:1:1: CloudFormation refuses loops unless")
+
+
+def test_text_that_only_looks_like_a_loop_is_left_alone() -> None:
+    text = f"Transform: AWS::Serverless-2016-10-31\nResources:\n  F: {{{FUNCTION}src}}, Metadata: {{note: 'Fn::ForEach'}}}}\n"
+    assert sources(load(text)) == {"F": "src"}

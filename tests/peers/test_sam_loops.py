@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from sam_cli import sam
 from sandbox import Sandbox
+
+from lambdabuild.cloudformation.splice import splice
+from lambdabuild.model import S3Location
+from lambdabuild.template.sam import load
 
 __all__ = ["sam"]
 pytestmark = pytest.mark.slow
@@ -155,3 +161,41 @@ def test_a_nested_stack_of_a_loop_has_its_own_function(projects: tuple[Sandbox, 
     for name in "AB":
         peer = files_of(theirs.path(f".aws-sam/build/Stack{name}/F"))
         assert files_of(ours.path(f"build/Stack{name}/F")) == peer != {}
+
+
+LOOP_OF_PATHS = """\
+AWSTemplateFormatVersion: '2010-09-09'
+Transform: AWS::LanguageExtensions
+Resources:
+  Fn::ForEach::Paths:
+    - Path
+    - [api-v1, api-v2]
+    - Api&{Path}:
+        Type: AWS::Lambda::Function
+        Properties:
+          Runtime: python3.13
+          Handler: app.handler
+          Role: arn:aws:iam::123456789012:role/api
+          Code: src/${Path}
+"""
+
+
+def test_cfn_lint_finds_each_ones_entry_in_the_mapping(tmp_path: Path) -> None:
+    class Disk:
+        def read(self, path: str) -> str:
+            return LOOP_OF_PATHS
+
+        def real(self, path: str) -> str:
+            return path
+
+        def kind(self, path: str) -> Literal["file", "folder", ""]:
+            return "folder"
+
+    (document,) = load("template.yaml", Disk()).documents
+    text = splice(document, lambda rewrite: S3Location("bucket", f"{rewrite.target}.zip"), "/")
+    (tmp_path / "template.yaml").write_text(text)
+    lint = [str(Path(sys.executable).parent / "cfn-lint"), "-r", "eu-west-1", "--"]
+    ran = subprocess.run([*lint, str(tmp_path / "template.yaml")], capture_output=True, text=True, check=False)
+
+    assert "Apiapiv2: {CodeS3Key" in text
+    assert (ran.returncode, ran.stdout) == (0, "")
