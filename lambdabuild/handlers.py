@@ -55,11 +55,10 @@ def alike(finder: Finder, handler: str, paths: Iterable[str]) -> list[str]:
     """The files that may be meant by a handler that is not there, the likeliest first."""
     wanted = posixpath.basename(finder.file(handler))
     stems = {path: _stems(path, finder.endings) for path in sorted(paths) if path.endswith(finder.endings)}
+    same = [path for path, both in stems.items() if wanted.lower() in map(str.lower, both)]
     near = difflib.get_close_matches(wanted, {stem for both in stems.values() for stem in both}, n=ALIKE_AT_MOST)
-    order = {stem: number for number, stem in enumerate(dict.fromkeys([wanted, *near]))}
-    rank = {path: min(order.get(stem, len(order)) for stem in both) for path, both in stems.items()}
-    found = [path for path, both in stems.items() if rank[path] < len(order) or wanted.lower() in map(str.lower, both)]
-    return sorted(found, key=lambda path: (rank[path], path.count("/"), path))[:ALIKE_AT_MOST]
+    found = same or [path for path, both in stems.items() if not both.isdisjoint(near)]
+    return sorted(found, key=lambda path: (wanted not in stems[path], path.count("/"), path))[:ALIKE_AT_MOST]
 
 
 def _stems(path: str, endings: tuple[str, ...]) -> set[str]:

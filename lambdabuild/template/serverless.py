@@ -124,7 +124,7 @@ class _Reading:
         self.refuse_what_is_no_service(root)
         found = plugins.read(root, raw, self.resolver.at, posixpath.dirname(self.path), self.stage(), self.files)
         raise_all(found.errors())
-        root = self.checked(found.with_layers(root))
+        root = found.with_source_maps(self.checked(found.with_layers(root)))
         raise_all([*self.functions_without_handler(root), *self.wrong_loops(root)])
         reader = _Builds(self, cast("dict[str, Any]", to_data(root)), root, found)
         raise_all(reader.errors())

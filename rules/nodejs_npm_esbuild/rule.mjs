@@ -6,7 +6,7 @@ import path from "node:path";
 import { EXTENSIONS, outside } from "./outside.mjs";
 
 const LISTS = ["external", "conditions", "drop", "drop_labels", "inject", "main_fields", "pure", "resolve_extensions"];
-const OURS = ["entry_points", "handler", "mode", "omit", "include", "ignore_scripts", "ship"];
+const OURS = ["entry_points", "handler", "mode", "omit", "include", "ignore_scripts", "ship", "esbuild_version"];
 const NO_SUCH_STEP = -32601, MISTAKE = 400, BROKEN = 500;
 
 class Mistake extends Error {
@@ -74,7 +74,7 @@ function dependencies(job) {
   return found ?? null;
 }
 
-// The version that the project pins, for this machine; else the one on PATH.
+// The version that the project pins, for this machine; else the one that was asked for, else the one on PATH.
 async function findEsbuild(job, modules) {
   const pinned = modules && path.join(modules, "esbuild", "package.json");
   if (pinned && fs.existsSync(pinned)) {
@@ -83,6 +83,7 @@ async function findEsbuild(job, modules) {
     if (process.platform === "linux" && process.arch === cpu) return load(path.dirname(pinned));
     return load(installed(job, version));
   }
+  if (job.target.options.esbuild_version) return load(installed(job, job.target.options.esbuild_version));
   for (const folder of (process.env.PATH ?? "").split(path.delimiter)) {
     const program = path.join(folder, "esbuild");
     if (!fs.existsSync(program)) continue;

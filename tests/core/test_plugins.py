@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
@@ -54,9 +55,74 @@ def test_a_plugin_counts_when_it_is_listed_or_its_options_are_there() -> None:
     assert plugins("plugins: [serverless-python-requirements]").python is not None
     assert plugins("plugins: {modules: [serverless-esbuild]}").esbuild is not None
     assert plugins("custom: {soclessPackager: {buildDir: b}}").socless is not None
-    assert plugins("build: esbuild").esbuild is not None
-    assert plugins("build: {esbuild: {minify: true}}").esbuild is not None
-    assert plugins("build: {esbuild: false}").esbuild is None
+    assert plugins("build: esbuild").built_in is not None
+    assert plugins("build: {esbuild: {minify: true}}").built_in is not None
+    assert plugins("build: {esbuild: false}").built_in is None
+    assert plugins("plugins: [serverless-plugin-typescript]").typescript is not None
+
+
+def bundled(text: str, *names: str, handler: str = "src/h.handler", runtime: str = "nodejs22.x", **more: str) -> Any:
+    """The options of a function's bundle; None when it is none."""
+    found = plugins(text, *names, **more)
+    assert found.errors() == []
+    return found.of_function({"handler": handler}, runtime, True).bundled
+
+
+@pytest.mark.parametrize(
+    ("text", "files", "is_bundled"),
+    [
+        ("frameworkVersion: '4'", ["src/h.ts"], True),
+        ("frameworkVersion: ^4.0.0", ["src/h.mts"], True),
+        ("frameworkVersion: '>=4'", ["src/h.tsx"], True),
+        ("", ["src/h.cts"], True),  # version 3 would ship what Lambda cannot run
+        ("frameworkVersion: '4'", ["src/h.js"], False),
+        ("frameworkVersion: '4'", ["src/h.ts", "src/h.js"], False),  # compiled already
+        ("frameworkVersion: '4'", ["h.ts"], False),
+        ("frameworkVersion: '3'", ["src/h.ts"], False),
+        ("frameworkVersion: ^3.38", ["src/h.ts"], False),
+        ("frameworkVersion: '>=2.0.0 <4.0.0'", ["src/h.ts"], False),
+        ("plugins: [serverless-webpack]", ["src/h.ts"], False),
+        ("plugins: [serverless-bundle]", ["src/h.ts"], False),
+        ("build: {esbuild: false}", ["src/h.ts"], False),
+        ("build: esbuild", ["src/h.js"], True),
+        ("build: {esbuild: true}", ["src/h.mjs"], True),
+        ("plugins: [serverless-plugin-typescript]", ["src/h.ts"], True),
+        ("frameworkVersion: '3'\nplugins: [serverless-plugin-typescript]", ["src/h.tsx"], True),
+        ("plugins: [serverless-plugin-typescript]", ["src/h.js"], False),
+    ],
+)
+def test_typescript_is_bundled_where_the_framework_or_its_plugin_compiles_it(
+    text: str, files: list[str], is_bundled: bool
+) -> None:
+    assert (bundled(text, *files) is not None) == is_bundled
+    assert bundled(text, *files, runtime="python3.12") is None
+
+
+def test_a_bundle_of_version_4_has_the_frameworks_defaults_under_what_is_said() -> None:
+    plain = bundled("build: esbuild")
+    assert (plain["minify"], plain["sourcemap"], plain["external"]) == (False, True, ["@aws-sdk/*"])
+    assert bundled("build: esbuild", runtime="nodejs16.x")["external"] == ["aws-sdk"]
+    said = bundled(
+        "build: {esbuild: {minify: true, sourcemap: {type: inline}, exclude: [a], external: [b], target: es2022}}"
+    )
+    assert (said["minify"], said["sourcemap"], said["target"]) == (True, "inline", "es2022")
+    assert (said["external"], said["ship"]) == (["@aws-sdk/*", "a"], ["b"])
+    package = {"package.json": '{"type": "module", "dependencies": {"ms": "2"}}'}
+    assert bundled("build: {esbuild: {sourcemap: false}}", **package)["sourcemap"] is False
+    assert bundled("build: {esbuild: {packages: external}}", **package)["ship"] == ["ms"]
+    assert bundled("build: esbuild", **package)["format"] == "esm"
+
+
+def test_the_plugin_bundles_the_sdk_that_package_json_names_and_reads_its_tsconfig() -> None:
+    custom = "plugins: [serverless-plugin-typescript]\ncustom: {serverlessPluginTypescript: {tsConfigFileLocation: ./ts.json}}"
+    own = {
+        "package.json": '{"dependencies": {"@aws-sdk/client-s3": "3"}}',
+        "ts.json": '{"emitDecoratorMetadata": true}',
+    }
+    found = bundled(custom, "src/h.ts", **own)
+    assert (found["tsconfig"], found["external"]) == ("ts.json", [])
+    assert bundled(custom, "src/h.ts")["external"] == ["@aws-sdk/*"]
+    assert "emitDecoratorMetadata" in "".join(plugins(custom, "src/h.ts", **own).notes())
 
 
 @pytest.mark.parametrize(

@@ -8,14 +8,15 @@ from typing import Any, cast
 
 from lambdabuild.errors import LambdaBuildError
 from lambdabuild.spans import Node, from_data, to_data
-from lambdabuild.template.plugins import esbuild, python_requirements, socless
+from lambdabuild.template.plugins import built_in, esbuild, python_requirements, socless
+from lambdabuild.template.plugins.built_in import BuiltIn, TypeScript
 from lambdabuild.template.plugins.esbuild import Esbuild
 from lambdabuild.template.plugins.options import Files, Packing, Service, Table
 from lambdabuild.template.plugins.python_requirements import PythonRequirements
 from lambdabuild.template.plugins.socless import Socless
 
 KNOWN = frozenset({
-    python_requirements.NAME, socless.NAME, esbuild.NAME, "serverless-iam-roles-per-function",
+    python_requirements.NAME, socless.NAME, esbuild.NAME, built_in.NAME, "serverless-iam-roles-per-function",
     "serverless-prune-plugin", "serverless-deployment-bucket", "serverless-offline", "serverless-dotenv-plugin",
 })  # fmt: skip
 """Plugins whose work lambdabuild does, or that have nothing to do with what is packaged."""
@@ -31,6 +32,8 @@ class Plugins:
     python: PythonRequirements | None = None
     socless: Socless | None = None
     esbuild: Esbuild | None = None
+    built_in: BuiltIn | None = None
+    typescript: TypeScript | None = None
 
     def errors(self) -> list[LambdaBuildError]:
         return [error for one in self._counting for error in one.errors()]
@@ -39,8 +42,35 @@ class Plugins:
         return [note for one in self._counting for note in one.notes()]
 
     @property
-    def _counting(self) -> list[PythonRequirements | Socless | Esbuild]:
-        return [one for one in (self.python, self.socless, self.esbuild) if one is not None]
+    def _counting(self) -> list[PythonRequirements | Socless | Esbuild | BuiltIn | TypeScript]:
+        every = (self.python, self.socless, self.esbuild, self.built_in, self.typescript)
+        return [one for one in every if one is not None]
+
+    def with_source_maps(self, root: Node) -> Node:
+        """The configuration with the NODE_OPTIONS of functions that version 4 bundles with source maps."""
+        functions = root.get("functions")
+        if self.built_in is None or not self.built_in.node_options() or functions is None or not functions.value:
+            return root
+        provider = cast("Mapping[str, Any]", to_data(root.get("provider") or Node({}, root.span)))
+        there = cast("dict[str, Node]", functions.value)
+        named = {key: self._with_node_options(node, provider) for key, node in there.items()}
+        return replace(
+            root, value={**cast("dict[str, Node]", root.value), "functions": replace(functions, value=named)}
+        )
+
+    def _with_node_options(self, function: Node, provider: Mapping[str, Any]) -> Node:
+        config = cast("Mapping[str, Any]", to_data(function))
+        runtime = str(config.get("runtime") or provider.get("runtime") or "")
+        if not runtime.startswith("nodejs") or self.of_function(config, runtime, False).bundled is None:
+            return function
+        environment = {**(provider.get("environment") or {}), **(config.get("environment") or {})}
+        said = environment.get("NODE_OPTIONS", "")
+        if not isinstance(said, str) or built_in.FLAG in said.split():
+            return function
+        own = function.get("environment") or Node({}, function.span)
+        options = from_data(f"{said} {built_in.FLAG}".strip(), own.span)
+        own = replace(own, value={**cast("dict[str, Node]", own.value or {}), "NODE_OPTIONS": options})
+        return replace(function, value={**cast("dict[str, Node]", function.value), "environment": own})
 
     def with_layers(self, root: Node) -> Node:
         """The configuration with the layers that plugins add; one of the same name that is written wins nothing."""
@@ -67,6 +97,9 @@ class Plugins:
             return self.python.packing(config, is_alone)
         if self.esbuild is not None and runtime.startswith("nodejs"):
             return self.esbuild.packing(config, is_alone)
+        for bundler in (self.built_in, self.typescript):
+            if bundler is not None and runtime.startswith("nodejs"):
+                return bundler.packing(config, runtime, is_alone)
         return Packing()
 
 
@@ -86,14 +119,19 @@ def read(root: Node, raw: Node, value: Value, base: str, stage: str, files: File
     build = data.get("build")
     of_build = build.get(esbuild.SECTION) if isinstance(build, dict) else build == esbuild.SECTION
     bundler = table(esbuild.NAME, ("custom", esbuild.SECTION), esbuild.OPTIONS)
-    if of_build:
-        node = value(("build", esbuild.SECTION)) if isinstance(of_build, dict) else None
-        bundler = Table("build.esbuild", node, esbuild.OPTIONS, cast("Node", root.get("build")).span)
+    node = value(("build", esbuild.SECTION)) if isinstance(of_build, dict) else None
+    place = (root.get("build") or root).span
+    has_build_key = any(one.get("build") == esbuild.SECTION for one in service.functions.values())
+    is_silent = not of_build and (built_in.bundles_by_itself(data, listed) or has_build_key)
+    typescript = table(built_in.NAME, ("custom", built_in.SECTION), built_in.TYPESCRIPT_OPTIONS)
+    counts = of_build or (is_silent and not bundler and not typescript)
     functions = root.get("functions")
     return Plugins(
         PythonRequirements(service, python, _at(raw, ("custom", python_requirements.SECTION))) if python else None,
         Socless(service, of_socless, functions.keys if functions is not None else {}) if of_socless else None,
-        Esbuild(service, bundler) if bundler else None,
+        Esbuild(service, bundler) if bundler and not of_build else None,
+        BuiltIn(service, Table("build.esbuild", node, built_in.OPTIONS, place), is_silent) if counts else None,
+        TypeScript(service, typescript) if typescript else None,
     )
 
 
