@@ -15,7 +15,7 @@ from lambdabuild.given import load
 from lambdabuild.plan.layer_tables import OF_FUNCTIONS
 from lambdabuild.plan.types import Rule, StepClaims
 from lambdabuild.settings import FunctionSettings, LayerSettings, Settings, SourceSettings
-from lambdabuild.template.plugins import esbuild, python_requirements, socless
+from lambdabuild.template.plugins import built_in, esbuild, python_requirements, socless
 
 README = (ROOT / "README.md").read_text()
 COMMANDS = re.findall(r"^\$ lambdabuild(.*?)(?:\s+#.*)?$", README, re.MULTILINE)
@@ -92,7 +92,8 @@ def test_the_changelog_is_about_this_version() -> None:
 def test_what_becomes_of_each_option_of_a_plugin_is_documented_in_the_same_words() -> None:
     text = (ROOT / "docs/plugins.md").read_text()
     words = {"mapped": "", "no effect": "no effect: ", "told": "a note: "}
-    for plugin in (python_requirements, socless, esbuild):
-        section = text[text.index(f"## {plugin.NAME}") :]
+    titles = {plugin.NAME: plugin.OPTIONS for plugin in (python_requirements, socless, esbuild)}
+    for title, options in {**titles, "TypeScript, and version 4": built_in.OPTIONS}.items():
+        section = text[text.index(f"## {title}") :]
         rows = dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", section.partition("\n## ")[0], re.MULTILINE))
-        assert rows == {name: words[one.becomes] + one.words for name, one in plugin.OPTIONS.items()}
+        assert rows == {name: words[one.becomes] + one.words for name, one in options.items()}

@@ -34,6 +34,9 @@ FLAG = "--enable-source-maps"
 OPTIONS: Mapping[str, Option] = {
     "external": Option(("texts",), "mapped", "option `ship`: not bundled, shipped beside the bundle"),
     "exclude": Option(("texts",), "mapped", "option `external`: not bundled, not shipped"),
+    "packages": Option(
+        ("text",), "mapped", "`external`: all that package.json names is shipped beside the bundle, if it is imported"
+    ),
     "bundle": Option(("flag",), "mapped", "`false` is told: a function is always one bundle"),
     "sourcemap": Option(("flag", "mapping"), "mapped", "option `sourcemap`, and NODE_OPTIONS"),
     "configFile": Option(("text",), "told", "options are read from serverless.yml only"),
@@ -96,11 +99,13 @@ class BuiltIn:
         kind = maps.get("type", "linked") if isinstance(maps, dict) else maps
         excluded = [*sdk_of(runtime), *texts(written.get("exclude"))]
         about = _package_json(self.service)
-        every = [*(about.get("dependencies") or {})] if written.get("packages") == "external" else []
+        is_apart = written.get("packages") == "external"
+        every = [*(about.get("dependencies") or {})] if is_apart else []
         return {
             "minify": False,
             **({"format": "esm"} if about.get("type") == "module" else {}),
             **{name: value for name, value in written.items() if name not in OPTIONS},
+            **({"packages": "external"} if is_apart else {}),
             "sourcemap": kind in (True, "linked") or kind,
             "external": [name for name in excluded if not name.startswith("!") and f"!{name}" not in excluded],
             "ship": [*texts(written.get("external")), *every],
