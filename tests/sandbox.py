@@ -58,8 +58,8 @@ class Ran:
 class Sandbox:
     """A project's folder."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, *, checks_handlers: bool = False) -> None:
+        self.folder, self.checks_handlers = folder, checks_handlers
         folder.mkdir(parents=True, exist_ok=True)
 
     def write(self, files: Mapping[str, str | bytes]) -> Sandbox:
@@ -82,7 +82,10 @@ class Sandbox:
     def environment(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
         kept = {key: value for key, value in os.environ.items() if not key.startswith("LAMBDABUILD_")}
         # A step that another test ran would be restored, and not run: tests about the cache say so.
-        return kept | {"PYTHONHASHSEED": "random", "LAMBDABUILD_CACHE__ENABLED": "false"} | dict(more or {})
+        usual = {"PYTHONHASHSEED": "random", "LAMBDABUILD_CACHE__ENABLED": "false"}
+        # Most tests have functions of a file or two that nobody starts: tests about handlers say so.
+        usual |= {} if self.checks_handlers else {"LAMBDABUILD_CHECK_HANDLER": "false"}
+        return kept | usual | dict(more or {})
 
     def run(self, *arguments: str, env: Mapping[str, str] | None = None, timeout: float = 300) -> Ran:
         """``lambdabuild`` with these arguments."""
@@ -155,7 +158,7 @@ def python_of(version: str) -> str:
 def sample_app(folder: Path, *, in_all_languages: bool = True) -> Sandbox:
     """A copy of the sample app, or of the part that needs nothing but Python, npm and make."""
     shutil.copytree(SAMPLE_APP, folder, ignore=shutil.ignore_patterns("build", "node_modules", "__pycache__"))
-    app = Sandbox(folder)
+    app = Sandbox(folder, checks_handlers=True)
     if not in_all_languages:
         before, _, rest = app.path("template.yaml").read_text().partition("  # One file, bundled from TypeScript")
         app.path("template.yaml").write_text(before + rest[rest.index("  # Built by its own Makefile") :])

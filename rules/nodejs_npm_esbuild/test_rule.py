@@ -149,11 +149,11 @@ def test_bundles_lie_below_the_folder_that_entry_points_share_and_handlers_follo
     files = {f"src/{name}.ts": code for name in ("src/handlers/orders", "functions/a/app", "functions/b/app")}
     package = json.dumps({"devDependencies": {"esbuild": "0.25.12"}})  # and nothing else
     project.write({**files, "src/package.json": package, "template.yaml": template(*resources)})
-    ran = project.run("build", "--format", "json", "keep_going=true")
+    ran = project.run("build", "--format", "json", "keep_going=true", "check_handler=true")
     assert [event["task"] for event in ran.events if event["event"] == "fail"] == ["hash:Wrong"]
     assert "did you mean orders.handler?" in ran.out
 
-    project.write({"lambdabuild.toml": "[functions.Wrong]\ncheck_handler = false\n"}).build()
+    project.write({"lambdabuild.toml": "[functions.Wrong]\ncheck_handler = false\n"}).build("check_handler=true")
     names = {name: project.names(name) for name in functions}
     assert names["One"] == ["orders.js", "orders.js.map"]
     assert names["Flat"] == names["None"] == ["orders.js"]

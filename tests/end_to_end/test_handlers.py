@@ -22,7 +22,7 @@ def template(*resources: str) -> str:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Sandbox:
-    return Sandbox(tmp_path / "project")
+    return Sandbox(tmp_path / "project", checks_handlers=True)
 
 
 def errors(ran: Ran) -> dict[str, dict]:
@@ -164,6 +164,6 @@ def test_a_step_that_a_cache_has_is_checked_as_any_other(project: Sandbox, tmp_p
     cached = {"cache.enabled": "true", "cache.dir": str(tmp_path / "cache")}
     project.write({"template.yaml": template(function("F", PYTHON, "app.handler", "code")), "code/other.py": ""})
     assert "F" in errors(build(project, **cached))
-    other = Sandbox(tmp_path / "other")
+    other = Sandbox(tmp_path / "other", checks_handlers=True)
     other.write({"template.yaml": template(function("F", PYTHON, "app.handler", "code")), "code/other.py": ""})
     assert "F" in errors(build(other, **cached))

@@ -284,7 +284,7 @@ def test_a_function_that_could_not_start_from_its_distribution_is_refused(projec
         {**SHOP, "pyproject.toml": text, "lambdabuild.toml": "[sources.shop]\n[functions.Orders]\nsource = 'shop'\n"}
     )
     project.write({"template.yaml": template(Orders="handler_outside.handler src")})
-    ran = project.run("build")
+    ran = project.run("build", "check_handler=true")
     assert all(
         words in ran.err for words in ("LB609", "src/handler_outside.py lies beside it", "shop.handler_outside.handler")
     )

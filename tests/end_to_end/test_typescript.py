@@ -16,7 +16,7 @@ WORDS = "export const text = (value: number): string => `${value}!`;\n"
 
 @pytest.fixture
 def project(tmp_path: Path) -> Sandbox:
-    return Sandbox(tmp_path / "project").write({
+    return Sandbox(tmp_path / "project", checks_handlers=True).write({
         "package.json": PACKAGE, "src/api/orders.ts": HANDLER, "src/api/words.ts": WORDS,
         "plain.js": "exports.handler = async () => 1;\n",
     })  # fmt: skip
