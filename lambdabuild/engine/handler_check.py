@@ -38,9 +38,8 @@ def check(site: Site, name: str) -> list[str]:
     on a runtime.
     """
     build, users = site.build(name), site.sizes.get(name, ())
-    functions = {function.name: function for function in site.service.functions}
     facts = rule_steps.result_of(site, "package", build.package).facts if build.package else {}
-    checks = [_Check(site, build, functions[one.function], one, facts) for one in users]
+    checks = [_Check(site, build, site.functions[one.function], one, facts) for one in users]
     raise_all(error for one in checks for error in one.errors())
     notes = [note for one in checks if (note := one.note())]
     if checks and facts and facts["requires"] and not build.resolution:

@@ -221,9 +221,10 @@ NO_LOCATION = ("handler", "node_options")
 
 def _bundled(site: Site, rewrite: Rewrite) -> Text | None:
     """The Handler or NODE_OPTIONS of a function that was bundled; None when it stays as it is written."""
-    function = next((one for one in site.service.functions if one.name == rewrite.target), None)
-    build = site.plan.build_of(rewrite.target) if rewrite.target in site.plan.users else None
-    if function is None or build is None or build.name in site.unbuildable or rewrite.target in site.pinned:
+    if rewrite.target in site.pinned:
+        return None
+    function, build = site.functions[rewrite.target], site.plan.build_of(rewrite.target)
+    if build.name in site.unbuildable:
         return None
     if rewrite.kind == "node_options":
         has_maps = json.loads(dict(build.key.options).get("sourcemap", "false"))

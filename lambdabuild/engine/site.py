@@ -20,7 +20,7 @@ from lambdabuild.files import fingerprint
 from lambdabuild.files.listing import Patterns, scan
 from lambdabuild.files.stat_cache import StatCache
 from lambdabuild.files.watch import Seen
-from lambdabuild.model import Asset, Image, Service, Skipped
+from lambdabuild.model import Asset, Function, Image, Service, Skipped
 from lambdabuild.plan.left_out import LeftOut, left_out
 from lambdabuild.plan.types import (
     Build,
@@ -220,6 +220,11 @@ class Site:
         for sizes in self.plan.sizes:
             found[sizes.build] = (*found.get(sizes.build, ()), sizes)
         return found
+
+    @cached_property
+    def functions(self) -> Mapping[str, Function]:
+        """The functions with a code folder, by name."""
+        return {function.name: function for function in self.service.functions}
 
     @cached_property
     def sharers(self) -> Mapping[str, Sharer]:

@@ -6,6 +6,7 @@ are looked at only with ``NODE_OPTIONS: --enable-source-maps``, which goes with 
 
 from __future__ import annotations
 
+import posixpath
 from typing import TYPE_CHECKING
 
 from lambdabuild.model import Rewrite
@@ -21,12 +22,30 @@ FLAG, VARIABLE = "--enable-source-maps", "NODE_OPTIONS"
 
 def rewrites(resource: CodeResource) -> None:
     """Note where the template's text takes a function's Handler and its NODE_OPTIONS."""
-    _rewrite(resource, "handler", resource.node, "Properties", "Handler")
+    if not is_looped(resource):
+        _rewrite(resource, "handler", resource.node, "Properties", "Handler")
     said = _node_options(resource)
     if said is not None and FLAG not in said.split():
         _node_options_place(resource, f"{said} {FLAG}".strip())
     elif said is None:
         _cannot(resource, f"{VARIABLE} of {resource.label} is not a text that is written out")
+
+
+def is_looped(resource: CodeResource) -> bool:
+    """Whether a loop makes the function, so that its Handler is written once for all that the loop makes."""
+    return resource.name in resource.template.loops.keys
+
+
+def in_place(options: dict[str, object], handler: str) -> dict[str, object]:
+    """The options with which the bundle of a Handler that cannot be shortened is where that says."""
+    folder, name = posixpath.split(handler)
+    points = options.get("EntryPoints")
+    entries = [str(point) for point in points] if isinstance(points, list) else []
+    base = posixpath.commonpath([posixpath.dirname(posixpath.normpath(one)) for one in entries]) if entries else folder
+    made = {posixpath.relpath(posixpath.splitext(one)[0], base or ".") for one in entries}
+    wanted = posixpath.normpath(posixpath.join(folder, name.split(".")[0]))
+    is_there = wanted in made if entries else not folder
+    return options if is_there or "Outbase" in options else {**options, "Outbase": "."}
 
 
 def _cannot(resource: CodeResource, why: str) -> None:

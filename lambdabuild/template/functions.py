@@ -300,7 +300,7 @@ class CodeResource:
                 runtime=runtime,
                 architecture=self.architecture(self.value("Architectures"), "Architectures"),
                 handler=handler,
-                is_bundled=method == bundles.ESBUILD,
+                is_bundled=method == bundles.ESBUILD and not bundles.is_looped(self),
                 handler_place=handler_node.span if (handler_node := self.property("Handler")) else None,
                 source=source,
                 where=self.where,
@@ -374,6 +374,7 @@ class CodeResource:
         given = dict(properties) if isinstance(properties, dict) else {}
         if method == bundles.ESBUILD and self.shape.kind == "function":
             given = bundles.with_source_maps(given, self)
+            given = bundles.in_place(given, self.text("Handler")) if bundles.is_looped(self) else given
         if parent_packages.MODE in given:
             code = self.value(self.shape.code)
             given = parent_packages.applied(given, self.text("Handler"), code if isinstance(code, str) else "")

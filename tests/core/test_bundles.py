@@ -116,3 +116,29 @@ def test_source_maps_are_made_when_node_options_asks_for_them_and_nothing_else_i
 )
 def test_a_handler_is_shortened_to_where_its_bundle_is(handler: str, there: set[str], short: str) -> None:
     assert shortened(handler, there) == short
+
+
+@pytest.mark.parametrize(
+    ("handler", "properties", "keeps_its_path"),
+    [
+        ("src/${Name}.handler", "{Minify: true}", True),
+        ("${Name}.handler", "{Minify: true}", False),
+        ("${Name}.handler", "{EntryPoints: ['src/${Name}.ts']}", False),
+        ("src/${Name}.handler", "{EntryPoints: ['src/${Name}.ts']}", True),
+        ("${Name}/app.handler", "{EntryPoints: [src/a/app.ts, src/b/app.ts]}", False),
+    ],
+)  # fmt: skip
+def test_a_handler_that_a_loop_writes_once_for_many_is_not_shortened(
+    handler: str, properties: str, keeps_its_path: bool
+) -> None:
+    text = (
+        "Transform: [AWS::LanguageExtensions, AWS::Serverless-2016-10-31]\nResources:\n  Fn::ForEach::All:\n"
+        "    - Name\n    - [a, b]\n    - Do${Name}:\n        Type: AWS::Serverless::Function\n"
+        f"        Metadata: {{BuildMethod: esbuild, BuildProperties: {properties}}}\n"
+        f"        Properties: {{Runtime: nodejs22.x, CodeUri: src, Handler: !Sub '{handler}'}}\n"
+    )
+    service = read(text)
+    assert sorted(function.name for function in service.functions) == ["Doa", "Dob"]
+    assert "handler" not in {rewrite.kind for rewrite in service.documents[0].rewrites}
+    for function in service.functions:
+        assert (dict(function.options).get("Outbase") == '"."') == keeps_its_path
