@@ -25,6 +25,12 @@ REASONS = (
         "run once without offline",
     ),
     Reason(
+        f"{CODE}127$",
+        BadManifest,
+        "an install script needs a program that is not there",
+        "name its package in dependencies, have those for development too with omit = [], or set ignore_scripts = true",
+    ),
+    Reason(
         f"{CODE}(?:E404|ETARGET|ERESOLVE|EBADPLATFORM|ENOVERSIONS)",
         CannotResolve,
         "npm found no set of packages for package.json",

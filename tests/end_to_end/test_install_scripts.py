@@ -124,13 +124,16 @@ def test_a_member_of_a_workspace_has_its_scripts_and_the_roots_are_told(project:
     assert call_node(project, {}) == ["one", 2, True]
 
 
-def test_a_script_that_fails_is_told(project: Sandbox) -> None:
-    files = {
-        "template.yaml": template(NODE),
-        "src/package.json": about(command="node tools/gone.js"),
-        "src/index.js": "",
-    }
+@pytest.mark.parametrize(
+    ("script", "command", "told"),
+    [
+        ("postinstall", "node tools/gone.js", "tools/gone.js"),
+        ("prepare", "husky-that-is-not-there", "ignore_scripts = true"),
+    ],
+)
+def test_a_script_that_fails_is_told(project: Sandbox, script: str, command: str, told: str) -> None:
+    files = {"template.yaml": template(NODE), "src/package.json": about(script, command), "src/index.js": ""}
     ran = project.write(files).run("build")
 
     assert ran.code == 1
-    assert "tools/gone.js" in ran.said
+    assert told in ran.said
