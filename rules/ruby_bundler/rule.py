@@ -157,12 +157,22 @@ def _gems(job: Job, source: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _reads(job: Job, found: Mapping[str, Any], gems: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     folder = os.path.dirname(job.target.manifest)
-    yield from {gem["folder"] for gem in gems}
+    for gem in gems:
+        yield from _read_of(job, gem)
     yield from (file for file in found["gemfiles"] if file != job.target.manifest)
     yield from _own_gemspec(folder)
     for name in (".bundle/config", "vendor/cache"):
         if os.path.exists(os.path.join(folder, name)):
             yield os.path.join(folder, name)
+
+
+def _read_of(job: Job, gem: Mapping[str, Any]) -> Iterator[str]:
+    """A gem's folder; of one that the code lies in too, what the gem is made of."""
+    if not os.path.realpath(job.target.source).startswith(gem["folder"] + os.sep):
+        yield gem["folder"]
+        return
+    yield os.path.join(gem["folder"], "lib")
+    yield from (os.path.join(gem["folder"], name) for name in (*gem["files"], *gem["gemspecs"]))
 
 
 def _own_gemspec(folder: str) -> Iterator[str]:
