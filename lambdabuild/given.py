@@ -78,6 +78,7 @@ def load(
     ):
         for given in source:
             try:
+                _check_texts(given)
                 settings = _set(settings, given)
             except BadSettings as error:
                 errors.append(error)
@@ -174,6 +175,31 @@ def _from_environment(environment: Mapping[str, str]) -> Iterable[_Given]:
         if name.startswith("LAMBDABUILD_") and name not in NOT_SETTINGS:
             first, *rest = name.removeprefix("LAMBDABUILD_").split("__")
             yield _Given([first.lower(), *rest], environment[name], f"the variable {name}")
+
+
+def _check_texts(given: _Given) -> None:
+    """No text of a setting can be a path, a pattern or a name when it holds a NUL or half a character."""
+    for text in (*given.path, *_all_texts(given.value)):
+        try:
+            is_text = b"\0" not in text.encode()
+        except UnicodeEncodeError:
+            is_text = False
+        if not is_text:
+            raise BadSettings(
+                f"setting {given.key!a} holds {text!a}, which is not a text",
+                where=given.where,
+                mend=f"change it in {ascii(given.source)[1:-1]}",
+            )
+
+
+def _all_texts(value: Any) -> Iterable[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list | dict):
+        for item in value:
+            yield from _all_texts(item)
+        for item in value.values() if isinstance(value, dict) else ():
+            yield from _all_texts(item)
 
 
 def _set(settings: Settings, given: _Given) -> Settings:

@@ -100,6 +100,7 @@ def open_project(
     """
     from lambdabuild.engine import ownership
     from lambdabuild.engine.site import Given, Site
+    from lambdabuild.engine.state import check_own
     from lambdabuild.files.stat_cache import StatCache
     from lambdabuild.reading import read_settings
     from lambdabuild.rulebook.search import search_path
@@ -110,6 +111,7 @@ def open_project(
     settings = read_settings(folder, environment, variables)
     usual = {name: value for name, value in variables.items() if name not in snapshot.NOT_INPUTS}
     build_dir = os.path.normpath(os.path.join(folder, settings.build_dir))
+    check_own(os.path.join(build_dir, snapshot.STATE))
     stats = StatCache(os.path.join(build_dir, snapshot.STATE, "stats"), paranoid=settings.paranoid)
     found = None if settings.paranoid else found or snapshot.read(build_dir, variables, environment)
     places = tuple(search_path(folder, environment))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections.abc import Mapping
@@ -9,7 +10,7 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from lambdabuild import regular
-from lambdabuild.errors import BadSettings, CannotReadTemplate, CannotWrite, LambdaBuildError
+from lambdabuild.errors import BadSettings, BadTemplate, CannotReadTemplate, CannotWrite, LambdaBuildError, raise_all
 from lambdabuild.given import load as load_settings
 from lambdabuild.model import Read, Service
 from lambdabuild.settings import Settings
@@ -36,6 +37,8 @@ class ProjectFiles:
     def read(self, path: str) -> str:
         """A file's text with its line ends, without the byte order mark that it may begin with."""
         self.seen[path] = None
+        if not can_be_path(path):
+            raise OSError(errno.EINVAL, "no file can be called so", ascii(path))
         with open(os.path.join(self.project, path), encoding="utf-8-sig", newline="", opener=regular.opener) as stream:
             return stream.read()
 
@@ -64,6 +67,26 @@ class ProjectFiles:
         if not os.path.islink(full):
             return path
         return os.path.relpath(os.path.realpath(full), os.path.realpath(self.project)).replace(os.sep, "/")
+
+
+def can_be_path(text: str) -> bool:
+    """Whether a file system could have a file of this name: it holds no NUL, and no half of a character."""
+    try:
+        return b"\0" not in text.encode()
+    except UnicodeEncodeError:
+        return False
+
+
+def check_paths(service: Service) -> None:
+    """Raise BadTemplate (LB104) for code, layers and files at places that no file system can have."""
+    places = [(one.name, one.source, one.where) for one in service.functions]
+    places += [(layer.name, layer.source, layer.where) for layer in service.layers]
+    places += [(asset.name, asset.source, asset.where) for asset in service.assets]
+    raise_all(
+        BadTemplate(f"{name} is at {path!a}, and no file can be called so", where=where, mend="correct the path")
+        for name, path, where in places
+        if not can_be_path(path)
+    )
 
 
 def read_settings(
@@ -118,6 +141,7 @@ def load_service(
         service = _load_serverless(files, path, settings, os.environ if environment is None else environment)
     else:
         service = _load_sam(files, path, settings, region)
+    check_paths(service)
     if settings.layers:
         from lambdabuild.plan.layer_tables import layers_of
 

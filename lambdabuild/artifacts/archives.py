@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import stat
 import struct
 import time
@@ -29,6 +30,7 @@ from lambdabuild.spans import Span
 FORMAT = 2
 LOCAL_HEADER = struct.Struct("<4s5H3L2H")
 STORED, DEFLATED = 0, 8
+DRIVE = re.compile(r"[A-Za-z]:")
 
 
 def archive_entries(path: str, index: str | None = None) -> tuple[Entry, ...]:
@@ -97,23 +99,35 @@ def _read_archive(path: str) -> list[Any]:
     try:
         with zipfile.ZipFile(path) as archive, open(path, "rb", opener=regular.opener) as stream:
             infos = [info for info in archive.infolist() if not info.is_dir()]
-            names = [info.filename for info in infos]
+            names = [_inside(path, info.filename) for info in infos]
             twice = {name for name in names if names.count(name) > 1} if len(set(names)) < len(names) else set()
             if twice:
                 raise _broken(path, f"it holds {sorted(twice)[0]!r} twice")
-            return [_row(path, archive, info, stream) for info in infos]
+            return [_row(path, archive, info, name, stream) for info, name in zip(infos, names, strict=True)]
     except (zipfile.BadZipFile, zlib.error, EOFError, struct.error) as error:
         raise _broken(path, str(error)) from error
 
 
-def _row(path: str, archive: zipfile.ZipFile, info: zipfile.ZipInfo, stream: Any) -> list[Any]:
-    name = info.filename
+def _inside(path: str, name: str) -> str:
+    """An entry's name as every unpacker reads it: ``a//b/./c`` is ``a/b/c``. Raises HashMismatch if it leads out."""
+    parts = [part for part in name.split("/") if part not in ("", ".")]
+    if name.startswith("/") or "\\" in name or ".." in parts or DRIVE.match(name) or not parts or not _is_text(name):
+        raise _broken(path, f"the name {name!a} leads out of it, or is none")
+    return "/".join(parts)
+
+
+def _is_text(name: str) -> bool:
+    try:
+        return b"\0" not in name.encode()
+    except UnicodeEncodeError:
+        return False
+
+
+def _row(path: str, archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, stream: Any) -> list[Any]:
     if info.flag_bits & 1:
         raise _broken(path, f"{name!r} is encrypted")
     if info.compress_type not in (STORED, DEFLATED):
         raise _broken(path, f"{name!r} is packed by method {info.compress_type}, which Lambda cannot unpack")
-    if name.startswith("/") or "\\" in name or ".." in name.split("/"):
-        raise _broken(path, f"the name {name!r} leads out of it")
     digest = hashlib.sha256()
     with archive.open(info) as member:
         while chunk := member.read(1 << 18):

@@ -51,6 +51,31 @@ globals().update(doit_project(__file__))
 """
 
 
+class Output:
+    """Standard output, until nobody reads it: then what is written goes nowhere, and the command goes on."""
+
+    def __init__(self, stream: Any) -> None:
+        self.stream = stream
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # a file's name may be no text
+
+    def write(self, text: str) -> int:
+        return int(self._unless_closed(lambda: self.stream.write(text)) or 0)
+
+    def flush(self) -> None:
+        self._unless_closed(self.stream.flush)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+    def _unless_closed(self, act: Callable[[], Any]) -> Any:
+        try:
+            return act()
+        except BrokenPipeError:  # as head does when it has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())
+            return act()
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; gives its exit code: 0 done, 1 a step failed, 2 unmet or wrong use, 3 nothing was started."""
     arguments = list(sys.argv[1:] if argv is None else argv)
@@ -64,13 +89,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         sys.stdout.write(f"lambdabuild {__version__}\n")
         return 0
+    output: Any = Output(sys.stdout)
+    sys.stdout = output
     try:
         return COMMANDS.get(command, _doit)(arguments)
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:  # who read our output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
     except Exception as error:
         from lambdabuild.errors import LambdaBuildError
 
@@ -78,6 +102,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         _tell(error, arguments)
         return 3
+    finally:
+        output.flush()
+        sys.stdout = output.stream
 
 
 def _tell(error: LambdaBuildError, arguments: list[str]) -> None:

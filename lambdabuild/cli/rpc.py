@@ -22,6 +22,7 @@ PROTOCOL: Final = (0, 3)
 METHOD: Final = "LambdaBuilder.build"
 NOT_JSON, NO_REQUEST, NO_METHOD, BAD_PARAMS = -32700, -32600, -32601, -32602
 FAILED, BROKEN, OTHER_PROTOCOL = 400, 500, 505
+LONGEST_SHOWN = 300
 VERSION = re.compile(r"([0-9]{1,9})\.([0-9]{1,9})")
 LOG = logging.getLogger(__name__)
 
@@ -64,9 +65,18 @@ def respond(given: str | bytes, build: Build) -> dict[str, Any]:
     except LambdaBuildError as error:
         LOG.debug("the build failed", exc_info=error)
         return _error(name, FAILED, str(error))
+    except OSError as error:  # a path that is too long, a full disk: the caller's or the machine's, and no bug
+        LOG.debug("the build failed", exc_info=error)
+        return _error(name, FAILED, _told(error))
     except (Exception, SystemExit) as error:
         LOG.debug("the build broke down", exc_info=error)
         return _error(name, BROKEN, f"{type(error).__name__}: {error}")
+
+
+def _told(error: OSError) -> str:
+    file = str(error.filename or "")
+    shown = file if len(file) <= LONGEST_SHOWN else f"{file[: LONGEST_SHOWN - 3]}..."
+    return f"{error.strerror or error}{': ' if shown else ''}{shown}"
 
 
 def build(params: Mapping[str, Any]) -> None:

@@ -31,7 +31,7 @@ class Live:
         from rich.text import Text
 
         now = time.monotonic()
-        running = sorted(self.running.items(), key=lambda item: item[1])
+        running = sorted(self.running.copy().items(), key=lambda item: item[1])  # steps begin in other threads
         lines = [Text(f"  {name}  {now - since:.0f} s", style="dim") for name, since in running[:SHOWN_AT_ONCE]]
         more = len(running) - SHOWN_AT_ONCE
         return Group(*lines, *([Text(f"  and {more} more", style="dim")] if more > 0 else []), self.progress)

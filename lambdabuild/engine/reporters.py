@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
 import time
 from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
@@ -84,13 +85,14 @@ class Lines:
 
 
 class Reporter:
-    """doit calls these methods from its main thread, whatever the steps run on."""
+    """doit calls these methods from its main thread, but ``execute_task`` from the thread that runs the step."""
 
     desc = "progress, a summary, errors without tracebacks"
 
     def __init__(self, outstream: Any, options: Mapping[str, Any]) -> None:
         self.out, self.err, self.mode = outstream, sys.stderr, _mode
         self.view: View | None = None
+        self.lock = threading.Lock()
         self.began = time.monotonic()
         self.since: dict[str, float] = {}
         self.steps: list[str] = []
@@ -207,9 +209,10 @@ class Reporter:
     # what is shown
 
     def _view(self) -> View:
-        if self.view is None:
-            self.view = self._live() if _is_terminal(self.out) else Lines(self.out)
-        return self.view
+        with self.lock:  # the first two steps may begin at once, and there is one terminal
+            if self.view is None:
+                self.view = self._live() if _is_terminal(self.out) else Lines(self.out)
+            return self.view
 
     def _live(self) -> View:
         from lambdabuild.engine.live import Live

@@ -11,6 +11,7 @@ import atexit
 import fcntl
 import json
 import os
+import stat
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -20,6 +21,8 @@ from typing import Any, cast
 from lambdabuild import regular
 
 DEFAULTS: Mapping[str, Any] = {"checker:": "MD5Checker", "deps:": ()}
+OURS = os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+KINDS = {stat.S_IFDIR: "a folder", stat.S_IFLNK: "a link", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
 GARBAGE_LINES = 2000
 """So many lines more than live records, and the journal is written anew."""
 
@@ -59,7 +62,7 @@ class Journal:
         try:
             with open(self.name, "rb", opener=regular.opener) as stream:
                 text = stream.read()
-        except FileNotFoundError:
+        except OSError:  # what stands in its place is told by check_own
             return
         for line in text.split(b"\n"):
             if line:
@@ -152,7 +155,7 @@ class Journal:
             self._lock = ProjectLock(os.path.join(folder, "lock"))
             if self._lock.acquire().waited:
                 self.reload()
-        file = os.open(self.name, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        file = os.open(self.name, os.O_RDWR | os.O_APPEND | OURS, 0o644)
         size = os.fstat(file).st_size
         if size and os.pread(file, 1, size - 1) != b"\n":
             os.write(file, b"\n")  # a torn line ends here
@@ -172,6 +175,25 @@ class Journal:
             with suppress(OSError):
                 os.unlink(temporary)
             raise
+
+
+def check_own(state_dir: str) -> None:
+    """Raise CannotWrite (LB504) when our journal or lock is no file of its own: we write through no link."""
+    for name in ("journal", "lock"):
+        path = os.path.join(state_dir, name)
+        try:
+            mode = os.lstat(path).st_mode
+        except OSError:
+            continue
+        if not stat.S_ISREG(mode):
+            from lambdabuild.errors import CannotWrite
+            from lambdabuild.spans import Span
+
+            raise CannotWrite(
+                f"{path} should be lambdabuild's own file, but is {KINDS.get(stat.S_IFMT(mode), 'a device')}",
+                where=Span(path),
+                mend="move it away; lambdabuild makes its own",
+            )
 
 
 def _line(task: str, key: str, value: Any) -> bytes:
@@ -214,7 +236,7 @@ class ProjectLock:
         if self.path in self._held:
             return Acquired()
         os.makedirs(os.path.dirname(self.path), exist_ok=True)
-        file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        file = os.open(self.path, os.O_RDWR | OURS, 0o644)
         waited = not _try(file)
         if waited:
             self._wait(file, timeout_seconds, on_wait)

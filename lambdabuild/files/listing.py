@@ -87,14 +87,33 @@ def _is_rooted(line: str) -> bool:
 
 
 def _alternatives(globs: Iterable[str]) -> re.Pattern[str] | None:
-    found = [re.escape(glob).replace(r"\*", "[^/]*").replace(r"\?", "[^/]") for glob in globs]
+    found = [_regex(glob) for glob in globs]
     return re.compile("|".join(found)) if found else None
+
+
+def _regex(glob: str) -> str:
+    """What follows a star is taken where it first fits, and never looked for again: no pattern takes long."""
+    first, *rest = (re.escape(part).replace(r"\?", "[^/]") for part in re.split(r"\*+", glob))
+    if not rest:
+        return first
+    return first + "".join(f"(?>[^/]*?{part})" for part in rest[:-1]) + f"[^/]*{rest[-1]}"
 
 
 def _spec(lines: list[str]) -> PathSpec[Any]:
     from pathspec import GitIgnoreSpec
 
-    return GitIgnoreSpec.from_lines(lines)
+    return GitIgnoreSpec.from_lines([line for line in lines if _says_something(line)])
+
+
+def _says_something(line: str) -> bool:
+    """Whether a pattern can match. ``!``, a last backslash and ``[z-a]`` match nothing in git either."""
+    from pathspec import GitIgnoreSpec
+
+    try:
+        GitIgnoreSpec.from_lines([line])
+    except (ValueError, re.error):
+        return False
+    return True
 
 
 def _read(path: str) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import pytest
 from packaging.tags import Tag
 
-from lambdabuild.errors import BadManifest
+from lambdabuild.artifacts.archives import archive_entries
+from lambdabuild.errors import BadManifest, HashMismatch
 from lambdabuild.wheels.fetch import shown
 from lambdabuild.wheels.requirements import read
 from lambdabuild.wheels.targets import platform_of
@@ -97,3 +99,23 @@ def test_an_include_that_is_not_there_is_told_where_it_is_named(tmp_path: Path) 
 
 def test_addresses_are_shown_without_what_may_be_secret() -> None:
     assert shown("https://user:secret@host:8/a/b.whl?token=x#y") == "https://host:8/a/b.whl"
+
+
+@pytest.mark.parametrize(("name", "inside"), [("a//b/./c.py", "a/b/c.py"), ("./x.py", "x.py"), ("p/./q//r", "p/q/r")])
+def test_an_entrys_name_is_what_every_unpacker_makes_of_it(name: str, inside: str, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "x.whl", "w") as archive:
+        archive.writestr(name, "1")
+    assert [entry.path for entry in archive_entries(str(tmp_path / "x.whl"))] == [inside]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [["a/../../b"], ["/a"], ["a\\b"], ["C:/a"], ["."], ["a//b", "a/b"], ["x", "./x"], ["a/./b", "a/b"]],
+    ids=str,
+)
+def test_an_entry_that_leads_out_or_comes_twice_is_refused(names: list[str], tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "x.whl", "w") as archive:
+        for name in names:
+            archive.writestr(name, "1")
+    with pytest.raises(HashMismatch):
+        archive_entries(str(tmp_path / "x.whl"))
