@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
+from sandbox import python_of
 
 SAM_CLI = "aws-sam-cli==1.170.0"
 
@@ -25,3 +26,8 @@ def sam() -> Path:
             uv = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", str(folder / "bin/python")]
             subprocess.run([*uv, SAM_CLI], check=True)
     return folder / "bin/sam"
+
+
+def python_with_pip() -> str:
+    """An interpreter of the functions' version; the virtual environment's own has pip, Debian's has not."""
+    return sys.executable if sys.version.startswith("3.11.") else python_of("3.11")

@@ -203,9 +203,15 @@ class CodeResource:
             )
         return value
 
+    def cdk_asset(self) -> Node | None:
+        """The folder that the CDK made an asset of; what the property names is where the CDK itself would put that."""
+        path, of = self.metadata.get("aws:asset:path"), self.metadata.get("aws:asset:property")
+        return path if of is not None and of.value == self.shape.code else None
+
     def location(self) -> str | Elsewhere:
         """The path of its code, or why nothing is built from it."""
-        key, node = self.shape.code, self.property(self.shape.code)
+        key = self.shape.code
+        node = self.cdk_asset() or self.property(key)
         value = code_location(node, self.template.names) if node is not None else None
         if isinstance(value, Elsewhere):
             return value
@@ -243,6 +249,18 @@ class CodeResource:
         name, form = self.template.full(self.name), self.shape.form
         pair = pair_of(self.template.is_json, key) if insert else ""
         self.found.rewrites.append(Rewrite(name, kind, form, span, insert, pair, iteration=iteration))
+        asset = self.cdk_asset() if key == self.shape.code else None
+        if asset is not None and "aws:asset:path" in self.metadata.keys:  # else sam deploy would take the asset again
+            more = self.normalized(self.metadata.keys["aws:asset:path"])
+            self.found.rewrites.append(Rewrite(self.template.full(self.name), kind, "uri", asset.span, more))
+
+    def normalized(self, key: Span) -> str:
+        """The value beside this key, and after it the mark by which SAM knows that it was put into its property."""
+        if self.template.is_json:
+            return '{}, "SamNormalized": true'
+        newline = "\r\n" if "\r\n" in self.template.text else "\n"
+        is_flow = self.metadata.style == "flow"
+        return "{}" + (", " if is_flow else newline + " " * (key.column - 1)) + "SamNormalized: true"
 
     def refuse_looped(self, key: str) -> None:
         """A property that a loop among the properties makes cannot be written for itself."""
@@ -259,7 +277,7 @@ class CodeResource:
         kind = self.template.files.kind(path)
         if path.lower().endswith(READY):
             self.as_it_is(path, kind, "its artifact is ready")
-        elif _is_true(self.meta("SkipBuild")):
+        elif _is_true(self.meta("SkipBuild")) or _is_true(self.meta("aws:asset:is-bundled")):
             self.as_it_is(path, kind, SKIP_BUILD)
         elif kind == "file":
             self.as_it_is(path, kind, "its code is a single file, which is packed as it is")

@@ -343,3 +343,39 @@ def test_other_metadata_and_other_runtimes_make_nothing() -> None:
     assert [load(text, {"src/a": ""}).functions[0].build_method for text in (other, python, own)] == [
         "", "", "rust-cargolambda",
     ]  # fmt: skip
+
+
+CDK = {
+    "Resources": {
+        "Fn1": {
+            "Type": "AWS::Lambda::Function",
+            "Properties": {
+                "Code": {"S3Bucket": {"Fn::Sub": "cdk-assets-${AWS::AccountId}"}, "S3Key": "ab12.zip"},
+                "Runtime": "python3.12", "Handler": "app.handler",
+            },
+            "Metadata": {"aws:asset:path": "asset.ab12", "aws:asset:is-bundled": False, "aws:asset:property": "Code"},
+        }
+    }
+}  # fmt: skip
+
+
+def test_the_folder_that_the_cdk_made_an_asset_of_is_built_and_the_property_rewritten() -> None:
+    text = json.dumps(CDK, indent=1)
+    service = read("Stack.template.json", Memory({"Stack.template.json": text}))
+    (found,) = service.functions
+
+    assert (found.source, service.skipped) == ("asset.ab12", ())
+    result = json.loads(spliced(text, to_s3, name="Stack.template.json"))
+    assert result["Resources"]["Fn1"]["Properties"]["Code"] == {"S3Bucket": "bucket", "S3Key": "Fn1.zip"}
+    assert result["Resources"]["Fn1"]["Metadata"] == {
+        "aws:asset:path": "s3://bucket/Fn1.zip", "SamNormalized": True, "aws:asset:is-bundled": False,
+        "aws:asset:property": "Code",
+    }  # fmt: skip
+
+
+def test_what_the_cdk_bundled_itself_is_sent_as_it_is() -> None:
+    text = json.dumps(CDK, indent=1).replace("false", "true")
+    service = read("Stack.template.json", Memory({"Stack.template.json": text, "asset.ab12/app.py": ""}))
+
+    assert service.functions == ()
+    assert [(asset.source, asset.is_folder) for asset in service.assets] == [("asset.ab12", True)]

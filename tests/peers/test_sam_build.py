@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
 import pytest
-from sam_cli import sam
-from sandbox import Sandbox, python_of, sample_app
+from sam_cli import python_with_pip, sam
+from sandbox import Sandbox, sample_app
 
 __all__ = ["sam"]
 pytestmark = pytest.mark.slow
@@ -22,11 +21,6 @@ DIFFERENCES = {
     "python_uv": "sam build installs nothing for a pyproject.toml without the beta method python-uv",
 }
 """Every known difference in the files, with its reason."""
-
-
-def python_with_pip() -> str:
-    """An interpreter of the functions' version; the virtual environment's own has pip, Debian's has not."""
-    return sys.executable if sys.version.startswith("3.11.") else python_of("3.11")
 
 
 @pytest.fixture(scope="module")
