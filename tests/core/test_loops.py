@@ -373,7 +373,7 @@ def test_layers_are_not_added_to_what_a_loop_makes() -> None:
     assert all("Fn::ForEach" in function.fixed_layers for function in load(resources(loop())).functions)
 
 
-def test_bundles_of_a_loop_have_each_its_own_handler() -> None:
+def test_bundles_of_a_loop_are_each_its_own_and_keep_the_handler() -> None:
     text = (
         (BLOCK % "")
         .replace("Handler: a.b", "Handler: src/${Name}.handler")
@@ -384,15 +384,13 @@ def test_bundles_of_a_loop_have_each_its_own_handler() -> None:
     service = load(text)
 
     def locate(rewrite: Rewrite) -> Location | None:
-        if rewrite.kind == "handler":
-            return Text(rewrite.target.removesuffix("Function") + ".handler")
         return Text(rewrite.text) if rewrite.kind == "node_options" else FileLocation(f"/out/{rewrite.target}")
 
     found = parse("t.yaml", splice(service.documents[0], locate, "/out"))[0]
     again = load(splice(service.documents[0], locate, "/out"), {"AlphaFunction/a.js": "", "BetaFunction/a.js": ""})
 
     assert {function.name: (function.handler, function.source) for function in again.functions} == {
-        "AlphaFunction": ("Alpha.handler", "AlphaFunction"), "BetaFunction": ("Beta.handler", "BetaFunction"),
+        "AlphaFunction": ("src/Alpha.handler", "AlphaFunction"), "BetaFunction": ("src/Beta.handler", "BetaFunction"),
     }  # fmt: skip
     assert all(function.environment == ("NODE_OPTIONS",) for function in again.functions)
     assert found.get("Mappings") is not None
