@@ -4,6 +4,7 @@ import fs from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
 import { EXTENSIONS, outside } from "./outside.mjs";
+import { adopt, whole } from "./store.mjs";
 
 const LISTS = ["external", "conditions", "drop", "drop_labels", "inject", "main_fields", "pure", "resolve_extensions"];
 const OURS = ["entry_points", "handler", "mode", "omit", "include", "ignore_scripts", "ship", "esbuild_version"];
@@ -22,7 +23,8 @@ async function compile(job) {
   for (const folder of modules ? new Set([place.manifest, place.tree]) : []) {
     fs.symlinkSync(modules, path.join(folder, "node_modules"));
   }
-  const esbuild = await findEsbuild(job, modules);
+  const notes = [];
+  const esbuild = await findEsbuild(job, modules, notes);
   const entries = entryPoints(job, place.source), around = outside(place, place.base, options.tsconfig);
   const ship = list(options.ship);
   const result = await esbuild
@@ -46,7 +48,7 @@ async function compile(job) {
   return {
     parts: [{ path: job.out }],
     reads: around.reads(result.metafile),
-    notes: result.warnings.map((warning) => `esbuild: ${said(warning)}`),
+    notes: [...notes, ...result.warnings.map((warning) => `esbuild: ${said(warning)}`)],
   };
 }
 
@@ -75,15 +77,15 @@ function dependencies(job) {
 }
 
 // The version that the project pins, for this machine; else the one that was asked for, else the one on PATH.
-async function findEsbuild(job, modules) {
+async function findEsbuild(job, modules, notes) {
   const pinned = modules && path.join(modules, "esbuild", "package.json");
   if (pinned && fs.existsSync(pinned)) {
     const { version } = JSON.parse(fs.readFileSync(pinned, "utf8"));
     const cpu = { x86_64: "x64", arm64: "arm64" }[job.target.architecture];
     if (process.platform === "linux" && process.arch === cpu) return load(path.dirname(pinned));
-    return load(installed(job, version));
+    return load(installed(job, version, notes));
   }
-  if (job.target.options.esbuild_version) return load(installed(job, job.target.options.esbuild_version));
+  if (job.target.options.esbuild_version) return load(installed(job, job.target.options.esbuild_version, notes));
   for (const folder of (process.env.PATH ?? "").split(path.delimiter)) {
     const program = path.join(folder, "esbuild");
     if (!fs.existsSync(program)) continue;
@@ -97,10 +99,11 @@ async function findEsbuild(job, modules) {
 
 const load = (folder) => createRequire(path.join(folder, "package.json"))(folder);
 
-function installed(job, version) {
+function installed(job, version, notes) {
   const home = path.join(job.store, "tools", `esbuild-${version}-${process.platform}-${process.arch}`);
-  const module = path.join(home, "node_modules", "esbuild");
-  if (fs.existsSync(module)) return module;
+  const inside = (folder) => path.join(folder, "node_modules", "esbuild");
+  const kept = whole(home, (folder) => notes.push(`${folder} is not what its name promises: esbuild is installed again`));
+  if (kept) return inside(kept);
   const fresh = path.join(job.scratch, "esbuild");
   fs.mkdirSync(fresh);
   fs.writeFileSync(path.join(fresh, "package.json"), "{}");
@@ -110,13 +113,7 @@ function installed(job, version) {
   } catch (error) {
     throw new Mistake(`npm could not install esbuild ${version} for this machine`, { kind: "CannotResolve", tail: String(error.stderr) });
   }
-  fs.mkdirSync(path.dirname(home), { recursive: true });
-  try {
-    fs.renameSync(fresh, home);
-  } catch (error) {
-    if (!fs.existsSync(module)) throw error; // another step was first
-  }
-  return module;
+  return inside(adopt(fresh, home));
 }
 
 // options
