@@ -125,6 +125,14 @@ def remove_broken(path: str) -> None:
             os.unlink(one)
 
 
+def keeps(store: str, path: str) -> bool:
+    """Return whether a file or folder is, now, what its path promises; what promises nothing keeps nothing."""
+    if os.path.isdir(path):
+        return re.fullmatch(DIGEST, os.path.basename(path)) is not None and _is_whole_folder(path)
+    sha256 = promised(store, path)
+    return bool(sha256) and _keeps(path, sha256)
+
+
 def _keeps(path: str, sha256: str) -> bool:
     try:
         return not sha256 or sha256_of(path) == sha256

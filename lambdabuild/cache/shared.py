@@ -21,7 +21,7 @@ from lambdabuild.cache.cache import Cache, Digest
 from lambdabuild.cache.folder import FolderCache
 from lambdabuild.cache.guarded import Guarded, Warn
 from lambdabuild.cache.records import Record
-from lambdabuild.errors import BrokenEntry, CacheFailed, LambdaBuildError
+from lambdabuild.errors import BrokenEntry, CacheFailed, InTheWay, LambdaBuildError
 
 SMALL_BYTES = 1 << 16
 """So small a blob is sent without asking whether it is there."""
@@ -259,7 +259,7 @@ class SharedCache:
             return
         try:
             write()
-        except CacheFailed as error:
+        except (CacheFailed, InTheWay) as error:
             self._warn_once(self.folder.name, error)
         except OSError:
             pass  # what was to be stored has gone meanwhile: it is not stored

@@ -12,9 +12,12 @@ from lambdabuild.engine.site import Site
 
 
 def discard(site: Site, path: str) -> None:
-    """Remove what is broken in the store; whoever needs it has it fetched or made again. One warning for each."""
+    """Remove what is broken in the store; whoever needs it has it fetched or made again. One warning for each.
+
+    It is looked at once more, for another step may have seen the same, and put it right meanwhile.
+    """
     with site.shared.lock_of("the store's broken files"):
-        if os.path.lexists(path):
+        if os.path.lexists(path) and not store.keeps(site.cache_dir, path):
             store.remove_broken(path)
             reporters.warn(rule_api.broken(path))
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lambdabuild.node_packages import gathered, installed, manifest, place, platforms, programs, workspace
+from lambdabuild.node_packages import gathered, installed, manifest, place, platforms, programs, workspace, yarn_cache
 from lambdabuild.node_packages.failures import Reason, explained
 from lambdabuild.node_packages.programs import Program
 from lambdabuild.node_packages.scripts import Beside
@@ -208,11 +208,13 @@ def _classic(job: Job, yarn: Program, tree: Tree) -> None:
     # Two runs of Yarn 1 at once break the cache that they share.
     cache = os.path.join(job.store, "yarn")
     command += [f"--cache-folder={cache}", f"--mutex=file:{cache}.lock"]
+    yarn_cache.discard_damaged(job, cache, tree.lock)
     try:
         job.run(command, cwd=tree.root, extra_environment={**programs.ENVIRONMENT, **_variables(job, tree.root)})
     except ToolFailed:
         _tidy(cache)
         raise
+    yarn_cache.record(cache, tree.lock)
     roots = (tree.root, *tree.needed) if tree.work == tree.root or _develops(job) else ()
     for folder in dict.fromkeys((tree.work, *roots)):
         platforms.keep_ours(job, folder)

@@ -157,3 +157,22 @@ def test_a_failed_download_does_not_spoil_the_next_run(project: Sandbox, tmp_pat
     shutil.copy(HERE / "example/yarn.lock", project.path("src"))
     project.build(env=cold)
     assert packages(project) == {"ms": "2.1.3"}
+
+
+def test_what_broke_in_the_cache_of_yarn_1_and_in_yarn_itself_is_fetched_again(
+    project: Sandbox, tmp_path: Path
+) -> None:
+    example(project, HERE, NODE)
+    home = tmp_path / "home"
+    project.build(env={"XDG_CACHE_HOME": str(home)})
+    good = project.zips()
+    store = home / "lambdabuild"
+    (package,) = store.glob("yarn/v6/npm-ms-*/node_modules/ms/index.js")
+    (tool,) = store.glob("tools/yarn-*/*/node_modules/yarn/lib/cli.js")
+    for path in (package, tool):
+        path.write_bytes(b"throw new Error('damaged')\n")
+    shutil.rmtree(project.path("build"))
+    ran = project.build(env={"XDG_CACHE_HOME": str(home)})
+
+    assert project.zips() == good
+    assert len(ran.summary["warnings"]) == 2

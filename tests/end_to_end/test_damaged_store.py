@@ -265,9 +265,10 @@ def test_no_damage_to_the_store_and_the_caches_gives_a_wrong_artifact(tmp_path: 
         places = [home / "lambdabuild", app.path("build/.store")]
         files = sorted(path for place in places for path in place.rglob("*") if path.is_file() and path.stat().st_size)
         done = [damaged(chosen, files) for _ in range(DAMAGES)]
-        ran = app.build(env=own(home, cache=chosen.random() < 0.5))
+        ran = app.run("build", "--format", "json", env=own(home, cache=chosen.random() < 0.5))
 
-        about = f"seed {seed}, {'fresh' if is_fresh else 'kept'}: {done}"
+        about = f"seed {seed}, {'fresh' if is_fresh else 'kept'}: {done}, ended with {ran.code}: {ran.err}"
+        assert ran.code == 0, about
         assert zips(app) == expected, about
         assert app.path("build/Orders/alpha.py").read_text() == "VERSION = '1.0'\n", about
         for name in ("Orders", "Refunds"):
