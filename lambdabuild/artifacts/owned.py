@@ -33,18 +33,17 @@ LEFTOVER = re.compile(r"(^|/)__pycache__(/[^/]+\.pyc(\.\d+)?)?/?$")
 
 def take(folder: str) -> None:
     """Make a folder ours as a whole, unless it is. Raises InTheWay (LB507) when it holds what others made."""
-    tag = os.path.join(folder, TAG)
     if is_tagged(folder):
         return
     os.makedirs(folder, exist_ok=True)
-    others = sorted(name for name in os.listdir(folder) if not name.startswith(TAG))
-    if (others and not is_tagged(folder)) or (os.path.lexists(tag) and not os.path.isfile(tag)):
+    others = sorted(name for name in os.listdir(folder) if TEMPORARY.sub("", name) != TAG or name == TAG)
+    if others and not is_tagged(folder):  # another run may have been faster
         raise InTheWay(
-            f"{folder} is where lambdabuild keeps its own files, but holds others: {some(others or [TAG])}",
+            f"{folder} is where lambdabuild keeps its own files, but holds others: {some(others)}",
             where=Span(folder),
             mend="move the folder away; when an earlier version of lambdabuild made it, remove all it has built",
         )
-    with writing(tag) as stream:
+    with writing(os.path.join(folder, TAG)) as stream:
         stream.write(TAGGED)
 
 

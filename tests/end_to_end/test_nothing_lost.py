@@ -104,6 +104,7 @@ IN_THE_WAY: dict[str, tuple[Callable[[Sandbox], object], tuple[str, ...]]] = {
     "a link where a template goes": (link("build/built-template.yaml", "docs/keep.txt"), ("built-template.yaml",)),
     "a store": (write("build/.store/keep.txt"), ("build/.store",)),
     "our state's folder": (write("build/.lambdabuild/keep.txt"), ("build/.lambdabuild", "keep.txt")),
+    "a tag of our state's folder": (write("build/.lambdabuild/CACHEDIR.TAG"), ("CACHEDIR.TAG",)),
     "our state's folder, a link": (link("build/.lambdabuild", "docs"), ("build/.lambdabuild", "keep.txt")),
     "a folder where a zip goes": (folder("build/other.zip"), ("build/other.zip",)),
     "several": (write("build/other/keep.txt", "build/Twin.zip", "build/manifest.json"),
