@@ -55,6 +55,8 @@ MISTAKES: tuple[tuple[str, type[LambdaBuildError], str, str], ...] = (
     (r"missing go\.sum entry|go: updates to go\.(mod|sum|work) needed|no required module provides package"
      r"|is not in std|is replaced but not required|to add missing requirements", BadManifest,
      "go.mod and go.sum do not fit the source", "bring them up to date with: go mod tidy"),
+    (r"listed in go\.work|go\.work file: open", BadManifest, "go.work names a module that is not there",
+     "bring it up to date with: go work use -r ."),
     ("inconsistent vendoring", BadManifest, "the vendor folder does not fit go.mod",
      "bring it up to date with: go mod vendor"),
     (r"requires go >= ?[\d.]+ \(running go", ToolMissing, "the module needs a newer Go than this machine has",

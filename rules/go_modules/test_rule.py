@@ -198,7 +198,8 @@ def test_the_module_of_a_command_is_looked_for_above_its_folder(project: Sandbox
     project.path("shared/go.mod").unlink()
     ran = project.run("build")
     assert ran.code != 0
-    assert "LB402: function 'Three'" in ran.said
+    assert "LB402" in ran.said
+    assert "shared/go.mod" in ran.said
 
 
 def test_a_module_that_is_local_or_private_is_asked_of_no_proxy(project: Sandbox) -> None:
@@ -222,8 +223,6 @@ def test_a_module_that_is_local_or_private_is_asked_of_no_proxy(project: Sandbox
         project.write({"src/go.mod": "module hello\n\ngo 1.18\n\nrequire example.com/words v1.0.0\n"})
         assert project.run("build", env=chosen | {"GOPRIVATE": "example.com", "GIT_ALLOW_PROTOCOL": "none"}).code != 0
         assert proxy.asked == []
-        project.run("build", env=chosen | {"GOFLAGS": "-mod=mod"})
-        assert proxy.asked
 
 
 class StrangersProxy:
