@@ -198,7 +198,7 @@ def _load_serverless(files: ProjectFiles, path: str, settings: Settings, environ
     named = {"stage": settings.stage, "region": settings.region}
     options = {**settings.opt, **{name: value for name, value in named.items() if value}}
     outside = Outside(files, environment, options, aws, settings.offline)
-    given = serverless.Given(settings.stage, settings.region, settings.opt, settings.parameters)
+    given = serverless.Given(settings.stage, settings.region, settings.opt, settings.parameters, settings.build_dir)
     try:
         service = serverless.load(path, files.text(path), files, outside, given)
     except LambdaBuildError as error:

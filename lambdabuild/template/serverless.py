@@ -57,6 +57,8 @@ class Given:
     region: str = ""
     options: Mapping[str, str] | None = None
     params: Mapping[str, str] | None = None
+    build_dir: str = "build"
+    """Where zips are written; relative to the project."""
 
 
 def load(path: str, text: str, files: Files, outside: Outside, given: Given) -> Service:
@@ -122,7 +124,8 @@ class _Reading:
         raw = self.resolver.root
         root = self.merged(self.resolver.whole(UNNEEDED))
         self.refuse_what_is_no_service(root)
-        found = plugins.read(root, raw, self.resolver.at, posixpath.dirname(self.path), self.stage(), self.files)
+        base, build_dir = posixpath.dirname(self.path), self.given.build_dir
+        found = plugins.read(root, raw, self.resolver.at, base, self.stage(), self.files, build_dir)
         raise_all(found.errors())
         root = found.with_source_maps(self.checked(found.with_layers(root)))
         raise_all([*self.functions_without_handler(root), *self.wrong_loops(root)])

@@ -31,7 +31,7 @@ class Disk:
         return self.files[path]
 
 
-def plugins(text: str, *names: str, base: str = "", **texts: str) -> read.Plugins:
+def plugins(text: str, *names: str, base: str = "", build_dir: str = "build", **texts: str) -> read.Plugins:
     """The plugins of a serverless.yml beside which files lie: by name, or with their text."""
     root = parse("serverless.yml", "service: shop\nprovider: {name: aws, runtime: python3.12}\n" + text)[0]
 
@@ -41,7 +41,7 @@ def plugins(text: str, *names: str, base: str = "", **texts: str) -> read.Plugin
             node = node.get(key) if node else None
         return node
 
-    return read.read(root, root, value, base, "dev", Disk(dict.fromkeys(names, "") | texts))
+    return read.read(root, root, value, base, "dev", Disk(dict.fromkeys(names, "") | texts), build_dir)
 
 
 def python(options: str, *names: str, module: str = ".", runtime: str = "python3.12", **texts: str) -> FunctionSettings:
@@ -276,3 +276,35 @@ def test_the_users_settings_stand_over_what_a_template_says() -> None:
     assert said.under(FunctionSettings(rule="custom_make")) == FunctionSettings(
         rule="custom_make", exclude=("x",), options={"a": 1, "b": 1}
     )
+
+
+SOCLESS = """\
+custom: {soclessPackager: {buildDir: _build}}
+functions:
+  fun: {handler: a.b, package: {include: [fun], artifact: _build/fun.zip}}
+  js: {handler: a.b, runtime: nodejs22.x}
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "base", "build_dir", "words"),
+    [
+        (SOCLESS, "", "build", ['_build/fun.zip is written as build/fun.zip; for that folder say build_dir = "_build"']),
+        (SOCLESS, "", "./out/", ["_build/fun.zip is written as out/fun.zip"]),
+        (SOCLESS, "app", "build", ['is written as build/fun.zip; for that folder say build_dir = "app/_build"']),
+        (SOCLESS.replace(", artifact: _build/fun.zip", ""), "", "build", ["_build/fun.zip is written as build/fun.zip"]),
+        (SOCLESS.replace("{handler: a.b, package", "{name: fun-dev, handler: a.b, package").replace(", artifact: _build/fun.zip", ""),
+         "", "_build", ["_build/fun-dev.zip is written as _build/fun.zip"]),
+        (SOCLESS + "".join(f"  f{n}: {{handler: a.b, package: {{include: [fun]}}}}\n" for n in range(4)),
+         "", "build", ["_build/f1.zip is written as build/f1.zip, and 2 more likewise; for"]),
+        (SOCLESS, "", "_build", []),
+        (SOCLESS, "app", "app/_build/", []),
+        (SOCLESS.replace("_build/fun.zip", "ready.zip"), "", "build", []),
+    ],
+)  # fmt: skip
+def test_where_the_zips_of_socless_build_dir_are_is_said_unless_they_are_there(
+    text: str, base: str, build_dir: str, words: list[str]
+) -> None:
+    notes = plugins(text, f"{base}/fun/a.py".lstrip("/"), base=base, build_dir=build_dir).notes()
+    assert len(notes) == len(words)
+    assert all(part in note and note.startswith("serverless.yml:3:") for part, note in zip(words, notes, strict=True))

@@ -117,7 +117,10 @@ def test_the_zip_is_what_the_readme_shows(slack: Sandbox, tmp_path: Path) -> Non
     said = subprocess.run(command, cwd=place, check=True, capture_output=True, text=True).stdout
     assert said == "['helpers', 'common2', 'SlackClient', '2.32.3', 'socless']\n"
 
-    assert not [event for event in ran.events if event.get("notes")], "nothing collides"
+    (moved,) = ran.summary["notes"]
+    assert "_build/slack_send_dialog.zip is written as build/slack_send_dialog.zip, _build/slack_send_message" in moved
+    assert slack.path("build/slack_send_dialog.zip").is_file() and not slack.path("_build").exists()
+    assert not [event for event in ran.events[:-1] if event.get("notes")], "nothing collides"
     resources = json.loads(slack.path("build/packaged-template.json").read_text())["Resources"]
     function = resources["SlackUnderscoresendUnderscoredialogLambdaFunction"]["Properties"]
     assert (function["FunctionName"], function["Handler"]) == ("slack_send_dialog-dev", "lambda.handler")
@@ -154,8 +157,21 @@ def test_options_count_without_the_plugins_line_and_defaults_are_the_plugins(pro
         "idna", "idna-3.10.dist-info", "lambda.py", "shared.py",
     }  # fmt: skip
     assert b"return 1" in project.content("fun", "lambda.py"), "the plugin lets the common file win"
-    notes = [note for event in ran.events for note in event.get("notes", ())]
+    notes = [note for event in ran.events[:-1] for note in event.get("notes", ())]
     assert set(notes) == {"fun: lambda.py comes from fun and common_files; that of fun is used"}
+
+
+def test_with_its_folder_as_build_dir_the_zips_are_where_the_plugin_writes_them(project: Sandbox) -> None:
+    service(project, "{buildDir: _build}", FUN).write({"_build/fun.zip": "the plugin's"})
+    refused = project.run("build", "build_dir=_build")
+    assert refused.code != 0 and "LB507" in refused.said and "_build/fun.zip" in refused.said
+    assert project.path("_build/fun.zip").read_text() == "the plugin's"
+
+    project.path("_build/fun.zip").unlink()
+    ran = project.run("build", "build_dir=_build")
+    assert ran.code == 0 and "note:" not in ran.said
+    assert project.path("_build/fun.zip").read_bytes().startswith(b"PK")
+    assert "note: serverless.yml:4:" in project.run("build").said
 
 
 def test_includes_may_be_several_files_and_other_names(project: Sandbox) -> None:

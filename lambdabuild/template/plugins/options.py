@@ -136,6 +136,8 @@ class Service:
     base: str
     stage: str
     files: Files
+    build_dir: str = "build"
+    """Where zips are written; relative to the project."""
 
     @property
     def provider(self) -> Mapping[str, Any]:

@@ -103,11 +103,11 @@ class Plugins:
         return Packing()
 
 
-def read(root: Node, raw: Node, value: Value, base: str, stage: str, files: Files) -> Plugins:
+def read(root: Node, raw: Node, value: Value, base: str, stage: str, files: Files, build_dir: str = "build") -> Plugins:
     """The plugins that are listed, or whose options are there. ``raw`` is the file before variables."""
     data = to_data(root)
     listed = named(data)
-    service = Service(data, base, stage, files)
+    service = Service(data, base, stage, files, build_dir)
     where = (root.get("plugins") or root).span
 
     def table(name: str, at: tuple[str, ...], known: Mapping[str, Any]) -> Table | None:

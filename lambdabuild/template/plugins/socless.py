@@ -16,7 +16,7 @@ from lambdabuild.template.plugins.options import Option, Packing, Service, Table
 NAME, SECTION = "socless_integration_packager", "soclessPackager"
 
 OPTIONS: Mapping[str, Option] = {
-    "buildDir": Option(("text",), "mapped", "which `package.artifact` is made here, and not one to be found"),
+    "buildDir": Option(("text",), "mapped", "which `package.artifact` is made here; a note says where"),
     "requirementsFile": Option(("text",), "mapped", "the manifest, by its name in the function's folder"),
     "globalRequirements": Option(("texts",), "mapped", "setting `requirements`"),
     "globalIncludes": Option(("texts",), "mapped", "setting `include`; files too"),
@@ -35,6 +35,8 @@ REQUIREMENTS, GLOBAL_REQUIREMENTS, GLOBAL_INCLUDES = (
     ["./common_files"],
 )
 """What the plugin takes when nothing is said; of the last two those that are there."""
+SHOWN = 3
+"""How many zips a note names."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,7 @@ class Socless:
             for path in texts(self.options.get(option)):
                 if not self.service.is_there(path):
                     found.append(f"{self.table.place(option)}: {self.table.at}.{option}: {path} is not there")
+        found += self._elsewhere()
         for config in filter(self.packs, self.service.functions.values()):
             found += [
                 f"{self.table.where}: package.include {line}: lines that leave out are for the setting exclude"
@@ -76,6 +79,22 @@ class Socless:
                 if line.startswith("!")
             ]
         return list(dict.fromkeys(found))
+
+    def _elsewhere(self) -> list[str]:
+        """A note that says where the zips are that the plugin would write into ``buildDir``."""
+        folder, build_dir = str(self.options.get("buildDir")), posixpath.normpath(self.service.build_dir)
+        moved = []
+        for key, config in self.service.functions.items():
+            if self.packs(config):
+                theirs = str(config["package"].get("artifact") or f"{folder}/{config.get('name') or key}.zip")
+                ours = f"{build_dir}/{key}.zip"
+                moved += [f"{theirs} is written as {ours}"] if self.service.local(theirs) != ours else []
+        if not moved:
+            return []
+        more = f", and {len(moved) - SHOWN} more likewise" if len(moved) > SHOWN else ""
+        wanted = self.service.local(folder)
+        hint = f'; for that folder say build_dir = "{wanted}" in lambdabuild.toml' if wanted != build_dir else ""
+        return [f"{self.table.place('buildDir')}: {self.table.at}.buildDir: {', '.join(moved[:SHOWN])}{more}{hint}"]
 
     def packs(self, config: Mapping[str, Any]) -> bool:
         """Whether a function is the plugin's: a Python function that says what it includes."""
