@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import fcntl
+import io
 import json
 import os
 import pty
+import re
 import select
 import struct
 import subprocess
 import sys
 import termios
+import threading
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
+from doit.task import Task
 from sandbox import PLAIN_FUNCTION, Sandbox
+
+from lambdabuild.engine import reporters
 
 MAKE = PLAIN_FUNCTION.replace("  Orders:\n", "  Orders:\n    Metadata: {BuildMethod: makefile}\n")
 
@@ -241,3 +249,39 @@ def test_doit_takes_stage_and_parameters(plain: Sandbox) -> None:
 
     assert ran.code == 0, ran.said
     assert plain.names("Orders") == ["app.py"]
+
+
+class SlowTerminal(io.StringIO):
+    """A terminal that answers only once two have asked what it is, or nobody else has for a while."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.both = threading.Barrier(2)
+
+    def isatty(self) -> bool:
+        with suppress(threading.BrokenBarrierError):
+            self.both.wait(0.5)
+        return True
+
+
+def test_steps_that_begin_at_once_in_two_threads_have_one_view_that_never_counts_backwards(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("CI", raising=False)
+    reporters.configure("text")
+    tasks = {f"zip:F{n}": Task(f"zip:F{n}", ["true"], meta={"kind": "zip", "name": f"F{n}"}) for n in range(10)}
+    terminal = SlowTerminal()
+    reporter = reporters.Reporter(terminal, {})
+    reporter.initialize(tasks, tasks)
+    with ThreadPoolExecutor(2) as workers:
+        list(workers.map(reporter.execute_task, tasks.values()))
+        for task in tasks.values():
+            reporter.add_success(task)
+    assert reporter.view is not None
+    reporter.view.close()
+
+    seen = terminal.getvalue()
+    assert seen.count("\x1b[?25l") == 1, "the cursor is hidden once, by one view"
+    counts = [int(count) for count in re.findall(r"(\d+)/10\b", seen)]
+    assert counts == sorted(counts) and counts[-1] == 10
