@@ -159,7 +159,7 @@ class Skipped:
     name: str
     reason: str
     where: Span
-    kind: Literal["function", "layer", "stack", "file"] = "function"
+    kind: Literal["function", "layer", "stack", "file", "resource"] = "function"
 
 
 Form: TypeAlias = Literal["uri", "s3", "s3-bucket", "template-url"]

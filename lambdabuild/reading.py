@@ -168,6 +168,11 @@ def _sections(path: str, text: str) -> set[str]:
     found = set(SECTION.findall(text))
     if found or not text.lstrip().startswith("{"):
         return found
+    try:
+        sections = regular.json(text)
+        return set(sections) if isinstance(sections, dict) else set()
+    except ValueError:  # YAML in braces
+        pass
     from lambdabuild.template.yaml_text import parse
 
     try:

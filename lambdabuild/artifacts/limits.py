@@ -41,6 +41,21 @@ def check_unzipped(name: str, entries: Iterable[Entry], layers: Sequence[tuple[s
     ]
 
 
+def check_files(name: str, files: Sequence[tuple[str, int]]) -> list[TooLarge]:
+    """An error when files that are all shipped, each a path with its size, are over 250 MB."""
+    total = sum(size for _, size in files)
+    if total <= UNZIPPED_BYTES:
+        return []
+    largest = sorted(files, key=lambda file: -file[1])[:SHOWN]
+    return [
+        TooLarge(
+            f"{name} has {total:,} bytes that would be shipped; Lambda takes {UNZIPPED_BYTES:,} unzipped",
+            tail="\n".join(f"{size / 1e6:9.1f} MB  {path}" for path, size in largest),
+            mend="leave something out (exclude, .lambdabuildignore), or make it an image function",
+        )
+    ]
+
+
 def check_layer_count(name: str, count: int) -> list[TooLarge]:
     if count <= LAYERS:
         return []

@@ -85,6 +85,8 @@ def _resolve(site: Site, name: str, saved: Saved) -> dict[str, str]:
     found = _claims(site, rule, rule.resolve or StepClaims(), resolution.key.options, resolution.key.native)
     found |= {"runtime": resolution.key.runtime, "architecture": resolution.key.architecture}
     if resolution.key.source:
+        for user in resolution.users:  # what is too large is told before it is read for the scripts
+            source_files.listing(site, site.build(user).key, f"{site.build(user).key.kind} {user!r}")
         listing = source_files.listing_of_manifest(site, resolution.manifest, f"the scripts of {resolution.manifest}")
         folder = os.path.dirname(resolution.manifest) or "."
         found |= {"code folder": resolution.key.source}

@@ -7,8 +7,9 @@ import posixpath
 from collections.abc import Callable
 from dataclasses import replace
 
+from lambdabuild.artifacts import limits
 from lambdabuild.engine.site import Site
-from lambdabuild.errors import BadSource, NoInclude
+from lambdabuild.errors import BadSource, NoInclude, raise_all
 from lambdabuild.files.globs import GlobbedPatterns
 from lambdabuild.files.listing import IGNORE_FILE, Found, Listing, Patterns, ignore_lines, patterns, scan
 from lambdabuild.model import Globs
@@ -25,7 +26,9 @@ def listing(site: Site, key: BuildKey, who: str = "") -> Listing:
         if os.path.exists(file):  # that it comes or goes is seen by its folder
             site.stats.saw(file)
     chosen = source_patterns(site, key, ignore_lines)
-    return scan(folder, chosen, boundary=site.boundary, skip=site.not_source, who=who)
+    found = scan(folder, chosen, boundary=site.boundary, skip=site.not_source, who=who)
+    _refuse_large(site, key, found, who)
+    return found
 
 
 def ignore_files(site: Site, key: BuildKey) -> tuple[str, ...]:
@@ -82,6 +85,14 @@ def key_beside(key: BuildKey, path: str) -> BuildKey:
 def extras_key(key: BuildKey) -> BuildKey:
     """The key as though the source were its extras."""
     return replace(key, globs=Globs(("!**", *key.extras), key.globs.prefix))
+
+
+def _refuse_large(site: Site, key: BuildKey, found: Listing, who: str) -> None:
+    """Raise TooLarge (LB602) by sizes alone, before a byte is read, for what is shipped as it is."""
+    is_shipped = site.rules[key.rule].ships_source and not key.is_source_replaced and key.kind != "source"
+    if is_shipped:
+        sizes = [(file.path, file.stat.st_size) for file in found.files]
+        raise_all(limits.check_files(f"{who or key.kind}: the code folder {key.source}/", sizes))
 
 
 def _refuse_way_out(site: Site, key: BuildKey, folder: str, who: str) -> None:

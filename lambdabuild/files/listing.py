@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
     from pathspec import PathSpec
 
 IGNORE_FILE = ".lambdabuildignore"
+
+OFTEN = 1_000
+"""So many links may be followed to reach one folder, over again: n folders of links to one another have 2**n paths."""
+
+LINKED = 100_000
+"""So many files and folders may be reached through links in all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,8 +187,10 @@ class _Walk:
         self.left_out: list[str] = []
         self.folders: list[str] = []
         self.errors: list[LambdaBuildError] = []
+        self.through_links: Counter[str] = Counter()
+        self.linked = 0
 
-    def folder(self, real: str, inside: str, above: tuple[str, ...]) -> None:
+    def folder(self, real: str, inside: str, above: tuple[str, ...], links: int = 0) -> None:
         self.folders.append(real)
         try:
             with os.scandir(real) as entries:
@@ -193,10 +202,26 @@ class _Walk:
         if inside and any(entry.name == "pyvenv.cfg" for entry in found):
             self.left_out.append(inside)  # a virtual environment, whatever it is called
             return
+        if links:
+            self.refuse_bomb(real, above[-1], links, len(found))
         for entry in found:
-            self.entry(entry, inside + entry.name, above)
+            self.entry(entry, inside + entry.name, above, links)
 
-    def entry(self, entry: os.DirEntry[str], path: str, above: tuple[str, ...]) -> None:
+    def refuse_bomb(self, path: str, target: str, links: int, entries: int) -> None:
+        """Links that make more of a folder than anyone would have are refused by count, while that is quick."""
+        self.through_links[target] += links
+        self.linked += entries
+        many = f"{target} is reached again and again" if self.through_links[target] > OFTEN else ""
+        if self.linked > LINKED:
+            many = f"more than {LINKED:,} files and folders are reached"
+        if many:
+            raise BadSource(
+                f"{self._who}{many} through links, such as {path}",
+                where=Span(path),
+                mend="remove links of folders to one another, or leave them out with a line in .lambdabuildignore",
+            )
+
+    def entry(self, entry: os.DirEntry[str], path: str, above: tuple[str, ...], links: int) -> None:
         try:
             path.encode()
         except UnicodeEncodeError:
@@ -216,25 +241,24 @@ class _Walk:
             self.left_out.append(path)
         elif left_out or (is_folder and self.skip and os.path.realpath(entry.path) in self.skip):
             self.left_out.append(path + "/")
-        elif is_link and not self.stays_inside(entry.path):
+        elif is_link and not self.stays_inside(target := os.path.realpath(os.path.join(above[-1], entry.name))):
             self.bad(
                 entry.path,
-                f"is a link that leaves the project: {os.path.realpath(entry.path)}",
+                f"is a link that leaves the project: {target}",
                 "copy what it points to into the project, set project_root, or leave it out with .lambdabuildignore",
             )
         elif is_folder:
-            target = os.path.realpath(entry.path) if is_link else os.path.join(above[-1], entry.name)
+            target = target if is_link else os.path.join(above[-1], entry.name)
             if target in above:
                 self.bad(entry.path, "is a link to a folder that it stands in", "remove the link")
             else:
-                self.folder(entry.path, path + "/", (*above, target))
+                self.folder(entry.path, path + "/", (*above, target), links + is_link)
         elif stat.S_ISREG(status.st_mode):
             self.files.append(Found(path, entry.path, status))
         else:
             self.bad(entry.path, "is neither a file nor a folder", "leave it out with a line in .lambdabuildignore")
 
-    def stays_inside(self, path: str) -> bool:
-        target = os.path.realpath(path)
+    def stays_inside(self, target: str) -> bool:
         return any(
             target == top or target.startswith(top.rstrip(os.sep) + os.sep) for top in (self.root, self.boundary)
         )

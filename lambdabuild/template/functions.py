@@ -110,10 +110,13 @@ class Shape:
     form: Form
     default: str | None
     """The code folder when none is given; None when that is a mistake."""
+    is_web: bool = False
+    """Whether it serves HTTP: an ``EntryPoint`` (a file; there is a default) is in place of a Handler. No layers."""
 
 
 SHAPES: Mapping[str, Shape] = {
     "AWS::Serverless::Function": Shape("function", "CodeUri", "uri", "."),
+    "AWS::Serverless::WebFunction": Shape("function", "CodeUri", "uri", ".", is_web=True),
     "AWS::Lambda::Function": Shape("function", "Code", "s3", None),
     "AWS::Serverless::LayerVersion": Shape("layer", "ContentUri", "uri", "."),
     "AWS::Lambda::LayerVersion": Shape("layer", "Content", "s3", None),
@@ -281,6 +284,8 @@ class CodeResource:
             self.as_it_is(path, kind, SKIP_BUILD)
         elif kind == "file":
             self.as_it_is(path, kind, "its code is a single file, which is packed as it is")
+        elif self.shape.is_web and self.meta("BuildMethod") == bundles.ESBUILD:
+            self.leave_out(f"web functions are not bundled with esbuild; its {self.shape.code} stays as it is")
         else:
             self.build(path)
             self.rewrite("artifact")
@@ -308,7 +313,8 @@ class CodeResource:
             return
         runtime = self.needed("Runtime")
         # Nothing is built from it, so it may be known at deployment only; but Lambda refuses a zip without one.
-        handler = "" if isinstance(self.value("Handler"), Unresolved) else self.needed("Handler")
+        is_open = self.shape.is_web or isinstance(self.value("Handler"), Unresolved)
+        handler = "" if is_open else self.needed("Handler")
         layers, foreign = self.layers()
         if method == bundles.ESBUILD:
             bundles.rewrites(self)
@@ -417,6 +423,8 @@ class CodeResource:
 
     def fixed_layers(self) -> str:
         """Notes where more layers are named; gives why they cannot be."""
+        if self.shape.is_web:
+            return "a web function has no layers"
         if self.name in self.template.loops.keys:
             return "an Fn::ForEach makes it, and its Layers are those of all that the loop makes"
         if not self.template.takes_resources:

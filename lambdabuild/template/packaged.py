@@ -53,6 +53,8 @@ METADATA: Mapping[str, Mapping[str, Form]] = {
 STACKS: Mapping[str, str] = {"AWS::Serverless::Application": "Location", "AWS::CloudFormation::Stack": "TemplateURL"}
 """Resources that are templates of their own, and the property that says where."""
 
+CODE = ("Code", "Content")
+LONGEST_PATH = 500
 FILE = "file://"
 REMOTE = ("s3://", "http://", "https://", "arn:")
 
@@ -60,6 +62,17 @@ REMOTE = ("s3://", "http://", "https://", "arn:")
 def is_local(text: str) -> bool:
     """Whether a text is the path of a file, for all that its form tells."""
     return bool(text) and not text.startswith(REMOTE)
+
+
+def may_be_path(text: str) -> bool:
+    """Whether it is worth a look at the disk: a short line."""
+    return is_local(text) and len(text) < LONGEST_PATH and text.isprintable()
+
+
+def code(properties: Node | None) -> Iterator[tuple[str, Node]]:
+    """The properties in which resources of any type name their code, by the words that are usual for it."""
+    if properties is not None and isinstance(properties.value, dict):
+        yield from ((key, node) for key, node in properties.value.items() if key in CODE or key.endswith("Uri"))
 
 
 def path_of(text: str) -> str:

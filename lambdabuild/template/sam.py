@@ -215,6 +215,8 @@ class _Stack:
             CodeResource(self.template, self.found, name, node, where, kind.value).read()
         elif kind.value in packaged.STACKS:
             self.nested(name, node, where, packaged.STACKS[kind.value])
+        elif kind.value not in packaged.PROPERTIES:
+            self.unbuilt(name, kind.value, properties, where)
         for key, value, form in packaged.properties(kind.value, node):
             self.asset(f"{name}-{key.replace('.', '-')}", value, form, self.template.iteration(name, key, value))
 
@@ -250,6 +252,15 @@ class _Stack:
         if packaged.is_local(value.text or "."):
             reason = "; ".join(filter(None, (f"its location is not known: {value.reason}", value.give)))
             self.found.skipped.append(Skipped(self.template.full(label), reason, value.where, "file"))
+
+    def unbuilt(self, name: str, kind: str, properties: Node | None, where: Span) -> None:
+        """A type that is not known here, though it names code that is there: it is said that nothing is built."""
+        for key, node in packaged.code(properties):
+            value = resolve(node, self.names)
+            is_path = isinstance(value, str) and packaged.may_be_path(value)
+            if is_path and self.run.files.kind(self.template.local_path(str(value))):
+                reason = f"lambdabuild builds nothing for {kind}; its {key} stays as it is"
+                self.found.skipped.append(Skipped(self.template.full(name), reason, where, "resource"))
 
     def nested(self, name: str, node: Node, where: Span, key: str) -> None:
         properties = node.get("Properties")

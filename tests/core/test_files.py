@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import time
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -182,3 +184,54 @@ def test_a_folder_is_one_digest_of_names_contents_and_who_may_be_run(tmp_path: P
 def test_a_fingerprint_does_not_depend_on_order_and_not_on_where_names_end() -> None:
     assert fingerprint.of({"a": "1", "b": "2"}) == fingerprint.of({"b": "2", "a": "1"})
     assert fingerprint.of({"a": "1"}) != fingerprint.of({"a1": ""})
+
+
+def chain(top: Path, links: int, *, length: int) -> None:
+    """``length`` folders, each with links to the next."""
+    for number in range(length):
+        (top / f"f{number}").mkdir(parents=True)
+        for link in range(links if number + 1 < length else 0):
+            (top / f"f{number}/{link}").symlink_to(f"../f{number + 1}")
+
+
+def ring(top: Path, *, length: int) -> None:
+    """Folders that all have links to all others."""
+    for number in range(length):
+        (top / f"f{number}").mkdir(parents=True)
+        for other in range(length):
+            if other != number:
+                (top / f"f{number}/{other}").symlink_to(f"../f{other}")
+
+
+def crowd(top: Path, *, files: int, links: int) -> None:
+    """One folder of many files, and many links to it."""
+    (top / "all").mkdir(parents=True)
+    for number in range(files):
+        (top / f"all/{number}").touch()
+    for number in range(links):
+        (top / f"link{number}").symlink_to("all")
+
+
+@pytest.mark.parametrize(
+    ("make", "many"),
+    [
+        (partial(chain, links=2, length=30), "again and again"),
+        (partial(chain, links=60, length=4), "again and again"),
+        (partial(ring, length=11), "again and again"),
+        (partial(crowd, files=2_000, links=60), "more than 100,000"),
+    ],
+)
+def test_a_bomb_of_links_is_refused_while_that_is_quick(make: Any, many: str, tmp_path: Path) -> None:
+    make(tmp_path / "src")
+    began = time.process_time()
+
+    with pytest.raises(BadSource, match=many):
+        scan(str(tmp_path / "src"), Patterns(()))
+    assert time.process_time() - began < 2
+
+
+@pytest.mark.parametrize("make", [partial(crowd, files=90, links=900), partial(chain, links=5, length=4)])
+def test_as_many_links_as_large_repositories_have_are_followed(make: Any, tmp_path: Path) -> None:
+    make(tmp_path / "src")
+
+    scan(str(tmp_path / "src"), Patterns(()))

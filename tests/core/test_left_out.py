@@ -176,3 +176,74 @@ def test_so_is_a_file_of_plain_cloudformation_that_may_be_in_s3() -> None:
 
     assert (one.name, one.kind, others) == ("J.Command.ScriptLocation", "file", [])
     assert "param.Dir" in one.reason
+
+
+@pytest.mark.parametrize(
+    ("kind", "properties", "key"),
+    [
+        ("AWS::Serverless::Worker", "{CodeUri: src/a}", "CodeUri"),
+        ("AWS::Lambda::WebFunctionRevision", "{Code: ./src/a, FunctionName: f}", "Code"),
+        ("AWS::Serverless::Plugin", "{ContentUri: !Sub 'src/${Letter}'}", "ContentUri"),
+        ("Custom::Site", "{SiteUri: src/a/app.py}", "SiteUri"),
+    ],
+)
+def test_a_type_that_nobody_here_knows_is_not_silently_left_with_its_code(kind: str, properties: str, key: str) -> None:
+    head = "Parameters: {Letter: {Type: String, Default: a}}\n"
+    service = load(sam(f"Odd: {{Type: '{kind}', Properties: {properties}}}", head), {"src/a/app.py": ""})
+
+    assert [(one.name, one.reason, one.kind) for one in service.skipped] == [
+        ("Odd", f"lambdabuild builds nothing for {kind}; its {key} stays as it is", "resource")
+    ]
+
+
+@pytest.mark.parametrize(
+    "properties",
+    [
+        "{CodeUri: s3://bucket/key}",
+        "{Content: 'a text'}",
+        "{Code: {S3Bucket: b}}",
+        "{RedirectUri: 'https://a/b'}",
+        "{}",
+    ],
+)
+def test_what_is_no_path_of_something_there_is_no_code_of_anybody(properties: str) -> None:
+    assert not load(sam(f"Odd: {{Type: 'AWS::Some::Type', Properties: {properties}}}")).skipped
+
+
+@pytest.mark.parametrize(
+    ("properties", "runtime"),
+    [
+        ("{CodeUri: src/a, Runtime: nodejs22.x, EntryPoint: server.js}", "nodejs22.x"),
+        ("{CodeUri: src/a, Runtime: python3.13, EntryPoint: !Ref Later}", "python3.13"),
+        ("{CodeUri: src/a, Runtime: nodejs20.x, EnvironmentVariables: {A: b}}", "nodejs20.x"),
+    ],
+)
+def test_a_web_function_is_built_as_functions_are(properties: str, runtime: str) -> None:
+    text = sam(
+        f"Web: {{Type: 'AWS::Serverless::WebFunction', Properties: {properties}}}",
+        "Parameters: {Later: {Type: String}}\nGlobals: {Function: {Layers: [a], Architectures: [arm64]}}\n",
+    )
+    service = load(text, {"src/a/server.js": ""})
+
+    (web,) = service.functions
+    assert (web.name, web.source, web.runtime, web.architecture, web.layers) == ("Web", "src/a", runtime, "x86_64", ())
+    assert [text[place.span.start : place.span.end] for place in service.documents[0].rewrites] == ["src/a"]
+    assert web.fixed_layers == "a web function has no layers"
+
+
+def test_a_web_function_that_is_ready_inline_or_bundled_is_said_to_be_left_out() -> None:
+    service = load(
+        sam(
+            """
+Ready: {Type: 'AWS::Serverless::WebFunction', Properties: {CodeUri: a.zip, Runtime: nodejs22.x}}
+Inline: {Type: 'AWS::Serverless::WebFunction', Properties: {InlineCode: x, Runtime: nodejs22.x}}
+There: {Type: 'AWS::Serverless::WebFunction', Properties: {CodeUri: 's3://b/k', Runtime: nodejs22.x}}
+Bundled: {Type: 'AWS::Serverless::WebFunction', Properties: {CodeUri: src, Runtime: nodejs22.x},
+          Metadata: {BuildMethod: esbuild}}
+"""
+        ),
+        {"src/a.ts": "", "a.zip": ""},
+    )
+
+    assert not service.functions
+    assert {one.name for one in service.skipped} == {"Ready", "Inline", "There", "Bundled"}

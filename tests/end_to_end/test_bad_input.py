@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -347,6 +348,45 @@ def test_what_is_too_large_for_lambda_is_told_before_anything_is_sent(good: Sand
 
     check(good.run("build"), "LB602", ("262,144,000", "large.bin"))
     assert sorted(path.name for path in good.path("build/.store").rglob("*.zip")) == sent
+
+
+def sparse(place: Path, size: int) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with place.open("wb") as stream:
+        stream.truncate(size)
+
+
+LARGE_LAYER = """
+  L:
+    Type: AWS::Serverless::LayerVersion
+    Properties: {ContentUri: layer}
+"""
+
+
+@pytest.mark.parametrize(
+    ("sizes", "says"),
+    [
+        ({"src/a.bin": 6_000_000_000, "src/z.txt": 0}, "src/ has 6,000,000"),
+        ({f"src/data/{n}.npy": 60_000_000 for n in range(5)}, "src/ has 300,000"),
+        ({"layer/python/model.pt": 5_000_000_000}, "layer 'L': the code folder layer/ has 5,000,000,0"),
+    ],
+)
+def test_what_is_too_large_is_told_before_a_byte_of_it_is_read(sizes: dict[str, int], says: str, good: Sandbox) -> None:
+    good.write({"template.yaml": PLAIN_FUNCTION + LARGE_LAYER, "layer/python/own.py": ""})
+    for name, size in sizes.items():
+        sparse(good.path(name), size)
+    began = time.monotonic()
+    check(good.run("build"), "LB602", (says, "262,144,000 unzipped"))
+    assert time.monotonic() - began < 30
+
+    good.write({".lambdabuildignore": "*.bin\n*.npy\n*.pt\n"})
+    good.build()
+
+
+def test_what_is_large_and_not_shipped_is_no_mistake(good: Sandbox) -> None:
+    sparse(good.path("src/input.bin"), 300_000_000)
+    good.write({"lambdabuild.toml": "[commands]\nOrders = 'cp app.py \"$ARTIFACTS_DIR\"'\n"})
+    good.build()
 
 
 def test_six_layers_are_too_many(good: Sandbox) -> None:
