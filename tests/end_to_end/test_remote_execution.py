@@ -170,6 +170,27 @@ def test_without_the_engine_all_is_run_here_and_told_once(clone: Callable[..., C
     assert (affected.out, affected.err) == ("Made\n", "")
 
 
+@pytest.mark.parametrize(
+    ("name", "file", "words"),
+    [
+        ("ca_file", "ca.pem", "No such file or directory"),
+        ("ca_file", "made", ""),
+        ("client_certificate", "keys/client.pem", "No such file or directory"),
+        ("client_key", "made/app.py/key.pem", "Not a directory"),
+    ],
+)
+def test_a_wrong_file_of_certificates_is_told_as_the_executors_and_all_is_run_here(
+    name: str, file: str, words: str, clone: Callable[..., Clone]
+) -> None:
+    app = small(clone("app", LAMBDABUILD_EXECUTOR=f"grpcs://127.0.0.1:{free_port()}"))
+    app.env[f"LAMBDABUILD_EXECUTOR__{name.upper()}"] = file
+    ran = app.build("Made")
+    (warning,) = ran.summary["warnings"]
+    assert "LB640" in warning and f"{file}, which executor.{name} names: {words}" in warning
+    assert "correct the path in [executor]" in warning and "[cache]" not in ran.said
+    assert "compile:Made" in ran.steps
+
+
 def test_what_the_workers_lack_is_run_here(clone: Callable[..., Clone], tmp_path: Path) -> None:
     programs = tmp_path / "programs"
     programs.mkdir()
