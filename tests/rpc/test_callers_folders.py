@@ -188,3 +188,18 @@ def test_the_jail_holds(tmp_path: Path) -> None:
 
     assert ran.out == f"{jail.NOBODY}\n"
     assert os.listdir(outside) == [] and (inside / "a").exists() and not Path("/etc/b").exists()
+
+
+TOO_LONG = {"one name": "x" * 300, "one name further down": "src/" + "y" * 256, "a path": "z/" * 3000 + "z"}
+
+
+@pytest.mark.parametrize("name", TOO_LONG.values(), ids=TOO_LONG)
+@pytest.mark.parametrize("parameter", ["artifacts_dir", "scratch_dir", "source_dir", "dependencies_dir"])
+def test_a_folder_whose_name_no_file_system_takes_is_the_callers_mistake(
+    place: Path, parameter: str, name: str
+) -> None:
+    write(place, NODE)
+    before = jail.content(place)
+    code, message = ask(place, **{parameter: name})
+    assert code == 400, message
+    assert jail.lost(before, jail.content(place)) == []
