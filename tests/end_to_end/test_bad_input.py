@@ -383,6 +383,19 @@ def test_what_is_too_large_is_told_before_a_byte_of_it_is_read(sizes: dict[str, 
     good.build()
 
 
+def test_what_is_too_large_is_told_before_it_is_read_for_scripts(good: Sandbox) -> None:
+    good.write(
+        {
+            "template.yaml": PLAIN_FUNCTION.replace("python3.11", "nodejs22.x"),
+            "src/app.js": "exports.handler = 1\n",
+            "src/package.json": '{"name": "a", "version": "1.0.0", "scripts": {"postinstall": "node -e 1"}}',
+        }
+    )
+    sparse(good.path("src/dump.sql"), 7_000_000_000)
+
+    check(good.run("build"), "LB602", ("src/ has 7,000,000", "dump.sql"))
+
+
 def test_what_is_large_and_not_shipped_is_no_mistake(good: Sandbox) -> None:
     sparse(good.path("src/input.bin"), 300_000_000)
     good.write({"lambdabuild.toml": "[commands]\nOrders = 'cp app.py \"$ARTIFACTS_DIR\"'\n"})
