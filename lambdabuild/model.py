@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, TypeAlias, cast
 
+from lambdabuild.errors import LambdaBuildError
 from lambdabuild.settings import FunctionSettings
 from lambdabuild.spans import Node, Span, to_data
 
@@ -160,6 +161,17 @@ class Skipped:
     reason: str
     where: Span
     kind: Literal["function", "layer", "stack", "file", "resource"] = "function"
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A function or layer that cannot be built, and its mistakes."""
+
+    name: str
+    kind: Literal["function", "layer"]
+    errors: tuple[LambdaBuildError, ...]
+    stops: frozenset[str] = frozenset()
+    """Names of others that cannot be built without it: functions that use the layer, or share layers with it."""
 
 
 Form: TypeAlias = Literal["uri", "s3", "s3-bucket", "template-url"]
@@ -351,6 +363,8 @@ class Service:
     read: Read = Read()
     settings: Mapping[str, FunctionSettings] = field(default_factory=dict)
     """What the template says of a function or layer as settings do; the user's own win."""
+    broken: tuple[Broken, ...] = ()
+    """What could not be read for its own mistakes."""
 
     @property
     def has_template(self) -> bool:

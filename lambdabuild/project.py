@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from lambdabuild.changes.affected import Planned, Touched
-    from lambdabuild.engine.asked import Asked
+    from lambdabuild.engine.asked import Asked, Wanted
     from lambdabuild.engine.kept import Kept
     from lambdabuild.engine.site import Site
     from lambdabuild.engine.snapshot import Snapshot
@@ -51,9 +51,11 @@ def doit_project(place: str = ".", **settings: str) -> dict[str, Any]:
 
 
 def _namespace(folder: str, variables: Mapping[str, str], found: Snapshot | None) -> dict[str, Any]:
-    from lambdabuild.engine import loader
+    from lambdabuild.engine import asked, loader
 
-    return loader.namespace(lambda: open_project(folder, variables, found=found))
+    question = asked.by_doit()
+    wanted = question.wanted if question is not None else None
+    return loader.namespace(lambda: open_project(folder, variables, found=found, wanted=wanted))
 
 
 def nothing_to_do(folder: str, variables: Mapping[str, str], asked: list[str]) -> str | None:
@@ -93,10 +95,12 @@ def open_project(
     variables: Mapping[str, str] | None = None,
     environment: Mapping[str, str] | None = None,
     found: Snapshot | None = None,
+    wanted: Wanted | None = None,
 ) -> Site:
     """Load and plan the project in a folder. Starts no tool; hashes nothing that the stat cache knows.
 
-    ``found`` is the last run's snapshot, when it was looked at already.
+    ``found`` is the last run's snapshot, when it was looked at already. A mistake of one function or layer counts only
+    when that is ``wanted``; None is all.
     """
     from lambdabuild.engine import ownership
     from lambdabuild.engine.site import Given, Site
@@ -118,6 +122,10 @@ def open_project(
     kept = _kept(build_dir, found)
     service, plan, rules = kept or _planned(folder, settings, environment, places, stats)
     settings = settings.over(service.settings)
+    if plan.broken:
+        from lambdabuild.engine import asked, broken
+
+        broken.check(plan, wanted or asked.Wanted(), settings)
     site = Site(
         project=folder,
         build_dir=build_dir,
@@ -142,6 +150,15 @@ def open_project(
     return _with_settled(site)
 
 
+def open_for(
+    folder: str, variables: Mapping[str, str], tasks: Sequence[str], *, is_run: bool, keeps_going: bool
+) -> Site:
+    """The same for a command about some tasks, none for all."""
+    from lambdabuild.engine.asked import Wanted
+
+    return open_project(folder, variables, wanted=Wanted(tuple(tasks), is_run, keeps_going))
+
+
 def _kept(build_dir: str, found: Snapshot | None) -> Kept | None:
     """What the last run planned, when all that it rests on is as it was."""
     if found is None or not {snapshot.PROJECT, snapshot.PLAN} <= found.clean():
@@ -157,7 +174,7 @@ def _planned(
     from lambdabuild.reading import load_service
     from lambdabuild.rulebook.search import find_rules
 
-    service = load_service(folder, settings, _region(settings, environment), environment)
+    service = load_service(folder, settings, _region(settings, environment), environment, keeps_broken=True)
     _refuse_what_cannot_be_compiled(service, folder, stats)
     rules = find_rules(places)
     return (
@@ -370,12 +387,15 @@ def cache_upkeep(folder: str, variables: Mapping[str, str]) -> CacheUpkeep:
 
 
 def make_plan(folder: str, service: Service, rules: tuple[Any, ...], settings: Settings, stats: StatCache) -> BuildPlan:
-    """Service -> BuildPlan: reads file names and digests of manifests, and hands them to the planner."""
+    """Service -> BuildPlan: reads file names and digests of manifests, and hands them to the planner.
+
+    Functions and layers with mistakes are ``broken`` in it.
+    """
     from lambdabuild.plan import planner
     from lambdabuild.reading import ProjectFiles
 
     disk = _disk(ProjectFiles(folder), service, settings)
-    return planner.plan(service, rules, disk, _identify(folder, stats), settings)
+    return planner.plan_of_sound(service, rules, disk, _identify(folder, stats), settings)
 
 
 def _disk(files: ProjectFiles, service: Service, settings: Settings) -> Disk:

@@ -124,8 +124,12 @@ def load_service(
     region: str = "",
     environment: Mapping[str, str] | None = None,
     files: ProjectFiles | None = None,
+    keeps_broken: bool = False,
 ) -> Service:
-    """text -> Service. ``region`` is what AWS::Region stands for; ``files`` is another disk than the folder's."""
+    """text -> Service. ``region`` is what AWS::Region stands for; ``files`` is another disk than the folder's.
+
+    With ``keeps_broken`` mistakes of single functions and layers are told in the service instead of being raised.
+    """
     looked_for, files = (*TEMPLATES, *SERVERLESS), files or ProjectFiles(folder)
     path = settings.template or next((t for t in looked_for if files.kind(t)), "")
     passed_over = () if settings.template else looked_for[: looked_for.index(path)] if path else ()
@@ -140,7 +144,7 @@ def load_service(
     elif is_serverless(files, path):
         service = _load_serverless(files, path, settings, os.environ if environment is None else environment)
     else:
-        service = _load_sam(files, path, settings, region)
+        service = _load_sam(files, path, settings, region, keeps_broken)
     check_paths(service)
     if settings.layers:
         from lambdabuild.plan.layer_tables import layers_of
@@ -182,12 +186,13 @@ def _sections(path: str, text: str) -> set[str]:
     return set(root.value) if isinstance(root.value, dict) else set()
 
 
-def _load_sam(files: ProjectFiles, path: str, settings: Settings, region: str) -> Service:
+def _load_sam(files: ProjectFiles, path: str, settings: Settings, region: str, keeps_broken: bool) -> Service:
     from lambdabuild.template import sam
 
     service = sam.load(
-        path, files, parameters=settings.parameters, stage=settings.stage, root=settings.root, region=region
-    )
+        path, files, parameters=settings.parameters, stage=settings.stage, root=settings.root, region=region,
+        keeps_broken=keeps_broken,
+    )  # fmt: skip
     return replace(service, read=Read(tuple(files.seen)))
 
 

@@ -165,7 +165,7 @@ def _why(arguments: list[str]) -> int:
     settings, flags, names = _split(arguments[1:])
     if flags:
         return _wrong(f"why takes no {flags[0]!r}")
-    site = _open(settings)
+    site = _open(settings, [f"why:{name}" for name in names])
     known = site.plan.users
     _refuse_left_out(site, names)
     for name in names or known:
@@ -222,11 +222,13 @@ def _build(arguments: list[str]) -> int:
         return _wrong(f"build has no option {unknown[0]!r}")
     if not any(flag in ALL_AGAIN for flag in flags) and _is_done(settings, names):
         return 0
-    site = _open(settings)
+    tasks = [name if name == TEMPLATE else f"build:{name}" for name in names]
+    site = _open(settings, tasks, flags, is_run=True)
     _refuse_left_out(site, names)
     groups = {user: unit.group(user) for unit in site.plan.made for user in unit.users}
     groups |= {pinned.function: "build" for pinned in site.plan.pinned}
     groups |= {published.name: "layer" for published in site.plan.publications}
+    groups |= {one.name: "layer" if one.kind == "layer" else "build" for one in site.plan.broken}
     selected = []
     for name in names:
         if name == TEMPLATE and name not in groups:  # as affected names it
@@ -246,7 +248,7 @@ def _doit(arguments: list[str]) -> int:
         return _run_doit(doit_arguments, lambda: _open(settings))  # asks for a project only when it needs one
     if not doit_arguments and _is_done(settings, []):
         return 0
-    site = _open(settings)
+    site = _open(settings, words[len(command) :], flags, is_run=command in ([], ["run"]))
     return _run_doit(doit_arguments, lambda: site)
 
 
@@ -297,10 +299,13 @@ def _split(arguments: list[str]) -> tuple[dict[str, str], list[str], list[str]]:
     return settings, flags, names
 
 
-def _open(variables: dict[str, str]) -> Any:
-    from lambdabuild.project import open_project
+def _open(
+    variables: dict[str, str], tasks: Sequence[str] = (), flags: Sequence[str] = (), *, is_run: bool = False
+) -> Any:
+    """The project, without mistakes in what is asked for."""
+    from lambdabuild.project import open_for
 
-    return open_project(os.getcwd(), variables)
+    return open_for(os.getcwd(), variables, tasks, is_run=is_run, keeps_going=not KEEP_GOING.isdisjoint(flags))
 
 
 def _refuse_left_out(site: Any, names: Sequence[str]) -> None:
@@ -338,6 +343,8 @@ COMMAND_FLAGS = ("--output", "--since", "--shard", "--costs", "--older-than")
 """Those of our own commands that take the next word."""
 
 BUILD_FLAGS = (*FLAGS_WITH_VALUE, "-c", "--continue", "-a", "--always-execute", "-s", "--single", "--pdb")
+
+KEEP_GOING = frozenset({"-c", "--continue"})
 
 ALL_AGAIN = frozenset({"-a", "--always-execute", "-s", "--single"})
 """Flags with which what is up to date is run."""

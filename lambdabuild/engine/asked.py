@@ -10,6 +10,15 @@ from typing import Any
 
 
 @dataclass(frozen=True)
+class Wanted:
+    """Tasks, none for all; and whether mistakes of some may be told by these, while the others are built."""
+
+    tasks: tuple[str, ...] = ()
+    is_run: bool = False
+    keeps_going: bool = False
+
+
+@dataclass(frozen=True)
 class Asked:
     """A command of doit's, with its options and the tasks it was given; none is all."""
 
@@ -20,6 +29,10 @@ class Asked:
     """These or the dodo.py's default tasks, once it is loaded."""
     namespace: Mapping[str, Any] | None = None
     """The dodo.py, once it is loaded."""
+
+    @property
+    def wanted(self) -> Wanted:
+        return Wanted(self.tasks, self.command == "run", bool(self.options.get("continue")))
 
     @property
     def is_plain_run(self) -> bool:

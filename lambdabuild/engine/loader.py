@@ -144,6 +144,9 @@ def prepare(site: Site) -> None:
     reporters.configure("quiet" if site.settings.quiet else site.settings.format, notes, skipped, news)
     for warning in site.service.warnings:
         reporters.warn(warning)
+    for one in site.plan.broken:
+        said = "; ".join(f"{error.code}: {error.message}" for error in one.errors)
+        reporters.warn(f"{one.kind} {one.name!r} has a mistake, so neither it nor a template is built: {said}")
     atexit.register(_end, site, notes)
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _as_interrupt)
@@ -206,7 +209,10 @@ def print_why(site: Site, name: str) -> TaskFailed | None:
 
 def why_text(site: Site, name: str, saved: Any) -> str:
     """One line a step: up to date, or would run (or be restored from a cache) and the reasons."""
-    steps = [*_steps_of(site, name), *([("template", "template")] if site.service.has_template else [])]
+    steps = [
+        *_steps_of(site, name),
+        *([("template", "template")] if site.service.has_template and not site.plan.broken else []),
+    ]
     lines, upstream = [], ""
     for kind, step in steps:
         label = "template" if kind == "template" else f"{kind}:{step}"

@@ -32,7 +32,7 @@ Step = tuple[str, str]
 
 def renew(site: Site, saved: Saved, shown: Mapping[str, Any]) -> None:
     """Write the snapshot of a run that has ended. ``shown`` is what a run shows though it does nothing."""
-    if site.settings.paranoid or not site.service.read.is_repeatable:
+    if site.settings.paranoid or site.plan.broken or not site.service.read.is_repeatable:
         return
     if not site.shared.seen and not site.shared.ran:
         return

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Iterator
 from typing import Any
 
+from lambdabuild.engine import broken
 from lambdabuild.engine.actions import clean, perform
 from lambdabuild.engine.costs import slowest_first
 from lambdabuild.engine.freshness import Freshness
@@ -54,7 +55,8 @@ def tasks(site: Site, saved: Saved, left_out: Container[str] = (), named: Iterab
         yield {"basename": kind, "name": user, "actions": None}
     if not left_out:
         yield from _publications(site, saved)
-    if site.service.has_template:
+    yield from broken.tasks(site)
+    if site.service.has_template and not site.plan.broken:
         yield _template(site, saved, builds, left_out)
 
 
@@ -83,6 +85,7 @@ def _build(site: Site, saved: Saved, build: Build, left_out: Container[str]) -> 
             "task_dep": [
                 *(f"{kind}:{build.name}" for kind in site.wanted(build)),
                 *_shared(site, build.name, left_out, *site.sharing_steps[2:]),
+                *broken.needed(site, [user]),
             ],
             # What only this one has goes with it; what is shared is cleaned by its own name.
             "clean": [(clean, [site, kind, build.name]) for kind in reversed(after)] if len(build.users) == 1 else [],

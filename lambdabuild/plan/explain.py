@@ -20,6 +20,7 @@ def as_data(plan: BuildPlan) -> dict[str, Any]:
             for item, found in zip(data[group], getattr(plan, group), strict=True)
         ]
     del data["sharers"]  # each is said by its build
+    del data["broken"]  # with any there is no plan to show
     for item in (*data["builds"], *data["resolutions"]):
         item["key"]["options"] = {name: json.loads(value) for name, value in item["key"]["options"]}
     return data

@@ -6,6 +6,7 @@ import posixpath
 import re
 from collections import Counter
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from typing import Literal, cast
 
 from lambdabuild.errors import BadLayer, raise_all
@@ -32,7 +33,7 @@ IN_TEMPLATE = ("path", "architectures")
 
 def layers_of(settings: Settings, service: Service) -> tuple[Layer, ...]:
     """The layers that tables make beside those of the template. All mistakes are raised together (LB610)."""
-    in_template = {layer.name for layer in service.layers}
+    in_template = {layer.name for layer in service.layers} | {one.name for one in service.broken}
     functions = {function.name for function in service.functions} | {skipped.name for skipped in service.skipped}
     taken = in_template | functions
     tables = sorted(settings.layers.items())
@@ -63,14 +64,20 @@ def _layers(name: str, table: LayerSettings) -> Iterator[Layer]:
         )
 
 
-def publications(service: Service, settings: Settings) -> tuple[Publication, ...]:
-    """What can be published: each layer of the template, each table; a table's own word wins over the template's."""
+def publications(
+    service: Service, settings: Settings, broken: AbstractSet[str] = frozenset()
+) -> tuple[Publication, ...]:
+    """What can be published: each layer of the template, each table; a table's own word wins over the template's.
+
+    Nothing of which a part is ``broken``.
+    """
     layers = {layer.name: layer for layer in service.layers}
     of_tables = {name: layer_units(name, table) for name, table in settings.layers.items() if name not in layers}
     units = {unit for several in of_tables.values() for unit, _ in several}
     groups: dict[str, tuple[str, ...]] = {name: (name,) for name in layers if name not in units}
     groups |= {name: tuple(unit for unit, _ in several) for name, several in of_tables.items()}
-    return tuple(_publication(name, [layers[one] for one in groups[name]], settings) for name in sorted(groups))
+    whole = [name for name in sorted(groups) if broken.isdisjoint((name, *groups[name]))]
+    return tuple(_publication(name, [layers[one] for one in groups[name]], settings) for name in whole)
 
 
 def _publication(name: str, layers: list[Layer], settings: Settings) -> Publication:

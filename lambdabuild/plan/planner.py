@@ -6,7 +6,8 @@ import hashlib
 import json
 import posixpath
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from fnmatch import fnmatchcase
 
@@ -25,6 +26,7 @@ from lambdabuild.errors import (
 from lambdabuild.handlers import finder_of
 from lambdabuild.model import Archive, Function, Image, Layer, Options, Recipe, Service, Skipped
 from lambdabuild.plan import sharers, sources
+from lambdabuild.plan.broken import all_broken, mistakes, with_sharers
 from lambdabuild.plan.claims import PLAIN, Choice, Names, choose, refuse_unknown
 from lambdabuild.plan.layer_tables import publications
 from lambdabuild.plan.native import native_of
@@ -70,17 +72,31 @@ def plan(
     service: Service, rules: tuple[Rule, ...], disk: Disk | Names, identify: Identify, settings: Settings
 ) -> BuildPlan:
     """The whole plan. All functions without a folder or a rule are told together (LB301, LB302, LB303)."""
+    found = plan_of_sound(service, rules, disk, identify, settings)
+    raise_all(mistakes(found.broken))
+    return found
+
+
+def plan_of_sound(
+    service: Service, rules: tuple[Rule, ...], disk: Disk | Names, identify: Identify, settings: Settings
+) -> BuildPlan:
+    """The plan of all functions and layers that have no mistake, and those that have some as ``broken``."""
     disk = disk if isinstance(disk, Disk) else Disk(disk)
     names = disk.names
-    _check_names(service, settings)
+    if not service.broken:  # else not all that is there is known
+        _check_names(service, settings)
     refuse_unknown(settings.executor.only, rules)
     sources.check(service, settings)
-    errors: list[LambdaBuildError] = []
+    errors = defaultdict[str, list[LambdaBuildError]](list)
+    for name, error in sources.bad_functions(service, settings):
+        errors[name].append(error)
     choices: dict[str, Choice] = {}
     packages: dict[str, str] = {}
     functions = tuple(function for function in service.functions if not settings.of(function.name).source)
     items: tuple[Function | Layer, ...] = (*functions, *service.layers)
     for item in items:
+        if item.name in errors:
+            continue
         try:
             if item.source not in names:
                 raise NoSource(
@@ -88,19 +104,26 @@ def plan(
                     where=item.where,
                     mend="correct the path in the template; it is relative to the template's folder",
                 )
-            errors += _missing(item, settings, names)
+            errors[item.name] += _missing(item, settings, names)
             inherited = _inherited(service, settings, item) if _inherits(item) else ()
-            choice = _choose(item, settings, rules, disk, inherited)
-            choices[item.name] = replace(choice, layers=_layers(item, choice.rule, service))
+            choices[item.name] = choice = _choose(item, settings, rules, disk, inherited)
+            if choice.manifest:
+                sharers.check(item, choice.rule, _options(item, choice, settings), settings)
             if settings.of(item.name).packaged:
                 packages[item.name] = sources.folder_of(item, (item.source, *inherited), names)
         except LambdaBuildError as error:
-            errors.append(error)
-    try:
-        images = _images(service, settings)
-    except LambdaBuildError as error:
-        errors.append(error)
-    raise_all(errors)
+            errors[item.name].append(error)
+    images = _images(service, settings)
+    for users, wrong in _wrong_images(service, images, settings):
+        for name in users:
+            errors[name].append(wrong)
+    broken = all_broken(service, errors)
+    without = {one.name for one in broken}
+    service, items = _without(service, without), tuple(item for item in items if item.name not in without)
+    images = _images(service, settings)
+    choices = {
+        item.name: replace(choice := choices[item.name], layers=_layers(item, choice.rule, service)) for item in items
+    }
     resolutions_of = {item.name: _resolution_keys(item, choices[item.name], identify, settings, disk) for item in items}
     withheld = CREDENTIALS if service.definition is None else ()  # the framework packs them
     builds = _builds(items, choices, settings, resolutions_of, packages, withheld)
@@ -111,9 +134,10 @@ def plan(
     builds, distributions = sources.with_packages((*builds, *sources.builds(service, settings, names)), settings, rules)
     of = {user: build.name for build in builds for user in build.users}
     sizes = tuple(_sizes(f, of, settings) for f in sorted(service.functions, key=lambda f: f.name) if f.name in of)
-    notes = sharers.check(
+    notes = sharers.notes(
         [(item, c.rule, _options(item, c, settings)) for item in items if (c := choices[item.name]).manifest], settings
     )
+    taking_part = tuple(sharers.sharers(builds, sizes, {rule.name: rule for rule in rules}))
     return BuildPlan(
         resolutions=resolutions,
         builds=builds,
@@ -125,8 +149,19 @@ def plan(
         packages=distributions,
         sources=sources.published(settings),
         pinned=sources.pinned(service, settings),
-        publications=publications(service, settings),
-        sharers=tuple(sharers.sharers(builds, sizes, {rule.name: rule for rule in rules})),
+        publications=publications(service, settings, without),
+        sharers=taking_part,
+        broken=with_sharers(broken, taking_part, settings),
+    )
+
+
+def _without(service: Service, names: AbstractSet[str]) -> Service:
+    return replace(
+        service,
+        functions=tuple(one for one in service.functions if one.name not in names),
+        layers=tuple(one for one in service.layers if one.name not in names),
+        images=tuple(one for one in service.images if one.name not in names),
+        assets=tuple(one for one in service.assets if one.name not in names),
     )
 
 
@@ -485,33 +520,40 @@ def _resolutions(
 
 
 def _images(service: Service, settings: Settings) -> tuple[ImageBuild, ...]:
-    """Images that are equal in all that is known of them are one. Raises NoRepository (LB812), BadImage (LB810)."""
+    """Images that are equal in all that is known of them are one."""
     users: dict[ImageKey, list[str]] = defaultdict(list)
-    places = {image.name: image.where for image in service.images}
     for image in service.images:
         users[_image_key(image, settings)].append(image.name)
     found = [ImageBuild(min(names), key, tuple(sorted(names))) for key, names in users.items()]
+    return tuple(sorted(found, key=lambda one: one.name))
+
+
+def _wrong_images(
+    service: Service, found: tuple[ImageBuild, ...], settings: Settings
+) -> Iterator[tuple[tuple[str, ...], LambdaBuildError]]:
+    """Images that nobody could tell apart (LB810), or that have no place to go to (LB812), with their functions."""
+    places = {image.name: image.where for image in service.images}
     named = [(one.local_name(user), user, one) for one in found if one.key.kind != "tagged" for user in one.users]
     called = {local_name: (user, one) for local_name, user, one in named}
-    raise_all(
-        BadImage(
-            f"the images of {user!r} and {called[local_name][0]!r} would both be called {local_name}",
-            where=(places[user], places[called[local_name][0]]),
-            mend="rename one of the functions, or give one of them another tag (DockerTag)",
-        )
-        for local_name, user, one in named
-        if one is not called[local_name][1]
-    )
-    raise_all(
-        NoRepository(
-            f"the image of function {one.name!r} is to be deployed, but there is no repository for it",
-            where=places[one.name],
-            mend="set repository in lambdabuild.toml, or in [functions.NAME]; to deploy nothing, name no bucket",
-        )
-        for one in found
-        if settings.bucket and "upload" not in one.steps
-    )
-    return tuple(sorted(found, key=lambda one: one.name))
+    for local_name, user, one in named:
+        other, image = called[local_name]
+        if one is not image:
+            yield (
+                (user, other),
+                BadImage(
+                    f"the images of {user!r} and {other!r} would both be called {local_name}",
+                    where=(places[user], places[other]),
+                    mend="rename one of the functions, or give one of them another tag (DockerTag)",
+                ),
+            )
+    for one in found:
+        if settings.bucket and "upload" not in one.steps:
+            wrong = NoRepository(
+                f"the image of function {one.name!r} is to be deployed, but there is no repository for it",
+                where=places[one.name],
+                mend="set repository in lambdabuild.toml, or in [functions.NAME]; to deploy nothing, name no bucket",
+            )
+            yield one.users, wrong
 
 
 def _image_key(image: Image, settings: Settings) -> ImageKey:

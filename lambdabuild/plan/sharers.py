@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
 from lambdabuild.artifacts.limits import LAYERS
-from lambdabuild.errors import CannotShare, raise_all
+from lambdabuild.errors import CannotShare
 from lambdabuild.model import Function, Layer, Options
 from lambdabuild.plan.types import Build, Rule, Sharer, Sizes, Stage
 from lambdabuild.settings import Settings
@@ -41,29 +41,31 @@ def refusal(function: Function, rule: Rule, options: Options, settings: Settings
     return f"{hiding[0]} is set, so that layers are not looked into" if hiding else function.fixed_layers
 
 
-def check(items: Iterable[tuple[Function | Layer, Rule, Options]], settings: Settings) -> tuple[str, ...]:
-    """Notes on those that do not take part, a line for each reason.
+def check(item: Function | Layer, rule: Rule, options: Options, settings: Settings) -> None:
+    """Raise CannotShare (LB304) when it was asked for by name and cannot be, for a setting must not do nothing."""
+    reason = _reason(item, rule, options, settings)
+    if reason and settings.of(item.name).auto_layers:
+        raise CannotShare(
+            f"packages of {item.name!r} cannot lie in layers of their own: {reason}",
+            where=item.where,
+            mend=f"remove auto_layers from [functions.{item.name}]",
+        )
 
-    Raises CannotShare (LB304) for all that were asked for by name, for a setting must not do nothing.
-    """
-    errors, refused = [], defaultdict[str, list[str]](list)
+
+def _reason(item: Function | Layer, rule: Rule, options: Options, settings: Settings) -> str:
+    """Why an item takes no part that is meant to."""
+    if isinstance(item, Layer):
+        return "it is a layer itself" if settings.of(item.name).auto_layers else ""
+    return refusal(item, rule, options, settings) if wants(item, settings) else ""
+
+
+def notes(items: Iterable[tuple[Function | Layer, Rule, Options]], settings: Settings) -> tuple[str, ...]:
+    """On those that do not take part, a line for each reason."""
+    refused = defaultdict[str, list[str]](list)
     for item, rule, options in items:
-        asked = settings.of(item.name).auto_layers
-        if isinstance(item, Layer):
-            reason = "it is a layer itself" if asked else ""
-        else:
-            reason = refusal(item, rule, options, settings) if wants(item, settings) else ""
-        if reason and asked:
-            errors.append(
-                CannotShare(
-                    f"packages of {item.name!r} cannot lie in layers of their own: {reason}",
-                    where=item.where,
-                    mend=f"remove auto_layers from [functions.{item.name}]",
-                )
-            )
-        elif reason:
+        reason = _reason(item, rule, options, settings)
+        if reason:
             refused[reason].append(item.name)
-    raise_all(errors)
     return tuple(
         f"auto_layers: {', '.join(sorted(names))} with all packages in the zip, for {reason}"
         for reason, names in sorted(refused.items())

@@ -24,8 +24,8 @@ TAGS_AT_MOST = 10
 
 
 def check(service: Service, settings: Settings) -> None:
-    """Mistakes in [sources] and in what functions say of them, all together (LB107)."""
-    raise_all([*_bad_sources(service, settings), *_bad_functions(service, settings)])
+    """Mistakes in [sources], all together (LB107)."""
+    raise_all(_bad_sources(service, settings))
 
 
 def _bad_sources(service: Service, settings: Settings) -> Iterator[LambdaBuildError]:
@@ -68,14 +68,15 @@ def _bad_labels(name: str, source: SourceSettings, settings: Settings) -> Iterat
         yield BadSettings(f"[sources.{name}] has too many tags", where=source.where, mend=mend)
 
 
-def _bad_functions(service: Service, settings: Settings) -> Iterator[LambdaBuildError]:
+def bad_functions(service: Service, settings: Settings) -> Iterator[tuple[str, LambdaBuildError]]:
+    """What functions say of [sources] and should not (LB107), by their names."""
     functions = {item.name: item for item in service.functions}
     alone = {item.name: item.reason for item in service.skipped}
     for name, mine in settings.functions.items():
         wrong = _bad_function(name, mine, settings, functions.get(name), alone.get(name, ""))
         if wrong and (mine.packaged or mine.source or mine.source_version):
             where = functions[name].where if name in functions else None
-            yield BadSettings(f"[functions.{name}] {wrong[0]}", where=where, mend=wrong[1])
+            yield name, BadSettings(f"[functions.{name}] {wrong[0]}", where=where, mend=wrong[1])
 
 
 def _bad_function(

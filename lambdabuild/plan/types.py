@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
-from lambdabuild.model import Asset, Globs, Options, Skipped
+from lambdabuild.model import Asset, Broken, Globs, Options, Skipped
 from lambdabuild.settings import Command
 
 Kind = Literal["function", "layer", "source"]
@@ -405,6 +405,8 @@ class BuildPlan:
     pinned: tuple[Pinned, ...] = ()
     publications: tuple[Publication, ...] = ()
     sharers: tuple[Sharer, ...] = ()
+    broken: tuple[Broken, ...] = ()
+    """Of these there is nothing else in the plan."""
 
     def build_of(self, user: str) -> Build:
         """The build that a function or layer gets its artifact from."""

@@ -12,6 +12,7 @@ from lambdabuild.errors import BadTemplate, LambdaBuildError, UnknownName, Unres
 from lambdabuild.model import (
     About,
     Asset,
+    Broken,
     Form,
     Function,
     Image,
@@ -97,6 +98,8 @@ class Reading:
     notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     errors: list[LambdaBuildError] = field(default_factory=list)
+    broken: list[Broken] = field(default_factory=list)
+    """Whose mistakes some of the errors are."""
     rewrites: list[Rewrite] = field(default_factory=list)
     layer_places: list[LayersPlace] = field(default_factory=list)
 
@@ -139,6 +142,14 @@ class CodeResource:
         return f"{self.shape.kind} {self.template.full(self.name)!r}"
 
     def read(self) -> None:
+        try:
+            self.read_unless_undeployed()
+        except LambdaBuildError as error:
+            errors = getattr(error, "errors", (error,))
+            self.found.broken.append(Broken(self.template.full(self.name), self.shape.kind, errors))
+            raise
+
+    def read_unless_undeployed(self) -> None:
         try:
             self.read_code()
         except Unresolvable:

@@ -45,10 +45,12 @@ def load(
     stage: str = "",
     root: str = "",
     region: str = "",
+    keeps_broken: bool = False,
 ) -> Service:
     """Read a template and its local nested stacks. All mistakes are raised together.
 
-    ``root`` is the folder that relative code folders start from, instead of the template's own.
+    ``root`` is the folder that relative code folders start from, instead of the template's own. With ``keeps_broken``
+    mistakes of single functions and layers are told in the service, if there are no others.
     """
     found, documents = Reading(), list[Document]()
     run = _Run(files, root, region, found, documents)
@@ -56,7 +58,9 @@ def load(
         _read_stack(run, "", path, dict(parameters or {}), stage, ())
     except LambdaBuildError as error:
         found.errors += getattr(error, "errors", (error,))
-    raise_all({str(error): error for error in found.errors}.values())  # the same mistake once
+    attributed = {id(error) for one in found.broken for error in one.errors}
+    if not (keeps_broken and all(id(error) in attributed for error in found.errors)):
+        raise_all({str(error): error for error in found.errors}.values())  # the same mistake once
     return Service(
         documents=tuple(sorted(documents, key=lambda document: document.stack)),
         functions=tuple(found.functions),
@@ -66,6 +70,7 @@ def load(
         skipped=tuple(found.skipped),
         notes=tuple(dict.fromkeys(found.notes)),
         warnings=tuple(dict.fromkeys(found.warnings)),
+        broken=tuple(found.broken),
     )
 
 

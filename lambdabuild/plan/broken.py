@@ -1,0 +1,48 @@
+"""Functions and layers that cannot be built for a mistake of their own, and whose mistakes count for what was asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from lambdabuild.errors import LambdaBuildError, raise_all
+from lambdabuild.model import Broken, Service
+from lambdabuild.plan.types import BuildPlan, Sharer
+from lambdabuild.settings import Settings
+
+
+def all_broken(service: Service, errors: Mapping[str, Sequence[LambdaBuildError]]) -> tuple[Broken, ...]:
+    """Those that could not be read, then those in which planning found ``errors``."""
+    layers = {layer.name for layer in service.layers}
+    unread = {one.name for one in service.broken}
+    planned = (
+        Broken(name, "layer" if name in layers else "function", tuple(found))
+        for name, found in errors.items()
+        if found and name not in unread
+    )
+    return tuple(replace(one, stops=_users(service, one.name)) for one in (*service.broken, *planned))
+
+
+def _users(service: Service, layer: str) -> frozenset[str]:
+    return frozenset(function.name for function in service.functions if layer in function.layers)
+
+
+def with_sharers(broken: tuple[Broken, ...], sharers: Iterable[Sharer], settings: Settings) -> tuple[Broken, ...]:
+    """What lies in a shared layer is not known before all are that take part (``auto_layers``)."""
+    others = frozenset(user for sharer in sharers for user in sharer.functions)
+    takes_part = {one.name for one in broken if one.kind == "function" and settings.says("auto_layers", one.name)}
+    return tuple(replace(one, stops=one.stops | others) if one.name in takes_part else one for one in broken)
+
+
+def mistakes(broken: Iterable[Broken]) -> list[LambdaBuildError]:
+    """All of them, the same one once."""
+    return list({str(error): error for one in broken for error in one.errors}.values())
+
+
+def refuse(plan: BuildPlan, names: Iterable[str]) -> None:
+    """Raise the mistakes that keep these from being built, or all when one of the names is none of the plan's."""
+    asked = set(names)
+    known = {*plan.users, *(one.function for one in plan.pinned), *(one.name for one in plan.broken)}
+    known |= {asset.name for asset in plan.assets} | {publication.name for publication in plan.publications}
+    counts = [one for one in plan.broken if not asked or not asked <= known or asked & {one.name, *one.stops}]
+    raise_all(mistakes(counts))
