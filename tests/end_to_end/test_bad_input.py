@@ -183,13 +183,13 @@ def test_a_file_that_only_a_deployment_needs_is_missed_where_it_is_sent(good: Sa
     good.write({"template.yaml": PLAIN_FUNCTION + MISSING})
     notes = good.build().summary["notes"]
 
-    for place, name in {"10:70": "api.yaml", "11:104": "ready.zip", "12:59": "README.md"}.items():
+    for place, name in {"9:70": "api.yaml", "10:101": "ready.zip", "11:58": "README.md"}.items():
         assert any(note.startswith(f"template.yaml:{place}: {name}") for note in notes), notes
     assert "BodyS3Location: ../api.yaml" in good.path("build/packaged-template.yaml").read_text()
     assert "CodeUri: ../ready.zip" in good.path("build/built-template.yaml").read_text()
 
     ran = good.run("build", "bucket=b", "endpoint_url=http://127.0.0.1:9")
-    check(ran, "LB302", ("template.yaml:10:70", "api.yaml", "needs it"))
+    check(ran, "LB302", ("template.yaml:9:70", "api.yaml", "needs it"))
 
 
 def test_code_that_is_a_single_file_is_packed_alone(good: Sandbox) -> None:
