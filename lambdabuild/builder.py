@@ -182,7 +182,7 @@ class LambdaBuilder:
 
         Raises WorkflowFailedError or WorkflowUnknownError, with the peer's text ``<Workflow>:<Action> - <reason>``.
         """
-        os.makedirs(scratch_dir, exist_ok=True)
+        caller_folders.make(scratch_dir)
         self._check(runtime, architecture, options, build_in_source)
         source = os.path.realpath(source_dir)
         wanted = Wanted(

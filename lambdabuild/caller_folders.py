@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import logging
 import os
@@ -18,6 +19,14 @@ from lambdabuild.errors import InTheWay
 from lambdabuild.spans import Span
 
 LOG = logging.getLogger(__name__)
+
+
+def make(folder: str) -> None:
+    """Make a folder and those above it. Raises OSError, for a path of a thousand folders too."""
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except RecursionError as error:  # it calls itself for each folder above, before it makes any
+        raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG), folder) from error
 
 
 def refuse_to_empty(folder: NamedFolder, called: str, inside: Mapping[str, str]) -> None:
@@ -54,7 +63,7 @@ def write(folder: NamedFolder, entries: Sequence[Entry], *, only: bool = False) 
     """Add the entries to a folder; what else is in it stays. ``only``: it was emptied for them."""
     if not folder.record({entry.path: _digest(entry) for entry in entries}, only=only):
         LOG.warning("what is put into %s cannot be recorded, so no other build will replace it", folder.folder)
-    os.makedirs(folder.folder, exist_ok=True)
+    make(folder.folder)
     missing = [entry for entry in entries if not folder.has(entry.path, _digest(entry))]
     make_folders(folder.folder, {posixpath.dirname(entry.path) for entry in missing}, are_ours=False)
     for entry in missing:

@@ -190,7 +190,7 @@ def test_the_jail_holds(tmp_path: Path) -> None:
     assert os.listdir(outside) == [] and (inside / "a").exists() and not Path("/etc/b").exists()
 
 
-TOO_LONG = {"one name": "x" * 300, "one name further down": "src/" + "y" * 256, "a path": "z/" * 3000 + "z"}
+TOO_LONG = {"one name": "x" * 300, "many folders": "y/" * 1500 + "y", "a path": "z/" * 3000 + "z"}
 
 
 @pytest.mark.parametrize("name", TOO_LONG.values(), ids=TOO_LONG)
@@ -198,8 +198,8 @@ TOO_LONG = {"one name": "x" * 300, "one name further down": "src/" + "y" * 256, 
 def test_a_folder_whose_name_no_file_system_takes_is_the_callers_mistake(
     place: Path, parameter: str, name: str
 ) -> None:
-    write(place, NODE)
+    write(place, {"src/requirements.txt": "", "src/app.py": ""})
     before = jail.content(place)
-    code, message = ask(place, **{parameter: name})
+    code, message = ask(place, "python/pip", "requirements.txt", "python3.12", **{parameter: name})
     assert code == 400, message
     assert jail.lost(before, jail.content(place)) == []
