@@ -6,6 +6,7 @@ https://www.jsonrpc.org/specification. docs/rpc.md tells where the peer answers 
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import math
@@ -22,6 +23,11 @@ PROTOCOL: Final = (0, 3)
 METHOD: Final = "LambdaBuilder.build"
 NOT_JSON, NO_REQUEST, NO_METHOD, BAD_PARAMS = -32700, -32600, -32601, -32602
 FAILED, BROKEN, OTHER_PROTOCOL = 400, 500, 505
+CALLERS_MISTAKES: Final = frozenset({
+    errno.EACCES, errno.EEXIST, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOENT, errno.ENOTDIR, errno.EPERM,
+    errno.EROFS,
+})  # fmt: skip
+"""What is wrong with a path that was given; a full disk is not."""
 LONGEST_SHOWN = 300
 VERSION = re.compile(r"([0-9]{1,9})\.([0-9]{1,9})")
 LOG = logging.getLogger(__name__)
@@ -65,9 +71,9 @@ def respond(given: str | bytes, build: Build) -> dict[str, Any]:
     except LambdaBuildError as error:
         LOG.debug("the build failed", exc_info=error)
         return _error(name, FAILED, str(error))
-    except OSError as error:  # a path that is too long, a full disk: the caller's or the machine's, and no bug
+    except OSError as error:
         LOG.debug("the build failed", exc_info=error)
-        return _error(name, FAILED, _told(error))
+        return _error(name, FAILED if error.errno in CALLERS_MISTAKES else BROKEN, _told(error))
     except (Exception, SystemExit) as error:
         LOG.debug("the build broke down", exc_info=error)
         return _error(name, BROKEN, f"{type(error).__name__}: {error}")
