@@ -89,7 +89,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         sys.stdout.write(f"lambdabuild {__version__}\n")
         return 0
-    output: Any = Output(sys.stdout)
+    output: Any = Output(sys.stdout) if sys.stdout is not None else None
     sys.stdout = output
     try:
         return COMMANDS.get(command, _doit)(arguments)
@@ -103,8 +103,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         _tell(error, arguments)
         return 3
     finally:
-        output.flush()
-        sys.stdout = output.stream
+        if output is not None:
+            output.flush()
+            sys.stdout = output.stream
 
 
 def _tell(error: LambdaBuildError, arguments: list[str]) -> None:
