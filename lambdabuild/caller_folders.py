@@ -34,12 +34,11 @@ def refuse_to_empty(folder: NamedFolder, called: str, inside: Mapping[str, str])
 
     ``inside`` are paths that it must not hold, by what they are (``owned.why_never_emptied``).
     """
-    there = folder.strangers()
-    if not there and folder.is_empty():
+    if folder.is_empty():
         return
     if why := why_never_emptied(folder.folder, inside):
         raise InTheWay(f"{called} {folder.folder} is not emptied: {why}", mend="name a folder that is new or empty")
-    if there:
+    if there := folder.strangers():
         raise InTheWay(
             f"{called} {folder.folder} is not emptied: it holds what lambdabuild did not put there, or what was changed"
             f" since: {some(there)}",

@@ -81,6 +81,7 @@ for line in sys.stdin:
     asked = json.loads(line)
     child = os.fork()
     if not child:
+        os.setsid()
         os.chdir(asked["cwd"])
         os.environ.update(asked["env"])
         for number, mode in ((0, os.O_RDONLY), (1, os.O_WRONLY | os.O_TRUNC), (2, os.O_WRONLY | os.O_TRUNC)):

@@ -15,6 +15,7 @@ import re
 import stat
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 
 from lambdabuild import regular
 from lambdabuild.artifacts.atomic import TEMPORARY, writing
@@ -27,6 +28,8 @@ TAGGED = b"""\
 Signature: 8a477f597d28d172789f06886806bc55
 # lambdabuild made all that is in this folder, and replaces and removes it as it needs.
 """
+SHOWN = 5
+"""So many names are told of what is in the way."""
 LEFTOVER = re.compile(r"(^|/)__pycache__(/[^/]+\.pyc(\.\d+)?)?/?$")
 """What a run of Python code leaves beside it."""
 
@@ -55,8 +58,8 @@ def is_tagged(folder: str) -> bool:
 
 
 def some(names: Sequence[str]) -> str:
-    """The first of several names, and how many more there are."""
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    """The first of several names, and whether there are more."""
+    return ", ".join(names[:SHOWN]) + (" and more" if len(names) > SHOWN else "")
 
 
 class Ledger:
@@ -139,15 +142,16 @@ class NamedFolder:
         self._files = self._recorded()
 
     def strangers(self) -> list[str]:
-        """What is in the folder that we did not put there, or that somebody changed since."""
+        """What is in the folder that we did not put there, or that somebody changed since: the first few of it."""
         parents = {
             "/".join(parts[:n]) for path in self._files for parts in [path.split("/")] for n in range(len(parts))
         }
-        return sorted(
+        found = (
             path for path in _walk(self.folder)
             if not (path.rstrip("/") in parents if path.endswith("/") else self._is_ours(path))
             and not LEFTOVER.search(path)
         )  # fmt: skip
+        return sorted(islice(found, SHOWN + 1))  # it may be the whole machine's
 
     def is_empty(self) -> bool:
         return next(_walk(self.folder), None) is None

@@ -25,6 +25,9 @@ EXAMPLES = int(os.environ.get("OWNERSHIP_EXAMPLES", "40"))
 FOLDERS = ["build", "build", "build", "out", ".", "src", "src/one", "docs", "other", "link", "up", "build/other",
            "build/.lambdabuild", "build/.store", "..", "/", "/tmp", "home", "a.b/c d", "../sibling", "build/Nested", "deps",
            "./out/../docs", "lib", "/proc/self/cwd", "dangling", "project.txt"]  # fmt: skip
+SOURCES = ["src/one", "src/one", "src", "docs", "link", ".", "other", "nowhere"]
+"""Not the root: all that is in a source is read."""
+
 FILES = ["keep.txt", "other.zip", "other", "A.zip", "A", "Twin/app.py", "other/keep.txt", "other/app.py", "manifest.json",
          "built-template.yaml", "packaged-template.yaml", "Nested", "Nested/Deep/x", "Nested/Deep.zip", "size", "tmp/x",
          "cas/ab/x", "ac/ab/" + "a" * 64, "lambdabuild-cache/python_pip/x", ".lambdabuild/owned", ".lambdabuild/journal",
@@ -47,7 +50,7 @@ command = st.one_of(
     st.tuples(st.just("clean"), setting),
     st.tuples(st.just("rpc"), st.fixed_dictionaries(
         {"artifacts_dir": folder, "scratch_dir": folder},
-        optional={"dependencies_dir": folder, "source_dir": folder, "combine_dependencies": st.booleans(),
+        optional={"dependencies_dir": folder, "source_dir": st.sampled_from(SOURCES), "combine_dependencies": st.booleans(),
                   "download_dependencies": st.booleans()},
     )),
     st.tuples(st.just("output"), st.tuples(st.sampled_from(["costs --output", "cache export", "compile --output"]), place)),
