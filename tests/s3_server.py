@@ -55,8 +55,12 @@ class S3Server:
         )  # fmt: skip
 
     def bucket(self, name: str) -> Any:
-        """A new, empty bucket."""
+        """A new, empty bucket. What an earlier server of this process kept under that name is gone: moto has one store."""
         client = self.client()
+        if name in [bucket["Name"] for bucket in client.list_buckets()["Buckets"]]:
+            for kept in client.list_objects_v2(Bucket=name).get("Contents", []):
+                client.delete_object(Bucket=name, Key=kept["Key"])
+            client.delete_bucket(Bucket=name)
         client.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
         self.requests.clear()
         return client

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -48,7 +49,9 @@ def test_a_projects_own_rule_replaces_one_that_ships(project: Sandbox) -> None:
     shipped = Path(__file__).parents[2] / "rules/custom_make"
     shutil.copytree(shipped, project.path("rules/mine"))
     claims = project.path("rules/mine/rule.toml")
-    claims.write_text(claims.read_text().replace('runtimes = ["provided*"]', 'runtimes = ["python*"]'))
+    ours, replaced = re.subn(r"(?m)^runtimes = .*$", 'runtimes = ["python*"]', claims.read_text())
+    assert replaced == 1
+    claims.write_text(ours)
     project.write({
         "template.yaml": template(function()),
         "src/Makefile": 'build-Example:\n\techo made > "$(ARTIFACTS_DIR)/made.txt"\n',

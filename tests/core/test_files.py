@@ -227,7 +227,7 @@ def test_a_bomb_of_links_is_refused_while_that_is_quick(make: Any, many: str, tm
 
     with pytest.raises(BadSource, match=many):
         scan(str(tmp_path / "src"), Patterns(()))
-    assert time.process_time() - began < 2
+    assert time.process_time() - began < 20, "the links were followed: there are 2 ** 30, 60 ** 4, 11!, or 120,000 ways"
 
 
 @pytest.mark.parametrize("make", [partial(crowd, files=90, links=900), partial(chain, links=5, length=4)])

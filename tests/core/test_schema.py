@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from importlib.resources import files
 from typing import Any
 
 import pytest
@@ -106,3 +108,14 @@ def test_an_editor_and_lambdabuild_agree_on_a_service_without_coercions() -> Non
     assert checked(service, schema()) == (service, [])
     service["functions"]["a"]["memorySize"] = 1  # type: ignore[index]
     assert len(list(Draft7Validator(schema()).iter_errors(service))) == len(checked(service, schema())[1]) == 1
+
+
+def test_no_name_is_in_the_schema_twice() -> None:
+    """The second would win without a word, and what is checked by the first would be coerced by other rules."""
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        assert len(dict(pairs)) == len(pairs), [key for key, _ in pairs]
+        return dict(pairs)
+
+    text = files("lambdabuild.template").joinpath("serverless_schema.json").read_text(encoding="utf-8")
+    assert json.loads(text, object_pairs_hook=once)["definitions"]
