@@ -187,6 +187,12 @@ class PluginNeeds(LambdaBuildError):
     code = "LB114"
 
 
+class PluginNotRun(LambdaBuildError):
+    """A plugin is listed that changes the template or the code, and lambdabuild neither runs it nor does its work."""
+
+    code = "LB115"
+
+
 # 2xx: variables
 
 
@@ -510,12 +516,6 @@ class OverLimit(LambdaBuildError):
     """A compiled template is larger than CloudFormation takes."""
 
     code = "LB703"
-
-
-class NotCompiled(LambdaBuildError):
-    """Something of a serverless.yml that lambdabuild does not compile."""
-
-    code = "LB704"
 
 
 class NameClash(LambdaBuildError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -208,7 +208,9 @@ def _load_serverless(files: ProjectFiles, path: str, settings: Settings, environ
     named = {"stage": settings.stage, "region": settings.region}
     options = {**settings.opt, **{name: value for name, value in named.items() if value}}
     outside = Outside(files, environment, options, aws, settings.offline)
-    given = serverless.Given(settings.stage, settings.region, settings.opt, settings.parameters, settings.build_dir)
+    given = serverless.Given(
+        settings.stage, settings.region, settings.opt, settings.parameters, settings.build_dir, settings.plugins_ignored
+    )
     try:
         service = serverless.load(path, files.text(path), files, outside, given)
     except LambdaBuildError as error:
@@ -216,10 +218,12 @@ def _load_serverless(files: ProjectFiles, path: str, settings: Settings, environ
     return replace(service, read=outside.read(files.seen))
 
 
-def compile_text(folder: str, variables: Mapping[str, str]) -> tuple[str, LambdaBuildError | None]:
+def compile_text(
+    folder: str, variables: Mapping[str, str], tell: Callable[[str], object]
+) -> tuple[str, LambdaBuildError | None]:
     """A serverless.yml's template with nothing built, and what CloudFormation would refuse in it.
 
-    Artifacts are as last built, or empty.
+    Artifacts are as last built, or empty. ``tell`` is given what the file's author should know.
     """
     settings = read_settings(folder, os.environ, variables)
     service = load_service(folder, settings, environment=os.environ)
@@ -230,6 +234,8 @@ def compile_text(folder: str, variables: Mapping[str, str]) -> tuple[str, Lambda
         )
     from lambdabuild.engine import compiled
 
+    for note in (*service.warnings, *service.notes):
+        tell(note)
     return compiled.alone(service.definition, folder, os.path.join(folder, settings.build_dir))
 
 

@@ -262,6 +262,8 @@ class Settings:
     zip_dependencies: bool = False
     check_handler: bool = True
     """Whether what functions' Handlers name must be in their artifacts."""
+    plugins_ignored: tuple[str, ...] = ()
+    """Plugins of a serverless.yml without whose work its template is right; patterns too."""
     native: str = "false"
     """Whether tools run in a container that is like the runtime: ``true``, ``false``, or ``auto``: only for what has to
     be compiled."""

@@ -23,6 +23,7 @@ from lambdabuild.model import About, Asset, Definition, Function, Globs, Image, 
 from lambdabuild.settings import FunctionSettings
 from lambdabuild.spans import Node, Span, from_data, to_data
 from lambdabuild.template import images, loops
+from lambdabuild.template.plugins import known
 from lambdabuild.template.plugins import read as plugins
 from lambdabuild.template.plugins.options import Files, Packing
 from lambdabuild.template.schema import Mistake, check
@@ -59,6 +60,8 @@ class Given:
     params: Mapping[str, str] | None = None
     build_dir: str = "build"
     """Where zips are written; relative to the project."""
+    plugins_ignored: tuple[str, ...] = ()
+    """Plugins without whose work the template is right; ``*`` stands for any text."""
 
 
 def load(path: str, text: str, files: Files, outside: Outside, given: Given) -> Service:
@@ -124,6 +127,7 @@ class _Reading:
         raw = self.resolver.root
         root = self.merged(self.resolver.whole(UNNEEDED))
         self.refuse_what_is_no_service(root)
+        self.refuse_plugins(root)
         base, build_dir = posixpath.dirname(self.path), self.given.build_dir
         found = plugins.read(root, raw, self.resolver.at, base, self.stage(), self.files, build_dir)
         raise_all(found.errors())
@@ -214,24 +218,21 @@ class _Reading:
                                         "provider": replace(provider, value={"name": provider})})  # fmt: skip
         found, mistakes = check(root, schema())
         mode = root.get("configValidationMode")
-        foreign = self.foreign_plugins(found)
+        listed = known.listed(root)
+        foreign = [m for m in mistakes if known.is_of_a_plugin(m.path, bool(m.unknown), listed)]
         if mode is None or mode.value not in ("warn", "off"):
-            hard = [m for m in mistakes if not (m.unknown and foreign and len(m.path) < 4)]
-            raise_all(_as_error(mistake) for mistake in hard)
+            raise_all(_as_error(mistake) for mistake in mistakes if mistake not in foreign)
         if mode is None or mode.value != "off":
             self.notes += [f"{m.where}: {'.'.join(m.path)} {m.message}" for m in mistakes]
+        for mistake in foreign:
+            found = found if mistake.unknown else known.without(found, mistake.path)
         return found
 
-    def foreign_plugins(self, root: Node) -> list[str]:
-        """Plugins that nobody here knows; they may define keys of their own."""
-        node = root.get("plugins")
-        named = plugins.named({"plugins": to_data(node)}) if node is not None else []
-        foreign = [name for name in named if name not in plugins.KNOWN and not name.startswith("serverless-offline")]
-        if foreign and node is not None:
-            self.notes.append(
-                f"{node.span}: lambdabuild runs no plugins; what {', '.join(foreign)} would add is not in the template"
-            )
-        return foreign
+    def refuse_plugins(self, root: Node) -> None:
+        """Plugins whose work would be lost are an error; what else is listed and not run is told."""
+        listed, ignored = known.listed(root), self.given.plugins_ignored
+        raise_all(known.not_run(listed, ignored))
+        self.notes += known.notes(listed, ignored)
 
     def wrong_loops(self, root: Node) -> list[LambdaBuildError]:
         """Mistakes in each Fn::ForEach of the service's own resources; they stay loops."""

@@ -76,19 +76,24 @@ def test_a_file_may_ask_for_warnings_only(project: Sandbox) -> None:
     assert "functions.one.funny is not known here" in project.run("plan").said
 
 
-def test_keys_of_plugins_that_nobody_knows_are_let_through_and_told(project: Sandbox) -> None:
+def test_what_is_told_of_plugins_is_printed_by_build_and_compile(project: Sandbox) -> None:
     project.write(
         {
-            "serverless.yml": "plugins: [serverless-step-functions]\n"
+            "serverless.yml": "plugins: [serverless-offline, serverless-step-functions]\n"
             + HEAD
             + "stepFunctions: {}\nfunctions:\n  one: {handler: a.b}\n",
             "a.py": "",
         }
     )
-    project.build()
-    said = project.run("plan").said
-    assert "serverless-step-functions" in said
-    assert "stepFunctions" in said
+    refused = project.run("build")
+    assert refused.code != 0
+    assert "LB115" in refused.said
+    project.write({"lambdabuild.toml": 'plugins_ignored = ["serverless-step-functions"]\n'})
+    for ran in (project.run("build"), project.run("compile")):
+        assert ran.code == 0, ran.said
+        assert "serverless-offline is not run" in ran.said
+        assert "serverless-step-functions is ignored" in ran.said
+        assert "stepFunctions is not known here" in ran.said
 
 
 def test_a_template_that_is_too_large_says_which_limit_and_what_to_do(project: Sandbox) -> None:

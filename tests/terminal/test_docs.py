@@ -15,7 +15,7 @@ from lambdabuild.given import load
 from lambdabuild.plan.layer_tables import OF_FUNCTIONS
 from lambdabuild.plan.types import Rule, StepClaims
 from lambdabuild.settings import FunctionSettings, LayerSettings, Settings, SourceSettings
-from lambdabuild.template.plugins import built_in, esbuild, python_requirements, socless
+from lambdabuild.template.plugins import built_in, esbuild, known, python_requirements, socless
 
 README = (ROOT / "README.md").read_text()
 COMMANDS = re.findall(r"^\$ lambdabuild(.*?)(?:\s+#.*)?$", README, re.MULTILINE)
@@ -97,3 +97,10 @@ def test_what_becomes_of_each_option_of_a_plugin_is_documented_in_the_same_words
         section = text[text.index(f"## {title}") :]
         rows = dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", section.partition("\n## ")[0], re.MULTILINE))
         assert rows == {name: words[one.becomes] + one.words for name, one in options.items()}
+
+
+def test_what_becomes_of_each_plugin_is_documented_in_the_same_words() -> None:
+    section = (ROOT / "docs/plugins.md").read_text().partition("## All the others")[2]
+    rows = dict(re.findall(r"^\| `(\S+)` \| (.*) \|$", section, re.MULTILINE))
+    words = {"done": "done here", "harmless": "a note: ", "error": "LB115: "}
+    assert rows == {name: words[one.becomes] + one.words for name, one in known.PLUGINS.items()}

@@ -19,7 +19,7 @@ from lambdabuild.cloudformation.events import (
 )
 from lambdabuild.cloudformation.events.event import Event, events_of
 from lambdabuild.cloudformation.fragment import Fragment, joined
-from lambdabuild.errors import LambdaBuildError, NotCompiled, raise_all
+from lambdabuild.errors import LambdaBuildError, raise_all
 
 COMPILERS: Mapping[str, Callable[[Context, Sequence[Event]], Fragment]] = {
     "activemq": source_mapping.activemq,
@@ -48,24 +48,18 @@ COMPILERS: Mapping[str, Callable[[Context, Sequence[Event]], Fragment]] = {
 
 
 def compile(context: Context) -> Fragment:
-    """All events of a service; all that is wrong with them is told together, LB704 for what nobody compiles."""
+    """All events of a service; all that is wrong with them is told together.
+
+    An event that only a plugin knows is not compiled, as with the peer; what checks the file tells of it.
+    """
     errors: list[LambdaBuildError] = []
     found = [cloudfront.cache_policies(context)]
     for kind, events in events_of(context).items():
+        if kind not in COMPILERS:
+            continue
         try:
-            if kind not in COMPILERS:
-                raise_all(_not_compiled(event) for event in events)
-            else:
-                found.append(COMPILERS[kind](context, events))
+            found.append(COMPILERS[kind](context, events))
         except LambdaBuildError as error:
             errors += getattr(error, "errors", (error,))
     raise_all(errors)
     return joined(found)
-
-
-def _not_compiled(event: Event) -> NotCompiled:
-    return NotCompiled(
-        f"function {event.function.key!r}: lambdabuild does not compile the event {event.kind!r} yet",
-        where=event.where,
-        mend=f"it compiles: {', '.join(sorted(COMPILERS))}",
-    )

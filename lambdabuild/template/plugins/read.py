@@ -8,18 +8,12 @@ from typing import Any, cast
 
 from lambdabuild.errors import LambdaBuildError
 from lambdabuild.spans import Node, from_data, to_data
-from lambdabuild.template.plugins import built_in, esbuild, python_requirements, socless
+from lambdabuild.template.plugins import built_in, esbuild, known, python_requirements, socless
 from lambdabuild.template.plugins.built_in import BuiltIn, TypeScript
 from lambdabuild.template.plugins.esbuild import Esbuild
 from lambdabuild.template.plugins.options import Files, Packing, Service, Table
 from lambdabuild.template.plugins.python_requirements import PythonRequirements
 from lambdabuild.template.plugins.socless import Socless
-
-KNOWN = frozenset({
-    python_requirements.NAME, socless.NAME, esbuild.NAME, built_in.NAME, "serverless-iam-roles-per-function",
-    "serverless-prune-plugin", "serverless-deployment-bucket", "serverless-offline", "serverless-dotenv-plugin",
-})  # fmt: skip
-"""Plugins whose work lambdabuild does, or that have nothing to do with what is packaged."""
 
 Value = Callable[[tuple[str, ...]], Node | None]
 """What stands at a path of the file, all variables in it filled in."""
@@ -106,7 +100,7 @@ class Plugins:
 def read(root: Node, raw: Node, value: Value, base: str, stage: str, files: Files, build_dir: str = "build") -> Plugins:
     """The plugins that are listed, or whose options are there. ``raw`` is the file before variables."""
     data = to_data(root)
-    listed = named(data)
+    listed = [one.name for one in known.listed(root)]
     service = Service(data, base, stage, files, build_dir)
     where = (root.get("plugins") or root).span
 
@@ -133,13 +127,6 @@ def read(root: Node, raw: Node, value: Value, base: str, stage: str, files: File
         BuiltIn(service, Table("build.esbuild", node, built_in.OPTIONS, place), is_silent) if counts else None,
         TypeScript(service, typescript) if typescript else None,
     )
-
-
-def named(data: Mapping[str, Any]) -> list[str]:
-    """``plugins`` is a list of names, or ``{modules: [...]}``."""
-    plugins = data.get("plugins") or []
-    modules = plugins.get("modules") if isinstance(plugins, dict) else plugins
-    return [str(name) for name in modules] if isinstance(modules, list) else []
 
 
 def _has(root: Node, path: tuple[str, ...]) -> bool:
