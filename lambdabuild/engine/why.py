@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
 from collections.abc import Mapping
 
@@ -39,7 +40,7 @@ def _change(
     if kind == "folder" and old and new and build:
         return "; ".join(_files_changed(site, receipt, rest, build)) or f"the folder {rest}/ changed"
     if kind in ("file", "read"):
-        path = rest.replace("{project}/", "")
+        path = _known_as(site, rest)
         word = (
             "is new"
             if old in (None, fingerprint.ABSENT)
@@ -69,6 +70,12 @@ def _change(
     if kind == "option":
         return f"the option {rest} is now {new} (was {old})"
     return f"{key} is now {new} (was {old})"
+
+
+def _known_as(site: Site, path: str) -> str:
+    """A path of a record as the user knows it: from the project's folder, when it is in the checkout."""
+    full = site.expand(path)
+    return os.path.relpath(full, site.project) if path.startswith(("{project}", "{checkout}")) else full
 
 
 def _files_now(site: Site, folder: str, build: Build | ImageBuild) -> Mapping[str, str]:

@@ -43,6 +43,8 @@ NOT_IN_THE_KEY = (
 """Variables for Go that differ from one login to the next and change nothing: caches and keys to private modules."""
 FILES = ("GoFiles", "SFiles", "HFiles", "SysoFiles", "EmbedFiles")
 """The fields of go list that name what the compiler reads of a package: https://pkg.go.dev/cmd/go#hdr-List_packages_or_modules"""
+VENDORED = os.path.join("vendor", "modules.txt")
+"""Its presence makes Go use the vendor folder: https://go.dev/ref/mod#vendoring"""
 COMPILE_ERROR = re.compile(r"^(\S[^:\n]*\.go):(\d+):(\d+): ", re.MULTILINE)
 MANIFEST_ERROR = re.compile(r"^(?:go: )?(\S*go\.(?:mod|sum|work)):(\d+)(?::(\d+))?: ", re.MULTILINE)
 CHATTER = ("go: downloading", "go: finding", "# ")
@@ -249,6 +251,8 @@ def _reads(go: Go, used: Sequence[Mapping[str, Any]], settings: Mapping[str, str
         else:
             yield folder
         yield from _manifests(package.get("Module", {}), elsewhere)
+    if _vendored(job) not in own:
+        yield _vendored(job)
     yield from _workspace(go, settings)
 
 
@@ -263,11 +267,25 @@ def _workspace(go: Go, settings: Mapping[str, str]) -> Iterator[str]:
     """The go.work in force with the modules it uses, and the places where another one would take over."""
     work = settings.get("GOWORK", "")
     if work not in ("", "off"):
-        yield from (work, work + ".sum")
+        yield from (work, work + ".sum", os.path.join(os.path.dirname(work), VENDORED))
         yield from go.run("list", "-m", "-f", "{{.GoMod}}").split("\n")[:-1]
-    folder = go.job.target.source
-    while work != "off" and _is_below(folder, go.job.target.project):
-        yield os.path.join(folder, "go.work")
+    if work != "off":
+        yield from (os.path.join(folder, "go.work") for folder in _upwards(go.job))
+
+
+def _vendored(job: Job) -> str:
+    """What tells Go to take packages from the vendor folder of the module, whether it is there or not."""
+    return os.path.join(os.path.dirname(job.target.manifest), VENDORED)
+
+
+def _upwards(job: Job) -> Iterator[str]:
+    """The code folder and those above it, as far as the checkout, and the project, go."""
+    folder = job.target.source
+    last = os.path.commonpath([folder, job.target.checkout or job.target.project, job.target.project])
+    while _is_below(folder, last):
+        yield folder
+        if folder == os.path.dirname(folder):
+            return
         folder = os.path.dirname(folder)
 
 

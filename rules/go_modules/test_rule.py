@@ -202,6 +202,52 @@ def test_the_module_of_a_command_is_looked_for_above_its_folder(project: Sandbox
     assert "shared/go.mod" in ran.said
 
 
+USES_WORDS = 'package main\n\nimport "example.com/words"\n\nfunc main() { println(words.Hello) }\n'
+WORDS = 'package words\n\nconst Hello = "%s"\n'
+VENDORED = "# example.com/words v1.0.0\n## explicit; go 1.18\nexample.com/words\n"
+
+
+def test_vendored_packages_and_a_workspace_above_the_templates_folder_count_as_input(
+    project: Sandbox, tmp_path: Path
+) -> None:
+    """Go looks for both above the code folder; what is vendored is asked of no proxy."""
+    app = Sandbox(project.path("infra"))
+    project.write({
+        ".git/HEAD": "", "infra/template.yaml": template(go(source="../app/cmd/one")),
+        "app/go.mod": "module app\n\ngo 1.18\n\nrequire example.com/words v1.0.0\n", "app/cmd/one/main.go": USES_WORDS,
+        "app/vendor/modules.txt": VENDORED, "app/vendor/example.com/words/words.go": WORDS % "vendored",
+    })  # fmt: skip
+    with StrangersProxy() as proxy:
+        chosen = {"GOPROXY": proxy.url, "GONOSUMDB": "*", "GOSUMDB": "off", "GOMODCACHE": str(tmp_path / "cache")}
+
+        def built(**more: str) -> str:
+            app.build(env=chosen | more)
+            return said(app, tmp_path).strip()
+
+        assert built() == "vendored"
+        assert proxy.asked == []
+        assert app.build(env=chosen).steps == []
+        project.write({"app/vendor/example.com/words/words.go": WORDS % "edited"})
+        assert built() == "edited"
+
+        project.write({"app/vendor/modules.txt": VENDORED.replace("v1.0.0", "v1.0.1")})
+        assert "the vendor folder does not fit go.mod" in app.run("build", env=chosen).said
+        project.write({"app/vendor/modules.txt": VENDORED})
+        assert built() == "edited"
+
+        project.write(
+            {"words/go.mod": "module example.com/words\n\ngo 1.18\n", "words/words.go": WORDS % "of the workspace"}
+        )
+        project.write({"go.work": "go 1.18\n\nuse (\n\t./app\n\t./words\n)\n"})
+        assert "the file ../go.work is new" in app.run("why", "Example", env=chosen).out
+        assert built() == "of the workspace"
+        assert built(GOWORK="off") == "edited"
+
+        project.path("app/vendor").rename(project.path("gone"))
+        ran = app.run("build", env=chosen | {"GOWORK": "off", "GOFLAGS": "-mod=vendor"})
+        assert "the vendor folder does not fit go.mod" in ran.said
+
+
 def test_a_module_that_is_local_or_private_is_asked_of_no_proxy(project: Sandbox) -> None:
     """A stranger's proxy has every module there is; what go.mod replaces, or GOPRIVATE names, is not asked of it."""
     project.write({

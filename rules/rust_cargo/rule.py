@@ -111,12 +111,24 @@ def _workspace(job: Job) -> Workspace:
         about_one = waiting.pop()
         for path in (*_beside(about_one), *_patches(str(about_one["workspace_root"]))):
             if not any(_is_below(path, folder) for folder in folders):
-                other = _metadata(job, os.path.join(path, "Cargo.toml"))
+                other = _metadata(job, _there(job, os.path.join(path, "Cargo.toml"), about_one))
                 folders.add(str(other["workspace_root"]))
                 waiting.append(other)
     top = os.path.commonpath([job.target.project, *folders])
     root, packages = str(about["workspace_root"]), tuple(about["packages"])
     return Workspace(root, job.target.manifest, packages, tuple(sorted(folders)), top)
+
+
+def _there(job: Job, manifest: str, about: Mapping[str, Any]) -> str:
+    """The manifest of a crate that others name by its path; one that is not there has no stand-in in a registry."""
+    if not os.path.isfile(manifest):
+        path = os.path.relpath(os.path.dirname(manifest), job.target.project)
+        raise BadManifest(
+            f"{job.who}: the crate of the path {path} is not there",
+            where=job.place(next((str(one["manifest_path"]) for one in about["packages"]), job.target.manifest)),
+            mend="correct the path, in [dependencies] or [patch]",
+        )
+    return manifest
 
 
 def _metadata(job: Job, manifest: str) -> dict[str, Any]:
@@ -177,9 +189,13 @@ def _binaries(packages: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def _copied(job: Job, workspace: Workspace) -> Workspace:
-    """A copy in a place that stays, for cargo knows by path and time what is compiled already."""
-    twin = os.path.join(_cache(job), "copy")
-    shutil.rmtree(twin, ignore_errors=True)
+    """A copy in a place that stays, for cargo knows by path and time what is compiled already.
+
+    cargo's settings of the folders above lie above the copy, too: they may say which registry stands for which name.
+    """
+    copy, highest = os.path.join(_cache(job), "copy"), _highest(job, workspace)
+    twin = _moved(workspace.top, highest, copy)
+    shutil.rmtree(copy, ignore_errors=True)
 
     def ignored(folder: str, names: list[str]) -> list[str]:
         return [name for name in names if name in NOT_COPIED or _is_below(twin, os.path.join(folder, name))]
@@ -187,6 +203,10 @@ def _copied(job: Job, workspace: Workspace) -> Workspace:
     for folder in workspace.folders:
         target = _moved(folder, workspace.top, twin)
         shutil.copytree(folder, target, ignore=ignored, ignore_dangling_symlinks=True, dirs_exist_ok=True)
+    for file in _configuration(job, workspace):
+        if os.path.isfile(file) and not _is_below(copy, os.path.dirname(file).removesuffix("/.cargo")):
+            os.makedirs(os.path.dirname(_moved(file, highest, copy)), exist_ok=True)
+            shutil.copy(file, _moved(file, highest, copy))
     root, manifest = (_moved(path, workspace.top, twin) for path in (workspace.root, workspace.manifest))
     return replace(workspace, root=root, manifest=manifest, twin=twin)
 
@@ -335,8 +355,17 @@ def _reads(job: Job, workspace: Workspace, binary: str) -> Iterator[str]:
         if path not in own:
             yield path
     yield os.path.join(workspace.back(workspace.root), "Cargo.lock")
-    for folder in _above(os.path.dirname(job.target.manifest), workspace.top):
+    yield from _configuration(job, workspace)
+
+
+def _configuration(job: Job, workspace: Workspace) -> Iterator[str]:
+    """Where cargo and rustup look for settings, as far up as the checkout goes, nearest first."""
+    for folder in _above(os.path.dirname(job.target.manifest), _highest(job, workspace)):
         yield from (os.path.join(folder, name) for name in CONFIGURATION)
+
+
+def _highest(job: Job, workspace: Workspace) -> str:
+    return os.path.commonpath([workspace.top, job.target.checkout or workspace.top])
 
 
 def _above(folder: str, top: str) -> Iterator[str]:
