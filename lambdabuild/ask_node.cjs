@@ -32,21 +32,41 @@ const given = {
   resolveConfigurationProperty: (keys) => ask('property', keys),
 };
 
+const TYPESCRIPT = ['.ts', '.cts', '.mts'];
+
+// What a project has that makes JavaScript of TypeScript: a loader, a compiler, or node itself.
 function prepareTypeScript() {
   const near = createRequire(file);
-  for (const loader of ['tsx/cjs', 'ts-node/register/transpile-only', 'esbuild-register', '@swc-node/register']) {
+  const found = (name) => {
     try {
-      near(loader);
-      return true;
+      return near(name);
     } catch (error) {
       if (error.code !== 'MODULE_NOT_FOUND') throw error;
+      return undefined;
+    }
+  };
+  if (path.extname(file) === '.ts') {
+    for (const loader of ['tsx/cjs', 'ts-node/register/transpile-only', 'esbuild-register', '@swc-node/register']) {
+      if (found(loader)) return true;
     }
   }
-  return Boolean(process.features.typescript);
+  if (process.features.typescript) return true;
+  const esbuild = found('esbuild');
+  const typescript = found('typescript');
+  if (!esbuild && !(typescript && typescript.transpileModule)) return false; // version 7 compiles for nobody else
+  const options = { compilerOptions: { module: 'commonjs', target: 'es2022', esModuleInterop: true } };
+  const compiled = (text) =>
+    esbuild
+      ? esbuild.transformSync(text, { loader: 'ts', format: 'cjs', platform: 'node' }).code
+      : typescript.transpileModule(text, options).outputText;
+  for (const extension of TYPESCRIPT) {
+    require.extensions[extension] = (module, name) => module._compile(compiled(fs.readFileSync(name, 'utf8')), name);
+  }
+  return true;
 }
 
 async function load() {
-  if (path.extname(file) === '.ts' && !prepareTypeScript()) return { missing: 'typescript' };
+  if (TYPESCRIPT.includes(path.extname(file)) && !prepareTypeScript()) return { missing: 'typescript' };
   let found;
   try {
     found = require(file);

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
@@ -12,6 +11,7 @@ from lambdabuild.errors import LambdaBuildError, Offline, SourceFailed, ToolFail
 from lambdabuild.model import Read
 from lambdabuild.spans import Node, Span
 from lambdabuild.template.yaml_text import parse_any
+from lambdabuild.variables import dotenv
 
 NODE_SECONDS = 60.0
 
@@ -78,21 +78,13 @@ class Outside:
         files = dict.fromkeys([*others, *(key[1] for key in self._known if key[0] == "text")])
         return Read(tuple(files), tuple(sorted(self._variables)), kinds <= {"text", "nodes"})
 
-    def load_dotenv(self, stage: str) -> None:
-        for name in (f".env.{stage}", ".env"):
+    def load_dotenv(self, *names: str, expands: bool = True) -> dict[str, str]:
+        """Load .env files that are there, in this order; gives their variables, those of the last file that has one."""
+        found: dict[str, str] = {}
+        for name in names:
             text = self.text(name)
-            if text is not None:
-                self._load_dotenv(text)
-                return
-
-    def _load_dotenv(self, text: str) -> None:
-        from io import StringIO
-
-        from dotenv import dotenv_values
-
-        for name, value in dotenv_values(stream=StringIO(text), interpolate=False).items():
-            if name not in self.environment:
-                self.environment[name] = _expanded(value or "", self.environment)
+            found |= dotenv.load(text, self.environment, expands=expands) if text is not None else {}
+        return found
 
     def text(self, path: str) -> str | None:
         found: str | None = self._once(("text", path), lambda: self._read(path))
@@ -156,7 +148,7 @@ class Outside:
         if said.get("missing"):
             raise SourceFailed(
                 f"{path} is TypeScript, which this node does not read", where=Span(path),
-                mend="npm install --save-dev tsx, or use a node that strips types (22.18 and newer)",
+                mend="npm install --save-dev esbuild, tsx or typescript, or use a node that strips types (22.18)",
             )  # fmt: skip
         if "cause" in said and "error" in said:
             raise said["cause"]
@@ -190,8 +182,3 @@ class Outside:
         if key not in self._known:
             self._known[key] = ask()
         return self._known[key]
-
-
-def _expanded(value: str, known: Mapping[str, str]) -> str:
-    """``$NAME`` and ``${NAME}`` in a .env file."""
-    return re.sub(r"(\\?)\$(?:\{(\w+)\}|(\w+))", lambda m: m[0][1:] if m[1] else known.get(m[2] or m[3], ""), value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import posixpath
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -40,13 +41,16 @@ NEVER = ("serverless.yml", "serverless.yaml", "serverless.json", "serverless.js"
          "yarn-*.log")  # fmt: skip
 """What is left out of a service's folder, beside what is left out of every source."""
 
+VERSION_4 = re.compile(r"[\s^~=v>]*4(\.|\s|$)")
+"""A ``frameworkVersion``."""
+
 UNNEEDED = ("custom", "params", "stages")
 """Sections that are there to be referred to."""
 
 
 class Outside(World, Protocol):
-    def load_dotenv(self, stage: str) -> None:
-        """Read ``.env.{stage}``, else ``.env``; what the environment has already wins."""
+    def load_dotenv(self, *names: str, expands: bool = True) -> dict[str, str]:
+        """Load these .env files; what the environment has already wins."""
         ...
 
 
@@ -89,6 +93,13 @@ def schema() -> dict[str, Any]:
 def schema_text() -> str:
     with open(os.path.join(os.path.dirname(__file__), "serverless_schema.json"), encoding="utf-8") as stream:
         return stream.read()
+
+
+def is_version_4(root: Node) -> bool:
+    """Whether a service is for version 4: it says so, or has a section that only that knows."""
+    version = root.get("frameworkVersion")
+    said = str(version.value) if version is not None else ""
+    return VERSION_4.match(said) is not None or (not said and any(root.get(key) for key in ("stages", "build")))
 
 
 class _Reading:
@@ -148,9 +159,13 @@ class _Reading:
         )
 
     def dotenv(self) -> None:
+        """Version 3 loads one file when it is asked to, version 4 both unless it is told not to."""
+        files = [f".env.{self.stage()}", ".env"]
         wanted = self.resolver.at(("useDotenv",))
-        if wanted is not None and wanted.value is True:
-            self.outside.load_dotenv(self.stage())
+        if wanted is None and is_version_4(self.resolver.root):
+            self.outside.load_dotenv(*files)
+        elif wanted is not None and wanted.value is True:
+            self.outside.load_dotenv(next((file for file in files if self.outside.text(file) is not None), ".env"))
 
     def merged(self, root: Node) -> Node:
         """``functions`` and ``resources`` may be lists of mappings, which are merged in order."""
@@ -520,7 +535,7 @@ class _Builds:
             given = {key: (one or {}).get("path") for key, one in (self.data.get("layers") or {}).items()}
             folders = [path for key, path in given.items() if path and not self.plugins.makes_layer(key)]
             excluded += [f"{posixpath.normpath(path)}/**" for path in folders]
-        excluded += [".env*"] if self.data.get("useDotenv") else []
+        excluded += [".env*"] if self.data.get("useDotenv", is_version_4(self.root)) else []
         excluded += own.get("exclude") or ()
         included: Iterable[str] = (
             *(self.package.get("include") or ()), *(self.package.get("patterns") or ()),

@@ -11,7 +11,7 @@ from lambdabuild.errors import SourceFailed
 from lambdabuild.spans import Node, from_data
 from lambdabuild.variables.resolver import Asked, Call, as_text
 
-JAVASCRIPT = (".js", ".cjs", ".mjs", ".ts")
+JAVASCRIPT = (".js", ".cjs", ".mjs", ".ts", ".cts", ".mts")
 DATA = (".yml", ".yaml", ".json", ".tfstate")
 
 

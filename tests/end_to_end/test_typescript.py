@@ -59,3 +59,22 @@ def test_typescript_that_nothing_compiles_is_an_error_and_no_deployment(project:
     ran = project.write({"serverless.yml": service("frameworkVersion: '3'")}).run("build")
     assert "LB409" in ran.err
     assert "src/api/orders.ts is there" in ran.err
+
+
+def test_a_file_of_variables_may_be_typescript_of_any_kind(project: Sandbox) -> None:
+    """With what the project has: esbuild here."""
+    project.write({
+        "package.json": '{"devDependencies": {"esbuild": "0.25.12"}}',
+        "serverless.yml": "service: shop\nprovider: {name: aws, runtime: python3.12}\nfunctions:\n  one:\n    handler: a.b\n    environment:\n"
+        '      A: "${file(x.ts):a}"\n      B: "${file(y.mts):b}"\n      C: "${file(z.cts):c}"\n      D: "${file(f.ts):d}"\n',
+        "x.ts": "import { b } from './lib/dep'; interface X { a: string }; const x: X = { a: b as string }; export default x;\n",
+        "lib/dep.ts": "export const b: string = 'dep';\n",
+        "y.mts": "export const b: string = 'mts';\n",
+        "z.cts": "enum E { A = 'cts' }; module.exports = { c: E.A as string };\n",
+        "f.ts": "export const d = async ({ options }: { options: { stage: string } }) => options.stage + '!';\n",
+    })  # fmt: skip
+    project.command(["npm", "install", "--no-audit", "--no-fund"])
+    ran = project.run("compile", "--stage", "dev")
+    assert ran.code == 0, ran.said
+    function = json.loads(ran.out)["Resources"]["OneLambdaFunction"]
+    assert function["Properties"]["Environment"]["Variables"] == {"A": "dep", "B": "mts", "C": "cts", "D": "dev!"}
