@@ -28,7 +28,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     "variables": frozenset({"errors", "spans"}),
     "naming": frozenset(),
     "template": frozenset({"errors", "spans", "model", "settings", "variables", "naming"}),
-    "outside": frozenset({"errors", "spans", "model", "tools", "template"}),
+    "outside": frozenset({"errors", "spans", "model", "tools", "template", "variables.dotenv"}),
     "handlers": frozenset(),
     "plan": frozenset({"errors", "spans", "model", "settings", "handlers", "artifacts.limits"}),
     "cloudformation": frozenset({"errors", "spans", "model", "naming"}),
