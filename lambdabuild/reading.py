@@ -234,8 +234,8 @@ def compile_text(
         )
     from lambdabuild.engine import compiled
 
-    for note in (*service.warnings, *service.notes):
-        tell(note)
+    for line in (*(f"warning: {one}" for one in service.warnings), *(f"note: {one}" for one in service.notes)):
+        tell(line)
     return compiled.alone(service.definition, folder, os.path.join(folder, settings.build_dir))
 
 
@@ -247,13 +247,16 @@ def schema_text() -> str:
 
 
 def write_file(path: str, text: str, store: str) -> None:
-    """Write a file whole or not at all, over one of ours alone. Raises InTheWay (LB507), CannotWrite (LB504).
+    """Write a file whole or not at all, over one of ours alone, in a folder that is made when it is not there.
+
+    Raises InTheWay (LB507), CannotWrite (LB504).
 
     ``store`` is the machine's folder, which knows what is ours.
     """
     from lambdabuild.caller_folders import named_file
 
     try:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
         with named_file(path, store) as file, open(file, "w", encoding="utf-8", newline="") as stream:
             stream.write(text)
     except OSError as error:

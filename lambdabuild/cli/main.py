@@ -185,7 +185,7 @@ def _compile(arguments: list[str]) -> int:
     wrong = [flag for flag in flags if not flag.startswith("--output=")] + names
     if wrong:
         return _wrong(f"compile takes no {wrong[0]!r}")
-    text, refused = compile_text(os.getcwd(), settings, lambda note: sys.stderr.write(f"note: {note}\n"))
+    text, refused = compile_text(os.getcwd(), settings, lambda line: sys.stderr.write(f"{line}\n"))
     if output in ("", "-"):
         sys.stdout.write(text)
     else:

@@ -149,7 +149,12 @@ def role_property(role: Any) -> Any:
 def _depends_on_role(role: Any) -> list[str]:
     if isinstance(role, str):
         return [] if role.startswith("arn:") or role == naming.ROLE else [role]
-    return [role["Fn::GetAtt"][0]] if isinstance(role, dict) and "Fn::GetAtt" in role else []
+    match role:
+        case {"Fn::GetAtt": [str(logical_id), *_]}:
+            return [logical_id]
+        case {"Fn::GetAtt": str(text)}:
+            return [text.partition(".")[0]]
+    return []
 
 
 def _vpc(provider: Json, config: Mapping[str, Any]) -> Json | None:
@@ -315,21 +320,29 @@ def _destination(context: Context, given: Any, where: tuple[str, ...]) -> Any:
 
 def _reach(context: Context, given: Any, where: tuple[str, ...]) -> Json:
     if isinstance(given, dict):
-        return {"Effect": "Allow", "Action": ACTIONS[given["type"]], "Resource": given["arn"]}
+        return {"Effect": "Allow", "Action": ACTIONS[_type_of(context, given, where)], "Resource": given["arn"]}
     if not given.startswith("arn:"):
         # By name, for the role and the function would each need the other's ARN first.
         name = function_of(context, given, where).name
         arn = {"Fn::Sub": f"arn:${{AWS::Partition}}:lambda:${{AWS::Region}}:${{AWS::AccountId}}:function:{name}"}
         return {"Effect": "Allow", "Action": ACTIONS["function"], "Resource": arn}
-    kind = next((kind for sign, kind in IN_ARN.items() if sign in given), "")
-    if not kind:
+    return {"Effect": "Allow", "Action": ACTIONS[_type_of(context, given, where)], "Resource": given}
+
+
+def _type_of(context: Context, given: Any, where: tuple[str, ...]) -> str:
+    """What kind of thing events are sent to, as ``ACTIONS`` names it."""
+    if isinstance(given, dict):
+        kind = given["type"]
+    else:
+        kind = next((kind for sign, kind in IN_ARN.items() if sign in given), "")
+    if kind not in ACTIONS:
         raise BadFunction(
             f"function {where[0]!r}: {given!r} is nothing that events can be sent to",
             where=context.definition.at("functions", *where),
             mend="give the ARN of a function, an SQS queue, an SNS topic or an event bus",
             known_as="UNSUPPORTED_DESTINATION_TARGET",
         )
-    return {"Effect": "Allow", "Action": ACTIONS[kind], "Resource": given}
+    return str(kind)
 
 
 def function_of(context: Context, key: str, where: tuple[str, ...]) -> Lambda:

@@ -113,7 +113,8 @@ def _own_statements(context: Context) -> list[Json]:
 
 def _plugin(context: Context) -> Json:
     """The settings of serverless-iam-roles-per-function, whose work this is."""
-    return (context.data.get("custom") or {}).get("serverless-iam-roles-per-function") or {}
+    found = (context.data.get("custom") or {}).get("serverless-iam-roles-per-function")
+    return found if isinstance(found, dict) else {}
 
 
 def _inherits(context: Context, function: Lambda) -> bool:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from lambdabuild.cloudformation.fragment import Json
-from lambdabuild.errors import BadExtension
+from lambdabuild.errors import BadConfiguration, BadExtension, raise_all
 from lambdabuild.model import Definition
 
 REPLACED = ("Condition", "CreationPolicy", "DeletionPolicy", "UpdatePolicy", "UpdateReplacePolicy")
@@ -13,12 +14,35 @@ REPLACED = ("Condition", "CreationPolicy", "DeletionPolicy", "UpdatePolicy", "Up
 
 def merged(template: Json, definition: Definition) -> Json:
     """The template with ``resources`` over it: mappings are joined, lists item by item, anything else is replaced."""
-    given = dict(definition.data.get("resources") or {})
-    extensions = given.pop("extensions", None) or {}
+    written = definition.data.get("resources") or {}
+    given = {section: value for section, value in written.items() if value is not None}  # one without content is none
+    extensions = given.pop("extensions", {})
     found = _merge(template, given)
     for name, attributes in extensions.items():
         found = {**found, "Resources": _extended(found["Resources"], name, attributes or {}, definition)}
-    return {**found, "Resources": {key: _without_null(one) for key, one in found["Resources"].items()}}
+    found = {**found, "Resources": {key: _without_null(one) for key, one in found["Resources"].items()}}
+    raise_all(_empty(path, definition) for path in _nulls(found))
+    return found
+
+
+def _nulls(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Where something is null, which CloudFormation takes nowhere; properties have none any more."""
+    if len(path) == 3 and path[0] == "Resources" and path[2] == "Properties":
+        return
+    if value is None:
+        yield path
+    elif isinstance(value, dict | list):
+        for key, one in value.items() if isinstance(value, dict) else enumerate(value):
+            if one is None or isinstance(one, dict | list):
+                yield from _nulls(one, (*path, str(key)))
+
+
+def _empty(path: tuple[str, ...], definition: Definition) -> BadConfiguration:
+    return BadConfiguration(
+        f"resources.{'.'.join(path)} has no value, and a template has none without",
+        where=definition.at("resources", *path),
+        mend="write its value, or remove it",
+    )
 
 
 def _merge(one: Any, other: Any) -> Any:
@@ -64,12 +88,11 @@ def _extended(resources: Json, name: str, attributes: Json, definition: Definiti
 
 
 def _without_null(resource: Any) -> Any:
-    """Null takes a property away. A null in a list is no item."""
-    if not isinstance(resource, dict) or "Properties" not in resource:
+    """Null takes an attribute or a property away. A null in a list is no item."""
+    if not isinstance(resource, dict):
         return resource
-    if resource["Properties"] is None:
-        return {key: value for key, value in resource.items() if key != "Properties"}
-    return {**resource, "Properties": _stripped(resource["Properties"])}
+    found = {key: value for key, value in resource.items() if value is not None}
+    return found | ({"Properties": _stripped(found["Properties"])} if "Properties" in found else {})
 
 
 def _stripped(value: Any) -> Any:

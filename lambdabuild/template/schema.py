@@ -23,8 +23,9 @@ Schema = Mapping[str, Any]
 KEYWORDS = frozenset({
     "type", "enum", "const", "pattern", "minLength", "maxLength", "minimum", "maximum", "items", "minItems", "maxItems",
     "uniqueItems", "properties", "patternProperties", "additionalProperties", "required", "minProperties",
-    "maxProperties", "anyOf", "oneOf", "allOf", "$ref",
+    "maxProperties", "anyOf", "oneOf", "allOf", "$ref", "passThrough",
 })  # fmt: skip
+"""``passThrough`` is our own: what stands there (or its ``content`` alone) is copied into the template as it is."""
 MOST_HINTS = 500
 MADE_OF = {"string": str, "boolean": bool, "object": dict, "array": list, "null": type(None)}
 A_OR_AN = {"object": "a mapping", "array": "a list", "string": "a text", "boolean": "true or false",
@@ -33,13 +34,18 @@ A_OR_AN = {"object": "a mapping", "array": "a list", "string": "a text", "boolea
 
 @dataclass(frozen=True)
 class Mistake:
-    """One thing that is wrong. ``unknown`` is the key that is not known, when that is what is wrong."""
+    """One thing that is wrong. ``unknown`` is the key that is not known, when that is what is wrong.
+
+    ``is_structural``: no template can be made of it, because it is not what is taken apart at this place (a text for a
+    mapping, a list for a text, nothing for what is needed). The rest is for CloudFormation or Lambda to take or refuse.
+    """
 
     path: tuple[str, ...]
     message: str
     where: Span
     mend: str = ""
     unknown: str = ""
+    is_structural: bool = False
 
 
 def check(node: Node, schema: Schema) -> tuple[Node, tuple[Mistake, ...]]:
@@ -60,13 +66,22 @@ class _Checker:
         return nearest(name, known) if self.hints >= 0 else ""
 
     def visit(self, node: Node, schema: Schema, path: tuple[str, ...]) -> tuple[Node, list[Mistake]]:
+        node, mistakes = self.value(node, schema, path)
+        copied = schema.get("passThrough")
+        if mistakes and copied:
+            least = len(path) + (1 if copied == "content" else 0)
+            mistakes = [replace(m, is_structural=m.is_structural and len(m.path) < least) for m in mistakes]
+        return node, mistakes
+
+    def value(self, node: Node, schema: Schema, path: tuple[str, ...]) -> tuple[Node, list[Mistake]]:
         if "$ref" in schema:
             return self.visit(node, self.definitions[schema["$ref"].removeprefix("#/definitions/")], path)
         wanted = schema.get("type")
         if wanted is not None:
             node, fits = _as_type(node, wanted)
             if not fits:
-                return node, [_mistake(path, node, f"must be {_words(wanted)}")]
+                is_structural = isinstance(node.value, dict | list) or not _takes_scalars(wanted)
+                return node, [_mistake(path, node, f"must be {_words(wanted)}", is_structural=is_structural)]
         mistakes = list(_value_mistakes(node, schema, path, self.near))
         if isinstance(node.value, dict):
             node, found = self.mapping(node, node.value, schema, path)
@@ -98,14 +113,23 @@ class _Checker:
                 node = looked_at = found
             deepest = max(len(mistake.path) for mistake in mistakes)
             failed.append((-deepest, position, mistakes))
+        fits_none = all(any(mistake.is_structural for mistake in found) for _, _, found in failed)
+        return node, [
+            replace(one, is_structural=fits_none) for one in self.nearest_branch(node, branches, path, failed)
+        ]
+
+    def nearest_branch(
+        self, node: Node, branches: list[Schema], path: tuple[str, ...], failed: list[tuple[int, int, list[Mistake]]]
+    ) -> list[Mistake]:
+        """What is wrong with a value that fits no branch: the mistakes of the one it fits best, or what it may be."""
         best = min(failed, key=lambda item: (item[0], len(item[2]), item[1]))
         if -best[0] > len(path) or len(branches) == 1:
-            return node, best[2]
+            return best[2]
         unknown = [mistake for _, _, found in failed for mistake in found if mistake.unknown]
         if isinstance(node.value, dict) and unknown and not any(m.mend == "" for m in unknown):
-            return node, [unknown[0]]
+            return [unknown[0]]
         choices = [text for branch in branches for text in _told(branch, self.definitions)]
-        return node, [_mistake(path, node, f"must be {' or '.join(dict.fromkeys(choices))}")]
+        return [_mistake(path, node, f"must be {' or '.join(dict.fromkeys(choices))}")]
 
     def sequence(
         self, node: Node, items: list[Node], schema: Schema, path: tuple[str, ...]
@@ -114,7 +138,8 @@ class _Checker:
         least, most = schema.get("minItems", 0), schema.get("maxItems", len(items))
         if not least <= len(items) <= most:
             limit = f"at least {least}" if len(items) < least else f"at most {most}"
-            mistakes.append(Mistake(path, f"has {len(items)} items, and must have {limit}", node.span))
+            told = f"has {len(items)} items, and must have {limit}"
+            mistakes.append(Mistake(path, told, node.span, is_structural=len(items) < least))
         mistakes += _listed_twice(items, path) if schema.get("uniqueItems") else []
         wanted = schema.get("items", {})
         found = []
@@ -139,11 +164,40 @@ class _Checker:
             if schema.get("additionalProperties", True) is False and not _is_named(key, schema):
                 mistakes.append(_unknown(path, node, key, schema, self.near))
         mistakes += _missing(path, node, present, schema)
+        mistakes += self.without_content(path, node, members, schema)
         count = len(present)
         if count > schema.get("maxProperties", count) or count < schema.get("minProperties", 0):
-            wanted = schema.get("maxProperties", schema.get("minProperties"))
-            mistakes.append(Mistake(path, f"has {count} keys, and must have {wanted}", node.span))
+            wanted, is_few = (
+                schema.get("maxProperties", schema.get("minProperties")),
+                count < schema.get("minProperties", 0),
+            )
+            told, mend = (
+                f"has {count} keys with a value, and must have {wanted}",
+                "what is commented out is nothing" if is_few else "",
+            )
+            mistakes.append(Mistake(path, told, node.span, mend, is_structural=is_few))
         return replace(node, value=found), mistakes
+
+    def without_content(
+        self, path: tuple[str, ...], node: Node, members: dict[str, Node], schema: Schema
+    ) -> Iterator[Mistake]:
+        """Names with nothing below them that something is described under: it may be commented out."""
+        empty = [
+            key for key, child in members.items() if child.value is None and key not in schema.get("properties", {})
+        ]
+        for key in empty:
+            if any(self.wants_content(one) for one in self.schemas_of(key, schema)):
+                place = node.keys.get(key, members[key].span)
+                mend = "write it, or remove the name"
+                yield Mistake((*path, key), "has no content", place, mend, is_structural=True)
+
+    def wants_content(self, schema: Schema) -> bool:
+        if "$ref" in schema:
+            return self.wants_content(self.definitions[schema["$ref"].removeprefix("#/definitions/")])
+        branches = schema.get("anyOf", schema.get("oneOf", ()))
+        return any(map(self.wants_content, branches)) or (
+            "type" in schema and {*_listed(schema["type"])} <= {"object", "array"}
+        )
 
     @staticmethod
     def schemas_of(key: str, schema: Schema) -> Iterator[Schema]:
@@ -152,8 +206,12 @@ class _Checker:
         matching = [one for pattern, one in schema.get("patternProperties", {}).items() if _regex(pattern).search(key)]
         yield from matching
         rest = schema.get("additionalProperties", True)
-        if isinstance(rest, Mapping) and not matching and key not in schema.get("properties", {}):
+        if matching or key in schema.get("properties", {}):
+            return
+        if isinstance(rest, Mapping):
             yield rest
+        elif len(schema.get("patternProperties", {})) == 1 and not schema.get("properties"):
+            yield from schema["patternProperties"].values()  # an odd name for one more of them
 
 
 @cache
@@ -169,7 +227,7 @@ def _is_named(key: str, schema: Schema) -> bool:
 
 def _as_type(node: Node, wanted: str | list[str]) -> tuple[Node, bool]:
     """The node in one of the types wanted, as the peer's validator rewrites it."""
-    types = [wanted] if isinstance(wanted, str) else wanted
+    types = _listed(wanted)
     if any(_is(node.value, one) for one in types):
         return node, True
     value = node.value
@@ -186,6 +244,14 @@ def _as_type(node: Node, wanted: str | list[str]) -> tuple[Node, bool]:
         if changed is not _NO:
             return replace(node, value=changed), True
     return node, False
+
+
+def _takes_scalars(wanted: str | list[str]) -> bool:
+    return not {*_listed(wanted)} <= {"object", "array", "null"}
+
+
+def _listed(wanted: str | list[str]) -> list[str]:
+    return [wanted] if isinstance(wanted, str) else wanted
 
 
 def _only_item(node: Node) -> Node | None:
@@ -241,12 +307,14 @@ Near = Callable[[str, Iterable[str]], str]
 
 
 def _value_mistakes(node: Node, schema: Schema, path: tuple[str, ...], nearest_of: Near) -> Iterator[Mistake]:
-    value = node.value
-    if "const" in schema and (isinstance(value, dict | list) or value != schema["const"]):
-        yield _mistake(path, node, f"must be {schema['const']!r}")
-    if "enum" in schema and (isinstance(value, dict | list) or value not in schema["enum"]):
-        near = nearest_of("" if isinstance(value, dict | list) else str(value), [str(one) for one in schema["enum"]])
-        yield _mistake(path, node, f"must be {_one_of(schema['enum'])}", f"did you mean {near}?" if near else "")
+    value, is_structural = node.value, isinstance(node.value, dict | list)
+    if "const" in schema and (is_structural or value != schema["const"]):
+        yield _mistake(path, node, f"must be {schema['const']!r}", is_structural=True)
+    if "enum" in schema and (is_structural or value not in schema["enum"]):
+        near = nearest_of("" if is_structural else str(value), [str(one) for one in schema["enum"]])
+        mend, kinds = f"did you mean {near}?" if near else "", {type(one) for one in schema["enum"]}
+        odd = type(value) not in kinds
+        yield _mistake(path, node, f"must be {_one_of(schema['enum'])}", mend, is_structural=odd)
     if isinstance(value, str):
         if "pattern" in schema and not _regex(schema["pattern"]).search(value):
             yield _mistake(path, node, f"must be {schema.get('description', 'of the form ' + schema['pattern'])}")
@@ -273,7 +341,7 @@ def _listed_twice(items: list[Node], path: tuple[str, ...]) -> Iterator[Mistake]
 def _missing(path: tuple[str, ...], node: Node, present: Mapping[str, Node], schema: Schema) -> Iterator[Mistake]:
     for key in schema.get("required", ()):
         if key not in present:
-            yield Mistake((*path, key), "is missing", node.span, mend=f"add {key}")
+            yield Mistake((*path, key), "is missing", node.span, mend=f"add {key}", is_structural=True)
 
 
 def _unknown(path: tuple[str, ...], node: Node, key: str, schema: Schema, nearest_of: Near) -> Mistake:
@@ -288,8 +356,8 @@ def _unknown(path: tuple[str, ...], node: Node, key: str, schema: Schema, neares
     return Mistake((*path, key), "is not known here", node.keys.get(key, node.span), mend, unknown=key)
 
 
-def _mistake(path: tuple[str, ...], node: Node, words: str, mend: str = "") -> Mistake:
-    return Mistake(path, f"is {_quoted(node)}, and {words}", node.span, mend)
+def _mistake(path: tuple[str, ...], node: Node, words: str, mend: str = "", *, is_structural: bool = False) -> Mistake:
+    return Mistake(path, f"is {_quoted(node)}, and {words}", node.span, mend, is_structural=is_structural)
 
 
 def _quoted(node: Node) -> str:
@@ -304,7 +372,7 @@ def _quoted(node: Node) -> str:
 
 
 def _words(wanted: str | list[str]) -> str:
-    return " or ".join(A_OR_AN[one] for one in ([wanted] if isinstance(wanted, str) else wanted))
+    return " or ".join(A_OR_AN[one] for one in _listed(wanted))
 
 
 def _one_of(values: list[Any]) -> str:

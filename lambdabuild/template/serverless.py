@@ -8,7 +8,7 @@ import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, Protocol, cast
 
 from lambdabuild import naming
@@ -70,7 +70,12 @@ class Given:
 
 def load(path: str, text: str, files: Files, outside: Outside, given: Given) -> Service:
     """Read a serverless.yml (or .json, .js, .ts); all mistakes of a kind are raised together."""
-    return _Reading(path, _parsed(path, text, outside), files, outside, given).service()
+    return read(path, _parsed(path, text, outside), files, outside, given)
+
+
+def read(path: str, root: Node, files: Files, outside: Outside, given: Given) -> Service:
+    """The same of one that is parsed already."""
+    return _Reading(path, root, files, outside, given).service()
 
 
 def _parsed(path: str, text: str, outside: Outside) -> Node:
@@ -85,8 +90,9 @@ def _parsed(path: str, text: str, outside: Outside) -> Node:
     return from_data(data, Span(path))
 
 
+@cache
 def schema() -> dict[str, Any]:
-    """The JSON Schema of a serverless.yml, for checks and for editors."""
+    """The JSON Schema of a serverless.yml, for checks and for editors; nobody may change it."""
     return cast("dict[str, Any]", json.loads(schema_text()))
 
 
@@ -108,6 +114,7 @@ class _Reading:
     def __init__(self, path: str, root: Node, files: Files, outside: Outside, given: Given) -> None:
         self.path, self.files, self.outside, self.given = path, files, outside, given
         self.notes: list[str] = []
+        self.warnings: list[str] = []
         self.resolver = Resolver(root, sources(outside, self))
 
     # what variables may ask
@@ -139,10 +146,12 @@ class _Reading:
         root = self.merged(self.resolver.whole(UNNEEDED))
         self.refuse_what_is_no_service(root)
         self.refuse_plugins(root)
+        root = self.checked(root)
         base, build_dir = posixpath.dirname(self.path), self.given.build_dir
         found = plugins.read(root, raw, self.resolver.at, base, self.stage(), self.files, build_dir)
         raise_all(found.errors())
-        root = found.with_source_maps(self.checked(found.with_layers(root)))
+        with_layers = found.with_layers(root)
+        root = found.with_source_maps(root if with_layers is root else self.checked(with_layers))
         raise_all([*self.functions_without_handler(root), *self.wrong_loops(root)])
         reader = _Builds(self, cast("dict[str, Any]", to_data(root)), root, found)
         raise_all(reader.errors())
@@ -153,6 +162,7 @@ class _Reading:
             images=tuple(reader.images),
             assets=tuple(reader.assets),
             skipped=tuple(reader.skipped),
+            warnings=tuple(dict.fromkeys(self.warnings)),
             notes=tuple(dict.fromkeys([*self.notes, *found.notes(), *reader.notes])),
             settings=dict(sorted(reader.settings.items())),
             definition=Definition(self.path, root, self.stage(), self.region(), dict(sorted(reader.artifacts.items()))),
@@ -226,19 +236,24 @@ class _Reading:
                 )  # fmt: skip
 
     def checked(self, root: Node) -> Node:
-        """Every value as the schema wants it. What is wrong is an error, or a note when the file asks for that."""
+        """Every value as the schema wants it.
+
+        ``configValidationMode`` says whether a mistake is a warning (as when nothing is said), an error, or nothing at
+        all. One that no template can be made of is always an error: nobody would know what was left out of it.
+        """
         provider = root.get("provider")
         if provider is not None and isinstance(provider.value, str):  # provider: aws
             root = replace(root, value={**cast("dict[str, Node]", root.value),
                                         "provider": replace(provider, value={"name": provider})})  # fmt: skip
         found, mistakes = check(root, schema())
-        mode = root.get("configValidationMode")
-        listed = known.listed(root)
+        mode, listed = root.get("configValidationMode"), known.listed(root)
         foreign = [m for m in mistakes if known.is_of_a_plugin(m.path, bool(m.unknown), listed)]
-        if mode is None or mode.value not in ("warn", "off"):
-            raise_all(_as_error(mistake) for mistake in mistakes if mistake not in foreign)
-        if mode is None or mode.value != "off":
-            self.notes += [f"{m.where}: {'.'.join(m.path)} {m.message}" for m in mistakes]
+        is_strict, is_silent = (mode is not None and mode.value == word for word in ("error", "off"))
+        ours = [mistake for mistake in mistakes if mistake not in foreign]
+        raise_all(_as_error(mistake) for mistake in ours if is_strict or mistake.is_structural)
+        if not is_silent:
+            self.warnings += map(_told, ours)
+            self.notes += map(_told, foreign)
         for mistake in foreign:
             found = found if mistake.unknown else known.without(found, mistake.path)
         return found
@@ -261,7 +276,7 @@ class _Reading:
 
     def functions_without_handler(self, root: Node) -> Iterator[LambdaBuildError]:
         functions = root.get("functions")
-        for key, one in (cast("dict[str, Node]", functions.value) if functions is not None else {}).items():
+        for key, one in (cast("dict[str, Node]", functions.value or {}) if functions is not None else {}).items():
             handler, image = one.get("handler"), one.get("image")
             has_handler = handler is not None and bool(handler.value)
             has_image = image is not None and bool(image.value)
@@ -297,9 +312,15 @@ def _as_error(mistake: Mistake) -> BadConfiguration:
     return BadConfiguration(
         f"{'.'.join(mistake.path) or 'the file'} {mistake.message}",
         where=mistake.where,
-        mend=mistake.mend or "correct it, or set configValidationMode: warn",
+        mend=mistake.mend
+        or ("correct it" if mistake.is_structural else "correct it, or set configValidationMode: warn"),
         known_as="INVALID_NON_SCHEMA_COMPLIANT_CONFIGURATION",
     )
+
+
+def _told(mistake: Mistake) -> str:
+    told = f"{mistake.where}: {'.'.join(mistake.path) or 'the file'} {mistake.message}"
+    return f"{told}; {mistake.mend}" if mistake.mend else told
 
 
 class _Builds:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
 from sandbox import Sandbox
 
 HEAD = "service: shop\nprovider: {name: aws, runtime: python3.11}\n"
+STRICT = "configValidationMode: error\n"
 GOOD = HEAD + "functions:\n  one: {handler: app.one}\n"
 
 MISTAKES: dict[str, tuple[str, str, str]] = {
@@ -43,6 +45,7 @@ MISTAKES: dict[str, tuple[str, str, str]] = {
 @pytest.mark.parametrize("name", MISTAKES)
 def test_a_mistake_has_a_code_a_place_and_a_mend_and_spoils_nothing(name: str, project: Sandbox) -> None:
     text, code, words = MISTAKES[name]
+    text += STRICT if code == "LB109" else ""
     project.write({
         "serverless.yml": GOOD, "app.py": "", "broken.yml": "a: [\n", "throws.js": "throw new Error('boom');\n",
     }).build()  # fmt: skip
@@ -60,20 +63,38 @@ def test_a_mistake_has_a_code_a_place_and_a_mend_and_spoils_nothing(name: str, p
 
 
 def test_many_mistakes_are_told_at_once(project: Sandbox) -> None:
-    project.write({"serverless.yml": HEAD + "functions:\n  one: {handler: a.b, timeout: x, memorySize: y, funny: z}\n"})
+    functions = "functions:\n  one: {handler: a.b, timeout: x, memorySize: y, funny: z}\n"
+    project.write({"serverless.yml": STRICT + HEAD + functions})
     assert project.run("build").said.count("LB109") == 3
 
 
-def test_a_file_may_ask_for_warnings_only(project: Sandbox) -> None:
-    project.write(
-        {
-            "serverless.yml": "configValidationMode: warn\n" + HEAD + "functions:\n  one: {handler: a.b, funny: z}\n",
-            "a.py": "",
-        }
-    )
-    ran = project.run("build")
-    assert ran.code == 0, ran.said
-    assert "functions.one.funny is not known here" in project.run("plan").said
+ODD = HEAD + "functions:\n  one:\n    handler: a.b\n    memorySize: 1536MB\n    tenant: x\n    timout: 7\n"
+WARNED = (
+    "serverless.yml:6:17: functions.one.memorySize is '1536MB', and must be a whole number",
+    "serverless.yml:7:5: functions.one.tenant is not known here",
+    "serverless.yml:8:5: functions.one.timout is not known here; did you mean timeout?",
+)
+
+
+def test_what_the_schema_does_not_take_is_a_warning_with_place_and_hint_as_with_the_framework(project: Sandbox) -> None:
+    project.write({"serverless.yml": ODD, "a.py": ""})
+    for ran in (project.run("build"), project.run("compile")):
+        assert ran.code == 0, ran.said
+        for words in WARNED:
+            assert f"warning: {words}" in ran.err
+    project.write({"a.py": "b = 1\n"})
+    told = json.loads(project.run("build", "format=json").out.splitlines()[-1])["warnings"]
+    assert all(any(line.startswith(words) for line in told) for words in WARNED), told
+    assert '"MemorySize": "1536MB"' in project.path("build/packaged-template.json").read_text()
+
+
+def test_a_file_may_ask_for_errors_or_for_nothing_at_all(project: Sandbox) -> None:
+    project.write({"serverless.yml": STRICT + ODD, "a.py": ""})
+    ran = project.run("compile")
+    assert ran.code != 0
+    assert ran.err.count("LB109") == 3
+    project.write({"serverless.yml": "configValidationMode: off\n" + ODD})
+    assert project.run("compile").err == ""
 
 
 def test_what_is_told_of_plugins_is_printed_by_build_and_compile(project: Sandbox) -> None:
@@ -115,6 +136,17 @@ def test_compile_needs_nothing_but_a_serverless_yml(project: Sandbox) -> None:
     assert ran.out == ""
     assert '"shop-prod-one"' in project.path("out.json").read_text()
     assert sorted(path.name for path in project.folder.iterdir()) == ["out.json", "serverless.yml"]
+
+
+def test_compile_makes_the_folder_that_it_writes_into(project: Sandbox) -> None:
+    project.write({"serverless.yml": GOOD})
+    for path in ("out/t.json", "a/b/c/t.json"):
+        ran = project.run("compile", "--output", path)
+        assert ran.code == 0, ran.said
+        assert '"shop-dev-one"' in project.path(path).read_text()
+    ran = project.run("compile", "--output", "serverless.yml/t.json")
+    assert ran.code != 0
+    assert "Traceback" not in ran.said
 
 
 def test_compile_takes_what_was_built_last(project: Sandbox) -> None:

@@ -260,10 +260,12 @@ def test_a_secret_is_not_quoted_in_a_mistake(project: Sandbox, server: S3Server)
 
     ssm = boto3.client("ssm", endpoint_url=server.url, region_name="us-east-1", aws_access_key_id="testing", aws_secret_access_key="testing")  # fmt: skip
     ssm.put_parameter(Name="/hush", Value="hush-hush", Type="SecureString")
-    project.write({"serverless.yml": HEAD + "functions: {one: {handler: a.one, memorySize: '${ssm:/hush}'}}\n"})
-    ran = project.run("build", f"endpoint_url={server.url}", env=server.environment)
-    assert "LB109" in ran.said
-    assert "hush-hush" not in ran.said
+    service = HEAD + "functions: {one: {handler: a.one, memorySize: '${ssm:/hush}'}}\n"
+    for mode, words in (("error", "LB109"), ("warn", "warning: serverless.yml")):
+        project.write({"serverless.yml": f"configValidationMode: {mode}\n{service}"})
+        ran = project.run("build", f"endpoint_url={server.url}", env=server.environment)
+        assert words in ran.said
+        assert "hush-hush" not in ran.said
 
 
 def test_variables_of_aws_say_so_when_the_run_is_offline(project: Sandbox) -> None:

@@ -92,7 +92,7 @@ def _refuse(context: Context, event: Event) -> None:
         ("timeout", timeout, "seconds", "LAMBDA_EDGE_UNSUPPORTED_TIMEOUT_VALUE"),
     ):
         given = event.function.config.get(key) or 0
-        if int(given) > most:
+        if not isinstance(given, int) or given > most:
             raise event.bad(
                 f"{key} is {given} {unit}, and a {kind} function has {most} at most",
                 f"set {key} to {most} or less", known_as,
@@ -192,7 +192,7 @@ def _caching(context: Context, event: Event, behaviour: Mapping[str, Any]) -> Js
         said = any(behaviour.get(key) is not None for key in OWN_CACHING)
         return {} if said else {"CachePolicyId": CACHING_OPTIMIZED}
     name = policy.get("name")
-    if name and name not in _policies(context):
+    if not policy.get("id") and name not in _policies(context):
         raise event.bad(
             f"there is no cache policy {name!r}", "name one of provider.cloudFront.cachePolicies",
             "UNRECOGNIZED_CLOUDFRONT_CACHE_POLICY",

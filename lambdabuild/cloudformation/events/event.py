@@ -34,6 +34,17 @@ class Event:
         value = self.options.get(key) if isinstance(self.options, Mapping) else None
         return otherwise if value is None else value
 
+    def as_written(self, key: str, otherwise: Any) -> Any:
+        """An option of the mapping form, None when it is null: the template leaves to AWS what is said so."""
+        return self.options.get(key, otherwise) if isinstance(self.options, Mapping) else otherwise
+
+    def part_of_arn(self, arn: Any, sign: str, position: int) -> str:
+        """A part of an ARN that is written out, such as the service in ``arn:aws:sqs:...``; what has none is no ARN."""
+        parts = str(arn).split(sign)
+        if isinstance(arn, str) and len(parts) > position:
+            return parts[position]
+        raise self.bad(f"{_short(arn)} is no ARN of what it reads", "write its ARN")
+
     def bad(self, message: str, mend: str, known_as: str = "", *, beside: Event | None = None) -> BadEvent:
         """What is wrong with it; ``beside`` is another event that it cannot stand beside."""
         return BadEvent(
@@ -42,6 +53,11 @@ class Event:
             mend=mend,
             known_as=known_as,
         )
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) < 80 else text[:77] + "..."
 
 
 def events_of(context: Context) -> dict[str, list[Event]]:
@@ -53,10 +69,15 @@ def events_of(context: Context) -> dict[str, list[Event]]:
     for function in context.functions.values():
         counts: dict[str, int] = defaultdict(int)
         for index, event in enumerate(function.config.get("events") or (), 1):
-            kind, options = (event, {}) if isinstance(event, str) else next(iter(event.items()))
-            counts[kind] += 1
             where = context.definition.at("functions", function.key, "events", str(index - 1))
-            found[kind].append(Event(kind, function, options, counts[kind], index, where))
+            for kind, options in event.items():
+                if options is None and len(event) > 1:
+                    raise Event(kind, function, options, 0, index, where).bad(
+                        f"it has nothing in it, and {', '.join(key for key in event if key != kind)} beside it",
+                        f"indent what belongs to {kind} below it",
+                    )  # fmt: skip
+                counts[kind] += 1
+                found[kind].append(Event(kind, function, options, counts[kind], index, where))
     return {kind: sorted(events, key=_canonical) for kind, events in sorted(found.items())}
 
 
@@ -101,7 +122,9 @@ def role_id(context: Context, function: Lambda) -> str:
         return naming.ROLE
     if isinstance(role, str):
         return "" if ":" in role else role
-    attribute = role.get("Fn::GetAtt") if isinstance(role, dict) else None
-    if isinstance(attribute, list) and len(attribute) == 2 and attribute[1] == "Arn":
-        return str(attribute[0])
-    return "" if set(role) & {"Fn::ImportValue", "Ref", "Fn::Sub"} else naming.ROLE
+    match role:
+        case {"Fn::GetAtt": [logical_id, "Arn"]}:
+            return str(logical_id)
+        case {"Fn::ImportValue": _} | {"Ref": _} | {"Fn::Sub": _}:
+            return ""
+    return naming.ROLE

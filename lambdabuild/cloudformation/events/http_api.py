@@ -256,7 +256,7 @@ def _methods_of(keys: Sequence[str]) -> list[str]:
 
 
 def _unique(values: Sequence[Any]) -> list[Any]:
-    return list(dict.fromkeys(values))
+    return list({compact(value): value for value in values}.values())
 
 
 def _stage(api: Api) -> Json:

@@ -45,7 +45,7 @@ def _sqs(context: Context, event: Event) -> Fragment:
     properties = {
         "EventSourceArn": _arn(event),
         "BatchSize": event.get("batchSize") or 10,
-        "Enabled": event.get("enabled", True),
+        "Enabled": event.as_written("enabled", True),
         "MaximumBatchingWindowInSeconds": event.get("maximumBatchingWindow"),
         "FunctionResponseTypes": _list(event.get("functionResponseType")),
         "FilterCriteria": _filters(event),
@@ -86,7 +86,7 @@ def _stream(context: Context, event: Event) -> Fragment:
     properties = {
         "EventSourceArn": source,
         "BatchSize": event.get("batchSize") or 10,
-        "Enabled": event.get("enabled", True),
+        "Enabled": event.as_written("enabled", True),
         "StartingPosition": position,
         "StartingPositionTimestamp": moment,
         "ParallelizationFactor": event.get("parallelizationFactor") or None,
@@ -120,14 +120,14 @@ def _stream_rights(context: Context, event: Event) -> list[tuple[tuple[str, ...]
     failure = (event.get("destinations") or {}).get("onFailure")
     if failure:
         target = _failure_arn(failure)
-        kind = (failure.get("type") if isinstance(failure, dict) else None) or str(target).split(":")[2]
+        kind = (failure.get("type") if isinstance(failure, dict) else None) or event.part_of_arn(target, ":", 2)
         actions = ("sns:Publish",) if kind == "sns" else ("sqs:ListQueues", "sqs:SendMessage")
         found.append((actions, target))
     return found
 
 
 def _stream_kind(event: Event) -> str:
-    return str(event.get("type") or str(_arn(event)).split(":")[2])
+    return str(event.get("type") or event.part_of_arn(_arn(event), ":", 2))
 
 
 def _stream_name(arn: Any) -> str:
@@ -179,7 +179,7 @@ def _msk(context: Context, event: Event) -> Fragment:
         "SourceAccessConfigurations": [{"Type": "SASL_SCRAM_512_AUTH", "URI": secret}] if secret else None,
         "ProvisionedPollerConfig": _pollers(event),
     }
-    cluster = _intrinsic_name(arn) if isinstance(arn, dict) else str(arn).split("/")[1]
+    cluster = _intrinsic_name(arn) if isinstance(arn, dict) else event.part_of_arn(arn, "/", 1)
     return _mapping(context, event, f"MSK{naming.letters(cluster)[:79]}{naming.letters(topic)[:79]}", properties)
 
 
@@ -201,13 +201,9 @@ def kafka(context: Context, events: Sequence[Event]) -> Fragment:
     needs: list[Need] = []
     for group in by_function(events).values():
         secrets = [
-            value
-            for event in group
-            for key, values in event.get("accessConfigurations").items()
-            for value in values
-            if not ACCESS[key][1]
+            value for event in group for key, values in _access(event).items() for value in values if not ACCESS[key][1]
         ]
-        in_vpc = any(ACCESS[key][1] for event in group for key in event.get("accessConfigurations"))
+        in_vpc = any(ACCESS[key][1] for event in group for key in _access(event))
         rights = [allow(["secretsmanager:GetSecretValue"], secrets)] if secrets else []
         rights += [allow(list(NETWORK), "*")] if in_vpc else []
         needs += context.needs(group[0].function, *rights)
@@ -215,7 +211,7 @@ def kafka(context: Context, events: Sequence[Event]) -> Fragment:
 
 
 def _kafka(context: Context, event: Event) -> Fragment:
-    access, topic = event.get("accessConfigurations"), event.get("topic")
+    access, topic = _access(event), event.get("topic")
     if bool(access.get("vpcSubnet")) != bool(access.get("vpcSecurityGroup")):
         missing = "vpcSubnet" if access.get("vpcSecurityGroup") else "vpcSecurityGroup"
         raise event.bad(
@@ -240,6 +236,15 @@ def _kafka(context: Context, event: Event) -> Fragment:
         "ProvisionedPollerConfig": _pollers(event),
     }
     return _mapping(context, event, "Kafka" + naming.letters(topic)[:158], properties)
+
+
+def _access(event: Event) -> Mapping[str, Sequence[str]]:
+    """How its brokers are reached; one without content says nothing."""
+    found = {key: values for key, values in event.get("accessConfigurations").items() if values is not None}
+    for key in found:
+        if key not in ACCESS:
+            raise event.bad(f"there is no accessConfigurations.{key}", f"there are: {', '.join(ACCESS)}")
+    return found
 
 
 def activemq(context: Context, events: Sequence[Event]) -> Fragment:
@@ -301,13 +306,14 @@ def _name(arn: Any) -> str:
 
 def _intrinsic_name(value: Json) -> str:
     """A name out of a CloudFormation function: what it refers to, or the last part of what it joins."""
-    if "Fn::GetAtt" in value:
-        return str(value["Fn::GetAtt"][0])
-    if "Fn::Join" in value:
-        last = value["Fn::Join"][1][-1]
-        return last if isinstance(last, str) else compact(last)
-    first = value.get("Fn::ImportValue", value.get("Ref", value.get("Fn::Sub", "")))
-    return first if isinstance(first, str) else compact(first)
+    match value:
+        case {"Fn::GetAtt": [first, *_]}:
+            name = first
+        case {"Fn::Join": [_, [*_, last]]}:
+            name = last
+        case _:
+            name = value.get("Fn::ImportValue", value.get("Ref", value.get("Fn::Sub", value)))
+    return name if isinstance(name, str) else compact(name)
 
 
 def _moment(event: Event, position: str, known_as: str) -> Any:

@@ -54,7 +54,7 @@ def _mask_helpers(resource: Json) -> None:
     properties = resource.get("Properties", {})
     if "-custom-resource-" in str(properties.get("FunctionName")) or len(str(properties.get("FunctionName"))) == 64:
         properties |= {"Code": "...", "Handler": "...", "Runtime": "..."}
-    if resource["Type"].startswith("Custom::"):
+    if resource.get("Type", "").startswith("Custom::"):
         resource.pop("Version", None)  # CloudFormation knows no such attribute
         properties.pop("ForceDeploy", None)  # the clock there, the code's digest here
 

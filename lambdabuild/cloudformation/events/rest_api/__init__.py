@@ -151,7 +151,7 @@ def _permission(api: Api, call: Http) -> dict[str, Json]:
         }
     }
     is_a_target_too = any(
-        next(iter(one)) == "http" for one in (asked.function.config.get("events") or []) if isinstance(one, dict)
+        "http" in one for one in (asked.function.config.get("events") or [])
     ) if asked.function else False  # fmt: skip
     return found if is_a_target_too else found | own
 

@@ -57,7 +57,7 @@ def _model(api: Api, call: Http, kind: str, given: Any) -> tuple[str, Json]:
     else:
         content, named = kind, given
         model_id = f"{method_id(call.path, call.method)}{_words(kind)}Model"
-    options = named if "schema" in named else {"schema": named}
+    options = named if named.get("schema") is not None else {"schema": named}
     properties = without_nothing({
         "RestApiId": api.id,
         "ContentType": content,

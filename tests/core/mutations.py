@@ -1,0 +1,62 @@
+"""What people put where something else is wanted: each value of a document in turn replaced by something odd."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from lambdabuild.spans import Node, from_data
+
+Path = tuple[str | int, ...]
+
+ODD: dict[str, Any] = {
+    "null": None,
+    "a number": 7,
+    "a fraction": -1.5,
+    "a text": "odd",
+    "no text": "",
+    "an empty list": [],
+    "odd things": [None, 3, {"a": []}, "x"],
+    "a mapping": {"odd": {"a": 1}},
+    "an empty mapping": {},
+    "true": True,
+    "false": False,
+    "a huge text": "x" * 100_000,
+    "an intrinsic": {"Fn::Sub": "${Odd}"},
+    "an intrinsic of null": {"Fn::GetAtt": None},
+}
+
+
+def paths(node: Node, path: Path = ()) -> Iterator[Path]:
+    """All places of a document, the whole of it first."""
+    yield path
+    children = (
+        node.value.items()
+        if isinstance(node.value, dict)
+        else enumerate(node.value)
+        if isinstance(node.value, list)
+        else ()
+    )
+    for key, child in children:
+        yield from paths(child, (*path, key))
+
+
+def put(node: Node, path: Path, data: Any) -> Node:
+    """The document with other data at one place, which everything else keeps."""
+    if not path:
+        return from_data(data, node.span)
+    first, *rest = path
+    if isinstance(node.value, dict):
+        return replace(node, value={**node.value, str(first): put(node.value[str(first)], tuple(rest), data)})
+    assert isinstance(node.value, list)
+    items = list(node.value)
+    items[int(first)] = put(items[int(first)], tuple(rest), data)
+    return replace(node, value=items)
+
+
+def mutations(root: Node) -> Iterator[tuple[Path, str, Node]]:
+    """Each value of a document replaced by each odd one."""
+    for path in paths(root):
+        for name, value in ODD.items():
+            yield path, name, put(root, path, value)
