@@ -303,7 +303,7 @@ def _others(job: Job, layout: Layout) -> tuple[str, ...]:
     """
     folder = os.path.dirname(job.target.manifest)
     read = [file for file in layout.files if os.path.dirname(file) != folder or file in layout.projects[1:]]
-    while _is_within(os.path.dirname(folder), job.target.project):
+    while _is_within(os.path.dirname(folder), job.target.checkout or job.target.project) and folder != os.sep:
         folder = os.path.dirname(folder)
         read += [os.path.join(folder, name) for name in FROM_ABOVE]
     return tuple(sorted({*read, *layout.feeds}))

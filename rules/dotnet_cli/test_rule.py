@@ -25,8 +25,10 @@ if arguments == ["--version"]:
     sys.exit(print("8.0.404"))
 project = Path(arguments[1])
 seen = {{str(p.relative_to(project.parent)): p.read_text() for p in sorted(project.parent.rglob("*")) if p.is_file()}}
+top = project.parents[2]
+above = {{str(p): p.read_text() for p in (*top.glob("*"), *top.glob("*/*.nupkg")) if p.is_file()}}
 around = {{str(p) for folder in list(project.parents)[:2] for p in folder.rglob("*") if p.is_file()}}
-call = {{"arguments": arguments, "cwd": os.getcwd(), "environment": dict(os.environ), "files": sorted(around)}}
+call = {{"arguments": arguments, "cwd": os.getcwd(), "environment": dict(os.environ), "files": sorted(around), "above": above}}
 with open({log!r}, "a") as log:
     log.write(json.dumps(call) + "\\n")
 if "MISSING" in project.read_text():
@@ -165,6 +167,43 @@ def test_projects_and_properties_from_elsewhere_are_there_and_count(project: San
     said = dotnet.refused(project)
     assert "needs .NET 6.0.0, but the runtime is dotnet8" in said
     assert "<TargetFramework>net8.0</TargetFramework>" in said
+
+
+MAPPED = """\
+<configuration>
+  <packageSources>
+    <clear /><add key="ours" value="packages" /><add key="public" value="https://nuget.example/v3/index.json" />
+  </packageSources>
+  <packageSourceMapping>
+    <packageSource key="ours"><package pattern="Ours.*" /></packageSource>
+    <packageSource key="public"><package pattern="*" /></packageSource>
+  </packageSourceMapping>
+</configuration>
+"""
+
+
+def test_which_source_a_package_is_from_says_the_nuget_config_above_the_templates_folder(
+    project: Sandbox, dotnet: Dotnet
+) -> None:
+    """NuGet holds to packageSourceMapping itself, when it sees the file; one that comes to be nearer counts, too."""
+    app = example(Sandbox(project.path("infra")), HERE, function("../services/hello", "dotnet8", "Example::F::Handle"))
+    project.path("services").mkdir()
+    app.path("src").rename(project.path("services/hello"))
+    project.write({".git/HEAD": "", "NuGet.config": MAPPED, "packages/Ours.Words.1.0.0.nupkg": "ours"})
+    dotnet.build(app)
+
+    restore, publish = dotnet.calls
+    for call in (restore, publish):
+        tree = call["arguments"][1].removesuffix("/services/hello/Example.csproj")
+        assert call["above"][f"{tree}/NuGet.config"] == MAPPED
+        assert "ours" in call["above"][f"{tree}/packages/Ours.Words.1.0.0.nupkg"]
+        assert "--source" not in call["arguments"]
+    assert dotnet.build(app).steps == []
+
+    project.append("NuGet.config", "<!-- edited -->")
+    assert "the file ../NuGet.config changed" in app.run("why", "Example", env=dotnet.environment).out
+    project.write({"NuGet.config": MAPPED, "services/nuget.config": MAPPED.replace("packages", "../packages")})
+    assert "the file ../services/nuget.config is new" in app.run("why", "Example", env=dotnet.environment).out
 
 
 def test_a_layer_and_a_custom_runtime(project: Sandbox, dotnet: Dotnet) -> None:

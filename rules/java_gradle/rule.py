@@ -45,6 +45,9 @@ QUICK = "-XX:TieredStopAtLevel=1"
 KINDS: tuple[tuple[type[LambdaBuildError], str, str, str], ...] = (
     (BadManifest, r"lambdabuild: no project", "no project of the Gradle build has this folder",
      "include it in the settings.gradle above, or put a settings.gradle of its own beside its build.gradle"),
+    (BadManifest, r"lambdabuild: project .* would be",
+     "Gradle would take a repository's module for a project of the build, whose version is lower",
+     "let projects win: configurations.all {{ resolutionStrategy.preferProjectModules() }}, or raise the version"),
     (BadManifest, r"lambdabuild: no java", "the Gradle project makes no Java", "apply the plugin java"),
     (ToolMissing, r"(?:error: release version|invalid target release:?|invalid source release:?) (\d+)",
      "the JDK is too old for the release that the build asks for", "install JDK {0} or newer, or set JAVA_HOME to one"),
@@ -162,10 +165,8 @@ def _build(job: Job) -> Build:
         children[:] = sorted(name for name in children if _may_hold_projects(job, parent, name, names))
         folders.append(parent)
         files |= {os.path.join(parent, name) for name in names if _fits(name, BUILD_FILES)}
-    for script in sorted(path for path in files if _fits(path, SCRIPTS)):
-        named = set(_named(start, script))
-        files |= {path for path in named if os.path.isfile(path)}
-        whole |= {path for path in named if os.path.isdir(path)}
+    for path in _all_named(start, sorted(path for path in files if _fits(path, SCRIPTS))):
+        (whole if os.path.isdir(path) else files).add(path)
     return Build(
         start=start,
         folders=tuple(folders),
@@ -199,6 +200,17 @@ def _may_hold_projects(job: Job, parent: str, name: str, beside: list[str]) -> b
     is_made = name == "build" and any(_fits(file, SCRIPTS) for file in beside)
     is_source = os.path.basename(parent) == "src" and _has(path, ("java", "kotlin", "groovy", "scala", "resources"))
     return name not in NOT_SOURCE | BUILD_FOLDERS and not (is_made or is_source or _is_in(job.scratch, path))
+
+
+def _all_named(start: str, scripts: Iterable[str]) -> Iterator[str]:
+    """What scripts name, and what the scripts of that name in turn: an included build may include another."""
+    waiting, seen = list(scripts), set[str]()
+    while waiting:
+        for path in sorted(set(_named(start, waiting.pop())) - seen):
+            seen.add(path)
+            yield path
+            beside = [os.path.join(path, name) for name in os.listdir(path)] if os.path.isdir(path) else [path]
+            waiting += [file for file in beside if _fits(file, SCRIPTS) and os.path.isfile(file)]
 
 
 def _named(start: str, script: str) -> Iterator[str]:

@@ -129,7 +129,11 @@ class Pom:
     packaging: str
     parent: str
     """The parent's file, whether it is there or not; "" for a parent that only a repository has."""
+    wanted: tuple[str, str]
+    """Group and artifact id of the parent that it asks for."""
     modules: tuple[str, ...]
+    missing: tuple[str, ...]
+    """Those that are not there, whatever the profile."""
     coordinates: frozenset[tuple[str, str]]
     """Group and artifact ids of the dependencies."""
 
@@ -206,7 +210,9 @@ def _aggregator(modules: tuple[str, ...]) -> Pom:
         "<groupId>lambdabuild</groupId><artifactId>layers</artifactId><version>1</version><packaging>pom</packaging>"
     )
     text = f"<project><modelVersion>4.0.0</modelVersion>{about}<modules>{names}</modules></project>\n"
-    return Pom(os.path.join(top, AGGREGATOR), text, "layers", "lambdabuild", "pom", "", modules, frozenset())
+    return Pom(
+        os.path.join(top, AGGREGATOR), text, "layers", "lambdabuild", "pom", "", ("", ""), modules, (), frozenset()
+    )
 
 
 def _reactor(job: Job, own: Pom) -> Family:
@@ -215,12 +221,28 @@ def _reactor(job: Job, own: Pom) -> Family:
     for top in _aggregators(job, own, parents):
         modules = tuple(_modules(job, top))
         siblings = _siblings(job, own, modules)
+        if own.file in {pom.file for pom in modules}:
+            _check_modules(job, [own, *parents, *(pom for pom in modules if pom.folder in siblings)], modules)
         if own.file in {pom.file for pom in modules} and siblings:
             poms = {pom.file: pom for pom in (own, *parents, *modules)}
             for pom in modules:
                 poms |= {parent.file: parent for parent in _parents(job, pom)}
             return Family(own, tuple(poms.values()), siblings, top)
     return Family(own, (own, *parents), frozenset(), own)
+
+
+def _check_modules(job: Job, built: list[Pom], modules: tuple[Pom, ...]) -> None:
+    """Raise LB402 if a module is not there that may be what a pom depends on: a repository may have one of its name."""
+    groups, known = {pom.group for pom in modules}, {pom.coordinate for pom in modules}
+    unknown = {named for pom in built for named in pom.coordinates - known if named[0] in groups}
+    for pom in modules if unknown else ():
+        for file in pom.missing:
+            raise BadManifest(
+                f"{job.who}: {os.path.relpath(pom.file, job.target.project)} has the module "
+                f"{os.path.relpath(file, pom.folder)}, which is not there and may be {':'.join(min(unknown))}",
+                where=job.place(pom.file),
+                mend="bring the module back, or take it out of <modules>",
+            )
 
 
 def _read(job: Job, file: str) -> Pom:
@@ -245,7 +267,11 @@ def _read(job: Job, file: str) -> Pom:
         group=_text(root, "groupId") or _text(root, "parent/groupId"),
         packaging=_text(root, "packaging") or "jar",
         parent=_parent(folder, root),
+        wanted=(_text(root, "parent/groupId"), _text(root, "parent/artifactId")),
         modules=tuple(_pom_at(folder, module.text or "") for module in root.iter("module")),
+        missing=tuple(
+            path for m in root.iterfind("modules/module") if not os.path.isfile(path := _pom_at(folder, m.text or ""))
+        ),
         coordinates=frozenset(
             (_own_or(_text(named, "groupId"), root), _text(named, "artifactId")) for named in root.iter("dependency")
         ),
@@ -275,23 +301,26 @@ def _pom_at(folder: str, path: str) -> str:
 
 
 def _parents(job: Job, pom: Pom) -> Iterator[Pom]:
-    """The parents that have a file. A path that is written and leads nowhere is an error: Maven would go on silently
-    and take whatever a repository has of that name."""
+    """The parents that have a file. A path that is written and leads to no such parent is an error: Maven would go on
+    silently and take whatever a repository has of that name."""
     seen = {pom.file}
     while pom.parent not in seen:
         if not os.path.isfile(pom.parent):
-            _check_parent(job, pom)
+            _check_parent(job, pom, "which is not there")
             return
-        pom = _read(job, pom.parent)
+        parent = _read(job, pom.parent)
+        if parent.coordinate != pom.wanted and "$" not in "".join(parent.coordinate):
+            _check_parent(job, pom, f"which is {':'.join(parent.coordinate)}, not {':'.join(pom.wanted)}")
+        pom = parent
         seen.add(pom.file)
         yield pom
 
 
-def _check_parent(job: Job, pom: Pom) -> None:
+def _check_parent(job: Job, pom: Pom, wrong: str) -> None:
     written = re.search(r"<relativePath>\s*[^<\s]", pom.text)
     if written and pom.parent:
         raise BadManifest(
-            f"{job.who}: the parent is to be {os.path.relpath(pom.parent, job.target.project)}, which is not there",
+            f"{job.who}: the parent is to be {os.path.relpath(pom.parent, job.target.project)}, {wrong}",
             where=job.place(pom.file, pom.text.count("\n", 0, written.start()) + 1),
             mend="correct <relativePath>, or write <relativePath/> when the parent comes from a repository",
         )

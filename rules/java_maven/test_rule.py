@@ -169,6 +169,14 @@ MISTAKES = {
         "LB402",
         "all/pom.xml, which is not there",
     ),
+    "a parent that is another one": (
+        "src/pom.xml",
+        "<groupId>example</groupId>",
+        "<parent><groupId>example</groupId><artifactId>all</artifactId><version>1.0</version>"
+        "<relativePath>../other.xml</relativePath></parent>",
+        "LB402",
+        "other.xml, which is example:other, not example:all",
+    ),
     "a typo": (SOURCE, "WordUtils.", "WordUtil.", "LB502", f"at {SOURCE}:11:27"),
     "a runtime that is too old": (SOURCE, "package", "package", "LB402", "<maven.compiler.release>11<"),
     "a parent of modules": (
@@ -183,6 +191,7 @@ MISTAKES = {
 
 def test_mistakes_are_told_with_their_place_and_mavens_words(project: Sandbox) -> None:
     example(project, HERE, function(runtime="java11", handler=HANDLER))
+    project.write({"other.xml": POM.format("<artifactId>other</artifactId><packaging>pom</packaging>", "")})
     for file, right, wrong, code, words in MISTAKES.values():
         text = project.path(file).read_text()
         replaced(project, file, right, wrong)
