@@ -58,7 +58,8 @@ class NpmRegistry:
         dist = {"tarball": where, "integrity": f"sha512-{b64encode(digest).decode()}"}
         version = {"name": name, "version": self.version, "main": "index.js", "dist": dist}
         page = {"name": name, "dist-tags": {"latest": self.version}, "versions": {self.version: version}}
-        return json.dumps(page).encode()
+        published = dict.fromkeys(("created", "modified", self.version), "2020-01-01T00:00:00.000Z")
+        return json.dumps({**page, "time": published}).encode()
 
     def __enter__(self) -> NpmRegistry:
         threading.Thread(target=self.server.serve_forever, daemon=True).start()

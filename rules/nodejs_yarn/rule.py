@@ -47,7 +47,7 @@ REASONS = (
         "run once without offline",
     ),
     Reason(
-        r"YN0082|YN0035|Couldn't find (?:any versions for|package)|404 Not Found|is incompatible with this module",
+        r"YN00(?:16|35|82)|Couldn't find (?:any versions for|package)|404 Not Found|is incompatible with this module",
         CannotResolve,
         "Yarn found no set of packages for package.json",
         "correct the names and versions; Yarn's words above say which do not fit",
@@ -134,7 +134,8 @@ def _tree(job: Job, folder: str, space: Workspace | None, lock: str, needed: lis
 def _reads(job: Job, folder: str, about: Mapping[str, Any], space: Workspace | None, needed: list[str]) -> list[str]:
     """Every file and folder that Yarn must see, beside the package's own package.json."""
     found = [*manifest.local(job, folder, about)]
-    for path in _upwards(folder, job.target.project):
+    for path in _upwards(job, folder):
+        found += [os.path.join(path, name) for name in SETTINGS]  # one that is made later counts, too
         found += place.present(path, BESIDE)
         found += place.present(path, YARN_PATH.findall(_settings(path)) + MIRROR.findall(_settings(path)))
     if space:
@@ -145,10 +146,11 @@ def _reads(job: Job, folder: str, about: Mapping[str, Any], space: Workspace | N
     return sorted(set(found) - {job.target.manifest})
 
 
-def _upwards(folder: str, last: str) -> Iterator[str]:
-    """A folder and those above it, up to the project's: Yarn takes settings from all of them."""
+def _upwards(job: Job, folder: str) -> Iterator[str]:
+    """A folder and those above it, as far as the checkout goes: Yarn takes settings from all of them."""
+    last = os.path.commonpath([folder, job.target.checkout or job.target.project])
     yield folder
-    while folder not in (last, os.path.dirname(folder)) and folder.startswith(last + os.sep):
+    while folder not in (last, os.path.dirname(folder)):
         folder = os.path.dirname(folder)
         yield folder
 
@@ -166,7 +168,7 @@ def _settings(folder: str) -> str:
 
 def _yarn(job: Job, folder: str, top: str, lock: str) -> Program:
     """The Yarn that the project carries or names, else the one on PATH."""
-    for path in _upwards(folder, job.target.project):
+    for path in _upwards(job, folder):
         for name in YARN_PATH.findall(_settings(path)):
             return _fitting(job, programs.asked(job, job.tool("node"), os.path.join(path, name)), lock)
     pin = programs.pinned(job, "yarn", LOCK, (folder, top))
@@ -210,7 +212,7 @@ def _classic(job: Job, yarn: Program, tree: Tree) -> None:
     command += [f"--cache-folder={cache}", f"--mutex=file:{cache}.lock"]
     yarn_cache.discard_damaged(job, cache, tree.lock)
     try:
-        job.run(command, cwd=tree.root, extra_environment={**programs.ENVIRONMENT, **_variables(job, tree.root)})
+        job.run(command, cwd=tree.root, extra_environment={**programs.ENVIRONMENT, **_variables(job)})
     except ToolFailed:
         _tidy(cache)
         raise
@@ -275,7 +277,7 @@ def _about(job: Job, folder: str) -> dict[str, Any]:
 
 def _modern(job: Job, yarn: Program, tree: Tree) -> None:
     options = job.target.options
-    environment = {**ENVIRONMENT, **_variables(job, tree.root)}
+    environment = {**ENVIRONMENT, **_variables(job)}
     environment |= {"YARN_NM_HOISTING_LIMITS": "none"} if tree.work == tree.root else {}
     environment |= {"YARN_ENABLE_NETWORK": "false"} if job.offline else {}
     environment |= {"YARN_ENABLE_SCRIPTS": "false"} if options.get("ignore_scripts") else {}
@@ -356,6 +358,7 @@ def _no_pnp(job: Job, folder: str, top: str) -> list[str]:
     return [f"{job.who}: its packages are installed as a node_modules folder, not as Plug'n'Play"]
 
 
-def _variables(job: Job, root: str) -> dict[str, str]:
-    files = [os.path.join(root, name) for name in SETTINGS]
+def _variables(job: Job) -> dict[str, str]:
+    folders = _upwards(job, os.path.dirname(job.target.manifest))
+    files = [os.path.join(folder, name) for folder in folders for name in SETTINGS]
     return place.variables(job, *files, "~/.yarnrc", "~/.yarnrc.yml", "~/.npmrc")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +15,6 @@ from sandbox import Ran, Sandbox
 from strangers_registry import NpmRegistry
 
 RULES = ("npm", "esbuild")
-"""pnpm and Yarn want a lock file, which says of each package where it is or what its digest is."""
 HANDLER = "exports.handler = async () => require('NAME');\n"
 OURS = {"ours/package.json": '{"name": "mylib", "version": "1.0.0"}', "ours/index.js": "module.exports = 'ours';\n"}
 
@@ -82,3 +82,80 @@ def test_what_is_ours_and_not_there_is_named(
     assert ran.code != 0
     assert "Traceback" not in ran.said
     assert "gone" in ran.said or "mylib" in ran.said
+
+
+MANAGERS = {
+    "pnpm": ("pnpm", "pnpm/bin/pnpm.cjs", ["install", "--lockfile-only"]),
+    "yarn1": ("yarn", "yarn1/bin/yarn.js", ["install", "--ignore-scripts", "--no-bin-links"]),
+    "yarn4": ("yarn", "yarn4/bin/yarn.js", ["install", "--mode=update-lockfile"]),
+}
+"""The program, where npm installs it, and how a lock file is made."""
+PROGRAMS = ("pnpm@10.34.8", "yarn1@npm:yarn@1.22.22", "yarn4@npm:@yarnpkg/cli-dist@4.18.1")
+YARNRC = """\
+nodeLinker: node-modules
+npmRegistryServer: PUBLIC
+unsafeHttpWhitelist: [127.0.0.1]
+npmScopes:
+  ours: {npmRegistryServer: PRIVATE}
+"""
+NPMRC = "registry=PUBLIC\n@ours:registry=PRIVATE\n"
+
+
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """For each manager a folder for PATH: registries of strangers have no package managers."""
+    folder = tmp_path_factory.mktemp("programs")
+    command = ["npm", "install", "--no-audit", "--no-fund", "--no-bin-links", "--prefix", str(folder), *PROGRAMS]
+    subprocess.run(command, check=True, capture_output=True)
+    for manager, (program, script, _) in MANAGERS.items():
+        (folder / manager).mkdir()
+        (folder / manager / program).symlink_to(folder / "node_modules" / script)
+        (folder / "node_modules" / script).chmod(0o755)
+    return {manager: f"{folder / manager}:{os.environ['PATH']}" for manager in MANAGERS}
+
+
+@pytest.mark.parametrize("manager", MANAGERS)
+def test_pnpm_and_yarn_take_what_is_ours_of_us_with_a_lock_file_and_without(
+    manager: str, project: Sandbox, registries: Registries, programs: dict[str, str], tmp_path: Path
+) -> None:
+    """The settings of Yarn are those of the folders above the template's, too."""
+    program, _, lock = MANAGERS[manager]
+    app, package = Sandbox(project.path("infra")), "services/pay/package.json"
+    wanted = {"mylib": "file:../ours", "fromgit": f"git+file://{registries.repository}", "@ours/mylib": "^1.0.0"}
+    if manager == "yarn4":
+        del wanted["fromgit"]  # it knows no file:// of git
+    settings = {"yarn4": ".yarnrc.yml", "yarn1": ".npmrc", "pnpm": "services/pay/.npmrc"}[manager]
+    says = (YARNRC if manager == "yarn4" else NPMRC).replace("PUBLIC", registries.public.url)
+    names = [f"require({json.dumps(name)})" for name in (*wanted, "strange")]
+
+    def packages(**changed: str) -> dict[str, str]:
+        dependencies = {**wanted, "strange": "*", **changed}
+        return {package: json.dumps({"name": "pay", "version": "1.0.0", "dependencies": dependencies})}
+
+    project.write({
+        ".git/HEAD": "", settings: says.replace("PRIVATE", registries.private.url),
+        "infra/template.yaml": template(function("../services/pay", "nodejs22.x", "index.handler")),
+        "infra/lambdabuild.toml": f"[functions.Example]\nrule = 'nodejs_{program}'\n", **packages(),
+        "services/pay/index.js": f"exports.handler = async () => [{', '.join(names)}];\n",
+        **{f"services/{name}": text for name, text in OURS.items()},
+    })  # fmt: skip
+    environment = {"PATH": programs[manager], "XDG_CACHE_HOME": str(tmp_path / "cache"), "HOME": str(tmp_path / "home")}
+    app.build(env=environment)
+    assert call_node(app, {}) == ["ours"] * len(wanted) + ["stranger"]
+    assert app.build(env=environment).steps == []
+
+    if manager == "yarn4":
+        project.write({"services/pay/yarn.lock": ""})
+    made = subprocess.run([program, *lock], cwd=project.path("services/pay"), env=os.environ | environment)
+    assert made.returncode == 0
+    project.append("services/pay/index.js", "// edited\n")
+    app.build(env=environment)
+    assert call_node(app, {}) == ["ours"] * len(wanted) + ["stranger"]
+
+    for file in project.path("services/pay").glob("*lock*"):
+        file.unlink()
+    for changed in ({"mylib": "file:../gone"}, {"@ours/gone": "*"}):
+        ran = project.write(packages(**changed)) and app.run("build", env=environment)
+        assert ran.code != 0
+        assert "gone" in ran.said
+        assert "Traceback" not in ran.said
