@@ -19,6 +19,7 @@ from lambdabuild.errors import InTheWay
 from lambdabuild.spans import Span
 
 LOG = logging.getLogger(__name__)
+NO_LINKS: Mapping[str, str] = {}
 
 
 def make(folder: str) -> None:
@@ -47,9 +48,9 @@ def refuse_to_empty(folder: NamedFolder, called: str, inside: Mapping[str, str])
         )
 
 
-def refuse_to_overwrite(folder: NamedFolder, entries: Sequence[Entry]) -> None:
+def refuse_to_overwrite(folder: NamedFolder, entries: Sequence[Entry], links: Mapping[str, str] = NO_LINKS) -> None:
     """Raise InTheWay (LB507), before anything is written, for all that stands where a file of ours belongs."""
-    if there := folder.obstacles({entry.path: _digest(entry) for entry in entries}):
+    if there := folder.obstacles(_digests(entries, links)):
         raise InTheWay(
             f"{folder.folder} holds what lambdabuild did not put there, or what was changed since, where files of the"
             f" artifact belong: {some(there)}",
@@ -58,15 +59,32 @@ def refuse_to_overwrite(folder: NamedFolder, entries: Sequence[Entry]) -> None:
         )
 
 
-def write(folder: NamedFolder, entries: Sequence[Entry], *, only: bool = False) -> None:
-    """Add the entries to a folder; what else is in it stays. ``only``: it was emptied for them."""
-    if not folder.record({entry.path: _digest(entry) for entry in entries}, only=only):
+def write(
+    folder: NamedFolder, entries: Sequence[Entry], links: Mapping[str, str] = NO_LINKS, *, only: bool = False
+) -> None:
+    """Add the entries, and links (``{path: target}``), to a folder; what else is in it stays. ``only``: it was emptied
+    for them."""
+    if not folder.record(_digests(entries, links), only=only):
         LOG.warning("what is put into %s cannot be recorded, so no other build will replace it", folder.folder)
     make(folder.folder)
     missing = [entry for entry in entries if not folder.has(entry.path, _digest(entry))]
-    make_folders(folder.folder, {posixpath.dirname(entry.path) for entry in missing}, are_ours=False)
+    absent = {path: target for path, target in links.items() if not folder.has(path, _link(target))}
+    paths = (*(entry.path for entry in missing), *absent)
+    make_folders(folder.folder, {posixpath.dirname(path) for path in paths}, are_ours=False)
     for entry in missing:
         write_entry(os.path.join(folder.folder, entry.path), entry)
+    for path, target in absent.items():
+        temporary = os.path.join(folder.folder, f"{path}.{os.getpid()}.tmp")
+        with unfinished(temporary):
+            os.symlink(target, temporary)
+            os.replace(temporary, os.path.join(folder.folder, path))
+
+
+def links(folder: str) -> Iterator[tuple[str, str]]:
+    """The links to packages that an earlier build left at the top of a folder: (name, target)."""
+    for entry in os.scandir(folder) if os.path.isdir(folder) else ():
+        if entry.is_symlink():
+            yield entry.name, os.readlink(entry.path)
 
 
 @contextmanager
@@ -104,6 +122,15 @@ def _is_device(path: str) -> bool:
     except OSError:
         return False
     return stat.S_ISCHR(mode) or stat.S_ISFIFO(mode)
+
+
+def _digests(entries: Sequence[Entry], links: Mapping[str, str]) -> dict[str, str]:
+    files = {entry.path: _digest(entry) for entry in entries}
+    return files | {path: _link(target) for path, target in links.items()}
+
+
+def _link(target: str) -> str:
+    return f"-> {target}"
 
 
 def _digest(entry: Entry) -> str:

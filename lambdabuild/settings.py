@@ -384,3 +384,12 @@ def nearest(name: str, known: Iterable[str]) -> str:
         return difflib.SequenceMatcher(None, other, name).ratio(), len(list(same))
 
     return max(difflib.get_close_matches(name, names, 20, 0.6), key=likeness, default="")
+
+
+def with_flags(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options with ``true`` and ``false`` where they are written as texts: a template's parameters are always texts."""
+    flags = {"true": True, "false": False}
+    return {
+        name: flags.get(value.strip().lower(), value) if isinstance(value, str) else value
+        for name, value in options.items()
+    }

@@ -22,6 +22,9 @@ from lambdabuild.errors import ToolFailed, ToolMissing, ToolTimeout
 
 TAIL_LINES = 25
 
+Heard = Callable[[str], None]
+"""Is told of each line that a program prints, on either stream; from two threads."""
+
 BASE_ENVIRONMENT = (
     "PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "XDG_CACHE_HOME", "SYSTEMROOT",
     "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "no_proxy", "all_proxy",
@@ -139,11 +142,12 @@ def run(
     who: str = "",
     mend: str = "",
     stdin: str | None = None,
+    heard: Heard | None = None,
 ) -> Output:
     """Run a program to its end and give its output; ``who`` is the function it works for.
 
-    Raises ToolMissing, ToolTimeout (the whole process group is killed) or ToolFailed with the command, the folder,
-    the exit code and the last lines of both streams.
+    ``heard`` gets each line as soon as the program prints it. Raises ToolMissing, ToolTimeout (the whole process group
+    is killed) or ToolFailed with the command, the folder, the exit code and the last lines of both streams.
     """
     command = list(argv)
     try:
@@ -166,10 +170,11 @@ def run(
         ) from error
     with _Watched(process.pid):
         try:
-            stdout, stderr = process.communicate(stdin, timeout=timeout_seconds)
+            stdout, stderr = _communicated(process, stdin, timeout_seconds, heard)
         except subprocess.TimeoutExpired as error:
             _kill(process.pid)
-            process.communicate()
+            if heard is None:
+                process.communicate()
             raise ToolTimeout(
                 f"{_for(who)}{os.path.basename(argv[0])} took longer than {timeout_seconds:g} s and was stopped",
                 tail=f"command: {shlex.join(command)}\nfolder: {cwd}",
@@ -182,6 +187,42 @@ def run(
     if process.returncode:
         raise failure(command, cwd, process.returncode, stdout, stderr, who=who, mend=mend)
     return Output(stdout, stderr)
+
+
+def _communicated(
+    process: subprocess.Popen[str], stdin: str | None, timeout_seconds: float | None, heard: Heard | None
+) -> tuple[str, str]:
+    """What ``process.communicate`` gives; ``heard`` is told meanwhile."""
+    if heard is None:
+        return process.communicate(stdin, timeout=timeout_seconds)
+
+    def listen(stream: IO[str] | None, lines: list[str]) -> None:
+        for line in stream or ():
+            lines.append(line)
+            heard(line)
+
+    said: tuple[list[str], list[str]] = [], []
+    streams: tuple[IO[str] | None, IO[str] | None] = process.stdout, process.stderr
+    ears = [threading.Thread(target=listen, args=pair) for pair in zip(streams, said, strict=True)]
+    for ear in ears:
+        ear.start()
+    try:
+        if process.stdin:
+            process.stdin.write(stdin or "")
+    except BrokenPipeError:
+        pass
+    try:
+        _close(process.stdin)
+        process.wait(timeout_seconds)
+    except BaseException:
+        _kill(process.pid)
+        raise
+    finally:
+        for ear in ears:
+            ear.join()
+        for out in streams:
+            _close(out)
+    return "".join(said[0]), "".join(said[1])
 
 
 def converse(

@@ -35,7 +35,13 @@ class Workflow:
     """Of what the rule leaves out, that which the peer ships."""
     rewritten: tuple[str, ...] = ()
     """Of what the rule leaves out, that which comes with the dependencies instead, made anew."""
+    failed: str = ""
+    """What the peer writes in front of what a tool says that failed: ``Make Failed: ``."""
     without_manifest: Literal["copy", "build", "fail"] = "copy"
+    missing: str = "there is no manifest {}"
+    """The peer's words when a manifest is not there, {} being its path: an error, or a warning of a build without."""
+    looks_in: Literal["", "source", "above"] = ""
+    """Where the tool finds a manifest when the one that a caller names is not there: in the source, or above it too."""
     dependencies: Literal["resolved", "lib", "none"] = "resolved"
     """What goes into ``dependencies_dir``: what was resolved, or the artifact's folder ``lib/``."""
     always_combines: bool = False
@@ -44,53 +50,73 @@ class Workflow:
     knows_layers: bool = False
 
     @property
+    def can_choose(self) -> bool:
+        """Whether a caller decides if the tool works in the source; others of ours never do."""
+        return len(self.in_source) > 1
+
+    @property
     def reuses(self) -> bool:
         """Whether ``download_dependencies=False`` takes what lies in ``dependencies_dir``."""
         return self.dependencies == "resolved"
 
 
+NO_MANIFEST = "{} not found. Continuing the build without dependencies."
 ACTIONS = {"resolve": "ResolveDependencies", "compile": "Build", "copy": "CopySource"}
 
 MAKE = Workflow(
-    "CustomMakeBuilder", {"compile": "MakeBuild"}, without_manifest="fail", dependencies="none",
-    in_source=(False, True),
+    "CustomMakeBuilder", {"compile": "MakeBuild"}, failed="Make Failed: ", without_manifest="fail",
+    missing="Makefile not found at {}", dependencies="none", in_source=(False, True),
 )  # fmt: skip
 WORKFLOWS: Mapping[tuple[str, str, str], Workflow] = {
-    ("python", "pip", ""): Workflow("PythonPipBuilder", leave_out=PYTHON, ships=("requirements.txt",)),
+    ("python", "pip", ""): Workflow(
+        "PythonPipBuilder", leave_out=PYTHON, ships=("requirements.txt",),
+        missing=NO_MANIFEST.format("requirements.txt file"),
+    ),
     ("python", "uv", ""): Workflow(
         "PythonUvBuilder", leave_out=(*PYTHON, ".uv-cache", "uv.lock.bak"),
-        ships=("requirements.txt", "pyproject.toml", "uv.lock"),
+        ships=("requirements.txt", "pyproject.toml", "uv.lock"), looks_in="source",
+        missing="No UV-compatible manifest file found (pyproject.toml, requirements.txt). Continuing the build without "
+        "dependencies.",
     ),
     ("nodejs", "npm", ""): Workflow(
         "NodejsNpmBuilder", {"resolve": "NpmInstall"}, ships=("package-lock.json", "npm-shrinkwrap.json"),
-        in_source=(False, True),
+        failed="NPM Failed: ", missing=NO_MANIFEST.format("package.json file"), in_source=(False, True),
     ),
     ("nodejs", "npm-esbuild", ""): Workflow(
-        "NodejsNpmEsbuildBuilder", {"resolve": "NpmInstall", "compile": "EsbuildBundle"}, without_manifest="build",
-        leave_out=(*OTHERS, "node_modules"), in_source=(False, True),
+        "NodejsNpmEsbuildBuilder", {"resolve": "NpmInstall", "compile": "EsbuildBundle"}, failed="Esbuild Failed: ",
+        without_manifest="build", leave_out=(*OTHERS, "node_modules"), in_source=(False, True),
+        missing="package.json file not found. Bundling source without installing dependencies.",
     ),
     ("java", "gradle", ""): Workflow(
         "JavaGradleWorkflow", {"resolve": "GradleBuild", "compile": "GradleBuild", "copy": "JavaGradleCopyArtifacts"},
-        without_manifest="fail", dependencies="lib", in_source=(True,), knows_layers=True,
+        failed="Gradle Failed: ", without_manifest="fail", missing="Gradle Failed: Gradle build file not found: {}",
+        dependencies="lib", in_source=(True,), knows_layers=True,
     ),
     ("java", "maven", ""): Workflow(
         "JavaMavenWorkflow",
-        {"resolve": "MavenCopyDependency", "compile": "MavenBuild", "copy": "MavenCopyArtifacts"},
-        without_manifest="fail", dependencies="lib", knows_layers=True,
+        {"resolve": "MavenBuild", "compile": "MavenBuild", "copy": "MavenCopyArtifacts"},
+        failed="Maven Failed: ", without_manifest="fail", missing="Maven Failed: there is no manifest {}",
+        looks_in="source", dependencies="lib", knows_layers=True,
     ),
     ("go", "modules", ""): Workflow(
-        "GoModulesBuilder", without_manifest="fail", dependencies="none", in_source=(True,),
+        "GoModulesBuilder", failed="Builder Failed: ", without_manifest="fail",
+        missing="Builder Failed: there is no manifest {}", looks_in="above", dependencies="none", in_source=(True,),
     ),
     ("ruby", "bundler", ""): Workflow(
-        "RubyBundlerBuilder", {"resolve": "RubyBundle"}, rewritten=("Gemfile", "Gemfile.lock"), always_combines=True,
+        "RubyBundlerBuilder", {"resolve": "RubyBundle"}, failed="Bundler Failed: ",
+        missing=NO_MANIFEST.format("Gemfile"), looks_in="source",
+        rewritten=("Gemfile", "Gemfile.lock"), always_combines=True,
     ),
     ("rust", "cargo", ""): Workflow(
         "RustCargoLambdaBuilder", {"compile": "CargoLambdaBuild", "copy": "RustCopyAndRename"},
-        without_manifest="fail", dependencies="none", in_source=(True,),
+        failed="Cargo Lambda failed: ", without_manifest="fail",
+        missing="Cargo Lambda failed: there is no manifest {}", looks_in="above", dependencies="none",
+        in_source=(True,),
     ),
     ("dotnet", "cli-package", ""): Workflow(
         "DotnetCliPackageBuilder", {"resolve": "RunPackageAction", "compile": "RunPackageAction"},
-        without_manifest="fail", dependencies="none", in_source=(True,),
+        failed="Dotnet CLI Failed: ", without_manifest="fail", missing="Dotnet CLI Failed: there is no manifest {}",
+        looks_in="source", dependencies="none", in_source=(True,),
     ),
     ("provided", "", ""): MAKE,
 }  # fmt: skip
@@ -109,13 +135,13 @@ def unlisted(rule: Rule) -> Workflow:
     name = "".join(part.capitalize() for part in re.split(r"[_\W]+", rule.name)) + "Builder"
     leave_out = PYTHON if rule.language == "python" else OTHERS
     if rule.ships_source:
-        return Workflow(name, leave_out=leave_out)
+        return Workflow(name, leave_out=leave_out, missing=NO_MANIFEST.format(" or ".join(rule.manifests)))
     return Workflow(name, leave_out=leave_out, without_manifest="fail", dependencies="none")
 
 
 def action_of(flow: Workflow, step: str) -> str:
-    """The peer's name for what a step of ours does."""
-    return flow.actions.get(step, ACTIONS[step])
+    """The peer's name for what a step of ours does; one of its actions has that already."""
+    return flow.actions.get(step) or ACTIONS.get(step, step)
 
 
 def is_supported(runtime: str | None) -> bool:

@@ -205,10 +205,12 @@ class NamedFolder:
             yield path
 
     def _digest(self, path: str) -> str:
-        """With ``+x`` for what may be run; "" when there is no plain file."""
+        """With ``+x`` for what may be run, ``-> target`` for a link; "" when there is neither file nor link."""
         full = os.path.join(self.folder, path)
         try:
             status = os.lstat(full)
+            if stat.S_ISLNK(status.st_mode):
+                return f"-> {os.readlink(full)}"
             if not stat.S_ISREG(status.st_mode):
                 return ""
             with open(full, "rb") as stream:

@@ -188,6 +188,11 @@ def _are_texts(value: Any) -> bool:
     return isinstance(value, list) and all(map(_is_text, value))
 
 
+def _are_flags(value: Any) -> bool:
+    """Nothing uses them, and callers send one as a plain text too."""
+    return _is_text(value) or _are_texts(value)
+
+
 def _are_paths(value: Any) -> bool:
     return isinstance(value, list) and all(map(_is_path, value))
 
@@ -216,7 +221,7 @@ PARAMETERS: Mapping[str, tuple[str, Check]] = {
     "combine_dependencies": ("true or false", _is_flag),
     "architecture": ("a text", _is_text),
     "is_building_layer": ("true or false", _is_flag),
-    "experimental_flags": ("a list of texts or null", _are_texts),
+    "experimental_flags": ("a text, a list of texts or null", _are_flags),
     "build_in_source": ("true, false or null", _is_flag),
     "supported_workflows": ("a list of texts or null", _are_texts),
 }

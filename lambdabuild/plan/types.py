@@ -110,6 +110,8 @@ class Rule:
     """The target's logical id changes the result (a make target), so nothing is shared with another target."""
     ships_source: bool = True
     """The source goes into the artifact by default."""
+    ships_manifest: str = ""
+    """The name of a manifest that ships from outside of the code folder, too."""
     source_below: str = ""
     """The option that names packages (``app.orders``) below which the source goes."""
     layer_prefix: str = ""

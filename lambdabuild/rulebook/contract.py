@@ -24,7 +24,14 @@ def _copy_source(rule: Rule, job: Job) -> Result:
     if not rule.ships_source:
         return Result()
     into, notes = job.parent_folder(job.target.options.get(rule.source_below))
-    return Result(parts=(Folder(job.target.source, into, rule.leave_out),), notes=notes)
+    return Result(parts=(Folder(job.target.source, into, rule.leave_out), *_manifest(rule, job)), notes=notes)
+
+
+def _manifest(rule: Rule, job: Job) -> tuple[Folder, ...]:
+    """The manifest as a part of its own, from where it lies, when it ships and is not in the code folder."""
+    folder, name = os.path.split(job.target.manifest)
+    is_outside = bool(name) and folder != job.target.source and name not in job.files
+    return (Folder(folder, leave_out=("/*", f"!/{name}")),) if is_outside and name == rule.ships_manifest else ()
 
 
 _DEFAULTS: dict[str, Callable[[Rule, Job], Result]] = {

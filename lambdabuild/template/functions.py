@@ -23,6 +23,7 @@ from lambdabuild.model import (
     Rewrite,
     Skipped,
 )
+from lambdabuild.settings import with_flags
 from lambdabuild.spans import Node, Span
 from lambdabuild.template import bundles, images, parent_packages, references
 from lambdabuild.template.intrinsics import NO_VALUE, Scope, Unresolved, Value, first_unresolved, resolve
@@ -406,7 +407,7 @@ class CodeResource:
 
     def options(self, method: str) -> Options:
         properties = self.meta("BuildProperties")
-        given = dict(properties) if isinstance(properties, dict) else {}
+        given = with_flags(properties) if isinstance(properties, dict) else {}
         if method == bundles.ESBUILD and self.shape.kind == "function":
             given = bundles.with_source_maps(given, self)
             given = bundles.in_place(given, self.text("Handler")) if bundles.is_looped(self) else given

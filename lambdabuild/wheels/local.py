@@ -74,8 +74,9 @@ def mirrored(
 ) -> uv.Ask:
     """The manifest, what it includes and its local projects, copied so that they lie to one another as they do.
 
-    Lines that name a project by its path only get its name too, for uv wants to know whom it may build. Resolvers
-    read paths from the first file's folder, so those of files that lie elsewhere become absolute.
+    Options that pip passes over are gone. Lines that name a project by its path only get its name too, for uv wants to
+    know whom it may build. Resolvers read paths from the first file's folder, so those of files that lie elsewhere
+    become absolute.
     """
     files = [ask.manifest, *ask.more, *ask.constraints, *(file for listed in lists for file in listed.files)]
     around = {os.path.dirname(ask.manifest), job.target.workspace} - {""}
@@ -94,19 +95,25 @@ def mirrored(
     for file in filter(os.path.isfile, files):
         os.makedirs(os.path.dirname(twin(file)), exist_ok=True)
         shutil.copyfile(file, twin(file))
+    for line in (line for listed in lists for line in listed.passed_over()):
+        _write_line(twin(line.file), line.where.line, line.meant.text)
     for line, path in (pair for listed in lists for pair in listed.local_lines()):
         there = twin(path) if path in projects else path
         if path in names:
             _write_line(twin(line.file), line.where.line, f"{names[path]} @ {Path(there).as_uri()}")
         elif line.is_from_elsewhere(ask.manifest):
-            _write_line(twin(line.file), line.where.line, line.with_path(there))
+            _write_line(twin(line.file), line.where.line, line.meant.with_path(there))
     more, constraints = (tuple(map(twin, files)) for files in (ask.more, ask.constraints))
     return dataclasses.replace(ask, manifest=twin(ask.manifest), more=more, constraints=constraints, copy_of=ask.shown)
 
 
 def _write_line(file: str, number: int, text: str) -> None:
+    """Put a text in place of a line, and of those that continue it."""
     lines = regular.read_text(file).splitlines()
-    lines[number - 1] = text
+    last = number
+    while last < len(lines) and lines[last - 1].endswith("\\"):
+        last += 1
+    lines[number - 1 : last] = [text, *[""] * (last - number)]
     Path(file).write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 

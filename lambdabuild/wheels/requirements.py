@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -23,6 +23,8 @@ FIND_LINKS = re.compile(r"(?:-f|--find-links)(?:\s*=\s*|\s*)(?P<path>\S.*)")
 SOURCES = re.compile(r"-i\b|-f\b|--(index-url|extra-index-url|no-index|find-links|trusted-host|pre)\b")
 HASH = re.compile(r"--hash[=\s]\s*(?P<name>\w+):(?P<digest>[0-9a-fA-F]+)")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+PASSED_OVER = re.compile(r"\s+--?(?!hash\b)[a-z][\w-]*(?:(?:\s*=\s*|\s+)(?!-)[^\s;]+)?")
+"""Options behind a requirement. pip takes --hash there, and says nothing of all others; uv refuses them."""
 DIRECT = re.compile(r"^(?:-e|--editable)[=\s]\s*(?P<editable>.+)$|^[A-Za-z0-9._-]+(?:\[[^\]]*\])?\s*@\s*(?P<url>\S+)")
 
 
@@ -39,6 +41,16 @@ class Line:
     @property
     def is_option(self) -> bool:
         return self.text.startswith("-") and not re.match(r"(-e|--editable)\b", self.text)
+
+    @property
+    def passed_over(self) -> str:
+        """Options that have no meaning behind a requirement, as they are written; "" when there are none."""
+        return "" if self.is_option else "".join(PASSED_OVER.findall(self.text)).strip()
+
+    @property
+    def meant(self) -> Line:
+        """The same line without these options."""
+        return replace(self, text=PASSED_OVER.sub("", self.text)) if self.passed_over else self
 
     @property
     def is_source(self) -> bool:
@@ -123,6 +135,10 @@ class Requirements:
     @property
     def has_paths_elsewhere(self) -> bool:
         return any(line.is_from_elsewhere(self.file) for line, _ in self.local_lines())
+
+    def passed_over(self) -> Iterator[Line]:
+        """The lines whose options are not taken by anybody."""
+        yield from (line for line in self.lines if line.passed_over)
 
     @property
     def link_folders(self) -> tuple[str, ...]:

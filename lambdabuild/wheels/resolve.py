@@ -200,13 +200,20 @@ def _compiled(
     projects = _projects([*local_paths, *told.folders], listed)
     ask, constraints = named_indexes.pinned(job, ask, told)
     names = local.names_of(job, filter(local.needs_build, projects), ask.indexes)
-    if names or (listed and listed.has_paths_elsewhere):
+    ignored = list(listed.passed_over()) if listed else []
+    if names or ignored or (listed and listed.has_paths_elsewhere):
         ask = local.mirrored(job, ask, [one for one in (listed, constraints) if one], projects, names)
     is_pinned = listed is not None and all("==" in line.text for line in listed.lines)
     with ThreadPoolExecutor(1) as pool:
         newest = None if job.offline or is_pinned or names else pool.submit(uv.newest, job, ask, platform)
         choices = uv.compile_lock(job, ask, platform, listed, list(names.values()))
-    return choices, _older(choices, newest.result() if newest else {}, platform)
+    return choices, [
+        *_older(choices, newest.result() if newest else {}, platform),
+        *(
+            f"{line.where}: {line.passed_over} says nothing there, as with pip; write it on a line of its own"
+            for line in ignored
+        ),
+    ]
 
 
 def _projects(paths: Iterable[str], listed: Requirements | None) -> list[str]:

@@ -196,9 +196,16 @@ def _explained(
     where = requirements.place_of(match[1]) if requirements and (match := NOT_FOUND.search(said)) else None
     where = where or Span(os.path.relpath(ask.shown, job.target.project))
     if "Couldn't parse" in said or "Error parsing" in said or "Failed to parse" in said:
+        place = _position(ask, job, said)
+        bad = (
+            next((line.text for line in requirements.lines if place and line.where == place), "")
+            if requirements
+            else ""
+        )
         return BadManifest(
-            f"{job.who}: {os.path.basename(ask.shown)} cannot be read",
-            where=_position(ask, job, said) or where,
+            f"{job.who}: {os.path.basename(ask.shown)} cannot be read"
+            + (f": Invalid requirement: {bad!r}" if bad else ""),
+            where=place or where,
             tail=said,
             mend="correct the line",
         )

@@ -44,14 +44,16 @@ def resolve(job: Job) -> Result:
         return Result()
     folder = os.path.dirname(job.target.manifest)
     about = manifest.read(job, job.target.manifest)
-    space = workspace.of_package_json(job, folder)
+    is_npms = os.path.basename(job.target.manifest) == "package.json"
+    space = workspace.of_package_json(job, folder) if is_npms else None
     local = manifest.local(job, folder, about)
     if space is not None:
         return _of_workspace(job, folder, space, local)
     if not (job.files or manifest.names_packages(about, job.target.options)):
         return Result(reads=tuple(local))
     work = place.mirrored(job, folder, local)
-    _copied(folder, work, ("package.json", *LOCKS, ".npmrc"))
+    _copied(folder, work, (*LOCKS, ".npmrc"))
+    shutil.copy(job.target.manifest, os.path.join(work, "package.json"))
     beside = Beside(job, folder, work)
     _npm(job, work, work, about)
     return installed.shipped(job, os.path.join(work, "node_modules"), local, written=beside.written())

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from rule_example import call_node, example, function, packages
 from sandbox import Sandbox
 
@@ -137,3 +138,22 @@ def test_two_functions_with_one_lock_are_compressed_once(project: Sandbox) -> No
     files = set(project.names("Example"))
     assert ran.out == f"{len(files) + 1} {len(files)}\n"
     assert set(project.names("Other")) == files
+
+
+@pytest.mark.parametrize("folder", ["src", "src/deep/er", "."])
+def test_a_package_json_above_the_code_folder_ships_for_node_reads_its_type(folder: str, project: Sandbox) -> None:
+    about = '{"name": "a", "version": "1.0.0", "type": "module", "imports": {"#word": "./word.js"}}'
+    project.write({
+        "template.yaml": "Transform: AWS::Serverless-2016-10-31\nResources:\n" + NODE.replace("src", folder),
+        "package.json": about,
+        f"{folder}/index.js": "import word from '#word'\nexport const handler = async () => word\n",
+        f"{folder}/word.js": "export default 'found'\n",
+    })  # fmt: skip
+    project.build()
+    assert project.content("Example", "package.json").decode() == about
+    assert call_node(project, {}) == "found"
+
+    if folder != ".":
+        project.write({"package.json": about.replace("1.0.0", "1.0.1")})
+        assert "copy:Example" in project.build().steps
+        assert b"1.0.1" in project.content("Example", "package.json")

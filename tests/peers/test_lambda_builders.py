@@ -16,18 +16,16 @@ from typing import Any
 
 import invoke
 import pytest
-from filelock import FileLock
-from sandbox import python_of
+from lambda_builders import esbuild, installed, peer, tools
 
 from lambdabuild.workflows import WORKFLOWS
 
 pytestmark = pytest.mark.slow
 
+__all__ = ["esbuild", "peer", "tools"]
+
 ROOT = Path(__file__).parents[2]
-LAMBDA_BUILDERS = "aws-lambda-builders==1.68.0"
 SAM_CLI = "aws-sam-cli==1.164.0"
-ESBUILD = "esbuild@0.25.12"
-CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lambdabuild-tests"
 
 RECORD = "it lists what an installer wrote; what is left out would make it wrong"
 JARS = r"lib/((org\.apache\.commons|com\.amazonaws)\.)?(commons-text|commons-lang3|aws-lambda-java-core)-[\d.]+\.jar"
@@ -98,41 +96,6 @@ CASES = [
          lambda code: invoke.bootstrap(code, {"name": "Ada"})),
 ]  # fmt: skip
 """All that the peer has but .NET, whose SDK no registry has."""
-
-
-def installed(package: str, program: str) -> Path:
-    """A program in a virtual environment of its own, kept for later runs."""
-    folder = CACHE / package
-    CACHE.mkdir(parents=True, exist_ok=True)
-    with FileLock(CACHE / f"{program}.lock"):
-        if not (folder / "bin" / program).exists():
-            subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
-            uv = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", str(folder / "bin/python")]
-            subprocess.run([*uv, package], check=True)
-    return folder / "bin" / program
-
-
-@pytest.fixture(scope="session")
-def peer() -> Path:
-    return installed(LAMBDA_BUILDERS, "lambda-builders")
-
-
-@pytest.fixture(scope="session")
-def tools(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A PATH on which the peer finds what it needs: Python with pip, uv, cargo-lambda, esbuild."""
-    pythons = tmp_path_factory.mktemp("pythons")
-    python = sys.executable if sys.version.startswith("3.11.") else python_of("3.11")
-    (pythons / "python3.11").write_text(f'#!/bin/sh\nexec "{python}" "$@"\n')
-    (pythons / "python3.11").chmod(0o755)
-    esbuild = CACHE / ESBUILD
-    with FileLock(CACHE / "esbuild.lock"):
-        if not (esbuild / "node_modules/.bin/esbuild").exists():
-            esbuild.mkdir(parents=True, exist_ok=True)
-            (esbuild / "package.json").write_text("{}")
-            install = ["npm", "install", "--no-audit", "--no-fund", "--silent", ESBUILD]
-            subprocess.run(install, cwd=esbuild, check=True)
-    own = Path(sys.executable).parent
-    return os.pathsep.join(map(str, (pythons, esbuild / "node_modules/.bin", own, os.environ["PATH"])))
 
 
 @dataclass(frozen=True)

@@ -142,6 +142,11 @@ def test_a_parameter_of_another_type_is_named(name: str, value: object) -> None:
     assert f"{name} is to be " in found["message"]
 
 
+@pytest.mark.parametrize("flags", ["experimentalBuildPerformance", "", [], ["a", "b"], None])
+def test_experimental_flags_are_a_text_too(flags: object) -> None:
+    assert "result" in answer(valid(experimental_flags=flags))
+
+
 def test_null_is_the_default_and_what_is_not_known_is_passed_over() -> None:
     asked: list[dict[str, Any]] = []
     optional = dict.fromkeys(set(rpc.PARAMETERS) - set(rpc.NEVER_NULL))
