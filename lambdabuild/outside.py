@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from lambdabuild.errors import LambdaBuildError, Offline, SourceFailed, ToolFailed, ToolMissing
@@ -155,6 +155,31 @@ class Outside:
         if "error" in said:
             raise SourceFailed(f"{path} threw an error", where=Span(path), tail=said["error"], mend="correct the file")
         return said.get("value")
+
+    def conditions(self, conditions: Sequence[str], service: Any) -> Sequence[Mapping[str, Any]]:
+        """What node says of JavaScript conditions: ``{holds: bool}`` or ``{error: text}`` for each."""
+        given = json.dumps({"conditions": conditions, "service": service, "options": self.options})
+        found: Sequence[Mapping[str, Any]] = self._once(
+            ("conditions", given), lambda: json.loads(self._node("evaluate_conditions.cjs", given))
+        )
+        return found
+
+    def _node(self, script: str, stdin: str) -> str:
+        from importlib import resources
+
+        from lambdabuild import tools
+
+        node = tools.find("node", self.environment.get("PATH"))
+        if node is None or not self.files.runs_programs:
+            raise SourceFailed("a condition is JavaScript, which needs node", mend="install Node.js, or compare texts")
+        with resources.as_file(resources.files("lambdabuild").joinpath(script)) as file:
+            try:
+                said = tools.run(
+                    [node, str(file)], cwd=self.project, env=self.environment, timeout_seconds=NODE_SECONDS, stdin=stdin
+                )
+            except (ToolFailed, ToolMissing) as error:
+                raise SourceFailed("node could not evaluate the conditions", tail=error.tail) from error
+        return said.stdout
 
     def git(self, what: str) -> str | None:
         if what not in GIT:

@@ -103,8 +103,22 @@ def read_settings(
             mend="keep one of them",
         )
     if in_pyproject:
-        return load_settings("pyproject.toml", pyproject or "", environment, variables, table=("tool", "lambdabuild"))
-    return load_settings(SETTINGS_FILE, text or "", environment, variables)
+        found = load_settings("pyproject.toml", pyproject or "", environment, variables, table=("tool", "lambdabuild"))
+    else:
+        found = load_settings(SETTINGS_FILE, text or "", environment, variables)
+    names_one = (
+        "build_dir" in variables or "LAMBDABUILD_BUILD_DIR" in environment or "build_dir" in f"{text}{pyproject}"
+    )
+    return found if names_one else replace(found, build_dir=_build_dir(folder, found, files))
+
+
+def _build_dir(folder: str, settings: Settings, files: ProjectFiles) -> str:
+    """Where a project is built that does not say so. A service's code is its whole folder."""
+    from lambdabuild.engine import snapshot
+
+    templates = (settings.template,) if settings.template else (*TEMPLATES, *SERVERLESS)
+    path = next((template for template in templates if files.kind(template)), "")
+    return snapshot.usual_build_dir(folder, is_shared=bool(path) and is_serverless(files, path))
 
 
 def _text(files: ProjectFiles, name: str) -> str | None:
@@ -215,7 +229,19 @@ def _load_serverless(files: ProjectFiles, path: str, settings: Settings, environ
         service = serverless.load(path, files.text(path), files, outside, given)
     except LambdaBuildError as error:
         raise error.without(outside.secrets) from error
-    return replace(service, read=outside.read(files.seen))
+    notes = (*_told_of_build_dir(settings), *service.notes)
+    return replace(service, notes=notes, read=outside.read(files.seen))
+
+
+def _told_of_build_dir(settings: Settings) -> list[str]:
+    from lambdabuild.engine import snapshot
+
+    if settings.build_dir != snapshot.APART:
+        return []
+    return [
+        f"{snapshot.BUILD_DIR}/ holds files that lambdabuild did not make, so what it makes goes to {snapshot.APART}/;"
+        " the setting build_dir names another folder"
+    ]
 
 
 def compile_text(

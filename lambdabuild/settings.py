@@ -20,6 +20,9 @@ DEFAULT_EXCLUDE = (
 )  # fmt: skip
 """What is left out of every source folder unless a later pattern brings it back (``!.env``)."""
 
+PACKED_OF_A_SERVICE = frozenset({".env", ".gitignore", ".python-version"})
+"""Dot-files of these that the Serverless Framework packs, so they are packed of a serverless.yml."""
+
 CREDENTIALS = (
     ".env", ".env.*", ".envrc", ".npmrc", ".netrc", "_netrc", ".pypirc", "pip.conf", "pip.ini", ".git-credentials",
     ".aws/", ".azure/", ".docker/", ".dockercfg", ".kube/", ".ssh/", ".gnupg/", "id_rsa", "id_dsa", "id_ecdsa",

@@ -123,9 +123,9 @@ class Sandbox:
     def manifest(self) -> dict:
         return json.loads((self.folder / "build/manifest.json").read_text())
 
-    def names(self, artifact: str) -> list[str]:
+    def names(self, artifact: str, build_dir: str = "build") -> list[str]:
         """What is in a zip of the build folder."""
-        with zipfile.ZipFile(self.folder / "build" / f"{artifact}.zip") as archive:
+        with zipfile.ZipFile(self.folder / build_dir / f"{artifact}.zip") as archive:
             return archive.namelist()
 
     def content(self, artifact: str, name: str) -> bytes:

@@ -198,8 +198,7 @@ def _listed(site: Site, build: Build) -> Iterator[BuildKey]:
     if build.package:
         yield site.package(build.package).key
     yield from (source_files.key_beside(build.key, path) for path in build.key.include)
-    if build.key.extras:
-        yield source_files.extras_key(build.key)
+    yield from source_files.extras_keys(build.key)
 
 
 class _Source:

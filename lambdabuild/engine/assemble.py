@@ -183,8 +183,8 @@ def _beside(
 ) -> Iterator[list[Entry]]:
     """What goes in beside the source, in the order in which it wins."""
     who = f"{build.key.kind} {build.name!r}"
-    if build.key.extras:
-        yield list(from_files(site, source_files.extras_listing(site, build.key, who), prefix, build.key.source))
+    for key in source_files.extras_keys(build.key):
+        yield list(from_files(site, source_files.listing(site, key, who), prefix, key.source))
     for path in build.key.include:
         listing = source_files.listing_beside(site, build.key, path, who)
         left_out += listing.left_out

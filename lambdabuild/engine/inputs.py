@@ -164,11 +164,10 @@ def _beside(site: Site, build: Build) -> dict[str, str]:
         found[f"{kind}:{path}"] = fingerprint.of_listing(
             f"{path} {_short(json.dumps(build.key.leave_out))}", listing, site.stats
         )
-    if build.key.extras:
-        chosen = _short(json.dumps([*build.key.leave_out, *build.key.extras]))
-        found["extras"] = fingerprint.of_listing(
-            f"{build.key.source} {chosen}", source_files.extras_listing(site, build.key, who), site.stats
-        )
+    for key in source_files.extras_keys(build.key):
+        chosen = _short(json.dumps([*key.leave_out, *key.globs.lines]))
+        listing = source_files.listing(site, key, who)
+        found[f"extras:{key.source}"] = fingerprint.of_listing(f"{key.source} {chosen}", listing, site.stats)
     return found
 
 

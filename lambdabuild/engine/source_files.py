@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import re
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -72,19 +73,30 @@ def listing_beside(site: Site, key: BuildKey, path: str, who: str = "") -> Listi
         ) from error
 
 
-def extras_listing(site: Site, key: BuildKey, who: str = "") -> Listing:
-    """The files of the source that go in under their own paths beside what a rule makes of it."""
-    return listing(site, extras_key(key), who)
-
-
 def key_beside(key: BuildKey, path: str) -> BuildKey:
     """The key as though the source were what goes in beside it."""
     return replace(key, source=path, globs=Globs())
 
 
-def extras_key(key: BuildKey) -> BuildKey:
-    """The key as though the source were its extras."""
-    return replace(key, globs=Globs(("!**", *key.extras), key.globs.prefix))
+def extras_keys(key: BuildKey) -> list[BuildKey]:
+    """The key as though the source were its extras, a key for each folder that they are looked for in.
+
+    Files of a folder above the service, which lines such as ``../lib/**`` name, keep their paths below that folder.
+    """
+    up = posixpath.relpath("/", posixpath.join("/", key.globs.prefix))
+    service, found = posixpath.normpath(posixpath.join(key.source, up)), dict[str, list[str]]()
+    for line in key.extras:
+        sign, body = ("!", line[1:]) if line.startswith("!") else ("", line)
+        levels = (len(body) - len(re.sub(r"^(\.\./)+", "", body))) // len("../")
+        found.setdefault("../" * levels, []).append(sign + body[levels * len("../") :])
+    return [
+        replace(
+            key,
+            source=posixpath.normpath(posixpath.join(service, above)) if above else key.source,
+            globs=Globs(("!**", *lines), "" if above else key.globs.prefix),
+        )
+        for above, lines in found.items()
+    ]
 
 
 def _refuse_large(site: Site, key: BuildKey, found: Listing, who: str) -> None:

@@ -107,5 +107,9 @@ def _regex(body: str) -> re.Pattern[str]:
     from wcmatch import glob
 
     flags = glob.GLOBSTAR | glob.BRACE | glob.EXTGLOB | glob.DOTGLOB | glob.FORCEUNIX
-    included, _ = glob.translate(body, flags=flags)
+    body = re.sub(r"(?<!\\)\[!", r"[\\!", body)  # micromatch takes [!a] for one of two signs; [^a] is any other
+    above = body.removesuffix("/**")
+    is_above_too = above != body and not posixpath.basename(above).startswith(".*")
+    bodies = [body, above] if is_above_too else [body]  # a/** is a as well
+    included = [regex for one in bodies for regex in glob.translate(one, flags=flags)[0]]
     return re.compile("|".join(f"(?:{one})" for one in included))

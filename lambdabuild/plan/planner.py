@@ -43,7 +43,15 @@ from lambdabuild.plan.types import (
     Sizes,
 )
 from lambdabuild.plan.workspaces import Disk, above, not_covered, reads_source
-from lambdabuild.settings import CREDENTIALS, DEFAULT_EXCLUDE, Command, FunctionSettings, Settings, nearest
+from lambdabuild.settings import (
+    CREDENTIALS,
+    DEFAULT_EXCLUDE,
+    PACKED_OF_A_SERVICE,
+    Command,
+    FunctionSettings,
+    Settings,
+    nearest,
+)
 
 Identify = Callable[[Choice], str]
 """What makes two manifests the same: the digest of their content when they stand alone, else their path."""
@@ -448,7 +456,7 @@ def _build_key(item: Function | Layer, choice: Choice, settings: Settings, withh
         manifest=choice.manifest,
         options=options,
         leave_out=(
-            *DEFAULT_EXCLUDE,
+            *_usual(item),
             *(withheld if ships_source else ()),
             *rule.leave_out,
             *settings.exclude,
@@ -467,6 +475,12 @@ def _build_key(item: Function | Layer, choice: Choice, settings: Settings, withh
         workspace=choice.workspace,
         shares_in=sharers.shares_in(item, rule, options, settings) if choice.manifest else "",
     )
+
+
+def _usual(item: Function | Layer) -> tuple[str, ...]:
+    """What is left out of every source; dot-files of a service are packed as the framework packs them."""
+    is_of_a_service = bool(item.globs.lines)
+    return tuple(line for line in DEFAULT_EXCLUDE if not (is_of_a_service and line in PACKED_OF_A_SERVICE))
 
 
 def _all_of(item: Function | Layer) -> tuple[str, ...]:

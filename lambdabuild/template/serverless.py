@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 from lambdabuild import naming
 from lambdabuild.errors import (
@@ -23,22 +23,22 @@ from lambdabuild.errors import (
 from lambdabuild.model import About, Asset, Definition, Function, Globs, Image, Layer, Options, Service, Skipped, Tagged
 from lambdabuild.settings import FunctionSettings
 from lambdabuild.spans import Node, Span, from_data, to_data
-from lambdabuild.template import images, loops
-from lambdabuild.template.plugins import known
+from lambdabuild.template import images, loops, package_patterns
+from lambdabuild.template.plugins import before, known
 from lambdabuild.template.plugins import read as plugins
 from lambdabuild.template.plugins.options import Files, Packing
 from lambdabuild.template.schema import Mistake, check
 from lambdabuild.template.scopes import scope
 from lambdabuild.template.yaml_text import parse
 from lambdabuild.variables.resolver import Resolver
-from lambdabuild.variables.sources import JAVASCRIPT, World, sources
+from lambdabuild.variables.sources import JAVASCRIPT, sources
 
 DEFAULT_STAGE, DEFAULT_REGION, DEFAULT_RUNTIME = "dev", "us-east-1", "nodejs16.x"
 """What the peer takes when nothing is said."""
 
 NEVER = ("serverless.yml", "serverless.yaml", "serverless.json", "serverless.js", "serverless.ts", "serverless.cjs",
-         "serverless.mjs", "lambdabuild.toml", "dodo.py", ".doit.db*", ".serverless_plugins/**", "npm-debug.log",
-         "yarn-*.log")  # fmt: skip
+         "serverless.mjs", "lambdabuild.toml", "dodo.py", ".doit.db*", ".gitignore", ".serverless_plugins/**",
+         "npm-debug.log", "yarn-*.log")  # fmt: skip
 """What is left out of a service's folder, beside what is left out of every source."""
 
 VERSION_4 = re.compile(r"[\s^~=v>]*4(\.|\s|$)")
@@ -46,12 +46,6 @@ VERSION_4 = re.compile(r"[\s^~=v>]*4(\.|\s|$)")
 
 UNNEEDED = ("custom", "params", "stages")
 """Sections that are there to be referred to."""
-
-
-class Outside(World, Protocol):
-    def load_dotenv(self, *names: str, expands: bool = True) -> dict[str, str]:
-        """Load these .env files; what the environment has already wins."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -68,17 +62,17 @@ class Given:
     """Plugins without whose work the template is right; ``*`` stands for any text."""
 
 
-def load(path: str, text: str, files: Files, outside: Outside, given: Given) -> Service:
+def load(path: str, text: str, files: Files, outside: before.Outside, given: Given) -> Service:
     """Read a serverless.yml (or .json, .js, .ts); all mistakes of a kind are raised together."""
     return read(path, _parsed(path, text, outside), files, outside, given)
 
 
-def read(path: str, root: Node, files: Files, outside: Outside, given: Given) -> Service:
+def read(path: str, root: Node, files: Files, outside: before.Outside, given: Given) -> Service:
     """The same of one that is parsed already."""
     return _Reading(path, root, files, outside, given).service()
 
 
-def _parsed(path: str, text: str, outside: Outside) -> Node:
+def _parsed(path: str, text: str, outside: before.Outside) -> Node:
     if not path.endswith(JAVASCRIPT):
         return parse(path, text, core_schema=True)[0]
     try:
@@ -111,7 +105,7 @@ def is_version_4(root: Node) -> bool:
 class _Reading:
     """One serverless.yml being read."""
 
-    def __init__(self, path: str, root: Node, files: Files, outside: Outside, given: Given) -> None:
+    def __init__(self, path: str, root: Node, files: Files, outside: before.Outside, given: Given) -> None:
         self.path, self.files, self.outside, self.given = path, files, outside, given
         self.notes: list[str] = []
         self.warnings: list[str] = []
@@ -145,7 +139,8 @@ class _Reading:
         raw = self.resolver.root
         root = self.merged(self.resolver.whole(UNNEEDED))
         self.refuse_what_is_no_service(root)
-        self.refuse_plugins(root)
+        root, notes = before.changed(root, self.resolver.at, self.given.plugins_ignored, self.outside, self.options)
+        self.notes += notes
         root = self.checked(root)
         base, build_dir = posixpath.dirname(self.path), self.given.build_dir
         found = plugins.read(root, raw, self.resolver.at, base, self.stage(), self.files, build_dir)
@@ -257,12 +252,6 @@ class _Reading:
         for mistake in foreign:
             found = found if mistake.unknown else known.without(found, mistake.path)
         return found
-
-    def refuse_plugins(self, root: Node) -> None:
-        """Plugins whose work would be lost are an error; what else is listed and not run is told."""
-        listed, ignored = known.listed(root), self.given.plugins_ignored
-        raise_all(known.not_run(listed, ignored))
-        self.notes += known.notes(listed, ignored)
 
     def wrong_loops(self, root: Node) -> list[LambdaBuildError]:
         """Mistakes in each Fn::ForEach of the service's own resources; they stay loops."""
@@ -402,7 +391,7 @@ class _Builds:
                 environment=self.variables(config),
                 globs=Globs() if packing.is_whole else globs,
                 plain=True,
-                extras=tuple(_tidy(line) for line in packing.extras),
+                extras=tuple(map(package_patterns.tidy, packing.extras)) or package_patterns.from_above(globs.lines),
             )
         )
         self.settings[key] = packing.settings
@@ -562,8 +551,7 @@ class _Builds:
             *(self.package.get("include") or ()), *(self.package.get("patterns") or ()),
             *(own.get("include") or ()), *(own.get("patterns") or ()),
         )  # fmt: skip
-        lines = [line[1:] if line.startswith("!") else f"!{line}" for line in excluded]
-        return tuple(_tidy(line) for line in (*lines, *included))
+        return package_patterns.globs(excluded, included)
 
     def local_plugins(self) -> list[str]:
         plugins = self.data.get("plugins")
@@ -581,12 +569,6 @@ def _image_place(root: Node, name: str) -> Span | None:
     for key in ("provider", "ecr", "images"):
         node = node.get(key) if node is not None else None
     return node.keys.get(name) if node is not None else None
-
-
-def _tidy(line: str) -> str:
-    """``!./x`` is ``!x``."""
-    sign, body = ("!", line[1:]) if line.startswith("!") else ("", line)
-    return sign + body.removeprefix("./")
 
 
 def _s3_address(artifact: str) -> str:

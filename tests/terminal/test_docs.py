@@ -15,7 +15,7 @@ from lambdabuild.given import load
 from lambdabuild.plan.layer_tables import OF_FUNCTIONS
 from lambdabuild.plan.types import Rule, StepClaims
 from lambdabuild.settings import FunctionSettings, LayerSettings, Settings, SourceSettings
-from lambdabuild.template.plugins import built_in, esbuild, known, python_requirements, socless
+from lambdabuild.template.plugins import built_in, dotenv_plugin, esbuild, known, python_requirements, socless
 
 README = (ROOT / "README.md").read_text()
 COMMANDS = re.findall(r"^\$ lambdabuild(.*?)(?:\s+#.*)?$", README, re.MULTILINE)
@@ -92,7 +92,7 @@ def test_the_changelog_is_about_this_version() -> None:
 def test_what_becomes_of_each_option_of_a_plugin_is_documented_in_the_same_words() -> None:
     text = (ROOT / "docs/plugins.md").read_text()
     words = {"mapped": "", "no effect": "no effect: ", "told": "a note: "}
-    titles = {plugin.NAME: plugin.OPTIONS for plugin in (python_requirements, socless, esbuild)}
+    titles = {plugin.NAME: plugin.OPTIONS for plugin in (python_requirements, socless, esbuild, dotenv_plugin)}
     for title, options in {**titles, "TypeScript, and version 4": built_in.OPTIONS}.items():
         section = text[text.index(f"## {title}") :]
         rows = dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", section.partition("\n## ")[0], re.MULTILINE))

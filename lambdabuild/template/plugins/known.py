@@ -50,6 +50,9 @@ PLUGINS: Mapping[str, Known] = {
     "serverless-esbuild": Known("done"),
     "serverless-plugin-typescript": Known("done"),
     "serverless-iam-roles-per-function": Known("done"),
+    "serverless-dotenv-plugin": Known("done"),
+    "serverless-plugin-ifelse": Known("done"),
+    "serverless-plugin-conditional-functions": Known("done", keys=("functions.*.enabled",)),
     "serverless-plugin-git-variables": Known("done"),
     # nothing that a template or a zip shows
     "serverless-offline": Known("harmless", LOCAL),
@@ -67,10 +70,6 @@ PLUGINS: Mapping[str, Known] = {
     "serverless-jest-plugin": Known("harmless", "it runs tests"),
     "serverless-prune-plugin": Known("harmless", f"it deletes old versions: {AFTERWARDS}"),
     "serverless-deployment-bucket": Known("harmless", "it makes provider.deploymentBucket, which must be there"),
-    "serverless-api-gateway-throttling": Known(
-        "harmless", f"it sets limits of endpoints, which no template has: {AFTERWARDS}",
-        ("functions.*.events.*.http.throttling", "functions.*.events.*.httpApi.throttling"),
-    ),
     "serverless-stack-output": Known("harmless", "it writes a stack's outputs into a file after a deployment"),
     "serverless-export-env": Known("harmless", "it writes variables into a file"),
     "serverless-finch": Known("harmless", f"it uploads a web site: {AFTERWARDS}"),
@@ -94,6 +93,10 @@ PLUGINS: Mapping[str, Known] = {
     ),
     "serverless-plugin-log-retention": Known("error", "it sets how long logs are kept"),
     "serverless-plugin-datadog": Known("error", "it adds layers, and changes handlers and variables"),
+    "serverless-api-gateway-throttling": Known(
+        "error", f"it adds outputs, and sets limits of endpoints: {AFTERWARDS}",
+        ("functions.*.events.*.http.throttling", "functions.*.events.*.httpApi.throttling"),
+    ),
     "serverless-plugin-canary-deployments": Known(
         "error", "it adds aliases and gradual deployments", ("functions.*.deploymentSettings",)
     ),
@@ -117,9 +120,6 @@ PLUGINS: Mapping[str, Known] = {
         "error", "it adds validators to REST APIs", ("functions.*.events.*.http.reqValidatorName",)
     ),
     "serverless-lift": Known("error", "it adds what constructs stand for", ("constructs",)),
-    "serverless-dotenv-plugin": Known("error", "it adds variables of .env files to functions"),
-    "serverless-plugin-ifelse": Known("error", "it sets and removes what conditions say"),
-    "serverless-plugin-conditional-functions": Known("error", "it removes functions", ("functions.*.enabled",)),
     "serverless-webpack": Known("error", f"{COMPILES} with webpack"),
     "serverless-bundle": Known("error", f"{COMPILES} with webpack or esbuild"),
     "serverless-rollup": Known("error", f"{COMPILES} with rollup"),

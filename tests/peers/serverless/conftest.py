@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -18,6 +19,19 @@ PLUGINS = (
     "serverless-iam-roles-per-function@3.2.0", "serverless-python-requirements@6.1.2", "serverless-esbuild@1.57.2",
     "esbuild@0.25.12",
 )  # fmt: skip
+MOST_USED_PLUGINS = {
+    "serverless-api-gateway-throttling": "2.0.3", "serverless-appsync-plugin": "2.13.0",
+    "serverless-deployment-bucket": "1.6.0", "serverless-domain-manager": "10.3.1", "serverless-dotenv-plugin": "6.0.0",
+    "serverless-esbuild": "1.57.2", "serverless-iam-roles-per-function": "3.2.0", "serverless-localstack": "1.4.0",
+    "serverless-offline": "13.10.1", "serverless-plugin-aws-alerts": "1.7.5",
+    "serverless-plugin-conditional-functions": "1.0.8", "serverless-plugin-datadog": "5.134.1",
+    "serverless-plugin-ifelse": "1.0.7", "serverless-plugin-lambda-insights": "2.0.0",
+    "serverless-plugin-log-retention": "2.1.0", "serverless-plugin-resource-tagging": "1.2.0",
+    "serverless-plugin-split-stacks": "1.15.0", "serverless-plugin-tracing": "2.0.0",
+    "serverless-plugin-typescript": "2.1.5", "serverless-plugin-warmup": "8.4.1", "serverless-prune-plugin": "2.1.0",
+    "serverless-python-requirements": "6.1.2", "serverless-step-functions": "3.28.1", "serverless-webpack": "5.16.2",
+}  # fmt: skip
+"""With their versions."""
 OSLS = "osls@4.3.1"
 """The peer's successor, for what only that has."""
 
@@ -27,14 +41,24 @@ Peer = Callable[..., Ran]
 def installed(*packages: str) -> Path:
     """A folder with npm packages, kept for later runs."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lambdabuild-tests"
-    folder = cache / "-".join(packages)
+    names = "-".join(packages)
+    folder = cache / (names if len(names) < 200 else hashlib.sha256(names.encode()).hexdigest())
     cache.mkdir(parents=True, exist_ok=True)
     with FileLock(cache / f"{packages[0]}.lock"):
         if not (folder / "done").exists():
             folder.mkdir(parents=True, exist_ok=True)
             (folder / "package.json").write_text("{}")
-            install = ["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", "--silent", *packages]
-            subprocess.run(install, cwd=folder, check=True)
+            # Plugins want versions of one another that need not be there: each is looked at by itself.
+            install = [
+                "npm",
+                "install",
+                "--ignore-scripts",
+                "--no-audit",
+                "--no-fund",
+                "--silent",
+                "--legacy-peer-deps",
+            ]
+            subprocess.run([*install, *packages], cwd=folder, check=True)
             (folder / "done").touch()
     return folder
 
