@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import configparser
 import os
-import re
 import sys
 import tomllib
 import zipfile
@@ -21,7 +20,7 @@ from typing import Any
 from lambdabuild import regular
 from lambdabuild.errors import BadManifest, DownloadFailed, LambdaBuildError, NoWheel, Offline, ToolFailed, ToolMissing
 from lambdabuild.rule_api import Folder, Job, Result
-from lambdabuild.wheels import checkout, indexes, parts, pip, uv
+from lambdabuild.wheels import checkout, indexes, parts, pip, pip_sources, uv
 from lambdabuild.wheels.indexes import Indexes
 
 MINORS = range(40)
@@ -107,26 +106,11 @@ def _wheel(job: Job, folder: str, pyproject: Mapping[str, Any]) -> str:
     found = indexes.of(job.target.source, None, offline=job.offline)
     try:
         if job.target.options.get("resolver") == "pip":
-            _refuse_sources(job, pyproject)
+            pip_sources.refuse_sources(job, _manifest(job), {**pyproject, "project": {}})
             return pip.build_wheel(job, folder, out, found)
         return uv.build_wheel(job, folder, out, found, python=_python(job, pyproject, found))
     except ToolFailed as error:
         raise _explained(job, error) from error
-
-
-def _refuse_sources(job: Job, pyproject: Mapping[str, Any]) -> None:
-    """pip would take from an index of strangers what [tool.uv.sources] says is local, from git or of an index."""
-    from packaging.utils import canonicalize_name
-
-    told = {canonicalize_name(name) for name in pyproject.get("tool", {}).get("uv", {}).get("sources", {})}
-    wanted = map(str, pyproject.get("build-system", {}).get("requires", ()))
-    named = sorted(text for text in wanted if canonicalize_name(re.split(r"[^\w.-]", text.strip())[0]) in told)
-    if named:
-        raise BadManifest(
-            f"{job.who}: pip does not read [tool.uv.sources], which says where {', '.join(named)} comes from",
-            where=job.place(_manifest(job)),
-            mend="leave the setting resolver out, or write in [build-system] requires: NAME @ ADDRESS",
-        )
 
 
 def _python(job: Job, pyproject: Mapping[str, Any], found: Indexes) -> str:

@@ -18,6 +18,7 @@ from lambdabuild.wheels import (
     named_indexes,
     parts,
     pip,
+    pip_sources,
     poetry_manifest,
     poetry_sources,
     project,
@@ -97,6 +98,7 @@ def _chosen_by_pip(job: Job, ask: uv.Ask, platform: targets.Platform, listed: Re
     """pip builds local projects where they lie, so it is given copies; hashes are checked as for uv."""
     projects = _projects((path for _, path in listed.local_lines()), listed)
     told = poetry_sources.of_projects(job, projects, platform)
+    pip_sources.refuse(job, projects, told, listed, ask.indexes)
     ask, constraints = named_indexes.pinned(job, ask, replace(told, named={}))
     if projects or listed.has_paths_elsewhere:
         lists = [listed, *([constraints] if constraints else [])]

@@ -209,3 +209,17 @@ def test_what_a_local_project_says_of_its_own_packages_holds_too(
 
     assert ran.code == 0, ran.said
     assert is_ours(project)
+
+
+@pytest.mark.parametrize("middle", ["poetry's source", "uv's path", "uv's path, dynamic"])
+def test_pip_is_not_asked_for_what_it_cannot_be_told_to_be_ours(
+    middle: str, project: Sandbox, indexes: Indexes
+) -> None:
+    """The paths that Poetry names it can be told; what uv alone reads, and an index for one package, it cannot."""
+    project.write({"lambdabuild.toml": "resolver = 'pip'\n"})
+    files = {"middle/pyproject.toml": MIDDLES[middle], "middle/middle.py": "", "requirements.txt": "-e ../middle\n"}
+    ran = build(project, indexes, **{**library("lib"), **files})
+
+    assert "LB402" in ran.said
+    assert "mylib" in ran.said
+    assert "leave the setting resolver out" in ran.said
