@@ -116,9 +116,12 @@ def _build_dir(folder: str, settings: Settings, files: ProjectFiles) -> str:
     """Where a project is built that does not say so. A service's code is its whole folder."""
     from lambdabuild.engine import snapshot
 
-    templates = (settings.template,) if settings.template else (*TEMPLATES, *SERVERLESS)
-    path = next((template for template in templates if files.kind(template)), "")
-    return snapshot.usual_build_dir(folder, is_shared=bool(path) and is_serverless(files, path))
+    def is_service() -> bool:
+        templates = (settings.template,) if settings.template else (*TEMPLATES, *SERVERLESS)
+        path = next((template for template in templates if files.kind(template)), "")
+        return bool(path) and is_serverless(files, path)
+
+    return snapshot.usual_build_dir(folder, is_service)
 
 
 def _text(files: ProjectFiles, name: str) -> str | None:
