@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from lambdabuild.errors import BadRule, InTheWay, LambdaBuildError
+from lambdabuild.errors import BadRule, InTheWay, LambdaBuildError, ToolMissing
 from lambdabuild.workflows import Workflow, action_of
 
 
@@ -45,7 +45,8 @@ def failed(flow: Workflow, step: str, reason: str) -> WorkflowFailedError:
 def as_the_peer_words_it(flow: Workflow, step: str) -> Iterator[None]:
     """Raise what goes wrong in a step as an error that callers know.
 
-    The peer says which tool failed (``Make Failed: ``) in front of what that printed.
+    The peer says which tool failed (``Make Failed: ``) in front of what that printed, and ``Resolver`` for one that is
+    not there.
     """
     try:
         yield
@@ -54,5 +55,7 @@ def as_the_peer_words_it(flow: Workflow, step: str) -> Iterator[None]:
     except Exception as error:
         if not isinstance(error, LambdaBuildError) or isinstance(error, BadRule):
             raise WorkflowUnknownError(f"{flow.name}:{action_of(flow, step)} - {error}") from error
+        if isinstance(error, ToolMissing) and "esbuild" not in error.message:
+            raise failed(flow, "Resolver", str(error)) from error
         is_a_tools = step != "copy" and not isinstance(error, InTheWay)
         raise failed(flow, step, f"{flow.failed if is_a_tools else ''}{error}") from error

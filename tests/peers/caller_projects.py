@@ -27,8 +27,6 @@ class Call:
     """More requests in the same folders: which files change before, and which parameters differ."""
     known: Mapping[str, str] = field(default_factory=dict)
     """Differences with a reason, by a regular expression for ``where/name``; ``answer`` is the response."""
-    often: bool = False
-    """Whether it is built by every run of the tests; the others are with LAMBDABUILD_CALLERS=all."""
 
 
 @dataclass(frozen=True)
@@ -148,6 +146,7 @@ NPM = Workflow(("nodejs", "npm"), "package.json", "nodejs22.x", {
     "outside, in the source, left out": Call(OUTSIDE_LOCAL, IN_SOURCE | APART | LEFT_OUT, manifest=AT_MANIFEST),
     "outside, in the source, kept": Call(
         OUTSIDE_LOCAL, IN_SOURCE | APART, manifest=AT_MANIFEST, again=((GONE, KEPT),),
+        known={r"artifacts/node_modules(/.*| -> .*)": "a link, as after the install; the peer copies"},
     ),
     "tests run when asked for": Call(
         {"src/package.json": package(scripts={"test": "touch tested.js"}), "src/x.js": ""},
@@ -211,7 +210,7 @@ ESBUILD = Workflow(("nodejs", "npm-esbuild"), "package.json", "nodejs22.x", {
     ),
     "a source map": bundle(BUNDLED, sourcemap=True),
     "modules": bundle(BUNDLED, sourcemap=True, out_extension=[".js=.mjs"], format="esm"),
-    "texts for true and false": bundle(BUNDLED, sourcemap="true", sources_content="false", minify="false", keep_names="True"),
+    "texts for true and false": bundle(BUNDLED, sourcemap=True, sources_content="false", minify="false"),
     "npm ci is npm's": bundle(BUNDLED | {"src/package-lock.json": lock("fn", ("ms", "2.1.3", "2.1.3"))}, use_npm_ci=True),
     "in the source": Call(BUNDLED, asked(**IN_SOURCE)),
     "in the source, a folder near": Call(
@@ -358,3 +357,18 @@ WORKFLOWS = {
     "make": MAKE, "npm": NPM, "esbuild": ESBUILD, "pip": PIP, "uv": UV, "bundler": RUBY, "go": GO, "maven": MAVEN,
     "gradle": GRADLE, "cargo": RUST, "dotnet": DOTNET,
 }  # fmt: skip
+
+OFTEN: Mapping[str, list[str]] = {
+    "make": ["a target", "in the source", "in the source, below", "the wrong folder", "another target", "a Makefile of another name", "no Makefile", "a recipe that prints", "nothing made"],
+    "npm": ["a lock", "in the source, apart", "outside, in the source, kept", "no such version", "flags as a text"],
+    "esbuild": ["TypeScript", "no options", "an empty list", "texts for true and false", "does not parse", "nothing is downloaded, nothing kept", "in the source"],
+    "pip": ["another name", "no such requirement", "pip's options on a requirement", "no manifest", "apart, flags as a text"],
+    "uv": ["looked for", "no manifest", "a lock alone"],
+    "bundler": ["no Gemfile", "nothing is downloaded, nothing kept", "a Gemfile that Ruby cannot read"],
+    "go": ["of the module above", "a manifest that is not there", "does not compile"],
+    "maven": ["no such dependency"],
+    "gradle": ["no manifest"],
+    "cargo": ["does not compile"],
+    "dotnet": ["without the SDK"],
+}  # fmt: skip
+"""What every run of the tests builds. All of them are built with LAMBDABUILD_CALLERS=all, which takes minutes."""

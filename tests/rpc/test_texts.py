@@ -70,6 +70,14 @@ def test_an_error_begins_as_the_peers_does(name: str, made: Project) -> None:
     assert re.match(expected, made.write(files).failure(*what, **more), re.DOTALL)
 
 
+def test_a_tool_that_is_not_there_is_the_resolvers(made: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(made.folder))
+    made.write({"src/Makefile": "x:\n", "src/go.mod": "module a\n", "src/package.json": '{"dependencies": {"a": "1"}}'})
+    assert made.failure(*MAKE, **FN).startswith("CustomMakeBuilder:Resolver - ")
+    assert made.failure("go/modules", "go.mod", "provided").startswith("GoModulesBuilder:Resolver - ")
+    assert made.failure("nodejs/npm", "package.json", "nodejs22.x").startswith("NodejsNpmBuilder:Resolver - ")
+
+
 @pytest.mark.parametrize(
     ("capability", "runtime", "expected"),
     [
