@@ -7,6 +7,7 @@ import subprocess
 import zipfile
 from pathlib import Path
 
+import pytest
 from rule_example import function, template
 from sandbox import Sandbox
 from strangers_crates import CrateRegistry
@@ -50,6 +51,7 @@ def says(folder: Path) -> str:
     return subprocess.run([str(program)], capture_output=True, text=True, check=True).stdout.strip()
 
 
+@pytest.mark.slow
 def test_a_crate_that_is_ours_is_not_taken_of_strangers(project: Sandbox, tmp_path: Path) -> None:
     """Without a lock file, and built in a place with none of cargo's settings above it: those above the code count."""
     wants = WANTS.replace("GIT", str(repository(tmp_path / "repository")))

@@ -114,6 +114,7 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return {manager: f"{folder / manager}:{os.environ['PATH']}" for manager in MANAGERS}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("manager", MANAGERS)
 def test_pnpm_and_yarn_take_what_is_ours_of_us_with_a_lock_file_and_without(
     manager: str, project: Sandbox, registries: Registries, programs: dict[str, str], tmp_path: Path
