@@ -27,6 +27,8 @@ KEYWORDS = frozenset({
 })  # fmt: skip
 """``passThrough`` is our own: what stands there (or its ``content`` alone) is copied into the template as it is."""
 MOST_HINTS = 500
+LONGEST_MATCH = 4096
+"""Characters; what is longer is none of the names and addresses that patterns are for, and some take long to say so."""
 MADE_OF = {"string": str, "boolean": bool, "object": dict, "array": list, "null": type(None)}
 A_OR_AN = {"object": "a mapping", "array": "a list", "string": "a text", "boolean": "true or false",
            "number": "a number", "integer": "a whole number", "null": "nothing"}  # fmt: skip
@@ -219,6 +221,10 @@ def _regex(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern, re.ASCII)
 
 
+def _matches(pattern: str, text: str) -> bool:
+    return len(text) <= LONGEST_MATCH and _regex(pattern).search(text) is not None
+
+
 def _is_named(key: str, schema: Schema) -> bool:
     return key in schema.get("properties", {}) or any(
         _regex(pattern).search(key) for pattern in schema.get("patternProperties", {})
@@ -231,7 +237,7 @@ def _as_type(node: Node, wanted: str | list[str]) -> tuple[Node, bool]:
     if any(_is(node.value, one) for one in types):
         return node, True
     value = node.value
-    if isinstance(value, list) and len(value) == 1 and "array" not in types:
+    if isinstance(value, list) and len(value) == 1 and "array" not in types and _takes_scalars(wanted):
         node, value = value[0], value[0].value
         if any(_is(value, one) for one in types):
             return node, True
@@ -316,7 +322,7 @@ def _value_mistakes(node: Node, schema: Schema, path: tuple[str, ...], nearest_o
         odd = type(value) not in kinds
         yield _mistake(path, node, f"must be {_one_of(schema['enum'])}", mend, is_structural=odd)
     if isinstance(value, str):
-        if "pattern" in schema and not _regex(schema["pattern"]).search(value):
+        if "pattern" in schema and not _matches(schema["pattern"], value):
             yield _mistake(path, node, f"must be {schema.get('description', 'of the form ' + schema['pattern'])}")
         if len(value) > schema.get("maxLength", len(value)):
             yield _mistake(path, node, f"must not be longer than {schema['maxLength']} characters")

@@ -6,7 +6,16 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+from test_fuzz import Memory
+
+from lambdabuild.cloudformation import compiler
+from lambdabuild.cloudformation.context import Artifact
+from lambdabuild.model import Definition
+from lambdabuild.outside import Outside
 from lambdabuild.spans import Node, from_data
+from lambdabuild.template import serverless
+
+IMAGE = "1.dkr.ecr.us-east-1.amazonaws.com/a@sha256:" + "0" * 64
 
 Path = tuple[str | int, ...]
 
@@ -60,3 +69,31 @@ def mutations(root: Node) -> Iterator[tuple[Path, str, Node]]:
     for path in paths(root):
         for name, value in ODD.items():
             yield path, name, put(root, path, value)
+
+
+class Disk(Memory):
+    """A disk that has whatever is named."""
+
+    def read(self, path: str) -> str:
+        return self.files.get(path, "")
+
+    text = read
+
+    def kind(self, path: str) -> str:
+        name = path.rpartition("/")[2]
+        return "file" if "." in name.strip(".") or name == "Dockerfile" else "folder"
+
+
+def read(root: Node) -> tuple[Definition, tuple[str, ...]]:
+    """A serverless.yml as it is read from a disk that has whatever it names, and its warnings."""
+    files = Disk("")
+    outside = Outside(files, {}, {}, lambda: None, True)  # type: ignore[arg-type, return-value]
+    service = serverless.read("serverless.yml", root, files, outside, serverless.Given("", "", {}, {}))  # type: ignore[arg-type]
+    assert service.definition is not None
+    return service.definition, service.warnings
+
+
+def template(root: Node) -> dict[str, Any]:
+    definition, _ = read(root)
+    codes = {key: Artifact(IMAGE if key.startswith("image") else "a.zip", "c2hh") for key in definition.artifacts}
+    return compiler.compile(definition, codes)

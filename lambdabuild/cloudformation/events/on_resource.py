@@ -69,7 +69,8 @@ def _bucket(context: Context, key: str, events: Sequence[Event]) -> Fragment:
 
 
 def _notification(event: Event) -> Json:
-    rules = [{"Name": name, "Value": value} for rule in event.get("rules", ()) for name, value in rule.items()]
+    firsts = [next(iter(rule.items())) for rule in event.get("rules", ()) if rule]  # of two the framework takes one
+    rules = [{"Name": name, "Value": value} for name, value in firsts]
     found = {"Event": event.get("event") or existing.CREATED, "Function": event.function.target}
     return found | ({"Filter": {"S3Key": {"Rules": rules}}} if event.get("rules") is not None else {})
 

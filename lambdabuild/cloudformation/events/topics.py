@@ -124,7 +124,7 @@ def _redrive(event: Event, name: str, arn: Any, resources: dict[str, Json]) -> J
     given = event.get("redrivePolicy")
     if not given:
         return None
-    target, url = _queue(given)
+    target, url = _queue(event, given)
     policy_id = f"{naming.letters(name)}To{naming.normal(event.function.key)}DLQPolicy"
     source = {"Ref": _topic_id(name)} if arn is None else arn
     statement = {
@@ -141,14 +141,16 @@ def _redrive(event: Event, name: str, arn: Any, resources: dict[str, Json]) -> J
     return {"deadLetterTargetArn": target}
 
 
-def _queue(given: Json) -> tuple[Any, Any]:
+def _queue(event: Event, given: Json) -> tuple[Any, Any]:
     """ARN and address of a queue."""
     arn, reference = given.get("deadLetterTargetArn"), given.get("deadLetterTargetRef")
     if arn:
-        *_, region, account, name = arn.split(":")
+        region, account, name = (event.part_of_arn(arn, ":", position) for position in (3, 4, 5))
         address = [f"https://sqs.{region}.", {"Ref": "AWS::URLSuffix"}, f"/{account}/{name}"]
         return arn, {"Fn::Join": ["", address]}
     if reference:
         return {"Fn::GetAtt": [reference, "Arn"]}, {"Ref": reference}
-    imported = given["deadLetterTargetImport"]
+    imported = given.get("deadLetterTargetImport")
+    if not imported:
+        raise event.bad("redrivePolicy names no queue", "give deadLetterTargetArn, -Ref or -Import")
     return {"Fn::ImportValue": imported["arn"]}, {"Fn::ImportValue": imported["url"]}

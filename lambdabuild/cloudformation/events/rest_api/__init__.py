@@ -103,7 +103,7 @@ def _api(api: Api) -> Json:
     policy = config.get("resourcePolicy")
     source, endpoint = config.get("apiKeySourceType"), config.get("endpoint") or {}
     properties = without_nothing({
-        "Name": str(provider.get("apiName") or usual),
+        "Name": provider.get("apiName") or usual,
         "BinaryMediaTypes": config.get("binaryMediaTypes") or None,
         "DisableExecuteApiEndpoint": config.get("disableDefaultEndpoint"),
         "EndpointConfiguration": {"Types": [kind]} | ({"VpcEndpointIds": endpoints} if endpoints else {}),

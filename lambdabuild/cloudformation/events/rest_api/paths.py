@@ -16,7 +16,7 @@ class Tree:
         self.api = api
         given = api.config.get("restApiResources") or {}
         pairs = [(one["path"], one["resourceId"]) for one in given] if isinstance(given, list) else given.items()
-        self.known = {path.strip("/"): resource for path, resource in pairs}
+        self.known = {path.strip("/"): resource for path, resource in pairs if resource is not None}
         self.calls = calls
 
     def id_of(self, path: str) -> Any:
