@@ -360,9 +360,9 @@ WORKFLOWS = {
 
 OFTEN: Mapping[str, list[str]] = {
     "make": ["a target", "in the source", "in the source, below", "the wrong folder", "another target", "a Makefile of another name", "no Makefile", "a recipe that prints", "nothing made"],
-    "npm": ["a lock", "in the source, apart", "outside, in the source, kept", "no such version", "flags as a text"],
-    "esbuild": ["TypeScript", "no options", "an empty list", "texts for true and false", "does not parse", "nothing is downloaded, nothing kept", "in the source"],
-    "pip": ["another name", "no such requirement", "pip's options on a requirement", "no manifest", "apart, flags as a text"],
+    "npm": ["a lock", "outside, in the source, kept", "no such version"],
+    "esbuild": ["no options", "texts for true and false", "does not parse", "nothing is downloaded, nothing kept", "in the source"],
+    "pip": ["no such requirement", "pip's options on a requirement", "no manifest"],
     "uv": ["looked for", "no manifest", "a lock alone"],
     "bundler": ["no Gemfile", "nothing is downloaded, nothing kept", "a Gemfile that Ruby cannot read"],
     "go": ["of the module above", "a manifest that is not there", "does not compile"],

@@ -1,0 +1,97 @@
+"""`sam build` with lambdabuild in the place of Lambda Builders: the same files for twenty functions, whatever the flags."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sysconfig
+from pathlib import Path
+
+import pytest
+from lambda_builders import esbuild, installed, peer, tools
+from sandbox import Sandbox
+
+pytestmark = pytest.mark.slow
+
+__all__ = ["esbuild", "peer", "tools"]
+
+ROOT = Path(__file__).parents[2]
+SAM_CLI = "aws-sam-cli==1.164.0"
+FUNCTION = """\
+  {name}:
+    Type: AWS::Serverless::Function
+    Metadata: {metadata}
+    Properties: {{Runtime: {runtime}, Handler: app.handler, CodeUri: {name}}}
+"""
+PACKAGE = '{"name": "fn", "version": "1.0.0"%s}'
+NEAR = PACKAGE % ', "dependencies": {"near": "file:../near"}'
+
+
+def functions(package: str) -> tuple[str, dict[str, str]]:
+    """Twenty functions of a template, and their files: Python, make, bundles, and Node.js with a package.json."""
+    text = "Transform: AWS::Serverless-2016-10-31\nResources:\n"
+    files = {"near/package.json": PACKAGE.replace("fn", "near") % "", "near/index.js": "module.exports = 1\n"}
+    kinds = (
+        ("Py", 7, "python3.11", "{}", {"app.py": "def handler(e, c): return 1\n"}),
+        ("Make", 7, "provided.al2023", "{BuildMethod: makefile}", {"bootstrap": "1"}),
+        ("Ts", 4, "nodejs22.x", "{BuildMethod: esbuild, BuildProperties: {Minify: 'false', EntryPoints: [app.ts]}}",
+         {"app.ts": "export const handler = () => 1\n"}),
+        ("Js", 2, "nodejs22.x", "{}", {"app.js": "exports.handler = 1\n", "package.json": package}),
+    )  # fmt: skip
+    for kind, count, runtime, metadata, own in kinds:
+        for name in [f"{kind}{number}" for number in range(count)]:
+            text += FUNCTION.format(name=name, runtime=runtime, metadata=metadata)
+            files |= {f"{name}/{file}": f"{content}" for file, content in own.items()}
+            if kind == "Make":
+                files[f"{name}/Makefile"] = f"build-{name}:\n\tcp bootstrap $(ARTIFACTS_DIR)\n\ttouch made\n"
+    return text, files
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    """What is in a build folder, links followed; each file but the template's own."""
+    found = {}
+    for parent, _, names in os.walk(folder, followlinks=True):
+        found |= {
+            os.path.relpath(os.path.join(parent, name), folder): Path(parent, name).read_bytes() for name in names
+        }
+    return {name: data for name, data in found.items() if not name.endswith(".package-lock.json")}
+
+
+@pytest.mark.parametrize(
+    ("flags", "package"),
+    [(("--parallel", "--cached"), PACKAGE % ""), (("--build-in-source",), NEAR)],
+    ids=["cached", "in-source"],
+)
+def test_sam_build_gives_the_same_files_over_us(
+    flags: tuple[str, ...], package: str, tools: str, tmp_path: Path
+) -> None:
+    sam = installed(SAM_CLI, "sam")
+    lines = re.findall(r"```python\n(import sys\n.*?)```", (ROOT / "docs/rpc.md").read_text(), re.DOTALL)
+    own = f"import sys\nsys.path += {[str(ROOT), sysconfig.get_path('purelib')]!r}\n"
+    Sandbox(tmp_path).write({"shim/sitecustomize.py": own + lines[0]})
+    text, files = functions(package)
+
+    def build(side: str, *more: str) -> str:
+        settings = {"PATH": tools, "SAM_CLI_TELEMETRY": "0", "AWS_DEFAULT_REGION": "eu-west-1"}
+        settings |= {"PYTHONPATH": str(tmp_path / "shim")} if side == "ours" else {}
+        done = subprocess.run([str(sam), "build", *more], cwd=tmp_path / side, env={**os.environ, **settings},
+                              capture_output=True, text=True, timeout=500, check=False)  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return done.stderr
+
+    for side in ("ours", "theirs"):
+        Sandbox(tmp_path / side).write({"template.yaml": text, **files})
+        build(side, *flags)
+    there = content(tmp_path / "theirs/.aws-sam/build")
+    here = content(tmp_path / "ours/.aws-sam/build")
+    bundles = {name for name in there if name.startswith("Ts")}  # for another target
+    assert {name for name in here if here[name] != there.get(name)} <= bundles | {"template.yaml"}
+    assert here.keys() == there.keys()
+    made = [path.exists() for side in ("ours", "theirs") for path in [tmp_path / side / "Make0/made"]]
+    assert made == ["--build-in-source" in flags] * 2
+    if "--cached" in flags:
+        build("ours", *flags)
+        assert content(tmp_path / "ours/.aws-sam/build") == here
+    shutil.rmtree(tmp_path / "theirs")
