@@ -178,11 +178,21 @@ def _planned(
     service = load_service(folder, settings, _region(settings, environment), environment, keeps_broken=True)
     _refuse_what_cannot_be_compiled(service, folder, stats)
     rules = find_rules(places)
-    return (
-        service,
-        make_plan(folder, service, rules, settings.over(service.settings), stats),
-        {rule.name: rule for rule in rules},
-    )
+    plan = make_plan(folder, service, rules, settings.over(service.settings), stats)
+    return service, _without_secrets(plan, service), {rule.name: rule for rule in rules}
+
+
+def _without_secrets(plan: BuildPlan, service: Service) -> BuildPlan:
+    """The plan whose mistakes quote no value that came from the environment or from AWS."""
+    from dataclasses import replace
+
+    from lambdabuild.spans import secret_texts
+
+    secrets = secret_texts(service.definition.root) if service.definition is not None and plan.broken else set()
+    if not secrets:
+        return plan
+    broken = (replace(one, errors=tuple(error.without(secrets) for error in one.errors)) for one in plan.broken)
+    return replace(plan, broken=tuple(broken))
 
 
 def _uncollected(plan: Callable[[], Kept]) -> Kept:

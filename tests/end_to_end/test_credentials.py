@@ -130,7 +130,8 @@ TOKEN = "ghp_topSecret42"
 )  # fmt: skip
 def test_no_mistake_prints_what_the_environment_holds(tmp_path: Path, line: str) -> None:
     (tmp_path / "serverless.yml").write_text(
-        f"service: s\n{line}\nfunctions: {{a: {{handler: a.b, onError: '${{env:TOKEN}}'}}}}\n"
+        f"service: s\nconfigValidationMode: {'warn' if 'layers' in line else 'error'}\n{line}\n"
+        "functions: {a: {handler: a.b, onError: '${env:TOKEN}'}}\n"
     )
     (tmp_path / "a.py").write_text("")
     with pytest.raises(LambdaBuildError) as raised:
