@@ -24,7 +24,7 @@ def installed(package: str, program: str) -> Path:
         if not (folder / "bin" / program).exists():
             subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
             uv = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", str(folder / "bin/python")]
-            subprocess.run([*uv, package], check=True)
+            subprocess.run([*uv, "--compile-bytecode", package], check=True)
     return folder / "bin" / program
 
 

@@ -24,7 +24,7 @@ def sam() -> Path:
         if not (folder / "bin/sam").exists():
             subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
             uv = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", str(folder / "bin/python")]
-            subprocess.run([*uv, SAM_CLI], check=True)
+            subprocess.run([*uv, "--compile-bytecode", SAM_CLI], check=True)
     return folder / "bin/sam"
 
 

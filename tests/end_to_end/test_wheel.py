@@ -32,7 +32,7 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run([*uv, "venv", "--quiet", "--python", sys.executable, str(place / "venv")], check=True)
     python = place / "venv/bin/python"
     (wheel,) = (place / "dist").glob("*.whl")
-    subprocess.run([*uv, "pip", "install", "--quiet", "--python", str(python), str(wheel)], check=True)
+    subprocess.run([*uv, "pip", "install", "-q", "--compile-bytecode", "--python", str(python), str(wheel)], check=True)
     return python
 
 

@@ -73,7 +73,9 @@ def python_programs(*packages: str) -> Path:
         if not (folder / "done").exists():
             subprocess.run([*uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(folder)], check=True)
             python = str(folder / "bin/python")
-            subprocess.run([*uv, "pip", "install", "--quiet", "--python", python, *packages], check=True)
+            subprocess.run(
+                [*uv, "pip", "install", "-q", "--compile-bytecode", "--python", python, *packages], check=True
+            )
             (folder / "done").touch()
     return folder / "bin"
 
