@@ -13,10 +13,9 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from lambdabuild.node_packages.installed import NOT_PUBLISHED, is_installed
 from lambdabuild.node_packages.platforms import about_of, found
 
-NOT_PUBLISHED = shutil.ignore_patterns("node_modules", ".git", ".npmrc", ".env", ".env.*", ".netrc", ".aws")
-"""What of a sibling is its own: what is for the machine that it is worked on."""
 NOTES = frozenset({".bin", ".cache", ".pnpm", ".yarn-state.yml"})
 """Folders of the tools' own in a node_modules folder."""
 KINDS = ("dependencies", "optionalDependencies", "peerDependencies")
@@ -101,20 +100,16 @@ def _bundled(folder: str) -> set[str]:
     here = os.path.join(folder, "node_modules")
     is_there = (name for name in named or () if os.path.isdir(os.path.join(here, name)))
     return (
-        {name for name in is_there if not os.path.islink(os.path.join(here, name))} if _is_installed(folder) else set()
+        {name for name in is_there if not os.path.islink(os.path.join(here, name))} if is_installed(folder) else set()
     )
-
-
-def _is_installed(folder: str) -> bool:
-    """Whether a tool put a package there; a member of the workspace bundles nothing before it is published."""
-    return "node_modules" in folder.split(os.sep)
 
 
 def _copy(real: str, target: str) -> None:
     bundled = _bundled(real)
 
-    if not _is_installed(real):
-        shutil.copytree(real, target, ignore=NOT_PUBLISHED, ignore_dangling_symlinks=True, dirs_exist_ok=True)
+    if not is_installed(real):
+        ignored = shutil.ignore_patterns("node_modules", *NOT_PUBLISHED)
+        shutil.copytree(real, target, ignore=ignored, ignore_dangling_symlinks=True, dirs_exist_ok=True)
         return
 
     def left_out(folder: str, names: list[str]) -> set[str]:

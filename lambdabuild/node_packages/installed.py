@@ -22,6 +22,13 @@ LEAVE_OUT = (
     *(f"/node_modules/**/build/{name}" for name in MADE_BY_GYP), f"/{BESIDE}/",
 )  # fmt: skip
 """The tools' own notes and links to programs, which Lambda never runs; .cache is written by post-install scripts."""
+NOT_PUBLISHED = (".git", ".npmrc", ".env", ".env.*", ".netrc", ".aws")
+"""What of a sibling is its own: what is for the machine that it is worked on."""
+
+
+def is_installed(folder: str) -> bool:
+    """Whether a tool put a package there; a member of the workspace is as it is worked on."""
+    return "node_modules" in folder.split(os.sep)
 
 
 def shipped(
@@ -67,9 +74,10 @@ def _copied(source: str, target: str, above: Mapping[str, str]) -> None:
     """
     os.makedirs(target, exist_ok=True)
     linked = dict(_links(source))
+    own = set() if is_installed(source) else shutil.ignore_patterns(*NOT_PUBLISHED)(source, os.listdir(source))
     for name in _names(source):
         path, copy = os.path.join(source, name), os.path.join(target, name)
-        if name == ".bin" or (name in linked and above.get(name) == linked[name]):
+        if name == ".bin" or name in own or (name in linked and above.get(name) == linked[name]):
             continue
         if os.path.isdir(path):
             _copied(os.path.realpath(path), copy, {**above, **linked})
