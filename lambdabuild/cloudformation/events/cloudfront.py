@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from lambdabuild import naming
 from lambdabuild.cloudformation import functions
 from lambdabuild.cloudformation.context import Context
-from lambdabuild.cloudformation.events.event import Event, each
+from lambdabuild.cloudformation.events.event import Event, as_written, each
 from lambdabuild.cloudformation.fragment import Fragment, Json, allow, compact, joined
 
 DISTRIBUTION, DOMAIN_NAME = "CloudFrontDistribution", "CloudFrontDistributionDomainName"
@@ -25,9 +25,8 @@ OWN_CACHING = ("CachePolicyId", "ForwardedValues", "MaxTTL", "MinTTL", "DefaultT
 
 
 def compile(context: Context, events: Sequence[Event]) -> Fragment:
-    """CloudFront tries behaviours in order, so here, and here alone, the order in the file counts."""
-    positions = {key: position for position, key in enumerate(context.data["functions"])}
-    in_order = sorted(events, key=lambda event: (positions[event.function.key], event.index))
+    """CloudFront tries behaviours in order, so the order in the file counts."""
+    in_order = as_written(context, events)
     permissions = each(in_order, lambda event: _permission(context, event))
     origins = _origins(in_order)
     behaviours = _behaviours(context, in_order)

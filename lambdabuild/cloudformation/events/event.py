@@ -63,7 +63,7 @@ def _short(value: Any) -> str:
 def events_of(context: Context) -> dict[str, list[Event]]:
     """The service's events by type, functions by name and a function's events by what they say.
 
-    So the order in the file changes no list in a resource; ``number`` and ``index`` still tell it.
+    So the order in the file changes no list in a resource; ``number`` and ``index`` still tell it (``as_written``).
     """
     found: dict[str, list[Event]] = defaultdict(list)
     for function in context.functions.values():
@@ -79,6 +79,12 @@ def events_of(context: Context) -> dict[str, list[Event]]:
                 counts[kind] += 1
                 found[kind].append(Event(kind, function, options, counts[kind], index, where))
     return {kind: sorted(events, key=_canonical) for kind, events in sorted(found.items())}
+
+
+def as_written(context: Context, events: Iterable[Event]) -> list[Event]:
+    """In the order of the file, where that means something, or where the peer's stacks have it."""
+    positions = {key: number for number, key in enumerate(context.data.get("functions") or {})}
+    return sorted(events, key=lambda event: (positions[event.function.key], event.index))
 
 
 def _canonical(event: Event) -> tuple[str, str]:

@@ -266,6 +266,12 @@ EVENTS: dict[str, str | dict[str, str]] = {
         head=provider("stackName: my-stack\nlogs: {httpApi: {format: '$context.requestId'}}\nhttpApi: {shouldStartNameWithService: true, cors: {allowedOrigins: https://a.b, allowedHeaders: [A, A],"
                       " allowCredentials: true, exposedResponseHeaders: X, maxAge: 3}}", ""),
     ),
+    "cors_in_the_order_of_the_file": events(
+        "http: {method: put, path: a, cors: true}", "httpApi: PUT /a", "http: {method: delete, path: a, cors: {headers: [Y]}}",
+        head=provider("httpApi: {cors: true}", ""),
+        more="  another:\n    handler: app.two\n    events:\n      - http: {method: patch, path: a, cors: {headers: [X]}}\n      - http: {method: get, path: a, cors: true}\n"
+        "      - httpApi: GET /a\n      - httpApi: DELETE /a\n",
+    ),
     "http_api_with_own_methods": events("httpApi: PUT /a", head=provider("httpApi: {cors: {allowedMethods: [GET, PUT], allowCredentials: false}}", "")),
     "http_api_with_authorizers": events(
         "httpApi: {method: GET, path: /a, authorizer: jwt}", "httpApi: {method: GET, path: /b, authorizer: {name: jwt, scopes: [s, t, s]}}",
