@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -49,16 +51,8 @@ def installed(*packages: str) -> Path:
             folder.mkdir(parents=True, exist_ok=True)
             (folder / "package.json").write_text("{}")
             # Plugins want versions of one another that need not be there: each is looked at by itself.
-            install = [
-                "npm",
-                "install",
-                "--ignore-scripts",
-                "--no-audit",
-                "--no-fund",
-                "--silent",
-                "--legacy-peer-deps",
-            ]
-            subprocess.run([*install, *packages], cwd=folder, check=True)
+            options = ["--ignore-scripts", "--no-audit", "--no-fund", "--silent", "--legacy-peer-deps"]
+            subprocess.run(["npm", "install", *options, *packages], cwd=folder, check=True)
             (folder / "done").touch()
     return folder
 
@@ -100,18 +94,61 @@ def successor(tmp_path_factory: pytest.TempPathFactory) -> Peer:
 
 def runner(program: Path, home: Path) -> Peer:
     def run(project: Sandbox, *arguments: str, env: Mapping[str, str] | None = None) -> Ran:
-        environment = {
-            "HOME": str(home),  # it keeps a compiled schema there
-            "AWS_ACCESS_KEY_ID": "x",
-            "AWS_SECRET_ACCESS_KEY": "x",
-            "SLS_TELEMETRY_DISABLED": "1",
-            "SLS_NOTIFICATIONS_MODE": "off",
-            **(env or {}),
-        }
-        given = [*arguments] if "--stage" in arguments else ["--stage", "dev", "--region", "us-east-1", *arguments]
-        return project.command(["node", str(program), "package", *given], env=environment)
+        return project.command(["node", str(program), *_package(arguments)], env=_environment(home, env))
 
     return run
+
+
+def _package(arguments: Sequence[str]) -> list[str]:
+    named = () if "--stage" in arguments else ("--stage", "dev", "--region", "us-east-1")
+    return ["package", *named, *arguments]
+
+
+def _environment(home: Path, more: Mapping[str, str] | None) -> dict[str, str]:
+    return {
+        "HOME": str(home),  # it keeps a compiled schema there
+        "AWS_ACCESS_KEY_ID": "x",
+        "AWS_SECRET_ACCESS_KEY": "x",
+        "SLS_TELEMETRY_DISABLED": "1",
+        "SLS_NOTIFICATIONS_MODE": "off",
+        **(more or {}),
+    }
+
+
+@pytest.fixture(scope="session")
+def many(serverless: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Peer]:
+    """As ``peer``, for services without plugins of their own: one process of the peer's packages them all."""
+    with together(serverless, tmp_path_factory.mktemp("home")) as run:
+        yield run
+
+
+@contextmanager
+def together(program: Path, home: Path) -> Iterator[Peer]:
+    """Run ``package`` in many folders, in one process for each environment that is asked for."""
+    script = Path(__file__).with_name("many.cjs")
+    with ExitStack() as stack:
+        processes: dict[str, subprocess.Popen[str]] = {}
+
+        def start(environment: dict[str, str]) -> subprocess.Popen[str]:
+            process = subprocess.Popen(
+                ["node", str(script), str(program)], env=environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            )  # fmt: skip
+            return stack.enter_context(process)
+
+        def run(project: Sandbox, *arguments: str, env: Mapping[str, str] | None = None) -> Ran:
+            key = json.dumps(sorted((env or {}).items()))
+            if key not in processes:
+                processes[key] = start(project.environment(_environment(home, env)))
+            process = processes[key]
+            assert process.stdin is not None and process.stdout is not None
+            request = {"folder": str(project.folder), "arguments": _package(arguments)}
+            process.stdin.write(json.dumps(request) + "\n")
+            process.stdin.flush()
+            answer = process.stdout.readline()
+            assert answer, f"the peer's process ended with exit code {process.wait()}"
+            return Ran(**json.loads(answer))
+
+        yield run
 
 
 @pytest.fixture(scope="session")

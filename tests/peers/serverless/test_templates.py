@@ -28,11 +28,11 @@ def ours(place: Sandbox) -> Ran:
 
 
 @pytest.mark.parametrize("name", [*SERVICES, *EVENTS])
-def test_the_template_is_the_peers_but_for_named_differences(name: str, peer, tmp_path: Path) -> None:
+def test_the_template_is_the_peers_but_for_named_differences(name: str, many, tmp_path: Path) -> None:
     place = project(tmp_path, {**SERVICES, **EVENTS}[name])
     ran = ours(place)
     assert ran.code == 0, ran.said
-    theirs = peer(place, env=ENVIRONMENT)
+    theirs = many(place, env=ENVIRONMENT)
     assert theirs.code == 0, theirs.said
     expected = json.loads(place.path(OUT).read_text())
     assert differing(both(json.loads(ran.out)), both(corrected(expected))) == []
@@ -73,10 +73,10 @@ def test_roles_of_functions_are_the_plugins(name: str, peer, serverless: Path, t
 
 
 @pytest.mark.parametrize("name", [*REFUSED, *REFUSED_EVENTS])
-def test_what_the_peer_refuses_is_refused_by_the_same_name(name: str, peer, tmp_path: Path) -> None:
+def test_what_the_peer_refuses_is_refused_by_the_same_name(name: str, many, tmp_path: Path) -> None:
     known_as, service = {**REFUSED, **REFUSED_EVENTS}[name]
     place = project(tmp_path, service)
-    theirs = peer(place, "--verbose", env={"SLS_LOG_LEVEL": "debug"})
+    theirs = many(place, "--verbose", env={"SLS_LOG_LEVEL": "debug"})
     assert theirs.code != 0
     assert known_as in theirs.said, theirs.said
     ran = ours(place)
@@ -87,9 +87,9 @@ def test_what_the_peer_refuses_is_refused_by_the_same_name(name: str, peer, tmp_
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_the_schema_finds_mistakes_where_the_peers_does(name: str, peer, tmp_path: Path) -> None:
+def test_the_schema_finds_mistakes_where_the_peers_does(name: str, many, tmp_path: Path) -> None:
     place = project(tmp_path, "configValidationMode: error\n" + WRONG[name])
-    theirs = peer(place)
+    theirs = many(place)
     assert theirs.code != 0
     expected = {_place(match) for match in re.finditer(r"at '([^']*)': (.*)", theirs.said)}
     expected |= {_place(match) for match in re.finditer(r"at (root): (.*)", theirs.said)}
