@@ -1,6 +1,7 @@
 """Node.js packages of a package.json: npm ci when there is a lock file, npm install when there is none."""
 
 import os
+import re
 import shutil
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -17,6 +18,8 @@ KNOWS_PLATFORMS = 10
 CODE = r"(?m)^npm (?:error|ERR!) code "
 USAGE = "Clean install a project"
 """Where npm begins to explain its options."""
+FOREIGN = re.compile(r"(?!(?:npm|file|git|github|gist|bitbucket|gitlab|https?|git\+\w+):)[a-z][\w+.-]*:")
+"""A version of a kind that another package manager knows."""
 REASONS = (
     Reason(
         f"{CODE}ENOTCACHED",
@@ -128,7 +131,20 @@ def _install(job: Job, work: str, which: Iterable[str]) -> None:
     except ToolFailed as error:
         mend = "bring it up to date with: npm install --package-lock-only"
         stale = Reason(f"{CODE}EUSAGE", BadManifest, f"{lock or 'the lock file'} does not fit package.json", mend)
-        raise explained(job, error, (stale, *REASONS), until=USAGE) from error
+        raise explained(job, error, (stale, _foreign(job, work), *REASONS), until=USAGE) from error
+
+
+def _foreign(job: Job, work: str) -> Reason:
+    """npm says which kind of version it does not know (``workspace:``, ``catalog:``), but not whose."""
+    about = manifest.read(job, os.path.join(work, "package.json"))
+    wanted = {name: str(text) for kind in manifest.KINDS for name, text in (about.get(kind) or {}).items()}
+    foreign = ", ".join(sorted(f"{name} {text}" for name, text in wanted.items() if FOREIGN.match(text)))
+    return Reason(
+        f"{CODE}EUNSUPPORTEDPROTOCOL",
+        BadManifest,
+        f"npm cannot install {foreign or 'a version of that kind'}",
+        "write a version or a path that npm knows; workspace: and catalog: are for pnpm and Yarn, with their lock file",
+    )
 
 
 def _check_platform(job: Job, npm: str) -> None:

@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from lambda_builders import esbuild
 from rule_example import call_node, function, template
 from sandbox import Ran, Sandbox
 from strangers_registry import NpmRegistry
+
+__all__ = ["esbuild"]
 
 RULES = ("npm", "esbuild")
 HANDLER = "exports.handler = async () => require('NAME');\n"
@@ -24,10 +27,11 @@ class Registries:
     public: NpmRegistry
     private: NpmRegistry
     repository: Path
+    esbuild: Path
 
 
 @pytest.fixture(scope="module")
-def registries(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registries]:
+def registries(tmp_path_factory: pytest.TempPathFactory, esbuild: Path) -> Iterator[Registries]:
     """``private`` has one package of ours, ``public`` a stranger's of every name."""
     repository = tmp_path_factory.mktemp("repository")
     Sandbox(repository).write({name.removeprefix("ours/"): text for name, text in OURS.items()})
@@ -35,7 +39,7 @@ def registries(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registries]
     for command in (["init", "-q", "-b", "main"], ["add", "-A"], ["commit", "-q", "-m", "one"]):
         subprocess.run([*git, *command], check=True)
     with NpmRegistry("stranger") as public, NpmRegistry("ours", "1.0.0", ("@ours/mylib",)) as private:
-        yield Registries(public, private, repository)
+        yield Registries(public, private, repository, esbuild)
 
 
 def build(project: Sandbox, registries: Registries, manager: str, name: str, wanted: str) -> Ran:
@@ -48,7 +52,7 @@ def build(project: Sandbox, registries: Registries, manager: str, name: str, wan
         "src/package.json": json.dumps(manifest), "src/.npmrc": settings,
         "src/index.js": HANDLER.replace("NAME", name), **OURS,
     })  # fmt: skip
-    return project.run("build")
+    return project.run("build", env={"PATH": f"{registries.esbuild}{os.pathsep}{os.environ['PATH']}"})
 
 
 TOLD = {
