@@ -114,3 +114,13 @@ def test_a_name_with_nothing_below_it_is_an_error_with_its_place(old: str, new: 
         template(root)
     assert place in str(raised.value)
     assert "at serverless.yml:" in str(raised.value)
+
+
+@pytest.mark.parametrize("ttl", ["soon", ".inf", "[]"])
+def test_a_time_that_is_no_number_is_an_error_where_the_schema_is_only_advice(ttl: str) -> None:
+    authorizer = f"authorizer: {{name: two, resultTtlInSeconds: {ttl}}}"
+    text = RICH.replace("functions: {", "configValidationMode: off\nfunctions: {two: {handler: app.two}, ")
+    root = parse("serverless.yml", text.replace("method: get,", f"method: get, {authorizer},"), core_schema=True)[0]
+    with pytest.raises(LambdaBuildError, match=r"resultTtlInSeconds") as raised:
+        template(root)
+    assert "at serverless.yml:" in str(raised.value)

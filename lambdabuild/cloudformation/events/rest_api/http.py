@@ -166,8 +166,7 @@ def _authorizer(api: Api, event: Event, integration: str) -> Authorizer | None:
     if kind.upper() == "AWS_IAM":
         return Authorizer(kind, claims=claims)
     name, arn, function = _who(api, event, given, kind)
-    ttl = given.get("resultTtlInSeconds")
-    ttl = TTL_SECONDS if ttl is None else int(ttl)
+    ttl = _ttl(event, given.get("resultTtlInSeconds"))
     source = given.get("identitySource")
     if not source and not (kind.upper() == "REQUEST" and ttl == 0):
         source = AUTHORIZATION
@@ -182,6 +181,18 @@ def _authorizer(api: Api, event: Event, integration: str) -> Authorizer | None:
             "API_GATEWAY_INVALID_COGNITO_CLAIMS",
         )  # fmt: skip
     return found
+
+
+def _ttl(event: Event, given: Any) -> int:
+    """Seconds. Where the schema is only advice, anything may be written there."""
+    if given is None:
+        return TTL_SECONDS
+    try:
+        return int(given)
+    except (ValueError, TypeError, OverflowError):
+        raise event.bad(
+            f"resultTtlInSeconds is {given!r}, and must be a number of seconds", "write one from 0 to 3600"
+        ) from None
 
 
 def _in_a_word(api: Api, event: Event, given: str) -> Authorizer:
