@@ -85,7 +85,7 @@ def test_a_tsconfig_above_the_code_folder_counts_as_far_as_the_checkout(project:
 
     nearer = {"compilerOptions": {"baseUrl": "..", "jsxFactory": "log"}}
     project.write({"services/tsconfig.json": json.dumps(nearer), "shared/end.ts": "export const end = '?'\n"})
-    assert "services/tsconfig.json" in inner.run("why", "Example").out
+    assert "../tsconfig.json is new" in inner.run("why", "Example").out
     inner.build()
     assert answer(inner) == ["b?", 1000]
 
