@@ -142,6 +142,6 @@ def test_a_workspace_above_the_projects_folder_counts_inside_one_checkout(shop: 
 
 def test_without_a_lock_the_workspaces_constraints_and_members_count(shop: Sandbox) -> None:
     shop.path("uv.lock").unlink()
-    shop.build("Example")
+    shop.build()
 
     assert packages(shop) == {"idna": "3.4", "money": "", "toolz": "0.12.0"}
