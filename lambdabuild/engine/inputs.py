@@ -146,8 +146,8 @@ def _copy(site: Site, name: str, saved: Saved) -> dict[str, str]:
         found["left out"] = json.dumps(build.key.leave_out_package)
     if rule.ships_source and not build.key.is_source_replaced:
         found |= _source(site, build)
-    if "manifest" in rule.copy.reads and build.key.manifest:
-        found |= _manifest(site, rule, build.key.manifest, build.key.workspace)
+    if rule.ships_manifest and build.key.manifest:  # only it is copied: what is locked beside it is not
+        found[f"file:{build.key.manifest}"] = fingerprint.of_file(site.path(build.key.manifest), site.stats)
     if build.key.zips_dependencies:
         found["dependencies are zipped"] = helper_digest()
     return found | _beside(site, build)
