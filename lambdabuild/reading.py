@@ -113,15 +113,27 @@ def read_settings(
 
 
 def _build_dir(folder: str, settings: Settings, files: ProjectFiles) -> str:
-    """Where a project is built that does not say so. A service's code is its whole folder."""
+    """Where a project is built that does not say so. A service's code is its whole folder, so files of others in
+    build/ are code as well; whether it is one is only asked when there are some."""
     from lambdabuild.engine import snapshot
 
-    def is_service() -> bool:
+    usual = os.path.join(folder, snapshot.BUILD_DIR)
+    if not snapshot.is_built_apart(folder):
+        if os.path.lexists(os.path.join(usual, snapshot.STATE)) or not _has_files(usual):
+            return snapshot.BUILD_DIR
         templates = (settings.template,) if settings.template else (*TEMPLATES, *SERVERLESS)
         path = next((template for template in templates if files.kind(template)), "")
-        return bool(path) and is_serverless(files, path)
+        if not path or not is_serverless(files, path):
+            return snapshot.BUILD_DIR
+    return snapshot.APART
 
-    return snapshot.usual_build_dir(folder, is_service)
+
+def _has_files(folder: str) -> bool:
+    try:
+        with os.scandir(folder) as entries:
+            return next(entries, None) is not None
+    except OSError:
+        return False
 
 
 def _text(files: ProjectFiles, name: str) -> str | None:

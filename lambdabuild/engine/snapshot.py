@@ -231,25 +231,16 @@ def build_dir_of(folder: str, variables: Mapping[str, str], environment: Mapping
     for name in (SETTINGS_FILE, "pyproject.toml"):
         if not given and _says_where(os.path.join(folder, name)):
             return None
-    return os.path.normpath(os.path.join(folder, given or usual_build_dir(folder, lambda: False)))
+    return os.path.normpath(os.path.join(folder, given or (APART if is_built_apart(folder) else BUILD_DIR)))
 
 
 BUILD_DIR, APART = "build", ".lambdabuild"
 """Where a project is built that names no folder; the second when the first is somebody else's."""
 
 
-def usual_build_dir(folder: str, is_all_code: Callable[[], bool]) -> str:
-    """The build folder of a project that names none.
-
-    Where the whole folder is code, which is only asked when it counts, files of others in build/ are code as well.
-    """
-    if os.path.isdir(os.path.join(folder, APART, STATE)):
-        return APART
-    try:
-        names = os.listdir(os.path.join(folder, BUILD_DIR))
-    except OSError:
-        return BUILD_DIR
-    return APART if names and STATE not in names and is_all_code() else BUILD_DIR
+def is_built_apart(folder: str) -> bool:
+    """Whether a project that names no build folder was built in the second."""
+    return os.path.isdir(os.path.join(folder, APART, STATE))
 
 
 def _says_where(file: str) -> bool:
