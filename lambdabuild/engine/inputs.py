@@ -10,6 +10,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import posixpath
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -146,8 +147,12 @@ def _copy(site: Site, name: str, saved: Saved) -> dict[str, str]:
         found["left out"] = json.dumps(build.key.leave_out_package)
     if rule.ships_source and not build.key.is_source_replaced:
         found |= _source(site, build)
-    if rule.ships_manifest and build.key.manifest:  # only it is copied: what is locked beside it is not
-        found[f"file:{build.key.manifest}"] = fingerprint.of_file(site.path(build.key.manifest), site.stats)
+    manifest = build.key.manifest
+    if manifest and "manifest" in rule.copy.reads:
+        found |= _manifest(site, rule, manifest, build.key.workspace)
+    elif manifest and rule.ships_manifest and (posixpath.dirname(manifest) or ".") != build.key.source:
+        # It goes in from outside of the code folder, but what is locked beside it does not.
+        found[f"file:{manifest}"] = fingerprint.of_file(site.path(manifest), site.stats)
     if build.key.zips_dependencies:
         found["dependencies are zipped"] = helper_digest()
     return found | _beside(site, build)

@@ -57,3 +57,17 @@ def test_a_projects_own_rule_replaces_one_that_ships(project: Sandbox) -> None:
     })  # fmt: skip
     project.build()
     assert project.names("Example") == ["made.txt"]
+
+
+def test_a_copy_step_that_claims_to_read_the_manifest_runs_when_it_changed(project: Sandbox) -> None:
+    """The manifest is left out of the code here, so nothing else tells of it."""
+    project.write({
+        "template.yaml": template(function()), "src/app.py": "", "src/things.txt": "one\n",
+        "lambdabuild.toml": 'exclude = ["things.txt"]\n',
+        "rules/mine/rule.toml": 'name = "mine"\nlanguage = "python"\ndependency_manager = "things"\nruntimes = ["python*"]\n'
+        'manifests = ["things.txt"]\n[copy]\nreads = ["manifest", "source"]\n',
+    })  # fmt: skip
+    project.build()
+    project.write({"src/things.txt": "two\n"})
+
+    assert project.build().steps == ["copy:Example"]
