@@ -68,6 +68,11 @@ class Wanted:
         return str(self.options.get("build_logical_id") or "Function")
 
     @property
+    def filled(self) -> frozenset[str]:
+        """The folders that builds fill, which are no source."""
+        return frozenset(map(os.path.realpath, filter(None, (self.artifacts, self.scratch, self.dependencies))))
+
+    @property
     def project(self) -> str:
         """Where the caller works, if all is below it."""
         folders = [self.source, *([os.path.dirname(self.manifest)] if self.manifest else [])]
@@ -291,9 +296,7 @@ class CallerBuild:
         options = _options(self.rule, rule, self.flow, self.wanted)
         if not name or not reads_source(rule, name, options, self.around):
             return ()
-        ours = (self.wanted.artifacts, self.wanted.scratch, self.wanted.dependencies)
-        skip = frozenset(map(os.path.realpath, filter(None, ours)))
-        return scan(folder, Patterns((".git/", "node_modules/")), boundary=os.sep, skip=skip).files
+        return scan(folder, Patterns((".git/", "node_modules/")), boundary=os.sep, skip=self.wanted.filled).files
 
     def target(self) -> Target:
         wanted = self.wanted
@@ -315,8 +318,7 @@ class CallerBuild:
         packed = self.packed_by_npm()
         if packed is None:
             lines += [line for name in rule.ignore_files for line in ignore_lines(wanted.source, name)]
-        ours = frozenset(map(os.path.realpath, filter(None, (wanted.artifacts, wanted.scratch, wanted.dependencies))))
-        listing = scan(wanted.source, Patterns(lines), boundary=os.sep, skip=ours)
+        listing = scan(wanted.source, Patterns(lines), boundary=os.sep, skip=wanted.filled)
         return tuple(found for found in listing.files if packed is None or found.path in packed)
 
     def ships(self, name: str) -> bool:

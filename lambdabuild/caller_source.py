@@ -14,10 +14,10 @@ from typing import Any
 from lambdabuild import regular
 from lambdabuild.errors import InTheWay, ToolFailed
 from lambdabuild.node_packages import place
+from lambdabuild.node_packages.manifest import NPM_LOCKS
 from lambdabuild.rule_api import Job
 from lambdabuild.spans import Span
 
-LOCKS = ("npm-shrinkwrap.json", "package-lock.json")
 MODULES = "node_modules"
 
 
@@ -39,7 +39,7 @@ class NpmProject:
 
     @property
     def has_lock(self) -> bool:
-        return any(os.path.isfile(os.path.join(self.root, name)) for name in LOCKS)
+        return any(os.path.isfile(os.path.join(self.root, name)) for name in NPM_LOCKS)
 
     @property
     def action(self) -> str:

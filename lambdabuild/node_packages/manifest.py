@@ -11,6 +11,8 @@ from lambdabuild import regular
 from lambdabuild.rule_api import BadManifest, Job
 
 KINDS = ("dependencies", "optionalDependencies", "peerDependencies", "devDependencies")
+NPM_LOCKS = ("npm-shrinkwrap.json", "package-lock.json")
+"""The first that is there counts, for npm."""
 SHIPPED = KINDS[:2]
 SCHEMES = ("file:", "link:", "portal:")
 OWN_SCRIPTS = ("preinstall", "install", "postinstall", "prepare")

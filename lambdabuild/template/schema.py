@@ -168,15 +168,11 @@ class _Checker:
         mistakes += _missing(path, node, present, schema)
         mistakes += self.without_content(path, node, members, schema)
         count = len(present)
-        if count > schema.get("maxProperties", count) or count < schema.get("minProperties", 0):
-            wanted, is_few = (
-                schema.get("maxProperties", schema.get("minProperties")),
-                count < schema.get("minProperties", 0),
-            )
-            told, mend = (
-                f"has {count} keys with a value, and must have {wanted}",
-                "what is commented out is nothing" if is_few else "",
-            )
+        is_few = count < schema.get("minProperties", 0)
+        if is_few or count > schema.get("maxProperties", count):
+            wanted = schema.get("maxProperties", schema.get("minProperties"))
+            told = f"has {count} keys with a value, and must have {wanted}"
+            mend = "what is commented out is nothing" if is_few else ""
             mistakes.append(Mistake(path, told, node.span, mend, is_structural=is_few))
         return replace(node, value=found), mistakes
 

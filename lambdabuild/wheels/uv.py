@@ -197,14 +197,10 @@ def _explained(
     where = where or Span(os.path.relpath(ask.shown, job.target.project))
     if "Couldn't parse" in said or "Error parsing" in said or "Failed to parse" in said:
         place = _position(ask, job, said)
-        bad = (
-            next((line.text for line in requirements.lines if place and line.where == place), "")
-            if requirements
-            else ""
-        )
+        lines = requirements.lines if requirements and place else ()
+        bad = next((f": Invalid requirement: {line.text!r}" for line in lines if line.text and line.where == place), "")
         return BadManifest(
-            f"{job.who}: {os.path.basename(ask.shown)} cannot be read"
-            + (f": Invalid requirement: {bad!r}" if bad else ""),
+            f"{job.who}: {os.path.basename(ask.shown)} cannot be read{bad}",
             where=place or where,
             tail=said,
             mend="correct the line",

@@ -8,11 +8,11 @@ from typing import Any
 
 from lambdabuild.node_packages import gathered, installed, manifest, native, place, workspace
 from lambdabuild.node_packages.failures import Reason, explained
+from lambdabuild.node_packages.manifest import NPM_LOCKS
 from lambdabuild.node_packages.scripts import Beside
 from lambdabuild.node_packages.workspace import Workspace
 from lambdabuild.rule_api import BadManifest, CannotResolve, Job, Offline, Result, ToolFailed, ToolMissing
 
-LOCKS = ("npm-shrinkwrap.json", "package-lock.json")
 KNOWS_PLATFORMS = 10
 """The first npm that can install for another machine than its own (--os, --cpu)."""
 CODE = r"(?m)^npm (?:error|ERR!) code "
@@ -55,7 +55,7 @@ def resolve(job: Job) -> Result:
     if not (job.files or manifest.names_packages(about, job.target.options)):
         return Result(reads=tuple(local))
     work = place.mirrored(job, folder, local)
-    _copied(folder, work, (*LOCKS, ".npmrc"))
+    _copied(folder, work, (*NPM_LOCKS, ".npmrc"))
     shutil.copy(job.target.manifest, os.path.join(work, "package.json"))
     beside = Beside(job, folder, work)
     _npm(job, work, work, about)
@@ -72,7 +72,7 @@ def _of_workspace(job: Job, folder: str, space: Workspace, local: list[str]) -> 
     abouts = [space.manifests.get(member, {}) for member in (space.members if is_root else (folder, *siblings.shipped))]
     if not (job.files or any(manifest.names_packages(about, job.target.options) for about in abouts)):
         return installed.of_out(job, reads)
-    work = place.mirrored(job, folder, [*reads, *place.present(space.folder, ("package.json", *LOCKS, ".npmrc"))])
+    work = place.mirrored(job, folder, [*reads, *place.present(space.folder, ("package.json", *NPM_LOCKS, ".npmrc"))])
     _copied(folder, work, ("package.json",))
     root = os.path.normpath(os.path.join(work, os.path.relpath(space.folder, folder)))
     members = sorted({*siblings.shipped, *siblings.named, folder} - {space.folder})
@@ -112,7 +112,7 @@ def _npm(job: Job, root: str, work: str, about: Mapping[str, Any], which: Iterab
 
 def _install(job: Job, work: str, which: Iterable[str]) -> None:
     options = job.target.options
-    lock = next((name for name in LOCKS if os.path.exists(os.path.join(work, name))), "")
+    lock = next((name for name in NPM_LOCKS if os.path.exists(os.path.join(work, name))), "")
     npm = job.tool("npm", "install Node.js, which brings npm")
     _check_platform(job, npm)
     command = [npm, "ci" if lock else "install", "--install-links", *which]

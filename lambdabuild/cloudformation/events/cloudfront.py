@@ -26,7 +26,7 @@ OWN_CACHING = ("CachePolicyId", "ForwardedValues", "MaxTTL", "MinTTL", "DefaultT
 
 def compile(context: Context, events: Sequence[Event]) -> Fragment:
     """CloudFront tries behaviours in order, so the order in the file counts."""
-    in_order = as_written(context, events)
+    in_order = sorted(events, key=as_written(context))
     permissions = each(in_order, lambda event: _permission(context, event))
     origins = _origins(in_order)
     behaviours = _behaviours(context, in_order)

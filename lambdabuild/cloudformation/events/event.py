@@ -81,10 +81,10 @@ def events_of(context: Context) -> dict[str, list[Event]]:
     return {kind: sorted(events, key=_canonical) for kind, events in sorted(found.items())}
 
 
-def as_written(context: Context, events: Iterable[Event]) -> list[Event]:
-    """In the order of the file, where that means something, or where the peer's stacks have it."""
+def as_written(context: Context) -> Callable[[Event], tuple[int, int]]:
+    """A key that sorts by the order of the file, where that means something, or where the peer's stacks have it."""
     positions = {key: number for number, key in enumerate(context.data.get("functions") or {})}
-    return sorted(events, key=lambda event: (positions[event.function.key], event.index))
+    return lambda event: (positions[event.function.key], event.index)
 
 
 def _canonical(event: Event) -> tuple[str, str]:

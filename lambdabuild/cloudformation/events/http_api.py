@@ -72,7 +72,7 @@ class Api:
 def compile(context: Context, events: Sequence[Event]) -> Fragment:
     api = Api(context)
     _refuse_what_only_ours_has(api)
-    keys = [key for key, _ in _route_keys(as_written(context, events))]
+    keys = [key for key, _ in _route_keys(sorted(events, key=as_written(context)))]
     resources: dict[str, Json] = {}
     outputs: dict[str, Json] = {}
     if api.is_ours:

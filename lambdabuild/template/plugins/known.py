@@ -76,7 +76,6 @@ PLUGINS: Mapping[str, Known] = {
     "serverless-s3-sync": Known("harmless", f"it uploads folders: {AFTERWARDS}"),
     "serverless-better-credentials": Known("harmless", "it finds credentials, as lambdabuild does by itself"),
     "serverless-stage-manager": Known("harmless", "it refuses stages that are not listed"),
-    "serverless-log-forwarding": Known("error", "it adds subscription filters of logs", ("functions.*.logForwarding",)),
     # what they add or change would be lost
     "serverless-domain-manager": Known("error", "it makes custom domains, maps APIs to them and adds outputs"),
     "serverless-step-functions": Known("error", "it adds state machines and their roles", ("stepFunctions",)),
@@ -92,6 +91,7 @@ PLUGINS: Mapping[str, Known] = {
         "error", "it adds a layer and a policy", ("functions.*.lambdaInsights",)
     ),
     "serverless-plugin-log-retention": Known("error", "it sets how long logs are kept"),
+    "serverless-log-forwarding": Known("error", "it adds subscription filters of logs", ("functions.*.logForwarding",)),
     "serverless-plugin-datadog": Known("error", "it adds layers, and changes handlers and variables"),
     "serverless-api-gateway-throttling": Known(
         "error", f"it adds outputs, and sets limits of endpoints: {AFTERWARDS}",

@@ -30,8 +30,8 @@ def allowed_origin(given: Any) -> str:
 def preflights(api: Api, tree: Tree, calls: Sequence[Http]) -> dict[str, Json]:
     """One for each path; its methods and headers stand in the order of the file, as the peer's stacks have them."""
     found: dict[str, Json] = {}
-    order = {id(event): number for number, event in enumerate(as_written(api.context, [call.event for call in calls]))}
-    calls = sorted(calls, key=lambda call: order[id(call.event)])
+    place = as_written(api.context)
+    calls = sorted(calls, key=lambda call: place(call.event))
     for path in dict.fromkeys(call.path for call in calls if call.event.get("cors")):
         group = [call for call in calls if call.path == path and call.event.get("cors")]
         found[method_id(path, "options")] = _preflight(api, tree, path, _joined(group))
