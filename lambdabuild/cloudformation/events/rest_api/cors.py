@@ -31,9 +31,9 @@ def preflights(api: Api, tree: Tree, calls: Sequence[Http]) -> dict[str, Json]:
     """One for each path; its methods and headers stand in the order of the file, as the peer's stacks have them."""
     found: dict[str, Json] = {}
     place = as_written(api.context)
-    calls = sorted(calls, key=lambda call: place(call.event))
     for path in dict.fromkeys(call.path for call in calls if call.event.get("cors")):
         group = [call for call in calls if call.path == path and call.event.get("cors")]
+        group.sort(key=lambda call: place(call.event))
         found[method_id(path, "options")] = _preflight(api, tree, path, _joined(group))
     return found
 
