@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
+from lambda_builders import esbuild
 from sam_cli import sam
 from sandbox import Sandbox, python_of
 
-__all__ = ["sam"]
+__all__ = ["esbuild", "sam"]
 pytestmark = pytest.mark.slow
 
-ESBUILD = "esbuild@0.25.12"
 PYTHON_MODES = {
     "Explicit": ("a.b.api.handler", "svc/x", "{ParentPackageMode: explicit, ParentPackages: a.b}"),
     "Auto": ("app.orders.main.handler", "app/", "{ParentPackageMode: auto}"),
@@ -31,20 +29,6 @@ BUNDLES = {
     "Module": ("src/handlers/orders.handler", "{Format: esm, OutExtension: [.js=.mjs], Sourcemap: false}", "--x"),
 }
 """(Handler, BuildProperties, NODE_OPTIONS): what `sam build` makes of each, we make too."""
-
-
-@pytest.fixture(scope="session")
-def esbuild() -> Path:
-    """The folder of the program, which the peer wants on PATH."""
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lambdabuild-tests" / ESBUILD
-    folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.parent / "esbuild.lock"):
-        if not (folder / "node_modules/.bin/esbuild").exists():
-            (folder / "package.json").write_text("{}")
-            subprocess.run(
-                ["npm", "install", "--no-audit", "--no-fund", "--save-exact", ESBUILD], cwd=folder, check=True
-            )
-    return folder / "node_modules/.bin"
 
 
 def test_bundles_handlers_and_parent_packages_are_the_peers(sam: Path, esbuild: Path, tmp_path: Path) -> None:

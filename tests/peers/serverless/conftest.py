@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -36,6 +37,9 @@ MOST_USED_PLUGINS = {
 """With their versions."""
 OSLS = "osls@4.3.1"
 """The peer's successor, for what only that has."""
+
+PATIENCE_SECONDS = 300.0
+"""With one service."""
 
 Peer = Callable[..., Ran]
 
@@ -144,7 +148,10 @@ def together(program: Path, home: Path) -> Iterator[Peer]:
             request = {"folder": str(project.folder), "arguments": _package(arguments)}
             process.stdin.write(json.dumps(request) + "\n")
             process.stdin.flush()
+            clock = threading.Timer(PATIENCE_SECONDS, process.kill)
+            clock.start()
             answer = process.stdout.readline()
+            clock.cancel()
             assert answer, f"the peer's process ended with exit code {process.wait()}"
             return Ran(**json.loads(answer))
 
