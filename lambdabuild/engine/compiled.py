@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 from lambdabuild import naming, regular
 from lambdabuild.artifacts.atomic import write_text
-from lambdabuild.cloudformation import compiler, limits
 from lambdabuild.cloudformation.context import Artifact
 from lambdabuild.cloudformation.shared import SharedLayer, with_layers
 from lambdabuild.cloudformation.write import as_text
@@ -42,7 +41,7 @@ def write(site: Site, definition: Definition, shared: Items) -> dict[str, str]:
     """
     definition = with_layers(definition, _shared(shared))
     artifacts = artifacts_of(definition, site.project, lambda name: _built(shared.get(name)) or _sent(site, name))
-    text = as_text(compiler.compile(definition, artifacts))
+    text = as_text(_compile(definition, artifacts))
     written = {os.path.join(site.build_dir, TEMPLATE): text}
     if site.settings.serverless_dir:
         written |= _compatible(site, definition, artifacts, text)
@@ -65,25 +64,35 @@ def outputs(site: Site) -> Iterator[str]:
 
 def refuse_what_cannot_be_compiled(definition: Definition, project: str) -> None:
     """Raise now, before anything is built, what the template step would raise in the end."""
+    from lambdabuild.cloudformation import limits
+
     artifacts = artifacts_of(definition, project, lambda name: None)
-    template = compiler.compile(definition, artifacts)
+    template = _compile(definition, artifacts)
     limits.check(template, as_text(template), definition)
 
 
 def alone(definition: Definition, project: str, build_dir: str) -> tuple[str, LambdaBuildError | None]:
     """The template's text, and what CloudFormation would refuse in it: artifacts as last built, or empty ones."""
+    from lambdabuild.cloudformation import limits
+
     known = _manifest(build_dir)
     shared: Items = known.get("shared_layers", {})
     definition = with_layers(definition, _shared(shared))
     items = {**known.get("functions", {}), **known.get("layers", {}), **known.get("assets", {}), **shared}
     artifacts = artifacts_of(definition, project, lambda name: _built(items.get(name)))
-    template = compiler.compile(definition, artifacts)
+    template = _compile(definition, artifacts)
     text = as_text(template)
     try:
         limits.check(template, text, definition)
     except LambdaBuildError as error:
         return text, error
     return text, None
+
+
+def _compile(definition: Definition, artifacts: dict[str, Artifact]) -> dict[str, Any]:
+    from lambdabuild.cloudformation import compiler  # 60 modules that a project without a serverless.yml never needs
+
+    return compiler.compile(definition, artifacts)
 
 
 def artifacts_of(definition: Definition, project: str, built: Built) -> dict[str, Artifact]:
@@ -185,6 +194,8 @@ def _compatible(site: Site, definition: Definition, artifacts: dict[str, Artifac
     found = {os.path.join(folder, UPDATE): text}
     found[os.path.join(folder, STATE)] = as_text(_state(definition, zips))
     if not _names_bucket(definition):
+        from lambdabuild.cloudformation import compiler
+
         found[os.path.join(folder, CREATE)] = as_text(compiler.compile_core(definition))
     return found
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import sys
 from _blake2 import blake2b
-from collections.abc import Callable, Iterable, Mapping
 
 from lambdabuild import __version__, regular
 from lambdabuild.files import sealed, watch
@@ -17,6 +16,7 @@ from lambdabuild.files.watch import Group
 
 TYPE_CHECKING = False  # as typing has it, without what typing imports at every start
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
     from typing import Any
 
 MARK = f"lambdabuild {__version__} snapshot 8"

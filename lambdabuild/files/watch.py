@@ -9,8 +9,11 @@ from __future__ import annotations
 import gc
 import os
 from _blake2 import blake2b
-from collections.abc import Iterable, Mapping
 from marshal import dumps  # to be digested only: nothing that others may have written is read by it
+
+TYPE_CHECKING = False  # as typing has it, without what typing imports at every start
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 FINE_NS = 20_000_000
 """How far apart two writes must be to have different times on a file system with fine time stamps."""
