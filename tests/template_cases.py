@@ -1,4 +1,4 @@
-"""Sixty small projects in the style of public templates: ``{name: {file: text}}``.
+"""More than sixty small projects in the style of public templates: ``{name: {file: text}}``.
 
 A template is led by ``HEAD`` where it says nothing of its own. Python files define ``handler`` and import what lies beside them.
 """
@@ -209,4 +209,23 @@ CASES["condition"] = {
 }
 CASES["requirements"] = {
     "template.yaml": template(function() + function("lib", "G")), **code("src", "lib"), "src/requirements.txt": "six==1.17.0\n",
+}  # fmt: skip
+
+# workspaces: members say exact versions, for sam build sees no lock of the root
+
+SHOP = {
+    "package.json": '{"name": "shop", "private": true, "workspaces": ["functions/*", "tools"]}',
+    "functions/a/package.json": '{"name": "a", "version": "1.0.0", "dependencies": {"ms": "2.1.3"}}',
+    "functions/b/package.json": '{"name": "b", "version": "1.0.0", "type": "module", "dependencies": {"ms": "2.0.0"}}',
+    "functions/a/app.js": "exports.handler = async () => require('ms')(1000)\n",
+    "functions/b/app.js": "import ms from 'ms'\nexport const handler = async () => ms(1000)\n",
+    "functions/c/app.js": "exports.handler = async () => 1\n", "functions/c/package.json": '{"name": "c", "version": "1.0.0"}',
+    "tools/package.json": '{"name": "tools", "version": "1.0.0", "devDependencies": {"ms": "2.1.1"}}',
+}  # fmt: skip
+MEMBERS = "".join(function(f"functions/{one}", one.upper(), runtime="nodejs22.x") for one in "abc")
+CASES["workspace"] = {"template.yaml": template(MEMBERS), **SHOP}
+CASES["workspace-above"] = {
+    "infra/template.yaml": template(MEMBERS.replace("functions/", "../functions/")), **SHOP,
+    "template.yaml": template("  I: {Type: AWS::Serverless::Application, Properties: {Location: infra/template.yaml}}\n"),
+    "package.json": '{"name": "shop", "private": true, "workspaces": {"packages": ["./functions/a", "functions/[bc]"]}}',
 }  # fmt: skip
