@@ -6,10 +6,13 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import sysconfig
 from pathlib import Path
 
+import base_image as base
 import pytest
+from docker_engine import Engine
 from lambda_builders import esbuild, installed, peer, tools
 from sandbox import Sandbox
 
@@ -27,6 +30,30 @@ FUNCTION = """\
 """
 PACKAGE = '{"name": "fn", "version": "1.0.0"%s}'
 NEAR = PACKAGE % ', "dependencies": {"near": "file:../near"}'
+
+
+IMAGE = "lambdabuild-tests/sam-build"
+"""Of ours that is started in a container: its name is what SAM CLI starts, as docs/rpc.md has it."""
+
+
+@pytest.fixture
+def build_image(engine: Engine, base_image: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """An image in which SAM CLI finds lambdabuild where it looks for Lambda Builders, with Debian's Python."""
+    context = tmp_path_factory.mktemp("image")
+    install = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", base.PYTHON]
+    subprocess.run([*install, "--compile-bytecode", "--target", str(context / "site"), str(ROOT)], check=True)
+    Sandbox(context).write({
+        "Dockerfile": f"FROM {base_image}\nCOPY site /opt/site\nCOPY lambda-builders python3.11 /usr/local/bin/\n"
+                      "ENV PYTHONPATH=/opt/site\n",
+        "python3.11": f'#!/bin/sh\nexec {base.PYTHON} "$@"\n',
+        "lambda-builders": (ROOT / "docs/rpc.md").read_text().split("```sh\n")[1].split("```")[0]
+                           .replace("lambdabuild rpc", f"{base.PYTHON} -m lambdabuild rpc"),
+    })  # fmt: skip
+    for name in ("python3.11", "lambda-builders"):
+        (context / name).chmod(0o755)
+    with engine.client() as client:
+        client.images.build(path=str(context), tag=IMAGE, network_mode="host", rm=True)
+    return IMAGE
 
 
 def functions(package: str) -> tuple[str, dict[str, str]]:
@@ -57,6 +84,24 @@ def content(folder: Path) -> dict[str, bytes]:
             os.path.relpath(os.path.join(parent, name), folder): Path(parent, name).read_bytes() for name in names
         }
     return {name: data for name, data in found.items() if not name.endswith(".package-lock.json")}
+
+
+def test_sam_build_gives_the_same_files_over_us_in_containers(
+    engine: Engine, build_image: str, tools: str, tmp_path: Path
+) -> None:
+    sam = installed(SAM_CLI, "sam")
+    text, files = functions(PACKAGE % "")
+    few = re.compile(r"  (?:Py[2-9]|Make[2-9]|Ts.|Js1):\n(?:    .*\n)+")
+    inside = ("--use-container", "--skip-pull-image", "--build-image", build_image, "--docker-network", "host")
+    for side, flags in (("ours", inside), ("theirs", ())):
+        Sandbox(tmp_path / side).write({"template.yaml": few.sub("", text), **files})
+        settings = {**engine.environment, "PATH": tools, "SAM_CLI_TELEMETRY": "0", "AWS_DEFAULT_REGION": "eu-west-1"}
+        done = subprocess.run([str(sam), "build", *flags], cwd=tmp_path / side, env={**os.environ, **settings},
+                              capture_output=True, text=True, timeout=500, check=False)  # fmt: skip
+        assert done.returncode == 0, done.stderr
+    here, there = (content(tmp_path / side / ".aws-sam/build") for side in ("ours", "theirs"))
+    assert {name.partition("/")[0] for name in here} == {"Py0", "Py1", "Make0", "Make1", "Js0", "template.yaml"}
+    assert here == there
 
 
 @pytest.mark.parametrize(
