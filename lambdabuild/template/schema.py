@@ -80,10 +80,11 @@ class _Checker:
             return self.visit(node, self.definitions[schema["$ref"].removeprefix("#/definitions/")], path)
         wanted = schema.get("type")
         if wanted is not None:
-            node, fits = _as_type(node, wanted)
+            typed, fits = _as_type(node, wanted)
             if not fits:
-                is_structural = isinstance(node.value, dict | list) or not _takes_scalars(wanted)
-                return node, [_mistake(path, node, f"must be {_words(wanted)}", is_structural=is_structural)]
+                is_structural = isinstance(typed.value, dict | list) or not _takes_scalars(wanted)
+                return node, [_mistake(path, typed, f"must be {_words(wanted)}", is_structural=is_structural)]
+            node = typed
         mistakes = list(_value_mistakes(node, schema, path, self.near))
         if isinstance(node.value, dict):
             node, found = self.mapping(node, node.value, schema, path)
@@ -101,24 +102,35 @@ class _Checker:
         return node, mistakes
 
     def one_of(self, node: Node, branches: list[Schema], path: tuple[str, ...]) -> tuple[Node, list[Mistake]]:
-        """The first branch that fits; what a branch that fails has rewritten stays so, as with the peer."""
+        """The first branch that fits; what a branch that fails has rewritten stays so, as with the peer.
+
+        Once a branch that wants a scalar was offered a list of one, the branches after it see the item alone. The list
+        itself stays, unless one of them makes another value of a scalar: ``[!Ref Table]`` is a list when it fits
+        ``!Ref``, and ``[arn:aws:s3:::a]`` a text when it fits a text.
+        """
         failed: list[tuple[int, int, list[Mistake]]] = []
-        looked_at = node
+        seen = node
         for position, branch in enumerate(branches):
-            found, mistakes = self.visit(looked_at, branch, path)
+            found, mistakes = self.visit(seen, branch, path)
+            node = _put_back(node, seen, found)
             if not mistakes:
-                return node if found is looked_at else found, []
-            item = _only_item(looked_at)
-            if item is not None and branch.get("type") in ("number", "integer", "string", "boolean"):
-                looked_at = item  # later branches see the item, but nothing is rewritten
-            elif item is None or branch.get("type") != "object":
-                node = looked_at = found
+                return node, []
+            item = _only_item(found)
+            seen = item if item is not None and self.offers_item(branch) else found
             deepest = max(len(mistake.path) for mistake in mistakes)
             failed.append((-deepest, position, mistakes))
         fits_none = all(any(mistake.is_structural for mistake in found) for _, _, found in failed)
         return node, [
             replace(one, is_structural=fits_none) for one in self.nearest_branch(node, branches, path, failed)
         ]
+
+    def offers_item(self, schema: Schema) -> bool:
+        """Whether a list of one that does not fit here was taken for its item."""
+        if "$ref" in schema:
+            return self.offers_item(self.definitions[schema["$ref"].removeprefix("#/definitions/")])
+        if "type" in schema:
+            return "array" not in _listed(schema["type"]) and _takes_scalars(schema["type"])
+        return any(map(self.offers_item, schema.get("anyOf", schema.get("oneOf", ()))))
 
     def nearest_branch(
         self, node: Node, branches: list[Schema], path: tuple[str, ...], failed: list[tuple[int, int, list[Mistake]]]
@@ -254,6 +266,13 @@ def _takes_scalars(wanted: str | list[str]) -> bool:
 
 def _listed(wanted: str | list[str]) -> list[str]:
     return [wanted] if isinstance(wanted, str) else wanted
+
+
+def _put_back(node: Node, seen: Node, found: Node) -> Node:
+    """A value of which ``seen`` was looked at, itself or its only item, when that has become ``found``."""
+    if seen is node or not isinstance(seen.value, dict | list):
+        return node if found is seen else found
+    return replace(node, value=[found]) if _only_item(node) is seen and isinstance(found.value, dict | list) else found
 
 
 def _only_item(node: Node) -> Node | None:

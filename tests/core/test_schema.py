@@ -45,6 +45,27 @@ def test_a_value_becomes_the_type_that_is_wanted(data: Any, wanted: dict[str, An
     assert checked(data, wanted) == (expected, [])
 
 
+ARN = {"anyOf": [{"type": "string", "pattern": "^arn:"}, {"type": "object", "required": ["Ref"]}]}
+ARNS = {"anyOf": [{"const": "*"}, ARN, {"type": "array", "items": ARN}]}
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        ([{"Ref": "A"}], [{"Ref": "A"}]),
+        ({"Ref": "A"}, {"Ref": "A"}),
+        (["arn:a"], "arn:a"),
+        (["arn:a", {"Ref": "A"}], ["arn:a", {"Ref": "A"}]),
+        (["a-b"], ["a-b"]),
+        ("a-b", ["a-b"]),
+        ([["arn:a", "arn:b"]], [["arn:a", "arn:b"]]),
+        ([{"Else": "A"}], [{"Else": "A"}]),
+    ],
+)
+def test_a_list_of_one_becomes_a_text_and_never_a_mapping(data: Any, expected: Any) -> None:
+    assert checked(data, ARNS)[0] == expected
+
+
 @pytest.mark.parametrize(
     ("data", "wanted", "words"),
     [

@@ -24,6 +24,14 @@ def function(text: str, more: str = "") -> str:
 ROLE = "arn:aws:iam::123456789012:role/mine"
 VPC = "vpc: {securityGroupIds: [sg-1], subnetIds: [subnet-1, subnet-2]}"
 
+STATED = (
+    "'*'", "['*']", "arn:aws:s3:::a", "[arn:aws:s3:::a]", "a-b", "[a-b]", "Table", "[Table]", "!Ref T", "[!Ref T]",
+    "[!GetAtt T.Arn]", "[{'Fn::GetAtt': [T, Arn]}]", "!Sub 'arn:x'", "[!Sub 'arn:x']", "[!Join ['', [a, !Ref B]]]",
+    "[!If [A, b, c]]", "!If [A, b, c]", "[!ImportValue a]", "[{'Fn::ImportValue': !Sub a}]", "!Split [',', a]",
+    "[!Split [',', a]]", "[arn:a, !If [A, b, c]]", "[[arn:a, arn:b]]", "1", "[1]", "'{{resolve:ssm:/a}}'",
+)  # fmt: skip
+"""Resources of a statement."""
+
 SERVICES: dict[str, str | dict[str, str]] = {
     "smallest": HEAD + ONE,
     "no_functions": "service: shop\nprovider: aws\n",
@@ -153,6 +161,14 @@ SERVICES: dict[str, str | dict[str, str]] = {
         "iamRoleStatements:\n  - {Effect: Allow, Action: [a], Resource: ['arn:aws:s3:::x', !Sub y]}\n"
         "iamManagedPolicies: ['arn:aws:iam::aws:policy/ReadOnlyAccess']\nrolePermissionsBoundary: arn:aws:iam::123456789012:policy/b\n"
         + VPC
+    ),
+    "role_statements_of_every_form": provider(
+        "iam:\n  role:\n    statements:\n"
+        + "".join(
+            f"      - {{Effect: Allow, Action: 's3:*', {key}: {value}}}\n"
+            for key in ("Resource", "NotResource")
+            for value in STATED
+        )
     ),
     "deployment_bucket": provider("deploymentBucket: my-bucket"),
     "deployment_bucket_by_name": provider(
