@@ -7,10 +7,12 @@ import hashlib
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from lambdabuild import naming, regular
 from lambdabuild.artifacts.atomic import write_text
+from lambdabuild.cloudformation import stack
 from lambdabuild.cloudformation.context import Artifact
 from lambdabuild.cloudformation.shared import SharedLayer, with_layers
 from lambdabuild.cloudformation.write import as_text
@@ -18,14 +20,17 @@ from lambdabuild.engine import receipts
 from lambdabuild.errors import LambdaBuildError
 from lambdabuild.files.stat_cache import sha256_of
 from lambdabuild.model import Definition
+from lambdabuild.spans import secret_texts
 
 if TYPE_CHECKING:
     from lambdabuild.engine.site import Site
 
-TEMPLATE, MANIFEST = "packaged-template.json", "manifest.json"
+TEMPLATE, DEPLOY, MANIFEST = "packaged-template.json", "deploy.json", "manifest.json"
 CREATE, UPDATE, STATE = (
     "cloudformation-template-create-stack.json", "cloudformation-template-update-stack.json", "serverless-state.json",
 )  # fmt: skip
+LEAST_INSIDE = 4
+"""Characters of a secret that is looked for inside of other texts; a shorter one is part of many words."""
 EMPTY_ZIP = b"PK\x05\x06" + bytes(18)
 
 Items = Mapping[str, Mapping[str, Any]]
@@ -34,25 +39,54 @@ Built = Callable[[str], "Artifact | None"]
 """The artifact of a name in the plan as it was last built and sent, None when it was not."""
 
 
-def write(site: Site, definition: Definition, shared: Items) -> dict[str, str]:
-    """Compile and write the template, and the peer's files when they are wanted; gives ``{path: sha256}``.
+@dataclass(frozen=True)
+class Written:
+    """Files as ``{path: sha256}``, and what the run says: the command that deploys them, and notes."""
+
+    files: dict[str, str]
+    deploy_command: str = ""
+    is_sent: bool = False
+    """Whether the zips are in S3, where the template says they are."""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """What the reporter reads."""
+        said = {"deploy_command": self.deploy_command, "is_sent": self.is_sent} if self.deploy_command else {}
+        return said | ({"notes": list(self.notes)} if self.notes else {})
+
+
+def write(site: Site, definition: Definition, shared: Items) -> Written:
+    """Compile and write the template, how its stack is deployed, and the peer's files when they are wanted.
 
     ``shared`` are the shared layers, as the manifest has them.
     """
     definition = with_layers(definition, _shared(shared))
     artifacts = artifacts_of(definition, site.project, lambda name: _built(shared.get(name)) or _sent(site, name))
-    text = as_text(_compile(definition, artifacts))
-    written = {os.path.join(site.build_dir, TEMPLATE): text}
+    template = _compile(definition, artifacts)
+    settings, text = stack.settings(definition, template), as_text(template)
+    path = os.path.join(site.build_dir, TEMPLATE)
+    written = {path: text, os.path.join(site.build_dir, DEPLOY): as_text(settings)}
+    notes = stack.notes(settings)
     if site.settings.serverless_dir:
-        written |= _compatible(site, definition, artifacts, text)
-    for path, content in written.items():
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        write_text(path, content)
-    return {path: hashlib.sha256(content.encode()).hexdigest() for path, content in written.items()}
+        written |= _compatible(site, definition, artifacts, template, notes)
+    for place, content in written.items():
+        os.makedirs(os.path.dirname(place), exist_ok=True)
+        write_text(place, content)
+    bucket = (site.bucket or "BUCKET") if len(text.encode()) > stack.LARGEST_BODY else ""
+    command = stack.command(settings, os.path.relpath(path, site.project), _secrets(definition), bucket)
+    digests = {place: hashlib.sha256(content.encode()).hexdigest() for place, content in written.items()}
+    return Written(digests, command, bool(site.bucket), tuple(notes))
+
+
+def _secrets(definition: Definition) -> set[str]:
+    """Texts that only files say that are deployed; names that everything bears are none."""
+    return secret_texts(definition.root) - {definition.stage, definition.region, definition.service}
 
 
 def outputs(site: Site) -> Iterator[str]:
     yield os.path.join(site.build_dir, TEMPLATE)
+    yield os.path.join(site.build_dir, DEPLOY)
     if site.settings.serverless_dir:
         names = (
             (UPDATE, STATE)
@@ -185,19 +219,44 @@ def _names_bucket(definition: Definition) -> bool:
     return bool(given.get("name") if isinstance(given, dict) else given)
 
 
-def _compatible(site: Site, definition: Definition, artifacts: dict[str, Artifact], text: str) -> dict[str, str]:
-    """What ``serverless package`` leaves, as far as ``serverless deploy --package`` and scripts read it."""
+def _compatible(
+    site: Site, definition: Definition, artifacts: dict[str, Artifact], template: dict[str, Any], notes: list[str]
+) -> dict[str, str]:
+    """What ``serverless package`` leaves, as ``serverless deploy --package`` and scripts read it."""
+    from lambdabuild.cloudformation import compiler
+
     folder = site.path(site.settings.serverless_dir)
     os.makedirs(folder, exist_ok=True)
-    zips = {what: _beside(site, folder, definition.artifacts[what], one.key)
-            for what, one in artifacts.items() if not what.startswith("image:")}  # fmt: skip
-    found = {os.path.join(folder, UPDATE): text}
-    found[os.path.join(folder, STATE)] = as_text(_state(definition, zips))
-    if not _names_bucket(definition):
-        from lambdabuild.cloudformation import compiler
+    files = {what: one.key if what.startswith("image:") else _beside(site, folder, definition.artifacts[what], one.key)
+             for what, one in artifacts.items()}  # fmt: skip
+    core = compiler.compile_core(definition)
+    state = _state(definition, files)
+    state["service"]["provider"] |= {"compiledCloudFormationTemplate": template, "coreCloudFormationTemplate": core}
+    state, left_out = without_secrets(state, _secrets(definition))
+    if left_out:
+        notes.append(
+            f"{STATE} is without {', '.join(left_out)}, for values in them are secret: `serverless deploy --package`"
+            f" lacks them, and {DEPLOY} has them"
+        )
+    found = {os.path.join(folder, UPDATE): as_text(template), os.path.join(folder, STATE): as_text(state)}
+    return found if _names_bucket(definition) else found | {os.path.join(folder, CREATE): as_text(core)}
 
-        found[os.path.join(folder, CREATE)] = as_text(compiler.compile_core(definition))
-    return found
+
+def without_secrets(state: dict[str, Any], secrets: set[str]) -> tuple[dict[str, Any], list[str]]:
+    """The state without the provider's settings and the events that hold a secret, and the names of those settings."""
+    long = [secret for secret in secrets if len(secret) >= LEAST_INSIDE]
+
+    def is_open(value: Any) -> bool:
+        return not any(text in secrets or any(secret in text for secret in long) for text in stack.texts(value))
+
+    service = state["service"]
+    provider = {key: value for key, value in service["provider"].items() if is_open(value)}
+    functions = {
+        key: {**one, "events": [event for event in one["events"] if is_open(event)]}
+        for key, one in service["functions"].items()
+    }
+    left_out = [key for key in service["provider"] if key not in provider]
+    return {**state, "service": {**service, "provider": provider, "functions": functions}}, left_out
 
 
 def _beside(site: Site, folder: str, name: str, key: str) -> str:
@@ -214,26 +273,28 @@ def _beside(site: Site, folder: str, name: str, key: str) -> str:
     return base
 
 
-def _state(definition: Definition, zips: dict[str, str]) -> dict[str, Any]:
-    """No template, no secret and no path of this machine, which the peer has in it several times."""
+def _state(definition: Definition, files: Mapping[str, str]) -> dict[str, Any]:
+    """What a deployment needs to know, with no path of this machine.
+
+    A zip lies in ``.serverless``, where a deployment puts what it is given before it looks; each function names its
+    own, for one that is not packaged individually would be the zip of the whole service.
+    """
     data = definition.data
-    functions = {
-        key: {
+    functions = {}
+    for key, one in (data.get("functions") or {}).items():
+        functions[key] = {
             "name": one.get("name") or f"{definition.service}-{definition.stage}-{key}",
             "handler": one.get("handler"),
-            "package": {"artifact": zips[f"function:{key}"]} if f"function:{key}" in zips else {},
+            "package": _packaged(files, f"function:{key}") | {"individually": True},
             "events": one.get("events") or [],
-        }
-        for key, one in (data.get("functions") or {}).items()
-    }
-    layers = {key: {"package": {"artifact": zips[f"layer:{key}"]}} for key in data.get("layers") or {}}
+        } | ({"image": files[f"image:{key}"]} if f"image:{key}" in files else {})
+    layers = {key: {"package": _packaged(files, f"layer:{key}")} for key in data.get("layers") or {}}
     provider = {"name": "aws", "stage": definition.stage, "region": definition.region}
-    provider |= {key: data["provider"][key] for key in ("stackName", "deploymentBucket") if key in data["provider"]}
     return {
         "service": {
             "service": definition.service,
             "serviceObject": {"name": definition.service},
-            "provider": provider,
+            "provider": provider | stack.provider_keys(definition),
             "functions": functions,
             "layers": layers,
         },
@@ -243,3 +304,7 @@ def _state(definition: Definition, zips: dict[str, str]) -> dict[str, Any]:
             "artifact": "",
         },
     }
+
+
+def _packaged(files: Mapping[str, str], what: str) -> dict[str, Any]:
+    return {"artifact": f".serverless/{files[what]}"} if what in files else {}

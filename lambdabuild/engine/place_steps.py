@@ -123,5 +123,6 @@ def share(site: Site, name: str) -> Done:
 def template(site: Site, name: str) -> Done:
     from lambdabuild.engine import publish
 
-    written = {site.portable(path): digest for path, digest in publish.templates(site).items()}
-    return Done(output=fingerprint.of(written), values={"written": written})
+    made = publish.templates(site)
+    written = {site.portable(path): digest for path, digest in made.files.items()}
+    return Done(output=fingerprint.of(written), values={"written": written, **made.values})

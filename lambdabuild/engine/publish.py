@@ -165,15 +165,17 @@ def _asset_files(site: Site, item: Asset, path: str) -> Listing:
     return Listing((Found(posixpath.basename(item.source), path, os.stat(path)),), ())
 
 
-def templates(site: Site) -> dict[str, str]:
-    """Write built-template, packaged-template and manifest.json; gives ``{path: sha256}`` of what was written."""
+def templates(site: Site) -> compiled.Written:
+    """Write built-template, packaged-template and manifest.json."""
     packaged: dict[str, Location] = {}
     definition = site.service.definition
-    written = compiled.write(site, definition, dict(_shared_items(site))) if definition is not None else {}
+    own = compiled.write(site, definition, dict(_shared_items(site))) if definition else compiled.Written({})
+    written = dict(own.files)
     for document in sorted(site.service.documents, key=_depth, reverse=True):
         written |= _write_document(site, document, packaged)
     manifest = json.dumps(_manifest(site), indent=2, sort_keys=True) + "\n"
-    return written | _written(os.path.join(site.build_dir, compiled.MANIFEST), manifest)
+    written |= _written(os.path.join(site.build_dir, compiled.MANIFEST), manifest)
+    return dataclasses.replace(own, files=written)
 
 
 def _written(path: str, text: str) -> dict[str, str]:

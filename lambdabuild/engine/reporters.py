@@ -17,6 +17,8 @@ from doit.exceptions import InvalidTask, UnmetDependency
 
 from lambdabuild.engine.snapshot import GROUPS, counted, nothing_to_do, number
 
+NO_BUCKET = "first name a bucket (bucket=NAME) that the zips are sent to, then "
+
 _mode = "text"
 _notes: tuple[str, ...] = ()
 _news: tuple[str, ...] = ()
@@ -256,6 +258,7 @@ class Reporter:
             "left_out": [dict(one) for one in _left_out] if self.is_everything else [],
             "notes": self._notes(),
             "warnings": [*_warnings, *self._told("warnings")],
+            **self._deployment(),
             "seconds": round(time.monotonic() - self.began, 3),
             "interrupted": interrupted,
         }
@@ -267,6 +270,11 @@ class Reporter:
     def _told(self, kind: str) -> list[str]:
         """What the steps of this run say for the summary: their ``notes`` or ``warnings``."""
         return [text for task in (*self.done, *self.restored) for text in task.values.get(kind) or ()]
+
+    def _deployment(self) -> dict[str, str]:
+        """The command that deploys what this run has written, when a service says how."""
+        commands = [task.values["deploy_command"] for task in self.done if "deploy_command" in task.values]
+        return {"deploy_command": commands[-1]} if commands and not self.failed else {}
 
     def _notes(self) -> list[str]:
         said = self._told("notes")
@@ -297,6 +305,9 @@ class Reporter:
             f"{totals['uploaded']} uploaded ({size_text(totals['uploaded_bytes'])}), "
             f"{totals['already_there']} there already; {totals['seconds']:.1f} s"
         )
+        if is_whole and "deploy_command" in totals:
+            is_sent = all(task.values["is_sent"] for task in self.done if "deploy_command" in task.values)
+            yield f"deploy: {'' if is_sent else NO_BUCKET}{totals['deploy_command']}"
 
 
 def _put(task: Any) -> list[tuple[int, bool]]:

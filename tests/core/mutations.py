@@ -8,7 +8,7 @@ from typing import Any
 
 from test_fuzz import Memory
 
-from lambdabuild.cloudformation import compiler
+from lambdabuild.cloudformation import compiler, stack
 from lambdabuild.cloudformation.context import Artifact
 from lambdabuild.model import Definition
 from lambdabuild.outside import Outside
@@ -96,4 +96,8 @@ def read(root: Node) -> tuple[Definition, tuple[str, ...]]:
 def template(root: Node) -> dict[str, Any]:
     definition, _ = read(root)
     codes = {key: Artifact(IMAGE if key.startswith("image") else "a.zip", "c2hh") for key in definition.artifacts}
-    return compiler.compile(definition, codes)
+    found = compiler.compile(definition, codes)
+    settings = stack.settings(definition, found)
+    assert stack.command(settings, "t.json", {"a secret"}) and stack.notes(settings) is not None
+    assert stack.provider_keys(definition) is not None
+    return found

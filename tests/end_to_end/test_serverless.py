@@ -202,12 +202,48 @@ def test_the_peers_files_are_left_on_request_without_paths_and_secrets(project: 
     assert sorted(create["Resources"]) == ["ServerlessDeploymentBucket", "ServerlessDeploymentBucketPolicy"]
     artifact = state["service"]["functions"]["one"]["package"]["artifact"]
     code = update["Resources"]["OneLambdaFunction"]["Properties"]["Code"]
-    assert code["S3Key"] == f"{state['package']['artifactDirectoryName']}/{artifact}"
-    assert zipfile.is_zipfile(folder / artifact)
-    assert zipfile.is_zipfile(folder / state["service"]["layers"]["lib"]["package"]["artifact"])
+    assert f".serverless/{code['S3Key'].rpartition('/')[2]}" == artifact
+    assert code["S3Key"].rpartition("/")[0] == state["package"]["artifactDirectoryName"]
+    assert zipfile.is_zipfile(project.path(artifact))
+    assert zipfile.is_zipfile(project.path(state["service"]["layers"]["lib"]["package"]["artifact"]))
     assert "s3cr3t" not in json.dumps(state)
     assert str(project.folder) not in json.dumps(state)
     assert project.build("serverless_dir=.serverless", env={"SECRET": "s3cr3t"}).steps == []
+
+
+def test_how_the_stack_is_deployed_is_a_file_of_ours_and_the_last_line_of_a_run(project: Sandbox) -> None:
+    settings = "stackTags: {team: '${env:TEAM}'}, deploymentRole: x, notificationArns: ['arn:aws:sns:us-east-1:1:t'], deploymentBucket: {name: there}"
+    project.write(
+        {
+            "serverless.yml": HEAD.replace("name: aws", f"name: aws, {settings}")
+            + "functions: {one: {handler: a.one}}\n",
+            "a.py": "",
+        }
+    )
+    ran = project.run("build", "store=out", "serverless_dir=.serverless", env={"TEAM": "of-the-north"})
+    assert ran.code == 0, ran.said
+    deploy = project.path("build/deploy.json")
+
+    assert json.loads(deploy.read_text())["Tags"] == [
+        {"Key": "STAGE", "Value": "dev"},
+        {"Key": "team", "Value": "of-the-north"},
+    ]
+    last = ran.out.splitlines()[-1]
+    assert last.startswith(
+        "deploy: first name a bucket (bucket=NAME) that the zips are sent to, then aws cloudformation deploy "
+    )
+    assert 'team="${team:?is a secret, see deploy.json}"' in last
+    assert "of-the-north" not in ran.said + project.path(".serverless/serverless-state.json").read_text()
+    assert "note: serverless-state.json is without stackTags, for values in them are secret" in ran.out
+
+    quiet = project.build("store=out", "serverless_dir=.serverless", env={"TEAM": "of-the-north"})
+    assert quiet.steps == []
+    assert "deploy_command" not in quiet.summary
+    deploy.write_text("{}")
+    again = project.build("store=out", "serverless_dir=.serverless", env={"TEAM": "of-the-north"})
+    assert again.steps == ["template"]
+    assert again.summary["deploy_command"].startswith("aws cloudformation deploy ")
+    assert json.loads(deploy.read_text())["StackName"] == "shop-dev"
 
 
 # AWS
