@@ -22,6 +22,7 @@ RUNTIME, MEMORY_MEGABYTES, TIMEOUT_SECONDS, NAME_LENGTH = "python3.13", 1024, 18
 KINDS: Mapping[str, tuple[str, str]] = {
     "existing_bucket": ("custom-resource-existing-s3", "existing_bucket.py"),
     "existing_user_pool": ("custom-resource-existing-cup", "existing_user_pool.py"),
+    "event_bridge": ("custom-resource-event-bridge", "event_bridge.py"),
     "account_role": ("custom-resource-apigw-cw-role", "account_role.py"),
 }
 """What there is: the function's name, by which deployed stacks know it, and its code."""

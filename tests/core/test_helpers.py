@@ -129,6 +129,104 @@ def test_a_user_pools_other_triggers_and_settings_stay(aws: None, answers: Any) 
     assert triggers["PostConfirmation"] == arn("other")
 
 
+def rule(**config: Any) -> dict[str, Any]:
+    return {"FunctionName": "mine", "EventBridgeConfig": {"RuleName": "shop-rule.1", "State": "ENABLED", **config}}
+
+
+def permissions() -> list[str]:
+    """The rules that may call the function."""
+    try:
+        policy = boto3.client("lambda").get_policy(FunctionName="mine")["Policy"]
+    except boto3.client("lambda").exceptions.ResourceNotFoundException:
+        return []
+    return [one["Condition"]["ArnLike"]["AWS:SourceArn"] for one in json.loads(policy)["Statement"]]
+
+
+BUS = f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/far"
+
+
+@pytest.mark.parametrize(
+    ("config", "bus", "source"),
+    [
+        ({"Schedule": "rate(1 day)", "Input": {"a": {"b": ["c"]}}}, "default", "rule/shop-rule.1"),
+        ({"Pattern": {"source": ["a"]}, "InputPath": "$.x", "EventBus": "default"}, "default", "rule/shop-rule.1"),
+        ({"Pattern": {"source": ["a"]}, "EventBus": "near", "State": "DISABLED"}, "near", "rule/near/shop-rule.1"),
+        ({"Pattern": {"source": ["a"]}, "EventBus": BUS,
+          "InputTransformer": {"InputTemplate": "<t>", "InputPathsMap": {"t": "$.time"}}}, "far", "rule/far/shop-rule.1"),
+    ],
+)  # fmt: skip
+def test_a_rule_is_made_changed_and_removed(
+    aws: None, answers: Any, config: dict[str, Any], bus: str, source: str
+) -> None:
+    events = boto3.client("events")
+    events.create_event_bus(Name="far")
+    properties = rule(**config)
+    created = call("event_bridge", answers, "Create", properties)
+    assert created["Status"] == "SUCCESS", created
+    (made,) = events.list_rules(EventBusName=bus)["Rules"]
+    assert made["State"] == config.get("State", "ENABLED")
+    assert made.get("ScheduleExpression") == config.get("Schedule")
+    assert json.loads(made.get("EventPattern", "null")) == config.get("Pattern")
+    (target,) = events.list_targets_by_rule(Rule="shop-rule.1", EventBusName=bus)["Targets"]
+    assert (target["Id"], target["Arn"]) == ("shop-rule.1-target", arn("mine"))
+    assert json.loads(target.get("Input", "null")) == config.get("Input")
+    assert target.get("InputPath") == config.get("InputPath")
+    assert target.get("InputTransformer") == config.get("InputTransformer")
+    assert permissions() == [f"arn:aws:events:{REGION}:{ACCOUNT}:{source}"]
+
+    known_as = created["PhysicalResourceId"]
+    changed = rule(**{**config, "State": "DISABLED"})
+    told = call(
+        "event_bridge", answers, "Update", changed, OldResourceProperties=properties, PhysicalResourceId=known_as
+    )
+    assert (told["Status"], told["PhysicalResourceId"]) == ("SUCCESS", known_as)
+    assert [one["State"] for one in events.list_rules(EventBusName=bus)["Rules"]] == ["DISABLED"]
+    assert len(permissions()) == 1
+
+    removed = call("event_bridge", answers, "Delete", changed, PhysicalResourceId=known_as)
+    assert removed["Status"] == "SUCCESS", removed
+    assert permissions() == []
+    assert {one["Name"] for one in events.list_event_buses()["EventBuses"]} == {"default", "far"}
+    assert events.list_rules()["Rules"] == []
+    again = call("event_bridge", answers, "Delete", changed, PhysicalResourceId=known_as)
+    assert again["Status"] == "SUCCESS", "what is gone already can be removed"
+
+
+def test_a_rule_of_another_name_takes_the_formers_place(aws: None, answers: Any) -> None:
+    before, now = rule(Schedule="rate(1 day)"), rule(Schedule="rate(1 day)", RuleName="other")
+    known_as = call("event_bridge", answers, "Create", before)["PhysicalResourceId"]
+    told = call("event_bridge", answers, "Update", now, OldResourceProperties=before, PhysicalResourceId=known_as)
+    assert told["PhysicalResourceId"] != known_as, "so that CloudFormation removes the former one"
+    call("event_bridge", answers, "Delete", before, PhysicalResourceId=known_as)
+    assert [one["Name"] for one in boto3.client("events").list_rules()["Rules"]] == ["other"]
+    assert permissions() == [f"arn:aws:events:{REGION}:{ACCOUNT}:rule/other"]
+
+
+def test_a_bus_that_somebody_else_made_stays(aws: None, answers: Any) -> None:
+    events = boto3.client("events")
+    events.create_event_bus(Name="near")
+    properties = rule(Pattern={"source": ["a"]}, EventBus="near")
+    known_as = call("event_bridge", answers, "Create", properties)["PhysicalResourceId"]
+    assert call("event_bridge", answers, "Delete", properties, PhysicalResourceId=known_as)["Status"] == "SUCCESS"
+    assert "near" in {one["Name"] for one in events.list_event_buses()["EventBuses"]}
+
+
+def test_a_rule_that_the_frameworks_program_made_is_kept_and_can_be_removed(aws: None, answers: Any) -> None:
+    properties = rule(Schedule="rate(1 day)")
+    boto3.client("events").put_rule(Name="shop-rule.1", ScheduleExpression="rate(1 day)")
+    boto3.client("lambda").add_permission(
+        FunctionName="mine", StatementId="mine-shop-rule1", Action="lambda:InvokeFunction",
+        Principal="events.amazonaws.com", SourceArn="arn:x",
+    )  # fmt: skip
+    known = {"PhysicalResourceId": "of theirs"}
+    told = call(
+        "event_bridge", answers, "Update", rule(Schedule="rate(2 days)"), OldResourceProperties=properties, **known
+    )
+    assert (told["Status"], told["PhysicalResourceId"]) == ("SUCCESS", "of theirs")
+    assert call("event_bridge", answers, "Delete", properties, **known)["Status"] == "SUCCESS"
+    assert (permissions(), boto3.client("events").list_rules()["Rules"]) == ([], [])
+
+
 def test_a_pool_that_is_not_there_fails_the_deployment_with_its_name(aws: None, answers: Any) -> None:
     properties = {"FunctionName": "mine", "UserPoolName": "nowhere", "UserPoolConfigs": [{"Trigger": "PreSignUp"}]}
     told = call("existing_user_pool", answers, "Create", properties)

@@ -27,7 +27,7 @@ def buckets(context: Context, events: Sequence[Event]) -> Fragment:
         _refuse_two(group, "bucket", "S3_MULTIPLE_BUCKETS_PER_FUNCTION")
         logical_id = naming.normal(group[0].function.key) + "CustomS31"
         configs = [{"Event": event.get("event") or CREATED, "Rules": _rules(event)} for event in group]
-        found[logical_id] = _custom("Custom::S3", "existing_bucket", group[0], {
+        found[logical_id] = custom("Custom::S3", "existing_bucket", group[0], {
             "BucketName": bucket, "BucketConfigs": configs, **_forced(context, group),
         })  # fmt: skip
         users[compact(bucket)].append(logical_id)
@@ -55,7 +55,7 @@ def user_pools(context: Context, events: Sequence[Event]) -> Fragment:
         _refuse_two(group, "pool", "COGNITO_MULTIPLE_USER_POOLS_PER_FUNCTION")
         logical_id = naming.normal(function.key) + "CustomCognitoUserPool1"
         configs = [_trigger(event, keys) for event in group]
-        found[logical_id] = _custom("Custom::CognitoUserPool", "existing_user_pool", group[0], {
+        found[logical_id] = custom("Custom::CognitoUserPool", "existing_user_pool", group[0], {
             "UserPoolName": pool, "UserPoolConfigs": configs, **_forced(context, group),
         })  # fmt: skip
         users[pool].append(logical_id)
@@ -106,7 +106,8 @@ def _refuse_two(group: Sequence[Event], option: str, known_as: str) -> None:
             )  # fmt: skip
 
 
-def _custom(kind: str, helper: str, event: Event, properties: Mapping[str, Any]) -> Json:
+def custom(kind: str, helper: str, event: Event, properties: Mapping[str, Any]) -> Json:
+    """A resource that a helper makes for a function."""
     function = event.function
     token = {"ServiceToken": {"Fn::GetAtt": [helpers.function_id(helper), "Arn"]}, "FunctionName": function.name}
     depends = [function.logical_id, helpers.function_id(helper)]

@@ -13,6 +13,7 @@ from typing import Any
 
 from lambdabuild import naming
 from lambdabuild.cloudformation.context import Context, Lambda
+from lambdabuild.cloudformation.events import bridge
 from lambdabuild.cloudformation.events.event import Event, after_alias, by_function, each, permission
 from lambdabuild.cloudformation.fragment import Fragment, Json, Need, allow, compact, joined, without_nothing
 from lambdabuild.cloudformation.functions import role_property
@@ -129,22 +130,28 @@ def _cloudwatch_event(event: Event) -> Fragment:
 
 def event_bridge(context: Context, events: Sequence[Event]) -> Fragment:
     """Rules on any bus, by what an event looks like or by time; a bus that is only named is made."""
-    return each(events, lambda event: _event_bridge(context, event))
+    if not bridge.is_asked(context):
+        return each(events, _event_bridge)
+    for event in events:
+        _refuse_several_inputs(event, "EVENTBRIDGE_MULTIPLE_INPUT_PROPERTIES")
+    return bridge.compile(context, [(event, _rule_name(event)) for event in events])
 
 
-def _event_bridge(context: Context, event: Event) -> Fragment:
+def _rule_name(event: Event) -> str:
+    return event.get("name") or _short(_rule_stub(event), f"rule-{event.index}")
+
+
+def _rule_stub(event: Event) -> str:
+    return f"{event.function.name}-rule-{event.index}"
+
+
+def _event_bridge(event: Event) -> Fragment:
     _refuse_several_inputs(event, "EVENTBRIDGE_MULTIPLE_INPUT_PROPERTIES")
-    if (context.provider.get("eventBridge") or {}).get("useCloudFormation") is False:
-        raise event.bad(
-            "provider.eventBridge.useCloudFormation: false asks for a program that makes the rule at deployment",
-            "remove useCloudFormation; CloudFormation makes the rule itself",
-        )
     function, bus = event.function, event.get("eventBus")
     is_made = isinstance(bus, str) and not bus.startswith("arn") and bus != "default"
-    name_of_bus = bus.partition("/")[2] if isinstance(bus, str) and bus.startswith("arn") else bus
+    name_of_bus = bridge.bus_name(bus)
     name_of_bus = None if name_of_bus == "default" else name_of_bus
-    stub = f"{function.name}-rule-{event.index}"
-    name = event.get("name") or _short(stub, f"rule-{event.index}")
+    name = _rule_name(event)
     resources: dict[str, Json] = {}
     after: Json = {"DependsOn": function.alias_id} if function.alias_id else {}
     if is_made:
@@ -168,7 +175,7 @@ def _event_bridge(context: Context, event: Event) -> Fragment:
         "State": _state(event),
         "Targets": [target],
     })  # fmt: skip
-    resources[naming.letters(stub) + "EventBridgeRule"] = {
+    resources[naming.letters(_rule_stub(event)) + "EventBridgeRule"] = {
         "Type": "AWS::Events::Rule", "Properties": properties, **after,
     }  # fmt: skip
     path = {"Fn::Join": ["/", ["rule", *([name_of_bus] if name_of_bus else []), name]]}

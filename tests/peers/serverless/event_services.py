@@ -25,6 +25,8 @@ def events(*listed: str, more: str = "", head: str = HEAD) -> str:
 TWO = "  two:\n    handler: app.two\n    events:\n"
 ALIAS = "    provisionedConcurrency: 1\n"
 
+BY_PROGRAM = "eventBridge: {useCloudFormation: false}"
+
 EVENTS: dict[str, str | dict[str, str]] = {
     "sqs": events(
         f"sqs: {SQS}",
@@ -125,6 +127,28 @@ EVENTS: dict[str, str | dict[str, str]] = {
     "event_bridge_with_long_names": "service: a-service-with-a-name-that-is-quite-long\nprovider: {name: aws, runtime: python3.11}\n"
     "functions:\n  a-function-with-a-name-that-is-long:\n    handler: a.b\n    name: short\n    events: [{eventBridge: {pattern: {source: [a]}}}, {eventBridge: {schedule: rate(1 day), name: a-rule-with-a-name-of-exactly-sixty-four-characters-in-all-yes-o}}]\n",
     "event_bridge_of_an_alias": events("eventBridge: {pattern: {source: [a]}}", more=ALIAS),
+    "event_bridge_by_a_program": events(
+        "eventBridge: {pattern: {source: [a], detail: {c: [{numeric: ['>', 1]}]}}}", "eventBridge: {schedule: rate(10 minutes), name: mine, description: ours, enabled: false}",
+        "sqs: " + SQS, "eventBridge: {pattern: {source: [a]}, eventBus: default}", "eventBridge: {schedule: rate(1 day), input: {a: 1, b: {c: [d]}}}", head=provider(BY_PROGRAM, ""),
+    ),
+    "event_bridge_by_a_program_on_buses": events(
+        "eventBridge: {pattern: {source: [a]}, eventBus: my-bus, inputPath: $.x}",
+        f"eventBridge: {{pattern: {{source: [a]}}, eventBus: '{ARN.format('events', 'event-bus/other')}', inputTransformer: {{inputTemplate: <t>, inputPathsMap: {{t: $.time}}}}}}",
+        more=ALIAS + TWO + "      - eventBridge: {pattern: {source: [a]}, eventBus: my-bus}\n      - eventBridge: {pattern: {source: [b]}, eventBus: another}\n", head=provider(BY_PROGRAM, ""),
+    ),
+    "event_bridge_by_a_program_of_one_default_bus": events(
+        f"eventBridge: {{pattern: {{source: [a]}}, eventBus: '{ARN.format('events', 'event-bus/default')}', inputTransformer: {{inputTemplate: x}}}}",
+        head=provider(BY_PROGRAM + "\nlogs: {frameworkLambda: true}\nlogRetentionInDays: 3", ""),
+    ),
+    "event_bridge_by_a_program_with_a_role": events(
+        "eventBridge: {pattern: {source: [a]}, eventBus: my-bus}", more=TWO + "      - eventBridge: {schedule: rate(1 day)}\n",
+        head=provider(BY_PROGRAM + "\niam: {deploymentRole: 'arn:aws:iam::123456789012:role/deploy'}", ""),
+    ),
+    "event_bridge_by_a_program_beside_others": events(
+        "eventBridge: {schedule: rate(1 day)}", "s3: {bucket: there-already, existing: true}", "cognitoUserPool: {pool: there, trigger: PreSignUp, existing: true}",
+        head="service: a-service-with-a-name-that-is-rather-long-for-a-function\nprovider: {name: aws, runtime: python3.11, eventBridge: {}}\n",
+    ),
+    "event_bridge_as_cloudformation_makes_it": events("eventBridge: {schedule: rate(1 day)}", head=provider("eventBridge: {useCloudFormation: true}", "")),
     "sns": events(
         "sns: topic-name",
         f"sns: {SNS}",
@@ -387,6 +411,10 @@ REFUSED_EVENTS: dict[str, tuple[str, str]] = {
     "scheduler_with_path": ("SCHEDULE_PARAMETER_NOT_SUPPORTED", events("schedule: {rate: rate(1 day), method: scheduler, inputPath: $.x}")),
     "scheduler_with_transformer": ("SCHEDULE_PARAMETER_NOT_SUPPORTED", events("schedule: {rate: rate(1 day), method: scheduler, inputTransformer: {inputTemplate: x}}")),
     "event_bridge_with_two_inputs": ("EVENTBRIDGE_MULTIPLE_INPUT_PROPERTIES", events("eventBridge: {schedule: rate(1 day), input: {a: b}, inputPath: $.x}")),
+    "event_bridge_by_a_program_with_retries": ("ERROR_INVALID_RETRY_POLICY_TO_EVENT_BUS_CUSTOM_RESOURCE", events("eventBridge: {schedule: rate(1 day), retryPolicy: {maximumEventAge: 60}}", head=provider(BY_PROGRAM, ""))),
+    "event_bridge_by_a_program_with_dead_letters": ("ERROR_INVALID_DEAD_LETTER_CONFIG_TO_EVENT_BUS_CUSTOM_RESOURCE", events(f"eventBridge: {{schedule: rate(1 day), deadLetterQueueArn: '{SQS}'}}", head=provider(BY_PROGRAM, ""))),
+    "event_bridge_by_a_program_on_a_resolved_bus": ("ERROR_INVALID_REFERENCE_TO_EVENT_BUS_CUSTOM_RESOURCE", events("eventBridge: {schedule: rate(1 day), eventBus: !Ref Bus}", head=provider(BY_PROGRAM, ""))),
+    "event_bridge_by_a_program_with_two_inputs": ("EVENTBRIDGE_MULTIPLE_INPUT_PROPERTIES", events("eventBridge: {schedule: rate(1 day), input: {a: b}, inputPath: $.x}", head=provider(BY_PROGRAM, ""))),
     "cloudwatch_event_with_two_inputs": ("CLOUDWATCH_MULTIPLE_INPUT_PROPERTIES", events("cloudwatchEvent: {event: {}, input: {a: b}, inputPath: $.x}")),
     "sns_without_name": ("SNS_MISSING_TOPIC_NAME", events("sns: {arn: !Ref Topic}")),
     "msk_without_moment": ("FUNCTION_MSK_STARTING_POSITION_TIMESTAMP_INVALID", events(f"msk: {{arn: '{MSK}', topic: c, startingPosition: AT_TIMESTAMP}}")),

@@ -1,0 +1,79 @@
+"""Rules of EventBridge that a helper makes at deployment, as ``provider.eventBridge.useCloudFormation: false`` asks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from lambdabuild import naming
+from lambdabuild.cloudformation.context import Context
+from lambdabuild.cloudformation.events import existing
+from lambdabuild.cloudformation.events.event import Event, each
+from lambdabuild.cloudformation.fragment import Fragment, Helper, Json, allow, joined, without_nothing
+
+WITHOUT = {
+    "retryPolicy": "ERROR_INVALID_RETRY_POLICY_TO_EVENT_BUS_CUSTOM_RESOURCE",
+    "deadLetterQueueArn": "ERROR_INVALID_DEAD_LETTER_CONFIG_TO_EVENT_BUS_CUSTOM_RESOURCE",
+}
+"""What the helper cannot do, and the names by which the peer refuses it."""
+
+
+def is_asked(context: Context) -> bool:
+    """Whether rules are left to a helper: a mapping that does not say ``useCloudFormation: true`` counts as false."""
+    given = context.provider.get("eventBridge")
+    return given is not None and not given.get("useCloudFormation")
+
+
+def compile(context: Context, events: Sequence[tuple[Event, str]]) -> Fragment:
+    """A custom resource for each event, with its rule's name, and the helper that makes them."""
+    if not events:
+        return Fragment()
+    made = each(events, lambda one: _rule(*one))
+    rule = ["events:PutRule", "events:RemoveTargets", "events:PutTargets", "events:DeleteRule"]
+    statements = [
+        allow(rule, _arn("events", "rule/*")),
+        allow(["lambda:AddPermission", "lambda:RemovePermission"], _arn("lambda", "function", "*")),
+    ]  # fmt: skip
+    if any(bus_name(event.get("eventBus")) not in (None, "default") for event, _ in events):
+        make = allow(["events:CreateEventBus", "events:DeleteEventBus"], _arn("events", "event-bus/*"))
+        statements.insert(0, make)
+    return joined([made, Fragment(helpers=(Helper("event_bridge", tuple(statements)),))])
+
+
+def bus_name(bus: Any) -> Any:
+    """The name of a bus that is told by its ARN; anything else as it is."""
+    return bus.partition("/")[2] if isinstance(bus, str) and bus.startswith("arn") else bus or None
+
+
+def _rule(event: Event, name: str) -> Fragment:
+    for option, known_as in WITHOUT.items():
+        if event.get(option):
+            raise event.bad(f"{option} needs a rule that CloudFormation makes", MEND, known_as)
+    if isinstance(event.get("eventBus"), dict):
+        known_as = "ERROR_INVALID_REFERENCE_TO_EVENT_BUS_CUSTOM_RESOURCE"
+        raise event.bad("a bus that CloudFormation resolves needs a rule that CloudFormation makes", MEND, known_as)
+    transformer = event.get("inputTransformer")
+    config = without_nothing({
+        "RuleName": name,
+        "State": "DISABLED" if event.get("enabled") is False else "ENABLED",
+        "EventBus": event.get("eventBus"),
+        "Schedule": event.get("schedule"),
+        "Pattern": event.get("pattern"),
+        "Input": event.get("input"),
+        "InputPath": event.get("inputPath"),
+        "InputTransformer": _raised(transformer) if transformer else None,
+    })  # fmt: skip
+    resource = existing.custom("Custom::EventBridge", "event_bridge", event, {"EventBridgeConfig": config})
+    return Fragment({f"{naming.normal(event.function.key)}CustomEventBridge{event.index}": resource}, where=event.where)
+
+
+MEND = "remove provider.eventBridge, so that CloudFormation makes the rules"
+
+
+def _raised(options: Json) -> Json:
+    return {key[:1].upper() + key[1:]: value for key, value in options.items()}
+
+
+def _arn(service: str, *rest: str) -> Json:
+    place = [{"Ref": "AWS::Partition"}, service, {"Ref": "AWS::Region"}, {"Ref": "AWS::AccountId"}]
+    return {"Fn::Join": [":", ["arn", *place, *rest]]}
