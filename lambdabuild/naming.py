@@ -86,6 +86,10 @@ def snap_start_alias(key: str) -> str:
     return normal(key) + "SnapStartLambdaAlias"
 
 
+def durable_alias(key: str) -> str:
+    return normal(key) + "DurableLambdaAlias"
+
+
 def layer(key: str) -> str:
     return normal(key) + "LambdaLayer"
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from lambdabuild import naming
-from lambdabuild.cloudformation import core, functions, helpers, iam, layers, logs, resources
+from lambdabuild.cloudformation import core, durable, functions, helpers, iam, layers, logs, resources
 from lambdabuild.cloudformation.context import Artifact, Context
 from lambdabuild.cloudformation.events import compile as compile_events
 from lambdabuild.cloudformation.fragment import Fragment, Json, joined
@@ -53,7 +53,7 @@ def _parts(context: Context) -> list[Fragment]:
     made: list[Callable[[], Fragment]] = []
     for function in context.functions.values():
         made += [partial(part, context, function) for part in (logs.compile, *functions.PARTS)]
-    made += [partial(compile_events, context)]
+    made += [partial(durable.compile, context), partial(compile_events, context)]
     made += [partial(layers.compile, context, key) for key in context.layers]
     found, errors = list[Fragment](), list[LambdaBuildError]()
     for make in made:

@@ -12,6 +12,9 @@ from lambdabuild.cloudformation.fragment import Json, Need
 from lambdabuild.model import Definition
 from lambdabuild.spans import Span
 
+RUNTIME = "nodejs16.x"
+"""When nothing is said; the peer's, so that a deployed function is not changed."""
+
 
 @dataclass(frozen=True)
 class Artifact:
@@ -50,6 +53,11 @@ class Lambda:
     def is_at_edge(self) -> bool:
         """Whether CloudFront calls it, so that Lambda@Edge's rules are its own."""
         return any(isinstance(event, Mapping) and "cloudFront" in event for event in self.config.get("events") or ())
+
+    @property
+    def is_durable(self) -> bool:
+        """Whether its executions outlive a call, so that everything calls a version of it."""
+        return self.config.get("durableConfig") is not None
 
     @property
     def target(self) -> Json:
@@ -92,7 +100,9 @@ class Context:
         return {key: self._function(key, config) for key, config in sorted((self.data.get("functions") or {}).items())}
 
     def _function(self, key: str, config: Mapping[str, Any]) -> Lambda:
-        if config.get("provisionedConcurrency"):
+        if config.get("durableConfig") is not None:
+            alias, alias_id = "durable", naming.durable_alias(key)
+        elif config.get("provisionedConcurrency"):
             alias, alias_id = "provisioned", naming.provisioned_alias(key)
         elif config.get("snapStart"):
             alias, alias_id = "snapstart", naming.snap_start_alias(key)
@@ -100,6 +110,10 @@ class Context:
             alias, alias_id = "", ""
         name = config.get("name") or f"{self.service}-{self.stage}-{key}"
         return Lambda(key, config, name, alias, alias_id, self.definition.at("functions", key))
+
+    def runtime_of(self, function: Lambda) -> Any:
+        """The runtime of a function that is no image."""
+        return function.config.get("runtime") or self.provider.get("runtime") or RUNTIME
 
     @cached_property
     def layers(self) -> dict[str, Mapping[str, Any]]:

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from lambdabuild import naming
-from lambdabuild.cloudformation import images, versions
+from lambdabuild.cloudformation import durable, images, versions
 from lambdabuild.cloudformation.context import Context, Lambda
 from lambdabuild.cloudformation.fragment import Fragment, Json, Need, allow, without_nothing
 from lambdabuild.errors import BadFunction
 
-MEMORY_SIZE, TIMEOUT, RUNTIME = 1024, 6, "nodejs16.x"
-"""MB, seconds and the runtime when nothing is said; the peer's, so that a deployed function is not changed."""
+MEMORY_SIZE, TIMEOUT = 1024, 6
+"""MB and seconds when nothing is said; the peer's, so that a deployed function is not changed."""
 EDGE_MEMORY_SIZE, EDGE_TIMEOUT = 128, 5
 """The same at the edge, where the provider's do not count: what every event type of CloudFront allows."""
 
@@ -72,7 +72,7 @@ def _code(context: Context, function: Lambda) -> tuple[Json, str]:
     properties = {
         "Code": context.place(artifact),
         "Handler": config["handler"],
-        "Runtime": config.get("runtime") or context.provider.get("runtime") or RUNTIME,
+        "Runtime": context.runtime_of(function),
     }
     management = {**_management(context.provider), **_management(config)}
     if management.get("mode") in UPDATES:
@@ -115,6 +115,7 @@ def _settings(context: Context, function: Lambda) -> Json:
         "Layers": list(layers) if layers is not None else None,
         "SnapStart": {"ApplyOn": "PublishedVersions"} if config.get("snapStart") else None,
         "LoggingConfig": _logging(provider, config),
+        "DurableConfig": durable.properties(function),
         "RecursiveLoop": config.get("recursiveLoop"),
     })  # fmt: skip
 
@@ -284,11 +285,13 @@ def asynchronous(context: Context, function: Lambda) -> Fragment:
     if not destinations and not age and attempts is None:
         return Fragment()
     found, statements = dict[str, Json](), list[Json]()
+    after = [function.alias_id] if function.alias_id else []
     for given, name in (("onSuccess", "OnSuccess"), ("onFailure", "OnFailure")):
         destination = (destinations or {}).get(given)
         if destination:
             where = (function.key, "destinations", given)
             found[name] = {"Destination": _destination(context, destination, where)}
+            after += _alias_of(context, destination)
             if not context.foreign_role(function):
                 statements.append(_reach(context, destination, where))
     properties = without_nothing({
@@ -298,7 +301,8 @@ def asynchronous(context: Context, function: Lambda) -> Fragment:
         "MaximumEventAgeInSeconds": age or None,
         "MaximumRetryAttempts": attempts,
     })  # fmt: skip
-    resource = _after_alias(function, {"Type": "AWS::Lambda::EventInvokeConfig", "Properties": properties})
+    resource: Json = {"Type": "AWS::Lambda::EventInvokeConfig", "Properties": properties}
+    resource |= {"DependsOn": after[0] if len(after) == 1 else list(dict.fromkeys(after))} if after else {}
     needs = context.needs(function, *statements, once=True)
     return Fragment({naming.event_config(function.key): resource}, {}, needs, where=function.where)
 
@@ -318,12 +322,19 @@ def _destination(context: Context, given: Any, where: tuple[str, ...]) -> Any:
     return given if given.startswith("arn:") else function_of(context, given, where).target
 
 
+def _alias_of(context: Context, given: Any) -> list[str]:
+    """The alias by which a durable function of this service is reached, which must be there first."""
+    target = context.functions.get(given) if isinstance(given, str) else None
+    return [target.alias_id] if target is not None and target.is_durable else []
+
+
 def _reach(context: Context, given: Any, where: tuple[str, ...]) -> Json:
     if isinstance(given, dict):
         return {"Effect": "Allow", "Action": ACTIONS[_type_of(context, given, where)], "Resource": given["arn"]}
     if not given.startswith("arn:"):
         # By name, for the role and the function would each need the other's ARN first.
-        name = function_of(context, given, where).name
+        target = function_of(context, given, where)
+        name = f"{target.name}:{target.alias}" if target.is_durable else target.name
         arn = {"Fn::Sub": f"arn:${{AWS::Partition}}:lambda:${{AWS::Region}}:${{AWS::AccountId}}:function:{name}"}
         return {"Effect": "Allow", "Action": ACTIONS["function"], "Resource": arn}
     return {"Effect": "Allow", "Action": ACTIONS[_type_of(context, given, where)], "Resource": given}

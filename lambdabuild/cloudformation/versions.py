@@ -21,6 +21,8 @@ NOT_OF_THE_VERSION = ("Code", "ReservedConcurrentExecutions", "Tags", "Recursive
 def is_versioned(context: Context, function: Lambda) -> bool:
     if function.is_at_edge:
         return True  # CloudFront calls versions only
+    if function.is_durable:
+        return True  # an execution goes on with the version that it began with
     given = function.config.get("versionFunction")
     return bool(context.provider.get("versionFunctions", True) if given is None else given)
 

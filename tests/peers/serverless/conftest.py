@@ -91,9 +91,15 @@ def peer(serverless: Path, tmp_path_factory: pytest.TempPathFactory) -> Peer:
 
 
 @pytest.fixture(scope="session")
-def successor(tmp_path_factory: pytest.TempPathFactory) -> Peer:
+def osls() -> Path:
+    """The program of the peer's successor."""
+    return installed(OSLS) / "node_modules/osls/bin/serverless.js"
+
+
+@pytest.fixture(scope="session")
+def successor(osls: Path, tmp_path_factory: pytest.TempPathFactory) -> Peer:
     """Run osls' ``package`` in a folder."""
-    return runner(installed(OSLS) / "node_modules/osls/bin/serverless.js", tmp_path_factory.mktemp("home"))
+    return runner(osls, tmp_path_factory.mktemp("home"))
 
 
 def runner(program: Path, home: Path) -> Peer:

@@ -25,6 +25,7 @@ def events(*listed: str, more: str = "", head: str = HEAD) -> str:
 TWO = "  two:\n    handler: app.two\n    events:\n"
 ALIAS = "    provisionedConcurrency: 1\n"
 
+DURABLE = "service: shop\nprovider: {name: aws, runtime: python3.13}\n"
 BY_PROGRAM = "eventBridge: {useCloudFormation: false}"
 
 EVENTS: dict[str, str | dict[str, str]] = {
@@ -401,6 +402,14 @@ NEWER: dict[str, str] = {
     "logging": provider("logs: {lambda: {logFormat: JSON, applicationLogLevel: INFO}}"),
     "dual_stack": provider("vpc: {securityGroupIds: [sg-1], subnetIds: [subnet-1], ipv6AllowedForDualStack: true}"),
     "recursive_loop": HEAD + "functions: {one: {handler: app.one, recursiveLoop: Allow}}\n",
+    "durable": DURABLE + "functions:\n  one: {handler: app.one, durableConfig: {executionTimeout: 31622400, retentionPeriodInDays: 90}, versionFunction: false, maximumEventAge: 60}\n"
+    "  two: {handler: app.one, destinations: {onFailure: one, onSuccess: three}}\n  three: {handler: app.one, maximumRetryAttempts: 1}\n"
+    "  four: {handler: app.one, durableConfig: {executionTimeout: 60}, provisionedConcurrency: 2, tags: {a: b}, memorySize: 512}\n"
+    "  five: {handler: app.one, durableConfig: {executionTimeout: 60}, snapStart: true, name: by-name}\n  six: {handler: app.one, durableConfig: {executionTimeout: 60}, role: 'arn:aws:iam::123456789012:role/r'}\n",
+    "durable_with_events": events(
+        f"sqs: {SQS}", "schedule: rate(1 day)", "httpApi: GET /a", "http: GET /b", f"sns: {SNS}", "eventBridge: {pattern: {source: [a]}}", "schedule: {rate: rate(1 day), method: scheduler}", "s3: bucket",
+        more="    durableConfig: {executionTimeout: 900}\n", head=DURABLE,
+    ),
     "newest_runtimes": HEAD + "functions: {one: {handler: app.one, runtime: python3.14}, two: {handler: app.one, runtime: nodejs24.x}}\n",
 }  # fmt: skip
 """What only the peer's successor has."""

@@ -11,6 +11,7 @@ from peers.serverless.differences import both, corrected, differing, of_the_role
 from peers.serverless.event_services import EVENTS, NEWER, REFUSED_EVENTS
 from peers.serverless.services import ENVIRONMENT, LAYERS, REFUSED, ROLES, SERVICES, WRONG
 from sandbox import Ran, Sandbox
+from test_durable import REFUSED as DURABLE_REFUSED
 
 pytestmark = pytest.mark.slow
 
@@ -47,6 +48,11 @@ def test_what_is_newer_is_as_in_the_peers_successor(name: str, successor, tmp_pa
     assert theirs.code == 0, theirs.said
     expected = json.loads(place.path(OUT).read_text())
     assert differing(both(json.loads(ran.out)), both(corrected(expected))) == []
+
+
+def test_durable_functions_are_refused_by_all_names_of_the_successor(osls: Path) -> None:
+    theirs = osls.parents[1].joinpath("lib/plugins/aws/package/compile/functions.js").read_text()
+    assert set(re.findall(r"'(DURABLE_FUNCTION_\w+)'", theirs)) == {known_as for _, known_as, _ in DURABLE_REFUSED}
 
 
 @pytest.mark.parametrize("name", LAYERS)
