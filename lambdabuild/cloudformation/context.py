@@ -147,8 +147,11 @@ class Context:
 
     def has_own_role(self, function: Lambda) -> bool:
         """Whether a role is made for this function alone."""
-        config = function.config
-        asked = "iamRoleStatements" in config or (config.get("iam") or {}).get("role")
+        return "iamRoleStatements" in function.config or self.needs_no_shared_role(function)
+
+    def needs_no_shared_role(self, function: Lambda) -> bool:
+        """Whether its own role is made instead of the shared one. That of ``iamRoleStatements`` is made besides."""
+        asked = (function.config.get("iam") or {}).get("role")
         each = self.role_options.get("mode") == "perFunction"
         return bool(asked or (each and not self.foreign_role(function)))
 
@@ -171,7 +174,7 @@ class Context:
     def has_shared_role(self) -> bool:
         if not self.functions or is_existing_role(self.given_role) or "role" in self.provider:
             return False
-        return not all("role" in one.config or self.has_own_role(one) for one in self.functions.values())
+        return not all("role" in one.config or self.needs_no_shared_role(one) for one in self.functions.values())
 
 
 def is_existing_role(role: Any) -> bool:

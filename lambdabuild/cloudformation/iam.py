@@ -163,7 +163,7 @@ def _own_logs(function: Lambda) -> list[Json]:
 def _logs(context: Context) -> list[Json]:
     """Writing logs: a function of a name of its own is named, all others share a prefix; no empty list is left."""
     prefix = f"{context.service}-{context.stage}"
-    sharing = [one for one in context.functions.values() if not context.has_own_role(one)]
+    sharing = [one for one in context.functions.values() if not context.needs_no_shared_role(one)]
     usual = [one for one in sharing if one.name.startswith(prefix)]
     groups = [
         naming.log_group_name(one.name) for one in sharing if one not in usual and not one.config.get("disableLogs")

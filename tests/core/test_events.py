@@ -51,8 +51,8 @@ def shuffled(functions: dict[str, Any], seed: int) -> dict[str, Any]:
 
 DEPLOYMENT = re.compile(r"(ApiGatewayDeployment)\w{30,43}\b")
 NAMED_BY_DIGEST = {"event_bridge_with_long_names", "event_bridge_by_a_program_beside_others"}
-LAST_WINS = {"http_with_cors"}
-"""Of several origins of one path the last in the file counts, as with the peer."""
+LAST_WINS = {"http_with_cors", "http_with_authorizers"}
+"""Of several origins of one path, and of what is said of one authorizer, the last in the file counts, as with the peer."""
 ORDERED = [
     name for name, text in EVENTS.items()
     if isinstance(text, str) and not name.startswith("cloudfront_") and name not in NAMED_BY_DIGEST | LAST_WINS
