@@ -96,8 +96,8 @@ class Context:
 
     @cached_property
     def functions(self) -> dict[str, Lambda]:
-        """By key, in sorted order, so that the order in the file changes nothing."""
-        return {key: self._function(key, config) for key, config in sorted((self.data.get("functions") or {}).items())}
+        """By key, in the order of the file: lists in the template follow it, as in stacks that are deployed."""
+        return {key: self._function(key, config) for key, config in (self.data.get("functions") or {}).items()}
 
     def _function(self, key: str, config: Mapping[str, Any]) -> Lambda:
         if config.get("durableConfig") is not None:

@@ -35,7 +35,7 @@ def compile(context: Context, needed: tuple[Need, ...], services: Iterable[str] 
         boundary=given.get("permissionsBoundary") or given.get("permissionBoundary")
         or _plugin(context).get("iamGlobalPermissionsBoundary") or provider.get("rolePermissionsBoundary"),
         tags=given.get("tags"),
-        managed=[*managed, VPC_POLICY] if in_vpc else managed,
+        managed=[*managed, VPC_POLICY] if in_vpc else managed or None,
     )  # fmt: skip
     return Fragment({naming.ROLE: {"Type": "AWS::IAM::Role", "Properties": properties}})
 
@@ -48,7 +48,7 @@ def of_one(context: Context, function: Lambda, needed: tuple[Need, ...], service
     inherited = _own_statements(context) if _inherits(context, function) else []
     statements = [*inherited, *stated]
     in_vpc = bool(config.get("vpc") or (context.provider.get("vpc") and "vpc" not in config))
-    managed = [*(own.get("managedPolicies") or [])]
+    managed = [*(own.get("managedPolicies") or []), *([VPC_POLICY] if in_vpc else [])]
     properties = _role(
         context,
         statements=_with(needed, [*_own_logs(function), *statements]),
@@ -58,7 +58,7 @@ def of_one(context: Context, function: Lambda, needed: tuple[Need, ...], service
         boundary=own.get("permissionsBoundary") or config.get("iamPermissionsBoundary")
         or _plugin(context).get("iamGlobalPermissionsBoundary") or common.get("permissionsBoundary"),
         tags=own.get("tags") or common.get("tags"),
-        managed=[*managed, VPC_POLICY] if in_vpc else managed,
+        managed=managed if "iamRoleStatements" in config else managed or None,  # the plugin leaves an empty list
     )  # fmt: skip
     role = {"Type": "AWS::IAM::Role", "Properties": properties}
     return Fragment({naming.own_role(function.key): role}, where=function.where)
@@ -73,7 +73,7 @@ def _role(
     path: Any,
     boundary: Any,
     tags: Any,
-    managed: list[Any],
+    managed: list[Any] | None,
 ) -> Json:
     trust = {
         "Effect": "Allow",
@@ -91,7 +91,7 @@ def _role(
         "RoleName": name,
         "PermissionsBoundary": boundary or None,
         "Tags": [{"Key": key, "Value": value} for key, value in tags.items()] if tags else None,
-        "ManagedPolicyArns": managed or None,
+        "ManagedPolicyArns": managed,
     })  # fmt: skip
 
 

@@ -22,29 +22,30 @@ from lambdabuild.cloudformation.fragment import Fragment, joined
 from lambdabuild.errors import LambdaBuildError, raise_all
 
 COMPILERS: Mapping[str, Callable[[Context, Sequence[Event]], Fragment]] = {
+    "schedule": rules.schedule,
+    "s3": on_resource.s3,
+    "http": rest_api.compile,
+    "websocket": websocket.compile,
+    "sns": topics.sns,
+    "stream": source_mapping.stream,
+    "kafka": source_mapping.kafka,
     "activemq": source_mapping.activemq,
+    "rabbitmq": source_mapping.rabbitmq,
+    "msk": source_mapping.msk,
     "alb": alb.compile,
     "alexaSkill": permission.alexa_skill,
     "alexaSmartHome": permission.alexa_smart_home,
-    "cloudFront": cloudfront.compile,
+    "iot": permission.iot,
+    "iotFleetProvisioning": permission.iot_fleet_provisioning,
     "cloudwatchEvent": rules.cloudwatch_event,
     "cloudwatchLog": permission.cloudwatch_log,
     "cognitoUserPool": on_resource.cognito_user_pool,
     "eventBridge": rules.event_bridge,
-    "http": rest_api.compile,
-    "httpApi": http_api.compile,
-    "iot": permission.iot,
-    "iotFleetProvisioning": permission.iot_fleet_provisioning,
-    "kafka": source_mapping.kafka,
-    "msk": source_mapping.msk,
-    "rabbitmq": source_mapping.rabbitmq,
-    "s3": on_resource.s3,
-    "schedule": rules.schedule,
-    "sns": topics.sns,
     "sqs": source_mapping.sqs,
-    "stream": source_mapping.stream,
-    "websocket": websocket.compile,
+    "cloudFront": cloudfront.compile,
+    "httpApi": http_api.compile,
 }
+"""In the order in which the Serverless Framework compiles them: a role's statements follow it."""
 
 
 def compile(context: Context) -> Fragment:
@@ -54,11 +55,12 @@ def compile(context: Context) -> Fragment:
     """
     errors: list[LambdaBuildError] = []
     found = [cloudfront.cache_policies(context)]
-    for kind, events in events_of(context).items():
-        if kind not in COMPILERS:
+    listed = events_of(context)
+    for kind, compile_kind in COMPILERS.items():
+        if kind not in listed:
             continue
         try:
-            found.append(COMPILERS[kind](context, events))
+            found.append(compile_kind(context, listed[kind]))
         except LambdaBuildError as error:
             errors += getattr(error, "errors", (error,))
     raise_all(errors)

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from lambdabuild import naming
 from lambdabuild.cloudformation import functions
 from lambdabuild.cloudformation.context import Context
-from lambdabuild.cloudformation.events.event import Event, as_written, each
+from lambdabuild.cloudformation.events.event import Event, each
 from lambdabuild.cloudformation.fragment import Fragment, Json, allow, compact, joined
 
 DISTRIBUTION, DOMAIN_NAME = "CloudFrontDistribution", "CloudFrontDistributionDomainName"
@@ -26,11 +26,10 @@ OWN_CACHING = ("CachePolicyId", "ForwardedValues", "MaxTTL", "MinTTL", "DefaultT
 
 def compile(context: Context, events: Sequence[Event]) -> Fragment:
     """CloudFront tries behaviours in order, so the order in the file counts."""
-    in_order = sorted(events, key=as_written(context))
-    permissions = each(in_order, lambda event: _permission(context, event))
-    origins = _origins(in_order)
-    behaviours = _behaviours(context, in_order)
-    default = behaviours.pop("", None) or _default_behaviour(behaviours, _default_origin(in_order, origins))
+    permissions = each(events, lambda event: _permission(context, event))
+    origins = _origins(events)
+    behaviours = _behaviours(context, events)
+    default = behaviours.pop("", None) or _default_behaviour(behaviours, _default_origin(events, origins))
     config: Json = {
         "Comment": f"{context.service} {context.stage}",
         "Enabled": True,

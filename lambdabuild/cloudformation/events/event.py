@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -61,10 +60,7 @@ def _short(value: Any) -> str:
 
 
 def events_of(context: Context) -> dict[str, list[Event]]:
-    """The service's events by type, functions by name and a function's events by what they say.
-
-    So the order in the file changes no list in a resource; ``number`` and ``index`` still tell it (``as_written``).
-    """
+    """The service's events by type, in the order of the file: lists in resources follow it, as in deployed stacks."""
     found: dict[str, list[Event]] = defaultdict(list)
     for function in context.functions.values():
         counts: dict[str, int] = defaultdict(int)
@@ -78,17 +74,7 @@ def events_of(context: Context) -> dict[str, list[Event]]:
                     )  # fmt: skip
                 counts[kind] += 1
                 found[kind].append(Event(kind, function, options, counts[kind], index, where))
-    return {kind: sorted(events, key=_canonical) for kind, events in sorted(found.items())}
-
-
-def as_written(context: Context) -> Callable[[Event], tuple[int, int]]:
-    """A key that sorts by the order of the file, where that means something, or where the peer's stacks have it."""
-    positions = {key: number for number, key in enumerate(context.data.get("functions") or {})}
-    return lambda event: (positions[event.function.key], event.index)
-
-
-def _canonical(event: Event) -> tuple[str, str]:
-    return event.function.key, json.dumps(event.options, sort_keys=True)
+    return found
 
 
 def each(events: Iterable[T], compile_one: Callable[[T], Fragment]) -> Fragment:

@@ -13,7 +13,7 @@ from typing import Any
 
 from lambdabuild import naming
 from lambdabuild.cloudformation.context import Context, Lambda
-from lambdabuild.cloudformation.events.event import Event, after_alias, as_written, each, permission
+from lambdabuild.cloudformation.events.event import Event, after_alias, each, permission
 from lambdabuild.cloudformation.fragment import Fragment, Json, compact, without_nothing
 from lambdabuild.errors import BadFunction
 
@@ -72,7 +72,7 @@ class Api:
 def compile(context: Context, events: Sequence[Event]) -> Fragment:
     api = Api(context)
     _refuse_what_only_ours_has(api)
-    keys = [key for key, _ in _route_keys(sorted(events, key=as_written(context)))]
+    keys = [key for key, _ in _route_keys(events)]
     resources: dict[str, Json] = {}
     outputs: dict[str, Json] = {}
     if api.is_ours:

@@ -28,7 +28,7 @@ def schedule(context: Context, events: Sequence[Event]) -> Fragment:
     numbered: list[tuple[Event, int]] = []
     for group in by_function(events).values():
         position = 0
-        for event in sorted(group, key=lambda event: event.number):
+        for event in group:
             numbered.append((event, position))
             position += len(_rates(event))
     made = each(numbered, lambda one: _schedule(context, *one))

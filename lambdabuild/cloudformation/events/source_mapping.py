@@ -27,6 +27,10 @@ KINESIS = ("kinesis:GetRecords", "kinesis:GetShardIterator", "kinesis:DescribeSt
 KINESIS_CONSUMER = (
     "kinesis:GetRecords", "kinesis:GetShardIterator", "kinesis:DescribeStreamSummary", "kinesis:ListShards",
 )  # fmt: skip
+SUBSCRIBE = ("kinesis:SubscribeToShard",)
+PUBLISH, SEND = ("sns:Publish",), ("sqs:ListQueues", "sqs:SendMessage")
+STREAM_RIGHTS = (DYNAMODB, KINESIS, KINESIS_CONSUMER, SUBSCRIBE, PUBLISH, SEND)
+"""In the order in which deployed stacks have them."""
 SQS = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
 
 
@@ -59,11 +63,11 @@ def stream(context: Context, events: Sequence[Event]) -> Fragment:
     found = each(events, lambda event: _stream(context, event))
     needs: list[Need] = []
     for group in by_function(events).values():
-        allowed: dict[tuple[str, ...], list[Any]] = defaultdict(list)
+        allowed: dict[tuple[str, ...], list[Any]] = {actions: [] for actions in STREAM_RIGHTS}
         for event in group:
             for actions, arn in _stream_rights(context, event):
                 allowed[actions].append(arn)
-        needs += context.needs(group[0].function, *(allow(list(a), arns) for a, arns in allowed.items()))
+        needs += context.needs(group[0].function, *(allow(list(a), arns) for a, arns in allowed.items() if arns))
     return Fragment(found.resources, needs=tuple(needs))
 
 
@@ -114,15 +118,14 @@ def _stream_rights(context: Context, event: Event) -> list[tuple[tuple[str, ...]
         name = _consumer_name(context, event, _stream_name(arn))
         found.append((KINESIS_CONSUMER, arn))
         reference = {"Ref": naming.normal(name) + "StreamConsumer"} if consumer is True else consumer
-        found.append((("kinesis:SubscribeToShard",), reference))
+        found.append((SUBSCRIBE, reference))
     else:
         found.append((KINESIS, arn))
     failure = (event.get("destinations") or {}).get("onFailure")
     if failure:
         target = _failure_arn(failure)
         kind = (failure.get("type") if isinstance(failure, dict) else None) or event.part_of_arn(target, ":", 2)
-        actions = ("sns:Publish",) if kind == "sns" else ("sqs:ListQueues", "sqs:SendMessage")
-        found.append((actions, target))
+        found.append((PUBLISH if kind == "sns" else SEND, target))
     return found
 
 

@@ -14,11 +14,9 @@ from typing import Any
 
 Json = Any
 
-UNORDERED = ("Statement", "Tags", "DependsOn", "ManagedPolicyArns", "Resource", "BucketConfigs", "UserPoolConfigs")
-
 
 def both(template: Json) -> Json:
-    """A template without what is not compared, and with lists that have no order sorted."""
+    """A template without what is not compared."""
     text = json.dumps(template)
     # Keys hold a digest here and the time there; the zips' bytes differ with the compressor.
     text = re.sub(r'"(S3Key|CodeSha256)": "[^"]*"', r'"\1": "..."', text)
@@ -68,7 +66,7 @@ def _sorted(value: Json, key: str = "") -> Json:
         items = [_sorted(one) for one in value]
         if key == "DependsOn":
             return sorted(set(items))  # the peer names a function once for each of its events
-        return sorted(items, key=json.dumps) if key in UNORDERED else items
+        return items
     # DependsOn may be a text or a list of one.
     return [value] if key == "DependsOn" else value
 
@@ -119,9 +117,6 @@ def of_the_roles_plugin(template: Json) -> Json:
     for name, role in template["Resources"].items():
         if not name.endswith("IamRoleLambdaExecution"):
             continue
-        # An empty list of policies says nothing.
-        if role["Properties"].get("ManagedPolicyArns") == []:
-            del role["Properties"]["ManagedPolicyArns"]
         for statement in role["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]:
             if statement["Action"] == ["sns:Publish"]:
                 statement["Resource"] = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lambdabuild import naming
-from lambdabuild.cloudformation.events.event import after_alias, as_written
+from lambdabuild.cloudformation.events.event import after_alias
 from lambdabuild.cloudformation.events.rest_api.api import Api
 from lambdabuild.cloudformation.events.rest_api.http import Authorizer, Http
 from lambdabuild.cloudformation.fragment import Fragment, Json, without_nothing
@@ -33,8 +33,7 @@ def of_method(call: Http) -> Json:
 def compile(api: Api, calls: Sequence[Http]) -> Fragment:
     """Each authorizer once. When two events describe it, what either says counts, and the later in the file wins."""
     found: dict[str, Json] = {}
-    place = as_written(api.context)
-    for call in sorted(calls, key=lambda call: place(call.event)):
+    for call in calls:
         authorizer = call.authorizer
         if authorizer is None or authorizer.arn is None:
             continue

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lambdabuild.cloudformation.events.event import as_written
 from lambdabuild.cloudformation.events.rest_api.api import Api
 from lambdabuild.cloudformation.events.rest_api.http import Http
 from lambdabuild.cloudformation.events.rest_api.paths import Tree, method_id
@@ -30,10 +29,8 @@ def allowed_origin(given: Any) -> str:
 def preflights(api: Api, tree: Tree, calls: Sequence[Http]) -> dict[str, Json]:
     """One for each path; its methods and headers stand in the order of the file, as the peer's stacks have them."""
     found: dict[str, Json] = {}
-    place = as_written(api.context)
     for path in dict.fromkeys(call.path for call in calls if call.event.get("cors")):
         group = [call for call in calls if call.path == path and call.event.get("cors")]
-        group.sort(key=lambda call: place(call.event))
         found[method_id(path, "options")] = _preflight(api, tree, path, _joined(group))
     return found
 
