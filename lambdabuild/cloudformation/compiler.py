@@ -50,10 +50,10 @@ def compile_core(definition: Definition) -> Json:
 
 def _parts(context: Context) -> list[Fragment]:
     """Everything but the roles, which depend on all of it."""
-    made: list[Callable[[], Fragment]] = []
+    made: list[Callable[[], Fragment]] = [partial(durable.compile, context)]
     for part in (logs.compile, *functions.PARTS):
         made += [partial(part, context, function) for function in context.functions.values()]
-    made += [partial(durable.compile, context), partial(compile_events, context)]
+    made += [partial(compile_events, context)]
     made += [partial(layers.compile, context, key) for key in context.layers]
     found, errors = list[Fragment](), list[LambdaBuildError]()
     for make in made:

@@ -69,7 +69,8 @@ def test_a_durable_function_is_called_by_its_alias(function: str, provider: str,
 
 def test_a_durable_function_with_a_role_of_its_own_has_its_rights_there() -> None:
     resources = compiled("handler: a.b\n    iamRoleStatements: []")["Resources"]
-    (own,) = [one for key, one in resources.items() if one["Type"] == "AWS::IAM::Role"]
+    roles = [key for key, one in resources.items() if one["Type"] == "AWS::IAM::Role"]
+    (own,) = [resources[key] for key in roles if key != "IamRoleLambdaExecution"]
     actions = [one["Action"] for one in own["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]]
     assert ["lambda:CheckpointDurableExecution", "lambda:GetDurableExecutionState"] in actions
 
