@@ -169,7 +169,8 @@ def chore(*commands: list[str]) -> dict:
 
 def task_test() -> dict:
     """run every test, slowest first, on all processors"""
-    pytest = [sys.executable, "-m", "pytest", "-n", str(os.cpu_count() or 1), "--dist", "worksteal"]
+    workers = ["-n", str(os.cpu_count() or 1), "--dist", "loadfile", "--no-loadscope-reorder"]
+    pytest = [sys.executable, "-m", "pytest", *workers]
     return chore(pytest)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import hypothesis
 import pytest
 from docker_engine import base_image, engine, own_engine
@@ -17,5 +19,9 @@ hypothesis.settings.load_profile("here")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The slow ones first, so that no processor waits for one at the end."""
-    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    """The files with the most slow tests first, so that no processor waits for one at the end.
+
+    A file is one worker's (``--dist loadfile``): what a module's fixtures make is made once.
+    """
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[item.path])
