@@ -9,9 +9,10 @@ import posixpath
 import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from lambdabuild import caller_folders, regular, tools
 from lambdabuild.artifacts import merge, owned
@@ -43,8 +44,7 @@ NOTHING_KEPT = (
 """As the peer has it."""
 
 
-@dataclass(frozen=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """What one call of ``build`` asks for. Paths are absolute; ``manifest`` is "" when there is none."""
 
     source: str
@@ -92,8 +92,7 @@ def _say(tool: str, text: str) -> None:
         sys.stderr.write(text)
 
 
-@dataclass(frozen=True)
-class CallersJob(Job):
+class CallersJob(Job, frozen=True):
     """A Job whose tools are looked for in some folders first, without a change of this process's environment.
 
     What they print is the caller's to see. ``in_source`` ones work in the source and not in a copy of it.
@@ -128,8 +127,7 @@ class CallersJob(Job):
         return output
 
 
-@dataclass(frozen=True)
-class CallerBuild:
+class CallerBuild(Struct, frozen=True, dict=True):
     """One build. ``work`` is thrown away after it."""
 
     flow: Workflow

@@ -8,8 +8,9 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from lambdabuild import regular
 from lambdabuild.errors import InTheWay, ToolFailed
@@ -21,8 +22,7 @@ from lambdabuild.spans import Span
 MODULES = "node_modules"
 
 
-@dataclass(frozen=True)
-class NpmProject:
+class NpmProject(Struct, frozen=True):
     """A package whose dependencies are installed where it lies. ``root`` is its workspace's folder, else its own."""
 
     source: str

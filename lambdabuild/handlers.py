@@ -9,15 +9,15 @@ from __future__ import annotations
 import difflib
 import posixpath
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+
+from msgspec import Struct, field
 
 TASK, OPT = "/var/task/", "/opt/"
 ALIKE_AT_MOST = 3
 
 
-@dataclass(frozen=True)
-class Files:
+class Files(Struct, frozen=True):
     """What a function finds where it runs: each path with whether it is executable."""
 
     code: Mapping[str, bool]
@@ -28,8 +28,7 @@ class Files:
     """Whether one of some jars, by their full paths, holds a file."""
 
 
-@dataclass(frozen=True)
-class Finder:
+class Finder(Struct, frozen=True):
     """How the runtimes of one language look for a handler."""
 
     missing: Callable[[str, str, Files], str]

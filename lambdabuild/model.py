@@ -10,9 +10,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, TypeAlias, cast
+
+from msgspec import Struct, field
 
 from lambdabuild.errors import LambdaBuildError
 from lambdabuild.settings import FunctionSettings
@@ -22,8 +23,7 @@ Options: TypeAlias = tuple[tuple[str, str], ...]
 """Build options, sorted by name; each value is JSON text, so that equal options are equal values."""
 
 
-@dataclass(frozen=True, order=True)
-class Globs:
+class Globs(Struct, frozen=True, order=True):
     """Which files of a source go into the artifact: a line takes in, a line that begins with ``!`` leaves out.
 
     The last line that matches a path decides; https://github.com/micromatch/micromatch is what the globs mean.
@@ -34,8 +34,7 @@ class Globs:
     prefix: str = ""
 
 
-@dataclass(frozen=True)
-class Function:
+class Function(Struct, frozen=True):
     """A function that is built from a folder of source."""
 
     name: str
@@ -65,8 +64,7 @@ class Function:
     """Globs of files of the service's folder that go in under their own paths beside what a rule makes."""
 
 
-@dataclass(frozen=True)
-class About:
+class About(Struct, frozen=True):
     """What is said of a layer version when it is published, as far as a template says it; "" and () are nothing."""
 
     name: str = ""
@@ -77,8 +75,7 @@ class About:
     """Who may use it; ``*`` is everybody."""
 
 
-@dataclass(frozen=True)
-class Layer:
+class Layer(Struct, frozen=True):
     """A layer: built by a rule when it has a build method, else its folder as it stands."""
 
     name: str
@@ -96,8 +93,7 @@ class Layer:
     """Nothing of its folder but the manifest is meant."""
 
 
-@dataclass(frozen=True)
-class Recipe:
+class Recipe(Struct, frozen=True):
     """An image that is built: the folder that the engine gets, and what it is told."""
 
     context: str
@@ -113,22 +109,19 @@ class Recipe:
     provenance: str = ""
 
 
-@dataclass(frozen=True)
-class Archive:
+class Archive(Struct, frozen=True):
     """An image in a file, as ``docker save`` writes it."""
 
     path: str
 
 
-@dataclass(frozen=True)
-class Tagged:
+class Tagged(Struct, frozen=True):
     """An image in a registry, by a tag whose meaning only the registry knows."""
 
     uri: str
 
 
-@dataclass(frozen=True)
-class Image:
+class Image(Struct, frozen=True):
     """A function whose code is an image. ``tag`` is that of its name on this machine."""
 
     name: str
@@ -141,8 +134,7 @@ class Image:
     """Where it goes when the settings say nothing."""
 
 
-@dataclass(frozen=True)
-class Asset:
+class Asset(Struct, frozen=True):
     """A local file or folder that deployment needs as it is: an OpenAPI file, a state machine."""
 
     name: str
@@ -153,8 +145,7 @@ class Asset:
     """Lambda takes a zip of it: a file that is none is packed into one."""
 
 
-@dataclass(frozen=True)
-class Skipped:
+class Skipped(Struct, frozen=True):
     """What is left as the template has it, and why (inline code, a ready zip, an S3 location...)."""
 
     name: str
@@ -163,8 +154,7 @@ class Skipped:
     kind: Literal["function", "layer", "stack", "file", "resource"] = "function"
 
 
-@dataclass(frozen=True)
-class Broken:
+class Broken(Struct, frozen=True):
     """A function or layer that cannot be built, and its mistakes."""
 
     name: str
@@ -182,8 +172,7 @@ Content); ``s3-bucket`` is ``{Bucket, Key}`` (BodyS3Location, DefinitionS3Locati
 address of the object (nested stacks)."""
 
 
-@dataclass(frozen=True)
-class Iteration:
+class Iteration(Struct, frozen=True):
     """Which of the resources that an Fn::ForEach makes a place of the text is filled in for."""
 
     key: str
@@ -196,8 +185,7 @@ class Iteration:
     """The place says the same of all that the loop makes, and of what it would make with other values."""
 
 
-@dataclass(frozen=True)
-class Rewrite:
+class Rewrite(Struct, frozen=True):
     """One place of a template's text where an artifact's location goes.
 
     ``target`` is the name of a Function, Layer, Image or Asset, of a nested stack's Document, or (kind "path") a path
@@ -218,8 +206,7 @@ class Rewrite:
     iteration: Iteration | None = None
 
 
-@dataclass(frozen=True)
-class LayersPlace:
+class LayersPlace(Struct, frozen=True):
     """Where a template's text names more layers of the function ``target``.
 
     ``before``, the references with ``between`` among them, and ``after`` are put at ``span``, which is empty.
@@ -232,8 +219,7 @@ class LayersPlace:
     after: str
 
 
-@dataclass(frozen=True)
-class ResourcesPlace:
+class ResourcesPlace(Struct, frozen=True):
     """Where a template's text takes more resources, before all others.
 
     In a block each is led by ``indent`` and followed by ``between``, which is a line's end; else ``indent`` is "" and
@@ -248,8 +234,7 @@ class ResourcesPlace:
     between: str
 
 
-@dataclass(frozen=True)
-class MappingsPlace:
+class MappingsPlace(Struct, frozen=True):
     """Where a template's text takes more mappings, before all others, as ResourcesPlace says of resources."""
 
     span: Span
@@ -262,8 +247,7 @@ class MappingsPlace:
     """The mappings that are there."""
 
 
-@dataclass(frozen=True)
-class Document:
+class Document(Struct, frozen=True):
     """A template's text as it was read; ``stack`` is "" for the root and the stack's name for a nested one."""
 
     stack: str
@@ -280,8 +264,7 @@ class Document:
     """None when no loop needs any, or nothing can be added."""
 
 
-@dataclass(frozen=True)
-class Definition:
+class Definition(Struct, frozen=True, dict=True):
     """A serverless.yml with no variable left in it and every value in the type its schema wants.
 
     ``artifacts`` gives for ``function:KEY``, ``layer:KEY`` and ``image:KEY`` (of a function) the name its artifact has
@@ -334,8 +317,7 @@ class Definition:
         return span
 
 
-@dataclass(frozen=True)
-class Read:
+class Read(Struct, frozen=True):
     """What reading a template took: files (present or not), variables of the environment, and what may answer otherwise
     though neither changed (AWS, git, a program), which makes it not repeatable."""
 
@@ -344,8 +326,7 @@ class Read:
     is_repeatable: bool = True
 
 
-@dataclass(frozen=True)
-class Service:
+class Service(Struct, frozen=True):
     """What one template describes, its nested local stacks included."""
 
     documents: tuple[Document, ...]
@@ -372,15 +353,13 @@ class Service:
         return bool(self.documents) or self.definition is not None
 
 
-@dataclass(frozen=True)
-class FileLocation:
+class FileLocation(Struct, frozen=True):
     """An artifact on this machine: an absolute path."""
 
     path: str
 
 
-@dataclass(frozen=True)
-class S3Location:
+class S3Location(Struct, frozen=True):
     """An artifact in S3. ``region`` serves the https address of nested templates."""
 
     bucket: str
@@ -389,15 +368,13 @@ class S3Location:
     endpoint_url: str = ""
 
 
-@dataclass(frozen=True)
-class ImageLocation:
+class ImageLocation(Struct, frozen=True):
     """An image: its name on this machine, or its repository and digest."""
 
     uri: str
 
 
-@dataclass(frozen=True)
-class Text:
+class Text(Struct, frozen=True):
     """What is written at a place that takes no location: a handler, a variable."""
 
     text: str

@@ -184,7 +184,7 @@ def _planned(
 
 def _without_secrets(plan: BuildPlan, service: Service) -> BuildPlan:
     """The plan whose mistakes quote no value that came from the environment or from AWS."""
-    from dataclasses import replace
+    from msgspec.structs import replace
 
     from lambdabuild.spans import secret_texts
 
@@ -212,7 +212,7 @@ def _region(settings: Settings, environment: Mapping[str, str]) -> str:
 
 def _with_settled(site: Site) -> Site:
     """With what the last run's snapshot knows to be up to date."""
-    from dataclasses import replace
+    from msgspec.structs import replace
 
     from lambdabuild.engine import observe
 

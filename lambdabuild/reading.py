@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any, Literal
+
+from msgspec.structs import replace
 
 from lambdabuild import regular
 from lambdabuild.errors import BadSettings, BadTemplate, CannotReadTemplate, CannotWrite, LambdaBuildError, raise_all
@@ -109,7 +111,7 @@ def read_settings(
     names_one = (
         "build_dir" in variables or "LAMBDABUILD_BUILD_DIR" in environment or "build_dir" in f"{text}{pyproject}"
     )
-    return found if names_one else replace(found, build_dir=_build_dir(folder, found, files))
+    return found if names_one else dataclasses.replace(found, build_dir=_build_dir(folder, found, files))
 
 
 def _build_dir(folder: str, settings: Settings, files: ProjectFiles) -> str:

@@ -21,8 +21,10 @@ import shutil
 import stat
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Any, Literal
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from lambdabuild import tools
 from lambdabuild.errors import (
@@ -49,8 +51,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Target:
+class Target(Struct, frozen=True):
     """What is being built. Folders and files are absolute paths."""
 
     name: str
@@ -77,8 +78,7 @@ class Target:
         return self.name.rpartition("/")[2]
 
 
-@dataclass(frozen=True)
-class Folder:
+class Folder(Struct, frozen=True):
     """Every file below a folder, put below ``into``; ``leave_out`` are gitignore patterns."""
 
     path: str
@@ -88,8 +88,7 @@ class Folder:
     """It goes before the source, where both have a file: what scripts made of it."""
 
 
-@dataclass(frozen=True)
-class Archive:
+class Archive(Struct, frozen=True):
     """Every file of a zip archive that stays where it is (a store), put below ``into``.
 
     ``moves`` are (prefix in the archive, prefix in the artifact), first match wins; ``leave_out`` are gitignore
@@ -120,8 +119,7 @@ def discard(path: str) -> None:
     sys.stderr.write(f"{broken(path)}\n")
 
 
-@dataclass(frozen=True)
-class Result:
+class Result(Struct, frozen=True):
     """What a step leaves: parts of the artifact, in rising precedence of nothing: a collision of parts is an error.
 
     ``reads`` are files the step consulted beside its declared inputs (included requirements, local packages): absolute
@@ -135,8 +133,7 @@ class Result:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Job:
+class Job(Struct, frozen=True):
     """One run of one step. ``earlier`` holds the results of the steps before it, by step name."""
 
     step: Literal["resolve", "fetch", "compile", "copy"]

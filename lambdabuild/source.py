@@ -15,8 +15,9 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Literal
+
+from msgspec import Struct, field
 
 from lambdabuild import caller_folders
 from lambdabuild.artifacts import versions, zips
@@ -36,8 +37,7 @@ from lambdabuild.settings import DEFAULT_EXCLUDE
 from lambdabuild.spans import Span
 
 
-@dataclass(frozen=True)
-class Built:
+class Built(Struct, frozen=True):
     """An installed distribution. ``folder`` is absolute; ``requires`` is what it needs from layers (PEP 508)."""
 
     folder: str
@@ -47,8 +47,7 @@ class Built:
     requires: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Zipped:
+class Zipped(Struct, frozen=True):
     """A reproducible zip: an absolute path, its sha256 in hex and its size in bytes."""
 
     path: str
@@ -56,8 +55,7 @@ class Zipped:
     size: int
 
 
-@dataclass(frozen=True)
-class Published:
+class Published(Struct, frozen=True):
     """Where a version is: ``s3://...`` or an absolute path, and its key there.
 
     ``sent`` is False when it was there already with the same bytes. ``console_url`` is "" when no console shows it.
@@ -71,8 +69,7 @@ class Published:
     console_url: str
 
 
-@dataclass(frozen=True)
-class Released:
+class Released(Struct, frozen=True):
     """What each step of ``release`` gave."""
 
     built: Built
@@ -80,8 +77,7 @@ class Released:
     published: Published
 
 
-@dataclass(frozen=True)
-class Destination:
+class Destination(Struct, frozen=True):
     """Where versions go: a bucket, or a folder of this machine when no bucket is named."""
 
     bucket: str = ""

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
+
+from msgspec import Struct, field
 
 Scalar: TypeAlias = "str | int | float | bool | None"
 Style: TypeAlias = Literal["plain", "quoted", "block", "flow", "tagged", "secret"]
 """``secret`` is a value that came from outside (a parameter store, a stack): no message may quote it."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Span:
+class Span(Struct, frozen=True, order=True):
     """A place in a text file: lines and columns count from 1, ``start`` and ``end`` are character offsets from 0."""
 
     file: str
@@ -24,8 +24,7 @@ class Span:
         return f"{self.file}:{self.line}:{self.column}"
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(Struct, frozen=True):
     """A parsed value and its place.
 
     ``value`` is a scalar, a dict of nodes in the order written, or a list of nodes. A short-form tag such as ``!Sub x``

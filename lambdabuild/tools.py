@@ -15,8 +15,9 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import IO, Protocol
+
+from msgspec import Struct
 
 from lambdabuild.errors import ToolFailed, ToolMissing, ToolTimeout
 
@@ -33,8 +34,7 @@ BASE_ENVIRONMENT = (
 """What any tool gets: where programs and homes are, and how the network is reached. Not part of a fingerprint."""
 
 
-@dataclass(frozen=True)
-class Output:
+class Output(Struct, frozen=True):
     stdout: str
     stderr: str
 

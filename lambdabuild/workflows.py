@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Literal
+
+from msgspec import Struct, field
 
 from lambdabuild.plan.types import Rule
 
@@ -21,8 +22,7 @@ PYTHON = (
 OTHERS = (".aws-sam", ".git")
 
 
-@dataclass(frozen=True)
-class Workflow:
+class Workflow(Struct, frozen=True):
     """A rule as callers of the peer know it. The peer's tables: its folders ``aws_lambda_builders/workflows/*``."""
 
     name: str

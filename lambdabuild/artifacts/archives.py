@@ -17,8 +17,9 @@ import time
 import zipfile
 import zlib
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, BinaryIO
+
+from msgspec.structs import replace
 
 from lambdabuild import regular
 from lambdabuild.artifacts.atomic import write_text

@@ -5,22 +5,21 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from lambdabuild.errors import CannotRead
 from lambdabuild.spans import Span
 
 
-@dataclass(frozen=True, slots=True)
-class OnDisk:
+class OnDisk(Struct, frozen=True):
     """The bytes are a file of their own."""
 
     path: str
 
 
-@dataclass(frozen=True, slots=True)
-class InArchive:
+class InArchive(Struct, frozen=True):
     """The bytes are a stream inside a zip: ``offset`` is where the stream itself begins.
 
     ``method`` is 0 (stored) or 8 (raw deflate); ``crc`` is of the uncompressed bytes. A stream can be copied into
@@ -35,8 +34,7 @@ class InArchive:
     packed_crc: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """One file of an artifact. ``path`` is POSIX, relative, without ``..``; sizes are bytes, digests hex."""
 
     path: str

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 ARCHITECTURES = ("x86_64", "arm64")
 OURS = "lambdabuild-"
 """How the ids of our statements begin in a version's policy; those of others are left alone."""
 
 
-@dataclass(frozen=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """A version as it should be. The order of runtimes and architectures means nothing."""
 
     name: str
@@ -22,8 +22,7 @@ class Wanted:
     architectures: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Version:
+class Version(Struct, frozen=True):
     """A version as Lambda has it. What it contains has to be asked for apart."""
 
     number: int
@@ -34,8 +33,7 @@ class Version:
     architectures: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Grant:
+class Grant(Struct, frozen=True):
     """One statement of a version's policy: for an account, or ("*") for an organization's accounts or all."""
 
     principal: str

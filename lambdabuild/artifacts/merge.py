@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import posixpath
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+from msgspec import Struct
 
 from lambdabuild.artifacts.entries import Entry
 
@@ -15,8 +16,7 @@ if TYPE_CHECKING:
     from pathspec import PathSpec
 
 
-@dataclass(frozen=True)
-class Clash:
+class Clash(Struct, frozen=True):
     """Two entries that want one path: with other ``content``, as a file here and a folder there, or but for ``case``.
 
     ``entries`` are in the order of their parts; for content the first is the one used.
@@ -40,7 +40,7 @@ def moved(
     found = []
     for entry in kept:
         path = next((new + entry.path[len(old) :] for old, new in moves if entry.path.startswith(old)), entry.path)
-        found.append(dataclasses.replace(entry, path=posixpath.join(into, path), origin=origin or entry.origin))
+        found.append(msgspec.structs.replace(entry, path=posixpath.join(into, path), origin=origin or entry.origin))
     return found
 
 

@@ -10,8 +10,9 @@ import hashlib
 import os
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import BinaryIO, Protocol
+
+from msgspec import Struct, field
 
 from lambdabuild import regular
 from lambdabuild.artifacts.atomic import claiming, writing
@@ -20,8 +21,7 @@ from lambdabuild.spans import Span
 from lambdabuild.store import sha256_of
 
 
-@dataclass(frozen=True)
-class Labels:
+class Labels(Struct, frozen=True):
     """What an object bears beside its content, where the store has a place for that (S3)."""
 
     tags: Mapping[str, str] = field(default_factory=dict)

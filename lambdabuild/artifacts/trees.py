@@ -17,7 +17,8 @@ import stat
 import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from lambdabuild import regular
 from lambdabuild.artifacts.atomic import TEMPORARY, remove, write_text, writing
@@ -32,8 +33,7 @@ Row = tuple[str, int, int, int]
 """sha256 with a mark for executables, mtime in ns, size in bytes, inode."""
 
 
-@dataclass(frozen=True)
-class TreeRecord:
+class TreeRecord(Struct, frozen=True):
     """What was written: ``{path: row}``."""
 
     rows: Mapping[str, Row] = field(default_factory=dict)
@@ -50,8 +50,7 @@ class TreeRecord:
             return None
 
 
-@dataclass(frozen=True)
-class KnownTree:
+class KnownTree(Struct, frozen=True):
     """A tree, and the file that has its record. Beside that is, until it is written, what is about to enter the tree.
 
     So a run that is killed leaves no file of which the next does not know that it is ours.

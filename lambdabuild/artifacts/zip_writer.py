@@ -10,8 +10,9 @@ import os
 import struct
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import IO, BinaryIO, NamedTuple
+
+from msgspec import Struct
 
 from lambdabuild.artifacts.entries import Entry, InArchive, broken_archive
 from lambdabuild.errors import CannotRead, TooLarge
@@ -29,8 +30,7 @@ END_64_LOCATOR = struct.Struct("<4sLQL")
 VERSION_NEEDED, UNIX = 20, 3
 
 
-@dataclass(frozen=True)
-class Packed:
+class Packed(Struct, frozen=True):
     """An entry ready to be written: its stream is ``data``, or ``size`` bytes of ``source`` from ``offset`` on."""
 
     method: int

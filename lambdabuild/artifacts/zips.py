@@ -16,9 +16,11 @@ import zlib
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from itertools import islice, starmap
 from typing import IO, Any, BinaryIO
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from lambdabuild import regular
 from lambdabuild.artifacts.atomic import write_text, writing
@@ -37,8 +39,7 @@ BATCH_BYTES = 256 << 10
 """Small files are packed by so many at a time."""
 
 
-@dataclass(frozen=True)
-class ZipSummary:
+class ZipSummary(Struct, frozen=True):
     """What was written: digest and size of the zip in bytes, and where each entry lies in it."""
 
     sha256: str
@@ -53,7 +54,7 @@ class ZipSummary:
     """The archives that streams were copied from."""
 
     def write(self, file: str) -> None:
-        write_text(file, json.dumps(vars(self)), flush=False)  # one that is torn is as good as none
+        write_text(file, json.dumps(asdict(self)), flush=False)  # one that is torn is as good as none
 
     @classmethod
     def read(cls, file: str, zip_path: str) -> ZipSummary | None:
@@ -69,8 +70,7 @@ class ZipSummary:
             return None
 
 
-@dataclass(frozen=True)
-class _Run:
+class _Run(Struct, frozen=True):
     """Entries that follow one another in an earlier zip as they do in this one, and are copied in one go."""
 
     zip: ZipSummary

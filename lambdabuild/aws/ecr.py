@@ -9,15 +9,15 @@ import base64
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from lambdabuild.aws import session
 from lambdabuild.errors import RegistryFailed
 
 
-@dataclass(frozen=True)
-class NewRepository:
+class NewRepository(Struct, frozen=True):
     """How a repository that is not there is made. ``max_image_count`` 0 keeps all images."""
 
     scan_on_push: bool = False

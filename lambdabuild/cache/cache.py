@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Protocol, TypeAlias
+
+from msgspec import Struct
 
 CHUNK = 1 << 20
 
@@ -17,8 +18,7 @@ Sink: TypeAlias = Callable[[bytes], object]
 """Takes chunks; raises when there are more than were announced."""
 
 
-@dataclass(frozen=True, order=True, slots=True)
-class Digest:
+class Digest(Struct, frozen=True, order=True):
     """Which bytes: their sha256 in hex, and how many they are."""
 
     sha256: str

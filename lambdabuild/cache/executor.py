@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from lambdabuild.cache import directories
 from lambdabuild.cache import remote_execution_pb2 as api
@@ -41,8 +42,7 @@ SMALL_BYTES = 100_000
 """What is no larger is fetched many a message."""
 
 
-@dataclass(frozen=True)
-class Command:
+class Command(Struct, frozen=True):
     """What is run: in the root of its input tree, with this environment and no other."""
 
     arguments: tuple[str, ...]
@@ -54,8 +54,7 @@ class Command:
     """Whether what it left the last time will do."""
 
 
-@dataclass(frozen=True)
-class Ran:
+class Ran(Struct, frozen=True):
     """How a command ended, and the files that it left."""
 
     status: int

@@ -16,7 +16,8 @@ import stat
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from lambdabuild.cache.cache import CHUNK, Digest, Sink
 from lambdabuild.errors import CacheFailed, InTheWay
@@ -33,8 +34,7 @@ FICLONE = 0x40049409
 """Share a file's blocks until one of both is written to (linux/fs.h); btrfs, xfs and others have it."""
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """A file of the folder; ``used`` is when it last was, in seconds."""
 
     path: str

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from lambdabuild.cache.cache import Digest
 
 
-@dataclass(frozen=True)
-class File:
+class File(Struct, frozen=True):
     """A file of a tree. ``source`` is where its bytes are: a path, or they themselves."""
 
     digest: Digest
@@ -21,8 +21,7 @@ class File:
         return cls(Digest.of(content), False, content)
 
 
-@dataclass(frozen=True)
-class Link:
+class Link(Struct, frozen=True):
     """A symbolic link, with what it says."""
 
     target: str

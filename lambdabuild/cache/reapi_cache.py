@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
+
+from msgspec import Struct
 
 from lambdabuild.cache import remote_execution_pb2 as api
 from lambdabuild.cache.cache import CHUNK, Digest, Sink
@@ -33,8 +34,7 @@ MENDS = {
 }
 
 
-@dataclass(frozen=True)
-class Capabilities:
+class Capabilities(Struct, frozen=True):
     """What a server can do that matters here."""
 
     batch_bytes: int

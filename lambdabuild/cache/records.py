@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from lambdabuild import regular
 from lambdabuild.cache.cache import Digest
@@ -21,16 +22,14 @@ UNPACKED_BYTES = 1 << 28
 """A longer ``step.json`` is none of ours; what a broken or hostile one unpacks to must not fill the memory."""
 
 
-@dataclass(frozen=True)
-class Record:
+class Record(Struct, frozen=True):
     """The digest of ``step.json``, and its bytes when they came along."""
 
     step: Digest
     inline: bytes
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(Struct, frozen=True):
     """What ``step.json`` says: what the step left, and the digests of its blobs by name."""
 
     data: Mapping[str, Any]

@@ -11,9 +11,10 @@ import os
 import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, BinaryIO
+
+from msgspec import Struct, field
 
 from lambdabuild.cache import packs, records
 from lambdabuild.cache.background import Background
@@ -27,8 +28,7 @@ SMALL_BYTES = 1 << 16
 """So small a blob is sent without asking whether it is there."""
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(Struct, frozen=True):
     """What a step left, the digests of its blobs by name, and the name of the cache that had it."""
 
     data: Mapping[str, Any]
@@ -36,32 +36,28 @@ class Found:
     where: str
 
 
-@dataclass
-class Counts:
+class Counts(Struct):
     """Bytes that came from remote caches, and that went there."""
 
     fetched_bytes: int = 0
     sent_bytes: int = 0
 
 
-@dataclass(frozen=True)
-class File:
+class File(Struct, frozen=True):
     """A file that may change later: it is copied."""
 
     path: str
     digest: Digest
 
 
-@dataclass(frozen=True)
-class Stays:
+class Stays(Struct, frozen=True):
     """A file that stays as it is where it is, such as a wheel of the machine's store."""
 
     path: str
     digest: Digest
 
 
-@dataclass(frozen=True)
-class Folder:
+class Folder(Struct, frozen=True):
     """A folder, which becomes a pack."""
 
     path: str
@@ -70,8 +66,7 @@ class Folder:
 Source = File | Stays | Folder
 
 
-@dataclass
-class SharedCache:
+class SharedCache(Struct):
     """All methods may be called from several threads, and none raises because of a cache."""
 
     folder: FolderCache

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import posixpath
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from lambdabuild.changes.past import PastFiles
 from lambdabuild.changes.reads import Reader, Reads
@@ -33,8 +35,7 @@ IN_THE_TEMPLATE = (
 """Settings that say what stands in a template, or where artifacts go."""
 
 
-@dataclass(frozen=True)
-class Planned:
+class Planned(Struct, frozen=True):
     """A project as it was, or is, with no disk behind it. Manifests stand in the plan as paths."""
 
     settings: Settings
@@ -42,8 +43,7 @@ class Planned:
     plan: BuildPlan
 
 
-@dataclass(frozen=True)
-class Touched:
+class Touched(Struct, frozen=True):
     """``kind`` is function, layer, source or template; ``task`` what doit runs for it."""
 
     name: str

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from lambdabuild.engine import container_context, inputs, observe, receipts
 from lambdabuild.engine.inputs import Saved
@@ -21,8 +23,7 @@ from lambdabuild.plan.types import BuildKey, ResolutionKey, StepClaims
 NOT_ASKED = frozenset({"tool", "image", "dockerfile"})
 
 
-@dataclass(frozen=True)
-class Reads:
+class Reads(Struct, frozen=True):
     """Real paths. ``folders`` are those in which names are looked at; ``files`` may not be there."""
 
     files: frozenset[str]

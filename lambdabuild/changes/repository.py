@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import posixpath
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
+
+from msgspec import Struct, field
 
 from lambdabuild import tools
 from lambdabuild.errors import NoCommonAncestor, NotACheckout, ToolFailed, UnknownRevision
@@ -22,8 +23,7 @@ MOST_LINKS = 40
 """So many links on the way to a file are a circle (MAXSYMLINKS of Linux)."""
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """A file as it was: ``name`` is its object's in the repository (a folder)."""
 
     mode: str
@@ -31,8 +31,7 @@ class Entry:
     repository: str
 
 
-@dataclass(frozen=True)
-class Difference:
+class Difference(Struct, frozen=True, dict=True):
     """A checkout against one of its commits. Paths are relative to ``top``, which is a real path."""
 
     top: str

@@ -79,7 +79,7 @@ class Output:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; gives its exit code: 0 done, 1 a step failed, 2 unmet or wrong use, 3 nothing was started."""
-    gc.set_threshold(50_000)  # nearly all that a run makes lives to its end; looking for garbage costs a warm build 3 %
+    gc.set_threshold(200_000)  # nearly all that a run makes lives to its end
     arguments = list(sys.argv[1:] if argv is None else argv)
     command = arguments[0] if arguments else ""
     asks_for_help = command in ("-h", "--help", "help") and len(arguments) == 1

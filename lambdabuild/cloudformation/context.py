@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
+
+from msgspec import Struct
 
 from lambdabuild import naming
 from lambdabuild.cloudformation.fragment import Json, Need
@@ -16,8 +17,7 @@ RUNTIME = "nodejs16.x"
 """When nothing is said; the peer's, so that a deployed function is not changed."""
 
 
-@dataclass(frozen=True)
-class Artifact:
+class Artifact(Struct, frozen=True):
     """A zip: its key in the bucket (the stack's own when ``bucket`` is ""), and its sha256 in base64.
 
     Of an image the key is its address with its digest, and the sha256 that digest in hexadecimal.
@@ -28,8 +28,7 @@ class Artifact:
     bucket: str = ""
 
 
-@dataclass(frozen=True)
-class Lambda:
+class Lambda(Struct, frozen=True):
     """One function as other resources see it."""
 
     key: str
@@ -65,8 +64,7 @@ class Lambda:
         return {"Fn::Join": [":", [self.arn, self.alias]]} if self.alias else self.arn
 
 
-@dataclass(frozen=True)
-class Context:
+class Context(Struct, frozen=True, dict=True):
     """One service being compiled."""
 
     definition: Definition

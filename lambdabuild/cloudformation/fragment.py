@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, TypeAlias
+
+from msgspec import Struct, field
 
 from lambdabuild.errors import LambdaBuildError, NameClash, raise_all
 from lambdabuild.spans import Span
@@ -13,8 +14,7 @@ from lambdabuild.spans import Span
 Json: TypeAlias = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Need:
+class Need(Struct, frozen=True):
     """A statement that a role must have; ``owner`` is the function with a role of its own, "" for the shared role.
 
     One that is needed ``once`` is not repeated for every function, which deployed stacks do with the others.
@@ -25,16 +25,14 @@ class Need:
     once: bool = False
 
 
-@dataclass(frozen=True)
-class Helper:
+class Helper(Struct, frozen=True):
     """A function of our own that is needed at deployment, and what it must be allowed."""
 
     kind: str
     statements: tuple[Json, ...]
 
 
-@dataclass(frozen=True)
-class Fragment:
+class Fragment(Struct, frozen=True):
     """Resources and outputs by logical id, and what roles must allow for them.
 
     ``services`` may assume the role of an owner too; ``where`` is what the fragment was made from.

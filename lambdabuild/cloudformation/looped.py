@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from lambdabuild.cloudformation.written import flow, text_of, written
 from lambdabuild.errors import CannotCompile
@@ -25,8 +26,7 @@ BUCKETS = ("S3Bucket", "Bucket")
 """What of a location is the same for all artifacts."""
 
 
-@dataclass(frozen=True)
-class Filled:
+class Filled(Struct, frozen=True):
     """What one iteration of a loop wants at a place; ``data`` is None when no artifact goes there."""
 
     rewrite: Rewrite

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from lambdabuild import naming
 from lambdabuild.model import Definition
@@ -15,8 +17,7 @@ NAME_LENGTH = 140
 DESCRIPTION_LENGTH = 256
 
 
-@dataclass(frozen=True)
-class SharedLayer:
+class SharedLayer(Struct, frozen=True):
     """One such layer; ``functions`` are the keys of those that use it."""
 
     key: str

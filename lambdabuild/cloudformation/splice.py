@@ -6,7 +6,8 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from lambdabuild.cloudformation.looped import Data, Filled, added_mappings, loop_values
 from lambdabuild.cloudformation.shared import shortened
@@ -29,8 +30,7 @@ from lambdabuild.spans import Span
 ANCHOR = re.compile(r"(?:!\S+\s+)?(&[^\s,\[\]{}]+)")
 
 
-@dataclass(frozen=True)
-class AddedLayer:
+class AddedLayer(Struct, frozen=True):
     """A layer that the template gets; ``functions`` are the names of those that use it."""
 
     logical_id: str
@@ -72,8 +72,7 @@ def splice(
     return _applied(document.text, {place: text for place, (text, _) in edits.items()})
 
 
-@dataclass(frozen=True)
-class _Edit:
+class _Edit(Struct, frozen=True):
     """What is put at one place of the text; ``pair`` is the property alone, where it is inserted beside others."""
 
     rewrite: Rewrite

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
+from msgspec import Struct
 
-@dataclass(frozen=True)
-class Wanted:
+
+class Wanted(Struct, frozen=True):
     """Tasks, none for all; and whether mistakes of some may be told by these, while the others are built."""
 
     tasks: tuple[str, ...] = ()
@@ -18,8 +18,7 @@ class Wanted:
     keeps_going: bool = False
 
 
-@dataclass(frozen=True)
-class Asked:
+class Asked(Struct, frozen=True):
     """A command of doit's, with its options and the tasks it was given; none is all."""
 
     command: str

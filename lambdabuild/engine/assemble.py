@@ -6,9 +6,11 @@ import json
 import os
 import posixpath
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from lambdabuild import regular
 from lambdabuild.artifacts import limits, merge, together
@@ -36,8 +38,7 @@ ZIPPED = ".requirements.zip"
 """Where zipped dependencies lie in an artifact, as ``programs/unzip_requirements.py`` knows it."""
 
 
-@dataclass(frozen=True)
-class Settled:
+class Settled(Struct, frozen=True):
     """The content of one artifact, decided."""
 
     entries: tuple[Entry, ...]
@@ -52,8 +53,7 @@ class Settled:
     """What was written to settle it: folders of the project's state."""
 
 
-@dataclass(frozen=True)
-class InLayer:
+class InLayer(Struct, frozen=True):
     """A package that a layer has: the positions of its parts in the resolution, and what it takes up (``together``)."""
 
     positions: tuple[int, ...]

@@ -14,8 +14,9 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from lambdabuild import __version__
 from lambdabuild.engine import cached_bytes, inputs, run_caches, store_files, workers
@@ -28,8 +29,7 @@ FORMAT = "1"
 KINDS = frozenset({"resolve", "package", "compile", "copy", "zip"})
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """What a step left, as a cache had it. ``where`` is the cache's name."""
 
     data: Mapping[str, Any]
@@ -37,8 +37,7 @@ class Entry:
     where: str
 
 
-@dataclass(frozen=True)
-class Left:
+class Left(Struct, frozen=True):
     """What a step that need not be run would have left: see ``receipts.Done``."""
 
     output: str

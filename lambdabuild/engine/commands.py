@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from lambdabuild.errors import BadSource
 from lambdabuild.plan.planner import rule_compiles

@@ -7,8 +7,9 @@ import hashlib
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
+
+from msgspec import Struct
 
 from lambdabuild import naming, regular
 from lambdabuild.artifacts.atomic import write_text
@@ -39,8 +40,7 @@ Built = Callable[[str], "Artifact | None"]
 """The artifact of a name in the plan as it was last built and sent, None when it was not."""
 
 
-@dataclass(frozen=True)
-class Written:
+class Written(Struct, frozen=True):
     """Files as ``{path: sha256}``, and what the run says: the command that deploys them, and notes."""
 
     files: dict[str, str]

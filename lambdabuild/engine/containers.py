@@ -11,7 +11,9 @@ import socket
 import tempfile
 import threading
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from lambdabuild.engine import container_context, container_files, docker
 from lambdabuild.engine.docker import Container, Engine
@@ -24,8 +26,7 @@ PROJECT, RUN, DOCKERFILE = "lambdabuild.project", "lambdabuild.run", "lambdabuil
 """Labels: whose container, of which run; what an image was built from."""
 
 
-@dataclass
-class Running:
+class Running(Struct):
     """A container in which tools run."""
 
     container: Container

@@ -10,9 +10,10 @@ import struct
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import IO, Any
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from lambdabuild.errors import ContainerFailed, ImageFailed, NoEngine, NoImage, ToolTimeout
 
@@ -34,8 +35,7 @@ IDLE = "cat"
 """Runs until its standard input ends, which happens when this process does, however that ends."""
 
 
-@dataclass(frozen=True)
-class Engine:
+class Engine(Struct, frozen=True):
     """An engine that has answered."""
 
     client: Any
@@ -61,8 +61,7 @@ class Engine:
         return "0:0" if self.has("rootless") else f"{os.getuid()}:{os.getgid()}"
 
 
-@dataclass(frozen=True)
-class Spec:
+class Spec(Struct, frozen=True):
     """A container to be started. ``mounts`` are (source, target, is read-only)."""
 
     image: str
@@ -73,8 +72,7 @@ class Spec:
     mounts: tuple[tuple[str, str, bool], ...] = ()
 
 
-@dataclass
-class Container:
+class Container(Struct):
     """A running container. It ends when ``stdin`` is closed."""
 
     engine: Engine
@@ -83,8 +81,7 @@ class Container:
     ended: bool = False
 
 
-@dataclass(frozen=True)
-class Ended:
+class Ended(Struct, frozen=True):
     """How a program ended."""
 
     status: int

@@ -6,9 +6,10 @@ import io
 import os
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
+
+from msgspec import Struct
 
 from lambdabuild import handlers
 from lambdabuild.artifacts.entries import Entry, OnDisk
@@ -48,8 +49,7 @@ def check(site: Site, name: str) -> list[str]:
     return notes
 
 
-@dataclass(frozen=True)
-class _Check:
+class _Check(Struct, frozen=True, dict=True):
     """One function of a build. ``facts`` are of the distribution that is its code, {} when none is."""
 
     site: Site

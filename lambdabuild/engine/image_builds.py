@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from lambdabuild import tools
 from lambdabuild.engine import docker, image_calls, image_inputs
@@ -28,8 +29,7 @@ OF_DOCKER = (
 """Variables by which the docker command finds the engine, a builder and credentials."""
 
 
-@dataclass(frozen=True)
-class Order:
+class Order(Struct, frozen=True):
     """One build: what is asked of the engine. ``file`` holds the context as a tar."""
 
     site: Site

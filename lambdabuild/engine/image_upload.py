@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from lambdabuild.engine import docker, image_calls, images
 from lambdabuild.engine.docker import Refused
@@ -18,8 +19,7 @@ from lambdabuild.naming import ECR_URI
 from lambdabuild.plan.types import ImageBuild
 
 
-@dataclass(frozen=True)
-class Sent:
+class Sent(Struct, frozen=True):
     """``location`` is ``REPOSITORY@sha256:...``; ``sent`` is False when the registry had it."""
 
     location: str

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from lambdabuild.engine import base_images, docker, image_builds, image_calls, image_inputs, session
 from lambdabuild.engine.docker import Refused
@@ -29,8 +30,7 @@ MOST_BYTES = 10 * 1024**3
 """Unpacked: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
 
 
-@dataclass(frozen=True)
-class Made:
+class Made(Struct, frozen=True):
     """``id`` is the engine's own digest of the image, ``size`` in bytes."""
 
     id: str

@@ -6,13 +6,14 @@ the steps before it, and the files that its last run revealed it reads. Equal co
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import os
 import posixpath
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
+
+import msgspec
 
 from lambdabuild.engine import image_inputs, source_files, workers
 from lambdabuild.engine.site import STRIP, Site
@@ -247,7 +248,7 @@ def _upload(site: Site, name: str, saved: Saved) -> dict[str, str]:
         return {"version": pinned.version, "source": f"{pinned.source} {place}", "store": store_identity(site)}
     if name in site.sources:
         found = {f"step:hash:{name}": _output(saved, f"hash:{name}"), "store": store_identity(site)}
-        return found | {"published": json.dumps(dataclasses.astuple(site.sources[name]))}
+        return found | {"published": json.dumps(msgspec.structs.astuple(site.sources[name]))}
     return {f"step:hash:{name}": _output(saved, f"hash:{name}"), "store": store_identity(site)}
 
 
@@ -257,7 +258,7 @@ def _publish(site: Site, name: str, saved: Saved) -> dict[str, str]:
     builds = [site.plan.build_of(layer).name for layer in publication.layers]
     found = {f"step:upload:{build}": _output(saved, f"upload:{build}") for build in builds}
     found |= {f"step:hash:{build}": _output(saved, f"hash:{build}") for build in builds}
-    found["layer"] = json.dumps(dataclasses.asdict(publication), sort_keys=True)
+    found["layer"] = json.dumps(msgspec.to_builtins(publication), sort_keys=True)
     found["lambda"] = f"{site.region} {site.settings.profile} {site.settings.endpoint_url}"
     return found | {f"environment:{name}": _variable(name) for name in ACCOUNT}
 

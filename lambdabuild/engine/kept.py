@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
+from msgspec import Struct
+
 from lambdabuild import __version__, model, regular, settings, spans
 from lambdabuild.engine.snapshot import STATE
 from lambdabuild.files import sealed
@@ -30,11 +32,16 @@ CLASSES: dict[str, Any] = {
     name: found
     for module in (model, settings, spans, types)
     for name, found in vars(module).items()
-    if isinstance(found, type) and is_dataclass(found) and found.__module__ == module.__name__
+    if isinstance(found, type)
+    and (is_dataclass(found) or issubclass(found, Struct))
+    and found.__module__ == module.__name__
 }
 NAMES = {kind: name for name, kind in CLASSES.items()}
 COLLECTIONS: Mapping[str, Any] = {"(": tuple, "[": list, "<": frozenset}
-FIELDS = {name: tuple(field.name for field in fields(kind)) for name, kind in CLASSES.items()}
+FIELDS = {
+    name: kind.__struct_fields__ if issubclass(kind, Struct) else tuple(field.name for field in fields(kind))
+    for name, kind in CLASSES.items()
+}
 
 
 def write(build_dir: str, kept: Kept) -> str:
@@ -102,10 +109,8 @@ def _unpacked(value: Any) -> Any:
 
 def _record(kind: Any, names: tuple[str, ...], values: list[Any]) -> Any:
     """A record with its fields, as pickle would make it: nothing of ours is called."""
+    if issubclass(kind, Struct):
+        return kind(*values)
     made = object.__new__(kind)
-    if hasattr(made, "__dict__"):
-        vars(made).update(zip(names, values, strict=True))
-    else:  # it has slots
-        for field, value in zip(names, values, strict=True):
-            object.__setattr__(made, field, value)
+    vars(made).update(zip(names, values, strict=True))
     return made

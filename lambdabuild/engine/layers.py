@@ -9,8 +9,9 @@ import posixpath
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from lambdabuild import regular
 from lambdabuild.artifacts import layer_versions
@@ -30,8 +31,7 @@ if TYPE_CHECKING:
 MANIFEST_FORMAT = 1
 
 
-@dataclass(frozen=True)
-class Published:
+class Published(Struct, frozen=True):
     """``count`` of the versions are new."""
 
     versions: tuple[Mapping[str, Any], ...]

@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from lambdabuild.artifacts import owned
 from lambdabuild.artifacts.atomic import remove as remove_path
@@ -20,8 +21,7 @@ from lambdabuild.settings import Settings
 from lambdabuild.spans import Span
 
 
-@dataclass(frozen=True)
-class Output:
+class Output(Struct, frozen=True):
     """A file, or a folder: one with a ``record`` holds files that are known, one without is ours as a whole."""
 
     path: str

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import base64
-import dataclasses
 import hashlib
 import json
 import os
 import posixpath
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, cast
 from zipfile import is_zipfile
+
+import msgspec
+from msgspec import Struct
 
 from lambdabuild import regular
 from lambdabuild.artifacts import versions
@@ -33,8 +34,7 @@ from lambdabuild.spans import Span
 BUILT, PACKAGED = "built-template", "packaged-template"
 
 
-@dataclass(frozen=True)
-class Sent:
+class Sent(Struct, frozen=True):
     """``sent`` is False when the store had the object already; ``size`` is in bytes."""
 
     location: str
@@ -175,7 +175,7 @@ def templates(site: Site) -> compiled.Written:
         written |= _write_document(site, document, packaged)
     manifest = json.dumps(_manifest(site), indent=2, sort_keys=True) + "\n"
     written |= _written(os.path.join(site.build_dir, compiled.MANIFEST), manifest)
-    return dataclasses.replace(own, files=written)
+    return msgspec.structs.replace(own, files=written)
 
 
 def _written(path: str, text: str) -> dict[str, str]:
@@ -214,7 +214,7 @@ def _put_stack(site: Site, document: Document, path: str) -> Location:
     extension = posixpath.splitext(document.path)[1]
     sent = put(site, site.artifact_key(sha256, extension), path, sha256, os.path.getsize(path))
     found = _location(site, sent.location)
-    return dataclasses.replace(found, region=store(site).region) if isinstance(found, S3Location) else found
+    return msgspec.structs.replace(found, region=store(site).region) if isinstance(found, S3Location) else found
 
 
 NO_LOCATION = ("handler", "node_options")

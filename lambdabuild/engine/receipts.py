@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import asdict
 
 from lambdabuild import regular
 
 
-@dataclass(frozen=True)
-class Receipt:
+class Receipt(Struct, frozen=True):
     """``components`` are the inputs by name, each with its digest; ``reads`` the files that only the run revealed.
 
     ``folders`` holds, for each folder among the components, its files' digests: what ``why`` compares. ``output`` is
@@ -26,8 +27,7 @@ class Receipt:
     result: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Done:
+class Done(Struct, frozen=True):
     """What a step hands to ``actions``: the digest of what came out, and what people, ``why`` and later steps need."""
 
     output: str

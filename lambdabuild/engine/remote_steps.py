@@ -10,8 +10,9 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
 
 from lambdabuild.cache.nodes import File, Link, Node
 from lambdabuild.engine import executing, reporters, source_files, workers

@@ -6,9 +6,10 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
 
 from lambdabuild.artifacts.atomic import replace_folder
 from lambdabuild.engine import commands, receipts, source_files, store_files, workers

@@ -10,8 +10,10 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import asdict
 
 from lambdabuild import naming
 from lambdabuild.artifacts import limits, merge, together
@@ -34,8 +36,7 @@ Known = dict[tuple[object, ...], tuple[Entry, ...]]
 """Entries that were looked at already."""
 
 
-@dataclass(frozen=True)
-class Made:
+class Made(Struct, frozen=True):
     """What a step of these hands to doit and leaves in its receipt."""
 
     output: str
@@ -43,8 +44,7 @@ class Made:
     result: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Unit:
+class Unit(Struct, frozen=True):
     """A package with the parts of a build's resolution that it is made of, by their positions."""
 
     package: Package
@@ -52,8 +52,7 @@ class Unit:
     territory: frozenset[str]
 
 
-@dataclass(frozen=True)
-class Layer:
+class Layer(Struct, frozen=True):
     """A shared layer as the record has it. ``origins`` gives for each package a build, and its parts in it."""
 
     name: str
@@ -71,8 +70,7 @@ class Layer:
     origins: tuple[tuple[str, tuple[int, ...]], ...]
 
 
-@dataclass(frozen=True)
-class Share:
+class Share(Struct, frozen=True):
     """What of a build lies in layers: the layers by name, and for each package its parts and its territory."""
 
     layers: tuple[str, ...]
@@ -81,8 +79,7 @@ class Share:
     """Of the packages, whatever their layers are called."""
 
 
-@dataclass(frozen=True)
-class Decision:
+class Decision(Struct, frozen=True):
     """Every layer, and each build's share."""
 
     layers: tuple[Layer, ...]
@@ -217,8 +214,8 @@ def _plan(site: Site) -> Made:
 
 def _to_data(decision: Decision) -> dict[str, Any]:
     return {
-        "layers": [vars(layer) for layer in decision.layers],
-        "shares": {build: vars(share) for build, share in decision.shares.items()},
+        "layers": [asdict(layer) for layer in decision.layers],
+        "shares": {build: asdict(share) for build, share in decision.shares.items()},
         "zipped": dict(decision.zipped),
     }
 
@@ -329,7 +326,7 @@ def _upload(site: Site) -> Made:
     sent = {}
     for name, one in receipt.result["layers"].items():
         done = publish.put(site, site.artifact_key(one["sha256"]), site.zip(name), one["sha256"], one["size"])
-        sent[name] = {**vars(done), "location": site.portable(done.location)}
+        sent[name] = {**asdict(done), "location": site.portable(done.location)}
     places = {name: one["location"] for name, one in sent.items()}
     return Made(
         output=hashlib.sha256(json.dumps(places, sort_keys=True).encode()).hexdigest(),

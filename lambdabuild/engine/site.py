@@ -7,9 +7,10 @@ import tempfile
 import threading
 from collections.abc import Iterable, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
 
 from lambdabuild import tools
 from lambdabuild.artifacts.atomic import unfinished
@@ -50,8 +51,7 @@ STRIP = "llvm-strip"
 NOT_RULE_CODE = ("README.md", "example/", "test_*.py", "__pycache__/")
 
 
-@dataclass(frozen=True)
-class Site:
+class Site(Struct, frozen=True, dict=True):
     """One project at one run. Folders are absolute."""
 
     project: str
@@ -304,8 +304,7 @@ class Site:
         return self.shared.rule_digests[rule.name]
 
 
-@dataclass(frozen=True)
-class Given:
+class Given(Struct, frozen=True):
     """What a project was opened with, and when (``time.time_ns``)."""
 
     variables: Mapping[str, str] = field(default_factory=dict)
@@ -320,8 +319,7 @@ class Given:
     """The digest by which service, plan and rules were read (``kept``), "" when they were made."""
 
 
-@dataclass
-class Shared:
+class Shared(Struct):
     """What the steps of one run make once: the store, digests of rules, locks."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)

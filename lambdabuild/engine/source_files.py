@@ -6,7 +6,8 @@ import os
 import posixpath
 import re
 from collections.abc import Callable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from lambdabuild.artifacts import limits
 from lambdabuild.engine.site import Site

@@ -15,8 +15,9 @@ import stat
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, cast
+
+from msgspec import Struct
 
 from lambdabuild import regular
 
@@ -208,8 +209,7 @@ def _decoded(value: bytes) -> Any:
         return None  # torn by a kill
 
 
-@dataclass(frozen=True)
-class Acquired:
+class Acquired(Struct, frozen=True):
     """Somebody else had the lock meanwhile (``waited``); the last to have it was killed or interrupted
     (``after_death``), so that threads may have left what they were at."""
 

@@ -6,7 +6,8 @@ import hashlib
 import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from lambdabuild import store, tools
 from lambdabuild.artifacts import elf

@@ -7,10 +7,11 @@ import re
 import stat
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from lambdabuild import regular
 from lambdabuild.errors import BadSource, CannotRead, LambdaBuildError, raise_all
@@ -28,8 +29,7 @@ LINKED = 100_000
 """So many files and folders may be reached through links in all."""
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """One file: its POSIX path in the folder, where it really lies, and its stat (of the link's target)."""
 
     path: str
@@ -42,8 +42,7 @@ class Found:
         return bool(self.stat.st_mode & stat.S_IXUSR)
 
 
-@dataclass(frozen=True)
-class Listing:
+class Listing(Struct, frozen=True):
     """``files`` are sorted by their path's bytes; ``left_out`` are files and whole folders (ending in a slash).
 
     ``folders`` are those that were read, as they really lie.

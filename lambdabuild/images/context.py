@@ -11,8 +11,9 @@ import posixpath
 import shutil
 import stat
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Literal
+
+from msgspec import Struct
 
 from lambdabuild import regular
 from lambdabuild.errors import BadSource, CannotRead, LambdaBuildError, raise_all
@@ -32,8 +33,7 @@ OWN_DOCKERFILE = ".lambdabuild.Dockerfile"
 """What a Dockerfile that lies outside of the folder is called in the tar."""
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(Struct, frozen=True):
     """One file, folder or link; ``path`` is relative to the context, ``real`` where it lies."""
 
     path: str
@@ -43,8 +43,7 @@ class Item:
     target: str = ""
 
 
-@dataclass(frozen=True)
-class Context:
+class Context(Struct, frozen=True):
     """``items`` are sorted by their path's bytes; ``folders`` are those that were read."""
 
     folder: str

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 DIRECTIVE = re.compile(r"#\s*(\w+)\s*=\s*(\S+)\s*$")
 HEREDOC = re.compile(r"<<-?\s*([\"']?)([A-Za-z_]\w*)\1")
@@ -16,8 +17,7 @@ SCRATCH = "scratch"
 """The empty image, which no registry has."""
 
 
-@dataclass(frozen=True, order=True)
-class Base:
+class Base(Struct, frozen=True, order=True):
     """An image by its name; ``platform`` is "" for that of the image which is built."""
 
     name: str

@@ -8,7 +8,8 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from lambdabuild.errors import BadImage
 from lambdabuild.spans import Span
@@ -16,8 +17,7 @@ from lambdabuild.spans import Span
 FILE = ".dockerignore"
 
 
-@dataclass(frozen=True)
-class Pattern:
+class Pattern(Struct, frozen=True):
     """One line; it is about a path and about all below one that it matches."""
 
     text: str

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from lambdabuild.rule_api import Job, LambdaBuildError, ToolFailed
 
@@ -12,8 +13,7 @@ LINES = 25
 EMPTY = ("", "npm error", "npm ERR!")
 
 
-@dataclass(frozen=True)
-class Reason:
+class Reason(Struct, frozen=True):
     """A tool that says ``words`` (a regular expression) fails for a reason that has a kind of error of its own."""
 
     words: str

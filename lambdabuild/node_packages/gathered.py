@@ -11,7 +11,8 @@ import os
 import shutil
 from collections import deque
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from lambdabuild.node_packages.installed import NOT_PUBLISHED, is_installed
 from lambdabuild.node_packages.platforms import about_of, found
@@ -22,8 +23,7 @@ KINDS = ("dependencies", "optionalDependencies", "peerDependencies")
 DEVELOPMENT = (*KINDS, "devDependencies")
 
 
-@dataclass(eq=False)
-class Place:
+class Place(Struct, eq=False):
     """Where in the artifact a package goes. ``real`` is the folder that it comes from."""
 
     path: str

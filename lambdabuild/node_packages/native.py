@@ -11,8 +11,9 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from lambdabuild import regular, store
 from lambdabuild.node_packages import installed

@@ -15,7 +15,8 @@ import shutil
 import tempfile
 from base64 import b64decode
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from lambdabuild import store
 from lambdabuild.node_packages import manifest, place
@@ -34,8 +35,7 @@ ENVIRONMENT = {
 """No program takes another version of itself than the one that was chosen."""
 
 
-@dataclass(frozen=True)
-class Pin:
+class Pin(Struct, frozen=True):
     """A version that package.json names, with the digest it must have; "" for none."""
 
     version: str
@@ -43,8 +43,7 @@ class Pin:
     digest: str = ""
 
 
-@dataclass(frozen=True)
-class Program:
+class Program(Struct, frozen=True):
     command: tuple[str, ...]
     version: str
 

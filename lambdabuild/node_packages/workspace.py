@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from lambdabuild.node_packages import manifest
 from lambdabuild.rule_api import Job
 
 
-@dataclass(frozen=True)
-class Workspace:
+class Workspace(Struct, frozen=True, dict=True):
     """``folder`` is the root, where the lock file is; ``members`` are the folders of its packages, the root too."""
 
     job: Job
@@ -55,8 +55,7 @@ class Workspace:
         return {path: os.path.join(root, copy) for path, copy in inside}
 
 
-@dataclass(frozen=True)
-class Siblings:
+class Siblings(Struct, frozen=True):
     """Members beside the one that is built."""
 
     shipped: tuple[str, ...]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from lambdabuild.errors import LambdaBuildError, raise_all
 from lambdabuild.model import Broken, Service

@@ -5,10 +5,12 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from itertools import product, zip_longest
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from lambdabuild.errors import BadSettings, NoManifest, NoRule
 from lambdabuild.model import Function, Layer
@@ -28,8 +30,7 @@ LOCKED, LOCKED_ABOVE, UNLOCKED = range(3)
 """How good a rule's offer is: its lock file is beside the manifest, at the root of its workspace, or nowhere."""
 
 
-@dataclass(frozen=True)
-class Choice:
+class Choice(Struct, frozen=True):
     rule: Rule
     manifest: str = ""
     beside: tuple[str, ...] = ()

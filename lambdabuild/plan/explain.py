@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Iterator
 from typing import Any
+
+import msgspec
 
 from lambdabuild.plan.types import Build, BuildPlan, ImageBuild
 from lambdabuild.settings import CREDENTIALS, DEFAULT_EXCLUDE
@@ -13,7 +14,7 @@ from lambdabuild.settings import CREDENTIALS, DEFAULT_EXCLUDE
 
 def as_data(plan: BuildPlan) -> dict[str, Any]:
     """The plan as JSON data: ``{resolutions, builds, images, assets, skipped, notes}``; equal plans give equal data."""
-    data = dataclasses.asdict(plan)
+    data: dict[str, Any] = msgspec.to_builtins(plan)
     for group in ("assets", "skipped"):
         data[group] = [
             {key: value for key, value in item.items() if key != "where"} | {"where": str(found.where)}

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from lambdabuild.errors import NotBuilt
 from lambdabuild.model import Skipped
@@ -15,8 +16,7 @@ STEPS_OF_FILES = ("upload",)
 """What is done with a file that goes to the store as it is, though nothing is built from it."""
 
 
-@dataclass(frozen=True, order=True)
-class LeftOut:
+class LeftOut(Struct, frozen=True, order=True):
     """Names that are left out for one reason."""
 
     reason: str

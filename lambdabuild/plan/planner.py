@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import posixpath
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import replace
 from fnmatch import fnmatchcase
+
+from msgspec.structs import replace
 
 from lambdabuild.errors import (
     BadImage,
@@ -241,7 +243,7 @@ def _choose(
     try:
         found = choose(item, mine, rules, disk, inherited)
         if requirements and not found.manifest and mine.dependencies is not False:
-            return choose(item, replace(mine, manifest=requirements[0]), rules, disk, ())
+            return choose(item, dataclasses.replace(mine, manifest=requirements[0]), rules, disk, ())
         return found
     except (NoRule, NoManifest):
         if not _command(item, settings).run:

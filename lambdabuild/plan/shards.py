@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from lambdabuild.plan.explain import steps
 from lambdabuild.plan.types import Build, BuildPlan
@@ -24,8 +25,7 @@ USUAL = {
 """What steps take of which nothing is known, in milliseconds: orders of magnitude, from this project's bench/."""
 
 
-@dataclass(frozen=True)
-class Chain:
+class Chain(Struct, frozen=True):
     """All that one build needs. ``steps`` are tasks; what several chains need is done once by a machine."""
 
     task: str
@@ -34,16 +34,14 @@ class Chain:
     """What it shares with others, such as a resolution; these go to one machine unless that takes longer."""
 
 
-@dataclass(frozen=True)
-class Shard:
+class Shard(Struct, frozen=True):
     """``tasks`` are what doit is asked for."""
 
     tasks: tuple[str, ...]
     milliseconds: int
 
 
-@dataclass
-class _Machine:
+class _Machine(Struct):
     number: int
     tasks: list[str] = field(default_factory=list)
     steps: set[str] = field(default_factory=set)

@@ -15,9 +15,11 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from lambdabuild.plan.types import Sharer, Stage
 
@@ -27,8 +29,7 @@ BIG_BYTES = 1 << 22
 """From this rounded size on (over 2 MB zipped) a package has a layer to itself while there is room."""
 
 
-@dataclass(frozen=True, order=True)
-class Package:
+class Package(Struct, frozen=True, order=True):
     """What lies in one place as a whole: a package, or several that put files into one folder. Sizes are bytes."""
 
     names: tuple[str, ...]
@@ -42,8 +43,7 @@ class Package:
         return 1 << max(self.zipped - 1, 0).bit_length()
 
 
-@dataclass(frozen=True)
-class SharedLayer:
+class SharedLayer(Struct, frozen=True):
     """A layer that nobody wrote: its logical id, what is in it, and the builds whose functions use it."""
 
     name: str
@@ -80,8 +80,7 @@ def share(
     return tuple(sorted(found, key=lambda layer: layer.full_name))
 
 
-@dataclass(frozen=True)
-class _Layer:
+class _Layer(Struct, frozen=True, dict=True):
     packages: frozenset[Package]
     builds: frozenset[str]
     weight: int
@@ -93,8 +92,7 @@ class _Layer:
         return sorted(package.names for package in self.packages), sorted(self.builds), sorted(self.packages)
 
 
-@dataclass(frozen=True)
-class _Functions:
+class _Functions(Struct, frozen=True):
     """How many functions each build is of, and how many layers each may still have."""
 
     counts: Mapping[str, int]
@@ -162,8 +160,7 @@ def _joined(layers: Iterable[_Layer]) -> list[_Layer]:
     return list(found.values())
 
 
-@dataclass(frozen=True)
-class _Change:
+class _Change(Struct, frozen=True):
     """Layers that take the place of others, so that some builds have one less."""
 
     before: tuple[_Layer, ...]

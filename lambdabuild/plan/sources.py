@@ -7,7 +7,8 @@ import posixpath
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from lambdabuild.errors import BadSettings, LambdaBuildError, NoManifest, NoSource, raise_all
 from lambdabuild.model import Function, Globs, Layer, Service

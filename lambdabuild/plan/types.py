@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
+
+from msgspec import Struct, field
 
 from lambdabuild.model import Asset, Broken, Globs, Options, Skipped
 from lambdabuild.settings import Command
@@ -15,8 +16,7 @@ from lambdabuild.settings import Command
 Kind = Literal["function", "layer", "source"]
 
 
-@dataclass(frozen=True)
-class StepClaims:
+class StepClaims(Struct, frozen=True):
     """What one step of a rule reads, beside the results of the steps before it."""
 
     reads: tuple[str, ...] = ()
@@ -50,8 +50,7 @@ class StepClaims:
         return tuple(name for name in self.tools if not (chosen and name == "uv" and chosen != "uv"))
 
 
-@dataclass(frozen=True)
-class Workspace:
+class Workspace(Struct, frozen=True):
     """Several packages under one lock file, which is in the folder of the workspace's root."""
 
     files: tuple[str, ...]
@@ -69,8 +68,7 @@ class Workspace:
     """A lock file beside the manifest goes before the root's; the manager itself may never look at it."""
 
 
-@dataclass(frozen=True)
-class PackageLayers:
+class PackageLayers(Struct, frozen=True):
     """How a function finds in layers what it would find in its zip. Each archive of resolve with an ``origin`` is a
     package."""
 
@@ -82,8 +80,7 @@ class PackageLayers:
     """Patterns of the files that are looked for by their names without endings."""
 
 
-@dataclass(frozen=True)
-class Rule:
+class Rule(Struct, frozen=True):
     """A rule.toml, read. ``folder`` is where it lies; nothing here needed the rule's code to run."""
 
     name: str
@@ -156,8 +153,7 @@ class Rule:
         return self.runtime_prefix.format(runtime=runtime, major=major)
 
 
-@dataclass(frozen=True, order=True)
-class Native:
+class Native(Struct, frozen=True, order=True):
     """In which container tools run. Two that are equal are one container."""
 
     mode: Literal["", "auto", "true"] = ""
@@ -171,8 +167,7 @@ class Native:
     """The digest of the other settings, whose values may be secret."""
 
 
-@dataclass(frozen=True, order=True)
-class ResolutionKey:
+class ResolutionKey(Struct, frozen=True, order=True):
     """What makes two resolutions the same. Nothing else may enter, the source only when the manifest has scripts."""
 
     rule: str
@@ -189,8 +184,7 @@ class ResolutionKey:
     """The code folder, when the manifest has scripts that are run with what lies beside it; "" when it has none."""
 
 
-@dataclass(frozen=True)
-class Resolution:
+class Resolution(Struct, frozen=True):
     """Dependencies resolved once for all its users (names of builds)."""
 
     name: str
@@ -199,8 +193,7 @@ class Resolution:
     users: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, order=True)
-class BuildKey:
+class BuildKey(Struct, frozen=True, order=True):
     """What makes two builds the same build. Nothing else may enter."""
 
     rule: str
@@ -238,8 +231,7 @@ class BuildKey:
         return bool(self.package) or (bool(self.command.run) and not self.command.adds)
 
 
-@dataclass(frozen=True)
-class Build:
+class Build(Struct, frozen=True):
     """One chain of steps; functions that need the same bytes share it. ``name`` is the first of ``users``."""
 
     name: str
@@ -264,8 +256,7 @@ class Build:
         return "build" if self.key.kind == "function" else "layer"
 
 
-@dataclass(frozen=True)
-class Source:
+class Source(Struct, frozen=True):
     """A build that is published under its distribution's version, as ``prefix/source/VERSION/source.zip``."""
 
     name: str
@@ -276,8 +267,7 @@ class Source:
     """Whether a development version is replaced by other bytes."""
 
 
-@dataclass(frozen=True)
-class Pinned:
+class Pinned(Struct, frozen=True):
     """A function whose code is a version of a source that was published before; it is not built."""
 
     function: str
@@ -285,8 +275,7 @@ class Pinned:
     version: str
 
 
-@dataclass(frozen=True, order=True)
-class ImageKey:
+class ImageKey(Struct, frozen=True, order=True):
     """What makes two images the same image."""
 
     kind: str
@@ -307,8 +296,7 @@ class ImageKey:
     """Where it is pushed to, "" when it stays here."""
 
 
-@dataclass(frozen=True)
-class ImageBuild:
+class ImageBuild(Struct, frozen=True):
     """One image; functions with equal images share it. ``name`` is the first of ``users``."""
 
     name: str
@@ -334,8 +322,7 @@ class ImageBuild:
         return tuple(map(self.local_name, self.users))
 
 
-@dataclass(frozen=True)
-class Sizes:
+class Sizes(Struct, frozen=True):
     """What a function has in Lambda: a build and its layers' builds, whose unzipped sizes count together."""
 
     function: str
@@ -346,8 +333,7 @@ class Sizes:
     """Its runtime, its handler, and variables with which it may be found elsewhere; () when it is not checked."""
 
 
-@dataclass(frozen=True, order=True)
-class Stage:
+class Stage(Struct, frozen=True, order=True):
     """Functions on one stage can have a layer in common: one template, one kind of machine, one place in the layer."""
 
     stack: str
@@ -358,8 +344,7 @@ class Stage:
     """Where in the layer packages lie."""
 
 
-@dataclass(frozen=True)
-class Sharer:
+class Sharer(Struct, frozen=True):
     """A build whose packages may lie in layers with those of others (``auto_layers``)."""
 
     build: str
@@ -370,8 +355,7 @@ class Sharer:
     """How many layers its functions may have beside those they have."""
 
 
-@dataclass(frozen=True)
-class Publication:
+class Publication(Struct, frozen=True):
     """A layer as Lambda is to have it. ``name`` is the task's."""
 
     name: str
@@ -390,8 +374,7 @@ class Publication:
     """How many versions stay for each architecture; 0 is all."""
 
 
-@dataclass(frozen=True)
-class BuildPlan:
+class BuildPlan(Struct, frozen=True, dict=True):
     """All that is to be done, in sorted order."""
 
     resolutions: tuple[Resolution, ...]

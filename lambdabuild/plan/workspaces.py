@@ -10,8 +10,9 @@ import json
 import posixpath
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from lambdabuild.plan.types import Rule, Workspace
 
@@ -20,8 +21,7 @@ def _unreadable(path: str) -> str:
     raise FileNotFoundError(path)
 
 
-@dataclass(frozen=True)
-class Disk:
+class Disk(Struct, frozen=True):
     """What of the disk planning looks at. Paths are relative to the project's folder."""
 
     names: Mapping[str, frozenset[str]]

@@ -16,6 +16,8 @@ import sysconfig
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from msgspec.structs import asdict
+
 from lambdabuild import tools
 from lambdabuild.rule_api import expanded, portable
 from lambdabuild.rulebook import serve, wire
@@ -51,7 +53,7 @@ def _zipped(rows: Iterable[list[Any]], folders: Mapping[str, str]) -> dict[str, 
         return expanded(path, folders)
 
     summary = write_zip(os.path.join(folders["out"], ARTIFACT), entries_of(rows, place))
-    return {**vars(summary), "archives": [portable(path, folders) for path in summary.archives]}
+    return {**asdict(summary), "archives": [portable(path, folders) for path in summary.archives]}
 
 
 def _told_elsewhere(said: dict[str, Any], folders: Mapping[str, str]) -> dict[str, Any]:

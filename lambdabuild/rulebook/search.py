@@ -9,7 +9,6 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import fields
 from typing import Any, Protocol
 
 from lambdabuild import regular
@@ -88,7 +87,7 @@ def read_claims(file: str, files: Files | None = None) -> Rule:
 
 
 def _claims(file: str, kind: type[Any], data: Mapping[str, Any]) -> Any:
-    known = {item.name: item for item in fields(kind)}
+    known = kind.__struct_fields__
     for key in data:
         if key not in known:
             near = difflib.get_close_matches(key, known, 1)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import posixpath
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Literal, Protocol, cast
+
+from msgspec import Struct, field
 
 from lambdabuild.errors import BadTemplate, LambdaBuildError, UnknownName, Unresolvable
 from lambdabuild.model import (
@@ -56,8 +57,7 @@ class Files(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Template:
+class Template(Struct, frozen=True):
     """One template as its resources see it. ``base`` is the folder that relative code folders start from."""
 
     text: str
@@ -87,8 +87,7 @@ class Template:
         return posixpath.normpath(posixpath.join(self.base if base is None else base, text))
 
 
-@dataclass
-class Reading:
+class Reading(Struct):
     """What has been read so far; ``rewrites`` and ``layer_places`` are of one template."""
 
     functions: list[Function] = field(default_factory=list)
@@ -105,8 +104,7 @@ class Reading:
     layer_places: list[LayersPlace] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
-class Shape:
+class Shape(Struct, frozen=True):
     """How a resource type says where its code is."""
 
     kind: Literal["function", "layer"]

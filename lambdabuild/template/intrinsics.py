@@ -10,9 +10,11 @@ import base64
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from lambdabuild import settings
 from lambdabuild.errors import BadTemplate
@@ -23,8 +25,7 @@ Value = Any
 """JSON data that may hold ``Unresolved`` and ``NO_VALUE`` at any depth."""
 
 
-@dataclass(frozen=True)
-class Unresolved:
+class Unresolved(Struct, frozen=True):
     """A value that is not known, and why. ``text`` is the part of a text that is, with ``${...}`` where it is not."""
 
     reason: str
@@ -59,8 +60,7 @@ MOST_MADE = 50_000_000
 multiply it at each level. https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html"""
 
 
-@dataclass
-class Scope:
+class Scope(Struct, dict=True):
     """What names mean in one template. ``cache`` holds the conditions that are decided."""
 
     file: str

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from lambdabuild.model import LayersPlace, MappingsPlace, ResourcesPlace
 from lambdabuild.spans import Node, Span

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from lambdabuild.spans import Node
 from lambdabuild.template.intrinsics import NO_VALUE, Scope, Unresolved, Value, resolve
 from lambdabuild.template.packaged import REMOTE, is_local
 
 
-@dataclass(frozen=True)
-class Elsewhere:
+class Elsewhere(Struct, frozen=True):
     """No path is meant, and why that is so."""
 
     reason: str

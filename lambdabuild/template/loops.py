@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from lambdabuild.errors import BadTemplate, DuplicateKey, LambdaBuildError, Unresolvable, raise_all
 from lambdabuild.spans import Node, Span
@@ -33,8 +35,7 @@ Check = Callable[[str, str, Span], None]
 """Is told of each key that a loop makes, with how it is written and where, and may refuse it."""
 
 
-@dataclass(frozen=True)
-class Loops:
+class Loops(Struct, frozen=True):
     """What is known of a template's loops once they are expanded."""
 
     keys: Mapping[str, str] = field(default_factory=dict)
@@ -117,8 +118,7 @@ def _named_as_resources(loops: Mapping[str, Span], resources: Iterable[str]) -> 
         yield BadTemplate(f"the loop {name!r} is called as a resource is", where=loops[name], mend="rename the loop")
 
 
-@dataclass(frozen=True)
-class _Loop:
+class _Loop(Struct, frozen=True):
     """One loop that is written as it must be."""
 
     key: str

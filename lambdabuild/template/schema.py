@@ -11,9 +11,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from lambdabuild.settings import nearest
 from lambdabuild.spans import Node, Scalar, Span, to_data
@@ -34,8 +36,7 @@ A_OR_AN = {"object": "a mapping", "array": "a list", "string": "a text", "boolea
            "number": "a number", "integer": "a whole number", "null": "nothing"}  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Mistake:
+class Mistake(Struct, frozen=True):
     """One thing that is wrong. ``unknown`` is the key that is not known, when that is what is wrong.
 
     ``is_structural``: no template can be made of it, because it is not what is taken apart at this place (a text for a

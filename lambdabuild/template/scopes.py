@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from lambdabuild.errors import BadTemplate, LambdaBuildError, UnknownName, raise_all
 from lambdabuild.spans import Node, Span

@@ -7,9 +7,11 @@ import os
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from typing import Any, cast
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from lambdabuild import naming
 from lambdabuild.errors import (
@@ -48,8 +50,7 @@ UNNEEDED = ("custom", "params", "stages")
 """Sections that are there to be referred to."""
 
 
-@dataclass(frozen=True)
-class Given:
+class Given(Struct, frozen=True):
     """What was given for this run: ``stage`` and ``region`` are "" when they were not."""
 
     stage: str = ""

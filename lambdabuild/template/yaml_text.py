@@ -11,10 +11,11 @@ import json.decoder
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import yaml
+from msgspec import Struct
+from msgspec.structs import replace
 
 from lambdabuild.errors import BrokenYaml, DuplicateKey, LambdaBuildError, raise_all
 from lambdabuild.spans import Node, Scalar, Span, Style
@@ -326,8 +327,7 @@ class _YamlTree:
         return replace(node, value=self.reader.value(lambda: scalars.tagged(kind, text), node.span.start))
 
 
-@dataclass(frozen=True, slots=True)
-class _Anchored:
+class _Anchored(Struct, frozen=True):
     """What an anchor names, how many nodes that is, and how many levels."""
 
     node: Node
@@ -343,8 +343,7 @@ scan_text: Any = json.decoder.scanstring  # type: ignore[attr-defined]  # docume
 _WORDS: dict[str, Scalar] = {"true": True, "false": False, "null": None}
 
 
-@dataclass
-class _JsonTree:
+class _JsonTree(Struct):
     reader: _Reader
     position: int = 0
     depth: int = 0

@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Never, TypeAlias
+
+from msgspec import Struct
 
 from lambdabuild.errors import BadVariable
 
@@ -29,15 +30,13 @@ HEXADECIMAL = re.compile(r"0[xX][0-9a-fA-F]+")
 WORDS: dict[str, Scalar] = {"true": True, "false": False, "null": None}
 
 
-@dataclass(frozen=True)
-class Literal:
+class Literal(Struct, frozen=True):
     """A fallback that is a value: ``${opt:x, 'dev'}``."""
 
     value: Scalar
 
 
-@dataclass(frozen=True)
-class Source:
+class Source(Struct, frozen=True):
     """One place that is asked: ``file(a.yml):b.c``. Params and address may hold variables themselves."""
 
     kind: str
@@ -45,8 +44,7 @@ class Source:
     address: Parts | None
 
 
-@dataclass(frozen=True)
-class Variable:
+class Variable(Struct, frozen=True):
     """``text`` is how it is written; ``choices`` are tried in order."""
 
     text: str

@@ -5,8 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from lambdabuild.errors import (
     BadVariable,
@@ -33,8 +35,7 @@ MOST_VALUES, MOST_TEXT = 250_000, 50_000_000
 """How many values variables may bring in, all together, and how many characters of text they may make."""
 
 
-@dataclass(frozen=True)
-class Call:
+class Call(Struct, frozen=True):
     """What a source is asked: its params and address with their own variables resolved, and who asks from where."""
 
     resolver: Resolver
@@ -44,8 +45,7 @@ class Call:
     variable: str
 
 
-@dataclass(frozen=True)
-class Asked:
+class Asked(Struct, frozen=True):
     """One kind of source. ``ask`` gives a node, plain data, or None when there is no value (the next is tried)."""
 
     ask: Callable[[Call], Any]

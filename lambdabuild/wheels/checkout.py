@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from lambdabuild import tools
 from lambdabuild.errors import LambdaBuildError
@@ -17,8 +18,7 @@ from lambdabuild.rule_api import Job
 SAYS_VERSION = ("packed-refs", os.path.join("refs", "heads"), os.path.join("refs", "tags"), "reftable")
 
 
-@dataclass(frozen=True)
-class Lent:
+class Lent(Struct, frozen=True):
     """Where the copy is now, and the files that what a backend learns rests on."""
 
     folder: str

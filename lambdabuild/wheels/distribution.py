@@ -12,10 +12,11 @@ import sys
 import tomllib
 import zipfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from email.message import Message
 from email.parser import HeaderParser
 from typing import Any
+
+from msgspec import Struct
 
 from lambdabuild import regular
 from lambdabuild.errors import BadManifest, DownloadFailed, LambdaBuildError, NoWheel, Offline, ToolFailed, ToolMissing
@@ -28,8 +29,7 @@ NOT_INSTALLED = (*parts.NOT_FROM_BUILT, "/.lock", "/*.dist-info/uv_build.json", 
 INSTALLABLE = "make `pip install .` work in its folder; what the build needs stands in [build-system] requires"
 
 
-@dataclass(frozen=True)
-class About:
+class About(Struct, frozen=True):
     """What a wheel says of itself. ``requires`` are dependencies that no extra has to be asked for."""
 
     name: str

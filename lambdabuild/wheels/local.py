@@ -6,12 +6,13 @@ content does not.
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import shutil
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from lambdabuild import regular
 from lambdabuild.errors import CannotResolve, NoWheel, ToolFailed
@@ -104,7 +105,7 @@ def mirrored(
         elif line.is_from_elsewhere(ask.manifest):
             _write_line(twin(line.file), line.where.line, line.meant.with_path(there))
     more, constraints = (tuple(map(twin, files)) for files in (ask.more, ask.constraints))
-    return dataclasses.replace(ask, manifest=twin(ask.manifest), more=more, constraints=constraints, copy_of=ask.shown)
+    return replace(ask, manifest=twin(ask.manifest), more=more, constraints=constraints, copy_of=ask.shown)
 
 
 def _write_line(file: str, number: int, text: str) -> None:

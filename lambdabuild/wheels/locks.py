@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
+
+from msgspec import Struct
 
 from lambdabuild import regular
 from lambdabuild.errors import BadManifest, CannotResolve, HashMismatch, LambdaBuildError, NoWheel, raise_all
@@ -24,8 +26,7 @@ WAYS_OUT = (
 )
 
 
-@dataclass(frozen=True)
-class Wheel:
+class Wheel(Struct, frozen=True):
     """A wheel of an index, or a file. ``sha256`` is "" when nobody said it; ``size`` (bytes) then is 0."""
 
     name: str
@@ -36,8 +37,7 @@ class Wheel:
     size: int = 0
 
 
-@dataclass(frozen=True)
-class Source:
+class Source(Struct, frozen=True):
     """What has to be built first: a folder or an archive on this machine, an sdist of an index, a git checkout."""
 
     name: str

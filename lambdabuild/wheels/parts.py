@@ -6,7 +6,8 @@ import os
 import shutil
 import stat
 import zipfile
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from lambdabuild.errors import HashMismatch
 from lambdabuild.rule_api import Archive

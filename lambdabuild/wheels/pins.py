@@ -9,8 +9,10 @@ import os
 import re
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from lambdabuild.errors import BadManifest, HashMismatch, LambdaBuildError, NoWheel, Several
 from lambdabuild.rule_api import Folder, Job, Result
@@ -25,8 +27,7 @@ LOCAL_METADATA = re.compile(r"^(Requires-Dist: [^@\n]*?) @ file:[^;\n]*?(?= ;|$)
 """How poetry-core records a path dependency: with the folder's place on this machine."""
 
 
-@dataclass(frozen=True)
-class Pin:
+class Pin(Struct, frozen=True):
     """One version of a package from an index; what is taken must have one of the ``hashes`` (``sha256:...``)."""
 
     name: str
@@ -37,8 +38,7 @@ class Pin:
     """Where the lock has it from."""
 
 
-@dataclass(frozen=True)
-class Locked:
+class Locked(Struct, frozen=True):
     """A lock as far as one platform and the chosen groups need it."""
 
     file: str
@@ -50,8 +50,7 @@ class Locked:
     """The command that makes the lock anew."""
 
 
-@dataclass(frozen=True)
-class Asked:
+class Asked(Struct, frozen=True):
     """What a manifest without a lock asks for on one platform."""
 
     file: str

@@ -10,10 +10,12 @@ import json
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from lambdabuild import regular
 from lambdabuild.errors import BadManifest
@@ -35,8 +37,7 @@ PYPI = {"name": "pypi", "url": "https://pypi.org/simple", "verify_ssl": True}
 VARIABLE = re.compile(r"'?\$\{(\w+)\}'?|\$(\w+)")
 
 
-@dataclass(frozen=True)
-class Pipfile:
+class Pipfile(Struct, frozen=True):
     """A Pipfile, and the sections of it that are wanted, as a lock calls them."""
 
     file: str

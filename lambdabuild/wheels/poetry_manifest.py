@@ -8,8 +8,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from lambdabuild import regular
 from lambdabuild.errors import BadManifest, CannotResolve
@@ -27,8 +28,7 @@ EXTRA_IS_NOT = re.compile(r"""\bextra\s*!=\s*(["'][^"']*["'])""")
 PLATFORM_IS = "sys_platform == '{}'"
 
 
-@dataclass(frozen=True)
-class Dependency:
+class Dependency(Struct, frozen=True):
     """One way in which a package is asked for: in [tool.poetry.dependencies] and in a lock alike."""
 
     name: str
@@ -45,8 +45,7 @@ class Dependency:
         return fits and holds(self.marker, platform, extras, where)
 
 
-@dataclass(frozen=True)
-class Manifest:
+class Manifest(Struct, frozen=True):
     """A pyproject.toml of Poetry, and what of it is wanted."""
 
     file: str

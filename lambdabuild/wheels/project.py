@@ -7,9 +7,10 @@ import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from lambdabuild import regular
 from lambdabuild.errors import BadManifest, CannotResolve
@@ -22,8 +23,7 @@ KINDS_OF_MEMBERS = ("virtual", "editable", "directory")
 """How uv.lock marks the projects that it is the lock of, each with its path from the lock's folder."""
 
 
-@dataclass(frozen=True)
-class Project:
+class Project(Struct, frozen=True):
     """``options`` choose groups and extras, for ``uv export`` and ``uv pip compile`` alike."""
 
     has_dependencies: bool

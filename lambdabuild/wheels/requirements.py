@@ -8,10 +8,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from lambdabuild import regular
 from lambdabuild.errors import BadManifest
@@ -28,8 +30,7 @@ PASSED_OVER = re.compile(r"\s+--?(?!hash\b)[a-z][\w-]*(?:(?:\s*=\s*|\s+)(?!-)[^\
 DIRECT = re.compile(r"^(?:-e|--editable)[=\s]\s*(?P<editable>.+)$|^[A-Za-z0-9._-]+(?:\[[^\]]*\])?\s*@\s*(?P<url>\S+)")
 
 
-@dataclass(frozen=True)
-class Line:
+class Line(Struct, frozen=True):
     """One logical line of a requirements file: continued lines are joined, comments are gone."""
 
     text: str
@@ -94,8 +95,7 @@ class Line:
         return plain if looks_local or (direct and direct["editable"]) else ""
 
 
-@dataclass(frozen=True)
-class Requirements:
+class Requirements(Struct, frozen=True, dict=True):
     """Requirements files and all that they include. ``file`` is the first of them."""
 
     file: str

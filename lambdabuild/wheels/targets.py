@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from lambdabuild.errors import BadManifest
 
@@ -24,8 +25,7 @@ UV_GLIBCS = (17, 28, *range(31, 41))
 """The glibc 2.N that uv's --python-platform knows (uv 0.9 to 0.13)."""
 
 
-@dataclass(frozen=True)
-class Platform:
+class Platform(Struct, frozen=True):
     """Where wheels are going to be loaded: CPython 3.``minor`` on ``machine`` with glibc 2.``glibc``."""
 
     minor: int

@@ -8,7 +8,8 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from lambdabuild import regular
 from lambdabuild.errors import (
@@ -44,8 +45,7 @@ POSITION = re.compile(r"in `([^`]+)` at position (\d+)")
 NETWORK = re.compile(r"Failed to fetch|error sending request|dns error|Connection refused|Request failed after")
 
 
-@dataclass(frozen=True)
-class Ask:
+class Ask(Struct, frozen=True):
     """What uv is asked to lock."""
 
     manifest: str

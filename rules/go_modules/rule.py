@@ -7,8 +7,9 @@ import re
 import shlex
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from lambdabuild.rule_api import (
     BadManifest,
@@ -70,8 +71,7 @@ MISTAKES: tuple[tuple[str, type[LambdaBuildError], str, str], ...] = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Go:
+class Go(Struct, frozen=True):
     """The go command as it is called for one job: in the code folder, for the target's machine."""
 
     job: Job

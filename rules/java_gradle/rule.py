@@ -8,10 +8,11 @@ import os
 import re
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from lambdabuild.jars import archives, classes
 from lambdabuild.jars.folders import above as folders_above
@@ -142,8 +143,7 @@ def _outside(job: Job, paths: Iterable[str]) -> list[str]:
 # the build: which files Gradle reads, and from where it starts
 
 
-@dataclass(frozen=True)
-class Build:
+class Build(Struct, frozen=True):
     start: str
     """The folder with the settings, or the project's own when there are none."""
     folders: tuple[str, ...]
@@ -234,8 +234,7 @@ def _jdk() -> set[str]:
 # files: a copy that lies as the originals do
 
 
-@dataclass(frozen=True)
-class Tree:
+class Tree(Struct, frozen=True):
     top: str
     copy: str
 

@@ -9,11 +9,12 @@ import os
 import re
 import shutil
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape
+
+from msgspec import Struct
 
 from lambdabuild.jars import archives, classes
 from lambdabuild.jars.folders import above as folders_above
@@ -120,8 +121,7 @@ def compile(job: Job) -> Result:
 # poms: which files Maven reads, and from where it starts
 
 
-@dataclass(frozen=True)
-class Pom:
+class Pom(Struct, frozen=True):
     file: str
     text: str
     artifact: str
@@ -150,8 +150,7 @@ class Pom:
         return os.path.dirname(self.file)
 
 
-@dataclass(frozen=True)
-class Family:
+class Family(Struct, frozen=True):
     """A pom and those it is built with."""
 
     own: Pom
@@ -376,8 +375,7 @@ def _refuse_aggregator(job: Job, own: Pom) -> None:
 # files: a copy that lies as the originals do
 
 
-@dataclass(frozen=True)
-class Tree:
+class Tree(Struct, frozen=True):
     top: str
     copy: str
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
+from msgspec.structs import replace
 from test_fuzz import Memory
 
 from lambdabuild.cloudformation import compiler, stack

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import random
 import re
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from peers.serverless.event_services import EVENTS, MSK, SQS, events
 
 from lambdabuild.cloudformation import compiler

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import dataclasses
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from test_planner import PIP, PLAIN, fn
 
 from lambdabuild.model import About, Layer, Service
@@ -36,7 +37,7 @@ def deps(**more) -> Settings:
 
 
 def test_a_layer_for_two_runtimes_has_two_resolutions_and_shares_each_with_whoever_needs_it() -> None:
-    settings = replace(deps(runtimes=TWO), functions={"app": FunctionSettings()})
+    settings = dataclasses.replace(deps(runtimes=TWO), functions={"app": FunctionSettings()})
     built = planned(fn("app", runtime="python3.13"), settings=settings)
 
     assert [(one.name, one.key.runtime, one.users) for one in built.resolutions] == [

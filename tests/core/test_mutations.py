@@ -12,11 +12,11 @@ import time
 import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from itertools import chain
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from mutations import ODD, Disk, Path, paths, put, template
 from peers.serverless.event_services import EVENTS, NEWER
 from peers.serverless.services import ROLES, SERVICES

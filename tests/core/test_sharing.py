@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from lambdabuild.plan.sharing import LEAST_SAVED_BYTES, Package, SharedLayer, share
 from lambdabuild.plan.types import Sharer, Stage

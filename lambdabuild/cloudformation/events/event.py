@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeVar
+
+from msgspec import Struct
 
 from lambdabuild import naming
 from lambdabuild.cloudformation.context import Context, Lambda
@@ -16,8 +17,7 @@ from lambdabuild.spans import Span
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class Event:
+class Event(Struct, frozen=True):
     """``options`` is what stands under the event's name: a text or a mapping. ``number`` counts a function's events of
     this type, ``index`` all of its events; both from 1."""
 

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
+
+from msgspec import Struct
 
 from lambdabuild import naming
 from lambdabuild.cloudformation.context import Context, Lambda
@@ -33,8 +34,7 @@ LOGGED = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Api:
+class Api(Struct, frozen=True, dict=True):
     """What the provider says of the service's HTTP API."""
 
     context: Context

@@ -9,8 +9,9 @@ import base64
 import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from lambdabuild import naming
 from lambdabuild.cloudformation import helpers
@@ -188,8 +189,7 @@ def _permission(api_id: Any, target: Any, after: Sequence[str]) -> Json:
 # authorizers
 
 
-@dataclass(frozen=True)
-class Authorizer:
+class Authorizer(Struct, frozen=True):
     """Who is asked whether a connection may be made."""
 
     name: str

@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from lambdabuild.errors import LambdaBuildError
 from lambdabuild.settings import FunctionSettings
@@ -62,8 +63,7 @@ def bundles_by_itself(data: Mapping[str, Any], plugins: list[str]) -> bool:
     )
 
 
-@dataclass(frozen=True)
-class BuiltIn:
+class BuiltIn(Struct, frozen=True):
     """Version 4's bundles. ``is_silent``: nothing is said of them, so only TypeScript is bundled."""
 
     service: Service
@@ -131,8 +131,7 @@ def _package_json(service: Service) -> Mapping[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-@dataclass(frozen=True)
-class TypeScript:
+class TypeScript(Struct, frozen=True):
     """serverless-plugin-typescript in one service."""
 
     service: Service

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
 from typing import Any, cast
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from lambdabuild.errors import BadPluginOption, LambdaBuildError, PluginNeeds, raise_all
 from lambdabuild.spans import Node, from_data
@@ -32,8 +34,7 @@ Load = Callable[..., dict[str, str]]
 """Load .env files, in order, into the environment; gives what they bring."""
 
 
-@dataclass(frozen=True)
-class Dotenv:
+class Dotenv(Struct, frozen=True):
     """The plugin in one service. ``name`` is what the environment is called: NODE_ENV, ``env`` or the stage."""
 
     table: Table

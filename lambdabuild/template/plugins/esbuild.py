@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from lambdabuild.errors import LambdaBuildError, PluginOptionsClash
 from lambdabuild.settings import FunctionSettings
@@ -43,8 +44,7 @@ OPTIONS: Mapping[str, Option] = {
 """Beside esbuild's own, which are options of the rule ``nodejs_npm_esbuild`` as they are."""
 
 
-@dataclass(frozen=True)
-class Esbuild:
+class Esbuild(Struct, frozen=True):
     """The plugin's options in one service."""
 
     service: Service

@@ -7,9 +7,11 @@ template without what it adds deletes that. The setting ``plugins_ignored`` is f
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from lambdabuild.errors import LambdaBuildError, PluginNotRun
 from lambdabuild.spans import Node, Span
@@ -17,8 +19,7 @@ from lambdabuild.spans import Node, Span
 Becomes = Literal["done", "harmless", "error"]
 
 
-@dataclass(frozen=True)
-class Known:
+class Known(Struct, frozen=True):
     """``words``: what the plugin does. ``keys``: dotted patterns of the places in the file that only it understands."""
 
     becomes: Becomes
@@ -26,8 +27,7 @@ class Known:
     keys: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Listed:
+class Listed(Struct, frozen=True):
     """A plugin as a service lists it."""
 
     name: str

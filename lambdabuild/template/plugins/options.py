@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
+
+from msgspec import Struct, field
 
 from lambdabuild.errors import BadPluginOption, LambdaBuildError
 from lambdabuild.settings import FunctionSettings, nearest
@@ -24,8 +25,7 @@ Becomes = Literal["mapped", "no effect", "told"]
 what lambdabuild does not do, which is ``told`` by a note."""
 
 
-@dataclass(frozen=True)
-class Option:
+class Option(Struct, frozen=True):
     """What an option may be, what becomes of it, and in which words people are told (docs/serverless.md has them)."""
 
     kinds: tuple[Kind, ...]
@@ -39,8 +39,7 @@ class Files(Protocol):
     def read(self, path: str) -> str: ...
 
 
-@dataclass(frozen=True)
-class Packing:
+class Packing(Struct, frozen=True):
     """How one function or layer is packed."""
 
     settings: FunctionSettings = field(default_factory=FunctionSettings)
@@ -56,8 +55,7 @@ class Packing:
     """Globs of what goes in beside a bundle."""
 
 
-@dataclass(frozen=True)
-class Table:
+class Table(Struct, frozen=True):
     """One plugin's options as they are written: ``at`` is where they stand (``custom.pythonRequirements``)."""
 
     at: str
@@ -128,8 +126,7 @@ def _fits(value: Any, option: Option) -> bool:
     return isinstance(value, tuple(kind for name in option.kinds for kind in KINDS[name]))
 
 
-@dataclass(frozen=True)
-class Service:
+class Service(Struct, frozen=True):
     """What a plugin may know of the service. Paths that it is given are relative to the service's folder."""
 
     data: Mapping[str, Any]

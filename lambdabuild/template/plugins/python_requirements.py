@@ -5,8 +5,9 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from lambdabuild import regular
 from lambdabuild.errors import BadPluginOption, LambdaBuildError, NoInclude, PluginNeeds, PluginOptionsClash
@@ -83,8 +84,7 @@ POINTLESS = frozenset({
 """Arguments that change nothing of what is in the zip, or name the platform, which the runtime says."""
 
 
-@dataclass(frozen=True)
-class PythonRequirements:
+class PythonRequirements(Struct, frozen=True):
     """The plugin's options in one service. ``raw`` is their text before variables were filled in."""
 
     service: Service

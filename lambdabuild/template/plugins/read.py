@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from typing import Any, cast
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from lambdabuild.errors import LambdaBuildError
 from lambdabuild.spans import Node, from_data, to_data
@@ -19,8 +21,7 @@ Value = Callable[[tuple[str, ...]], Node | None]
 """What stands at a path of the file, all variables in it filled in."""
 
 
-@dataclass(frozen=True)
-class Plugins:
+class Plugins(Struct, frozen=True):
     """The plugins of one service; None for those that do not count."""
 
     python: PythonRequirements | None = None

@@ -5,8 +5,9 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from lambdabuild.errors import LambdaBuildError, NoInclude, PluginNeeds
 from lambdabuild.settings import FunctionSettings, nearest
@@ -39,8 +40,7 @@ SHOWN = 3
 """How many zips a note names."""
 
 
-@dataclass(frozen=True)
-class Socless:
+class Socless(Struct, frozen=True):
     """The plugin's options in one service."""
 
     service: Service

@@ -7,8 +7,10 @@ be evaluated changes nothing, which is told.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Any, cast
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from lambdabuild.errors import BadPluginOption
 from lambdabuild.spans import Node, Span, to_data
@@ -24,8 +26,7 @@ HOLE = Node(None, Span(""))
 """An item of a list that was removed; the places of those after it stay as they are written until the end."""
 
 
-@dataclass
-class Switches:
+class Switches(Struct):
     """One service while it is changed. ``options`` are what ``custom.serverlessIfElse`` says, variables filled in."""
 
     root: Node

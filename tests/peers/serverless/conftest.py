@@ -97,10 +97,9 @@ def osls() -> Path:
 
 
 @pytest.fixture(scope="session")
-def successor(osls: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Peer]:
-    """As ``many``, by osls."""
-    with together(osls, tmp_path_factory.mktemp("home")) as run:
-        yield run
+def successor(osls: Path, tmp_path_factory: pytest.TempPathFactory) -> Peer:
+    """Run osls' ``package`` in a folder."""
+    return runner(osls, tmp_path_factory.mktemp("home"))
 
 
 def runner(program: Path, home: Path) -> Peer:

@@ -8,17 +8,14 @@ const readline = require("readline");
 
 const script = path.resolve(process.argv[2], "../../scripts/serverless.js");
 const packages = script.slice(0, script.lastIndexOf("node_modules") + "node_modules".length);
-const own = ["serverless", "osls", "@serverless", "log", "log-node", "essentials", "memoizee"].map((name) => path.join(packages, name) + path.sep);
+const own = ["serverless", "@serverless", "log", "log-node", "essentials", "memoizee"].map((name) => path.join(packages, name) + path.sep);
 const answer = process.stdout.write.bind(process.stdout);
 
+const fs = require(require.resolve("graceful-fs", { paths: [script] }));
+const gracefulify = fs.gracefulify;
+let isPatched = false;
 const environment = { ...process.env };
-if (require("fs").existsSync(path.join(packages, "graceful-fs"))) patchOnce(require(path.join(packages, "graceful-fs")));
-
-function patchOnce(fs) {
-  const gracefulify = fs.gracefulify;
-  let isPatched = false;
-  fs.gracefulify = (given) => (isPatched ? given : ((isPatched = true), gracefulify(given)));
-}
+fs.gracefulify = (given) => (isPatched ? given : ((isPatched = true), gracefulify(given)));
 
 async function run({ folder, arguments: given }) {
   for (const file of Object.keys(require.cache)) {

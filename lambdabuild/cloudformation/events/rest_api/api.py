@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
+
+from msgspec import Struct
 
 from lambdabuild.cloudformation.context import Context
 from lambdabuild.cloudformation.fragment import Json
@@ -13,8 +14,7 @@ from lambdabuild.errors import BadFunction
 API, GATEWAY = "ApiGatewayRestApi", "apigateway.amazonaws.com"
 
 
-@dataclass(frozen=True)
-class Api:
+class Api(Struct, frozen=True, dict=True):
     context: Context
 
     @cached_property

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from lambdabuild.cloudformation.context import Lambda
 from lambdabuild.cloudformation.events.event import Event
@@ -20,8 +21,7 @@ KEPT = {"AWS_PROXY": ("parameters", "schema", "schemas"), "HTTP_PROXY": ("parame
 """What of a request a proxy integration knows."""
 
 
-@dataclass(frozen=True)
-class Authorizer:
+class Authorizer(Struct, frozen=True):
     """``arn`` is None when an authorizer's id is given, or IAM decides; ``kind`` is as the user wrote it."""
 
     kind: str
@@ -46,8 +46,7 @@ class Authorizer:
         return self.kind.upper() == "AWS_IAM"
 
 
-@dataclass(frozen=True)
-class Http:
+class Http(Struct, frozen=True):
     event: Event
     method: str
     """In capitals."""
