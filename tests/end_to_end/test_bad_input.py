@@ -135,11 +135,18 @@ CASES = [
 ]  # fmt: skip
 
 
-@pytest.fixture
-def good(project: Sandbox) -> Sandbox:
-    """A project that is built."""
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    project = Sandbox(tmp_path_factory.mktemp("built") / "project")
     project.write({"template.yaml": PLAIN_FUNCTION, "src/app.py": "def handler(event, context):\n    return 1\n"})
     project.build()
+    return project.folder
+
+
+@pytest.fixture
+def good(built: Path, project: Sandbox) -> Sandbox:
+    """A project that is built."""
+    shutil.copytree(built, project.folder, symlinks=True, dirs_exist_ok=True)
     return project
 
 
