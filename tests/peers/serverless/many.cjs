@@ -9,6 +9,8 @@ const readline = require("readline");
 const script = path.resolve(process.argv[2], "../../scripts/serverless.js");
 const packages = script.slice(0, script.lastIndexOf("node_modules") + "node_modules".length);
 const own = ["serverless", "@serverless", "log", "log-node", "essentials", "memoizee"].map((name) => path.join(packages, name) + path.sep);
+// What is the same for every service: the compiled schema, and where npm keeps what is global, which a process is started for.
+const lasting = ["resolve-ajv-validate.js", path.join("npm-package", "is-global.js")];
 const answer = process.stdout.write.bind(process.stdout);
 
 const fs = require(require.resolve("graceful-fs", { paths: [script] }));
@@ -19,6 +21,7 @@ fs.gracefulify = (given) => (isPatched ? given : ((isPatched = true), gracefulif
 
 async function run({ folder, arguments: given }) {
   for (const file of Object.keys(require.cache)) {
+    if (lasting.some((name) => file.includes(name))) continue;
     if (own.some((name) => file.startsWith(name)) || !file.startsWith(packages)) delete require.cache[file];
   }
   const written = { stdout: "", stderr: "" };
