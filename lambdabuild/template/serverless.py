@@ -243,6 +243,8 @@ class _Reading:
                                         "provider": replace(provider, value={"name": provider})})  # fmt: skip
         found, mistakes = check(root, schema())
         mode, listed = root.get("configValidationMode"), known.listed(root)
+        unused = list(known.not_listed(root, listed, [known.ROLES] if is_version_4(root) else []))
+        mistakes = (*mistakes, *unused)
         foreign = [m for m in mistakes if known.is_of_a_plugin(m.path, bool(m.unknown), listed)]
         is_strict, is_silent = (mode is not None and mode.value == word for word in ("error", "off"))
         ours = [mistake for mistake in mistakes if mistake not in foreign]
@@ -250,8 +252,8 @@ class _Reading:
         if not is_silent:
             self.warnings += map(_told, ours)
             self.notes += map(_told, foreign)
-        for mistake in foreign:
-            found = found if mistake.unknown else known.without(found, mistake.path)
+        for mistake in (*unused, *(one for one in foreign if not one.unknown)):
+            found = known.without(found, mistake.path)
         return found
 
     def wrong_loops(self, root: Node) -> list[LambdaBuildError]:

@@ -19,6 +19,7 @@ def compiled(
     function: str, provider: str = "runtime: python3.13", durable: str = "executionTimeout: 901"
 ) -> dict[str, Any]:
     text = f"""service: shop
+plugins: [serverless-iam-roles-per-function]
 provider: {{name: aws, {provider}}}
 functions:
   one:
@@ -29,16 +30,16 @@ functions:
 
 
 REFUSED = [
-    ("handler: a.b\n    runtime: nodejs20.x", "DURABLE_FUNCTION_UNSUPPORTED_RUNTIME", 7),
-    ("handler: a.b\n    runtime: provided.al2023", "DURABLE_FUNCTION_UNSUPPORTED_RUNTIME", 7),
-    (f"handler: a.b\n    destinations: {{onFailure: '{SQS}'}}", DURABLE.format("DESTINATIONS"), 7),
-    ("handler: a.b\n    maximumRetryAttempts: 0", DURABLE.format("MAXIMUM_RETRY_ATTEMPTS"), 7),
-    (f"handler: a.b\n    events: [{{sns: x}}, {{sqs: '{SQS}'}}]", DURABLE.format("ESM_TIMEOUT"), 5),
-    (f"handler: a.b\n    events: [{{activemq: {{arn: '{SQS}', queue: q, basicAuthArn: '{SQS}'}}}}]", DURABLE.format("ESM_TIMEOUT"), 5),
-    ("handler: a.b\n    events: [{cloudFront: {eventType: viewer-request, origin: 's3://b.s3.amazonaws.com/x'}}]", DURABLE.format("LAMBDA_EDGE"), 7),
-    ("handler: a.b\n    runtime: nodejs22.x\n    snapStart: true", DURABLE.format("SNAPSTART"), 8),
-    ("handler: a.b\n    snapStart: true\n    ephemeralStorageSize: 513", DURABLE.format("SNAPSTART"), 7),
-    (f"image: '{IMAGE}'\n    snapStart: true", DURABLE.format("SNAPSTART"), 7),
+    ("handler: a.b\n    runtime: nodejs20.x", "DURABLE_FUNCTION_UNSUPPORTED_RUNTIME", 8),
+    ("handler: a.b\n    runtime: provided.al2023", "DURABLE_FUNCTION_UNSUPPORTED_RUNTIME", 8),
+    (f"handler: a.b\n    destinations: {{onFailure: '{SQS}'}}", DURABLE.format("DESTINATIONS"), 8),
+    ("handler: a.b\n    maximumRetryAttempts: 0", DURABLE.format("MAXIMUM_RETRY_ATTEMPTS"), 8),
+    (f"handler: a.b\n    events: [{{sns: x}}, {{sqs: '{SQS}'}}]", DURABLE.format("ESM_TIMEOUT"), 6),
+    (f"handler: a.b\n    events: [{{activemq: {{arn: '{SQS}', queue: q, basicAuthArn: '{SQS}'}}}}]", DURABLE.format("ESM_TIMEOUT"), 6),
+    ("handler: a.b\n    events: [{cloudFront: {eventType: viewer-request, origin: 's3://b.s3.amazonaws.com/x'}}]", DURABLE.format("LAMBDA_EDGE"), 8),
+    ("handler: a.b\n    runtime: nodejs22.x\n    snapStart: true", DURABLE.format("SNAPSTART"), 9),
+    ("handler: a.b\n    snapStart: true\n    ephemeralStorageSize: 513", DURABLE.format("SNAPSTART"), 8),
+    (f"image: '{IMAGE}'\n    snapStart: true", DURABLE.format("SNAPSTART"), 8),
 ]  # fmt: skip
 
 

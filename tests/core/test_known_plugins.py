@@ -109,3 +109,25 @@ def test_keys_and_events_of_a_listed_plugin_are_told_and_no_mistakes(name: str, 
 def test_a_plugin_without_keys_of_its_own_excuses_no_mistake(plugin: str, tmp_path: Path) -> None:
     with pytest.raises(LambdaBuildError, match="handlr is not known here"):
         compiled(tmp_path, f"{HEAD}plugins: [{plugin}]\nfunctions: {{one: {{handler: a.b, handlr: a.c}}}}\n")
+
+
+ROLE = "iamRoleStatements: [{Effect: Allow, Action: 's3:*', Resource: '*'}], iamRoleStatementsName: mine"
+
+
+@pytest.mark.parametrize(
+    ("head", "is_made"),
+    [("", False), ("frameworkVersion: '3'\n", False), ("plugins: [serverless-offline]\n", False),
+     ("plugins: [serverless-iam-roles-per-function]\n", True), ("frameworkVersion: ^4.2.0\n", True)],
+)  # fmt: skip
+def test_a_role_for_one_function_is_made_where_its_plugin_is_listed(head: str, is_made: bool, tmp_path: Path) -> None:
+    text = f"{HEAD.replace('error', 'warn')}{head}functions: {{one: {{handler: a.b, {ROLE}}}}}\n"
+    template, notes = compiled(tmp_path, text)
+    assert ("mine" in str(template)) == is_made
+    told = [note for note in notes if "which is not among the plugins: it is not used" in note]
+    assert len(told) == (0 if is_made else 2)
+    assert all("functions.one.iamRoleStatements" in note for note in told)
+
+
+def test_it_is_a_mistake_where_mistakes_are_errors(tmp_path: Path) -> None:
+    with pytest.raises(LambdaBuildError, match="iamRoleStatements is of serverless-iam-roles"):
+        compiled(tmp_path, f"{HEAD}functions: {{one: {{handler: a.b, {ROLE}}}}}\n")

@@ -9,6 +9,7 @@ import pytest
 from sandbox import Sandbox
 
 HEAD = "service: shop\nprovider: {name: aws, runtime: python3.11}\n"
+ROLES = "plugins: [serverless-iam-roles-per-function]\n"
 STRICT = "configValidationMode: error\n"
 GOOD = HEAD + "functions:\n  one: {handler: app.one}\n"
 
@@ -30,8 +31,8 @@ MISTAKES: dict[str, tuple[str, str, str]] = {
     "broken yaml": ("service: [\n", "LB102", r"serverless.yml:2:1"),
     "key twice": (HEAD + "functions:\n  one: {handler: a.b}\n  one: {handler: a.b}\n", "LB103", r"'one' is written twice"),
     "names that clash": (HEAD + "functions:\n  a-b: {handler: a.b}\n  aDashb: {handler: a.b}\n", "LB705", r"ADashbLambdaFunction[^|]*serverless.yml:4:3[^|]*serverless.yml:5:3"),
-    "role too long": (HEAD + "functions:\n  one_function_with_a_name_that_is_longer_than_anybody_would_want_it_to_be: {handler: a.b, iamRoleStatements: []}\n", "LB702", r"64"),
-    "role and own role": (HEAD + "functions:\n  one: {handler: a.b, role: X, iamRoleStatements: []}\n", "LB702", r"both a role and statements"),
+    "role too long": (HEAD + ROLES + "functions:\n  one_function_with_a_name_that_is_longer_than_anybody_would_want_it_to_be: {handler: a.b, iamRoleStatements: []}\n", "LB702", r"64"),
+    "role and own role": (HEAD + ROLES + "functions:\n  one: {handler: a.b, role: X, iamRoleStatements: []}\n", "LB702", r"both a role and statements"),
     "layer of nothing": (HEAD + "layers: {a: {name: x}}\nfunctions: {one: {handler: a.b}}\n", "LB702", r"neither a path nor a package.artifact"),
     "layer folder missing": (HEAD + "layers: {a: {path: nothing}}\nfunctions: {one: {handler: a.b}}\n", "LB302", r"nothing"),
     "module missing": (HEAD + "functions: {one: {handler: a.b, module: nothing}}\n", "LB302", r"nothing"),

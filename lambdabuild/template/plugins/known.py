@@ -15,16 +15,21 @@ from msgspec.structs import replace
 
 from lambdabuild.errors import LambdaBuildError, PluginNotRun
 from lambdabuild.spans import Node, Span
+from lambdabuild.template.schema import Mistake
 
 Becomes = Literal["done", "harmless", "error"]
 
 
 class Known(Struct, frozen=True):
-    """``words``: what the plugin does. ``keys``: dotted patterns of the places in the file that only it understands."""
+    """``words``: what the plugin does. ``keys``: dotted patterns of the places in the file that only it understands.
+
+    ``brings``: keys of functions that are done here, and count only where the plugin is listed.
+    """
 
     becomes: Becomes
     words: str = ""
     keys: tuple[str, ...] = ()
+    brings: tuple[str, ...] = ()
 
 
 class Listed(Struct, frozen=True):
@@ -43,13 +48,18 @@ AFTERWARDS = "it works after a deployment, which lambdabuild does not do"
 COMPILES = "it compiles the code"
 UNKNOWN = Known("error", "lambdabuild does not know what it does")
 
+ROLES = "serverless-iam-roles-per-function"
+"""Version 4 of the Framework does its work without it."""
+
 PLUGINS: Mapping[str, Known] = {
     # done here
     "serverless-python-requirements": Known("done"),
     "socless_integration_packager": Known("done"),
     "serverless-esbuild": Known("done"),
     "serverless-plugin-typescript": Known("done"),
-    "serverless-iam-roles-per-function": Known("done"),
+    ROLES: Known("done", brings=(
+        "iamRoleStatements", "iamRoleStatementsInherit", "iamRoleStatementsName", "iamPermissionsBoundary",
+    )),
     "serverless-dotenv-plugin": Known("done"),
     "serverless-plugin-ifelse": Known("done"),
     "serverless-plugin-conditional-functions": Known("done", keys=("functions.*.enabled",)),
@@ -175,6 +185,23 @@ def notes(plugins: Sequence[Listed], ignored: Sequence[str]) -> Iterator[str]:
             yield f"{one.where}: {one.name} is not run: {one.row.words}"
         elif one.row.becomes == "error" and is_ignored(one.name, ignored):
             yield f"{one.where}: {one.name} is ignored, as plugins_ignored says: {one.row.words}"
+
+
+def not_listed(root: Node, plugins: Sequence[Listed], built_in: Sequence[str]) -> Iterator[Mistake]:
+    """Keys of functions that a plugin brings which is neither listed nor ``built_in``: the framework uses none."""
+    functions = root.get("functions")
+    members = functions.value if functions is not None and isinstance(functions.value, dict) else {}
+    there = {*(one.name for one in plugins), *built_in}
+    absent = {key: name for name, known in PLUGINS.items() if name not in there for key in known.brings}
+    for function, node in members.items():
+        for key in sorted(absent.keys() & node.value.keys()) if isinstance(node.value, dict) else ():
+            yield Mistake(
+                ("functions", function, key),
+                f"is of {absent[key]}, which is not among the plugins: it is not used",
+                node.keys.get(key, node.span),
+                f"list {absent[key]} among the plugins, or remove the key",
+                unknown=key,
+            )
 
 
 def is_of_a_plugin(path: Sequence[str], is_unknown: bool, plugins: Sequence[Listed]) -> bool:
