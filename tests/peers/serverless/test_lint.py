@@ -20,6 +20,9 @@ DANGLING = {"E1010", "E1011", "E1020", "E1022", "E3005", "E3015"}
 VALUES = {"E1150", "E3002", "E3031", "E3510"}
 """So are their values: a variable of one letter, a subnet of one digit."""
 
+NOT_DEPLOYED = {"role_statements_of_every_form"}
+"""What a validator lets through in every form, right and wrong."""
+
 
 def texts(name: str) -> dict[str, str]:
     service = {**SERVICES, **EVENTS, **LAYERS, **ROLES}[name]
@@ -28,7 +31,8 @@ def texts(name: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("group", [SERVICES, EVENTS, {**LAYERS, **ROLES}], ids=["services", "events", "others"])
 def test_cfn_lint_finds_no_error_in_any_template(group: dict[str, object], tmp_path: Path) -> None:
-    for name in group:
+    names = group.keys() - NOT_DEPLOYED
+    for name in names:
         place = Sandbox(tmp_path / name).write({"app.py": "", **texts(name)})
         place.path("node_modules").mkdir(exist_ok=True)
         ran = place.run(
@@ -36,7 +40,7 @@ def test_cfn_lint_finds_no_error_in_any_template(group: dict[str, object], tmp_p
         )
         assert ran.code == 0, ran.said
     templates = sorted(str(path) for path in tmp_path.glob("*.json"))
-    assert len(templates) == len(group)
+    assert len(templates) == len(names)
     command = [CFN_LINT, "--format", "parseable", "--ignore-checks", "W", "--", *templates]
     found = subprocess.run(command, capture_output=True, text=True).stdout.splitlines()
     assert [line for line in found if not is_the_services_own(line)] == []
