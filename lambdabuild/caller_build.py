@@ -12,8 +12,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property, partial
 from typing import Any, Literal
 
-from msgspec import Struct
-
 from lambdabuild import caller_folders, regular, tools
 from lambdabuild.artifacts import merge, owned
 from lambdabuild.artifacts.archives import archive_entries
@@ -30,6 +28,7 @@ from lambdabuild.plan.claims import resolver_of
 from lambdabuild.plan.types import Rule
 from lambdabuild.plan.workspaces import Disk, reads_source, root_of
 from lambdabuild.project import cache_dir, disk_around
+from lambdabuild.records import Struct
 from lambdabuild.rule_api import Folder, Job, Part, Result, Target
 from lambdabuild.rulebook import steps
 from lambdabuild.settings import with_flags

@@ -10,12 +10,11 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from msgspec import Struct
-
 from lambdabuild import regular
 from lambdabuild.errors import InTheWay, ToolFailed
 from lambdabuild.node_packages import place
 from lambdabuild.node_packages.manifest import NPM_LOCKS
+from lambdabuild.records import Struct
 from lambdabuild.rule_api import Job
 from lambdabuild.spans import Span
 

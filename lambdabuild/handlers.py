@@ -11,7 +11,7 @@ import posixpath
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 
-from msgspec import Struct, field
+from lambdabuild.records import Struct, field
 
 TASK, OPT = "/var/task/", "/opt/"
 ALIKE_AT_MOST = 3

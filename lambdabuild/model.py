@@ -13,9 +13,8 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, Literal, TypeAlias, cast
 
-from msgspec import Struct, field
-
 from lambdabuild.errors import LambdaBuildError
+from lambdabuild.records import Struct, field
 from lambdabuild.settings import FunctionSettings
 from lambdabuild.spans import Node, Span, to_data
 

@@ -184,8 +184,7 @@ def _planned(
 
 def _without_secrets(plan: BuildPlan, service: Service) -> BuildPlan:
     """The plan whose mistakes quote no value that came from the environment or from AWS."""
-    from msgspec.structs import replace
-
+    from lambdabuild.records import replace
     from lambdabuild.spans import secret_texts
 
     secrets = secret_texts(service.definition.root) if service.definition is not None and plan.broken else set()
@@ -212,9 +211,8 @@ def _region(settings: Settings, environment: Mapping[str, str]) -> str:
 
 def _with_settled(site: Site) -> Site:
     """With what the last run's snapshot knows to be up to date."""
-    from msgspec.structs import replace
-
     from lambdabuild.engine import observe
+    from lambdabuild.records import replace
 
     found = site.given.snapshot
     if found is None:

@@ -9,12 +9,11 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
-from msgspec.structs import replace
-
 from lambdabuild import regular
 from lambdabuild.errors import BadSettings, BadTemplate, CannotReadTemplate, CannotWrite, LambdaBuildError, raise_all
 from lambdabuild.given import load as load_settings
 from lambdabuild.model import Read, Service
+from lambdabuild.records import replace
 from lambdabuild.settings import Settings
 from lambdabuild.spans import Span
 

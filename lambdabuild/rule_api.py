@@ -23,9 +23,6 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
-from msgspec import Struct, field
-from msgspec.structs import replace
-
 from lambdabuild import tools
 from lambdabuild.errors import (
     BadManifest,
@@ -41,6 +38,7 @@ from lambdabuild.errors import (
     ToolFailed,
     ToolMissing,
 )
+from lambdabuild.records import Struct, field, replace
 from lambdabuild.spans import Span
 from lambdabuild.store import remove_broken, sha256_of
 

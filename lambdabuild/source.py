@@ -17,8 +17,6 @@ import tempfile
 from collections.abc import Mapping
 from typing import Literal
 
-from msgspec import Struct, field
-
 from lambdabuild import caller_folders
 from lambdabuild.artifacts import versions, zips
 from lambdabuild.artifacts.entries import Entry, OnDisk
@@ -30,6 +28,7 @@ from lambdabuild.files.stat_cache import sha256_of
 from lambdabuild.plan.sources import MANIFESTS, PACKAGE
 from lambdabuild.plan.types import Rule
 from lambdabuild.project import cache_dir
+from lambdabuild.records import Struct, field
 from lambdabuild.rule_api import Job, Part, Target
 from lambdabuild.rulebook import steps
 from lambdabuild.rulebook.search import find_rules, search_path

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, TypeAlias
 
-from msgspec import Struct, field
+from lambdabuild.records import Struct, field
 
 Scalar: TypeAlias = "str | int | float | bool | None"
 Style: TypeAlias = Literal["plain", "quoted", "block", "flow", "tagged", "secret"]

@@ -17,9 +17,8 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import IO, Protocol
 
-from msgspec import Struct
-
 from lambdabuild.errors import ToolFailed, ToolMissing, ToolTimeout
+from lambdabuild.records import Struct
 
 TAIL_LINES = 25
 

@@ -9,9 +9,8 @@ import re
 from collections.abc import Mapping
 from typing import Literal
 
-from msgspec import Struct, field
-
 from lambdabuild.plan.types import Rule
+from lambdabuild.records import Struct, field
 
 PYTHON = (
     ".aws-sam", ".chalice", ".git", ".gitignore", "*.pyc", "__pycache__", "*.so", ".Python", "*.egg-info", "*.egg",

@@ -19,13 +19,12 @@ import zlib
 from collections.abc import Sequence
 from typing import Any, BinaryIO
 
-from msgspec.structs import replace
-
 from lambdabuild import regular
 from lambdabuild.artifacts.atomic import write_text
 from lambdabuild.artifacts.entries import Entry, InArchive
 from lambdabuild.errors import HashMismatch
 from lambdabuild.files.watch import window
+from lambdabuild.records import replace
 from lambdabuild.spans import Span
 
 FORMAT = 2

@@ -7,9 +7,8 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from msgspec import Struct
-
 from lambdabuild.errors import CannotRead
+from lambdabuild.records import Struct
 from lambdabuild.spans import Span
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from msgspec import Struct
+from lambdabuild.records import Struct
 
 ARCHITECTURES = ("x86_64", "arm64")
 OURS = "lambdabuild-"

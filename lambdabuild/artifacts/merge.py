@@ -7,10 +7,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-import msgspec
-from msgspec import Struct
-
 from lambdabuild.artifacts.entries import Entry
+from lambdabuild.records import Struct, replace
 
 if TYPE_CHECKING:
     from pathspec import PathSpec
@@ -40,7 +38,7 @@ def moved(
     found = []
     for entry in kept:
         path = next((new + entry.path[len(old) :] for old, new in moves if entry.path.startswith(old)), entry.path)
-        found.append(msgspec.structs.replace(entry, path=posixpath.join(into, path), origin=origin or entry.origin))
+        found.append(replace(entry, path=posixpath.join(into, path), origin=origin or entry.origin))
     return found
 
 

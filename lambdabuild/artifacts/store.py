@@ -12,11 +12,10 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import BinaryIO, Protocol
 
-from msgspec import Struct, field
-
 from lambdabuild import regular
 from lambdabuild.artifacts.atomic import claiming, writing
 from lambdabuild.errors import CannotRead, InTheWay, VersionTaken
+from lambdabuild.records import Struct, field
 from lambdabuild.spans import Span
 from lambdabuild.store import sha256_of
 

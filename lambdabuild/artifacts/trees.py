@@ -18,13 +18,12 @@ import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from msgspec import Struct, field
-
 from lambdabuild import regular
 from lambdabuild.artifacts.atomic import TEMPORARY, remove, write_text, writing
 from lambdabuild.artifacts.entries import Entry, InArchive, OnDisk, broken_archive
 from lambdabuild.artifacts.owned import LEFTOVER, some
 from lambdabuild.errors import CannotRead, InTheWay
+from lambdabuild.records import Struct, field
 from lambdabuild.spans import Span
 
 CHUNK = 1 << 20

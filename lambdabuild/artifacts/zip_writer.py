@@ -12,10 +12,9 @@ import zlib
 from collections.abc import Sequence
 from typing import IO, BinaryIO, NamedTuple
 
-from msgspec import Struct
-
 from lambdabuild.artifacts.entries import Entry, InArchive, broken_archive
 from lambdabuild.errors import CannotRead, TooLarge
+from lambdabuild.records import Struct
 
 CHUNK = 1 << 20
 DOS_TIME, DOS_DATE = 0, (1 << 5) | 1

@@ -19,14 +19,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice, starmap
 from typing import IO, Any, BinaryIO
 
-from msgspec import Struct
-from msgspec.structs import asdict
-
 from lambdabuild import regular
 from lambdabuild.artifacts.atomic import write_text, writing
 from lambdabuild.artifacts.entries import Entry, InArchive, OnDisk
 from lambdabuild.artifacts.zip_writer import CHUNK, Packed, Row, ZipWriter
 from lambdabuild.errors import CannotRead
+from lambdabuild.records import Struct, asdict
 from lambdabuild.spans import Span
 
 LEVEL = 6

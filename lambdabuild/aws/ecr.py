@@ -11,10 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from msgspec import Struct
-
 from lambdabuild.aws import session
 from lambdabuild.errors import RegistryFailed
+from lambdabuild.records import Struct
 
 
 class NewRepository(Struct, frozen=True):

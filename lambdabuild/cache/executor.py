@@ -11,8 +11,6 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from msgspec import Struct, field
-
 from lambdabuild.cache import directories
 from lambdabuild.cache import remote_execution_pb2 as api
 from lambdabuild.cache.cache import Digest
@@ -22,6 +20,7 @@ from lambdabuild.cache.nodes import File, Link, Node
 from lambdabuild.cache.reapi_cache import ReapiCache
 from lambdabuild.cache.remote import Connection
 from lambdabuild.errors import CacheFailed, ExecutorFailed, NoExecutor, ToolTimeout
+from lambdabuild.records import Struct, field
 
 PAUSES = (0.2, 0.5, 1, 2, 4, 8)
 """Seconds before each new try; together longer than an engine needs to be started anew."""

@@ -17,10 +17,9 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from msgspec import Struct
-
 from lambdabuild.cache.cache import CHUNK, Digest, Sink
 from lambdabuild.errors import CacheFailed, InTheWay
+from lambdabuild.records import Struct
 from lambdabuild.spans import Span
 
 RECORDS, BLOBS, UNFINISHED = "ac", "cas", "tmp"

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from msgspec import Struct
-
 from lambdabuild.cache.cache import Digest
+from lambdabuild.records import Struct
 
 
 class File(Struct, frozen=True):

@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Any, TypeVar
 
-from msgspec import Struct
-
 from lambdabuild.cache import remote_execution_pb2 as api
 from lambdabuild.cache.cache import CHUNK, Digest, Sink
 from lambdabuild.cache.channel import SPEC, Channel, Refused
@@ -20,6 +18,7 @@ from lambdabuild.cache.directories import message
 from lambdabuild.cache.records import STEP
 from lambdabuild.cache.remote import Connection
 from lambdabuild.errors import CacheFailed
+from lambdabuild.records import Struct
 
 T = TypeVar("T")
 BATCH_BYTES = 3_000_000

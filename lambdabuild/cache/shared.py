@@ -14,8 +14,6 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, BinaryIO
 
-from msgspec import Struct, field
-
 from lambdabuild.cache import packs, records
 from lambdabuild.cache.background import Background
 from lambdabuild.cache.cache import Cache, Digest
@@ -23,6 +21,7 @@ from lambdabuild.cache.folder import FolderCache
 from lambdabuild.cache.guarded import Guarded, Warn
 from lambdabuild.cache.records import Record
 from lambdabuild.errors import BrokenEntry, CacheFailed, InTheWay, LambdaBuildError
+from lambdabuild.records import Struct, field
 
 SMALL_BYTES = 1 << 16
 """So small a blob is sent without asking whether it is there."""

@@ -8,9 +8,6 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
-from msgspec import Struct
-from msgspec.structs import replace
-
 from lambdabuild.changes.past import PastFiles
 from lambdabuild.changes.reads import Reader, Reads
 from lambdabuild.changes.repository import Difference, is_below
@@ -21,6 +18,7 @@ from lambdabuild.errors import LambdaBuildError
 from lambdabuild.files.listing import Patterns, ignore_lines
 from lambdabuild.model import Service
 from lambdabuild.plan.types import Build, BuildKey, BuildPlan, ImageBuild
+from lambdabuild.records import Struct, replace
 from lambdabuild.settings import Settings
 
 TEMPLATE = "template"

@@ -9,9 +9,6 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-from msgspec import Struct
-from msgspec.structs import replace
-
 from lambdabuild.engine import container_context, inputs, observe, receipts
 from lambdabuild.engine.inputs import Saved
 from lambdabuild.engine.site import Shared, Site
@@ -19,6 +16,7 @@ from lambdabuild.errors import LambdaBuildError
 from lambdabuild.files.stat_cache import StatCache
 from lambdabuild.files.watch import ITSELF, Seen
 from lambdabuild.plan.types import BuildKey, ResolutionKey, StepClaims
+from lambdabuild.records import Struct, replace
 
 NOT_ASKED = frozenset({"tool", "image", "dockerfile"})
 

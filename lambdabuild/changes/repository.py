@@ -11,10 +11,9 @@ import posixpath
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 
-from msgspec import Struct, field
-
 from lambdabuild import tools
 from lambdabuild.errors import NoCommonAncestor, NotACheckout, ToolFailed, UnknownRevision
+from lambdabuild.records import Struct, field
 
 GIT_SECONDS = 300.0
 LINK, MODULE = "120000", "160000"

@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
-from msgspec import Struct
-
 from lambdabuild import naming
 from lambdabuild.cloudformation.fragment import Json, Need
 from lambdabuild.model import Definition
+from lambdabuild.records import Struct
 from lambdabuild.spans import Span
 
 RUNTIME = "nodejs16.x"

@@ -6,9 +6,8 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
-from msgspec import Struct, field
-
 from lambdabuild.errors import LambdaBuildError, NameClash, raise_all
+from lambdabuild.records import Struct, field
 from lambdabuild.spans import Span
 
 Json: TypeAlias = dict[str, Any]

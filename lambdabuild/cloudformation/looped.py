@@ -12,11 +12,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import TypeAlias
 
-from msgspec import Struct
-
 from lambdabuild.cloudformation.written import flow, text_of, written
 from lambdabuild.errors import CannotCompile
 from lambdabuild.model import Document, Iteration, MappingsPlace, Rewrite
+from lambdabuild.records import Struct
 from lambdabuild.spans import Span
 
 Data: TypeAlias = "str | Mapping[str, str]"

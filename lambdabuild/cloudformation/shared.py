@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from msgspec import Struct
-from msgspec.structs import replace
-
 from lambdabuild import naming
 from lambdabuild.model import Definition
+from lambdabuild.records import Struct, replace
 from lambdabuild.spans import Node, from_data
 
 NAME_LENGTH = 140

@@ -7,8 +7,6 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from msgspec import Struct
-
 from lambdabuild.cloudformation.looped import Data, Filled, added_mappings, loop_values
 from lambdabuild.cloudformation.shared import shortened
 from lambdabuild.cloudformation.written import text_of, written
@@ -25,6 +23,7 @@ from lambdabuild.model import (
     S3Location,
     Text,
 )
+from lambdabuild.records import Struct
 from lambdabuild.spans import Span
 
 ANCHOR = re.compile(r"(?:!\S+\s+)?(&[^\s,\[\]{}]+)")

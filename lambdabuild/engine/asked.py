@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from types import FrameType
 from typing import Any
 
-from msgspec import Struct
+from lambdabuild.records import Struct
 
 
 class Wanted(Struct, frozen=True):

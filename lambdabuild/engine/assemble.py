@@ -9,9 +9,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from msgspec import Struct
-from msgspec.structs import replace
-
 from lambdabuild import regular
 from lambdabuild.artifacts import limits, merge, together
 from lambdabuild.artifacts.archives import archive_entries
@@ -25,6 +22,7 @@ from lambdabuild.files.globs import decides
 from lambdabuild.files.listing import Listing, Patterns, scan
 from lambdabuild.model import Globs
 from lambdabuild.plan.types import Build, Rule
+from lambdabuild.records import Struct, replace
 from lambdabuild.rule_api import Archive, Folder, Part, Result
 from lambdabuild.spans import Span
 

@@ -16,13 +16,12 @@ import shutil
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from msgspec import Struct, field
-
 from lambdabuild import __version__
 from lambdabuild.engine import cached_bytes, inputs, run_caches, store_files, workers
 from lambdabuild.engine.site import Site
 from lambdabuild.errors import LambdaBuildError
 from lambdabuild.files import fingerprint
+from lambdabuild.records import Struct, field
 
 FORMAT = "1"
 """Raised when what is in an entry changes."""

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 
-from msgspec.structs import replace
-
 from lambdabuild.errors import BadSource
 from lambdabuild.plan.planner import rule_compiles
 from lambdabuild.plan.types import BuildKey, Rule
+from lambdabuild.records import replace
 from lambdabuild.rule_api import Folder, Job, Result
 from lambdabuild.rulebook import steps
 

@@ -9,8 +9,6 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-from msgspec import Struct
-
 from lambdabuild import naming, regular
 from lambdabuild.artifacts.atomic import write_text
 from lambdabuild.cloudformation import stack
@@ -21,6 +19,7 @@ from lambdabuild.engine import receipts
 from lambdabuild.errors import LambdaBuildError
 from lambdabuild.files.stat_cache import sha256_of
 from lambdabuild.model import Definition
+from lambdabuild.records import Struct
 from lambdabuild.spans import secret_texts
 
 if TYPE_CHECKING:

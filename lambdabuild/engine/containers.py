@@ -12,14 +12,12 @@ import tempfile
 import threading
 from collections.abc import Iterable, Mapping
 
-from msgspec import Struct, field
-from msgspec.structs import replace
-
 from lambdabuild.engine import container_context, container_files, docker
 from lambdabuild.engine.docker import Container, Engine
 from lambdabuild.engine.site import Site
 from lambdabuild.errors import BadSettings, LambdaBuildError, NoEngine
 from lambdabuild.plan.types import Native
+from lambdabuild.records import Struct, field, replace
 from lambdabuild.settings import Container as Wanted
 
 PROJECT, RUN, DOCKERFILE = "lambdabuild.project", "lambdabuild.run", "lambdabuild.dockerfile"

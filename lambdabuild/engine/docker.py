@@ -13,9 +13,8 @@ from contextlib import contextmanager
 from typing import IO, Any
 from urllib.parse import urlsplit
 
-from msgspec import Struct
-
 from lambdabuild.errors import ContainerFailed, ImageFailed, NoEngine, NoImage, ToolTimeout
+from lambdabuild.records import Struct
 
 ANSWER_SECONDS = 120
 """How long the engine may take to answer; it may take longer to pull, to build and to run."""

@@ -9,8 +9,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from msgspec import Struct
-
 from lambdabuild import handlers
 from lambdabuild.artifacts.entries import Entry, OnDisk
 from lambdabuild.engine import assemble, rule_steps, shared_layers
@@ -19,6 +17,7 @@ from lambdabuild.errors import BadManifest, CannotRead, HandlerNotPackaged, Lamb
 from lambdabuild.handlers import Files, Finder
 from lambdabuild.model import Function
 from lambdabuild.plan.types import Build, Sizes
+from lambdabuild.records import Struct
 
 JAR = ".jar"
 UNCHECKED = "Correct Handler, or set check_handler = false in [functions.{}] if it is found all the same"

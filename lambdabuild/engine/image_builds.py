@@ -6,8 +6,6 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from msgspec import Struct
-
 from lambdabuild import tools
 from lambdabuild.engine import docker, image_calls, image_inputs
 from lambdabuild.engine.docker import Refused
@@ -21,6 +19,7 @@ from lambdabuild.images import context as contexts
 from lambdabuild.images.context import EPOCH_SECONDS, Context
 from lambdabuild.model import Image, Recipe
 from lambdabuild.plan.types import ImageBuild
+from lambdabuild.records import Struct
 
 OF_DOCKER = (
     "DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "DOCKER_TLS", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH",

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from msgspec import Struct
-
 from lambdabuild.engine import docker, image_calls, images
 from lambdabuild.engine.docker import Refused
 from lambdabuild.engine.site import Site
@@ -17,6 +15,7 @@ from lambdabuild.errors import (
 from lambdabuild.model import Tagged
 from lambdabuild.naming import ECR_URI
 from lambdabuild.plan.types import ImageBuild
+from lambdabuild.records import Struct
 
 
 class Sent(Struct, frozen=True):

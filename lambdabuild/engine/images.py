@@ -10,8 +10,6 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from msgspec import Struct
-
 from lambdabuild.engine import base_images, docker, image_builds, image_calls, image_inputs, session
 from lambdabuild.engine.docker import Refused
 from lambdabuild.engine.site import Site
@@ -25,6 +23,7 @@ from lambdabuild.images import context as contexts
 from lambdabuild.images.context import Context
 from lambdabuild.model import Archive, Image, Recipe
 from lambdabuild.plan.types import ImageBuild
+from lambdabuild.records import Struct
 
 MOST_BYTES = 10 * 1024**3
 """Unpacked: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""

@@ -13,14 +13,13 @@ import posixpath
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-import msgspec
-
 from lambdabuild.engine import image_inputs, source_files, workers
 from lambdabuild.engine.site import STRIP, Site
 from lambdabuild.files import fingerprint
 from lambdabuild.files.listing import patterns, scan
 from lambdabuild.model import Options, Rewrite
 from lambdabuild.plan.types import Build, ImageBuild, Native, Rule, StepClaims
+from lambdabuild.records import astuple, to_builtins
 from lambdabuild.settings import DEFAULT_EXCLUDE
 
 Saved = Callable[[str], Mapping[str, Any]]
@@ -248,7 +247,7 @@ def _upload(site: Site, name: str, saved: Saved) -> dict[str, str]:
         return {"version": pinned.version, "source": f"{pinned.source} {place}", "store": store_identity(site)}
     if name in site.sources:
         found = {f"step:hash:{name}": _output(saved, f"hash:{name}"), "store": store_identity(site)}
-        return found | {"published": json.dumps(msgspec.structs.astuple(site.sources[name]))}
+        return found | {"published": json.dumps(astuple(site.sources[name]))}
     return {f"step:hash:{name}": _output(saved, f"hash:{name}"), "store": store_identity(site)}
 
 
@@ -258,7 +257,7 @@ def _publish(site: Site, name: str, saved: Saved) -> dict[str, str]:
     builds = [site.plan.build_of(layer).name for layer in publication.layers]
     found = {f"step:upload:{build}": _output(saved, f"upload:{build}") for build in builds}
     found |= {f"step:hash:{build}": _output(saved, f"hash:{build}") for build in builds}
-    found["layer"] = json.dumps(msgspec.to_builtins(publication), sort_keys=True)
+    found["layer"] = json.dumps(to_builtins(publication), sort_keys=True)
     found["lambda"] = f"{site.region} {site.settings.profile} {site.settings.endpoint_url}"
     return found | {f"environment:{name}": _variable(name) for name in ACCOUNT}
 

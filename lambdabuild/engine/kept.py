@@ -14,14 +14,13 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from msgspec import Struct
-
 from lambdabuild import __version__, model, regular, settings, spans
 from lambdabuild.engine.snapshot import STATE
 from lambdabuild.files import sealed
 from lambdabuild.model import Service
 from lambdabuild.plan import types
 from lambdabuild.plan.types import BuildPlan, Rule
+from lambdabuild.records import Struct
 
 FILE = "plan"
 MARK = f"lambdabuild {__version__} plan 1"

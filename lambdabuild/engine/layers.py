@@ -11,8 +11,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from msgspec import Struct
-
 from lambdabuild import regular
 from lambdabuild.artifacts import layer_versions
 from lambdabuild.artifacts.atomic import write_text
@@ -23,6 +21,7 @@ from lambdabuild.engine.site import Site
 from lambdabuild.errors import CannotPublish, CannotRead, Offline, TooLarge
 from lambdabuild.files.stat_cache import sha256_of
 from lambdabuild.plan.types import Publication
+from lambdabuild.records import Struct
 
 if TYPE_CHECKING:
     from lambdabuild.aws.layer_versions import LayerVersions

@@ -10,13 +10,12 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 
-from msgspec import Struct
-
 from lambdabuild.artifacts import owned
 from lambdabuild.artifacts.atomic import remove as remove_path
 from lambdabuild.artifacts.trees import KnownTree
 from lambdabuild.engine.site import Site
 from lambdabuild.errors import InTheWay, LambdaBuildError, raise_all
+from lambdabuild.records import Struct
 from lambdabuild.settings import Settings
 from lambdabuild.spans import Span
 

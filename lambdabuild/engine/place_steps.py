@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from msgspec.structs import replace
-
 from lambdabuild.engine import receipts
 from lambdabuild.engine.receipts import Done
 from lambdabuild.engine.rule_steps import result_of
 from lambdabuild.engine.site import Site
 from lambdabuild.errors import CannotRead
 from lambdabuild.files import fingerprint
+from lambdabuild.records import replace
 
 
 def upload(site: Site, name: str) -> Done:

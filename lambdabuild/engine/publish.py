@@ -11,9 +11,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any, cast
 from zipfile import is_zipfile
 
-import msgspec
-from msgspec import Struct
-
 from lambdabuild import regular
 from lambdabuild.artifacts import versions
 from lambdabuild.artifacts.atomic import write_text
@@ -28,6 +25,7 @@ from lambdabuild.files.listing import Found, Listing, Patterns, scan
 from lambdabuild.files.stat_cache import sha256_of
 from lambdabuild.model import Asset, Document, FileLocation, ImageLocation, Location, Rewrite, S3Location, Text
 from lambdabuild.plan.types import ImageBuild, Pinned, Source
+from lambdabuild.records import Struct, replace
 from lambdabuild.settings import DEFAULT_EXCLUDE
 from lambdabuild.spans import Span
 
@@ -175,7 +173,7 @@ def templates(site: Site) -> compiled.Written:
         written |= _write_document(site, document, packaged)
     manifest = json.dumps(_manifest(site), indent=2, sort_keys=True) + "\n"
     written |= _written(os.path.join(site.build_dir, compiled.MANIFEST), manifest)
-    return msgspec.structs.replace(own, files=written)
+    return replace(own, files=written)
 
 
 def _written(path: str, text: str) -> dict[str, str]:
@@ -214,7 +212,7 @@ def _put_stack(site: Site, document: Document, path: str) -> Location:
     extension = posixpath.splitext(document.path)[1]
     sent = put(site, site.artifact_key(sha256, extension), path, sha256, os.path.getsize(path))
     found = _location(site, sent.location)
-    return msgspec.structs.replace(found, region=store(site).region) if isinstance(found, S3Location) else found
+    return replace(found, region=store(site).region) if isinstance(found, S3Location) else found
 
 
 NO_LOCATION = ("handler", "node_options")

@@ -7,10 +7,8 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from msgspec import Struct, field
-from msgspec.structs import asdict
-
 from lambdabuild import regular
+from lambdabuild.records import Struct, asdict, field
 
 
 class Receipt(Struct, frozen=True):

@@ -12,8 +12,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from msgspec.structs import replace
-
 from lambdabuild.cache.nodes import File, Link, Node
 from lambdabuild.engine import executing, reporters, source_files, workers
 from lambdabuild.engine.site import NOT_RULE_CODE, Site
@@ -29,6 +27,7 @@ from lambdabuild.errors import (
 )
 from lambdabuild.files.listing import Patterns, patterns, scan
 from lambdabuild.plan.types import Build, Rule, StepClaims
+from lambdabuild.records import replace
 from lambdabuild.rule_api import Folder, Job, Result, portable, result_from_data
 from lambdabuild.rulebook import away, over_rpc, steps, wire
 from lambdabuild.settings import DEFAULT_EXCLUDE

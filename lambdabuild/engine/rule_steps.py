@@ -9,8 +9,6 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from msgspec.structs import replace
-
 from lambdabuild.artifacts.atomic import replace_folder
 from lambdabuild.engine import commands, receipts, source_files, store_files, workers
 from lambdabuild.engine.receipts import Done
@@ -18,6 +16,7 @@ from lambdabuild.engine.site import Site
 from lambdabuild.errors import CannotRead
 from lambdabuild.files import fingerprint
 from lambdabuild.plan.types import Build, Native, Rule, StepClaims
+from lambdabuild.records import replace
 from lambdabuild.rule_api import Job, Result, Target, result_from_data, result_to_data
 from lambdabuild.rulebook import steps
 from lambdabuild.spans import Span

@@ -12,9 +12,6 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from msgspec import Struct, field
-from msgspec.structs import asdict
-
 from lambdabuild import naming
 from lambdabuild.artifacts import limits, merge, together
 from lambdabuild.artifacts.atomic import remove
@@ -27,6 +24,7 @@ from lambdabuild.model import Document, Location
 from lambdabuild.plan import sharing
 from lambdabuild.plan.sharing import Package, SharedLayer
 from lambdabuild.plan.types import Sharer
+from lambdabuild.records import Struct, asdict, field
 from lambdabuild.rule_api import Archive, Part, Result, result_from_data
 
 HEADERS_BYTES = 30 + 46

@@ -10,8 +10,6 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from msgspec import Struct, field
-
 from lambdabuild import tools
 from lambdabuild.artifacts.atomic import unfinished
 from lambdabuild.artifacts.owned import Ledger
@@ -35,6 +33,7 @@ from lambdabuild.plan.types import (
     Sizes,
     Source,
 )  # fmt: skip
+from lambdabuild.records import Struct, field
 from lambdabuild.rule_api import portable
 from lambdabuild.settings import Settings
 from lambdabuild.spans import Span

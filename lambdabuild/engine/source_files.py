@@ -7,8 +7,6 @@ import posixpath
 import re
 from collections.abc import Callable
 
-from msgspec.structs import replace
-
 from lambdabuild.artifacts import limits
 from lambdabuild.engine.site import Site
 from lambdabuild.errors import BadSource, NoInclude, raise_all
@@ -16,6 +14,7 @@ from lambdabuild.files.globs import GlobbedPatterns
 from lambdabuild.files.listing import IGNORE_FILE, Found, Listing, Patterns, ignore_lines, patterns, scan
 from lambdabuild.model import Globs
 from lambdabuild.plan.types import BuildKey, Rule
+from lambdabuild.records import replace
 from lambdabuild.settings import DEFAULT_EXCLUDE
 from lambdabuild.spans import Span
 

@@ -17,9 +17,8 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, cast
 
-from msgspec import Struct
-
 from lambdabuild import regular
+from lambdabuild.records import Struct
 
 DEFAULTS: Mapping[str, Any] = {"checker:": "MD5Checker", "deps:": ()}
 OURS = os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC

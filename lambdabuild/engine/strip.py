@@ -7,8 +7,6 @@ import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
-from msgspec.structs import replace
-
 from lambdabuild import store, tools
 from lambdabuild.artifacts import elf
 from lambdabuild.artifacts.atomic import writing
@@ -18,6 +16,7 @@ from lambdabuild.artifacts.trees import content
 from lambdabuild.engine import store_files
 from lambdabuild.engine.site import STRIP, Site
 from lambdabuild.errors import ToolFailed, ToolMissing
+from lambdabuild.records import replace
 
 MEND = "install LLVM (Debian: llvm; Homebrew: llvm), or leave strip out"
 THREADS = 4

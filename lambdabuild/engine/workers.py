@@ -37,6 +37,7 @@ CODE = (
     "model",
     "plan/__init__",
     "plan/types",
+    "records",
     "regular",
     "rule_api",
     "rulebook",

@@ -11,10 +11,9 @@ from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from msgspec import Struct
-
 from lambdabuild import regular
 from lambdabuild.errors import BadSource, CannotRead, LambdaBuildError, raise_all
+from lambdabuild.records import Struct
 from lambdabuild.spans import Span
 
 if TYPE_CHECKING:

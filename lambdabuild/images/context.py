@@ -13,14 +13,13 @@ import stat
 from collections.abc import Iterator, Mapping
 from typing import IO, TYPE_CHECKING, Literal
 
-from msgspec import Struct
-
 from lambdabuild import regular
 from lambdabuild.errors import BadSource, CannotRead, LambdaBuildError, raise_all
 from lambdabuild.files import fingerprint
 from lambdabuild.files.stat_cache import StatCache
 from lambdabuild.images import dockerignore
 from lambdabuild.images.dockerignore import Ignored
+from lambdabuild.records import Struct
 from lambdabuild.spans import Span
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from msgspec import Struct
+from lambdabuild.records import Struct
 
 DIRECTIVE = re.compile(r"#\s*(\w+)\s*=\s*(\S+)\s*$")
 HEREDOC = re.compile(r"<<-?\s*([\"']?)([A-Za-z_]\w*)\1")

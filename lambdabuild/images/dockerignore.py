@@ -9,9 +9,8 @@ import posixpath
 import re
 from collections.abc import Iterable
 
-from msgspec import Struct
-
 from lambdabuild.errors import BadImage
+from lambdabuild.records import Struct
 from lambdabuild.spans import Span
 
 FILE = ".dockerignore"

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from msgspec import Struct
-
+from lambdabuild.records import Struct
 from lambdabuild.rule_api import Job, LambdaBuildError, ToolFailed
 
 LINES = 25

@@ -12,10 +12,9 @@ import shutil
 from collections import deque
 from collections.abc import Iterator, Mapping
 
-from msgspec import Struct, field
-
 from lambdabuild.node_packages.installed import NOT_PUBLISHED, is_installed
 from lambdabuild.node_packages.platforms import about_of, found
+from lambdabuild.records import Struct, field
 
 NOTES = frozenset({".bin", ".cache", ".pnpm", ".yarn-state.yml"})
 """Folders of the tools' own in a node_modules folder."""

@@ -13,10 +13,9 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from msgspec.structs import replace
-
 from lambdabuild import regular, store
 from lambdabuild.node_packages import installed
+from lambdabuild.records import replace
 from lambdabuild.rule_api import Job
 
 SCRIPTS = ("preinstall", "install", "postinstall")

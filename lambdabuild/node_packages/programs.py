@@ -16,11 +16,10 @@ import tempfile
 from base64 import b64decode
 from collections.abc import Iterable
 
-from msgspec import Struct
-
 from lambdabuild import store
 from lambdabuild.node_packages import manifest, place
 from lambdabuild.node_packages.failures import Reason, explained
+from lambdabuild.records import Struct
 from lambdabuild.rule_api import BadManifest, CannotResolve, HashMismatch, Job, Offline, ToolFailed, ToolMissing
 
 PIN = re.compile(

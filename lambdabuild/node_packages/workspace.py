@@ -8,9 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from msgspec import Struct
-
 from lambdabuild.node_packages import manifest
+from lambdabuild.records import Struct
 from lambdabuild.rule_api import Job
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from msgspec.structs import replace
-
 from lambdabuild.errors import LambdaBuildError, raise_all
 from lambdabuild.model import Broken, Service
 from lambdabuild.plan.types import BuildPlan, Sharer
+from lambdabuild.records import replace
 from lambdabuild.settings import Settings
 
 

@@ -9,13 +9,11 @@ from fnmatch import fnmatchcase
 from functools import lru_cache
 from itertools import product, zip_longest
 
-from msgspec import Struct
-from msgspec.structs import replace
-
 from lambdabuild.errors import BadSettings, NoManifest, NoRule
 from lambdabuild.model import Function, Layer
 from lambdabuild.plan.types import Rule
 from lambdabuild.plan.workspaces import Disk, above, root_of
+from lambdabuild.records import Struct, replace
 from lambdabuild.settings import FunctionSettings, nearest
 
 PLAIN = "plain_files"

@@ -6,15 +6,14 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-import msgspec
-
 from lambdabuild.plan.types import Build, BuildPlan, ImageBuild
+from lambdabuild.records import to_builtins
 from lambdabuild.settings import CREDENTIALS, DEFAULT_EXCLUDE
 
 
 def as_data(plan: BuildPlan) -> dict[str, Any]:
     """The plan as JSON data: ``{resolutions, builds, images, assets, skipped, notes}``; equal plans give equal data."""
-    data: dict[str, Any] = msgspec.to_builtins(plan)
+    data: dict[str, Any] = to_builtins(plan)
     for group in ("assets", "skipped"):
         data[group] = [
             {key: value for key, value in item.items() if key != "where"} | {"where": str(found.where)}

@@ -6,11 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from msgspec import Struct
-
 from lambdabuild.errors import NotBuilt
 from lambdabuild.model import Skipped
 from lambdabuild.plan.types import BuildPlan
+from lambdabuild.records import Struct
 
 STEPS_OF_FILES = ("upload",)
 """What is done with a file that goes to the store as it is, though nothing is built from it."""

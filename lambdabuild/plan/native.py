@@ -7,10 +7,9 @@ import json
 import posixpath
 from typing import Any, cast
 
-import msgspec
-
 from lambdabuild.errors import BadSettings
 from lambdabuild.plan.types import Native
+from lambdabuild.records import to_builtins
 from lambdabuild.settings import Settings
 
 AWS_IMAGE = "public.ecr.aws/sam/build-{runtime}:latest-{architecture}"
@@ -39,7 +38,7 @@ def native_of(settings: Settings, name: str, runtime: str, architecture: str) ->
         image=image or ("" if dockerfile else AWS_IMAGE.format(runtime=runtime, architecture=architecture)),
         dockerfile=posixpath.normpath(dockerfile) if dockerfile else "",
         platform=container.platform or PLATFORMS[architecture],
-        rest=_digest({k: v for k, v in msgspec.to_builtins(container).items() if k not in NOT_IN_RESULT}),
+        rest=_digest({k: v for k, v in to_builtins(container).items() if k not in NOT_IN_RESULT}),
     )
 
 

@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from fnmatch import fnmatchcase
 
-from msgspec.structs import replace
-
 from lambdabuild.errors import (
     BadImage,
     BadLayer,
@@ -45,6 +43,7 @@ from lambdabuild.plan.types import (
     Sizes,
 )
 from lambdabuild.plan.workspaces import Disk, above, not_covered, reads_source
+from lambdabuild.records import replace
 from lambdabuild.settings import (
     CREDENTIALS,
     DEFAULT_EXCLUDE,

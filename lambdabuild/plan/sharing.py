@@ -18,10 +18,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from itertools import combinations
 
-from msgspec import Struct
-from msgspec.structs import replace
-
 from lambdabuild.plan.types import Sharer, Stage
+from lambdabuild.records import Struct, replace
 
 LEAST_SAVED_BYTES = 100_000
 """A layer that spares less than this, zipped, over all its functions is not worth one of the five."""

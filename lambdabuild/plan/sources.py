@@ -8,12 +8,11 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
-from msgspec.structs import replace
-
 from lambdabuild.errors import BadSettings, LambdaBuildError, NoManifest, NoSource, raise_all
 from lambdabuild.model import Function, Globs, Layer, Service
 from lambdabuild.plan.claims import Names
 from lambdabuild.plan.types import Build, BuildKey, Pinned, Rule, Source
+from lambdabuild.records import replace
 from lambdabuild.settings import DEFAULT_EXCLUDE, FunctionSettings, Settings, SourceSettings, nearest
 from lambdabuild.spans import Span
 

@@ -8,9 +8,8 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, Literal
 
-from msgspec import Struct, field
-
 from lambdabuild.model import Asset, Broken, Globs, Options, Skipped
+from lambdabuild.records import Struct, field
 from lambdabuild.settings import Command
 
 Kind = Literal["function", "layer", "source"]

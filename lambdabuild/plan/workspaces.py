@@ -12,9 +12,8 @@ import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from msgspec import Struct, field
-
 from lambdabuild.plan.types import Rule, Workspace
+from lambdabuild.records import Struct, field
 
 
 def _unreadable(path: str) -> str:

@@ -16,9 +16,8 @@ import sysconfig
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from msgspec.structs import asdict
-
 from lambdabuild import tools
+from lambdabuild.records import asdict
 from lambdabuild.rule_api import expanded, portable
 from lambdabuild.rulebook import serve, wire
 from lambdabuild.rulebook.search import CLAIMS, read_claims

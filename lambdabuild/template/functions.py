@@ -7,8 +7,6 @@ import posixpath
 from collections.abc import Iterator, Mapping
 from typing import Literal, Protocol, cast
 
-from msgspec import Struct, field
-
 from lambdabuild.errors import BadTemplate, LambdaBuildError, UnknownName, Unresolvable
 from lambdabuild.model import (
     About,
@@ -24,6 +22,7 @@ from lambdabuild.model import (
     Rewrite,
     Skipped,
 )
+from lambdabuild.records import Struct, field
 from lambdabuild.settings import with_flags
 from lambdabuild.spans import Node, Span
 from lambdabuild.template import bundles, images, parent_packages, references

@@ -13,11 +13,9 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
-from msgspec import Struct, field
-from msgspec.structs import replace
-
 from lambdabuild import settings
 from lambdabuild.errors import BadTemplate
+from lambdabuild.records import Struct, field, replace
 from lambdabuild.spans import Node, Span
 from lambdabuild.template.conditions import Order
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 
-from msgspec.structs import replace
-
 from lambdabuild.model import LayersPlace, MappingsPlace, ResourcesPlace
+from lambdabuild.records import replace
 from lambdabuild.spans import Node, Span
 from lambdabuild.template.places import is_own, line_end, property_place
 

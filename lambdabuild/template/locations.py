@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from msgspec import Struct
-
+from lambdabuild.records import Struct
 from lambdabuild.spans import Node
 from lambdabuild.template.intrinsics import NO_VALUE, Scope, Unresolved, Value, resolve
 from lambdabuild.template.packaged import REMOTE, is_local

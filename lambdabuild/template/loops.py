@@ -8,10 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from msgspec import Struct, field
-from msgspec.structs import replace
-
 from lambdabuild.errors import BadTemplate, DuplicateKey, LambdaBuildError, Unresolvable, raise_all
+from lambdabuild.records import Struct, field, replace
 from lambdabuild.spans import Node, Span
 from lambdabuild.template.intrinsics import Scope, Unresolved, resolve, text_of
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from msgspec.structs import replace
-
+from lambdabuild.records import replace
 from lambdabuild.spans import Node, Span
 
 SHARED = ("&", "*", "!")

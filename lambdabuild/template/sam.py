@@ -7,9 +7,6 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
-from msgspec import Struct
-from msgspec.structs import replace
-
 from lambdabuild.errors import (
     BadTemplate,
     CannotReadTemplate,
@@ -19,6 +16,7 @@ from lambdabuild.errors import (
     raise_all,
 )
 from lambdabuild.model import Asset, Document, Form, Iteration, Rewrite, Service, Skipped
+from lambdabuild.records import Struct, replace
 from lambdabuild.spans import Node, Span
 from lambdabuild.template import loops, packaged, references
 from lambdabuild.template.functions import SHAPES, CodeResource, Files, Reading, Template

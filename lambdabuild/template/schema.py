@@ -14,9 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
-from msgspec import Struct
-from msgspec.structs import replace
-
+from lambdabuild.records import Struct, replace
 from lambdabuild.settings import nearest
 from lambdabuild.spans import Node, Scalar, Span, to_data
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from msgspec.structs import replace
-
 from lambdabuild.errors import BadTemplate, LambdaBuildError, UnknownName, raise_all
+from lambdabuild.records import replace
 from lambdabuild.spans import Node, Span
 from lambdabuild.template.intrinsics import NO_VALUE, Scope, Unresolved, Value, nearest, text_of, to_data
 

@@ -10,9 +10,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cache, cached_property
 from typing import Any, cast
 
-from msgspec import Struct
-from msgspec.structs import replace
-
 from lambdabuild import naming
 from lambdabuild.errors import (
     BadConfiguration,
@@ -23,6 +20,7 @@ from lambdabuild.errors import (
     raise_all,
 )
 from lambdabuild.model import About, Asset, Definition, Function, Globs, Image, Layer, Options, Service, Skipped, Tagged
+from lambdabuild.records import Struct, replace
 from lambdabuild.settings import FunctionSettings
 from lambdabuild.spans import Node, Span, from_data, to_data
 from lambdabuild.template import images, loops, package_patterns

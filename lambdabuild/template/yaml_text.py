@@ -14,10 +14,9 @@ from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 import yaml
-from msgspec import Struct
-from msgspec.structs import replace
 
 from lambdabuild.errors import BrokenYaml, DuplicateKey, LambdaBuildError, raise_all
+from lambdabuild.records import Struct, replace
 from lambdabuild.spans import Node, Scalar, Span, Style
 from lambdabuild.template import scalars
 from lambdabuild.template.scalars import STANDARD, NoScalar

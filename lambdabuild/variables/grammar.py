@@ -12,9 +12,8 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Never, TypeAlias
 
-from msgspec import Struct
-
 from lambdabuild.errors import BadVariable
+from lambdabuild.records import Struct
 
 Scalar: TypeAlias = str | int | float | bool | None
 

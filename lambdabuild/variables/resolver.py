@@ -7,9 +7,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
-from msgspec import Struct
-from msgspec.structs import replace
-
 from lambdabuild.errors import (
     BadVariable,
     CircularVariable,
@@ -19,6 +16,7 @@ from lambdabuild.errors import (
     UnknownSource,
     raise_all,
 )
+from lambdabuild.records import Struct, replace
 from lambdabuild.spans import Node, Span, from_data, to_data
 from lambdabuild.variables.grammar import Literal, Part, Parts, Source, Variable, parse
 

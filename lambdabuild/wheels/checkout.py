@@ -9,10 +9,9 @@ from __future__ import annotations
 import os
 import shutil
 
-from msgspec import Struct
-
 from lambdabuild import tools
 from lambdabuild.errors import LambdaBuildError
+from lambdabuild.records import Struct
 from lambdabuild.rule_api import Job
 
 SAYS_VERSION = ("packed-refs", os.path.join("refs", "heads"), os.path.join("refs", "tags"), "reftable")

@@ -16,10 +16,9 @@ from email.message import Message
 from email.parser import HeaderParser
 from typing import Any
 
-from msgspec import Struct
-
 from lambdabuild import regular
 from lambdabuild.errors import BadManifest, DownloadFailed, LambdaBuildError, NoWheel, Offline, ToolFailed, ToolMissing
+from lambdabuild.records import Struct
 from lambdabuild.rule_api import Folder, Job, Result
 from lambdabuild.wheels import checkout, indexes, parts, pip, pip_sources, uv
 from lambdabuild.wheels.indexes import Indexes

@@ -12,10 +12,9 @@ import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from msgspec.structs import replace
-
 from lambdabuild import regular
 from lambdabuild.errors import CannotResolve, NoWheel, ToolFailed
+from lambdabuild.records import replace
 from lambdabuild.rule_api import Folder, Job, Part
 from lambdabuild.wheels import fetch, locks, native, parts, uv
 from lambdabuild.wheels.indexes import CONFIGURATION, Indexes

@@ -9,10 +9,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from msgspec import Struct
-
 from lambdabuild import regular
 from lambdabuild.errors import BadManifest, CannotResolve, HashMismatch, LambdaBuildError, NoWheel, raise_all
+from lambdabuild.records import Struct
 from lambdabuild.spans import Span
 from lambdabuild.wheels.requirements import Requirements
 from lambdabuild.wheels.targets import Platform

@@ -13,9 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from msgspec.structs import replace
-
 from lambdabuild.aws import codeartifact
+from lambdabuild.records import replace
 from lambdabuild.rule_api import Job
 from lambdabuild.wheels.indexes import Indexes, is_pypi
 from lambdabuild.wheels.requirements import Line, Requirements

@@ -7,9 +7,8 @@ import shutil
 import stat
 import zipfile
 
-from msgspec.structs import replace
-
 from lambdabuild.errors import HashMismatch
+from lambdabuild.records import replace
 from lambdabuild.rule_api import Archive
 from lambdabuild.spans import Span
 from lambdabuild.wheels.locks import Wheel

@@ -11,10 +11,8 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from msgspec import Struct
-from msgspec.structs import replace
-
 from lambdabuild.errors import BadManifest, HashMismatch, LambdaBuildError, NoWheel, Several
+from lambdabuild.records import Struct, replace
 from lambdabuild.rule_api import Folder, Job, Result
 from lambdabuild.spans import Span
 from lambdabuild.wheels import indexes, locks, named_indexes, poetry_sources, project, resolve, uv

@@ -14,11 +14,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from msgspec import Struct
-from msgspec.structs import replace
-
 from lambdabuild import regular
 from lambdabuild.errors import BadManifest
+from lambdabuild.records import Struct, replace
 from lambdabuild.rule_api import Job, Result
 from lambdabuild.spans import Span
 from lambdabuild.wheels import locks, pins, project, targets

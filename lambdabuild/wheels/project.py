@@ -10,10 +10,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from msgspec import Struct
-
 from lambdabuild import regular
 from lambdabuild.errors import BadManifest, CannotResolve
+from lambdabuild.records import Struct
 from lambdabuild.rule_api import Job
 from lambdabuild.spans import Span
 from lambdabuild.wheels.requirements import normalised

@@ -12,11 +12,9 @@ from functools import cached_property
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from msgspec import Struct
-from msgspec.structs import replace
-
 from lambdabuild import regular
 from lambdabuild.errors import BadManifest
+from lambdabuild.records import Struct, replace
 from lambdabuild.spans import Span
 
 COMMENT = re.compile(r"(^|\s+)#.*$")

@@ -9,9 +9,8 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
-
 from lambdabuild.errors import BadManifest
+from lambdabuild.records import Struct
 
 if TYPE_CHECKING:
     from packaging.tags import Tag

@@ -9,8 +9,6 @@ import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from msgspec import Struct, field
-
 from lambdabuild import regular
 from lambdabuild.errors import (
     BadManifest,
@@ -22,6 +20,7 @@ from lambdabuild.errors import (
     RequirementsClash,
     ToolFailed,
 )
+from lambdabuild.records import Struct, field
 from lambdabuild.rule_api import Job
 from lambdabuild.spans import Span
 from lambdabuild.wheels import locks

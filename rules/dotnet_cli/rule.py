@@ -10,10 +10,9 @@ import re
 import shlex
 import shutil
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 from xml.etree import ElementTree
-
-from msgspec import Struct
 
 from lambdabuild.rule_api import (
     BadManifest,
@@ -57,7 +56,8 @@ PARAMETERS = "--msbuild-parameters"
 ELF, SCRIPT = b"\x7fELF", b"#!"
 
 
-class Layout(Struct, frozen=True):
+@dataclass(frozen=True)
+class Layout:
     """Which files a project is made of beside its own source, and where their copies lie."""
 
     projects: tuple[str, ...]

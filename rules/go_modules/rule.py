@@ -7,9 +7,8 @@ import re
 import shlex
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
-
-from msgspec import Struct
 
 from lambdabuild.rule_api import (
     BadManifest,
@@ -71,7 +70,8 @@ MISTAKES: tuple[tuple[str, type[LambdaBuildError], str, str], ...] = (
 )  # fmt: skip
 
 
-class Go(Struct, frozen=True):
+@dataclass(frozen=True)
+class Go:
     """The go command as it is called for one job: in the code folder, for the target's machine."""
 
     job: Job

@@ -8,11 +8,10 @@ import os
 import re
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
-
-from msgspec import Struct
 
 from lambdabuild.jars import archives, classes
 from lambdabuild.jars.folders import above as folders_above
@@ -143,7 +142,8 @@ def _outside(job: Job, paths: Iterable[str]) -> list[str]:
 # the build: which files Gradle reads, and from where it starts
 
 
-class Build(Struct, frozen=True):
+@dataclass(frozen=True)
+class Build:
     start: str
     """The folder with the settings, or the project's own when there are none."""
     folders: tuple[str, ...]
@@ -234,7 +234,8 @@ def _jdk() -> set[str]:
 # files: a copy that lies as the originals do
 
 
-class Tree(Struct, frozen=True):
+@dataclass(frozen=True)
+class Tree:
     top: str
     copy: str
 

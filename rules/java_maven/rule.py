@@ -9,12 +9,11 @@ import os
 import re
 import shutil
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape
-
-from msgspec import Struct
 
 from lambdabuild.jars import archives, classes
 from lambdabuild.jars.folders import above as folders_above
@@ -121,7 +120,8 @@ def compile(job: Job) -> Result:
 # poms: which files Maven reads, and from where it starts
 
 
-class Pom(Struct, frozen=True):
+@dataclass(frozen=True)
+class Pom:
     file: str
     text: str
     artifact: str
@@ -150,7 +150,8 @@ class Pom(Struct, frozen=True):
         return os.path.dirname(self.file)
 
 
-class Family(Struct, frozen=True):
+@dataclass(frozen=True)
+class Family:
     """A pom and those it is built with."""
 
     own: Pom
@@ -375,7 +376,8 @@ def _refuse_aggregator(job: Job, own: Pom) -> None:
 # files: a copy that lies as the originals do
 
 
-class Tree(Struct, frozen=True):
+@dataclass(frozen=True)
+class Tree:
     top: str
     copy: str
 

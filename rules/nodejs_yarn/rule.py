@@ -5,10 +5,9 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-from msgspec import Struct
 
 from lambdabuild.node_packages import gathered, installed, manifest, place, platforms, programs, workspace, yarn_cache
 from lambdabuild.node_packages.failures import Reason, explained
@@ -56,7 +55,8 @@ REASONS = (
 )
 
 
-class Tree(Struct, frozen=True):
+@dataclass(frozen=True)
+class Tree:
     """The copies of packages that Yarn sees: the one that is built, the root of its workspace, other members."""
 
     work: str

@@ -8,10 +8,8 @@ import shutil
 import sys
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
-
-from msgspec import Struct
-from msgspec.structs import replace
 
 from lambdabuild.rule_api import (
     BadManifest,
@@ -60,7 +58,8 @@ MISTAKES: tuple[tuple[str, type[LambdaBuildError], str, str], ...] = (
 )  # fmt: skip
 
 
-class Workspace(Struct, frozen=True):
+@dataclass(frozen=True)
+class Workspace:
     """The Rust project as it is built: where the user has it, or in a copy."""
 
     root: str

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from msgspec.structs import replace
 from test_fuzz import Memory
 
 from lambdabuild.cloudformation import compiler, stack
 from lambdabuild.cloudformation.context import Artifact
 from lambdabuild.model import Definition
 from lambdabuild.outside import Outside
+from lambdabuild.records import replace
 from lambdabuild.spans import Node, from_data
 from lambdabuild.template import serverless
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from msgspec.structs import replace
 from peers.serverless.event_services import EVENTS, MSK, SQS, events
 
 from lambdabuild.cloudformation import compiler
@@ -18,6 +17,7 @@ from lambdabuild.cloudformation.write import as_text
 from lambdabuild.errors import LambdaBuildError
 from lambdabuild.model import Definition
 from lambdabuild.reading import load_service, read_settings
+from lambdabuild.records import replace
 from lambdabuild.spans import Span, from_data
 
 NUMBERED = re.compile(

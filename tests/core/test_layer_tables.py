@@ -6,13 +6,13 @@ import dataclasses
 from pathlib import Path
 
 import pytest
-from msgspec.structs import replace
 from test_planner import PIP, PLAIN, fn
 
 from lambdabuild.model import About, Layer, Service
 from lambdabuild.plan.layer_tables import layers_of
 from lambdabuild.plan.planner import plan
 from lambdabuild.plan.types import BuildPlan
+from lambdabuild.records import replace
 from lambdabuild.rulebook.search import find_rules
 from lambdabuild.settings import FunctionSettings, LayerSettings, Settings
 from lambdabuild.spans import Span

@@ -16,7 +16,6 @@ from itertools import chain
 from typing import Any
 
 import pytest
-from msgspec.structs import replace
 from mutations import ODD, Disk, Path, paths, put, template
 from peers.serverless.event_services import EVENTS, NEWER
 from peers.serverless.services import ROLES, SERVICES
@@ -25,6 +24,7 @@ from test_fuzz import SAM, SECONDS, SETTINGS
 from lambdabuild import given
 from lambdabuild.cloudformation.write import as_text
 from lambdabuild.errors import LambdaBuildError
+from lambdabuild.records import replace
 from lambdabuild.spans import Node, Span, from_data, to_data
 from lambdabuild.template import sam
 from lambdabuild.template.yaml_text import parse

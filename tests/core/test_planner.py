@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec.structs import replace
 
 from lambdabuild.errors import BadSettings, CannotShare, NoManifest, NoRule, NoSource, Several
 from lambdabuild.given import load
@@ -18,6 +17,7 @@ from lambdabuild.plan.claims import Choice
 from lambdabuild.plan.explain import as_data, as_text
 from lambdabuild.plan.planner import manifest_folders, plan
 from lambdabuild.plan.types import BuildPlan, Native, PackageLayers, Pinned, Rule, StepClaims
+from lambdabuild.records import replace
 from lambdabuild.rulebook.search import find_rules
 from lambdabuild.settings import Command, Container, FunctionSettings, Settings
 from lambdabuild.spans import Span

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from msgspec.structs import replace
 
 from lambdabuild.model import Document, Function, Layer, Service
 from lambdabuild.plan.planner import folders_above, plan
 from lambdabuild.plan.types import BuildPlan, Rule, StepClaims, Workspace
 from lambdabuild.plan.workspaces import Disk, above, root_of
+from lambdabuild.records import replace
 from lambdabuild.rulebook.search import find_rules
 from lambdabuild.settings import Settings
 from lambdabuild.spans import Span

@@ -6,12 +6,11 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from msgspec import Struct
-
 from lambdabuild import naming
 from lambdabuild.cloudformation.context import Context, Lambda
 from lambdabuild.cloudformation.fragment import Fragment, Json, joined
 from lambdabuild.errors import BadEvent, LambdaBuildError, raise_all
+from lambdabuild.records import Struct
 from lambdabuild.spans import Span
 
 T = TypeVar("T")

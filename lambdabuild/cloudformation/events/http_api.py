@@ -10,13 +10,12 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from msgspec import Struct
-
 from lambdabuild import naming
 from lambdabuild.cloudformation.context import Context, Lambda
 from lambdabuild.cloudformation.events.event import Event, after_alias, each, permission
 from lambdabuild.cloudformation.fragment import Fragment, Json, compact, without_nothing
 from lambdabuild.errors import BadFunction
+from lambdabuild.records import Struct
 
 API, STAGE, LOG_GROUP = "HttpApi", "HttpApiStage", "HttpApiLogGroup"
 METHODS = ("ANY", "GET", "POST", "PUT", "PATCH", "OPTIONS", "HEAD", "DELETE")

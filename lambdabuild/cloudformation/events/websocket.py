@@ -11,8 +11,6 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from msgspec import Struct
-
 from lambdabuild import naming
 from lambdabuild.cloudformation import helpers
 from lambdabuild.cloudformation.context import Context, Lambda
@@ -20,6 +18,7 @@ from lambdabuild.cloudformation.events.event import Event, after_alias, each
 from lambdabuild.cloudformation.fragment import Fragment, Json, allow, compact, joined, without_nothing
 from lambdabuild.cloudformation.functions import function_of
 from lambdabuild.errors import BadFunction
+from lambdabuild.records import Struct
 
 API, STAGE, LOG_GROUP = "WebsocketsApi", "WebsocketsDeploymentStage", "WebsocketsLogGroup"
 IDENTITY = "route.request.header.Auth"

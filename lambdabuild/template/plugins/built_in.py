@@ -11,9 +11,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from msgspec import Struct
-
 from lambdabuild.errors import LambdaBuildError
+from lambdabuild.records import Struct
 from lambdabuild.settings import FunctionSettings
 from lambdabuild.spans import Span
 from lambdabuild.template.plugins.options import Option, Packing, Service, Table, texts

@@ -9,10 +9,8 @@ import posixpath
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, cast
 
-from msgspec import Struct
-from msgspec.structs import replace
-
 from lambdabuild.errors import BadPluginOption, LambdaBuildError, PluginNeeds, raise_all
+from lambdabuild.records import Struct, replace
 from lambdabuild.spans import Node, from_data
 from lambdabuild.template.plugins.options import Option, Table, texts
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from msgspec import Struct
-
 from lambdabuild.errors import LambdaBuildError, PluginOptionsClash
+from lambdabuild.records import Struct
 from lambdabuild.settings import FunctionSettings
 from lambdabuild.template.plugins.options import Option, Packing, Service, Table, texts
 

@@ -10,10 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Literal
 
-from msgspec import Struct
-from msgspec.structs import replace
-
 from lambdabuild.errors import LambdaBuildError, PluginNotRun
+from lambdabuild.records import Struct, replace
 from lambdabuild.spans import Node, Span
 from lambdabuild.template.schema import Mistake
 

@@ -6,9 +6,8 @@ import posixpath
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Protocol
 
-from msgspec import Struct, field
-
 from lambdabuild.errors import BadPluginOption, LambdaBuildError
+from lambdabuild.records import Struct, field
 from lambdabuild.settings import FunctionSettings, nearest
 from lambdabuild.spans import Node, Span, to_data
 

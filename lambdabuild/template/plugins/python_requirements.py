@@ -7,10 +7,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from msgspec import Struct
-
 from lambdabuild import regular
 from lambdabuild.errors import BadPluginOption, LambdaBuildError, NoInclude, PluginNeeds, PluginOptionsClash
+from lambdabuild.records import Struct
 from lambdabuild.settings import FunctionSettings
 from lambdabuild.spans import Node
 from lambdabuild.template.plugins.options import Option, Packing, Service, Table, container, texts

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
-from msgspec import Struct
-from msgspec.structs import replace
-
 from lambdabuild.errors import LambdaBuildError
+from lambdabuild.records import Struct, replace
 from lambdabuild.spans import Node, from_data, to_data
 from lambdabuild.template.plugins import built_in, esbuild, known, python_requirements, socless
 from lambdabuild.template.plugins.built_in import BuiltIn, TypeScript

@@ -9,10 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
-from msgspec import Struct, field
-from msgspec.structs import replace
-
 from lambdabuild.errors import BadPluginOption
+from lambdabuild.records import Struct, field, replace
 from lambdabuild.spans import Node, Span, to_data
 from lambdabuild.template.plugins import expressions
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
-from msgspec import Struct
-
 from lambdabuild.cloudformation.context import Context
 from lambdabuild.cloudformation.fragment import Json
 from lambdabuild.errors import BadFunction
+from lambdabuild.records import Struct
 
 API, GATEWAY = "ApiGatewayRestApi", "apigateway.amazonaws.com"
 
