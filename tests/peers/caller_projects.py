@@ -106,6 +106,7 @@ OUTSIDE_LOCAL = {
     "manifest/package.json": package(dependencies={"ms": "2.1.3", "near": "file:../near"}), "src/x.js": "",
     "near/package.json": package("near"), "near/index.js": "",
 }  # fmt: skip
+NOT_MADE = "the peer moves a node_modules that it has not made"
 AT_MANIFEST = "manifest/package.json"
 NPM = Workflow(("nodejs", "npm"), "package.json", "nodejs22.x", {
     "no dependencies": Call({"src/package.json": package(files=["x.js"]), "src/x.js": "", "src/y.js": ""}),
@@ -128,7 +129,9 @@ NPM = Workflow(("nodejs", "npm"), "package.json", "nodejs22.x", {
     "in the source, a folder near": Call(LOCAL, IN_SOURCE),
     "in the source, a lock": Call(LOCKED, IN_SOURCE | {"experimental_flags": ["experimentalNodejsMonorepo"]}),
     "in the source, apart": Call({"src/package.json": WITH_MS, "src/x.js": ""}, IN_SOURCE | APART),
-    "in the source, apart and left out": Call({"src/package.json": WITH_MS, "src/x.js": ""}, IN_SOURCE | APART | LEFT_OUT),
+    "in the source, apart and left out": Call(
+        {"src/package.json": WITH_MS, "src/x.js": ""}, IN_SOURCE | APART | LEFT_OUT, known={"answer": NOT_MADE},
+    ),
     "in the source, kept": Call(
         {"src/package.json": WITH_MS, "src/x.js": ""}, IN_SOURCE | APART, again=((GONE, KEPT),),
     ),
@@ -143,7 +146,9 @@ NPM = Workflow(("nodejs", "npm"), "package.json", "nodejs22.x", {
     "outside, kept": Call(OUTSIDE, APART, manifest=AT_MANIFEST, again=((GONE, KEPT),)),
     "outside, in the source": Call(OUTSIDE_LOCAL, IN_SOURCE, manifest=AT_MANIFEST),
     "outside, in the source, apart": Call(OUTSIDE_LOCAL, IN_SOURCE | APART, manifest=AT_MANIFEST),
-    "outside, in the source, left out": Call(OUTSIDE_LOCAL, IN_SOURCE | APART | LEFT_OUT, manifest=AT_MANIFEST),
+    "outside, in the source, left out": Call(
+        OUTSIDE_LOCAL, IN_SOURCE | APART | LEFT_OUT, manifest=AT_MANIFEST, known={"answer": NOT_MADE},
+    ),
     "outside, in the source, kept": Call(
         OUTSIDE_LOCAL, IN_SOURCE | APART, manifest=AT_MANIFEST, again=((GONE, KEPT),),
         known={r"artifacts/node_modules(/.*| -> .*)": "a link, as after the install; the peer copies"},
@@ -254,7 +259,10 @@ PIP = Workflow(("python", "pip"), "requirements.txt", "python3.11", {
     ),
     "nothing is downloaded": Call({"src/requirements.txt": "idna==3.10\n", "src/app.py": ""}, KEPT),
     "nothing is downloaded, nothing kept": Call({"src/requirements.txt": "idna==3.10\n", "src/app.py": ""}, KEPT | APART),
-    "a project near": Call(NEAR | {"src/requirements.txt": "../near\n", "src/app.py": ""}, source="src"),
+    "a project near": Call(
+        NEAR | {"src/requirements.txt": "../near\n", "src/app.py": ""}, source="src",
+        known={"answer": "a path is relative to the list that says it, and not to where the peer's pip is started"},
+    ),
     "in the source": Call({"src/app.py": ""}, IN_SOURCE),
     "an old runtime": Call({"src/requirements.txt": "idna==3.10\n"}, {"runtime": "python2.8"}),
 }, {RECORD: "it lists what an installer wrote"})  # fmt: skip
@@ -269,7 +277,10 @@ UV = Workflow(("python", "uv"), "pyproject.toml", "python3.11", {
     "a lock alone": Call({"src/uv.lock": "version = 1\n", "src/app.py": ""}, manifest="src/uv.lock"),
     "apart": Call({"src/pyproject.toml": PROJECT, "src/app.py": ""}, APART),
     "no such version": Call({"src/requirements.txt": "idna==0.0.99\n"}, manifest="src/requirements.txt"),
-    "no such requirement": Call({"src/requirements.txt": "idna=3.10\n"}, manifest="src/requirements.txt"),
+    "no such requirement": Call(
+        {"src/requirements.txt": "idna=3.10\n"}, manifest="src/requirements.txt",
+        known={"answer": "the mistake is told with its place; uv's words are the same"},
+    ),
 }, {
     RECORD: "it lists what an installer wrote",
     r"(artifacts|dependencies)/\.lock": "uv's own lock on the folder that it installs into",
