@@ -86,6 +86,11 @@ def snap_start_alias(key: str) -> str:
     return normal(key) + "SnapStartLambdaAlias"
 
 
+def function_arn(name: str) -> str:
+    """A function's ARN in the stack's own region and account, for ``Fn::Sub``; ``name`` may end with an alias."""
+    return f"arn:${{AWS::Partition}}:lambda:${{AWS::Region}}:${{AWS::AccountId}}:function:{name}"
+
+
 def durable_alias(key: str) -> str:
     return normal(key) + "DurableLambdaAlias"
 

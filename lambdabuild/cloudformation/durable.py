@@ -44,8 +44,7 @@ def compile(context: Context) -> Fragment:
             continue
         errors += _mistakes(context, function)
         if context.has_own_role(function) or context.foreign_role(function) in (None, naming.ROLE):
-            start = "arn:${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}:function"
-            arn = f"{start}:{function.name}:*/durable-execution/*/*"
+            arn = naming.function_arn(f"{function.name}:*/durable-execution/*/*")
             arns[context.owner(function)].append({"Fn::Sub": arn})
     raise_all(errors)
     actions = ["lambda:CheckpointDurableExecution", "lambda:GetDurableExecutionState"]

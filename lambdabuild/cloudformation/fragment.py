@@ -92,6 +92,12 @@ def allow(actions: Any, resources: Any) -> Json:
     return {"Effect": "Allow", "Action": actions, "Resource": resources}
 
 
+def arn_here(service: str, *rest: Any) -> Json:
+    """An ARN in the stack's own region and account; ``rest`` are its last parts."""
+    place = [{"Ref": "AWS::Partition"}, service, {"Ref": "AWS::Region"}, {"Ref": "AWS::AccountId"}]
+    return {"Fn::Join": [":", ["arn", *place, *rest]]}
+
+
 def compact(value: Any) -> str:
     """JSON text inside a template, as JavaScript writes it: in the order given, without blanks."""
     return json.dumps(plain_numbers(value), separators=(",", ":"), ensure_ascii=False)

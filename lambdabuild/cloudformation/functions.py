@@ -330,14 +330,13 @@ def _alias_of(context: Context, given: Any) -> list[str]:
 
 def _reach(context: Context, given: Any, where: tuple[str, ...]) -> Json:
     if isinstance(given, dict):
-        return {"Effect": "Allow", "Action": ACTIONS[_type_of(context, given, where)], "Resource": given["arn"]}
+        return allow(ACTIONS[_type_of(context, given, where)], given["arn"])
     if not given.startswith("arn:"):
         # By name, for the role and the function would each need the other's ARN first.
         target = function_of(context, given, where)
         name = f"{target.name}:{target.alias}" if target.is_durable else target.name
-        arn = {"Fn::Sub": f"arn:${{AWS::Partition}}:lambda:${{AWS::Region}}:${{AWS::AccountId}}:function:{name}"}
-        return {"Effect": "Allow", "Action": ACTIONS["function"], "Resource": arn}
-    return {"Effect": "Allow", "Action": ACTIONS[_type_of(context, given, where)], "Resource": given}
+        return allow(ACTIONS["function"], {"Fn::Sub": naming.function_arn(name)})
+    return allow(ACTIONS[_type_of(context, given, where)], given)
 
 
 def _type_of(context: Context, given: Any, where: tuple[str, ...]) -> str:

@@ -13,6 +13,7 @@ from importlib import resources
 from typing import Any
 
 from lambdabuild import naming
+from lambdabuild.cloudformation import stack
 from lambdabuild.cloudformation.context import Context
 from lambdabuild.cloudformation.fragment import Fragment, Helper, Json, allow, without_nothing
 
@@ -40,7 +41,7 @@ def compile(context: Context, helpers: Sequence[Helper]) -> Fragment:
     kinds = sorted({helper.kind for helper in helpers})
     if not kinds:
         return Fragment()
-    given = (context.provider.get("iam") or {}).get("deploymentRole") or context.provider.get("cfnRole")
+    given = stack.deployment_role(context.provider)
     found: dict[str, Json] = {}
     if not given:
         found[ROLE] = _role(context, helpers)

@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
+from lambdabuild import naming
 from lambdabuild.cloudformation.fragment import Json, compact
 from lambdabuild.model import Definition
 
@@ -48,7 +49,7 @@ def settings(definition: Definition, template: Mapping[str, Any]) -> Json:
         "Parameters": provider.get("stackParameters") or [],
         "NotificationARNs": provider.get("notificationArns") or [],
     }
-    role = (provider.get("iam") or {}).get("deploymentRole") or provider.get("cfnRole")
+    role = deployment_role(provider)
     found |= {"RoleARN": role} if role else {}
     found |= {ours: provider[key] for key, ours in OPTIONAL.items() if provider.get(key)}
     found |= {"StackPolicy": {"Statement": provider["stackPolicy"]}} if provider.get("stackPolicy") else {}
@@ -57,7 +58,12 @@ def settings(definition: Definition, template: Mapping[str, Any]) -> Json:
 
 def name(definition: Definition) -> str:
     given = definition.data["provider"].get("stackName")
-    return given if given and isinstance(given, str) else f"{definition.service}-{definition.stage}"
+    return naming.stack(definition.service, definition.stage, given if isinstance(given, str) else None)
+
+
+def deployment_role(provider: Mapping[str, Any]) -> Any:
+    """The role by which CloudFormation acts, None when it acts with the rights of who deploys."""
+    return (provider.get("iam") or {}).get("deploymentRole") or provider.get("cfnRole")
 
 
 def command(stack: Json, template: str, secrets: Collection[str], bucket: str = "") -> str:

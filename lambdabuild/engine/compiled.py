@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from lambdabuild import naming, regular
 from lambdabuild.artifacts.atomic import write_text
-from lambdabuild.cloudformation import stack
+from lambdabuild.cloudformation import limits, stack
 from lambdabuild.cloudformation.context import Artifact
 from lambdabuild.cloudformation.shared import SharedLayer, with_layers
 from lambdabuild.cloudformation.write import as_text
@@ -68,6 +68,7 @@ def write(site: Site, definition: Definition, shared: Items) -> Written:
     written = {path: text, os.path.join(site.build_dir, DEPLOY): as_text(settings)}
     notes = stack.notes(settings)
     if site.settings.serverless_dir:
+        written[os.path.join(site.path(site.settings.serverless_dir), UPDATE)] = text
         written |= _compatible(site, definition, artifacts, template, notes)
     for place, content in written.items():
         os.makedirs(os.path.dirname(place), exist_ok=True)
@@ -97,8 +98,6 @@ def outputs(site: Site) -> Iterator[str]:
 
 def refuse_what_cannot_be_compiled(definition: Definition, project: str) -> None:
     """Raise now, before anything is built, what the template step would raise in the end."""
-    from lambdabuild.cloudformation import limits
-
     artifacts = artifacts_of(definition, project, lambda name: None)
     template = _compile(definition, artifacts)
     limits.check(template, as_text(template), definition)
@@ -106,8 +105,6 @@ def refuse_what_cannot_be_compiled(definition: Definition, project: str) -> None
 
 def alone(definition: Definition, project: str, build_dir: str) -> tuple[str, LambdaBuildError | None]:
     """The template's text, and what CloudFormation would refuse in it: artifacts as last built, or empty ones."""
-    from lambdabuild.cloudformation import limits
-
     known = _manifest(build_dir)
     shared: Items = known.get("shared_layers", {})
     definition = with_layers(definition, _shared(shared))
@@ -221,7 +218,7 @@ def _names_bucket(definition: Definition) -> bool:
 def _compatible(
     site: Site, definition: Definition, artifacts: dict[str, Artifact], template: dict[str, Any], notes: list[str]
 ) -> dict[str, str]:
-    """What ``serverless package`` leaves, as ``serverless deploy --package`` and scripts read it."""
+    """What ``serverless package`` leaves beside the template, as its ``deploy --package`` and scripts read it."""
     from lambdabuild.cloudformation import compiler
 
     folder = site.path(site.settings.serverless_dir)
@@ -237,7 +234,7 @@ def _compatible(
             f"{STATE} is without {', '.join(left_out)}, for values in them are secret: `serverless deploy --package`"
             f" lacks them, and {DEPLOY} has them"
         )
-    found = {os.path.join(folder, UPDATE): as_text(template), os.path.join(folder, STATE): as_text(state)}
+    found = {os.path.join(folder, STATE): as_text(state)}
     return found if _names_bucket(definition) else found | {os.path.join(folder, CREATE): as_text(core)}
 
 

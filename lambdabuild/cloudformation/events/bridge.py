@@ -8,8 +8,8 @@ from typing import Any
 from lambdabuild import naming
 from lambdabuild.cloudformation.context import Context
 from lambdabuild.cloudformation.events import existing
-from lambdabuild.cloudformation.events.event import Event, each
-from lambdabuild.cloudformation.fragment import Fragment, Helper, Json, allow, joined, without_nothing
+from lambdabuild.cloudformation.events.event import Event, each, state
+from lambdabuild.cloudformation.fragment import Fragment, Helper, allow, arn_here, joined, without_nothing
 
 WITHOUT = {
     "retryPolicy": "ERROR_INVALID_RETRY_POLICY_TO_EVENT_BUS_CUSTOM_RESOURCE",
@@ -31,11 +31,11 @@ def compile(context: Context, events: Sequence[tuple[Event, str]]) -> Fragment:
     made = each(events, lambda one: _rule(*one))
     rule = ["events:PutRule", "events:RemoveTargets", "events:PutTargets", "events:DeleteRule"]
     statements = [
-        allow(rule, _arn("events", "rule/*")),
-        allow(["lambda:AddPermission", "lambda:RemovePermission"], _arn("lambda", "function", "*")),
+        allow(rule, arn_here("events", "rule/*")),
+        allow(["lambda:AddPermission", "lambda:RemovePermission"], arn_here("lambda", "function", "*")),
     ]  # fmt: skip
     if any(bus_name(event.get("eventBus")) not in (None, "default") for event, _ in events):
-        make = allow(["events:CreateEventBus", "events:DeleteEventBus"], _arn("events", "event-bus/*"))
+        make = allow(["events:CreateEventBus", "events:DeleteEventBus"], arn_here("events", "event-bus/*"))
         statements.insert(0, make)
     return joined([made, Fragment(helpers=(Helper("event_bridge", tuple(statements)),))])
 
@@ -55,25 +55,16 @@ def _rule(event: Event, name: str) -> Fragment:
     transformer = event.get("inputTransformer")
     config = without_nothing({
         "RuleName": name,
-        "State": "DISABLED" if event.get("enabled") is False else "ENABLED",
+        "State": state(event),
         "EventBus": event.get("eventBus"),
         "Schedule": event.get("schedule"),
         "Pattern": event.get("pattern"),
         "Input": event.get("input"),
         "InputPath": event.get("inputPath"),
-        "InputTransformer": _raised(transformer) if transformer else None,
+        "InputTransformer": existing.raised(transformer) if transformer else None,
     })  # fmt: skip
     resource = existing.custom("Custom::EventBridge", "event_bridge", event, {"EventBridgeConfig": config})
     return Fragment({f"{naming.normal(event.function.key)}CustomEventBridge{event.index}": resource}, where=event.where)
 
 
 MEND = "remove provider.eventBridge, so that CloudFormation makes the rules"
-
-
-def _raised(options: Json) -> Json:
-    return {key[:1].upper() + key[1:]: value for key, value in options.items()}
-
-
-def _arn(service: str, *rest: str) -> Json:
-    place = [{"Ref": "AWS::Partition"}, service, {"Ref": "AWS::Region"}, {"Ref": "AWS::AccountId"}]
-    return {"Fn::Join": [":", ["arn", *place, *rest]]}

@@ -95,6 +95,11 @@ def by_function(events: Sequence[Event]) -> dict[str, list[Event]]:
     return found
 
 
+def state(event: Event) -> str:
+    """Of a rule or a schedule."""
+    return "DISABLED" if event.get("enabled") is False else "ENABLED"
+
+
 def after_alias(function: Lambda, resource: Json) -> Json:
     """A resource that calls an alias is made after it."""
     return resource | ({"DependsOn": function.alias_id} if function.alias_id else {})

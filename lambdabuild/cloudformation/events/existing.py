@@ -11,7 +11,7 @@ from lambdabuild import naming
 from lambdabuild.cloudformation import helpers
 from lambdabuild.cloudformation.context import Context
 from lambdabuild.cloudformation.events.event import Event, by_function
-from lambdabuild.cloudformation.fragment import Fragment, Helper, Json, allow, compact
+from lambdabuild.cloudformation.fragment import Fragment, Helper, Json, allow, arn_here, compact
 
 CREATED = "s3:ObjectCreated:*"
 SENDERS = ("CustomSMSSender", "CustomEmailSender")
@@ -35,14 +35,18 @@ def buckets(context: Context, events: Sequence[Event]) -> Fragment:
         statements.append(allow(["s3:PutBucketNotification", "s3:GetBucketNotification"], arn))
     if not found:
         return Fragment()
-    account = [{"Ref": "AWS::Region"}, {"Ref": "AWS::AccountId"}, "function", "*"]
-    functions = {"Fn::Join": [":", ["arn", {"Ref": "AWS::Partition"}, "lambda", *account]]}
+    functions = arn_here("lambda", "function", "*")
     statements.append(allow(["lambda:AddPermission", "lambda:RemovePermission"], functions))
     return Fragment(_chained(found, users), helpers=(Helper("existing_bucket", tuple(statements)),))
 
 
 def _rules(event: Event) -> list[Json]:
-    return [{name[:1].upper() + name[1:]: value for name, value in rule.items()} for rule in event.get("rules", ())]
+    return [raised(rule) for rule in event.get("rules", ())]
+
+
+def raised(options: Mapping[str, Any]) -> Json:
+    """With keys as CloudFormation and the services' own calls write them."""
+    return {name[:1].upper() + name[1:]: value for name, value in options.items()}
 
 
 def user_pools(context: Context, events: Sequence[Event]) -> Fragment:

@@ -14,8 +14,8 @@ from typing import Any
 from lambdabuild import naming
 from lambdabuild.cloudformation.context import Context, Lambda
 from lambdabuild.cloudformation.events import bridge
-from lambdabuild.cloudformation.events.event import Event, after_alias, by_function, each, permission
-from lambdabuild.cloudformation.fragment import Fragment, Json, Need, allow, compact, joined, without_nothing
+from lambdabuild.cloudformation.events.event import Event, after_alias, by_function, each, permission, state
+from lambdabuild.cloudformation.fragment import Fragment, Json, Need, allow, arn_here, compact, joined, without_nothing
 from lambdabuild.cloudformation.functions import role_property
 
 EVENTS = "events.amazonaws.com"
@@ -37,14 +37,11 @@ def schedule(context: Context, events: Sequence[Event]) -> Fragment:
         owners[context.owner(group[0].function)].append(group[0].function)
     needs, services = list[Need](), list[tuple[str, str]]()
     for owner, functions in owners.items():
-        arns = [{"Fn::Sub": arn} for one in functions for arn in (_named_arn(one), f"{_named_arn(one)}:*")]
+        names = [name for one in functions for name in (one.name, f"{one.name}:*")]
+        arns = [{"Fn::Sub": naming.function_arn(name)} for name in names]
         needs += context.needs(functions[0], allow(["lambda:InvokeFunction"], arns))
         services.append((owner, SCHEDULER))
     return joined([made, Fragment(needs=tuple(needs), services=tuple(services))])
-
-
-def _named_arn(function: Lambda) -> str:
-    return f"arn:${{AWS::Partition}}:lambda:${{AWS::Region}}:${{AWS::AccountId}}:function:{function.name}"
 
 
 def _is_scheduler(event: Event) -> bool:
@@ -82,7 +79,7 @@ def _scheduler(context: Context, event: Event, rate: Any, number: int) -> dict[s
     target = without_nothing({"Arn": function.target, "RoleArn": role, "Input": _input(event)})
     properties = without_nothing({
         "ScheduleExpression": rate,
-        "State": _state(event),
+        "State": state(event),
         "Target": target,
         "FlexibleTimeWindow": {"Mode": "OFF"},
         "Name": event.get("name"),
@@ -97,7 +94,7 @@ def _scheduler(context: Context, event: Event, rate: Any, number: int) -> dict[s
 def _rate_rule(context: Context, event: Event, rate: Any, number: int) -> dict[str, Json]:
     key = event.function.key
     logical_id = f"{naming.normal(key)}EventsRuleSchedule{number}"
-    given = {"ScheduleExpression": rate, "State": _state(event), "Name": event.get("name") or None,
+    given = {"ScheduleExpression": rate, "State": state(event), "Name": event.get("name") or None,
              "Description": event.get("description") or None}  # fmt: skip
     target = _target(event, f"{key}Schedule")
     return {
@@ -115,7 +112,7 @@ def _cloudwatch_event(event: Event) -> Fragment:
     _refuse_several_inputs(event, "CLOUDWATCH_MULTIPLE_INPUT_PROPERTIES")
     key = event.function.key
     logical_id = f"{naming.normal(key)}EventsRuleCloudWatchEvent{event.number}"
-    given = {"EventPattern": event.get("event"), "State": _state(event), "Name": event.get("name") or None,
+    given = {"EventPattern": event.get("event"), "State": state(event), "Name": event.get("name") or None,
              "Description": event.get("description") or None}  # fmt: skip
     target = _target(event, f"{key}CloudWatchEvent")
     allowed = f"{naming.normal(key)}LambdaPermissionEventsRuleCloudWatchEvent{event.number}"
@@ -172,18 +169,15 @@ def _event_bridge(event: Event) -> Fragment:
         "EventPattern": event.get("pattern"),
         "Name": name,
         "ScheduleExpression": event.get("schedule"),
-        "State": _state(event),
+        "State": state(event),
         "Targets": [target],
     })  # fmt: skip
     resources[naming.letters(_rule_stub(event)) + "EventBridgeRule"] = {
         "Type": "AWS::Events::Rule", "Properties": properties, **after,
     }  # fmt: skip
     path = {"Fn::Join": ["/", ["rule", *([name_of_bus] if name_of_bus else []), name]]}
-    arn = [
-        "arn", {"Ref": "AWS::Partition"}, "events", {"Ref": "AWS::Region"}, {"Ref": "AWS::AccountId"}, path
-    ]  # fmt: skip
     allowed = f"{naming.normal(function.key)}EventBridgeLambdaPermission{event.index}"
-    resources[allowed] = permission(function, EVENTS, SourceArn={"Fn::Join": [":", arn]})
+    resources[allowed] = permission(function, EVENTS, SourceArn=arn_here("events", path))
     return Fragment(resources, where=event.where)
 
 
@@ -203,10 +197,6 @@ def _rule(function: Lambda, properties: Json) -> Json:
 
 def _rule_permission(function: Lambda, rule: str) -> Json:
     return permission(function, EVENTS, SourceArn={"Fn::GetAtt": [rule, "Arn"]})
-
-
-def _state(event: Event) -> str:
-    return "DISABLED" if event.get("enabled") is False else "ENABLED"
 
 
 def _target(event: Event, target_id: str) -> Json:
