@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Mapping
 from pathlib import Path
 
 import base_image as base
@@ -76,6 +77,14 @@ def functions(package: str) -> tuple[str, dict[str, str]]:
     return text, files
 
 
+def sam_build(folder: Path, flags: tuple[str, ...], tools: str, env: Mapping[str, str]) -> None:
+    settings = {"PATH": tools, "SAM_CLI_TELEMETRY": "0", "AWS_DEFAULT_REGION": "eu-west-1", **env}
+    command = [str(installed(SAM_CLI, "sam")), "build", *flags]
+    done = subprocess.run(command, cwd=folder, env={**os.environ, **settings}, capture_output=True, text=True,
+                          timeout=500, check=False)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
 def content(folder: Path) -> dict[str, bytes]:
     """What is in a build folder, links followed; each file but the template's own."""
     found = {}
@@ -89,16 +98,12 @@ def content(folder: Path) -> dict[str, bytes]:
 def test_sam_build_gives_the_same_files_over_us_in_containers(
     engine: Engine, build_image: str, tools: str, tmp_path: Path
 ) -> None:
-    sam = installed(SAM_CLI, "sam")
     text, files = functions(PACKAGE % "")
     few = re.compile(r"  (?:Py[2-9]|Make[2-9]|Ts.|Js1):\n(?:    .*\n)+")
     inside = ("--use-container", "--skip-pull-image", "--build-image", build_image, "--docker-network", "host")
     for side, flags in (("ours", inside), ("theirs", ())):
         Sandbox(tmp_path / side).write({"template.yaml": few.sub("", text), **files})
-        settings = {**engine.environment, "PATH": tools, "SAM_CLI_TELEMETRY": "0", "AWS_DEFAULT_REGION": "eu-west-1"}
-        done = subprocess.run([str(sam), "build", *flags], cwd=tmp_path / side, env={**os.environ, **settings},
-                              capture_output=True, text=True, timeout=500, check=False)  # fmt: skip
-        assert done.returncode == 0, done.stderr
+        sam_build(tmp_path / side, flags, tools, engine.environment)
     here, there = (content(tmp_path / side / ".aws-sam/build") for side in ("ours", "theirs"))
     assert {name.partition("/")[0] for name in here} == {"Py0", "Py1", "Make0", "Make1", "Js0", "template.yaml"}
     assert here == there
@@ -112,23 +117,15 @@ def test_sam_build_gives_the_same_files_over_us_in_containers(
 def test_sam_build_gives_the_same_files_over_us(
     flags: tuple[str, ...], package: str, tools: str, tmp_path: Path
 ) -> None:
-    sam = installed(SAM_CLI, "sam")
     lines = re.findall(r"```python\n(import sys\n.*?)```", (ROOT / "docs/rpc.md").read_text(), re.DOTALL)
     own = f"import sys\nsys.path += {[str(ROOT), sysconfig.get_path('purelib')]!r}\n"
     Sandbox(tmp_path).write({"shim/sitecustomize.py": own + lines[0]})
     text, files = functions(package)
 
-    def build(side: str, *more: str) -> str:
-        settings = {"PATH": tools, "SAM_CLI_TELEMETRY": "0", "AWS_DEFAULT_REGION": "eu-west-1"}
-        settings |= {"PYTHONPATH": str(tmp_path / "shim")} if side == "ours" else {}
-        done = subprocess.run([str(sam), "build", *more], cwd=tmp_path / side, env={**os.environ, **settings},
-                              capture_output=True, text=True, timeout=500, check=False)  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        return done.stderr
-
-    for side in ("ours", "theirs"):
+    over_us = {"PYTHONPATH": str(tmp_path / "shim")}
+    for side, env in (("ours", over_us), ("theirs", {})):
         Sandbox(tmp_path / side).write({"template.yaml": text, **files})
-        build(side, *flags)
+        sam_build(tmp_path / side, flags, tools, env)
     there = content(tmp_path / "theirs/.aws-sam/build")
     here = content(tmp_path / "ours/.aws-sam/build")
     bundles = {name for name in there if name.startswith("Ts")}  # for another target
@@ -137,6 +134,6 @@ def test_sam_build_gives_the_same_files_over_us(
     made = [path.exists() for side in ("ours", "theirs") for path in [tmp_path / side / "Make0/made"]]
     assert made == ["--build-in-source" in flags] * 2
     if "--cached" in flags:
-        build("ours", *flags)
+        sam_build(tmp_path / "ours", flags, tools, over_us)
         assert content(tmp_path / "ours/.aws-sam/build") == here
     shutil.rmtree(tmp_path / "theirs")

@@ -50,6 +50,9 @@ def changes(theirs: Json, ours: Json) -> list[Change]:
         names = {"StackName": "shop-dev", "ChangeSetName": "moving-over"}
         client.create_change_set(**names, ChangeSetType="UPDATE", TemplateBody=json.dumps(ours))
         found = client.describe_change_set(**names)["Changes"]
+    before, after = theirs["Resources"], ours["Resources"]
+    other = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+    assert other <= {change["ResourceChange"]["LogicalResourceId"] for change in found}  # moto looked at all of them
     return [_change(change["ResourceChange"], theirs["Resources"], ours["Resources"]) for change in found]
 
 

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from peers.serverless.conftest import MOST_USED_PLUGINS, SERVERLESS, installed, runner
+from peers.serverless.conftest import MOST_USED_PLUGINS, SERVERLESS, installed, ours, runner
 from peers.serverless.differences import both, corrected, differing, of_the_roles_plugin
 from sandbox import Sandbox
 
@@ -154,7 +154,7 @@ def test_with_plugins_whose_work_is_done_here_the_template_is_the_frameworks(
     name: str, packaged: dict[str, Sandbox]
 ) -> None:
     place = packaged[name]
-    ran = place.run("compile", "--stage", "dev", "--region", "us-east-1", env=ENVIRONMENT)
+    ran = ours(place, env=ENVIRONMENT)
     assert ran.code == 0, ran.said
     theirs = corrected(json.loads(place.path(OUT).read_text()))
     theirs = of_the_roles_plugin(theirs) if name == "done" else theirs
@@ -167,7 +167,7 @@ def test_what_a_plugin_adds_that_is_not_done_here_is_in_the_frameworks_template_
 ) -> None:
     assert ADDED[plugin] in json.dumps(json.loads(packaged["adding"].path(OUT).read_text()))
     place = Sandbox(tmp_path).write({"serverless.yml": ADDING.replace("PLUGINS", plugin), **FILES})
-    ran = place.run("compile")
+    ran = ours(place)
     assert ran.code != 0
     assert "LB115" in ran.said
     assert f"{plugin}: {row(plugin).words}" in ran.said

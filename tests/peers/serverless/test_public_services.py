@@ -11,7 +11,7 @@ from peers.serverless.differences import both, corrected, differing, of_the_role
 from peers.serverless.moving_over import changes
 from peers.serverless.public_services import SERVICES, Packaged, packager
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("public services")]
+pytestmark = pytest.mark.slow
 
 Package = Callable[[str], Packaged]
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
-from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
+from peers.serverless.conftest import ours
 from peers.serverless.differences import both, corrected, differing, of_the_roles_plugin
 from peers.serverless.event_services import EVENTS, NEWER, REFUSED_EVENTS
 from peers.serverless.services import ENVIRONMENT, LAYERS, REFUSED, ROLES, SERVICES, WRONG
-from sandbox import Ran, Sandbox
+from sandbox import Sandbox
 from test_durable import REFUSED as DURABLE_REFUSED
-
-from lambdabuild.cli.main import main
 
 pytestmark = pytest.mark.slow
 
@@ -28,17 +25,6 @@ def project(folder: Path, service: str | dict[str, str]) -> Sandbox:
     """A service in a folder, with a file that its functions are in."""
     files = {"serverless.yml": service} if isinstance(service, str) else service
     return Sandbox(folder).write({"app.py": "def one(event, context):\n    return 1\n", **files})
-
-
-def ours(place: Sandbox) -> Ran:
-    """The command, in this process: to start one takes longer than its work."""
-    out, err = io.StringIO(), io.StringIO()
-    with pytest.MonkeyPatch.context() as patched, redirect_stdout(out), redirect_stderr(err):
-        patched.chdir(place.folder)
-        for name, value in ENVIRONMENT.items():
-            patched.setenv(name, value)
-        code = main(["compile", "--stage", "dev", "--region", "us-east-1"])
-    return Ran(code, out.getvalue(), err.getvalue())
 
 
 @pytest.mark.parametrize("name", [*SERVICES, *EVENTS])
