@@ -55,6 +55,9 @@ shutil.rmtree(folder, ignore_errors=True)
 if os.path.exists(folder + ".lock"): os.unlink(folder + ".lock")
 """
 """Starts the engine again when it dies, as a machine's init does, until the tests end; then nothing is left."""
+OWN_MOUNTS = ("unshare", "--mount", "--propagation", "slave")
+"""What an engine mounts is for itself alone: bubblewrap, which mounts again whatever it sees, fails over a mount that
+is gone by then."""
 KEEPERS: list[subprocess.Popen[bytes]] = []
 
 
@@ -135,7 +138,7 @@ def start(folder: Path, tests: int, image: str = IMAGE) -> Engine:
         command += ["--data-root", f"{folder}/data", "--exec-root", f"{folder}/exec", "--pidfile", f"{folder}/pid"]
         command += ["--host", found.host, "--group", "root"]
         keeper = subprocess.Popen(
-            [sys.executable, "-I", "-c", KEEPER, str(tests), str(folder), *command], start_new_session=True
+            [*OWN_MOUNTS, sys.executable, "-I", "-c", KEEPER, str(tests), str(folder), *command], start_new_session=True
         )
         KEEPERS.append(keeper)
         if _answers_soon(found, keeper) and _has_image(found, image):

@@ -58,9 +58,9 @@ def test_the_sample_app_is_made_on_build_grid_to_the_same_bytes(grid: Grid, tmp_
     sent = there.build(*SENT, env=env)
     here.build(*SENT)
 
-    on_grid = sorted(event["task"] for event in sent.events if event.get("executor") == grid.address)
-    assert on_grid == [f"{kind}:{name}" for kind in ("compile", "zip") for name in SENT]
     assert sent.summary["warnings"] == []
+    on_grid = sorted(event["task"] for event in sent.events if event.get("executor") == grid.address)
+    assert on_grid == [f"{kind}:{name}" for kind in ("compile", "zip") for name in SENT], sent.events
     assert there.zips() == here.zips() and there.zips().keys() >= {f"{name}.zip" for name in SENT}
     assert there.build(*SENT, env=env).steps == []
 
