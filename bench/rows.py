@@ -209,7 +209,7 @@ def lock_to_zip(bench: Bench) -> Iterator[Figure]:
 
 
 def _to_zip(bench: Bench, what: str, folder: Path, requirements: Path) -> Iterator[Figure]:
-    """The wheels are in the store, and in the peers' caches."""
+    """The wheels are in the store, and in the other tools' caches."""
     site = bench.top / "site"
     once(bench.ours("doit", folder=folder))
     ours = Contestant([str(bench.programs / "doit"), "zip:Fn0000"], folder, bench._env({}),

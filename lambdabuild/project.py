@@ -6,8 +6,9 @@ import gc
 import os
 import time
 
-from lambdabuild import __version__, regular
-from lambdabuild.engine import snapshot
+from lambdabuild._version import __version__
+from lambdabuild.core import regular
+from lambdabuild.engine.base import snapshot
 
 TYPE_CHECKING = False  # as typing has it, without what typing imports at every start
 if TYPE_CHECKING:
@@ -15,18 +16,18 @@ if TYPE_CHECKING:
     from typing import Any
 
     from lambdabuild.changes.affected import Planned, Touched
-    from lambdabuild.engine.asked import Asked, Wanted
-    from lambdabuild.engine.kept import Kept
-    from lambdabuild.engine.site import Site
-    from lambdabuild.engine.snapshot import Snapshot
+    from lambdabuild.config.settings import Settings
+    from lambdabuild.core.model import Service
+    from lambdabuild.engine.base.site import Site
+    from lambdabuild.engine.base.snapshot import Snapshot
+    from lambdabuild.engine.noop.doit_command import Asked, Wanted
+    from lambdabuild.engine.noop.plan_cache import Kept
     from lambdabuild.files.stat_cache import StatCache
-    from lambdabuild.model import Service
-    from lambdabuild.plan.claims import Choice
+    from lambdabuild.plan.rule_choice import Choice
     from lambdabuild.plan.shards import Costs, Shard
     from lambdabuild.plan.types import BuildPlan
     from lambdabuild.plan.workspaces import Disk
-    from lambdabuild.reading import ProjectFiles
-    from lambdabuild.settings import Settings
+    from lambdabuild.project_loader import ProjectFiles
 
 
 def doit_project(place: str = ".", **settings: str) -> dict[str, Any]:
@@ -40,21 +41,22 @@ def doit_project(place: str = ".", **settings: str) -> dict[str, Any]:
     variables = {**settings, **(_CMDLINE_VARS or {})}
     found = _snapshot(folder, variables, os.environ)
     if found is not None:
-        from lambdabuild.engine import asked
+        from lambdabuild.engine.noop import doit_command
 
-        question = asked.by_doit()
+        question = doit_command.by_doit()
         mode = found.mode(variables)
         if question is not None and mode is not None and _is_answered(found, question):
-            from lambdabuild.engine import idle
+            from lambdabuild.engine.noop import tasks
 
-            return idle.namespace(found, mode, lambda: _namespace(folder, variables, found))
+            return tasks.namespace(found, mode, lambda: _namespace(folder, variables, found))
     return _namespace(folder, variables, found)
 
 
 def _namespace(folder: str, variables: Mapping[str, str], found: Snapshot | None) -> dict[str, Any]:
-    from lambdabuild.engine import asked, loader
+    from lambdabuild.engine.doit import loader
+    from lambdabuild.engine.noop import doit_command
 
-    question = asked.by_doit()
+    question = doit_command.by_doit()
     wanted = question.wanted if question is not None else None
     return loader.namespace(lambda: open_project(folder, variables, found=found, wanted=wanted))
 
@@ -103,11 +105,11 @@ def open_project(
     ``found`` is the last run's snapshot, when it was looked at already. A mistake of one function or layer counts only
     when that is ``wanted``; None is all.
     """
-    from lambdabuild.engine import ownership
-    from lambdabuild.engine.site import Given, Site
-    from lambdabuild.engine.state import check_own
+    from lambdabuild.engine.base import ownership
+    from lambdabuild.engine.base.journal import check_own
+    from lambdabuild.engine.base.site import Given, Site
     from lambdabuild.files.stat_cache import StatCache
-    from lambdabuild.reading import read_settings
+    from lambdabuild.project_loader import read_settings
     from lambdabuild.rulebook.search import search_path
 
     began = time.time_ns()
@@ -124,9 +126,10 @@ def open_project(
     service, plan, rules = kept or _uncollected(lambda: _planned(folder, settings, environment, places, stats))
     settings = settings.over(service.settings)
     if plan.broken:
-        from lambdabuild.engine import asked, broken
+        from lambdabuild.engine.doit import broken
+        from lambdabuild.engine.noop import doit_command
 
-        broken.check(plan, wanted or asked.Wanted(), settings)
+        broken.check(plan, wanted or doit_command.Wanted(), settings)
     site = Site(
         project=folder,
         build_dir=build_dir,
@@ -155,7 +158,7 @@ def open_for(
     folder: str, variables: Mapping[str, str], tasks: Sequence[str], *, is_run: bool, keeps_going: bool
 ) -> Site:
     """The same for a command about some tasks, none for all."""
-    from lambdabuild.engine.asked import Wanted
+    from lambdabuild.engine.noop.doit_command import Wanted
 
     return open_project(folder, variables, wanted=Wanted(tuple(tasks), is_run, keeps_going))
 
@@ -164,15 +167,15 @@ def _kept(build_dir: str, found: Snapshot | None) -> Kept | None:
     """What the last run planned, when all that it rests on is as it was."""
     if found is None or not {snapshot.PROJECT, snapshot.PLAN} <= found.clean():
         return None
-    from lambdabuild.engine import kept
+    from lambdabuild.engine.noop import plan_cache
 
-    return kept.read(build_dir, found.kept)
+    return plan_cache.read(build_dir, found.kept)
 
 
 def _planned(
     folder: str, settings: Settings, environment: Mapping[str, str], places: tuple[str, ...], stats: StatCache
 ) -> Kept:
-    from lambdabuild.reading import load_service
+    from lambdabuild.project_loader import load_service
     from lambdabuild.rulebook.search import find_rules
 
     service = load_service(folder, settings, _region(settings, environment), environment, keeps_broken=True)
@@ -184,8 +187,8 @@ def _planned(
 
 def _without_secrets(plan: BuildPlan, service: Service) -> BuildPlan:
     """The plan whose mistakes quote no value that came from the environment or from AWS."""
-    from lambdabuild.records import replace
-    from lambdabuild.spans import secret_texts
+    from lambdabuild.core.records import replace
+    from lambdabuild.core.spans import secret_texts
 
     secrets = secret_texts(service.definition.root) if service.definition is not None and plan.broken else set()
     if not secrets:
@@ -211,13 +214,13 @@ def _region(settings: Settings, environment: Mapping[str, str]) -> str:
 
 def _with_settled(site: Site) -> Site:
     """With what the last run's snapshot knows to be up to date."""
-    from lambdabuild.engine import observe
-    from lambdabuild.records import replace
+    from lambdabuild.core.records import replace
+    from lambdabuild.engine.noop import snapshot_writer
 
     found = site.given.snapshot
     if found is None:
         return site
-    return replace(site, settled=observe.settled(site, found))
+    return replace(site, settled=snapshot_writer.settled(site, found))
 
 
 def _refuse_what_cannot_be_compiled(service: Service, folder: str, stats: StatCache) -> None:
@@ -227,12 +230,12 @@ def _refuse_what_cannot_be_compiled(service: Service, folder: str, stats: StatCa
         return
 
     def compiles() -> bool:
-        from lambdabuild.engine import compiled
-        from lambdabuild.errors import LambdaBuildError
-        from lambdabuild.spans import secret_texts
+        from lambdabuild.core.errors import LambdaBuildError
+        from lambdabuild.core.spans import secret_texts
+        from lambdabuild.engine.steps.publish import serverless_outputs
 
         try:
-            compiled.refuse_what_cannot_be_compiled(definition, folder)
+            serverless_outputs.refuse_what_cannot_be_compiled(definition, folder)
         except LambdaBuildError as error:
             raise error.without(secret_texts(definition.root)) from error
         return True
@@ -242,7 +245,7 @@ def _refuse_what_cannot_be_compiled(service: Service, folder: str, stats: StatCa
 
 def task_loader(open_site: Callable[[], Site]) -> Any:
     """doit's loader of a project without a dodo.py."""
-    from lambdabuild.engine import loader
+    from lambdabuild.engine.doit import loader
 
     return loader.ProjectLoader(open_site)
 
@@ -256,7 +259,7 @@ def refuse_left_out(site: Site, names: Sequence[str]) -> None:
 
 def plan_text(site: Site) -> str:
     """The plan for people."""
-    from lambdabuild.engine import shared_report
+    from lambdabuild.engine.steps.auto_layers import shared_report
     from lambdabuild.plan import explain
 
     return explain.as_text(site.plan) + shared_report.text(site)
@@ -264,7 +267,7 @@ def plan_text(site: Site) -> str:
 
 def plan_data(site: Site) -> dict[str, Any]:
     """The plan for machines."""
-    from lambdabuild.engine import shared_report
+    from lambdabuild.engine.steps.auto_layers import shared_report
     from lambdabuild.plan import explain
 
     return explain.as_data(site.plan) | {"shared_layers": shared_report.data(site)}
@@ -272,7 +275,8 @@ def plan_data(site: Site) -> dict[str, Any]:
 
 def why(site: Site, name: str) -> str:
     """For each step of a function or layer whether it would run, and because of what; runs nothing."""
-    from lambdabuild.engine import loader, ownership, session
+    from lambdabuild.engine.base import ownership, session
+    from lambdabuild.engine.doit import loader
 
     ownership.prepare(site)
     text = loader.why_text(site, name, session.saved_outside(site))
@@ -282,14 +286,15 @@ def why(site: Site, name: str) -> str:
 
 def costs(site: Site, file: str = "") -> Costs:
     """What the steps cost, in milliseconds: as a file says, else as they were recorded here."""
-    from lambdabuild.engine import costs, session
+    from lambdabuild.engine.base import session
+    from lambdabuild.engine.freshness import costs
 
     return costs.from_file(file) if file else costs.recorded(site.plan.made, session.saved_outside(site))
 
 
 def costs_text(site: Site) -> str:
     """The recorded costs as a file."""
-    from lambdabuild.engine import costs as engine_costs
+    from lambdabuild.engine.freshness import costs as engine_costs
 
     return engine_costs.as_text(costs(site))
 
@@ -307,11 +312,11 @@ def affected(folder: str, variables: Mapping[str, str], since: str) -> tuple[Tou
     What cannot be read as it was counts as touched.
     """
     from lambdabuild.changes import affected as changes
-    from lambdabuild.changes.past import PastFiles
     from lambdabuild.changes.repository import compare
-    from lambdabuild.engine import session
-    from lambdabuild.errors import LambdaBuildError
-    from lambdabuild.reading import ProjectFiles
+    from lambdabuild.changes.revision_files import PastFiles
+    from lambdabuild.core.errors import LambdaBuildError
+    from lambdabuild.engine.base import session
+    from lambdabuild.project_loader import ProjectFiles
 
     difference = compare(folder, since)
     site = open_project(folder, variables)
@@ -327,7 +332,7 @@ def _as_planned(files: ProjectFiles, variables: Mapping[str, str]) -> Planned:
     """The project that these files are, planned with manifests as paths, so that only names are looked at."""
     from lambdabuild.changes.affected import Planned
     from lambdabuild.plan import planner
-    from lambdabuild.reading import load_service, read_settings
+    from lambdabuild.project_loader import load_service, read_settings
     from lambdabuild.rulebook.search import find_rules, search_path
 
     settings = read_settings(files.project, os.environ, variables, files)
@@ -387,8 +392,8 @@ class CacheUpkeep:
         return upkeep.gc(self.cache, self.settings.cache.max_bytes, since)
 
     def export(self, file: str) -> Mapping[str, Any]:
+        from lambdabuild.artifacts.caller_folders import named_file
         from lambdabuild.cache import upkeep
-        from lambdabuild.caller_folders import named_file
 
         with named_file(file, self.store) as temporary:
             return {**upkeep.export(self.cache, temporary), "file": file}
@@ -401,7 +406,7 @@ class CacheUpkeep:
 
 def cache_upkeep(folder: str, variables: Mapping[str, str]) -> CacheUpkeep:
     """The machine's cache as a project's settings say; outside of a project as the environment says."""
-    from lambdabuild.reading import read_settings
+    from lambdabuild.project_loader import read_settings
 
     return CacheUpkeep(folder, read_settings(folder, os.environ, variables), os.environ)
 
@@ -412,7 +417,7 @@ def make_plan(folder: str, service: Service, rules: tuple[Any, ...], settings: S
     Functions and layers with mistakes are ``broken`` in it.
     """
     from lambdabuild.plan import planner
-    from lambdabuild.reading import ProjectFiles
+    from lambdabuild.project_loader import ProjectFiles
 
     disk = _disk(ProjectFiles(folder), service, settings)
     return planner.plan_of_sound(service, rules, disk, _identify(folder, stats), settings)
@@ -420,7 +425,7 @@ def make_plan(folder: str, service: Service, rules: tuple[Any, ...], settings: S
 
 def _disk(files: ProjectFiles, service: Service, settings: Settings) -> Disk:
     """What planning looks at."""
-    from lambdabuild.engine.site import root_above
+    from lambdabuild.engine.base.site import root_above
     from lambdabuild.plan import planner
     from lambdabuild.plan.workspaces import Disk
 
@@ -431,10 +436,10 @@ def _disk(files: ProjectFiles, service: Service, settings: Settings) -> Disk:
 
 def disk_around(folder: str) -> Disk:
     """What planning looks at for one manifest in a folder, whose own path is ``.``."""
-    from lambdabuild.engine.site import root_above
+    from lambdabuild.config.settings import Settings
+    from lambdabuild.engine.base.site import root_above
     from lambdabuild.plan.workspaces import Disk, above
-    from lambdabuild.reading import ProjectFiles
-    from lambdabuild.settings import Settings
+    from lambdabuild.project_loader import ProjectFiles
 
     files, top = ProjectFiles(folder), root_above(folder, Settings())
     return Disk(_names(files, (".", *above(".", top))), files.read, top)

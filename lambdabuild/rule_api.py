@@ -23,8 +23,8 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
-from lambdabuild import tools
-from lambdabuild.errors import (
+from lambdabuild.core import tools
+from lambdabuild.core.errors import (
     BadManifest,
     BadSource,
     BrokenEntry,
@@ -38,9 +38,9 @@ from lambdabuild.errors import (
     ToolFailed,
     ToolMissing,
 )
-from lambdabuild.records import Struct, field, replace
-from lambdabuild.spans import Span
-from lambdabuild.store import remove_broken, sha256_of
+from lambdabuild.core.records import Struct, field, replace
+from lambdabuild.core.spans import Span
+from lambdabuild.core.store import remove_broken, sha256_of
 
 __all__ = [
     "Archive", "BadManifest", "BadSource", "CannotResolve", "DownloadFailed", "Folder", "HashMismatch", "Job",
@@ -107,7 +107,7 @@ def broken(path: str) -> BrokenEntry:
     """The warning about something in the machine's store that is not what its path promises."""
     return BrokenEntry(
         f"{path} is not what its name promises, and is removed",
-        mend="nothing to do: it is fetched or made again; look at the disk, or at who else may write there",
+        help="nothing to do: it is fetched or made again; look at the disk, or at who else may write there",
     )
 
 
@@ -207,16 +207,16 @@ class Job(Struct, frozen=True):
         """The same with tools in the container."""
         return replace(self, runner=self.container or self.runner)
 
-    def tool(self, name: str, mend: str = "") -> str:
+    def tool(self, name: str, help: str = "") -> str:
         """The path of a program, or ToolMissing."""
         found = self.runner.find(name)
         if found is None and self.runner is not tools.HERE:
             raise ToolMissing(
                 f"{self.who} needs {name!r}, which its container does not have",
-                mend="choose an image that has it (image, images, dockerfile)",
+                help="choose an image that has it (image, images, dockerfile)",
             )
         if found is None:
-            raise ToolMissing(f"{self.who} needs {name!r}, which is not on PATH", mend=mend or f"install {name}")
+            raise ToolMissing(f"{self.who} needs {name!r}, which is not on PATH", help=help or f"install {name}")
         return found
 
     def run(
@@ -225,7 +225,7 @@ class Job(Struct, frozen=True):
         *,
         cwd: str | None = None,
         extra_environment: Mapping[str, str] | None = None,
-        mend: str = "",
+        help: str = "",
         stdin: str | None = None,
     ) -> tools.Output:
         """Run a tool in ``cwd`` (the scratch folder by default) with the declared environment only."""
@@ -236,7 +236,7 @@ class Job(Struct, frozen=True):
             extra=extra_environment or {},
             timeout_seconds=self.timeout_seconds,
             who=self.who,
-            mend=mend,
+            help=help,
             stdin=stdin,
         )
 

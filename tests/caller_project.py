@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from lambdabuild import LambdaBuilder
-from lambdabuild.builder import WorkflowFailedError
+from lambdabuild.api.lambda_builders import WorkflowFailedError
 
 
 def tree(folder: Path) -> dict[str, tuple[bytes, bool]]:

@@ -75,8 +75,8 @@ def lost(before: Content, after: Content) -> list[str]:
 SERVER = """
 import contextlib, io, json, os, sys, traceback
 from lambdabuild.cli import main, rpc
-import lambdabuild.builder, lambdabuild.engine.loader, lambdabuild.engine.publish, lambdabuild.artifacts.zips
-import lambdabuild.template.sam, lambdabuild.source, doit.doit_cmd
+import lambdabuild.api.lambda_builders, lambdabuild.engine.doit.loader, lambdabuild.engine.steps.publish.templates
+import lambdabuild.artifacts.zips, lambdabuild.frontends.sam.reader, lambdabuild.api.source_packages, doit.doit_cmd
 for line in sys.stdin:
     asked = json.loads(line)
     child = os.fork()

@@ -48,7 +48,7 @@ def esbuild() -> Path:
 
 @pytest.fixture(scope="session")
 def tools(tmp_path_factory: pytest.TempPathFactory, esbuild: Path) -> str:
-    """A PATH on which the peer finds what it needs: Python with pip, uv, cargo-lambda, esbuild."""
+    """A PATH on which Lambda Builders finds what it needs: Python with pip, uv, cargo-lambda, esbuild."""
     pythons = tmp_path_factory.mktemp("pythons")
     python = sys.executable if sys.version.startswith("3.11.") else python_of("3.11")
     (pythons / "python3.11").write_text(f'#!/bin/sh\nexec "{python}" "$@"\n')

@@ -23,10 +23,10 @@ def sam() -> Callable[[], int | None]:
 
 
 def lambdabuild() -> Callable[[], int | None]:
-    import lambdabuild.engine.assemble
-    import lambdabuild.engine.loader
-    import lambdabuild.engine.publish
-    import lambdabuild.template.sam  # noqa: F401  # loaded here, once
+    import lambdabuild.engine.doit.loader
+    import lambdabuild.engine.steps.assemble
+    import lambdabuild.engine.steps.publish.artifacts
+    import lambdabuild.frontends.sam.reader  # noqa: F401  # loaded here, once
     from lambdabuild.cli.main import main
 
     return lambda: main(["build"])

@@ -19,13 +19,13 @@ import zlib
 from collections.abc import Sequence
 from typing import Any, BinaryIO
 
-from lambdabuild import regular
 from lambdabuild.artifacts.atomic import write_text
 from lambdabuild.artifacts.entries import Entry, InArchive
-from lambdabuild.errors import HashMismatch
+from lambdabuild.core import regular
+from lambdabuild.core.errors import HashMismatch
+from lambdabuild.core.records import replace
+from lambdabuild.core.spans import Span
 from lambdabuild.files.watch import window
-from lambdabuild.records import replace
-from lambdabuild.spans import Span
 
 FORMAT = 2
 LOCAL_HEADER = struct.Struct("<4s5H3L2H")
@@ -152,5 +152,5 @@ def _broken(path: str, why: str) -> HashMismatch:
     return HashMismatch(
         f"the archive {os.path.basename(path)} cannot be used: {why}",
         where=Span(path),
-        mend="remove the file, so that it is fetched again; if it stays so, the package itself is broken",
+        help="remove the file, so that it is fetched again; if it stays so, the package itself is broken",
     )

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import BinaryIO
 
-from lambdabuild.errors import CannotWrite
-from lambdabuild.spans import Span
+from lambdabuild.core.errors import CannotWrite
+from lambdabuild.core.spans import Span
 
 TEMPORARY = re.compile(r"\.\d+\.[0-9a-f]+\.tmp$")
 """How the names end that are renamed when they are whole."""
@@ -29,7 +29,7 @@ def writing(target: str, mode: int = 0o644, *, flush: bool = True) -> AbstractCo
     """
     if os.path.isdir(target) and not os.path.islink(target):
         raise CannotWrite(
-            f"{target} should be a file, but is a folder", where=Span(target), mend="move the folder away"
+            f"{target} should be a file, but is a folder", where=Span(target), help="move the folder away"
         )
     return _aside(target, mode, flush, os.replace)
 

@@ -7,9 +7,9 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from lambdabuild.errors import CannotRead
-from lambdabuild.records import Struct
-from lambdabuild.spans import Span
+from lambdabuild.core.errors import CannotRead
+from lambdabuild.core.records import Struct
+from lambdabuild.core.spans import Span
 
 
 class OnDisk(Struct, frozen=True):
@@ -51,7 +51,7 @@ def broken_archive(entry: Entry) -> CannotRead:
     return CannotRead(
         f"{entry.path} cannot be taken out of {os.path.basename(entry.lies.archive)}: the archive is damaged",
         where=Span(entry.lies.archive),
-        mend="remove the archive, so that it is fetched again; if that happens often, look at the disk",
+        help="remove the archive, so that it is fetched again; if that happens often, look at the disk",
     )
 
 

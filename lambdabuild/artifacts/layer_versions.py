@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from lambdabuild.records import Struct
+from lambdabuild.core.records import Struct
 
 ARCHITECTURES = ("x86_64", "arm64")
 OURS = "lambdabuild-"

@@ -9,13 +9,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from lambdabuild.artifacts.entries import Entry
-from lambdabuild.errors import TooLarge
+from lambdabuild.core.errors import TooLarge
+from lambdabuild.core.lambda_limits import DIRECT_UPLOAD_BYTES, LAYERS, UNZIPPED_BYTES
 
-UNZIPPED_BYTES = 262_144_000
-"""250 MB for a function together with all its layers."""
-DIRECT_UPLOAD_BYTES = 52_428_800
-"""50 MB for a zip that is sent to Lambda itself; one that comes from S3 may be larger."""
-LAYERS = 5
 SHOWN = 10
 
 
@@ -36,7 +32,7 @@ def check_unzipped(name: str, entries: Iterable[Entry], layers: Sequence[tuple[s
         TooLarge(
             f"{name}{with_layers} is {total:,} bytes unzipped; Lambda takes {UNZIPPED_BYTES:,}",
             tail="\n".join(rows),
-            mend="leave something out (exclude, exclude_dependencies), or make it an image function",
+            help="leave something out (exclude, exclude_dependencies), or make it an image function",
         )
     ]
 
@@ -51,7 +47,7 @@ def check_files(name: str, files: Sequence[tuple[str, int]]) -> list[TooLarge]:
         TooLarge(
             f"{name} has {total:,} bytes that would be shipped; Lambda takes {UNZIPPED_BYTES:,} unzipped",
             tail="\n".join(f"{size / 1e6:9.1f} MB  {path}" for path, size in largest),
-            mend="leave something out (exclude, .lambdabuildignore), or make it an image function",
+            help="leave something out (exclude, .lambdabuildignore), or make it an image function",
         )
     ]
 
@@ -59,7 +55,7 @@ def check_files(name: str, files: Sequence[tuple[str, int]]) -> list[TooLarge]:
 def check_layer_count(name: str, count: int) -> list[TooLarge]:
     if count <= LAYERS:
         return []
-    return [TooLarge(f"{name} has {count} layers; Lambda takes {LAYERS}", mend="merge some of them")]
+    return [TooLarge(f"{name} has {count} layers; Lambda takes {LAYERS}", help="merge some of them")]
 
 
 def zip_notes(name: str, size: int) -> list[str]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from lambdabuild.artifacts.entries import Entry
-from lambdabuild.records import Struct, replace
+from lambdabuild.core.records import Struct, replace
 
 if TYPE_CHECKING:
     from pathspec import PathSpec

@@ -17,10 +17,10 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
-from lambdabuild import regular
 from lambdabuild.artifacts.atomic import TEMPORARY, writing
-from lambdabuild.errors import CannotWrite, InTheWay
-from lambdabuild.spans import Span
+from lambdabuild.core import regular
+from lambdabuild.core.errors import CannotWrite, InTheWay
+from lambdabuild.core.spans import Span
 
 TAG = "CACHEDIR.TAG"
 """As other programs know it, too: https://bford.info/cachedir/"""
@@ -44,7 +44,7 @@ def take(folder: str) -> None:
         raise InTheWay(
             f"{folder} is where lambdabuild keeps its own files, but holds others: {some(others)}",
             where=Span(folder),
-            mend="move the folder away; when an earlier version of lambdabuild made it, remove all it has built",
+            help="move the folder away; when an earlier version of lambdabuild made it, remove all it has built",
         )
     with writing(os.path.join(folder, TAG)) as stream:
         stream.write(TAGGED)

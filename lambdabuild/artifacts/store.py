@@ -12,12 +12,12 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import BinaryIO, Protocol
 
-from lambdabuild import regular
 from lambdabuild.artifacts.atomic import claiming, writing
-from lambdabuild.errors import CannotRead, InTheWay, VersionTaken
-from lambdabuild.records import Struct, field
-from lambdabuild.spans import Span
-from lambdabuild.store import sha256_of
+from lambdabuild.core import regular
+from lambdabuild.core.errors import CannotRead, InTheWay, VersionTaken
+from lambdabuild.core.records import Struct, field
+from lambdabuild.core.spans import Span
+from lambdabuild.core.store import sha256_of
 
 
 class Labels(Struct, frozen=True):
@@ -68,7 +68,7 @@ def taken(location: str, there: str, ours: str) -> VersionTaken:
     """The error of one who comes with other content."""
     return VersionTaken(
         f"{location} is published already, with other content: sha256 {there} is there, {ours} was built",
-        mend="raise the version; when the source is the same, pin what the build requires ([build-system] requires)."
+        help="raise the version; when the source is the same, pin what the build requires ([build-system] requires)."
         " A development version (0.1.2.dev1) is replaced with overwrite = true",
     )
 
@@ -137,7 +137,7 @@ class FolderStore:
             raise InTheWay(
                 f"{target} is not what its name says, and may be somebody else's",
                 where=Span(target),
-                mend="move it away, and run the build again",
+                help="move it away, and run the build again",
             )
         os.makedirs(os.path.dirname(target), exist_ok=True)
         with open(path, "rb", opener=regular.opener) as source, writing(target) as stream:
@@ -175,4 +175,4 @@ def _copy(source: BinaryIO, target: BinaryIO, path: str, sha256: str) -> None:
         digest.update(chunk)
         target.write(chunk)
     if digest.hexdigest() != sha256:
-        raise CannotRead(f"{path} changed before it was published", where=Span(path), mend="run the build again")
+        raise CannotRead(f"{path} changed before it was published", where=Span(path), help="run the build again")

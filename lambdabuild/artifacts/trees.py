@@ -18,13 +18,13 @@ import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from lambdabuild import regular
 from lambdabuild.artifacts.atomic import TEMPORARY, remove, write_text, writing
 from lambdabuild.artifacts.entries import Entry, InArchive, OnDisk, broken_archive
 from lambdabuild.artifacts.owned import LEFTOVER, some
-from lambdabuild.errors import CannotRead, InTheWay
-from lambdabuild.records import Struct, field
-from lambdabuild.spans import Span
+from lambdabuild.core import regular
+from lambdabuild.core.errors import CannotRead, InTheWay
+from lambdabuild.core.records import Struct, field
+from lambdabuild.core.spans import Span
 
 CHUNK = 1 << 20
 
@@ -114,7 +114,7 @@ class KnownTree(Struct, frozen=True):
             raise InTheWay(
                 f"{self.target} holds what lambdabuild did not make: {some(strangers)}",
                 where=Span(self.target),
-                mend="move it away, or name another build_dir",
+                help="move it away, or name another build_dir",
             )
 
 
@@ -326,7 +326,7 @@ def write_entry(path: str, entry: Entry) -> None:
             stream.write(chunk)
     if size != entry.size:
         raise CannotRead(
-            f"{entry.path} changed while it was being copied", where=Span(path), mend="run the build again"
+            f"{entry.path} changed while it was being copied", where=Span(path), help="run the build again"
         )
 
 

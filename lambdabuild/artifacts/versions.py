@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from lambdabuild.errors import BadVersion
-from lambdabuild.spans import Span
+from lambdabuild.core.errors import BadVersion
+from lambdabuild.core.spans import Span
 
 if TYPE_CHECKING:
     from packaging.version import Version
@@ -35,7 +35,7 @@ def check(version: str, who: str, where: Span | None = None) -> str:
     raise BadVersion(
         f"{who} has {said}",
         where=where,
-        mend="give it one such as 0.1.1, or 0.1.2.dev1 while it is being worked on: version in its [project]",
+        help="give it one such as 0.1.1, or 0.1.2.dev1 while it is being worked on: version in its [project]",
     )
 
 

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from typing import IO, BinaryIO, NamedTuple
 
 from lambdabuild.artifacts.entries import Entry, InArchive, broken_archive
-from lambdabuild.errors import CannotRead, TooLarge
-from lambdabuild.records import Struct
+from lambdabuild.core.errors import CannotRead, TooLarge
+from lambdabuild.core.records import Struct
 
 CHUNK = 1 << 20
 DOS_TIME, DOS_DATE = 0, (1 << 5) | 1
@@ -74,7 +74,7 @@ class ZipWriter:
 
     def add(self, entry: Entry, packed: Packed) -> None:
         if max(self.position, packed.size, entry.size) >= MAX_32:
-            raise TooLarge(f"{entry.path} makes the zip larger than 4 GiB", mend="leave it out with exclude")
+            raise TooLarge(f"{entry.path} makes the zip larger than 4 GiB", help="leave it out with exclude")
         lies, header = entry.lies, _local_header(entry, packed)
         archive = self._archive(lies.archive) if isinstance(lies, InArchive) else None
         there = lies.offset if isinstance(lies, InArchive) else 0
@@ -88,7 +88,7 @@ class ZipWriter:
         """Entries as they lie one after another in another zip, up to ``end`` there."""
         begin, moved = rows[0].start, self.position - rows[0].start
         if self.position + end - begin >= MAX_32:
-            raise TooLarge(f"{rows[-1].path} makes the zip larger than 4 GiB", mend="leave it out with exclude")
+            raise TooLarge(f"{rows[-1].path} makes the zip larger than 4 GiB", help="leave it out with exclude")
         numbers = [self._archive(archive) for archive in archives]
         for row in rows:
             archive = None if row.archive is None else numbers[row.archive]
@@ -125,7 +125,7 @@ class ZipWriter:
         while left:
             chunk = packed.source.read(min(CHUNK, left))
             if not chunk:
-                raise CannotRead(f"{entry.path}: the archive it lies in ends too soon", mend="run the build again")
+                raise CannotRead(f"{entry.path}: the archive it lies in ends too soon", help="run the build again")
             crc = crc if packed.packed_crc is None else zlib.crc32(chunk, crc)
             self._write(chunk)
             left -= len(chunk)
@@ -141,7 +141,7 @@ class ZipWriter:
         while here < end:
             count = os.preadv(source.fileno(), [buffer[: end - here]], here)
             if not count:
-                raise CannotRead("an earlier zip ends too soon", mend="run the build again")
+                raise CannotRead("an earlier zip ends too soon", help="run the build again")
             self.digest.update(buffer[:count])
             copied = _copy_range(source.fileno(), self.stream.fileno(), here, count)
             self.stream.write(buffer[copied:count])

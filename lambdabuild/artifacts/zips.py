@@ -19,13 +19,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice, starmap
 from typing import IO, Any, BinaryIO
 
-from lambdabuild import regular
 from lambdabuild.artifacts.atomic import write_text, writing
 from lambdabuild.artifacts.entries import Entry, InArchive, OnDisk
 from lambdabuild.artifacts.zip_writer import CHUNK, Packed, Row, ZipWriter
-from lambdabuild.errors import CannotRead
-from lambdabuild.records import Struct, asdict
-from lambdabuild.spans import Span
+from lambdabuild.core import regular
+from lambdabuild.core.errors import CannotRead
+from lambdabuild.core.records import Struct, asdict
+from lambdabuild.core.spans import Span
 
 LEVEL = 6
 """libdeflate's: smaller than zlib -9 at several times its speed; its own 9 wins 0.4 % for twice the time."""
@@ -185,7 +185,7 @@ class _Sources:
             # size and mtime; ctime and the name say when it was replaced
             if stat_of(self.get(one.path).fileno())[:2] != one.stat[:2]:
                 raise CannotRead(
-                    "an earlier zip changed while it was copied", where=Span(one.path), mend="run the build again"
+                    "an earlier zip changed while it was copied", where=Span(one.path), help="run the build again"
                 )
 
 
@@ -306,5 +306,5 @@ def _pack_large(entry: Entry, stream: IO[bytes], folder: str) -> Packed:
 def _changed(entry: Entry) -> CannotRead:
     assert isinstance(entry.lies, OnDisk)
     return CannotRead(
-        f"{entry.path} changed while it was being packed", where=Span(entry.lies.path), mend="run the build again"
+        f"{entry.path} changed while it was being packed", where=Span(entry.lies.path), help="run the build again"
     )

@@ -7,7 +7,7 @@ import re
 import threading
 
 from lambdabuild.aws import session
-from lambdabuild.errors import LambdaBuildError, NoToken
+from lambdabuild.core.errors import LambdaBuildError, NoToken
 
 HOST = re.compile(
     r"(?P<domain>[a-z][a-z0-9-]*[a-z0-9])-(?P<owner>\d{12})\.d\.codeartifact\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(\.cn)?"
@@ -48,5 +48,5 @@ def _asked(domain: str, owner: str, region: str) -> str:
     except (BotoCoreError, ClientError, LambdaBuildError) as error:
         raise NoToken(
             f"CodeArtifact gives no token for the domain {domain} of {owner}: {error}",
-            mend=f"set AWS_PROFILE or AWS_ACCESS_KEY_ID to one with codeartifact:GetAuthorizationToken, or {VARIABLE}",
+            help=f"set AWS_PROFILE or AWS_ACCESS_KEY_ID to one with codeartifact:GetAuthorizationToken, or {VARIABLE}",
         ) from error

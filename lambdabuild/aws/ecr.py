@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from lambdabuild.aws import session
-from lambdabuild.errors import RegistryFailed
-from lambdabuild.records import Struct
+from lambdabuild.core.errors import RegistryFailed
+from lambdabuild.core.records import Struct
 
 
 class NewRepository(Struct, frozen=True):
@@ -95,7 +95,7 @@ def _keep(count: int) -> str:
     return json.dumps({"rules": [rule]})
 
 
-MENDS = {
+HELP = {
     "RepositoryNotFoundException": "make it, or set create_repository = true",
     "ImageNotFoundException": "push it first, or correct the tag",
 }
@@ -110,9 +110,9 @@ def _failures(what: str) -> Iterator[None]:
         yield
     except ClientError as error:
         said = error.response.get("Error", {})
-        mend = MENDS.get(str(said.get("Code")), "check the credentials' rights, and the region")
-        raise RegistryFailed(f"cannot {what}: {said.get('Message') or error}", mend=mend) from error
+        help = HELP.get(str(said.get("Code")), "check the credentials' rights, and the region")
+        raise RegistryFailed(f"cannot {what}: {said.get('Message') or error}", help=help) from error
     except BotoCoreError as error:
         raise RegistryFailed(
-            f"cannot {what}: {error}", mend="check the network, the credentials, region and endpoint_url"
+            f"cannot {what}: {error}", help="check the network, the credentials, region and endpoint_url"
         ) from error

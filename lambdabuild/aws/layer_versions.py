@@ -9,11 +9,11 @@ from typing import Any
 
 from lambdabuild.artifacts.layer_versions import Grant, Version, Wanted
 from lambdabuild.aws import session
-from lambdabuild.errors import CannotPublish
+from lambdabuild.core.errors import CannotPublish
 
 ACTION = "lambda:GetLayerVersion"
 RIGHTS = "lambda:ListLayerVersions, lambda:GetLayerVersion, lambda:PublishLayerVersion"
-MENDS = {
+HELP = {
     "AccessDeniedException": f"give the credentials {RIGHTS} and what the message names",
     "InvalidParameterValueException": "correct what the message names in the layer's table or template",
     "ValidationException": "correct what the message names in the layer's table or template",
@@ -112,15 +112,15 @@ class LayerVersions:
         except NoCredentialsError as error:
             raise CannotPublish(
                 f"cannot {what} layer {self.name}: there are no AWS credentials",
-                mend="set profile, AWS_PROFILE or AWS_ACCESS_KEY_ID; building needs none",
+                help="set profile, AWS_PROFILE or AWS_ACCESS_KEY_ID; building needs none",
             ) from error
         except ClientError as error:
             code = str(error.response.get("Error", {}).get("Code", ""))
-            mend = MENDS.get(code, "see the code that Lambda gave")
-            raise CannotPublish(f"cannot {what} layer {self.name}: {error}", mend=mend) from error
+            help = HELP.get(code, "see the code that Lambda gave")
+            raise CannotPublish(f"cannot {what} layer {self.name}: {error}", help=help) from error
         except BotoCoreError as error:
-            mend = "check endpoint_url, region and the network"
-            raise CannotPublish(f"cannot {what} layer {self.name}: {error}", mend=mend) from error
+            help = "check endpoint_url, region and the network"
+            raise CannotPublish(f"cannot {what} layer {self.name}: {error}", help=help) from error
 
 
 def _version(item: Mapping[str, Any]) -> Version:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lambdabuild.aws import session
-from lambdabuild.errors import SourceFailed
+from lambdabuild.core.errors import SourceFailed
 
 MISSING = {"ParameterNotFound", "NoSuchKey", "NoSuchBucket", "ValidationError", "404"}
 """Error codes that say there is no such thing. CloudFormation says ValidationError of a stack it does not have."""
@@ -28,11 +28,11 @@ class Lookups:
             if said.get("Code") in MISSING and (said["Code"] != "ValidationError" or "not exist" in said["Message"]):
                 return None
             raise SourceFailed(
-                f"AWS refused: {said.get('Message', error)}", mend="check the credentials' rights and the region"
+                f"AWS refused: {said.get('Message', error)}", help="check the credentials' rights and the region"
             ) from error
         except BotoCoreError as error:
             raise SourceFailed(
-                f"AWS could not be asked: {error}", mend="check the network, the credentials and endpoint_url"
+                f"AWS could not be asked: {error}", help="check the network, the credentials and endpoint_url"
             ) from error
 
     def client(self, service: str, region: str) -> Any:

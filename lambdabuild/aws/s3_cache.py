@@ -13,10 +13,10 @@ from typing import Any
 from lambdabuild.aws import session
 from lambdabuild.cache.cache import CHUNK, Digest, Sink
 from lambdabuild.cache.remote import patience
-from lambdabuild.errors import CacheFailed, StoreFailed
+from lambdabuild.core.errors import CacheFailed, StoreFailed
 
 MISSING = ("NoSuchKey", "404")
-MENDS = {
+HELP = {
     "AccessDenied": "give the credentials s3:ListBucket on the bucket, s3:GetObject and s3:PutObject on the prefix",
     "403": "give the credentials s3:ListBucket on the bucket, s3:GetObject and s3:PutObject on the prefix",
     "NoSuchBucket": "create the bucket, or correct cache.remotes",
@@ -97,14 +97,14 @@ class S3Cache:
         except ClientError as error:
             code = str(error.response.get("Error", {}).get("Code", ""))
             if code not in MISSING:
-                raise self._failed(what, error, MENDS.get(code, "")) from error
+                raise self._failed(what, error, HELP.get(code, "")) from error
         except (BotoCoreError, StoreFailed, OSError) as error:
             raise self._failed(what, error) from error
 
-    def _failed(self, what: str, error: Exception, mend: str = "") -> CacheFailed:
+    def _failed(self, what: str, error: Exception, help: str = "") -> CacheFailed:
         return CacheFailed(
             f"the cache {self.name} is not used any more in this run: cannot {what}: {error}",
-            mend=mend or "check cache.remotes, the credentials and the network",
+            help=help or "check cache.remotes, the credentials and the network",
         )
 
     @property

@@ -16,7 +16,7 @@ from urllib.parse import quote, urlencode
 
 from lambdabuild.artifacts.store import NO_LABELS, Labels, taken
 from lambdabuild.aws import session
-from lambdabuild.errors import StoreFailed
+from lambdabuild.core.errors import StoreFailed
 
 MULTIPART_BYTES = 64 << 20
 PART_BYTES = 16 << 20
@@ -31,7 +31,7 @@ NOT_THERE = ("404", "NoSuchKey", "NotFound")
 SHA256 = re.compile(r"[0-9a-f]{64}")
 ALREADY_THERE = ("PreconditionFailed", "ConditionalRequestConflict", "412")
 
-MENDS = {
+HELP = {
     "NoSuchBucket": "create the bucket, or correct the setting bucket",
     "AccessDenied": "give the credentials s3:ListBucket on the bucket and s3:PutObject on the prefix",
     "403": "give the credentials s3:ListBucket on the bucket and s3:PutObject on the prefix",
@@ -115,7 +115,7 @@ class S3Store:
             # Somebody was faster, or (409) is about to be: the next look tells with what.
             time.sleep(FIRST_WAIT_SECONDS * attempt)
         raise StoreFailed(
-            f"cannot put {self.location(key)}: others were at it {ATTEMPTS} times", mend="run the build again"
+            f"cannot put {self.location(key)}: others were at it {ATTEMPTS} times", help="run the build again"
         )
 
     def _send(self, key: str, path: str, sha256: str, size: int, labels: Labels, condition: Mapping[str, str]) -> bool:
@@ -163,7 +163,7 @@ class S3Store:
             return
         raise StoreFailed(
             f"s3://{about['Bucket']}/{about['Key']} was sent, but what is there is not what was sent",
-            mend="check the network: something on the way (a captive portal, a proxy) answers in place of S3",
+            help="check the network: something on the way (a captive portal, a proxy) answers in place of S3",
         )
 
     def _put_parts(self, path: str, sha256: str, about: Mapping[str, Any], condition: Mapping[str, str]) -> bool:
@@ -247,13 +247,13 @@ class S3Store:
         try:
             yield
         except NoCredentialsError as error:
-            mend = "set AWS_PROFILE or AWS_ACCESS_KEY_ID, or leave bucket out to use a folder"
-            raise StoreFailed(f"cannot {what}: there are no AWS credentials", mend=mend) from error
+            help = "set AWS_PROFILE or AWS_ACCESS_KEY_ID, or leave bucket out to use a folder"
+            raise StoreFailed(f"cannot {what}: there are no AWS credentials", help=help) from error
         except ClientError as error:
             code = str(error.response.get("Error", {}).get("Code", ""))
-            raise StoreFailed(f"cannot {what}: {error}", mend=MENDS.get(code, "see the code that S3 gave")) from error
+            raise StoreFailed(f"cannot {what}: {error}", help=HELP.get(code, "see the code that S3 gave")) from error
         except BotoCoreError as error:
-            raise StoreFailed(f"cannot {what}: {error}", mend="check endpoint_url, region and the network") from error
+            raise StoreFailed(f"cannot {what}: {error}", help="check endpoint_url, region and the network") from error
 
 
 def _is_etag_of(path: str, answer: Mapping[str, Any]) -> bool:
@@ -270,7 +270,7 @@ def _field(answer: Mapping[str, Any], name: str) -> str:
     if not answer.get(name):
         raise StoreFailed(
             f"the answer to an upload has no {name}, so it is not from S3",
-            mend="check endpoint_url and the network: a captive portal or a proxy may answer in place of S3",
+            help="check endpoint_url and the network: a captive portal or a proxy may answer in place of S3",
         )
     return str(answer[name])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lambdabuild.errors import StoreFailed
+from lambdabuild.core.errors import StoreFailed
 
 CONNECTIONS = 16
 
@@ -32,5 +32,5 @@ def client(
         return session.client(service, endpoint_url=endpoint_url or None, config=config)
     except (BotoCoreError, ValueError) as error:
         raise StoreFailed(
-            f"cannot talk to {service}: {error}", mend="check profile, region and endpoint_url"
+            f"cannot talk to {service}: {error}", help="check profile, region and endpoint_url"
         ) from error

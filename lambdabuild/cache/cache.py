@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Callable, Iterable
 from typing import Protocol, TypeAlias
 
-from lambdabuild.records import Struct
+from lambdabuild.core.records import Struct
 
 CHUNK = 1 << 20
 

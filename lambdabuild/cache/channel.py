@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from lambdabuild.cache.remote import Connection
-from lambdabuild.errors import CacheFailed
+from lambdabuild.core.errors import CacheFailed
 
 KEEPALIVE_SECONDS = 300
 """How often a server that says nothing is asked whether it lives; the least that servers take unless told otherwise."""
@@ -113,4 +113,4 @@ def _content(file: str) -> bytes | None:
         with open(file, "rb") as stream:
             return stream.read()
     except OSError as error:
-        raise CacheFailed(f"cannot read {file}: {error.strerror}", mend="correct the path in [cache]") from error
+        raise CacheFailed(f"cannot read {file}: {error.strerror}", help="correct the path in [cache]") from error

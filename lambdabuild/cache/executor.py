@@ -19,8 +19,8 @@ from lambdabuild.cache.directories import Blobs, message
 from lambdabuild.cache.nodes import File, Link, Node
 from lambdabuild.cache.reapi_cache import ReapiCache
 from lambdabuild.cache.remote import Connection
-from lambdabuild.errors import CacheFailed, ExecutorFailed, NoExecutor, ToolTimeout
-from lambdabuild.records import Struct, field
+from lambdabuild.core.errors import CacheFailed, ExecutorFailed, NoExecutor, ToolTimeout
+from lambdabuild.core.records import Struct, field
 
 PAUSES = (0.2, 0.5, 1, 2, 4, 8)
 """Seconds before each new try; together longer than an engine needs to be started anew."""
@@ -108,7 +108,7 @@ class Executor:
         except Refused as error:
             raise self._refused(error) from error
         if not said.execution_capabilities.exec_enabled:
-            raise NoExecutor(f"{self.name} runs nothing", mend="give executor the address of an execution service")
+            raise NoExecutor(f"{self.name} runs nothing", help="give executor the address of an execution service")
 
     def run(self, command: Command, inputs: Mapping[str, Node], is_broken: Callable[[Ran], bool]) -> Ran:
         """Run a command on a tree of files; ``is_broken`` tells an end that is the worker's fault.
@@ -138,7 +138,7 @@ class Executor:
             raise ExecutorFailed("the run was interrupted")
         raise ExecutorFailed(
             f"{self.name} could not run it in {attempt + 1} tries: {why}",
-            mend="check executor.platform and what the workers have: python3 of 3.11 or newer, and the rule's tools",
+            help="check executor.platform and what the workers have: python3 of 3.11 or newer, and the rule's tools",
         )
 
     def write(self, files: Mapping[str, Node], folder: str) -> None:
@@ -154,11 +154,11 @@ class Executor:
                 if isinstance(node, Link):
                     os.symlink(node.target, target)
                 elif not self._written(node, content.get(node.digest), target):
-                    raise ExecutorFailed(f"{self.name} does not have {path} as it was made", mend="run the build again")
+                    raise ExecutorFailed(f"{self.name} does not have {path} as it was made", help="run the build again")
         except CacheFailed as error:
-            raise NoExecutor(_why(error), mend=error.mend) from error
+            raise NoExecutor(_why(error), help=error.help) from error
         except ValueError as error:
-            raise ExecutorFailed(f"{self.name} sent broken bytes: {error}", mend="run the build again") from error
+            raise ExecutorFailed(f"{self.name} sent broken bytes: {error}", help="run the build again") from error
 
     def _written(self, file: File, content: bytes | None, target: str) -> bool:
         with open(target, "xb") as stream:
@@ -245,7 +245,7 @@ class Executor:
     def _refused(self, error: Refused) -> NoExecutor:
         return NoExecutor(
             f"the executor {self.name} cannot be used: {error}",
-            mend="check its address, executor.headers and executor.platform",
+            help="check its address, executor.headers and executor.platform",
         )
 
     def _ran(self, command: Command, response: Any) -> Ran:
@@ -253,11 +253,11 @@ class Executor:
         if code == "DEADLINE_EXCEEDED":
             raise ToolTimeout(
                 f"it took longer than {command.timeout_seconds or 0:g} s on {self.name} and was stopped",
-                mend="raise tool_timeout_seconds, or look at what the tool waits for",
+                help="raise tool_timeout_seconds, or look at what the tool waits for",
             )
         if code in ("INVALID_ARGUMENT", "PERMISSION_DENIED", "UNIMPLEMENTED"):
             raise ExecutorFailed(
-                f"{self.name} refuses the action: {response.status.message}", mend="check executor.platform"
+                f"{self.name} refuses the action: {response.status.message}", help="check executor.platform"
             )
         if code != "OK":
             raise _Lost(f"{code}, {response.status.message}")

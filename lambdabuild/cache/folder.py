@@ -18,9 +18,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from lambdabuild.cache.cache import CHUNK, Digest, Sink
-from lambdabuild.errors import CacheFailed, InTheWay
-from lambdabuild.records import Struct
-from lambdabuild.spans import Span
+from lambdabuild.core.errors import CacheFailed, InTheWay
+from lambdabuild.core.records import Struct
+from lambdabuild.core.spans import Span
 
 RECORDS, BLOBS, UNFINISHED = "ac", "cas", "tmp"
 NAME = re.compile(r"[0-9a-f]{64}")
@@ -150,7 +150,7 @@ class FolderCache:
         return CacheFailed(
             f"the cache cannot be written: {error.strerror or error}",
             where=Span(self.folder),
-            mend="make room there or give yourself the right to it, or name another folder with cache.dir",
+            help="make room there or give yourself the right to it, or name another folder with cache.dir",
         )
 
     def _place(self, kind: str, name: str) -> str:
@@ -247,7 +247,7 @@ class FolderCache:
             raise InTheWay(
                 f"lambdabuild did not make {path}, where the cache's size is to be written",
                 where=Span(path),
-                mend="move it away, or name another folder with cache.dir",
+                help="move it away, or name another folder with cache.dir",
             )
 
 

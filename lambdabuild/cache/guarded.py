@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from lambdabuild.cache.cache import Cache, Digest, Sink
-from lambdabuild.errors import CacheFailed, LambdaBuildError
+from lambdabuild.core.errors import CacheFailed, LambdaBuildError
 
 T = TypeVar("T")
 Warn = Callable[[LambdaBuildError], None]

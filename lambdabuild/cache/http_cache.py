@@ -12,7 +12,7 @@ from typing import Any
 
 from lambdabuild.cache.cache import CHUNK, Digest, Sink
 from lambdabuild.cache.remote import Connection
-from lambdabuild.errors import CacheFailed
+from lambdabuild.core.errors import CacheFailed
 
 MISSING = (404, 410)
 
@@ -96,7 +96,7 @@ class HttpCache:
     def _failed(self, why: str) -> CacheFailed:
         return CacheFailed(
             f"the cache {self.name} is not used any more in this run: {why}",
-            mend="check its address in cache.remotes, cache.headers and the network",
+            help="check its address in cache.remotes, cache.headers and the network",
         )
 
     def _session(self) -> Any:

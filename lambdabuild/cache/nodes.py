@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TypeAlias
 
 from lambdabuild.cache.cache import Digest
-from lambdabuild.records import Struct
+from lambdabuild.core.records import Struct
 
 
 class File(Struct, frozen=True):

@@ -17,8 +17,8 @@ from lambdabuild.cache.channel import SPEC, Channel, Refused
 from lambdabuild.cache.directories import message
 from lambdabuild.cache.records import STEP
 from lambdabuild.cache.remote import Connection
-from lambdabuild.errors import CacheFailed
-from lambdabuild.records import Struct
+from lambdabuild.core.errors import CacheFailed
+from lambdabuild.core.records import Struct
 
 T = TypeVar("T")
 BATCH_BYTES = 3_000_000
@@ -27,7 +27,7 @@ BATCHED_BYTES = 1_000_000
 """A larger blob is streamed."""
 OK, NOT_FOUND = 0, 5
 """grpc.io/docs/guides/status-codes"""
-MENDS = {
+HELP = {
     "UNAUTHENTICATED": "give the server what it asks for with cache.headers",
     "PERMISSION_DENIED": "ask for the right to it, or set cache.read_only",
 }
@@ -214,13 +214,13 @@ class ReapiCache:
                 if or_missing and error.code == "NOT_FOUND":
                     return None
                 if is_last or error.code != "UNAVAILABLE" or what.startswith("ByteStream"):
-                    raise self._failed(f"{what}: {error}", MENDS.get(error.code, "")) from error
+                    raise self._failed(f"{what}: {error}", HELP.get(error.code, "")) from error
         raise AssertionError  # the last try returned or raised
 
-    def _failed(self, why: str, mend: str = "") -> CacheFailed:
+    def _failed(self, why: str, help: str = "") -> CacheFailed:
         return CacheFailed(
             f"the cache {self.name} is not used any more in this run: {why}",
-            mend=mend or "check its address in cache.remotes, cache.headers and the network",
+            help=help or "check its address in cache.remotes, cache.headers and the network",
         )
 
 

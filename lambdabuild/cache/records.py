@@ -11,9 +11,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from lambdabuild import regular
 from lambdabuild.cache.cache import Digest
-from lambdabuild.records import Struct
+from lambdabuild.core import regular
+from lambdabuild.core.records import Struct
 
 STEP = "step.json"
 INLINE_BYTES = 16_000

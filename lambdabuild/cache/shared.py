@@ -20,8 +20,8 @@ from lambdabuild.cache.cache import Cache, Digest
 from lambdabuild.cache.folder import FolderCache
 from lambdabuild.cache.guarded import Guarded, Warn
 from lambdabuild.cache.records import Record
-from lambdabuild.errors import BrokenEntry, CacheFailed, InTheWay, LambdaBuildError
-from lambdabuild.records import Struct, field
+from lambdabuild.core.errors import BrokenEntry, CacheFailed, InTheWay, LambdaBuildError
+from lambdabuild.core.records import Struct, field
 
 SMALL_BYTES = 1 << 16
 """So small a blob is sent without asking whether it is there."""
@@ -187,7 +187,7 @@ class SharedCache(Struct):
             layer.name,
             BrokenEntry(
                 f"an entry of the cache {layer.name} is broken: {name}",
-                mend="nothing to do: the step is run, and the entry is written anew",
+                help="nothing to do: the step is run, and the entry is written anew",
             ),
         )
 
@@ -271,7 +271,7 @@ class SharedCache(Struct):
             self.warn(
                 CacheFailed(
                     f"after {seconds:.0f} s not everything is in the cache yet; the rest is left out",
-                    mend="give it more time with cache.upload_seconds",
+                    help="give it more time with cache.upload_seconds",
                 )
             )
         self.folder.sweep()

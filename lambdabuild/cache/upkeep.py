@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, BinaryIO
 
-from lambdabuild import store
 from lambdabuild.cache import records
 from lambdabuild.cache.cache import CHUNK, Digest
 from lambdabuild.cache.folder import BLOBS, RECORDS, Entry, FolderCache
-from lambdabuild.errors import BadExport, CannotRead, CannotWrite
-from lambdabuild.spans import Span
-from lambdabuild.store import remove_broken
+from lambdabuild.core import store
+from lambdabuild.core.errors import BadExport, CannotRead, CannotWrite
+from lambdabuild.core.spans import Span
+from lambdabuild.core.store import remove_broken
 
 KEY = re.compile(r"[0-9a-f]{64}(?=\.)")
 
@@ -116,7 +116,7 @@ def export(cache: FolderCache, file: str) -> Told:
         os.replace(temporary, file)
     except OSError as error:
         raise CannotWrite(
-            f"cannot write {file}: {error.strerror}", where=Span(file), mend="name another file"
+            f"cannot write {file}: {error.strerror}", where=Span(file), help="name another file"
         ) from error
     finally:
         cache.discard(temporary)
@@ -152,10 +152,10 @@ def import_(cache: FolderCache, file: str) -> Told:
                 else:
                     refused.append(info.name)
     except OSError as error:
-        raise CannotRead(f"cannot read {file}: {error.strerror}", where=Span(file), mend="correct the path") from error
+        raise CannotRead(f"cannot read {file}: {error.strerror}", where=Span(file), help="correct the path") from error
     except tarfile.TarError as error:
         raise BadExport(
-            f"{file} is not what lambdabuild cache export writes: {error}", where=Span(file), mend="export it again"
+            f"{file} is not what lambdabuild cache export writes: {error}", where=Span(file), help="export it again"
         ) from error
     return {"file": file, "records": counts[RECORDS], "blobs": counts[BLOBS], "refused": refused}
 

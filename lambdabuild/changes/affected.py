@@ -8,18 +8,18 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
-from lambdabuild.changes.past import PastFiles
-from lambdabuild.changes.reads import Reader, Reads
+from lambdabuild.changes.input_tracing import Reader, Reads
 from lambdabuild.changes.repository import Difference, is_below
-from lambdabuild.engine import source_files
-from lambdabuild.engine.inputs import Saved
-from lambdabuild.engine.site import Site
-from lambdabuild.errors import LambdaBuildError
+from lambdabuild.changes.revision_files import PastFiles
+from lambdabuild.config.settings import Settings
+from lambdabuild.core.errors import LambdaBuildError
+from lambdabuild.core.model import Service
+from lambdabuild.core.records import Struct, replace
+from lambdabuild.engine.base.site import Site
+from lambdabuild.engine.freshness import source_files
+from lambdabuild.engine.freshness.inputs import Saved
 from lambdabuild.files.listing import Patterns, ignore_lines
-from lambdabuild.model import Service
 from lambdabuild.plan.types import Build, BuildKey, BuildPlan, ImageBuild
-from lambdabuild.records import Struct, replace
-from lambdabuild.settings import Settings
 
 TEMPLATE = "template"
 KINDS = {"build": "function"}

@@ -11,9 +11,9 @@ import posixpath
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 
-from lambdabuild import tools
-from lambdabuild.errors import NoCommonAncestor, NotACheckout, ToolFailed, UnknownRevision
-from lambdabuild.records import Struct, field
+from lambdabuild.core import tools
+from lambdabuild.core.errors import NoCommonAncestor, NotACheckout, ToolFailed, UnknownRevision
+from lambdabuild.core.records import Struct, field
 
 GIT_SECONDS = 300.0
 LINK, MODULE = "120000", "160000"
@@ -98,11 +98,11 @@ def _top(folder: str) -> str:
         if "dubious ownership" in error.tail:
             raise NotACheckout(
                 f"git does not read {folder}, for it belongs to another user",
-                mend=f"git config --global --add safe.directory {folder}",
+                help=f"git config --global --add safe.directory {folder}",
                 tail=error.tail,
             ) from error
         raise NotACheckout(
-            f"{folder} is in no git checkout", mend="run in a clone; CI's checkout step makes one", tail=error.tail
+            f"{folder} is in no git checkout", help="run in a clone; CI's checkout step makes one", tail=error.tail
         ) from error
 
 
@@ -110,7 +110,7 @@ def _commit(top: str, revision: str) -> str:
     try:
         return _git(top, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}").strip()
     except ToolFailed as error:
-        raise UnknownRevision(f"git has no revision {revision!r} here", mend=_mend_unknown(top, revision)) from error
+        raise UnknownRevision(f"git has no revision {revision!r} here", help=_mend_unknown(top, revision)) from error
 
 
 def _mend_unknown(top: str, revision: str) -> str:
@@ -146,7 +146,7 @@ def _merge_base(top: str, commit: str, since: str) -> str:
     except (ToolFailed, IndexError) as error:
         raise NoCommonAncestor(
             f"git finds no commit that both {since!r} and HEAD come from",
-            mend=_deepen(top) or "name a revision of the same history",
+            help=_deepen(top) or "name a revision of the same history",
         ) from error
 
 
@@ -197,8 +197,8 @@ def _listed(repository: str, *arguments: str) -> list[str]:
 def _git(folder: str, *arguments: str) -> str:
     """Git must not write the index, which another command may be using."""
     environment = tools.environment(extra={"GIT_OPTIONAL_LOCKS": "0"})
-    mend = "install git; CI's checkout step needs it to make a clone"
-    said = tools.run(["git", *arguments], cwd=folder, env=environment, timeout_seconds=GIT_SECONDS, mend=mend)
+    help = "install git; CI's checkout step needs it to make a clone"
+    said = tools.run(["git", *arguments], cwd=folder, env=environment, timeout_seconds=GIT_SECONDS, help=help)
     return said.stdout
 
 

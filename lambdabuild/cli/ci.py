@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from lambdabuild import project
-from lambdabuild.reading import write_file
+from lambdabuild.project_loader import write_file
 
 
 def affected(settings: dict[str, str], flags: Sequence[str], words: Sequence[str]) -> int:

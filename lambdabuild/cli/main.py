@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
-    from lambdabuild.errors import LambdaBuildError
+    from lambdabuild.core.errors import LambdaBuildError
 
 USAGE = """\
 lambdabuild: an incremental, reproducible build system for AWS Lambda
@@ -87,7 +87,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.write(USAGE)
         return 0
     if command == "--version":
-        from lambdabuild import __version__
+        from lambdabuild._version import __version__
 
         sys.stdout.write(f"lambdabuild {__version__}\n")
         return 0
@@ -98,7 +98,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except Exception as error:
-        from lambdabuild.errors import LambdaBuildError
+        from lambdabuild.core.errors import LambdaBuildError
 
         if not isinstance(error, LambdaBuildError):
             raise
@@ -180,7 +180,7 @@ def _why(arguments: list[str]) -> int:
 
 def _compile(arguments: list[str]) -> int:
     from lambdabuild.project import cache_dir
-    from lambdabuild.reading import compile_text, write_file
+    from lambdabuild.project_loader import compile_text, write_file
 
     settings, flags, names = _split(arguments[1:])
     output = next((flag.partition("=")[2] for flag in flags if flag.startswith("--output=")), "")
@@ -198,7 +198,7 @@ def _compile(arguments: list[str]) -> int:
 
 
 def _schema(arguments: list[str]) -> int:
-    from lambdabuild.reading import schema_text
+    from lambdabuild.project_loader import schema_text
 
     if arguments[1:]:
         return _wrong(f"schema takes no {arguments[1]!r}")
@@ -320,13 +320,13 @@ def _refuse_left_out(site: Any, names: Sequence[str]) -> None:
 
 def _check_name(name: str, known: Sequence[str]) -> None:
     if name not in known:
-        from lambdabuild.errors import UnknownName
-        from lambdabuild.settings import nearest
+        from lambdabuild.config.settings import nearest
+        from lambdabuild.core.errors import UnknownName
 
         near = nearest(name, known)
         raise UnknownName(
             f"there is no function, layer or source {name!r} to build",
-            mend=f"did you mean {near!r}?" if near else f"there are: {', '.join(known)}",
+            help=f"did you mean {near!r}?" if near else f"there are: {', '.join(known)}",
         )
 
 

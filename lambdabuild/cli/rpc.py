@@ -1,7 +1,7 @@
 """Lambda Builders' JSON-RPC: one request on standard input or as the argument, one JSON document on standard output.
 
 The protocol: https://github.com/aws/aws-lambda-builders/blob/develop/DESIGN.md#command-line-interface-internal and
-https://www.jsonrpc.org/specification. docs/rpc.md tells where the peer answers otherwise, or not at all.
+https://www.jsonrpc.org/specification. docs/rpc.md tells where Lambda Builders answers otherwise, or not at all.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
-from lambdabuild.errors import LambdaBuildError
+from lambdabuild.core.errors import LambdaBuildError
 
 PROTOCOL: Final = (0, 3)
 METHOD: Final = "LambdaBuilder.build"
@@ -87,7 +87,7 @@ def _told(error: OSError) -> str:
 
 def build(params: Mapping[str, Any]) -> None:
     """Build what checked parameters ask for."""
-    from lambdabuild.builder import LambdaBuilder
+    from lambdabuild.api.lambda_builders import LambdaBuilder
 
     builder = LambdaBuilder(**params["capability"], supported_workflows=params.get("supported_workflows"))
     others = {name: value for name, value in params.items() if name not in ("capability", "supported_workflows")}

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from lambdabuild import naming
 from lambdabuild.cloudformation import core, durable, functions, helpers, iam, layers, logs, resources
 from lambdabuild.cloudformation.context import Artifact, Context
 from lambdabuild.cloudformation.events import compile as compile_events
 from lambdabuild.cloudformation.fragment import Fragment, Json, joined
-from lambdabuild.errors import LambdaBuildError, raise_all
-from lambdabuild.model import Definition
+from lambdabuild.core import naming
+from lambdabuild.core.errors import LambdaBuildError, raise_all
+from lambdabuild.core.model import Definition
 
 
 def compile(definition: Definition, artifacts: Mapping[str, Artifact]) -> Json:

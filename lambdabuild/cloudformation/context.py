@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
-from lambdabuild import naming
 from lambdabuild.cloudformation.fragment import Json, Need
-from lambdabuild.model import Definition
-from lambdabuild.records import Struct
-from lambdabuild.spans import Span
+from lambdabuild.core import naming
+from lambdabuild.core.model import Definition
+from lambdabuild.core.records import Struct
+from lambdabuild.core.spans import Span
 
 RUNTIME = "nodejs16.x"
-"""When nothing is said; the peer's, so that a deployed function is not changed."""
+"""When nothing is said; the Serverless Framework's, so that a deployed function is not changed."""
 
 
 class Artifact(Struct, frozen=True):

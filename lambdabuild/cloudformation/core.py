@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from lambdabuild import naming
 from lambdabuild.cloudformation.context import Context
 from lambdabuild.cloudformation.fragment import Fragment, Json
+from lambdabuild.core import naming
 
 DESCRIPTION = "The AWS CloudFormation template for this Serverless application"
 

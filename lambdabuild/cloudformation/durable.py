@@ -9,10 +9,10 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from lambdabuild import naming
 from lambdabuild.cloudformation.context import Context, Lambda
 from lambdabuild.cloudformation.fragment import Fragment, Json, Need, allow, without_nothing
-from lambdabuild.errors import BadFunction, LambdaBuildError, raise_all
+from lambdabuild.core import naming
+from lambdabuild.core.errors import BadFunction, LambdaBuildError, raise_all
 
 SNAP_START_RUNTIMES = ("python3.13", "python3.14", "java17", "java21", "java25")
 RUNTIMES = ("nodejs22.x", "nodejs24.x", *SNAP_START_RUNTIMES)
@@ -55,11 +55,11 @@ def _mistakes(context: Context, function: Lambda) -> Iterator[BadFunction]:
     """All that a durable function must not have, each at its place."""
     config = function.config
 
-    def bad(option: str, why: str, mend: str, known_as: str) -> BadFunction:
+    def bad(option: str, why: str, help: str, known_as: str) -> BadFunction:
         return BadFunction(
             f"function {function.key!r} has a durableConfig, and {why}",
             where=context.definition.at("functions", function.key, *option.split(".")),
-            mend=mend,
+            help=help,
             known_as=f"DURABLE_FUNCTION_{known_as}_UNSUPPORTED",
         )
 
@@ -70,7 +70,7 @@ def _mistakes(context: Context, function: Lambda) -> Iterator[BadFunction]:
             where=context.definition.at(
                 "functions", function.key, "runtime" if "runtime" in config else "durableConfig"
             ),
-            mend=f"take one of {', '.join(RUNTIMES)}, or an image",
+            help=f"take one of {', '.join(RUNTIMES)}, or an image",
             known_as="DURABLE_FUNCTION_UNSUPPORTED_RUNTIME",
         )
     if config.get("destinations") is not None:
@@ -83,8 +83,8 @@ def _mistakes(context: Context, function: Lambda) -> Iterator[BadFunction]:
     mapped = next((kind for kind in kinds if kind in MAPPED), None)
     if mapped and isinstance(seconds, int | float) and seconds > MAPPED_SECONDS:
         why = f"its events of {mapped} wait for it, which they do for {MAPPED_SECONDS} seconds at most"
-        mend = f"lower executionTimeout to {MAPPED_SECONDS}, or let another function start it"
-        yield bad("durableConfig.executionTimeout", why, mend, "ESM_TIMEOUT")
+        help = f"lower executionTimeout to {MAPPED_SECONDS}, or let another function start it"
+        yield bad("durableConfig.executionTimeout", why, help, "ESM_TIMEOUT")
     if function.is_at_edge:
         yield bad("events", "Lambda@Edge has no durable functions", "remove one of the two", "LAMBDA_EDGE")
     if config.get("snapStart"):

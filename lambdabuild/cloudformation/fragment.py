@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
-from lambdabuild.errors import LambdaBuildError, NameClash, raise_all
-from lambdabuild.records import Struct, field
-from lambdabuild.spans import Span
+from lambdabuild.core.errors import LambdaBuildError, NameClash, raise_all
+from lambdabuild.core.records import Struct, field
+from lambdabuild.core.spans import Span
 
 Json: TypeAlias = dict[str, Any]
 
@@ -78,7 +78,7 @@ def _clash(logical_id: str, one: Span | None, other: Span | None) -> NameClash:
     return NameClash(
         f"two things would both be the resource {logical_id}",
         where=tuple(span for span in (one, other) if span is not None),
-        mend="rename one of them; - and _ are written out, and the first letter is raised, to make a logical id",
+        help="rename one of them; - and _ are written out, and the first letter is raised, to make a logical id",
     )
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from lambdabuild import naming
 from lambdabuild.cloudformation import durable, images, versions
 from lambdabuild.cloudformation.context import Context, Lambda
 from lambdabuild.cloudformation.fragment import Fragment, Json, Need, allow, without_nothing
-from lambdabuild.errors import BadFunction
+from lambdabuild.core import naming
+from lambdabuild.core.errors import BadFunction
 
 MEMORY_SIZE, TIMEOUT = 1024, 6
-"""MB and seconds when nothing is said; the peer's, so that a deployed function is not changed."""
+"""MB and seconds when nothing is said; the Serverless Framework's, so that a deployed function is not changed."""
 EDGE_MEMORY_SIZE, EDGE_TIMEOUT = 128, 5
 """The same at the edge, where the provider's do not count: what every event type of CloudFront allows."""
 
@@ -29,7 +29,7 @@ def compile(context: Context, function: Lambda) -> Fragment:
         raise BadFunction(
             f"function {function.key!r} has both provisionedConcurrency and snapStart, which exclude each other",
             where=context.definition.at("functions", function.key, "snapStart"),
-            mend="remove one of them",
+            help="remove one of them",
             known_as="FUNCTION_BOTH_PROVISIONED_CONCURRENCY_AND_SNAPSTART_ENABLED_ERROR",
         )
     code, code_sha256 = _code(context, function)
@@ -39,7 +39,7 @@ def compile(context: Context, function: Lambda) -> Fragment:
         raise BadFunction(
             f"function {function.key!r} has both a role and statements for a role of its own",
             where=context.definition.at("functions", function.key, "role"),
-            mend="remove one of them",
+            help="remove one of them",
         )
     depends = [] if config.get("disableLogs") else [naming.log_group(function.key)]
     depends += [*(config.get("dependsOn") or ()), *_depends_on_role(role)]
@@ -178,7 +178,7 @@ def _file_systems(context: Context, function: Lambda) -> list[Json] | None:
         raise BadFunction(
             f"function {function.key!r} has a fileSystemConfig, which needs a vpc",
             where=context.definition.at("functions", function.key, "fileSystemConfig"),
-            mend="give the function or the provider a vpc with securityGroupIds and subnetIds",
+            help="give the function or the provider a vpc with securityGroupIds and subnetIds",
             known_as="LAMBDA_FILE_SYSTEM_CONFIG_MISSING_VPC",
         )
     return [{"Arn": given["arn"], "LocalMountPath": given["localMountPath"]}]
@@ -349,7 +349,7 @@ def _type_of(context: Context, given: Any, where: tuple[str, ...]) -> str:
         raise BadFunction(
             f"function {where[0]!r}: {given!r} is nothing that events can be sent to",
             where=context.definition.at("functions", *where),
-            mend="give the ARN of a function, an SQS queue, an SNS topic or an event bus",
+            help="give the ARN of a function, an SQS queue, an SNS topic or an event bus",
             known_as="UNSUPPORTED_DESTINATION_TARGET",
         )
     return str(kind)
@@ -364,7 +364,7 @@ def function_of(context: Context, key: str, where: tuple[str, ...]) -> Lambda:
         raise BadFunction(
             f"function {where[0]!r} names {key!r}, which is neither an ARN nor a function of this service",
             where=context.definition.at("functions", *where),
-            mend=f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(context.functions)}",
+            help=f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(context.functions)}",
             known_as="FUNCTION_MISSING_IN_SERVICE",
         )
     return context.functions[key]

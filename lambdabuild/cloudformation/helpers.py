@@ -12,10 +12,10 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from lambdabuild import naming
 from lambdabuild.cloudformation import stack
 from lambdabuild.cloudformation.context import Context
 from lambdabuild.cloudformation.fragment import Fragment, Helper, Json, allow, without_nothing
+from lambdabuild.core import naming
 
 ROLE = "IamRoleCustomResourcesLambdaExecution"
 RUNTIME, MEMORY_MEGABYTES, TIMEOUT_SECONDS, NAME_LENGTH = "python3.13", 1024, 180, 64

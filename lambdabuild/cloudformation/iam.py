@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from lambdabuild import naming
 from lambdabuild.cloudformation.context import Context, Lambda
 from lambdabuild.cloudformation.fragment import Fragment, Json, Need, allow, without_nothing
-from lambdabuild.errors import BadFunction
+from lambdabuild.core import naming
+from lambdabuild.core.errors import BadFunction
 
 NAME_LENGTH = 64
 VPC_POLICY = {
@@ -144,7 +144,7 @@ def _own_name(context: Context, function: Lambda) -> Json:
             f"the role of function {function.key!r} would have a name of {_length(context, parts)} characters; IAM has"
             f" {NAME_LENGTH} at most",
             where=function.where,
-            mend="name it: iamRoleStatementsName, or iam.role.name",
+            help="name it: iamRoleStatementsName, or iam.role.name",
         )
     return {"Fn::Join": ["-", parts]}
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from lambdabuild.cloudformation.context import Context, Lambda
 from lambdabuild.cloudformation.fragment import Json
-from lambdabuild.errors import BadFunction
-from lambdabuild.naming import ECR_URI
+from lambdabuild.core.errors import BadFunction
+from lambdabuild.core.naming import ECR_URI
 
 SETTINGS = {"command": "Command", "entryPoint": "EntryPoint", "workingDirectory": "WorkingDirectory"}
 
@@ -82,6 +82,6 @@ def _named(context: Context, function: Lambda, name: str) -> str:
     return str(uri or path)
 
 
-def _bad(context: Context, function: Lambda, words: str, mend: str, known_as: str) -> BadFunction:
+def _bad(context: Context, function: Lambda, words: str, help: str, known_as: str) -> BadFunction:
     where = context.definition.at("functions", function.key, "image")
-    return BadFunction(f"function {function.key!r}: {words}", where=where, mend=mend, known_as=known_as)
+    return BadFunction(f"function {function.key!r}: {words}", where=where, help=help, known_as=known_as)

@@ -6,9 +6,9 @@ import hashlib
 import json
 from typing import Any
 
-from lambdabuild import naming
 from lambdabuild.cloudformation.context import Artifact, Context
 from lambdabuild.cloudformation.fragment import Fragment, Json
+from lambdabuild.core import naming
 
 PROPERTIES = {
     "description": "Description", "licenseInfo": "LicenseInfo", "compatibleRuntimes": "CompatibleRuntimes",

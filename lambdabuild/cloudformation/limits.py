@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections import Counter
 
 from lambdabuild.cloudformation.fragment import Json
-from lambdabuild.errors import LambdaBuildError, OverLimit, raise_all
-from lambdabuild.model import Definition
-from lambdabuild.spans import Span
+from lambdabuild.core.errors import LambdaBuildError, OverLimit, raise_all
+from lambdabuild.core.model import Definition
+from lambdabuild.core.spans import Span
 
 RESOURCES, OUTPUTS, BYTES, PARAMETERS, MAPPINGS = 500, 200, 1_000_000, 200, 200
 
@@ -39,9 +39,9 @@ def _passed(template: Json, text: str, definition: Definition) -> list[LambdaBui
     return found
 
 
-def _over(definition: Definition, words: str, mend: str) -> OverLimit:
+def _over(definition: Definition, words: str, help: str) -> OverLimit:
     return OverLimit(
-        f"the template would have {words} in one stack by CloudFormation", where=Span(definition.path), mend=mend
+        f"the template would have {words} in one stack by CloudFormation", where=Span(definition.path), help=help
     )
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from lambdabuild import naming
 from lambdabuild.cloudformation.context import Context, Lambda
 from lambdabuild.cloudformation.fragment import Fragment, without_nothing
+from lambdabuild.core import naming
 
 
 def compile(context: Context, function: Lambda) -> Fragment:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from lambdabuild.cloudformation.fragment import Json
-from lambdabuild.errors import BadConfiguration, BadExtension, raise_all
-from lambdabuild.model import Definition
+from lambdabuild.core.errors import BadConfiguration, BadExtension, raise_all
+from lambdabuild.core.model import Definition
 
 REPLACED = ("Condition", "CreationPolicy", "DeletionPolicy", "UpdatePolicy", "UpdateReplacePolicy")
 
@@ -41,7 +41,7 @@ def _empty(path: tuple[str, ...], definition: Definition) -> BadConfiguration:
     return BadConfiguration(
         f"resources.{'.'.join(path)} has no value, and a template has none without",
         where=definition.at("resources", *path),
-        mend="write its value, or remove it",
+        help="write its value, or remove it",
     )
 
 
@@ -65,7 +65,7 @@ def _extended(resources: Json, name: str, attributes: Json, definition: Definiti
         raise BadExtension(
             f"resources.extensions is about {name!r}, which the template does not have",
             where=definition.at("resources", "extensions", name),
-            mend=f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(sorted(resources))}",
+            help=f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(sorted(resources))}",
             known_as="RESOURCE_EXTENSION_NOT_EXISTING",
         )
     resource = dict(resources[name])
@@ -81,7 +81,7 @@ def _extended(resources: Json, name: str, attributes: Json, definition: Definiti
             raise BadExtension(
                 f"{attribute} of a resource cannot be extended",
                 where=definition.at("resources", "extensions", name, attribute),
-                mend=f"extend {', '.join((*REPLACED, 'Properties', 'Metadata', 'DependsOn'))}",
+                help=f"extend {', '.join((*REPLACED, 'Properties', 'Metadata', 'DependsOn'))}",
                 known_as="RESOURCE_EXTENSION_UNSUPPORTED_ATTRIBUTE",
             )
     return {**resources, name: resource}

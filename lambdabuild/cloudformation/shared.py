@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from lambdabuild import naming
-from lambdabuild.model import Definition
-from lambdabuild.records import Struct, replace
-from lambdabuild.spans import Node, from_data
+from lambdabuild.core import naming
+from lambdabuild.core.model import Definition
+from lambdabuild.core.records import Struct, replace
+from lambdabuild.core.spans import Node, from_data
 
 NAME_LENGTH = 140
 """Of a layer. https://docs.aws.amazon.com/lambda/latest/api/API_PublishLayerVersion.html"""

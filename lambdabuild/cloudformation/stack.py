@@ -7,9 +7,9 @@ import shlex
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from lambdabuild import naming
 from lambdabuild.cloudformation.fragment import Json, compact
-from lambdabuild.model import Definition
+from lambdabuild.core import naming
+from lambdabuild.core.model import Definition
 
 LARGEST_BODY = 51_200
 """Bytes of a template that is sent as it is; a larger one goes into a bucket first.

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from lambdabuild import naming
 from lambdabuild.cloudformation import layers
 from lambdabuild.cloudformation.context import Context, Lambda
 from lambdabuild.cloudformation.fragment import Fragment, Json
+from lambdabuild.core import naming
 
 NOT_OF_THE_VERSION = ("Code", "ReservedConcurrentExecutions", "Tags", "RecursiveLoop")
 """Properties that belong to the function and not to its versions."""
@@ -98,7 +98,7 @@ def _collated(key: str) -> tuple[tuple[int, ...], tuple[bool, ...]]:
 
 
 def _in_order(value: Any) -> Any:
-    """Mappings sorted as the peer's hashes have them (JavaScript's localeCompare)."""
+    """Mappings sorted as the Serverless Framework's hashes have them (JavaScript's localeCompare)."""
     if isinstance(value, dict):
         return {key: _in_order(value[key]) for key in sorted(value, key=_collated)}
     return [_in_order(item) for item in value] if isinstance(value, list) else value

@@ -11,10 +11,10 @@ from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from lambdabuild import regular
-from lambdabuild.errors import BadSource, CannotRead, LambdaBuildError, raise_all
-from lambdabuild.records import Struct
-from lambdabuild.spans import Span
+from lambdabuild.core import regular
+from lambdabuild.core.errors import BadSource, CannotRead, LambdaBuildError, raise_all
+from lambdabuild.core.records import Struct
+from lambdabuild.core.spans import Span
 
 if TYPE_CHECKING:
     from pathspec import PathSpec
@@ -136,7 +136,7 @@ def ignore_lines(
     except FileNotFoundError:
         return ()
     except (OSError, UnicodeDecodeError) as error:
-        raise CannotRead(f"cannot read {path}: {error}", where=Span(path), mend="make it a readable text") from error
+        raise CannotRead(f"cannot read {path}: {error}", where=Span(path), help="make it a readable text") from error
     if below in ("", "."):
         return tuple(lines)
     return tuple(rebased for line in lines if (rebased := _rebased(line, below.split("/"))))
@@ -195,7 +195,7 @@ class _Walk:
                 found = list(entries)
         except OSError as error:
             raise CannotRead(
-                f"{self._who}cannot list {real}: {error.strerror}", mend="give yourself the right to read it"
+                f"{self._who}cannot list {real}: {error.strerror}", help="give yourself the right to read it"
             ) from error
         if inside and any(entry.name == "pyvenv.cfg" for entry in found):
             self.left_out.append(inside)  # a virtual environment, whatever it is called
@@ -216,7 +216,7 @@ class _Walk:
             raise BadSource(
                 f"{self._who}{many} through links, such as {path}",
                 where=Span(path),
-                mend="remove links of folders to one another, or leave them out with a line in .lambdabuildignore",
+                help="remove links of folders to one another, or leave them out with a line in .lambdabuildignore",
             )
 
     def entry(self, entry: os.DirEntry[str], path: str, above: tuple[str, ...], links: int) -> None:
@@ -261,8 +261,8 @@ class _Walk:
             target == top or target.startswith(top.rstrip(os.sep) + os.sep) for top in (self.root, self.boundary)
         )
 
-    def bad(self, path: str, why: str, mend: str) -> None:
-        self.errors.append(BadSource(f"{self._who}{path} {why}", where=Span(path), mend=mend))
+    def bad(self, path: str, why: str, help: str) -> None:
+        self.errors.append(BadSource(f"{self._who}{path} {why}", where=Span(path), help=help))
 
     @property
     def _who(self) -> str:

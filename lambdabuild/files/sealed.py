@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from _blake2 import blake2b
 
-from lambdabuild import regular
+from lambdabuild.core import regular
 from lambdabuild.files import aside
 
 TYPE_CHECKING = False  # as typing has it, without what typing imports at every start

@@ -18,7 +18,7 @@ from itertools import chain
 from marshal import dumps  # to be digested only: nothing that others may have written is read by it
 from typing import Any
 
-from lambdabuild import regular
+from lambdabuild.core import regular
 from lambdabuild.files import sealed
 from lambdabuild.files.watch import Seen, window
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from lambdabuild.errors import LambdaBuildError, raise_all
-from lambdabuild.model import Broken, Service
+from lambdabuild.config.settings import Settings
+from lambdabuild.core.errors import LambdaBuildError, raise_all
+from lambdabuild.core.model import Broken, Service
+from lambdabuild.core.records import replace
 from lambdabuild.plan.types import BuildPlan, Sharer
-from lambdabuild.records import replace
-from lambdabuild.settings import Settings
 
 
 def all_broken(service: Service, errors: Mapping[str, Sequence[LambdaBuildError]]) -> tuple[Broken, ...]:

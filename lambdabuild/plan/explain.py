@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from lambdabuild.config.settings import CREDENTIALS, DEFAULT_EXCLUDE
+from lambdabuild.core.records import to_builtins
 from lambdabuild.plan.types import Build, BuildPlan, ImageBuild
-from lambdabuild.records import to_builtins
-from lambdabuild.settings import CREDENTIALS, DEFAULT_EXCLUDE
 
 
 def as_data(plan: BuildPlan) -> dict[str, Any]:

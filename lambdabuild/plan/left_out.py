@@ -6,10 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from lambdabuild.errors import NotBuilt
-from lambdabuild.model import Skipped
+from lambdabuild.core.errors import NotBuilt
+from lambdabuild.core.model import Skipped
+from lambdabuild.core.records import Struct
 from lambdabuild.plan.types import BuildPlan
-from lambdabuild.records import Struct
 
 STEPS_OF_FILES = ("upload",)
 """What is done with a file that goes to the store as it is, though nothing is built from it."""
@@ -47,7 +47,7 @@ def refuse(plan: BuildPlan, tasks: Sequence[str]) -> None:
             raise NotBuilt(
                 f"{one.kind} {one.name!r} is not built: {one.reason}",
                 where=one.where,
-                mend=f"doit upload:{one.name} sends it as it is"
+                help=f"doit upload:{one.name} sends it as it is"
                 if one.name in sent
                 else "give it a folder of source, or ask for the others",
             )

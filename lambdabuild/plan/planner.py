@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from fnmatch import fnmatchcase
 
-from lambdabuild.errors import (
+from lambdabuild.config.settings import CREDENTIALS, DEFAULT_EXCLUDE, PACKED_OF_A_SERVICE, Command, Settings, nearest
+from lambdabuild.core.errors import (
     BadImage,
     BadLayer,
     BadSettings,
@@ -23,13 +24,16 @@ from lambdabuild.errors import (
     NoSource,
     raise_all,
 )
-from lambdabuild.handlers import finder_of
-from lambdabuild.model import Archive, Function, Image, Layer, Options, Recipe, Service, Skipped
-from lambdabuild.plan import sharers, sources
+from lambdabuild.core.function_settings import FunctionSettings
+from lambdabuild.core.handlers import finder_of
+from lambdabuild.core.model import Archive, Function, Image, Layer, Options, Recipe, Service, Skipped
+from lambdabuild.core.records import replace
+from lambdabuild.plan import sources
 from lambdabuild.plan.broken import all_broken, mistakes, with_sharers
-from lambdabuild.plan.claims import PLAIN, Choice, Names, choose, refuse_unknown
-from lambdabuild.plan.layer_tables import publications
-from lambdabuild.plan.native import native_of
+from lambdabuild.plan.container_choice import native_of
+from lambdabuild.plan.layers import candidates
+from lambdabuild.plan.layers.tables import publications
+from lambdabuild.plan.rule_choice import PLAIN, Choice, Names, choose, refuse_unknown
 from lambdabuild.plan.types import (
     Build,
     BuildKey,
@@ -43,16 +47,6 @@ from lambdabuild.plan.types import (
     Sizes,
 )
 from lambdabuild.plan.workspaces import Disk, above, not_covered, reads_source
-from lambdabuild.records import replace
-from lambdabuild.settings import (
-    CREDENTIALS,
-    DEFAULT_EXCLUDE,
-    PACKED_OF_A_SERVICE,
-    Command,
-    FunctionSettings,
-    Settings,
-    nearest,
-)
 
 Identify = Callable[[Choice], str]
 """What makes two manifests the same: the digest of their content when they stand alone, else their path."""
@@ -111,13 +105,13 @@ def plan_of_sound(
                 raise NoSource(
                     f"the code folder {item.source}/ of {_kind(item)} {item.name!r} does not exist or is not a folder",
                     where=item.where,
-                    mend="correct the path in the template; it is relative to the template's folder",
+                    help="correct the path in the template; it is relative to the template's folder",
                 )
             errors[item.name] += _missing(item, settings, names)
             inherited = _inherited(service, settings, item) if _inherits(item) else ()
             choices[item.name] = choice = _choose(item, settings, rules, disk, inherited)
             if choice.manifest:
-                sharers.check(item, choice.rule, _options(item, choice, settings), settings)
+                candidates.check(item, choice.rule, _options(item, choice, settings), settings)
             if settings.of(item.name).packaged:
                 packages[item.name] = sources.folder_of(item, (item.source, *inherited), names)
         except LambdaBuildError as error:
@@ -143,10 +137,10 @@ def plan_of_sound(
     builds, distributions = sources.with_packages((*builds, *sources.builds(service, settings, names)), settings, rules)
     of = {user: build.name for build in builds for user in build.users}
     sizes = tuple(_sizes(f, of, settings) for f in sorted(service.functions, key=lambda f: f.name) if f.name in of)
-    notes = sharers.notes(
+    notes = candidates.notes(
         [(item, c.rule, _options(item, c, settings)) for item in items if (c := choices[item.name]).manifest], settings
     )
-    taking_part = tuple(sharers.sharers(builds, sizes, {rule.name: rule for rule in rules}))
+    taking_part = tuple(candidates.sharers(builds, sizes, {rule.name: rule for rule in rules}))
     return BuildPlan(
         resolutions=resolutions,
         builds=builds,
@@ -203,7 +197,7 @@ def _missing(item: Function | Layer, settings: Settings, names: Names) -> list[L
                     NoInclude(
                         f"{path}, which the {setting} of {_kind(item)} {item.name!r} names, is not there",
                         where=item.where,
-                        mend=f"did you mean {posixpath.join(folder, near)}?"
+                        help=f"did you mean {posixpath.join(folder, near)}?"
                         if near
                         else "correct the path; it is relative to the project's folder",
                     )
@@ -276,7 +270,7 @@ def _check_names(service: Service, settings: Settings) -> None:
     raise_all(
         BadSettings(
             f"[functions.{name}] is about a function that the template does not have",
-            mend=f"did you mean {near!r}?" if (near := nearest(name, known)) else f"known: {', '.join(sorted(known))}",
+            help=f"did you mean {near!r}?" if (near := nearest(name, known)) else f"known: {', '.join(sorted(known))}",
         )
         for name in sorted(settings.functions.keys() - known)
     )
@@ -288,7 +282,7 @@ def _check_commands(service: Service, settings: Settings) -> None:
     raise_all(
         BadSettings(
             f"[commands] has {name!r}, which is no function, layer, build method or runtime here",
-            mend=f"did you mean {near!r}?" if (near := nearest(name, known)) else f"known: {', '.join(sorted(known))}",
+            help=f"did you mean {near!r}?" if (near := nearest(name, known)) else f"known: {', '.join(sorted(known))}",
         )
         for name in sorted(settings.commands)
         if not any(fnmatchcase(value, name) for value in known)
@@ -390,7 +384,7 @@ def _runtimes(item: Function | Layer, rule: Rule) -> tuple[str, ...]:
         raise BadLayer(
             f"layer {item.name!r} is for {item.runtimes[0]}, and {', '.join(foreign)} would need another rule",
             where=item.where,
-            mend="make a layer for each language",
+            help="make a layer for each language",
         )
     return tuple(dict.fromkeys(item.runtimes))
 
@@ -403,7 +397,7 @@ def _refuse_bytecode_of_several(
         BadLayer(
             f"layer {build.name!r} is for several runtimes, and bytecode is of one",
             where=places[build.name],
-            mend=f"set bytecode = false in [layers.{build.name}]",
+            help=f"set bytecode = false in [layers.{build.name}]",
         )
         for build in builds
         if len(keys[build.name]) > 1 and dict(build.key.options).get("bytecode") == "true"
@@ -474,7 +468,7 @@ def _build_key(item: Function | Layer, choice: Choice, settings: Settings, withh
         extras=item.extras if isinstance(item, Function) else (),
         zips_dependencies=_zips_dependencies(item, settings),
         workspace=choice.workspace,
-        shares_in=sharers.shares_in(item, rule, options, settings) if choice.manifest else "",
+        shares_in=candidates.shares_in(item, rule, options, settings) if choice.manifest else "",
     )
 
 
@@ -558,7 +552,7 @@ def _wrong_images(
                 BadImage(
                     f"the images of {user!r} and {other!r} would both be called {local_name}",
                     where=(places[user], places[other]),
-                    mend="rename one of the functions, or give one of them another tag (DockerTag)",
+                    help="rename one of the functions, or give one of them another tag (DockerTag)",
                 ),
             )
     for one in found:
@@ -566,7 +560,7 @@ def _wrong_images(
             wrong = NoRepository(
                 f"the image of function {one.name!r} is to be deployed, but there is no repository for it",
                 where=places[one.name],
-                mend="set repository in lambdabuild.toml, or in [functions.NAME]; to deploy nothing, name no bucket",
+                help="set repository in lambdabuild.toml, or in [functions.NAME]; to deploy nothing, name no bucket",
             )
             yield one.users, wrong
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
+from lambdabuild.core.records import Struct, field
 from lambdabuild.plan.explain import steps
 from lambdabuild.plan.types import Build, BuildPlan
-from lambdabuild.records import Struct, field
 
 Costs = Mapping[str, int]
 

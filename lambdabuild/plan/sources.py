@@ -8,13 +8,14 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
-from lambdabuild.errors import BadSettings, LambdaBuildError, NoManifest, NoSource, raise_all
-from lambdabuild.model import Function, Globs, Layer, Service
-from lambdabuild.plan.claims import Names
+from lambdabuild.config.settings import DEFAULT_EXCLUDE, Settings, SourceSettings, nearest
+from lambdabuild.core.errors import BadSettings, LambdaBuildError, NoManifest, NoSource, raise_all
+from lambdabuild.core.function_settings import FunctionSettings
+from lambdabuild.core.model import Function, Globs, Layer, Service
+from lambdabuild.core.records import replace
+from lambdabuild.core.spans import Span
+from lambdabuild.plan.rule_choice import Names
 from lambdabuild.plan.types import Build, BuildKey, Pinned, Rule, Source
-from lambdabuild.records import replace
-from lambdabuild.settings import DEFAULT_EXCLUDE, FunctionSettings, Settings, SourceSettings, nearest
-from lambdabuild.spans import Span
 
 PACKAGE = "python_package"
 """The rule of every distribution."""
@@ -36,10 +37,10 @@ def _bad_sources(service: Service, settings: Settings) -> Iterator[LambdaBuildEr
     for name, source in settings.sources.items():
         if name in named:
             places = [place for place in (source.where, named[name]) if place]
-            yield BadSettings(f"the source {name!r} has a name of the template's", where=places, mend="rename it")
+            yield BadSettings(f"the source {name!r} has a name of the template's", where=places, help="rename it")
         if not name or name in (".", "..") or name.startswith(".") or set(name) & set("/:*?[] "):
-            mend = "use letters, digits, - and _: it names tasks and files"
-            yield BadSettings(f"{name!r} cannot be the name of a source", where=source.where, mend=mend)
+            help = "use letters, digits, - and _: it names tasks and files"
+            yield BadSettings(f"{name!r} cannot be the name of a source", where=source.where, help=help)
         yield from _bad_labels(name, source, settings)
         first = prefixes.setdefault(_prefix(source, settings), name)
         if first != name:
@@ -47,7 +48,7 @@ def _bad_sources(service: Service, settings: Settings) -> Iterator[LambdaBuildEr
             yield BadSettings(
                 f"the sources {first!r} and {name!r} have one prefix, so their versions would have one place",
                 where=places,
-                mend=f'give one of them a prefix of its own: prefix = "{name}"',
+                help=f'give one of them a prefix of its own: prefix = "{name}"',
             )
 
 
@@ -61,11 +62,11 @@ def _bad_labels(name: str, source: SourceSettings, settings: Settings) -> Iterat
             yield BadSettings(
                 f"[sources.{name}] metadata cannot be {key!r} = {value!r}",
                 where=source.where,
-                mend="names are letters, digits, - and _, but not sha256, which is ours; values are printable ASCII",
+                help="names are letters, digits, - and _, but not sha256, which is ours; values are printable ASCII",
             )
     if len({**settings.tags, **source.tags}) > TAGS_AT_MOST:
-        mend = f"S3 takes {TAGS_AT_MOST} of an object, those of the settings among them"
-        yield BadSettings(f"[sources.{name}] has too many tags", where=source.where, mend=mend)
+        help = f"S3 takes {TAGS_AT_MOST} of an object, those of the settings among them"
+        yield BadSettings(f"[sources.{name}] has too many tags", where=source.where, help=help)
 
 
 def bad_functions(service: Service, settings: Settings) -> Iterator[tuple[str, LambdaBuildError]]:
@@ -76,13 +77,13 @@ def bad_functions(service: Service, settings: Settings) -> Iterator[tuple[str, L
         wrong = _bad_function(name, mine, settings, functions.get(name), alone.get(name, ""))
         if wrong and (mine.packaged or mine.source or mine.source_version):
             where = functions[name].where if name in functions else None
-            yield name, BadSettings(f"[functions.{name}] {wrong[0]}", where=where, mend=wrong[1])
+            yield name, BadSettings(f"[functions.{name}] {wrong[0]}", where=where, help=wrong[1])
 
 
 def _bad_function(
     name: str, mine: FunctionSettings, settings: Settings, function: Function | None, alone: str
 ) -> tuple[str, str] | None:
-    """What is wrong, and how to mend it."""
+    """What is wrong, and how to put it right."""
     said = "packaged" if mine.packaged else "source" if mine.source else "source_version"
     if function is None:
         why = f"is left alone ({alone})" if alone else "is no function"
@@ -111,7 +112,7 @@ def folder_of(item: Function | Layer, folders: Iterable[str], names: Names) -> s
     raise NoManifest(
         f"function {item.name!r} is packaged, but there is no {' or '.join(MANIFESTS)} in {item.source}/",
         where=item.where,
-        mend="add a pyproject.toml that names its packages, or remove packaged",
+        help="add a pyproject.toml that names its packages, or remove packaged",
     )
 
 
@@ -140,13 +141,13 @@ def _missing(settings: Settings, names: Names) -> Iterator[LambdaBuildError]:
             yield NoSource(
                 f"the folder {source.path}/ of source {name!r} does not exist or is not a folder",
                 where=source.where,
-                mend=f"correct [sources.{name}] path; it is relative to the project's folder",
+                help=f"correct [sources.{name}] path; it is relative to the project's folder",
             )
         elif not any(manifest in names[folder] for manifest in MANIFESTS):
             yield NoManifest(
                 f"source {name!r} has no {' or '.join(MANIFESTS)} in {source.path}/",
                 where=source.where,
-                mend=f"add one, or correct [sources.{name}] path",
+                help=f"add one, or correct [sources.{name}] path",
             )
 
 

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, Literal
 
-from lambdabuild.model import Asset, Broken, Globs, Options, Skipped
-from lambdabuild.records import Struct, field
-from lambdabuild.settings import Command
+from lambdabuild.config.settings import Command
+from lambdabuild.core.model import Asset, Broken, Globs, Options, Skipped
+from lambdabuild.core.records import Struct, field
 
 Kind = Literal["function", "layer", "source"]
 

@@ -12,8 +12,8 @@ import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+from lambdabuild.core.records import Struct, field
 from lambdabuild.plan.types import Rule, Workspace
-from lambdabuild.records import Struct, field
 
 
 def _unreadable(path: str) -> str:

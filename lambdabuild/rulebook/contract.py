@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from lambdabuild.errors import BadRule
+from lambdabuild.core.errors import BadRule
+from lambdabuild.core.spans import Span
 from lambdabuild.plan.types import Rule, StepClaims
 from lambdabuild.rule_api import Folder, Job, Result
-from lambdabuild.spans import Span
 
 
 def default(rule: Rule, job: Job) -> Result:
@@ -49,7 +49,7 @@ def check(rule: Rule, job: Job, result: Result) -> None:
         raise BadRule(
             f"{job.who}: rule {rule.name!r} claims that {job.step} is closed, and says that it read {result.reads[0]}",
             where=place(rule),
-            mend=f"remove closed from [{job.step}] in rule.toml",
+            help=f"remove closed from [{job.step}] in rule.toml",
         )
     homes = tuple(os.path.realpath(home) + os.sep for home in (job.out, job.store, job.target.source))
     for part in result.parts:
@@ -57,13 +57,13 @@ def check(rule: Rule, job: Job, result: Result) -> None:
             raise BadRule(
                 f"{job.who}: rule {rule.name!r} handed over {part.path}, which is not in its own folder",
                 where=place(rule),
-                mend="write into job.out",
+                help="write into job.out",
             )
         if not os.path.exists(part.path):
             raise BadRule(
                 f"{job.who}: rule {rule.name!r} handed over {part.path}, which does not exist",
                 where=place(rule),
-                mend="make it before handing it over",
+                help="make it before handing it over",
             )
 
 

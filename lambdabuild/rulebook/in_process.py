@@ -9,11 +9,11 @@ import threading
 import traceback
 from types import ModuleType
 
-from lambdabuild.errors import BadRule, LambdaBuildError
+from lambdabuild.core.errors import BadRule, LambdaBuildError
+from lambdabuild.core.spans import Span
 from lambdabuild.plan.types import Rule
 from lambdabuild.rule_api import Job, Result
 from lambdabuild.rulebook import contract
-from lambdabuild.spans import Span
 
 _loading = threading.Lock()
 
@@ -36,7 +36,7 @@ def run(rule: Rule, job: Job) -> Result:
             f"{job.who}: rule {rule.name!r} broke down in {job.step}: {type(error).__name__}: {error}",
             where=Span(_entry(rule)),
             tail="".join(traceback.format_exc(limit=-4)),
-            mend="this is a mistake in the rule, not in your project",
+            help="this is a mistake in the rule, not in your project",
         ) from error
     if not isinstance(result, Result):
         raise BadRule(

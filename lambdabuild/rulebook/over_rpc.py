@@ -6,12 +6,13 @@ import json
 import os
 from typing import Any
 
-from lambdabuild import errors, rule_api
-from lambdabuild.errors import BadRule, LambdaBuildError, ToolFailed, ToolTimeout
+from lambdabuild import rule_api
+from lambdabuild.core import errors
+from lambdabuild.core.errors import BadRule, LambdaBuildError, ToolFailed, ToolTimeout
+from lambdabuild.core.spans import Span
 from lambdabuild.plan.types import Rule, StepClaims
 from lambdabuild.rule_api import Job, Result
 from lambdabuild.rulebook import contract, wire
-from lambdabuild.spans import Span
 
 KINDS = {name: getattr(errors, name) for name in (*rule_api.__all__, "ToolTimeout") if hasattr(errors, name)}
 """The errors that a rule may tell."""
@@ -66,14 +67,14 @@ def _response(rule: Rule, job: Job, said: str) -> dict[str, Any]:
 
 
 def error_of(rule: Rule, job: Job, told: dict[str, Any]) -> LambdaBuildError:
-    """``{code, message, data: {kind: "BadManifest", mend, tail, where: {file, line, column}}}`` as the error it is."""
+    """``{code, message, data: {kind: "BadManifest", help, tail, where: {file, line, column}}}`` as the error it is."""
     message, data = str(told.get("message", "")), told.get("data")
     data = data if isinstance(data, dict) else {}
     if told.get("code") == wire.OTHER_PROTOCOL:
         return BadRule(
             f"{job.who}: rule {rule.name!r} speaks another protocol than {wire.PROTOCOL}: {message}",
             where=contract.place(rule),
-            mend="bring lambdabuild, or the rule, up to date",
+            help="bring lambdabuild, or the rule, up to date",
         )
     if told.get("code") != wire.MISTAKE:
         return _broken(rule, job, f"broke down: {message}", str(data.get("tail", "")))
@@ -81,7 +82,7 @@ def error_of(rule: Rule, job: Job, told: dict[str, Any]) -> LambdaBuildError:
     whole = message if message.startswith(job.who) else f"{job.who}: {message}"
     return kind(
         whole, where=_where(job, data.get("where")), tail=str(data.get("tail", "")),
-        mend=str(data.get("mend", "")),
+        help=str(data.get("help", "")),
     )  # fmt: skip
 
 
@@ -97,7 +98,7 @@ def _broken(rule: Rule, job: Job, what: str, tail: str = "") -> BadRule:
         f"{job.who}: rule {rule.name!r} {what} in {job.step}",
         where=contract.place(rule),
         tail=tail,
-        mend="this is a mistake in the rule, not in your project",
+        help="this is a mistake in the rule, not in your project",
     )
 
 
@@ -123,5 +124,5 @@ def _refuse_changes(rule: Rule, job: Job, before: dict[str, tuple[int, int]]) ->
         raise BadRule(
             f"{job.who}: {changed[0]} changed in the source while rule {rule.name!r} ran {job.step}",
             where=contract.place(rule),
-            mend="a rule writes into out and scratch only; when it was you who edited, run again",
+            help="a rule writes into out and scratch only; when it was you who edited, run again",
         )

@@ -11,20 +11,21 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
-from lambdabuild import regular
-from lambdabuild.errors import BadRule
+from lambdabuild.core import regular
+from lambdabuild.core.errors import BadRule
+from lambdabuild.core.spans import Span
 from lambdabuild.plan.types import PackageLayers, Rule, StepClaims, Workspace
 from lambdabuild.rulebook.wire import PROTOCOL
-from lambdabuild.spans import Span
 
 CLAIMS = "rule.toml"
+PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+"""The folder of lambdabuild itself, which has the libraries that rules share."""
 STEPS = ("resolve", "fetch", "compile", "copy")
 
 
 def search_path(project: str, environment: Mapping[str, str]) -> tuple[str, ...]:
     """The folders that may hold rules, those that matter most first."""
-    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    shipped = (os.path.join(package, "rules"), os.path.join(os.path.dirname(package), "rules"))
+    shipped = (os.path.join(PACKAGE, "rules"), os.path.join(os.path.dirname(PACKAGE), "rules"))
     given = environment.get("LAMBDABUILD_RULES_PATH", "").split(os.pathsep)
     return (os.path.join(project, "rules"), *filter(None, given), next(filter(os.path.isdir, shipped), shipped[0]))
 
@@ -81,7 +82,7 @@ def read_claims(file: str, files: Files | None = None) -> Rule:
         raise BadRule(
             f"rule {rule.name!r} speaks protocol {rule.protocol}, and this lambdabuild {PROTOCOL}",
             where=Span(file),
-            mend="bring lambdabuild, or the rule, up to date",
+            help="bring lambdabuild, or the rule, up to date",
         )
     return rule
 
@@ -91,8 +92,8 @@ def _claims(file: str, kind: type[Any], data: Mapping[str, Any]) -> Any:
     for key in data:
         if key not in known:
             near = difflib.get_close_matches(key, known, 1)
-            mend = f"did you mean {near[0]!r}?" if near else f"known claims: {', '.join(sorted(known))}"
-            raise BadRule(f"unknown claim {key!r}", where=Span(file), mend=mend)
+            help = f"did you mean {near[0]!r}?" if near else f"known claims: {', '.join(sorted(known))}"
+            raise BadRule(f"unknown claim {key!r}", where=Span(file), help=help)
     try:
         return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in data.items()})
     except TypeError as error:

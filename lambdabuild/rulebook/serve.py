@@ -8,10 +8,10 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from lambdabuild.errors import BadRule, LambdaBuildError
+from lambdabuild.core.errors import BadRule, LambdaBuildError
 from lambdabuild.plan.types import Rule
 from lambdabuild.rule_api import Job, portable
-from lambdabuild.rulebook import steps, wire
+from lambdabuild.rulebook import runner, wire
 from lambdabuild.rulebook.search import CLAIMS, read_claims
 
 
@@ -22,12 +22,12 @@ def answer(rule: Rule, request: dict[str, Any], folders: Mapping[str, str] = wir
         return {"error": {"code": wire.OTHER_PROTOCOL, "message": f"this rule speaks {wire.PROTOCOL}"}}
     job = wire.job_from_data(request["method"], params, folders)
     try:
-        return {"result": wire.result_to_data(steps.run(rule, job), folders)}
+        return {"result": wire.result_to_data(runner.run(rule, job), folders)}
     except BadRule as error:
         return {"error": {"code": 500, "message": error.message, "data": {"tail": error.tail}}}
     except LambdaBuildError as error:
         words = error.message.removeprefix(f"{job.who}: ")
-        data = {"kind": type(error).__name__, "mend": error.mend, "tail": error.tail, **_where(job, error, folders)}
+        data = {"kind": type(error).__name__, "help": error.help, "tail": error.tail, **_where(job, error, folders)}
         return {"error": {"code": wire.MISTAKE, "message": words, "data": data}}
 
 

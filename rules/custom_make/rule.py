@@ -18,14 +18,14 @@ def compile(job: Job) -> Result:
                 f"{job.who}: the Makefile has no target {goal}",
                 where=job.place(job.target.manifest),
                 tail=error.tail,
-                mend=f"add the target {goal}, which puts the result into $(ARTIFACTS_DIR)",
+                help=f"add the target {goal}, which puts the result into $(ARTIFACTS_DIR)",
             ) from error
         raise
     if not os.listdir(job.out):
         raise BadManifest(
             f"{job.who}: {goal} left nothing in ARTIFACTS_DIR",
             where=job.place(job.target.manifest),
-            mend='copy the result there: cp handler.py "$(ARTIFACTS_DIR)"',
+            help='copy the result there: cp handler.py "$(ARTIFACTS_DIR)"',
         )
     return Result(parts=(Folder(job.out),))
 

@@ -157,7 +157,7 @@ def _parameters(job: Job) -> list[str]:
         raise BadManifest(
             f"{job.who}: {os.path.relpath(file, job.target.project)} is not JSON: {error}",
             where=job.place(file, error.lineno, error.colno),
-            mend="correct it there",
+            help="correct it there",
         ) from error
     return shlex.split(str(said.get("msbuild-parameters", "")))
 
@@ -260,7 +260,7 @@ def _parsed(job: Job, file: str) -> ElementTree.Element:
         raise BadManifest(
             f"{job.who}: {os.path.relpath(file, job.target.project)} is not XML: {error}",
             where=job.place(file, line, column + 1),
-            mend="correct it there",
+            help="correct it there",
         ) from error
 
 
@@ -360,7 +360,7 @@ def _other_framework(job: Job, says: str, line: int = 1) -> BadManifest:
     return BadManifest(
         f"{job.who}: the project {says}, but the runtime is {job.target.runtime}",
         where=job.place(job.target.manifest, line),
-        mend=f"write <TargetFramework>{wanted}</TargetFramework>, or change the runtime",
+        help=f"write <TargetFramework>{wanted}</TargetFramework>, or change the runtime",
     )
 
 
@@ -378,7 +378,7 @@ def _check_published(job: Job) -> None:
         raise BadSource(
             f"{job.who}: {job.target.runtime} starts a program called bootstrap, which dotnet publish did not make",
             where=job.place(job.target.manifest),
-            mend="write <OutputType>Exe</OutputType> and <AssemblyName>bootstrap</AssemblyName>",
+            help="write <OutputType>Exe</OutputType> and <AssemblyName>bootstrap</AssemblyName>",
         )
     for name in sorted(files):
         if name.endswith(".runtimeconfig.json") and job.target.runtime.startswith("dotnet"):
@@ -426,30 +426,30 @@ def _kind(job: Job, code: str, said: Mapping[str, Any]) -> LambdaBuildError | No
     if code == "NU1004":
         return BadManifest(
             f"{job.who}: {LOCK} does not fit the project",
-            mend="write <RuntimeIdentifiers>linux-x64;linux-arm64</RuntimeIdentifiers> in the project, "
+            help="write <RuntimeIdentifiers>linux-x64;linux-arm64</RuntimeIdentifiers> in the project, "
             "then: dotnet restore --force-evaluate",
             **said,
         )
     if code.startswith("NU1") and job.offline:
         return Offline(
             f"{job.who}: NuGet's cache has not all packages, and the run is offline",
-            mend="run once without offline",
+            help="run once without offline",
             **said,
         )
     if code.startswith("NU1"):
         return CannotResolve(
             f"{job.who}: NuGet found no set of packages for the project",
-            mend="correct the names and versions; NuGet's words above say which do not fit",
+            help="correct the names and versions; NuGet's words above say which do not fit",
             **said,
         )
     if code in ("NETSDK1045", "NETSDK1141"):
         return ToolMissing(
-            f"{job.who}: the .NET SDK here is not the one the project needs", mend="install the SDK named above", **said
+            f"{job.who}: the .NET SDK here is not the one the project needs", help="install the SDK named above", **said
         )
     if code.startswith("MSB4"):
-        return BadManifest(f"{job.who}: MSBuild cannot read the project", mend="correct it there", **said)
+        return BadManifest(f"{job.who}: MSBuild cannot read the project", help="correct it there", **said)
     if re.match(r"(CS|FS|BC)\d", code):
-        return BadSource(f"{job.who} does not compile", mend="correct it there", **said)
+        return BadSource(f"{job.who} does not compile", help="correct it there", **said)
     return None
 
 

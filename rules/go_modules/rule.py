@@ -229,7 +229,7 @@ def _package(go: Go, flags: Sequence[str]) -> str:
     raise BadSource(
         f"{job.who} has no main package in its code folder, nor in cmd/{handler}/",
         where=job.place(job.target.source),
-        mend=f"set the option package to one of: {', '.join('./' + name for name in mains)}"
+        help=f"set the option package to one of: {', '.join('./' + name for name in mains)}"
         if mains
         else "begin a file there with: package main",
     )
@@ -302,12 +302,12 @@ def _modules(used: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
 def _explained(job: Job, error: ToolFailed) -> LambdaBuildError:
     lines = [line for line in error.output.splitlines() if line.strip() and not line.startswith(CHATTER)]
     said = {"tail": "\n".join(lines[:25])}
-    for pattern, kind, what, mend in MISTAKES:
+    for pattern, kind, what, help in MISTAKES:
         if re.search(pattern, error.output):
-            return kind(f"{job.who}: {what}", where=_place(job, MANIFEST_ERROR, error.output), mend=mend, **said)
+            return kind(f"{job.who}: {what}", where=_place(job, MANIFEST_ERROR, error.output), help=help, **said)
     if COMPILE_ERROR.search(error.output):
         where = _place(job, COMPILE_ERROR, error.output)
-        return BadSource(f"{job.who} does not compile", where=where, mend="correct the source", **said)
+        return BadSource(f"{job.who} does not compile", where=where, help="correct the source", **said)
     return error
 
 

@@ -149,7 +149,7 @@ def test_mistakes_are_told_in_gos_words(project: Sandbox) -> None:
     project.write({"src/main.go": (HERE / "example/main.go").read_text(), "src/go.sum": ""})
     ran = project.run("build")
     assert "LB402: function 'Example': go.mod and go.sum do not fit the source" in ran.err
-    assert "mend: bring them up to date with: go mod tidy" in ran.err
+    assert "help: bring them up to date with: go mod tidy" in ran.err
     assert project.path("src/go.sum").read_text() == ""
 
     project.write({"src/go.mod": "module hello\n\ngo 1.18\n\nrequires x v1\n"})

@@ -13,8 +13,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from lambdabuild.jars import archives, classes
-from lambdabuild.jars.folders import above as folders_above
+from lambdabuild.jvm import archives, classes
+from lambdabuild.jvm.folders import above as folders_above
 from lambdabuild.rule_api import (
     BadManifest,
     CannotResolve,
@@ -121,7 +121,7 @@ def compile(job: Job) -> Result:
             job,
             os.path.join(made, "classes"),
             missing="Gradle made no classes",
-            mend="put the source into src/main/java, or name its folder in sourceSets",
+            help="put the source into src/main/java, or name its folder in sourceSets",
         )
     elif os.path.isdir(os.path.join(made, "classes")):
         name = next("-".join(filter(None, words)) for kind, *words in facts if kind == "name")
@@ -314,9 +314,9 @@ def _variables() -> dict[str, str]:
 
 def _program(job: Job, build: Build, tree: Tree) -> tuple[list[str], tuple[str, ...]]:
     """The project's wrapper, or the machine's Gradle when the wrapper cannot get its own."""
-    mend = "install Gradle and a JDK, or add a wrapper to the project: gradle wrapper"
+    help = "install Gradle and a JDK, or add a wrapper to the project: gradle wrapper"
     if not build.wrapper:
-        return [job.tool("gradle", mend)], ()
+        return [job.tool("gradle", help)], ()
     wrapper, said = ["sh", tree.twin(build.wrapper)], "the run is offline"
     if _has_distribution(build.wrapper):
         return wrapper, ()
@@ -335,7 +335,7 @@ def _program(job: Job, build: Build, tree: Tree) -> tuple[list[str], tuple[str, 
             f"{job.who}: gradlew cannot get the Gradle it wants, and there is no other",
             where=job.place(build.wrapper),
             tail=said,
-            mend="see that its distributionUrl can be reached, or install Gradle",
+            help="see that its distributionUrl can be reached, or install Gradle",
         ) from error
     return [machines], ("gradlew cannot get the Gradle it wants: the one on PATH is used",)
 
@@ -377,11 +377,11 @@ def _explained(job: Job, tree: Tree, error: ToolFailed) -> LambdaBuildError:
     places = [_place(job, tree, match) for pattern in AT for match in pattern.finditer(said)]
     lines = [line for line in said.replace(tree.copy + os.sep, "").splitlines() if line.strip()]
     tail = "\n".join(lines[:25])
-    for kind, pattern, message, mend in KINDS:
+    for kind, pattern, message, help in KINDS:
         match = re.search(pattern, said)
         if match and (kind is not Offline or job.offline):
             where = list(dict.fromkeys(places))[:5] or [job.place(job.target.manifest)]
-            return kind(f"{job.who}: {message}", where=where, tail=tail, mend=mend.format(*match.groups()))
+            return kind(f"{job.who}: {message}", where=where, tail=tail, help=help.format(*match.groups()))
     error.tail = "\n".join([*error.tail.splitlines()[:1], *lines[:25]]) if lines else error.tail
     return error
 

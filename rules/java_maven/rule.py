@@ -15,8 +15,8 @@ from typing import Any
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
-from lambdabuild.jars import archives, classes
-from lambdabuild.jars.folders import above as folders_above
+from lambdabuild.jvm import archives, classes
+from lambdabuild.jvm.folders import above as folders_above
 from lambdabuild.rule_api import (
     BadManifest,
     CannotResolve,
@@ -108,7 +108,7 @@ def compile(job: Job) -> Result:
             job,
             os.path.join(target, "classes"),
             missing="Maven left nothing in target/classes",
-            mend="put the source into src/main/java, and leave Maven's output folders as they are",
+            help="put the source into src/main/java, and leave Maven's output folders as they are",
         )
     taken = {name: os.path.join(job.out, name) for name in sorted(os.listdir(job.out))}
     return Result(
@@ -241,7 +241,7 @@ def _check_modules(job: Job, built: list[Pom], modules: tuple[Pom, ...]) -> None
                 f"{job.who}: {os.path.relpath(pom.file, job.target.project)} has the module "
                 f"{os.path.relpath(file, pom.folder)}, which is not there and may be {':'.join(min(unknown))}",
                 where=job.place(pom.file),
-                mend="bring the module back, or take it out of <modules>",
+                help="bring the module back, or take it out of <modules>",
             )
 
 
@@ -255,7 +255,7 @@ def _read(job: Job, file: str) -> Pom:
         raise BadManifest(
             f"{job.who}: {os.path.relpath(file, job.target.project)} is not XML: {error}",
             where=job.place(file, line, column + 1),
-            mend="correct it there",
+            help="correct it there",
         ) from error
     for element in root.iter():
         element.tag = element.tag.rpartition("}")[2]
@@ -322,7 +322,7 @@ def _check_parent(job: Job, pom: Pom, wrong: str) -> None:
         raise BadManifest(
             f"{job.who}: the parent is to be {os.path.relpath(pom.parent, job.target.project)}, {wrong}",
             where=job.place(pom.file, pom.text.count("\n", 0, written.start()) + 1),
-            mend="correct <relativePath>, or write <relativePath/> when the parent comes from a repository",
+            help="correct <relativePath>, or write <relativePath/> when the parent comes from a repository",
         )
 
 
@@ -367,7 +367,7 @@ def _refuse_aggregator(job: Job, own: Pom) -> None:
         raise BadManifest(
             f"{job.who}: this pom.xml has the packaging 'pom', so nothing is made from it",
             where=job.place(own.file),
-            mend="name the folder of one of its modules as the code folder"
+            help="name the folder of one of its modules as the code folder"
             if own.modules
             else "take the packaging out",
         )
@@ -546,12 +546,12 @@ def _explained(job: Job, tree: Tree, error: ToolFailed) -> LambdaBuildError:
         (os.path.join(tree.top, m[1].lstrip("/")), int(m[2]), int(m[3])) for line in lines if (m := AT.match(line))
     ]
     places = [job.place(file, line, column) for file, line, column in dict.fromkeys(found)]
-    for kind, pattern, message, mend in KINDS:
+    for kind, pattern, message, help in KINDS:
         match = re.search(pattern, said)
         if match and (kind is not Offline or job.offline):
-            mend = mend.format(*match.groups())
+            help = help.format(*match.groups())
             where = places or [_place_in_pom(job, lines)]
-            return kind(f"{job.who}: {message}", where=where[:5], tail=tail, mend=mend)
+            return kind(f"{job.who}: {message}", where=where[:5], tail=tail, help=help)
     error.tail = "\n".join([*error.tail.splitlines()[:1], *lines[:25]]) if lines else error.tail
     return error
 

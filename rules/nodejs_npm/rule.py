@@ -6,11 +6,11 @@ import shutil
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from lambdabuild.node_packages import gathered, installed, manifest, native, place, workspace
-from lambdabuild.node_packages.failures import Reason, explained
-from lambdabuild.node_packages.manifest import NPM_LOCKS
-from lambdabuild.node_packages.scripts import Beside
-from lambdabuild.node_packages.workspace import Workspace
+from lambdabuild.node import gathered, installed, manifest, native, place, workspace
+from lambdabuild.node.failures import Reason, explained
+from lambdabuild.node.manifest import NPM_LOCKS
+from lambdabuild.node.scripts import Beside
+from lambdabuild.node.workspace import Workspace
 from lambdabuild.rule_api import BadManifest, CannotResolve, Job, Offline, Result, ToolFailed, ToolMissing
 
 KNOWS_PLATFORMS = 10
@@ -129,8 +129,8 @@ def _install(job: Job, work: str, which: Iterable[str]) -> None:
             extra_environment=place.variables(job, os.path.join(work, ".npmrc"), "~/.npmrc"),
         )
     except ToolFailed as error:
-        mend = "bring it up to date with: npm install --package-lock-only"
-        stale = Reason(f"{CODE}EUSAGE", BadManifest, f"{lock or 'the lock file'} does not fit package.json", mend)
+        help = "bring it up to date with: npm install --package-lock-only"
+        stale = Reason(f"{CODE}EUSAGE", BadManifest, f"{lock or 'the lock file'} does not fit package.json", help)
         raise explained(job, error, (stale, _foreign(job, work), *REASONS), until=USAGE) from error
 
 
@@ -155,5 +155,5 @@ def _check_platform(job: Job, npm: str) -> None:
     if int(version.partition(".")[0]) < KNOWS_PLATFORMS:
         raise ToolMissing(
             f"{job.who} is for {job.target.architecture}, but npm {version} can only install for this machine",
-            mend=f"install npm {KNOWS_PLATFORMS} or newer: npm install --global npm@{KNOWS_PLATFORMS}",
+            help=f"install npm {KNOWS_PLATFORMS} or newer: npm install --global npm@{KNOWS_PLATFORMS}",
         )

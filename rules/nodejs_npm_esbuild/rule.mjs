@@ -93,7 +93,7 @@ async function findEsbuild(job, modules, notes) {
     if (fs.existsSync(path.join(module, "lib", "main.js"))) return load(module);
   }
   throw new Mistake("esbuild is neither a dependency in package.json nor on PATH", {
-    kind: "ToolMissing", mend: "npm install --save-dev esbuild",
+    kind: "ToolMissing", help: "npm install --save-dev esbuild",
   });
 }
 
@@ -124,13 +124,13 @@ function entryPoints(job, source) {
   const handler = String(options.handler ?? "");
   const wanted = given.length ? given : handler ? [moduleOf(handler)] : [];
   if (!wanted.length) {
-    throw new Mistake("esbuild has no entry point", { kind: "BadSource", mend: `give ${kind} ${name} EntryPoints` });
+    throw new Mistake("esbuild has no entry point", { kind: "BadSource", help: `give ${kind} ${name} EntryPoints` });
   }
   return wanted.map((entry) => {
     const found = ["", ...EXTENSIONS].map((end) => entry + end).find((file) => isFile(path.join(source, file)));
     if (found) return path.join(source, found);
     throw new Mistake(`the entry point ${entry} does not exist`, {
-      kind: "BadSource", mend: `tried ${EXTENSIONS.map((end) => entry + end).join(", ")}; correct the handler or EntryPoints`,
+      kind: "BadSource", help: `tried ${EXTENSIONS.map((end) => entry + end).join(", ")}; correct the handler or EntryPoints`,
     });
   });
 }
@@ -216,7 +216,7 @@ function explained(error, job, place) {
     kind: "BadSource",
     where: location ? { file, line: location.line, column: location.column + 1 } : undefined,
     tail: error.errors.slice(0, 10).map(said).join("\n"),
-    mend: /Could not resolve/.test(text) ? "add it to package.json, or name it in External when the runtime or a layer has it" : "correct it there",
+    help: /Could not resolve/.test(text) ? "add it to package.json, or name it in External when the runtime or a layer has it" : "correct it there",
   });
 }
 

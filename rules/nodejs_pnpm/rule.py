@@ -5,11 +5,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from lambdabuild.node_packages import gathered, installed, manifest, place, programs, workspace
-from lambdabuild.node_packages.failures import Reason, explained
-from lambdabuild.node_packages.programs import Program
-from lambdabuild.node_packages.scripts import Beside
-from lambdabuild.node_packages.workspace import Siblings
+from lambdabuild.node import gathered, installed, manifest, place, programs, workspace
+from lambdabuild.node.failures import Reason, explained
+from lambdabuild.node.programs import Program
+from lambdabuild.node.scripts import Beside
+from lambdabuild.node.workspace import Siblings
 from lambdabuild.rule_api import BadManifest, CannotResolve, Job, Offline, Result, ToolFailed, ToolMissing
 
 LOCK = "pnpm-lock.yaml"
@@ -168,7 +168,7 @@ def _platform(job: Job, pnpm: Program, root: str) -> list[str]:
     if pnpm.number < OLDEST:
         raise ToolMissing(
             f"{job.who}: pnpm {pnpm.version} is too old to install for another machine",
-            mend=f'name a newer one in package.json: "packageManager": "pnpm@{".".join(map(str, KNOWS_PLATFORMS))}.0"',
+            help=f'name a newer one in package.json: "packageManager": "pnpm@{".".join(map(str, KNOWS_PLATFORMS))}.0"',
         )
     wanted = {"os": ["linux"], "cpu": [cpu], "libc": ["glibc"]}
 

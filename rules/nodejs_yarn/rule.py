@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lambdabuild.node_packages import gathered, installed, manifest, place, platforms, programs, workspace, yarn_cache
-from lambdabuild.node_packages.failures import Reason, explained
-from lambdabuild.node_packages.programs import Program
-from lambdabuild.node_packages.scripts import Beside
-from lambdabuild.node_packages.workspace import Workspace
+from lambdabuild.node import gathered, installed, manifest, place, platforms, programs, workspace, yarn_cache
+from lambdabuild.node.failures import Reason, explained
+from lambdabuild.node.programs import Program
+from lambdabuild.node.scripts import Beside
+from lambdabuild.node.workspace import Workspace
 from lambdabuild.rule_api import BadManifest, CannotResolve, Job, Offline, Result, ToolFailed, ToolMissing
 
 LOCK = "yarn.lock"
@@ -187,7 +187,7 @@ def _fitting(job: Job, yarn: Program, lock: str) -> Program:
     raise ToolMissing(
         f"{job.who}: Yarn {yarn.version} {problem}",
         where=job.place(job.target.manifest),
-        mend='name a newer one in package.json, such as "packageManager": "yarn@4.18.1", and it is fetched',
+        help='name a newer one in package.json, such as "packageManager": "yarn@4.18.1", and it is fetched',
     )
 
 
@@ -264,7 +264,7 @@ def _check_lock(job: Job, tree: Tree) -> None:
         raise BadManifest(
             f"{job.who}: {STALE}: it has no {', '.join(sorted(wanted - locked))}",
             where=job.place(job.target.manifest),
-            mend="bring it up to date with: yarn install",
+            help="bring it up to date with: yarn install",
         )
 
 
@@ -293,7 +293,7 @@ def _modern(job: Job, yarn: Program, tree: Tree) -> None:
             raise BadManifest(
                 f"{job.who}: {STALE}",
                 where=job.place(job.target.manifest),
-                mend=f"bring it up to date with: yarn install (Yarn {yarn.version})",
+                help=f"bring it up to date with: yarn install (Yarn {yarn.version})",
             )
     else:
         Path(file).touch()  # without one Yarn looks for its project further up
@@ -320,7 +320,7 @@ def _check_all_there(job: Job, tree: Tree) -> None:
         raise CannotResolve(
             f"{job.who} needs {', '.join(missing)}, not made for {job.target.architecture} Linux with glibc",
             where=job.place(job.target.manifest),
-            mend="make it an optional dependency, or build for another architecture",
+            help="make it an optional dependency, or build for another architecture",
         )
 
 

@@ -35,7 +35,7 @@ def _without(job: Job) -> tuple[str, ...]:
             raise BadSource(
                 f"{job.who} has no bootstrap, and {name} must be built",
                 where=job.place(os.path.join(job.target.source, name)),
-                mend=f"add {manifest} to its code folder, or name one in [functions.{job.target.name}] manifest",
+                help=f"add {manifest} to its code folder, or name one in [functions.{job.target.name}] manifest",
             )
     if job.target.kind == "layer":
         return ()
@@ -61,7 +61,7 @@ def _check(job: Job, bootstrap: str) -> None:
         )
 
 
-def _bad(job: Job, what: str, mend: str) -> BadSource:
+def _bad(job: Job, what: str, help: str) -> BadSource:
     return BadSource(
-        f"{job.who}: its bootstrap {what}", where=job.place(os.path.join(job.target.source, "bootstrap")), mend=mend
+        f"{job.who}: its bootstrap {what}", where=job.place(os.path.join(job.target.source, "bootstrap")), help=help
     )

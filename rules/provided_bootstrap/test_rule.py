@@ -62,7 +62,7 @@ def test_without_a_bootstrap_a_layer_must_have_it_but_source_must_be_built(proje
 
     ran = project.write({"src/cmd/main.go": "package main\n"}).run("build")
     assert "LB405: function 'Example' has no bootstrap, and cmd/main.go must be built" in ran.err
-    assert "mend: add go.mod to its code folder" in ran.err
+    assert "help: add go.mod to its code folder" in ran.err
 
 
 def test_what_builds_a_bootstrap_goes_before_one_that_is_there(project: Sandbox) -> None:

@@ -1,7 +1,7 @@
 """A distribution of the project's own, installed as pip would, without its dependencies."""
 
+from lambdabuild.python.wheels import distribution
 from lambdabuild.rule_api import Job, Result
-from lambdabuild.wheels import distribution
 
 
 def compile(job: Job) -> Result:

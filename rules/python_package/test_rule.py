@@ -199,5 +199,5 @@ def test_what_cannot_be_packaged_is_told(files: dict[str, str | bytes], words: s
 
     assert ran.code != 0
     assert words in ran.err
-    assert "mend:" in ran.err
+    assert "help:" in ran.err
     assert "\nTraceback" not in ran.err

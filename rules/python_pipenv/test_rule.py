@@ -16,7 +16,7 @@ from private_index import PrivateIndex
 from rule_example import call_python, example, function, packages, template
 from sandbox import Sandbox
 
-from lambdabuild.wheels import pipenv
+from lambdabuild.python import pipenv
 
 HERE = Path(__file__).parent
 LIB = {

@@ -17,8 +17,9 @@ from private_index import PrivateIndex
 from rule_example import call_python, example, function, packages, template
 from sandbox import Sandbox
 
-from lambdabuild.wheels import poetry, poetry_constraints
-from lambdabuild.wheels.targets import Platform
+from lambdabuild.python.poetry import constraints
+from lambdabuild.python.poetry import lock as poetry
+from lambdabuild.python.targets import Platform
 
 HERE = Path(__file__).parent
 LOCKS = ("poetry-1.2.lock", "poetry-1.8.lock", "poetry-2.5.lock")
@@ -236,7 +237,7 @@ def test_without_a_lock_what_only_poetry_can_resolve_is_told(manifest: str, plac
     assert "LB408" in ran.said
     assert "by Poetry only" in ran.said
     assert place in ran.said
-    assert "mend: make a poetry.lock with: poetry lock" in ran.said
+    assert "help: make a poetry.lock with: poetry lock" in ran.said
 
 
 def test_a_pyproject_without_a_poetry_lock_is_built_as_before(project: Sandbox) -> None:
@@ -258,7 +259,7 @@ def test_a_pyproject_without_a_poetry_lock_is_built_as_before(project: Sandbox) 
     ],
 )  # fmt: skip
 def test_constraints_mean_what_they_do_for_poetry(constraint: str, plain: str | None) -> None:
-    assert poetry_constraints.specifier(constraint) == plain
+    assert constraints.specifier(constraint) == plain
 
 
 @pytest.mark.parametrize(
@@ -269,7 +270,7 @@ def test_constraints_mean_what_they_do_for_poetry(constraint: str, plain: str | 
     ],
 )  # fmt: skip
 def test_a_python_of_two_numbers_is_a_whole_series(python: str, fits: bool) -> None:
-    assert poetry_constraints.fits_python(python, Platform(11, "x86_64", 26)) is fits
+    assert constraints.fits_python(python, Platform(11, "x86_64", 26)) is fits
 
 
 def test_markers_are_held_against_all_extras_at_once() -> None:

@@ -1,11 +1,11 @@
 """Python packages of a pyproject.toml, as its uv.lock says when there is one."""
 
+from lambdabuild.python.wheels.bytecode import compile_all
 from lambdabuild.rule_api import Job, Result
-from lambdabuild.wheels.bytecode import compile_all
 
 
 def resolve(job: Job) -> Result:
-    from lambdabuild.wheels.resolve import from_pyproject  # not where compile is run elsewhere
+    from lambdabuild.python.resolve import from_pyproject  # not where compile is run elsewhere
 
     return from_pyproject(job.here())
 

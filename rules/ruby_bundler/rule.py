@@ -87,7 +87,7 @@ def copy(job: Job) -> Result:
         raise CannotResolve(
             f"{job.who} and a {made_for} have the same Gemfile, but Ruby looks for their gems in different folders",
             where=job.place(job.target.manifest),
-            mend="give one of them a Gemfile of its own that differs, by a comment that names it for instance",
+            help="give one of them a Gemfile of its own that differs, by a comment that names it for instance",
         )
     return Result(parts=(Folder(job.target.source),))
 
@@ -97,7 +97,7 @@ def _series(job: Job) -> str:
     if not found:
         raise CannotResolve(
             f"{job.who}: {job.target.runtime or 'no runtime'!r} does not say which Ruby the gems are for",
-            mend="write a runtime such as ruby3.4, for a layer as its BuildMethod or in CompatibleRuntimes",
+            help="write a runtime such as ruby3.4, for a layer as its BuildMethod or in CompatibleRuntimes",
         )
     return found[1]
 
@@ -119,13 +119,13 @@ def _look(job: Job, series: str) -> dict[str, Any]:
     if "error" in found:
         where = job.place(found["file"] or job.target.manifest, int(found["line"] or 1))
         raise BadManifest(
-            f"{job.who}: Bundler cannot read the Gemfile", where=where, tail=found["error"].strip(), mend="correct it"
+            f"{job.who}: Bundler cannot read the Gemfile", where=where, tail=found["error"].strip(), help="correct it"
         )
     if found["ruby"] is None:
         raise BadManifest(
             f"{job.who}: the Gemfile asks for Ruby {found['wanted_ruby']}, but the runtime is {job.target.runtime}",
             where=job.place(job.target.manifest, _line_of(job.target.manifest, r"\s*ruby\b")),
-            mend=f"write ruby '~> {series}.0' in the Gemfile, or change the runtime",
+            help=f"write ruby '~> {series}.0' in the Gemfile, or change the runtime",
         )
     return found
 
@@ -143,14 +143,14 @@ def _gems(job: Job, source: Mapping[str, Any]) -> list[dict[str, Any]]:
         raise CannotResolve(
             f"{job.who}: the path {source['written']!r} has {len(source['gems'])} gems that the Gemfile may mean",
             where=job.place(job.target.manifest),
-            mend="name each gem with a path of its own",
+            help="name each gem with a path of its own",
         )
     if source["gems"][0]["native"]:
         raise CannotResolve(
             f"{job.who}: the gem {source['gems'][0]['name']} at {source['written']!r} has something to compile, "
             "which Bundler does not do for a path",
             where=job.place(job.target.manifest),
-            mend="build it with gem build and serve it from a registry or from vendor/cache",
+            help="build it with gem build and serve it from a registry or from vendor/cache",
         )
     return [source["gems"][0] | {"written": source["written"]}]
 
@@ -272,29 +272,29 @@ def _explained(job: Job, error: ToolFailed) -> LambdaBuildError:
     if job.offline and kind in ("GemNotFound", "HTTPError", "VersionConflict", "SolveFailure"):
         return Offline(
             f"{job.who}: vendor/cache has not all gems, and the run is offline",
-            mend="run once without offline, or fill vendor/cache with: bundle cache",
+            help="run once without offline, or fill vendor/cache with: bundle cache",
             **said,
         )
     if kind in ("ProductionError", "LockfileError", "FrozenError"):
         return BadManifest(
             f"{job.who}: Gemfile.lock does not fit the Gemfile or the platform",
-            mend=f"bring it up to date with: bundle lock --add-platform {CPUS[job.target.architecture]}-linux",
+            help=f"bring it up to date with: bundle lock --add-platform {CPUS[job.target.architecture]}-linux",
             **said,
         )
     if kind in ("InstallError", "ExtensionBuildError"):
         return ToolFailed(
             f"{job.who}: Bundler could not install a gem",
-            mend="what it is compiled with must be here: a compiler, Ruby's headers (ruby-dev), the libraries it names",
+            help="what it is compiled with must be here: a compiler, Ruby's headers (ruby-dev), the libraries it names",
             **said,
         )
     if kind == "HTTPError":
         return DownloadFailed(
-            f"{job.who}: Bundler could not fetch gems", mend="see that the source can be reached", **said
+            f"{job.who}: Bundler could not fetch gems", help="see that the source can be reached", **said
         )
     if kind in ("GemNotFound", "VersionConflict", "SolveFailure", "GitError"):
         return CannotResolve(
             f"{job.who}: Bundler found no set of gems for the Gemfile",
-            mend="correct the names and versions; Bundler's words above say which do not fit",
+            help="correct the names and versions; Bundler's words above say which do not fit",
             **said,
         )
     return error
@@ -342,7 +342,7 @@ def _refuse_native(job: Job, names: Sequence[str], target: Mapping[str, str]) ->
             f"{job.who} is for {job.target.runtime} on {job.target.architecture}, but this machine has "
             f"{target['LAMBDABUILD_MACHINE']} and cannot compile {', '.join(names)}",
             where=job.place(job.target.manifest),
-            mend="build where that Ruby is on PATH, or use versions that are published compiled: "
+            help="build where that Ruby is on PATH, or use versions that are published compiled: "
             f"bundle lock --add-platform {target['LAMBDABUILD_PLATFORM']}",
         )
 

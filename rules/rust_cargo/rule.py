@@ -126,7 +126,7 @@ def _there(job: Job, manifest: str, about: Mapping[str, Any]) -> str:
         raise BadManifest(
             f"{job.who}: the crate of the path {path} is not there",
             where=job.place(next((str(one["manifest_path"]) for one in about["packages"]), job.target.manifest)),
-            mend="correct the path, in [dependencies] or [patch]",
+            help="correct the path, in [dependencies] or [patch]",
         )
     return manifest
 
@@ -179,7 +179,7 @@ def _binary(job: Job, workspace: Workspace) -> str:
     raise BadManifest(
         f"{job.who}: its Cargo.toml has {said}",
         where=job.place(workspace.manifest),
-        mend=f"set the option binary to one of: {', '.join(every)}" if every else "add src/main.rs, or a [[bin]]",
+        help=f"set the option binary to one of: {', '.join(every)}" if every else "add src/main.rs, or a [[bin]]",
     )
 
 
@@ -331,7 +331,7 @@ def _part(job: Job, workspace: Workspace, binary: str) -> Folder:
         raise BadManifest(
             f"{job.who}: cargo-lambda made no binary {binary!r}",
             where=job.place(workspace.back(workspace.manifest)),
-            mend="look at cargo_lambda_flags",
+            help="look at cargo_lambda_flags",
         )
     if job.target.kind == "function":
         shutil.copy(program, os.path.join(job.out, "bootstrap"))
@@ -404,15 +404,15 @@ def _explained(job: Job, error: ToolFailed, folder: str, workspace: Workspace | 
     lines = [line for line in error.output.splitlines() if line.strip()]
     start = next((number for number, line in enumerate(lines) if line.startswith("error")), 0)
     said = {"tail": "\n".join(lines[start : start + 25])}
-    for pattern, kind, what, mend in MISTAKES:
+    for pattern, kind, what, help in MISTAKES:
         if re.search(pattern, error.output):
             where = (
                 _place(job, error.output, folder, workspace) if kind is BadManifest else job.place(job.target.manifest)
             )
-            return kind(f"{job.who}: {what}", where=where, mend=mend.format(triple=_triple(job)), **said)
+            return kind(f"{job.who}: {what}", where=where, help=help.format(triple=_triple(job)), **said)
     if re.search(r"^error(\[E\d+\])?: ", error.output, re.MULTILINE) and PLACE.search(error.output):
         where = _place(job, error.output, folder, workspace)
-        return BadSource(f"{job.who} does not compile", where=where, mend="correct the source", **said)
+        return BadSource(f"{job.who} does not compile", where=where, help="correct the source", **said)
     return error
 
 

@@ -136,7 +136,7 @@ def test_a_layer_has_the_binary_asked_for_in_bin_and_no_lock_file_is_left(projec
     project.write({"template.yaml": template(layer.replace("two", "three"))})
     ran = project.run("build")
     assert "LB402: layer 'Example': its Cargo.toml has no binary 'three'" in ran.err
-    assert "mend: set the option binary to one of: one, two" in ran.err
+    assert "help: set the option binary to one of: one, two" in ran.err
 
 
 def test_mistakes_are_told_in_rusts_words(project: Sandbox) -> None:

@@ -22,7 +22,7 @@ from lambdabuild.cache.folder import FolderCache
 from lambdabuild.cache.http_cache import HttpCache
 from lambdabuild.cache.reapi_cache import ReapiCache
 from lambdabuild.cache.remote import Connection
-from lambdabuild.errors import CacheFailed
+from lambdabuild.core.errors import CacheFailed
 
 MEBI = 1 << 20
 

@@ -18,7 +18,7 @@ from lambdabuild.cache.cache import Digest
 from lambdabuild.cache.executor import Command, Executor, Ran
 from lambdabuild.cache.nodes import File, Link, Node
 from lambdabuild.cache.remote import Connection
-from lambdabuild.errors import ExecutorFailed, NoExecutor
+from lambdabuild.core.errors import ExecutorFailed, NoExecutor
 
 COPY = Command(
     (sys.executable, "-c", "import shutil; shutil.copytree('in', 'out', symlinks=True); print('done')"), {}, ("out",)

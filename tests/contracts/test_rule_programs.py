@@ -129,12 +129,12 @@ def test_one_that_hangs_is_stopped(loud: Sandbox) -> None:
 
 def test_a_mistake_that_it_finds_is_the_users(loud: Sandbox) -> None:
     data = (
-        "{'kind': 'BadSource', 'mend': 'speak up', 'where': {'file': job['target']['source'] + '/app.py', 'line': 3}}"
+        "{'kind': 'BadSource', 'help': 'speak up', 'where': {'file': job['target']['source'] + '/app.py', 'line': 3}}"
     )
     ran = with_behaviour(loud, f"answer(error={{'code': 400, 'message': 'too quiet', 'data': {data}}})").run("build")
     assert "LB405: function 'Orders': too quiet" in ran.err
     assert "at src/app.py:3:1" in ran.err
-    assert "mend: speak up" in ran.err
+    assert "help: speak up" in ran.err
 
 
 def test_claims_of_a_newer_protocol_and_a_missing_program_are_told(loud: Sandbox) -> None:

@@ -14,7 +14,7 @@ from s3_server import S3Server
 
 from lambdabuild.artifacts.store import FolderStore, Labels, MemoryStore, Store
 from lambdabuild.aws.s3_store import S3Store, console_url
-from lambdabuild.errors import CannotRead, StoreFailed, VersionTaken
+from lambdabuild.core.errors import CannotRead, StoreFailed, VersionTaken
 
 MEBI = 1 << 20
 
@@ -86,7 +86,7 @@ def test_a_key_that_is_given_once_keeps_what_it_was_given_first(store: Store, tm
     path, other, size = file(tmp_path, b"other")
     with pytest.raises(VersionTaken) as raised:
         store.put_once("1.0/a.zip", path, other, size)
-    assert (sha256 in str(raised.value), other in str(raised.value), "raise the version" in raised.value.mend) == (
+    assert (sha256 in str(raised.value), other in str(raised.value), "raise the version" in raised.value.help) == (
         True,
     ) * 3
     assert store.digest("1.0/a.zip") == sha256
@@ -246,7 +246,7 @@ def test_a_bucket_that_does_not_exist_is_told_with_the_way_out(server: S3Server,
         S3Store("nowhere", region="eu-west-1", endpoint_url=server.url).put("k", path, sha256, size)
 
     assert "NoSuchBucket" in str(raised.value)
-    assert "create the bucket" in raised.value.mend
+    assert "create the bucket" in raised.value.help
 
 
 def test_an_unknown_profile_and_missing_credentials_are_told(

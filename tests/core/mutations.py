@@ -9,11 +9,11 @@ from test_fuzz import Memory
 
 from lambdabuild.cloudformation import compiler, stack
 from lambdabuild.cloudformation.context import Artifact
-from lambdabuild.model import Definition
-from lambdabuild.outside import Outside
-from lambdabuild.records import replace
-from lambdabuild.spans import Node, from_data
-from lambdabuild.template import serverless
+from lambdabuild.core.model import Definition
+from lambdabuild.core.records import replace
+from lambdabuild.core.spans import Node, from_data
+from lambdabuild.frontends.serverless import reader
+from lambdabuild.frontends.serverless.environment import Outside
 
 IMAGE = "1.dkr.ecr.us-east-1.amazonaws.com/a@sha256:" + "0" * 64
 
@@ -88,7 +88,7 @@ def read(root: Node) -> tuple[Definition, tuple[str, ...]]:
     """A serverless.yml as it is read from a disk that has whatever it names, and its warnings."""
     files = Disk("")
     outside = Outside(files, {}, {}, lambda: None, True)  # type: ignore[arg-type, return-value]
-    service = serverless.read("serverless.yml", root, files, outside, serverless.Given("", "", {}, {}))  # type: ignore[arg-type]
+    service = reader.read("serverless.yml", root, files, outside, reader.Given("", "", {}, {}))  # type: ignore[arg-type]
     assert service.definition is not None
     return service.definition, service.warnings
 

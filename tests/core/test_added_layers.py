@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from test_sam import Memory
 from test_splice import VALUES, data, to_s3, to_tree
 
-from lambdabuild.cloudformation.splice import AddedLayer, splice
-from lambdabuild.model import FileLocation, Function, S3Location, Service
-from lambdabuild.template.sam import load
+from lambdabuild.cloudformation.template_text.splice import AddedLayer, splice
+from lambdabuild.core.model import FileLocation, Function, S3Location, Service
+from lambdabuild.frontends.sam.reader import load
 
 HEAD = "Transform: AWS::Serverless-2016-10-31\n"
 FUNCTION = "Type: AWS::Serverless::Function\nProperties:\n  Runtime: python3.12\n  Handler: a.b\n  CodeUri: src\n"

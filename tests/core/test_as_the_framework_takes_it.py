@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from mutations import read, template
 
-from lambdabuild.errors import LambdaBuildError
-from lambdabuild.template.yaml_text import parse
+from lambdabuild.core.errors import LambdaBuildError
+from lambdabuild.frontends.yaml_text import parse
 
 HEAD = "service: shop\nprovider: {name: aws, runtime: nodejs18.x}\n"
 

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from test_sam import Memory
 
-from lambdabuild.cloudformation.splice import splice
-from lambdabuild.handlers import shortened
-from lambdabuild.model import FileLocation, Location, Rewrite, Service, Text
-from lambdabuild.template.intrinsics import to_data
-from lambdabuild.template.sam import load
-from lambdabuild.template.yaml_text import parse
+from lambdabuild.cloudformation.template_text.splice import splice
+from lambdabuild.core.handlers import shortened
+from lambdabuild.core.model import FileLocation, Location, Rewrite, Service, Text
+from lambdabuild.frontends.intrinsics import to_data
+from lambdabuild.frontends.sam.reader import load
+from lambdabuild.frontends.yaml_text import parse
 
 
 def read(text: str, name: str = "t.yaml") -> Service:

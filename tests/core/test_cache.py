@@ -19,7 +19,7 @@ from lambdabuild.cache.cache import Digest, MemoryCache
 from lambdabuild.cache.folder import FolderCache
 from lambdabuild.cache.guarded import Guarded
 from lambdabuild.cache.shared import File, Folder, SharedCache, Stays
-from lambdabuild.errors import BrokenEntry, CacheFailed, InTheWay, LambdaBuildError
+from lambdabuild.core.errors import BrokenEntry, CacheFailed, InTheWay, LambdaBuildError
 
 KEY = "ab" * 32
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from lambdabuild.errors import BadPluginOption, PluginNeeds, SourceFailed
-from lambdabuild.reading import load_service
-from lambdabuild.settings import Settings
-from lambdabuild.template.plugins import expressions
+from lambdabuild.config.settings import Settings
+from lambdabuild.core.errors import BadPluginOption, PluginNeeds, SourceFailed
+from lambdabuild.frontends.serverless.plugins import expressions
+from lambdabuild.project_loader import load_service
 
 NODE = {"PATH": str(Path(shutil.which("node") or "/usr/bin/node").parent)}
 PROVIDER = "service: shop\nprovider: {name: aws, runtime: python3.12, stage: dev, environment: {A: own}, timeout: 9}\n"

@@ -1,4 +1,4 @@
-"""The compiler of a serverless.yml: what it gives for plain values. Whole templates are held against the peer's."""
+"""The compiler of a serverless.yml: what it gives for plain values. Whole templates are held against the Serverless Framework's."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from lambdabuild.cloudformation import compiler
 from lambdabuild.cloudformation.context import Artifact
 from lambdabuild.cloudformation.events import COMPILERS
-from lambdabuild.cloudformation.write import as_text
-from lambdabuild.model import Definition
-from lambdabuild.spans import Span, from_data
-from lambdabuild.template.serverless import schema
+from lambdabuild.cloudformation.template_text.write import as_text
+from lambdabuild.core.model import Definition
+from lambdabuild.core.spans import Span, from_data
+from lambdabuild.frontends.serverless.reader import schema
 
 CODE = Artifact("serverless/shop/dev/code-artifacts/one.zip", "c2hh")
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from lambdabuild.errors import SourceFailed
-from lambdabuild.reading import load_service
-from lambdabuild.settings import Settings
-from lambdabuild.variables import dotenv
+from lambdabuild.config.settings import Settings
+from lambdabuild.core.errors import SourceFailed
+from lambdabuild.frontends.serverless.variables import dotenv
+from lambdabuild.project_loader import load_service
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from mutations import template
 
-from lambdabuild.errors import LambdaBuildError
-from lambdabuild.template.yaml_text import parse
+from lambdabuild.core.errors import LambdaBuildError
+from lambdabuild.frontends.yaml_text import parse
 
 SQS = "arn:aws:sqs:us-east-1:123456789012:q"
 DURABLE = "DURABLE_FUNCTION_{}_UNSUPPORTED"
@@ -49,7 +49,7 @@ def test_what_a_durable_function_cannot_have_is_an_error_at_its_place(function: 
         compiled(function)
     error = raised.value
     assert (error.known_as, error.where[0].line) == (known_as, line)
-    assert error.mend
+    assert error.help
 
 
 @pytest.mark.parametrize(

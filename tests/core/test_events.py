@@ -13,12 +13,12 @@ from peers.serverless.event_services import EVENTS, MSK, SQS, events
 
 from lambdabuild.cloudformation import compiler
 from lambdabuild.cloudformation.context import Artifact
-from lambdabuild.cloudformation.write import as_text
-from lambdabuild.errors import LambdaBuildError
-from lambdabuild.model import Definition
-from lambdabuild.reading import load_service, read_settings
-from lambdabuild.records import replace
-from lambdabuild.spans import Span, from_data
+from lambdabuild.cloudformation.template_text.write import as_text
+from lambdabuild.core.errors import LambdaBuildError
+from lambdabuild.core.model import Definition
+from lambdabuild.core.records import replace
+from lambdabuild.core.spans import Span, from_data
+from lambdabuild.project_loader import load_service, read_settings
 
 NUMBERED = re.compile(
     r"(Schedule|CloudWatchEvent|EventBridge[A-Za-z]*|AlexaSkill|AlexaSmartHome|IotTopicRule|CloudWatchLog|rule-?)\d+"
@@ -54,7 +54,7 @@ DEPLOYMENT = re.compile(r"(ApiGatewayDeployment)\w{30,43}\b")
 NAMED_BY_DIGEST = {"event_bridge_with_long_names", "event_bridge_by_a_program_beside_others"}
 ORDER_COUNTS = {"http_with_cors", "http_with_authorizers", "s3_existing", "cognito_existing"}
 """Of several origins of one path, and of what is said of one authorizer, the last in the file counts; those that change
-one bucket or user pool wait for one another in the order of the file. All as with the peer."""
+one bucket or user pool wait for one another in the order of the file. All as with the Serverless Framework."""
 ORDERED = [
     name for name, text in EVENTS.items()
     if isinstance(text, str) and not name.startswith("cloudfront_") and name not in NAMED_BY_DIGEST | ORDER_COUNTS

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from lambdabuild.errors import BadSource, Several
+from lambdabuild.core.errors import BadSource, Several
 from lambdabuild.files import fingerprint
 from lambdabuild.files.listing import Patterns, ignore_lines, scan
 from lambdabuild.files.stat_cache import StatCache, sha256_of

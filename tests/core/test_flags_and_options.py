@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from test_sam import Memory, function, sam
 
-from lambdabuild.settings import with_flags
-from lambdabuild.template.sam import load
-from lambdabuild.wheels import requirements
+from lambdabuild.config.settings import with_flags
+from lambdabuild.frontends.sam.reader import load
+from lambdabuild.python import requirements
 
 
 @pytest.mark.parametrize(

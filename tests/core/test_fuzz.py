@@ -16,16 +16,18 @@ from typing import Any
 
 import pytest
 
-from lambdabuild import given
 from lambdabuild.artifacts.trees import TreeRecord
 from lambdabuild.cli import rpc
-from lambdabuild.engine import kept, receipts, snapshot
-from lambdabuild.engine.state import Journal
-from lambdabuild.errors import LambdaBuildError
+from lambdabuild.config import loader
+from lambdabuild.core.errors import LambdaBuildError
+from lambdabuild.engine.base import receipts, snapshot
+from lambdabuild.engine.base.journal import Journal
+from lambdabuild.engine.noop import plan_cache
 from lambdabuild.files.listing import Patterns
 from lambdabuild.files.stat_cache import StatCache
-from lambdabuild.template import sam, serverless
-from lambdabuild.template.yaml_text import parse_any
+from lambdabuild.frontends.sam import reader as sam_reader
+from lambdabuild.frontends.serverless import reader
+from lambdabuild.frontends.yaml_text import parse_any
 
 SECONDS, MEGABYTES = 5, 500
 ROUNDS = 1000
@@ -131,19 +133,19 @@ def mutated(text: str, chance: random.Random) -> str:
 
 
 def read_sam(text: str, folder: Path) -> None:
-    sam.load("template.yaml", Memory(text))
+    sam_reader.load("template.yaml", Memory(text))
 
 
 def read_serverless(text: str, folder: Path) -> None:
-    from lambdabuild.outside import Outside
+    from lambdabuild.frontends.serverless.environment import Outside
 
     files = Memory(text)
     outside = Outside(files, {}, {}, lambda: None, True)  # type: ignore[arg-type, return-value]
-    serverless.load("serverless.yml", text, files, outside, serverless.Given("", "", {}, {}))  # type: ignore[arg-type]
+    reader.load("serverless.yml", text, files, outside, reader.Given("", "", {}, {}))  # type: ignore[arg-type]
 
 
 def read_settings(text: str, folder: Path) -> None:
-    given.load("lambdabuild.toml", text, {}, {})
+    loader.load("lambdabuild.toml", text, {}, {})
 
 
 def read_ignore(text: str, folder: Path) -> None:
@@ -156,11 +158,11 @@ def read_state(text: str, folder: Path) -> None:
     file = folder / ".lambdabuild" / "state"
     file.parent.mkdir(exist_ok=True)
     data = text.encode("utf-8", "surrogatepass")
-    for name, mark in (("snapshot", snapshot.MARK), ("plan", kept.MARK), ("state", "lambdabuild stats 5")):
+    for name, mark in (("snapshot", snapshot.MARK), ("plan", plan_cache.MARK), ("state", "lambdabuild stats 5")):
         file.with_name(name).write_bytes(mark.encode() + b"\n" + data)
     file.with_name("journal").write_bytes(b"zip:A\t_values_:\t" + data + b"\n" + data)
     snapshot.read(str(folder), {}, {})
-    kept.read(str(folder), "x")
+    plan_cache.read(str(folder), "x")
     StatCache(str(file))
     Journal(str(file.with_name("journal"))).record("zip:A")
     file.write_bytes(data)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lambdabuild.handlers import OPT, TASK, Files, alike, finder_of
+from lambdabuild.core.handlers import OPT, TASK, Files, alike, finder_of
 
 P312, NODE, RUBY, JAVA, NET = "python3.12", "nodejs22.x", "ruby3.3", "java21", "dotnet8"
 CUSTOM, GO = "provided.al2023", "go1.x"

@@ -15,16 +15,25 @@ from hypothesis import strategies as st
 from test_planner import RULES
 from test_sam import function, load, sam
 
-from lambdabuild.cloudformation.splice import splice
-from lambdabuild.errors import BadImage, BadSource, BadTemplate, LambdaBuildError, NoRepository, NoSource, Unresolvable
+from lambdabuild.cloudformation.template_text.splice import splice
+from lambdabuild.config.settings import Settings
+from lambdabuild.core.errors import (
+    BadImage,
+    BadSource,
+    BadTemplate,
+    LambdaBuildError,
+    NoRepository,
+    NoSource,
+    Unresolvable,
+)
+from lambdabuild.core.function_settings import FunctionSettings
+from lambdabuild.core.model import Archive, ImageLocation, Recipe, Service
+from lambdabuild.docker import context, dockerfile, dockerignore
+from lambdabuild.docker.dockerfile import Base
 from lambdabuild.files.stat_cache import StatCache
-from lambdabuild.images import context, dockerfile, dockerignore
-from lambdabuild.images.dockerfile import Base
-from lambdabuild.model import Archive, ImageLocation, Recipe, Service
 from lambdabuild.plan.explain import as_data, as_text
 from lambdabuild.plan.planner import plan
 from lambdabuild.plan.types import BuildPlan
-from lambdabuild.settings import FunctionSettings, Settings
 
 FILES = {"Dockerfile": "FROM scratch", "app.py": "", "src/Dockerfile": "FROM scratch", "src/app.py": ""}
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from lambdabuild.errors import BadTemplate, CircularReference, Several, UnknownName
-from lambdabuild.template.intrinsics import Unresolved, resolve
-from lambdabuild.template.scopes import scope
-from lambdabuild.template.yaml_text import parse
+from lambdabuild.core.errors import BadTemplate, CircularReference, Several, UnknownName
+from lambdabuild.frontends.intrinsics import Unresolved, resolve
+from lambdabuild.frontends.scopes import scope
+from lambdabuild.frontends.yaml_text import parse
 
 TEMPLATE = """
 Parameters:
@@ -85,7 +85,7 @@ def test_what_only_a_deployment_knows_says_why(text: str, why: str) -> None:
 def test_a_text_is_known_as_far_as_it_goes_and_a_reference_by_its_name() -> None:
     assert value("!Sub 's3://${Open}/${Stage}'").text == "s3://${Open}/dev"
     assert value("!Ref Layer").resource == "Layer"
-    assert value("!Ref Typo").mend
+    assert value("!Ref Typo").help
 
 
 def test_the_region_is_not_guessed() -> None:

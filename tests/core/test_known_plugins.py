@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from lambdabuild.errors import LambdaBuildError, PluginNotRun
-from lambdabuild.reading import compile_text
-from lambdabuild.template.plugins.known import PLUGINS, row
+from lambdabuild.core.errors import LambdaBuildError, PluginNotRun
+from lambdabuild.frontends.serverless.plugins.known import PLUGINS, row
+from lambdabuild.project_loader import compile_text
 
 HEAD = "service: shop\nconfigValidationMode: error\nprovider: {name: aws, runtime: python3.11}\n"
 FUNCTION = "functions: {one: {handler: a.b}}\n"
@@ -40,7 +40,7 @@ def test_a_plugin_whose_work_would_be_lost_is_an_error_until_somebody_says_that_
         compiled(tmp_path, text)
     assert raised.value.code == "LB115"
     assert name in raised.value.message
-    assert f'plugins_ignored = ["{name}"]' in raised.value.mend
+    assert f'plugins_ignored = ["{name}"]' in raised.value.help
     assert "serverless.yml:6:5" in str(raised.value)
     _, notes = compiled(tmp_path, text, plugins_ignored=name)
     assert re.search(rf"serverless.yml:6:5: {re.escape(name)} is ignored", "\n".join(notes))
@@ -61,7 +61,7 @@ def test_one_error_names_all_and_its_hint_keeps_those_that_are_ignored_already(t
     with pytest.raises(PluginNotRun) as raised:
         compiled(tmp_path, text, plugins_ignored="serverless-rust")
     assert (
-        'plugins_ignored = ["serverless-rust", "serverless-webpack", "serverless-plugin-warmup"]' in raised.value.mend
+        'plugins_ignored = ["serverless-rust", "serverless-webpack", "serverless-plugin-warmup"]' in raised.value.help
     )
 
 

@@ -9,14 +9,15 @@ from typing import Any
 
 import pytest
 
-from lambdabuild import given
-from lambdabuild.errors import BadSettings, BadTemplate, CircularReference, LambdaBuildError, Several
-from lambdabuild.model import Service
-from lambdabuild.spans import from_data
-from lambdabuild.template import sam, schema
-from lambdabuild.template.intrinsics import resolve
-from lambdabuild.template.scopes import scope
-from lambdabuild.template.yaml_text import parse
+from lambdabuild.config import loader
+from lambdabuild.core.errors import BadSettings, BadTemplate, CircularReference, LambdaBuildError, Several
+from lambdabuild.core.model import Service
+from lambdabuild.core.spans import from_data
+from lambdabuild.frontends.intrinsics import resolve
+from lambdabuild.frontends.sam import reader
+from lambdabuild.frontends.scopes import scope
+from lambdabuild.frontends.serverless import schema
+from lambdabuild.frontends.yaml_text import parse
 
 
 @contextmanager
@@ -43,7 +44,7 @@ class OneFile:
 
 
 def load(text: str) -> Service:
-    return sam.load("template.yaml", OneFile(text))
+    return reader.load("template.yaml", OneFile(text))
 
 
 def value(text: str, before: str = "") -> Any:
@@ -144,7 +145,7 @@ def test_resources_that_all_refer_to_all_are_a_few_circles() -> None:
 def test_thousands_of_wrong_settings_are_told_at_once_and_not_all() -> None:
     text = "".join(f"[functions.F{n}]\nexclud = ['x']\n" for n in range(5_000))
     with within(4), pytest.raises(Several) as caught:
-        given.load("lambdabuild.toml", text, {}, {})
+        loader.load("lambdabuild.toml", text, {}, {})
     assert isinstance(caught.value.errors[0], BadSettings)
     assert caught.value.errors[0].where[0].line == 2
 
@@ -152,7 +153,7 @@ def test_thousands_of_wrong_settings_are_told_at_once_and_not_all() -> None:
 def test_thousands_of_settings_are_read_in_linear_time() -> None:
     text = "".join(f"[functions.F{n}]\nexclude = ['x']\n" for n in range(3000))
     with within(4):
-        settings = given.load("lambdabuild.toml", text, {}, {})
+        settings = loader.load("lambdabuild.toml", text, {}, {})
     assert len(settings.functions) == 3000
 
 

@@ -8,14 +8,15 @@ from pathlib import Path
 import pytest
 from test_planner import PIP, PLAIN, fn
 
-from lambdabuild.model import About, Layer, Service
-from lambdabuild.plan.layer_tables import layers_of
+from lambdabuild.config.settings import LayerSettings, Settings
+from lambdabuild.core.function_settings import FunctionSettings
+from lambdabuild.core.model import About, Layer, Service
+from lambdabuild.core.records import replace
+from lambdabuild.core.spans import Span
+from lambdabuild.plan.layers.tables import layers_of
 from lambdabuild.plan.planner import plan
 from lambdabuild.plan.types import BuildPlan
-from lambdabuild.records import replace
 from lambdabuild.rulebook.search import find_rules
-from lambdabuild.settings import FunctionSettings, LayerSettings, Settings
-from lambdabuild.spans import Span
 
 RULE = replace(PIP, runtime_prefix="lib/{runtime}", slim=("tests/",), provided=("/boto3/",))
 NAMES = {

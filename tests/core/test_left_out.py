@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from test_sam import function, load, sam
 
-from lambdabuild.errors import LambdaBuildError, NotBuilt, Unresolvable
-from lambdabuild.model import Asset, Skipped
+from lambdabuild.core.errors import LambdaBuildError, NotBuilt, Unresolvable
+from lambdabuild.core.model import Asset, Skipped
+from lambdabuild.core.spans import Span
 from lambdabuild.plan.left_out import left_out, refuse
 from lambdabuild.plan.types import BuildPlan
-from lambdabuild.spans import Span
 
 HERE = Span("template.yaml")
 
@@ -67,7 +67,7 @@ def test_a_path_that_is_not_known_is_an_error_with_the_value_to_give(code: str, 
         load(sam(function(code), HEAD))
 
     assert str(raised.value.where[0]) == "template.yaml:14:16"
-    assert give in raised.value.mend
+    assert give in raised.value.help
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_in_a_nested_stack_it_is_the_parent_that_gives_it() -> None:
     with pytest.raises(Unresolvable) as raised:
         load(text, {"child.yaml": sam(function("CodeUri: !Ref Dir"), HEAD)})
 
-    assert "in the Parameters of the stack Child, as Dir: ..." in raised.value.mend
+    assert "in the Parameters of the stack Child, as Dir: ..." in raised.value.help
 
 
 def test_what_a_parent_could_not_say_is_asked_of_the_parents_own_parameter() -> None:
@@ -100,7 +100,7 @@ def test_what_a_parent_could_not_say_is_asked_of_the_parents_own_parameter() -> 
     with pytest.raises(Unresolvable) as raised:
         load(sam(parent, HEAD), {"child.yaml": sam(function("CodeUri: !Ref Dir"), HEAD)})
 
-    assert "param.Env=dev" in raised.value.mend
+    assert "param.Env=dev" in raised.value.help
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,10 @@ import pytest
 from test_sam import Memory, load
 from test_sam import read as read_files
 
-from lambdabuild.cloudformation.splice import splice
-from lambdabuild.errors import BadTemplate, CannotCompile, DuplicateKey, LambdaBuildError, Unresolvable
-from lambdabuild.model import FileLocation, ImageLocation, Location, Rewrite, S3Location, Service, Text
-from lambdabuild.template.yaml_text import parse
+from lambdabuild.cloudformation.template_text.splice import splice
+from lambdabuild.core.errors import BadTemplate, CannotCompile, DuplicateKey, LambdaBuildError, Unresolvable
+from lambdabuild.core.model import FileLocation, ImageLocation, Location, Rewrite, S3Location, Service, Text
+from lambdabuild.frontends.yaml_text import parse
 
 HEAD = "Transform: [AWS::LanguageExtensions, AWS::Serverless-2016-10-31]\n"
 FUNCTION = "Type: AWS::Serverless::Function, Properties: {Runtime: python3.12, Handler: a.b, CodeUri: "
@@ -159,7 +159,7 @@ def test_what_no_deployment_would_take_is_an_error_with_its_place(
 
     assert words in str(raised.value)
     assert raised.value.where[0].line > 3
-    assert raised.value.mend
+    assert raised.value.help
 
 
 def test_the_logical_id_of_another_resource_is_taken() -> None:

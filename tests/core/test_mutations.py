@@ -21,13 +21,13 @@ from peers.serverless.event_services import EVENTS, NEWER
 from peers.serverless.services import ROLES, SERVICES
 from test_fuzz import SAM, SECONDS, SETTINGS
 
-from lambdabuild import given
-from lambdabuild.cloudformation.write import as_text
-from lambdabuild.errors import LambdaBuildError
-from lambdabuild.records import replace
-from lambdabuild.spans import Node, Span, from_data, to_data
-from lambdabuild.template import sam
-from lambdabuild.template.yaml_text import parse
+from lambdabuild.cloudformation.template_text.write import as_text
+from lambdabuild.config import loader
+from lambdabuild.core.errors import LambdaBuildError
+from lambdabuild.core.records import replace
+from lambdabuild.core.spans import Node, Span, from_data, to_data
+from lambdabuild.frontends.sam import reader
+from lambdabuild.frontends.yaml_text import parse
 
 ROUNDS = 1
 """Odd values for each kind of place."""
@@ -176,13 +176,13 @@ platform = {a = "b"}
 def read_sam(root: Node) -> None:
     disk = Disk(json.dumps(to_data(root), indent=1))
     disk.files["nested.yml"] = "Parameters: {A: {Type: String}}\nResources: {T: {Type: AWS::SNS::Topic}}\n"
-    sam.load("template.yaml", disk)
+    reader.load("template.yaml", disk)
 
 
 def read_settings(root: Node) -> None:
     data = to_data(root)
     lines = [f"{json.dumps(key)} = {_toml(value)}" for key, value in data.items()]
-    given.load("lambdabuild.toml", "\n".join(lines), {}, {})
+    loader.load("lambdabuild.toml", "\n".join(lines), {}, {})
 
 
 def _toml(value: Any) -> str:

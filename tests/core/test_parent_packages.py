@@ -7,8 +7,8 @@ import json
 import pytest
 from test_sam import Memory, function, sam
 
-from lambdabuild.template.parent_packages import inferred
-from lambdabuild.template.sam import load
+from lambdabuild.frontends.sam.parent_packages import inferred
+from lambdabuild.frontends.sam.reader import load
 
 
 @pytest.mark.parametrize(

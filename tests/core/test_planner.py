@@ -10,17 +10,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambdabuild.errors import BadSettings, CannotShare, NoManifest, NoRule, NoSource, Several
-from lambdabuild.given import load
-from lambdabuild.model import Document, Function, Layer, Service
-from lambdabuild.plan.claims import Choice
+from lambdabuild.config.loader import load
+from lambdabuild.config.settings import Command, Container, Settings
+from lambdabuild.core.errors import BadSettings, CannotShare, NoManifest, NoRule, NoSource, Several
+from lambdabuild.core.function_settings import FunctionSettings
+from lambdabuild.core.model import Document, Function, Layer, Service
+from lambdabuild.core.records import replace
+from lambdabuild.core.spans import Span
 from lambdabuild.plan.explain import as_data, as_text
 from lambdabuild.plan.planner import manifest_folders, plan
+from lambdabuild.plan.rule_choice import Choice
 from lambdabuild.plan.types import BuildPlan, Native, PackageLayers, Pinned, Rule, StepClaims
-from lambdabuild.records import replace
 from lambdabuild.rulebook.search import find_rules
-from lambdabuild.settings import Command, Container, FunctionSettings, Settings
-from lambdabuild.spans import Span
 
 SHIPPED = Path(__file__).parents[2] / "rules"
 HERE = Span("template.yaml", 3, 3)

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from lambdabuild.errors import LambdaBuildError
-from lambdabuild.settings import FunctionSettings, Settings
-from lambdabuild.spans import Node
-from lambdabuild.template.plugins import read
-from lambdabuild.template.yaml_text import parse
+from lambdabuild.config.settings import Settings
+from lambdabuild.core.errors import LambdaBuildError
+from lambdabuild.core.function_settings import FunctionSettings
+from lambdabuild.core.spans import Node
+from lambdabuild.frontends.serverless.plugins import read
+from lambdabuild.frontends.yaml_text import parse
 
 POETRYS = '[build-system]\nrequires = ["poetry-core>=1"]\n'
 

@@ -11,8 +11,8 @@ SCRIPT = """
 import sys
 if {blocked}:
     sys.modules["msgspec"] = None
-import lambdabuild.rulebook.away, lambdabuild.rulebook.serve, lambdabuild.artifacts.zips
-from lambdabuild.records import Struct, asdict, astuple, field, replace, to_builtins
+import lambdabuild.rulebook.remote_worker, lambdabuild.rulebook.serve, lambdabuild.artifacts.zips
+from lambdabuild.core.records import Struct, asdict, astuple, field, replace, to_builtins
 
 class Place(Struct, frozen=True, order=True):
     file: str

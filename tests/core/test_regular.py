@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from lambdabuild import regular
+from lambdabuild.core import regular
 
 
 def pipe(path: Path) -> None:

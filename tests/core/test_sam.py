@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import pytest
 
-from lambdabuild.errors import (
+from lambdabuild.core.errors import (
     BadTemplate,
     CannotReadTemplate,
     CircularReference,
@@ -17,8 +17,8 @@ from lambdabuild.errors import (
     Several,
     Unresolvable,
 )
-from lambdabuild.model import Service
-from lambdabuild.template.sam import load as read
+from lambdabuild.core.model import Service
+from lambdabuild.frontends.sam.reader import load as read
 
 
 class Memory:
@@ -342,4 +342,4 @@ def test_what_a_build_cannot_do_without_is_told(text: str, error: type[LambdaBui
         load(text)
 
     assert str(raised.value.where[0]) == f"template.yaml:{place}"
-    assert raised.value.mend
+    assert raised.value.help

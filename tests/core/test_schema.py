@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from lambdabuild.spans import Span, from_data, to_data
-from lambdabuild.template.schema import KEYWORDS, check
-from lambdabuild.template.serverless import schema
+from lambdabuild.core.spans import Span, from_data, to_data
+from lambdabuild.frontends.serverless.reader import schema
+from lambdabuild.frontends.serverless.schema import KEYWORDS, check
 
 
 def checked(data: Any, wanted: dict[str, Any]) -> tuple[Any, list[str]]:
     node, mistakes = check(from_data(data, Span("f")), wanted)
-    return to_data(node), [f"{'.'.join(m.path)} {m.message}; {m.mend}" for m in mistakes]
+    return to_data(node), [f"{'.'.join(m.path)} {m.message}; {m.help}" for m in mistakes]
 
 
 @pytest.mark.parametrize(
@@ -138,5 +138,5 @@ def test_no_name_is_in_the_schema_twice() -> None:
         assert len(dict(pairs)) == len(pairs), [key for key, _ in pairs]
         return dict(pairs)
 
-    text = files("lambdabuild.template").joinpath("serverless_schema.json").read_text(encoding="utf-8")
+    text = files("lambdabuild.frontends.serverless").joinpath("schema.json").read_text(encoding="utf-8")
     assert json.loads(text, object_pairs_hook=once)["definitions"]

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from lambdabuild.errors import BadSettings, Several
-from lambdabuild.given import load
-from lambdabuild.settings import Settings, SourceSettings
+from lambdabuild.config.loader import load
+from lambdabuild.config.settings import Settings, SourceSettings
+from lambdabuild.core.errors import BadSettings, Several
 
 
 def settings(text: str = "", env: dict[str, str] | None = None, **variables: str) -> Settings:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambdabuild.engine.costs import recorded
+from lambdabuild.engine.freshness.costs import recorded
 from lambdabuild.plan.shards import Chain, chains, estimated, split
 from lambdabuild.plan.types import Build, BuildKey, BuildPlan, ImageBuild, ImageKey, Resolution, ResolutionKey, Sizes
 

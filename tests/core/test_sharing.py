@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambdabuild.plan.sharing import LEAST_SAVED_BYTES, Package, SharedLayer, share
+from lambdabuild.core.records import replace
+from lambdabuild.plan.layers.automatic import LEAST_SAVED_BYTES, Package, SharedLayer, share
 from lambdabuild.plan.types import Sharer, Stage
-from lambdabuild.records import replace
 
 PYTHON = Stage("", "python3.12", "x86_64", "python")
 MB = 1_000_000

@@ -13,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_sam import CHILD, Memory, function, sam
 
-from lambdabuild.cloudformation.splice import splice
-from lambdabuild.errors import CannotCompile
-from lambdabuild.model import FileLocation, Location, Rewrite, S3Location
-from lambdabuild.template.intrinsics import to_data
-from lambdabuild.template.sam import load as read
-from lambdabuild.template.yaml_text import parse
+from lambdabuild.cloudformation.template_text.splice import splice
+from lambdabuild.core.errors import CannotCompile
+from lambdabuild.core.model import FileLocation, Location, Rewrite, S3Location
+from lambdabuild.frontends.intrinsics import to_data
+from lambdabuild.frontends.sam.reader import load as read
+from lambdabuild.frontends.yaml_text import parse
 
 
 def to_tree(rewrite: Rewrite) -> Location:

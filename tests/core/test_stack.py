@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from lambdabuild.cloudformation import stack
-from lambdabuild.engine import compiled
-from lambdabuild.errors import LambdaBuildError
-from lambdabuild.model import Definition
-from lambdabuild.spans import Span, from_data
+from lambdabuild.core.errors import LambdaBuildError
+from lambdabuild.core.model import Definition
+from lambdabuild.core.spans import Span, from_data
+from lambdabuild.engine.steps.publish import serverless_outputs
 
 TOPIC, ROLE = "arn:aws:sns:us-east-1:123456789012:told", "arn:aws:iam::123456789012:role/deployer"
 
@@ -129,7 +129,7 @@ def test_what_a_deployment_reads_of_the_state_is_there_but_for_secrets() -> None
             "functions": {"f": {"events": [{"sns": "x-hush-y"}, {"sns": "x"}]}},
         }
     }
-    open_, left_out = compiled.without_secrets(state, {"hush"})
+    open_, left_out = serverless_outputs.without_secrets(state, {"hush"})
     assert left_out == ["stackTags"]
     assert open_["service"]["functions"]["f"]["events"] == [{"sns": "x"}]
     assert "hush" not in json.dumps(open_)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from sandbox import ROOT
 
-from lambdabuild import store
+from lambdabuild.core import store
 
 RULE = ROOT / "rules/nodejs_npm_esbuild/store.mjs"
 NODE = """\

@@ -10,15 +10,16 @@ import yaml
 from test_sam import Memory, function, load, sam
 from test_splice import code, spliced, to_s3
 
-from lambdabuild.errors import BrokenYaml, CannotReadTemplate, DuplicateKey, NoRule
-from lambdabuild.model import Function
-from lambdabuild.plan.claims import candidates
-from lambdabuild.reading import ProjectFiles, is_serverless, load_service
+from lambdabuild.config.settings import Settings
+from lambdabuild.core.errors import BrokenYaml, CannotReadTemplate, DuplicateKey, NoRule
+from lambdabuild.core.function_settings import FunctionSettings
+from lambdabuild.core.model import Function
+from lambdabuild.core.spans import Span, to_data
+from lambdabuild.frontends.sam.reader import load as read
+from lambdabuild.frontends.yaml_text import parse
+from lambdabuild.plan.rule_choice import candidates
+from lambdabuild.project_loader import ProjectFiles, is_serverless, load_service
 from lambdabuild.rulebook.search import find_rules
-from lambdabuild.settings import FunctionSettings, Settings
-from lambdabuild.spans import Span, to_data
-from lambdabuild.template.sam import load as read
-from lambdabuild.template.yaml_text import parse
 
 MARK = "\ufeff"
 
@@ -81,7 +82,7 @@ def test_a_template_in_another_encoding_is_told_and_not_taken_for_something_else
     with pytest.raises(CannotReadTemplate, match="not UTF-8") as raised:
         read("template.yaml", ProjectFiles(str(tmp_path)))
 
-    assert "UTF-8" in raised.value.mend
+    assert "UTF-8" in raised.value.help
 
 
 # keys that are written twice
@@ -309,7 +310,7 @@ def test_a_runtime_that_is_none_is_told_with_the_nearest_name(runtime: str, near
         claiming(runtime, method)
 
     assert runtime in raised.value.message
-    assert f"did you mean '{near}" in raised.value.mend
+    assert f"did you mean '{near}" in raised.value.help
 
 
 @pytest.mark.parametrize(

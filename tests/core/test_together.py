@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lambdabuild.artifacts.together import groups, overlap, territory
+from lambdabuild.artifacts.shared_namespaces import groups, overlap, territory
 
 MODULES = ("*.py", "*.so")
 

@@ -12,7 +12,7 @@ import pytest
 from lambdabuild.artifacts.archives import archive_entries
 from lambdabuild.artifacts.entries import Entry, OnDisk
 from lambdabuild.artifacts.trees import KnownTree, TreeRecord, Twins, is_intact, write_tree
-from lambdabuild.errors import InTheWay
+from lambdabuild.core.errors import InTheWay
 
 
 def entry(folder: Path, path: str, content: bytes, executable: bool = False) -> Entry:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambdabuild.errors import (
+from lambdabuild.core.errors import (
     BadVariable,
     CircularVariable,
     LambdaBuildError,
@@ -19,11 +19,11 @@ from lambdabuild.errors import (
     SourceFailed,
     UnknownSource,
 )
-from lambdabuild.spans import to_data
-from lambdabuild.template.yaml_text import parse, parse_any
-from lambdabuild.variables import grammar
-from lambdabuild.variables.resolver import Resolver
-from lambdabuild.variables.sources import sources
+from lambdabuild.core.spans import to_data
+from lambdabuild.frontends.serverless.variables import grammar
+from lambdabuild.frontends.serverless.variables.resolver import Resolver
+from lambdabuild.frontends.serverless.variables.sources import sources
+from lambdabuild.frontends.yaml_text import parse, parse_any
 
 
 class Memory:
@@ -134,7 +134,7 @@ def test_a_mistake_says_which_variable_where_and_how_to_mend_it(written: str, ki
         value(written, "m: {}\n")
     assert words in str(caught.value)
     assert "at serverless.yml:1:4" in str(caught.value)
-    assert caught.value.mend
+    assert caught.value.help
 
 
 def test_a_circle_is_shown_whole() -> None:
@@ -195,7 +195,7 @@ def test_any_text_is_parsed_or_refused(text: str) -> None:
     try:
         grammar.parse(text)
     except BadVariable as error:
-        assert error.mend
+        assert error.help
 
 
 @pytest.mark.parametrize(

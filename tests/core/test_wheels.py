@@ -9,10 +9,10 @@ import pytest
 from packaging.tags import Tag
 
 from lambdabuild.artifacts.archives import archive_entries
-from lambdabuild.errors import BadManifest, HashMismatch
-from lambdabuild.wheels.fetch import shown
-from lambdabuild.wheels.requirements import read
-from lambdabuild.wheels.targets import platform_of
+from lambdabuild.core.errors import BadManifest, HashMismatch
+from lambdabuild.python.requirements import read
+from lambdabuild.python.targets import platform_of
+from lambdabuild.python.wheels.fetch import shown
 
 
 @pytest.mark.parametrize(

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from lambdabuild.model import Document, Function, Layer, Service
+from lambdabuild.config.settings import Settings
+from lambdabuild.core.model import Document, Function, Layer, Service
+from lambdabuild.core.records import replace
+from lambdabuild.core.spans import Span
 from lambdabuild.plan.planner import folders_above, plan
 from lambdabuild.plan.types import BuildPlan, Rule, StepClaims, Workspace
 from lambdabuild.plan.workspaces import Disk, above, root_of
-from lambdabuild.records import replace
 from lambdabuild.rulebook.search import find_rules
-from lambdabuild.settings import Settings
-from lambdabuild.spans import Span
 
 HERE = Span("template.yaml", 3, 3)
 READS = StepClaims(reads=("manifest",))

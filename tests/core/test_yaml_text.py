@@ -10,10 +10,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambdabuild.errors import BrokenYaml, DuplicateKey, Several
-from lambdabuild.spans import Node
-from lambdabuild.template.intrinsics import to_data
-from lambdabuild.template.yaml_text import parse, parse_any
+from lambdabuild.core.errors import BrokenYaml, DuplicateKey, Several
+from lambdabuild.core.spans import Node
+from lambdabuild.frontends.intrinsics import to_data
+from lambdabuild.frontends.yaml_text import parse, parse_any
 
 
 def read(text: str, file: str = "template.yaml") -> Node:
@@ -107,7 +107,7 @@ def test_what_is_no_template_is_told_with_its_place(text: str, place: str) -> No
         read(text)
 
     assert str(raised.value.where[0]) == f"template.yaml:{place}"
-    assert raised.value.mend
+    assert raised.value.help
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from lambdabuild.artifacts.archives import archive_entries
 from lambdabuild.artifacts.entries import Entry, InArchive, OnDisk, content_digest
 from lambdabuild.artifacts.trees import write_entry
 from lambdabuild.artifacts.zips import LARGE_BYTES, ZipSummary, write_zip
-from lambdabuild.errors import CannotRead, HashMismatch
+from lambdabuild.core.errors import CannotRead, HashMismatch
 
 
 def on_disk(folder: Path, files: dict[str, bytes], executable: tuple[str, ...] = ()) -> list[Entry]:

@@ -1,4 +1,4 @@
-"""What users get wrong: each gives a code, a place and a way to mend it, and leaves what was built alone."""
+"""What users get wrong: each gives a code, a place and what to do about it, and leaves what was built alone."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def good(built: Path, project: Sandbox) -> Sandbox:
 def check(ran: Ran, code: str, says: tuple[str, ...]) -> None:
     assert ran.code != 0
     assert f"{code}: " in ran.said, ran.said
-    assert "mend: " in ran.said, ran.said
+    assert "help: " in ran.said, ran.said
     assert not re.search("^Traceback", ran.err, re.MULTILINE), ran.err
     for text in says:
         assert text in ran.said, ran.said

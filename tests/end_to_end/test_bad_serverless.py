@@ -1,4 +1,4 @@
-"""Mistakes in a serverless.yml: each has a code, a place and a way to mend it, and what was built stays."""
+"""Mistakes in a serverless.yml: each has a code, a place and what to do about it, and what was built stays."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_a_mistake_has_a_code_a_place_and_a_mend_and_spoils_nothing(name: str, p
     assert code in ran.said, ran.said
     assert re.search(words, ran.said, re.DOTALL), ran.said
     assert re.search(r"\bat \S+:\d+:\d+|at src|  at ", ran.said) or code in ("LB405",), ran.said
-    assert "mend: " in ran.said
+    assert "help: " in ran.said
     assert "Traceback" not in ran.said
     assert {**project.zips(), "template": project.path("build/packaged-template.json").read_bytes()} == before
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from sandbox import PLAIN_FUNCTION, Sandbox
 
-from lambdabuild.engine.credentials import PRIVATE_KEY, is_credential
-from lambdabuild.errors import BadConfiguration, LambdaBuildError
+from lambdabuild.core.errors import BadConfiguration, LambdaBuildError
+from lambdabuild.engine.steps.credentials import PRIVATE_KEY, is_credential
 from lambdabuild.project import open_project
 
 BODY = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj\n" * 4
@@ -142,6 +142,6 @@ def test_no_mistake_prints_what_the_environment_holds(tmp_path: Path, line: str)
 
 
 def test_words_of_a_few_letters_stay_readable() -> None:
-    error = BadConfiguration("the stage 'dev' of ghp_topSecret42 is none", mend="say ghp_topSecret42")
+    error = BadConfiguration("the stage 'dev' of ghp_topSecret42 is none", help="say ghp_topSecret42")
 
     assert error.without({"dev", TOKEN}).message == "the stage 'dev' of *** is none"

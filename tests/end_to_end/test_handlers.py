@@ -45,7 +45,7 @@ def test_a_missing_handler_fails_until_it_is_corrected_and_nothing_is_zipped_aga
         assert error["code"] == "LB409"
         assert "there is no orders.js" in error["message"]
         assert (error["where"][0]["line"], error["where"][0]["column"]) == (7, 16)
-        assert "did you mean src/orders.handler?" in error["mend"]
+        assert "did you mean src/orders.handler?" in error["help"]
         assert not project.path("build/packaged-template.yaml").exists()
 
     project.write({"template.yaml": text.replace("orders.handler", "src/orders.handler")})
@@ -77,9 +77,9 @@ def test_each_runtime_looks_in_its_own_way(project: Sandbox) -> None:
     found = errors(build(project))
     assert sorted(found) == ["BootWrong", "JarWrong", "NodeWrong", "PyWrong", "RbWrong"]
     assert {error["code"] for error in found.values()} == {"LB409"}
-    assert "did you mean src.app.handler?" in found["PyWrong"]["mend"]
-    assert "did you mean a/index.handler?" in found["NodeWrong"]["mend"]
-    assert "did you mean app.call?" in found["RbWrong"]["mend"]
+    assert "did you mean src.app.handler?" in found["PyWrong"]["help"]
+    assert "did you mean a/index.handler?" in found["NodeWrong"]["help"]
+    assert "did you mean app.call?" in found["RbWrong"]["help"]
     assert "there is no shop/Order.class, and none in a jar of lib/" in found["JarWrong"]["message"]
     assert "bootstrap is not executable" in found["BootWrong"]["message"]
 

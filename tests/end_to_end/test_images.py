@@ -265,7 +265,7 @@ def test_an_engine_that_is_not_there_is_told(project: Sandbox) -> None:
     small(project, "base")
     ran = project.run("build", "--continue", env=NOWHERE)
 
-    assert "LB801" in ran.err and "mend: start" in ran.err and "Traceback" not in ran.said
+    assert "LB801" in ran.err and "help: start" in ran.err and "Traceback" not in ran.said
     assert project.names("Plain") == ["app.py"]
     assert project.run("clean", env=NOWHERE).code == 0
 

@@ -308,7 +308,7 @@ def test_mistakes_in_a_table_are_told_with_their_place(table: str, words: str, p
 
     assert ran.code == 3, ran.said
     assert words in ran.err
-    assert "mend: " in ran.err
+    assert "help: " in ran.err
 
 
 def test_a_layer_of_a_template_is_published_as_it_says_and_its_table_has_the_last_word(

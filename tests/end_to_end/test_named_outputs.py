@@ -8,8 +8,8 @@ import jail
 import pytest
 from sandbox import Ran, Sandbox
 
-from lambdabuild import source
-from lambdabuild.errors import InTheWay
+from lambdabuild.api import source_packages
+from lambdabuild.core.errors import InTheWay
 
 COMMANDS = {
     "compile": ("compile", "--output"), "costs": ("costs", "--output"), "export": ("cache", "export"),
@@ -80,8 +80,8 @@ def test_a_distribution_takes_no_folder_with_a_strangers_file(there: str, tmp_pa
         "project/pyproject.toml": '[project]\nname = "p"\nversion = "1"\n', "project/p/__init__.py": "", f"out/{there}": "kept",
     })  # fmt: skip
     with pytest.raises(InTheWay):
-        source.build(app.path("project"), app.path("out"))
+        source_packages.build(app.path("project"), app.path("out"))
     app.write({"one.zip": "kept"})
     with pytest.raises(InTheWay):
-        source.write_zip(app.path("project"), app.path("one.zip"))
+        source_packages.write_zip(app.path("project"), app.path("one.zip"))
     assert app.path("one.zip").read_text() == app.path(f"out/{there}").read_text() == "kept"

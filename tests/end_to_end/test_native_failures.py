@@ -78,7 +78,7 @@ def test_a_failure_says_what_and_how_to_mend_it(
     assert ran.code != 0
     assert [word for word in words if word not in ran.said] == [], ran.said
     assert "Traceback" not in ran.said
-    assert "mend:" in ran.said
+    assert "help:" in ran.said
     assert engine.containers(project.folder) == []
     assert left(project) == []
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sandbox import Sandbox
 
-from lambdabuild.template.package_patterns import from_above, globs
+from lambdabuild.frontends.serverless.package_patterns import from_above, globs
 
 HEAD = "service: shop\nprovider: {name: aws, runtime: python3.12}\n"
 ONE = "functions: {one: {handler: a.b}}\n"

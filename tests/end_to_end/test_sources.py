@@ -18,8 +18,8 @@ from rule_example import unzipped
 from s3_server import S3Server
 from sandbox import ROOT, Ran, Sandbox
 
-from lambdabuild import source
-from lambdabuild.errors import CannotWrite, VersionTaken
+from lambdabuild.api import source_packages
+from lambdabuild.core.errors import CannotWrite, VersionTaken
 
 SEED = ROOT / "tests/seeds/my-lambda-project"
 MODULE = "my_lambda_app/lambda_function.py"
@@ -147,7 +147,7 @@ def test_a_development_version_is_replaced_when_that_is_asked_for(project: Sandb
     assert "LB606" in project.run("build").err
 
 
-def contend(barrier: Any, answers: Any, name: str, folder: str, to: source.Destination, rounds: int) -> None:
+def contend(barrier: Any, answers: Any, name: str, folder: str, to: source_packages.Destination, rounds: int) -> None:
     """One CI job: publishes zips of its own as versions that another publishes at the same moment."""
     for number in range(rounds):
         path = Path(folder) / f"{name}-{number}.zip"
@@ -155,7 +155,7 @@ def contend(barrier: Any, answers: Any, name: str, folder: str, to: source.Desti
         sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
         barrier.wait()
         try:
-            source.upload(source.Zipped(str(path), sha256, path.stat().st_size), f"1.0.{number}", to)
+            source_packages.upload(source_packages.Zipped(str(path), sha256, path.stat().st_size), f"1.0.{number}", to)
             answers.put((number, "won", sha256, ""))
         except VersionTaken as error:
             answers.put((number, "lost", sha256, str(error)))
@@ -168,7 +168,7 @@ def test_of_two_processes_that_publish_one_version_one_wins_and_the_other_is_tol
     for name, value in environment(server).items():
         monkeypatch.setenv(name, value)
     rounds, fork = 30, multiprocessing.get_context("spawn")
-    to = source.Destination("artifacts" if where == "s3" else "", str(tmp_path / "store"), "race", "eu-west-1")
+    to = source_packages.Destination("artifacts" if where == "s3" else "", str(tmp_path / "store"), "race", "eu-west-1")
     barrier, answers = fork.Barrier(2), fork.Queue()
     jobs = [
         fork.Process(target=contend, args=(barrier, answers, name, str(tmp_path), to, rounds)) for name in ("a", "b")
@@ -192,18 +192,18 @@ def test_of_two_processes_that_publish_one_version_one_wins_and_the_other_is_tol
 def test_the_steps_can_be_called_one_by_one_and_make_what_the_tasks_make(project: Sandbox, tmp_path: Path) -> None:
     seed(project, "[sources.app]\n").build()
     project.path("build").rename(tmp_path / "built")
-    built = source.build(project.folder, project.path("out/source"))
-    zipped = source.write_zip(built.folder, project.path("out/source.zip"))
+    built = source_packages.build(project.folder, project.path("out/source"))
+    zipped = source_packages.write_zip(built.folder, project.path("out/source.zip"))
 
     assert (built.name, built.version, built.requires) == ("my-lambda-app", "0.1.1", ())
     assert Path(zipped.path).read_bytes() == (tmp_path / "built/app.zip").read_bytes()
-    to = source.Destination(folder=str(tmp_path / "store"), prefix="lambda")
-    first = source.upload(zipped, built.version, to)
+    to = source_packages.Destination(folder=str(tmp_path / "store"), prefix="lambda")
+    first = source_packages.upload(zipped, built.version, to)
     assert (first.sent, first.key, first.sha256) == (True, VERSION_1, zipped.sha256)
-    again = source.release(project.folder, project.path("out"), to, resolver="pip")
+    again = source_packages.release(project.folder, project.path("out"), to, resolver="pip")
     assert (again.published.sent, again.published.location) == (False, first.location)
     with pytest.raises(CannotWrite):
-        source.build(project.folder, project.path("my_lambda_app"))
+        source_packages.build(project.folder, project.path("my_lambda_app"))
     assert project.path(MODULE).exists()
 
 
@@ -385,5 +385,5 @@ def test_mistakes_are_told_before_anything_is_built(settings: str, words: str, p
 
     assert ran.code == 3
     assert words in ran.err
-    assert "mend:" in ran.err
+    assert "help:" in ran.err
     assert not project.path("build").exists()

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from sandbox import PLAIN_FUNCTION, Ran, Sandbox
 
-from lambdabuild.engine import kept, snapshot
+from lambdabuild.engine.base import snapshot
+from lambdabuild.engine.noop import plan_cache
 from lambdabuild.files import sealed
 from lambdabuild.files.stat_cache import StatCache
 
@@ -55,7 +56,7 @@ def doit(project: Sandbox, *arguments: str, code: str = "", **env: str) -> Ran:
 
 
 def test_what_has_nothing_to_do_reads_no_template_and_makes_no_steps(built: Sandbox) -> None:
-    loaded = "print([name for name in ('yaml', 'lambdabuild.engine.site') if name in sys.modules])"
+    loaded = "print([name for name in ('yaml', 'lambdabuild.engine.base.site') if name in sys.modules])"
 
     assert doit(built, code=loaded).out == ALL + "[]\n"
     assert doit(built, "build:Orders", code=loaded).out == "nothing to do: 1 function up to date\n[]\n"
@@ -103,7 +104,7 @@ def test_a_changed_layer_is_asked_about_with_the_functions_that_have_it(built: S
     ids=" ".join,
 )
 def test_who_asks_otherwise_gets_the_whole(arguments: tuple[str, ...], built: Sandbox) -> None:
-    ran = doit(built, *arguments, code="print('lambdabuild.engine.site' in sys.modules)")
+    ran = doit(built, *arguments, code="print('lambdabuild.engine.base.site' in sys.modules)")
     assert ran.code == 0, ran.said
     assert ran.out.endswith("True\n")
 
@@ -176,7 +177,7 @@ def read_state(file: str, project: Sandbox) -> object:
     if file == "snapshot":
         return snapshot.read(place, {}, project.environment())
     if file == "plan":
-        return kept.read(place, hashlib.blake2b(b"", digest_size=16).hexdigest())
+        return plan_cache.read(place, hashlib.blake2b(b"", digest_size=16).hexdigest())
     return StatCache(str(project.path("build/.lambdabuild/stats")))._facts
 
 
@@ -206,8 +207,8 @@ def test_a_kept_plan_holds_our_own_records_and_nothing_else(tmp_path: Path) -> N
     ):
         data = text.encode()
         digest = hashlib.blake2b(data, digest_size=16).hexdigest()
-        assert sealed.write(str(tmp_path / ".lambdabuild/plan"), kept.MARK, digest, [data])
-        assert kept.read(str(tmp_path), digest) is None
+        assert sealed.write(str(tmp_path / ".lambdabuild/plan"), plan_cache.MARK, digest, [data])
+        assert plan_cache.read(str(tmp_path), digest) is None
 
 
 def test_a_snapshot_cannot_choose_where_doit_keeps_its_state(built: Sandbox) -> None:
@@ -264,7 +265,7 @@ def test_a_file_beside_the_template_changes_nothing_but_a_manifest_does(built: S
 
 
 def test_in_a_large_service_trees_are_watched_by_their_folders_and_zips_by_themselves(built: Sandbox) -> None:
-    large = "from lambdabuild.engine import observe\nobserve.MANY = 2\nfrom lambdabuild.cli.main import main\nmain([])"
+    large = "from lambdabuild.engine.noop import snapshot_writer\nsnapshot_writer.MANY = 2\nfrom lambdabuild.cli.main import main\nmain([])"
     built.path("build/.lambdabuild/snapshot").unlink()
     assert built.command([sys.executable, "-c", large]).out == ALL
     built.append("build/Orders/app.py", "# by hand\n")

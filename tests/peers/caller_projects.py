@@ -106,7 +106,7 @@ OUTSIDE_LOCAL = {
     "manifest/package.json": package(dependencies={"ms": "2.1.3", "near": "file:../near"}), "src/x.js": "",
     "near/package.json": package("near"), "near/index.js": "",
 }  # fmt: skip
-NOT_MADE = "the peer moves a node_modules that it has not made"
+NOT_MADE = "Lambda Builders moves a node_modules that it has not made"
 AT_MANIFEST = "manifest/package.json"
 NPM = Workflow(("nodejs", "npm"), "package.json", "nodejs22.x", {
     "no dependencies": Call({"src/package.json": package(files=["x.js"]), "src/x.js": "", "src/y.js": ""}),
@@ -151,7 +151,7 @@ NPM = Workflow(("nodejs", "npm"), "package.json", "nodejs22.x", {
     ),
     "outside, in the source, kept": Call(
         OUTSIDE_LOCAL, IN_SOURCE | APART, manifest=AT_MANIFEST, again=((GONE, KEPT),),
-        known={r"artifacts/node_modules(/.*| -> .*)": "a link, as after the install; the peer copies"},
+        known={r"artifacts/node_modules(/.*| -> .*)": "a link, as after the install; Lambda Builders copies"},
     ),
     "tests run when asked for": Call(
         {"src/package.json": package(scripts={"test": "touch tested.js"}), "src/x.js": ""},
@@ -261,7 +261,7 @@ PIP = Workflow(("python", "pip"), "requirements.txt", "python3.11", {
     "nothing is downloaded, nothing kept": Call({"src/requirements.txt": "idna==3.10\n", "src/app.py": ""}, KEPT | APART),
     "a project near": Call(
         NEAR | {"src/requirements.txt": "../near\n", "src/app.py": ""}, source="src",
-        known={"answer": "a path is relative to the list that says it, and not to where the peer's pip is started"},
+        known={"answer": "a path is relative to the list that says it, and not to where Lambda Builders' pip is started"},
     ),
     "in the source": Call({"src/app.py": ""}, IN_SOURCE),
     "an old runtime": Call({"src/requirements.txt": "idna==3.10\n"}, {"runtime": "python2.8"}),
@@ -284,7 +284,7 @@ UV = Workflow(("python", "uv"), "pyproject.toml", "python3.11", {
 }, {
     RECORD: "it lists what an installer wrote",
     r"(artifacts|dependencies)/\.lock": "uv's own lock on the folder that it installs into",
-    r"(artifacts|src)/uv\.lock": "the peer writes it into the source, and ships it from there",
+    r"(artifacts|src)/uv\.lock": "Lambda Builders writes it into the source, and ships it from there",
 })  # fmt: skip
 
 # Ruby
@@ -351,14 +351,14 @@ GRADLE = Workflow(("java", "gradle"), "build.gradle", "java17", {
         "src/src/main/java/fn/Main.java": "package fn;\npublic class {}\n",
     }),
     "no manifest": Call(JAVA),
-}, {"artifacts/META-INF/MANIFEST.MF": "the peer unpacks the project's jar; nothing reads its manifest in Lambda",
-    r"src/\.gradle/.*": "the peer works in the source"})  # fmt: skip
+}, {"artifacts/META-INF/MANIFEST.MF": "Lambda Builders unpacks the project's jar; nothing reads its manifest in Lambda",
+    r"src/\.gradle/.*": "Lambda Builders works in the source"})  # fmt: skip
 
 CARGO = '[package]\nname = "fn"\nversion = "0.1.0"\nedition = "2021"\n'
 RUST = Workflow(("rust", "cargo"), "Cargo.toml", "provided", {
     "a program": Call({"src/Cargo.toml": CARGO, "src/src/main.rs": "fn main() {}\n"}),
     "does not compile": Call({"src/Cargo.toml": CARGO, "src/src/main.rs": "fn main( {}\n"}),
-}, {r"src/(target/.*|Cargo\.lock)": "the peer works in the source"})  # fmt: skip
+}, {r"src/(target/.*|Cargo\.lock)": "Lambda Builders works in the source"})  # fmt: skip
 
 DOTNET = Workflow(("dotnet", "cli-package"), "fn.csproj", "dotnet8", {
     "without the SDK": Call({"src/fn.csproj": "<Project/>", "src/Function.cs": ""}),

@@ -18,7 +18,7 @@ import invoke
 import pytest
 from lambda_builders import esbuild, installed, peer, tools
 
-from lambdabuild.workflows import WORKFLOWS
+from lambdabuild.api.workflows import WORKFLOWS
 
 pytestmark = pytest.mark.slow
 
@@ -34,7 +34,7 @@ DIFFERENCES: Mapping[str, Mapping[str, str]] = {
     "python_uv": {
         r".*\.dist-info/(RECORD|INSTALLER|REQUESTED)": RECORD,
         r"\.lock": "uv's own lock on the folder that it installs into",
-        r"uv\.lock": "the peer writes it into the source, and ships it from there",
+        r"uv\.lock": "Lambda Builders writes it into the source, and ships it from there",
     },
     "nodejs_npm_esbuild": {
         r"node_modules/(esbuild|@esbuild)/.*": "dependencies_dir keeps what is for development, as esbuild itself is, so "
@@ -42,19 +42,19 @@ DIFFERENCES: Mapping[str, Mapping[str, str]] = {
         r"node_modules/\.package-lock\.json": "npm's own notes",
     },
     "ruby_bundler": {
-        "vendor/bundle/.*": "a gem with a path is installed like any other; the peer leaves it where it lies in the source",
+        "vendor/bundle/.*": "a gem with a path is installed like any other; Lambda Builders leaves it where it lies in the source",
         r"Gemfile(\.lock)?": "they tell where those gems are now, so dependencies_dir has them too",
     },
     "java_gradle": {
-        JARS: "jars are called by their group too, as the peer's Maven workflow does it, so that two cannot be one",
-        "META-INF/MANIFEST.MF": "the peer unpacks the project's jar; nothing reads its manifest in Lambda",
+        JARS: "jars are called by their group too, as Lambda Builders' Maven workflow does it, so that two cannot be one",
+        "META-INF/MANIFEST.MF": "Lambda Builders unpacks the project's jar; nothing reads its manifest in Lambda",
     },
 }
 """Every known difference in the names of files, by rule, with its reason."""
 
 
 def ruby(code: Path) -> Any:
-    """The peer leaves the example's gem in its folder."""
+    """Lambda Builders leaves the example's gem in its folder."""
     gems = "vendor/bundle/ruby/3.4.0"
     return invoke.ruby(code, {"name": "Ada"}, gems, RUBYLIB=str(code / "greeting/lib"))
 
@@ -95,7 +95,7 @@ CASES = [
     Case("rust_cargo", ("rust", "cargo"), "Cargo.toml", "provided", "Hello Ada",
          lambda code: invoke.bootstrap(code, {"name": "Ada"})),
 ]  # fmt: skip
-"""All that the peer has but .NET, whose SDK no registry has."""
+"""All that Lambda Builders has but .NET, whose SDK no registry has."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ Build = Callable[..., tuple[Built, Built]]
 
 @pytest.fixture
 def build(peer: Path, tools: str, tmp_path: Path) -> Build:
-    """One request to both, each with files of its own: (ours, the peer's)."""
+    """One request to both, each with files of its own: (ours, Lambda Builders')."""
 
     def one(command: list[str], name: str, source: Path | Mapping[str, str], capability: tuple[str, str | None], manifest: str,
             runtime: str, **more: Any) -> Built:  # fmt: skip

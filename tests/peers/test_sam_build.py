@@ -90,18 +90,18 @@ def test_the_files_have_the_same_content(built: tuple[Sandbox, Path]) -> None:
     for name in set(FUNCTIONS) - {"WriteInvoice"}:
         mine = ours.path(f"build/{name}").resolve()
         for file in files(mine) & files(theirs / name):
-            # npm pack, which the peer goes through, writes package.json anew.
+            # npm pack, which SAM CLI goes through, writes package.json anew.
             if file != "package.json":
                 assert (mine / file).read_bytes() == (theirs / name / file).read_bytes(), f"{name}: {file}"
 
 
 def test_the_built_templates_name_the_same_places(built: tuple[Sandbox, Path]) -> None:
     ours, theirs = built
-    from lambdabuild.reading import ProjectFiles
-    from lambdabuild.template import sam
+    from lambdabuild.frontends.sam import reader
+    from lambdabuild.project_loader import ProjectFiles
 
     def places(folder: Path, name: str) -> dict[str, str]:
-        service = sam.load(name, ProjectFiles(str(folder)))
+        service = reader.load(name, ProjectFiles(str(folder)))
         return {function.name: os.path.realpath(folder / function.source) for function in service.functions}
 
     mine = places(ours.path("build"), "built-template.yaml")

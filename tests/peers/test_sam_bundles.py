@@ -75,8 +75,8 @@ def python_with_pip() -> str:
 
 def functions(template: Path) -> dict[str, tuple[str, list[str]]]:
     """Each function's Handler and NODE_OPTIONS."""
-    from lambdabuild.template.intrinsics import to_data
-    from lambdabuild.template.yaml_text import parse
+    from lambdabuild.frontends.intrinsics import to_data
+    from lambdabuild.frontends.yaml_text import parse
 
     found = to_data(parse("template.yaml", template.read_text())[0])["Resources"]
     said = {name: one["Properties"] for name, one in found.items()}

@@ -12,9 +12,9 @@ import pytest
 from sam_cli import sam
 from sandbox import Sandbox
 
-from lambdabuild.cloudformation.splice import splice
-from lambdabuild.model import S3Location
-from lambdabuild.template.sam import load
+from lambdabuild.cloudformation.template_text.splice import splice
+from lambdabuild.core.model import S3Location
+from lambdabuild.frontends.sam.reader import load
 
 __all__ = ["sam"]
 pytestmark = pytest.mark.slow
@@ -77,7 +77,7 @@ from samcli.yamlhelper import yaml_parse
 found = expand_language_extensions(yaml_parse(open(sys.argv[1]).read()), {}, enabled=True).expanded_template
 print(json.dumps(found["Resources"]))
 """
-"""The peer's own reading of a template: what CloudFormation is going to make of its loops."""
+"""SAM CLI's own reading of a template: what CloudFormation is going to make of its loops."""
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +131,7 @@ def test_each_function_of_a_loop_has_the_code_that_the_peer_builds_for_it(
     functions = [name for name, resource in mine.items() if resource["Type"].endswith("::Function")]
     assert len(functions) == 8
     for name in functions:
-        # By name: the peer builds all, but leaves the path of the source where a loop goes through Fn::FindInMap.
+        # By name: SAM CLI builds all, but leaves the path of the source where a loop goes through Fn::FindInMap.
         there = files_of(theirs.path(f".aws-sam/build/{name}"))
         assert files_of(ours.path("build") / location(mine[name])) == there != {}, name
 

@@ -15,10 +15,10 @@ from sam_cli import python_with_pip, sam
 from sandbox import ROOT, Sandbox
 from template_cases import CASES
 
-from lambdabuild.spans import to_data
-from lambdabuild.template import packaged
-from lambdabuild.template.functions import SHAPES
-from lambdabuild.template.yaml_text import parse
+from lambdabuild.core.spans import to_data
+from lambdabuild.frontends.sam import packaged
+from lambdabuild.frontends.sam.code_resource import SHAPES
+from lambdabuild.frontends.yaml_text import parse
 
 pytestmark = pytest.mark.slow
 __all__ = ["sam"]

@@ -16,13 +16,13 @@ import pytest
 from caller_project import Project, tree
 
 from lambdabuild import LambdaBuilder
-from lambdabuild.builder import (
+from lambdabuild.api.lambda_builders import (
     LambdaBuilderError,
     SharedProjectNotSupportedError,
     UnsupportedManifestError,
     WorkflowNotFoundError,
 )
-from lambdabuild.errors import LambdaBuildError
+from lambdabuild.core.errors import LambdaBuildError
 from lambdabuild.plan.types import Rule
 from lambdabuild.rulebook.search import find_rules
 
@@ -43,7 +43,7 @@ OPTIONS = {
 }
 
 
-# The watchdog over tools (lambdabuild.tools) lives as long as this process, and is waited for by nobody.
+# The watchdog over tools (lambdabuild.core.tools) lives as long as this process, and is waited for by nobody.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 

@@ -15,10 +15,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from lambdabuild.api.workflows import WORKFLOWS
 from lambdabuild.cli import rpc
-from lambdabuild.workflows import WORKFLOWS
 
-# The watchdog over tools (lambdabuild.tools) lives as long as this process, and is waited for by nobody.
+# The watchdog over tools (lambdabuild.core.tools) lives as long as this process, and is waited for by nobody.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 PARSE_ERROR, NO_REQUEST, NO_METHOD, BAD_PARAMS = -32700, -32600, -32601, -32602

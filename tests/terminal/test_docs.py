@@ -10,12 +10,20 @@ from dataclasses import fields
 import pytest
 from sandbox import PLAIN_FUNCTION, ROOT, Sandbox
 
-from lambdabuild import errors
-from lambdabuild.given import load
-from lambdabuild.plan.layer_tables import OF_FUNCTIONS
+from lambdabuild.config.loader import load
+from lambdabuild.config.settings import LayerSettings, Settings, SourceSettings
+from lambdabuild.core import errors
+from lambdabuild.core.function_settings import FunctionSettings
+from lambdabuild.frontends.serverless.plugins import (
+    built_in,
+    dotenv_plugin,
+    esbuild,
+    known,
+    python_requirements,
+    socless,
+)
+from lambdabuild.plan.layers.tables import OF_FUNCTIONS
 from lambdabuild.plan.types import Rule, StepClaims
-from lambdabuild.settings import FunctionSettings, LayerSettings, Settings, SourceSettings
-from lambdabuild.template.plugins import built_in, dotenv_plugin, esbuild, known, python_requirements, socless
 
 README = (ROOT / "README.md").read_text()
 COMMANDS = re.findall(r"^\$ lambdabuild(.*?)(?:\s+#.*)?$", README, re.MULTILINE)
@@ -81,7 +89,7 @@ def test_every_claim_of_a_rule_is_documented() -> None:
 
 
 def test_the_changelog_is_about_this_version() -> None:
-    version = re.search(r'__version__ = "(.+)"', (ROOT / "lambdabuild/__init__.py").read_text())
+    version = re.search(r'__version__ = "(.+)"', (ROOT / "lambdabuild/_version.py").read_text())
     assert version
     assert f"## {version[1]}" in (ROOT / "CHANGELOG.md").read_text()
     assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["name"] == "lambdabuild"

@@ -23,7 +23,7 @@ import pytest
 from doit.task import Task
 from sandbox import PLAIN_FUNCTION, Sandbox
 
-from lambdabuild.engine import reporters
+from lambdabuild.engine.doit import reporter as reporters
 
 MAKE = PLAIN_FUNCTION.replace("  Orders:\n", "  Orders:\n    Metadata: {BuildMethod: makefile}\n")
 

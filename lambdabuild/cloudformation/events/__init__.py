@@ -19,7 +19,7 @@ from lambdabuild.cloudformation.events import (
 )
 from lambdabuild.cloudformation.events.event import Event, events_of
 from lambdabuild.cloudformation.fragment import Fragment, joined
-from lambdabuild.errors import LambdaBuildError, raise_all
+from lambdabuild.core.errors import LambdaBuildError, raise_all
 
 COMPILERS: Mapping[str, Callable[[Context, Sequence[Event]], Fragment]] = {
     "schedule": rules.schedule,
@@ -51,7 +51,8 @@ COMPILERS: Mapping[str, Callable[[Context, Sequence[Event]], Fragment]] = {
 def compile(context: Context) -> Fragment:
     """All events of a service; all that is wrong with them is told together.
 
-    An event that only a plugin knows is not compiled, as with the peer; what checks the file tells of it.
+    An event that only a plugin knows is not compiled, as with the Serverless Framework; what checks the file tells of
+    it.
     """
     errors: list[LambdaBuildError] = []
     found = [cloudfront.cache_policies(context)]

@@ -10,10 +10,10 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from lambdabuild import naming
 from lambdabuild.cloudformation.context import Context
 from lambdabuild.cloudformation.events.event import Event, each
 from lambdabuild.cloudformation.fragment import Fragment, Json, without_nothing
+from lambdabuild.core import naming
 
 LISTENER = re.compile(r"^arn:aws[\w-]*:elasticloadbalancing:.+:listener/app/[\w-]+/([\w-]+)/([\w-]+)$")
 BALANCER = "elasticloadbalancing.amazonaws.com"

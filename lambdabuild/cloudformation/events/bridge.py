@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from lambdabuild import naming
 from lambdabuild.cloudformation.context import Context
 from lambdabuild.cloudformation.events import existing
 from lambdabuild.cloudformation.events.event import Event, each, state
 from lambdabuild.cloudformation.fragment import Fragment, Helper, allow, arn_here, joined, without_nothing
+from lambdabuild.core import naming
 
 WITHOUT = {
     "retryPolicy": "ERROR_INVALID_RETRY_POLICY_TO_EVENT_BUS_CUSTOM_RESOURCE",
     "deadLetterQueueArn": "ERROR_INVALID_DEAD_LETTER_CONFIG_TO_EVENT_BUS_CUSTOM_RESOURCE",
 }
-"""What the helper cannot do, and the names by which the peer refuses it."""
+"""What the helper cannot do, and the names by which the Serverless Framework refuses it."""
 
 
 def is_asked(context: Context) -> bool:

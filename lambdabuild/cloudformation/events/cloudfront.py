@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from lambdabuild import naming
 from lambdabuild.cloudformation import functions
 from lambdabuild.cloudformation.context import Context
 from lambdabuild.cloudformation.events.event import Event, each
 from lambdabuild.cloudformation.fragment import Fragment, Json, allow, compact, joined
+from lambdabuild.core import naming
 
 DISTRIBUTION, DOMAIN_NAME = "CloudFrontDistribution", "CloudFrontDistributionDomainName"
 EDGE, REGION = "edgelambda.amazonaws.com", "us-east-1"

@@ -6,12 +6,12 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from lambdabuild import naming
 from lambdabuild.cloudformation.context import Context, Lambda
 from lambdabuild.cloudformation.fragment import Fragment, Json, joined
-from lambdabuild.errors import BadEvent, LambdaBuildError, raise_all
-from lambdabuild.records import Struct
-from lambdabuild.spans import Span
+from lambdabuild.core import naming
+from lambdabuild.core.errors import BadEvent, LambdaBuildError, raise_all
+from lambdabuild.core.records import Struct
+from lambdabuild.core.spans import Span
 
 T = TypeVar("T")
 
@@ -43,12 +43,12 @@ class Event(Struct, frozen=True):
             return parts[position]
         raise self.bad(f"{_short(arn)} is no ARN of what it reads", "write its ARN")
 
-    def bad(self, message: str, mend: str, known_as: str = "", *, beside: Event | None = None) -> BadEvent:
+    def bad(self, message: str, help: str, known_as: str = "", *, beside: Event | None = None) -> BadEvent:
         """What is wrong with it; ``beside`` is another event that it cannot stand beside."""
         return BadEvent(
             f"function {self.function.key!r}, event {self.kind}: {message}",
             where=(beside.where, self.where) if beside else self.where,
-            mend=mend,
+            help=help,
             known_as=known_as,
         )
 

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from lambdabuild import naming
 from lambdabuild.cloudformation import helpers
 from lambdabuild.cloudformation.context import Context
 from lambdabuild.cloudformation.events.event import Event, by_function
 from lambdabuild.cloudformation.fragment import Fragment, Helper, Json, allow, arn_here, compact
+from lambdabuild.core import naming
 
 CREATED = "s3:ObjectCreated:*"
 SENDERS = ("CustomSMSSender", "CustomEmailSender")
@@ -121,7 +121,7 @@ def custom(kind: str, helper: str, event: Event, properties: Mapping[str, Any]) 
 def _forced(context: Context, group: Sequence[Event]) -> Json:
     """``forceDeploy`` asks for the wiring to be done again; here that is whenever the function's code changed.
 
-    The peer takes the clock, so that each of its templates is another one.
+    The Serverless Framework takes the clock, so that each of its templates is another one.
     """
     artifact = context.artifacts.get(f"function:{group[0].function.key}")
     forced = artifact is not None and any(event.get("forceDeploy") for event in group)

@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from lambdabuild import naming
 from lambdabuild.cloudformation.context import Context, Lambda
 from lambdabuild.cloudformation.events.event import Event, after_alias, each, permission
 from lambdabuild.cloudformation.fragment import Fragment, Json, compact, without_nothing
-from lambdabuild.errors import BadFunction
-from lambdabuild.records import Struct
+from lambdabuild.core import naming
+from lambdabuild.core.errors import BadFunction
+from lambdabuild.core.records import Struct
 
 API, STAGE, LOG_GROUP = "HttpApi", "HttpApiStage", "HttpApiLogGroup"
 METHODS = ("ANY", "GET", "POST", "PUT", "PATCH", "OPTIONS", "HEAD", "DELETE")
@@ -63,9 +63,9 @@ class Api(Struct, frozen=True, dict=True):
             return ""
         return (given.get("format") if isinstance(given, dict) else None) or compact(LOGGED)
 
-    def bad(self, message: str, mend: str, known_as: str, *path: str) -> BadFunction:
+    def bad(self, message: str, help: str, known_as: str, *path: str) -> BadFunction:
         where = self.context.definition.at("provider", *(path or ("httpApi",)))
-        return BadFunction(message, where=where, mend=mend, known_as=known_as)
+        return BadFunction(message, where=where, help=help, known_as=known_as)
 
 
 def compile(context: Context, events: Sequence[Event]) -> Fragment:

@@ -7,11 +7,11 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lambdabuild import naming
 from lambdabuild.cloudformation.context import Context
 from lambdabuild.cloudformation.events import existing
 from lambdabuild.cloudformation.events.event import Event, permission
 from lambdabuild.cloudformation.fragment import Fragment, Json, joined
+from lambdabuild.core import naming
 
 BUCKET_NAME = re.compile(
     r"(?!^(\d{1,3}\.){3}\d{1,3}$)(^(([a-z0-9]|[a-z0-9][a-z0-9-]*[a-z0-9])\.)*([a-z0-9]|[a-z0-9][a-z0-9-]*[a-z0-9])$)"

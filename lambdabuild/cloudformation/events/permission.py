@@ -8,10 +8,10 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from lambdabuild import naming
 from lambdabuild.cloudformation.context import Context
 from lambdabuild.cloudformation.events.event import Event, after_alias, by_function, each, permission
 from lambdabuild.cloudformation.fragment import Fragment, Json, compact, without_nothing
+from lambdabuild.core import naming
 
 FILTERS_OF_A_GROUP = 2
 """https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/cloudwatch_limits_cwl.html"""

@@ -11,12 +11,12 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from lambdabuild import naming
 from lambdabuild.cloudformation.context import Context, Lambda
 from lambdabuild.cloudformation.events import bridge
 from lambdabuild.cloudformation.events.event import Event, after_alias, by_function, each, permission, state
 from lambdabuild.cloudformation.fragment import Fragment, Json, Need, allow, arn_here, compact, joined, without_nothing
 from lambdabuild.cloudformation.functions import role_property
+from lambdabuild.core import naming
 
 EVENTS = "events.amazonaws.com"
 SCHEDULER = "scheduler.amazonaws.com"

@@ -10,10 +10,10 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lambdabuild import naming
 from lambdabuild.cloudformation.context import Context
 from lambdabuild.cloudformation.events.event import Event, by_function, each, role_id
 from lambdabuild.cloudformation.fragment import Fragment, Json, Need, allow, compact, without_nothing
+from lambdabuild.core import naming
 
 TRIM_HORIZON, AT_TIMESTAMP = "TRIM_HORIZON", "AT_TIMESTAMP"
 NETWORK = (

@@ -10,10 +10,10 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from lambdabuild import naming
 from lambdabuild.cloudformation.context import Context
 from lambdabuild.cloudformation.events.event import Event, after_alias, each, permission
 from lambdabuild.cloudformation.fragment import Fragment, Json, joined, without_nothing
+from lambdabuild.core import naming
 
 SNS = "sns.amazonaws.com"
 

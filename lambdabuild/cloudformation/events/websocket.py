@@ -11,14 +11,14 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from lambdabuild import naming
 from lambdabuild.cloudformation import helpers
 from lambdabuild.cloudformation.context import Context, Lambda
 from lambdabuild.cloudformation.events.event import Event, after_alias, each
 from lambdabuild.cloudformation.fragment import Fragment, Json, allow, compact, joined, without_nothing
 from lambdabuild.cloudformation.functions import function_of
-from lambdabuild.errors import BadFunction
-from lambdabuild.records import Struct
+from lambdabuild.core import naming
+from lambdabuild.core.errors import BadFunction
+from lambdabuild.core.records import Struct
 
 API, STAGE, LOG_GROUP = "WebsocketsApi", "WebsocketsDeploymentStage", "WebsocketsLogGroup"
 IDENTITY = "route.request.header.Auth"
@@ -118,7 +118,7 @@ def _refuse_bad_logs(context: Context, given: Json) -> None:
     where = context.definition.at("provider", "logs", "websocket")
     if given.get("executionLogging", True) and given.get("level") not in (None, "INFO", "ERROR"):
         raise BadFunction(
-            f"provider.logs.websocket.level is {given['level']!r}", where=where, mend="write INFO or ERROR",
+            f"provider.logs.websocket.level is {given['level']!r}", where=where, help="write INFO or ERROR",
             known_as="WEBSOCKETS_INVALID_LOGS_LEVEL",
         )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""The peer itself, installed once."""
+"""The Serverless Framework itself, installed once."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ MOST_USED_PLUGINS = {
 }  # fmt: skip
 """With their versions."""
 OSLS = "osls@4.3.1"
-"""The peer's successor, for what only that has."""
+"""The Serverless Framework's successor, for what only that has."""
 
 PATIENCE_SECONDS = 300.0
 """With one service."""
@@ -84,19 +84,19 @@ def python_programs(*packages: str) -> Path:
 
 @pytest.fixture(scope="session")
 def serverless() -> Path:
-    """The peer's program."""
+    """The Serverless Framework's program."""
     return installed(SERVERLESS, *PLUGINS) / "node_modules/serverless/bin/serverless.js"
 
 
 @pytest.fixture(scope="session")
 def peer(serverless: Path, tmp_path_factory: pytest.TempPathFactory) -> Peer:
-    """Run the peer's ``package`` in a folder."""
+    """Run the Serverless Framework's ``package`` in a folder."""
     return runner(serverless, tmp_path_factory.mktemp("home"))
 
 
 @pytest.fixture(scope="session")
 def osls() -> Path:
-    """The program of the peer's successor."""
+    """The program of the Serverless Framework's successor."""
     return installed(OSLS) / "node_modules/osls/bin/serverless.js"
 
 
@@ -142,7 +142,7 @@ def _environment(home: Path, more: Mapping[str, str] | None) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def many(serverless: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Peer]:
-    """As ``peer``, for services without plugins of their own: one process of the peer's packages them all."""
+    """As ``peer``, for services without plugins of their own: one process of the Serverless Framework's packages them all."""
     with together(serverless, tmp_path_factory.mktemp("home")) as run:
         yield run
 
@@ -173,7 +173,7 @@ def together(program: Path, home: Path) -> Iterator[Peer]:
             clock.start()
             answer = process.stdout.readline()
             clock.cancel()
-            assert answer, f"the peer's process ended with exit code {process.wait()}"
+            assert answer, f"the Serverless Framework's process ended with exit code {process.wait()}"
             return Ran(**json.loads(answer))
 
         yield run
@@ -181,7 +181,7 @@ def together(program: Path, home: Path) -> Iterator[Peer]:
 
 @pytest.fixture(scope="session")
 def cloud(serverless: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A script that node loads first, by which the peer asks a server on loopback, not AWS."""
+    """A script that node loads first, by which the Serverless Framework asks a server on loopback, not AWS."""
     script = tmp_path_factory.mktemp("cloud") / "loopback.cjs"
     sdk = serverless.parents[2] / "aws-sdk"
     with S3Server() as server:

@@ -1,7 +1,7 @@
 """Every known difference from the Serverless Framework's templates, each with its reason.
 
 ``both`` takes away what must differ (where an artifact lies, what its bytes are) from either template; ``PEER`` are
-corrections made to the peer's, where it is plainly wrong.
+corrections made to the Serverless Framework's, where it is plainly wrong.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def both(template: Json) -> Json:
     text = re.sub(r"LambdaVersion[0-9A-Za-z]{20,43}\b", "LambdaVersion", text)
     # That of a REST API's deployment is the time of the day.
     text = re.sub(r"ApiGatewayDeployment[0-9A-Za-z]{10,43}\b", "ApiGatewayDeployment", text)
-    # So is that of what a WebSocket API deploys; the peer takes its digest before the whole is known.
+    # So is that of what a WebSocket API deploys; the Serverless Framework takes its digest before the whole is known.
     text = re.sub(r"WebsocketsDeployment[0-9A-Za-z]{20,43}\b", "WebsocketsDeployment", text)
     # A layer's digest, and the ids of retained layers, hold that of its zip.
     text = re.sub(r"[0-9a-f]{40}", "sha1", text)
@@ -65,19 +65,19 @@ def _sorted(value: Json, key: str = "") -> Json:
     if isinstance(value, list):
         items = [_sorted(one) for one in value]
         if key == "DependsOn":
-            return sorted(set(items))  # the peer names a function once for each of its events
+            return sorted(set(items))  # the Serverless Framework names a function once for each of its events
         return items
     # DependsOn may be a text or a list of one.
     return [value] if key == "DependsOn" else value
 
 
 def _dates_stay_text(template: Json) -> Json:
-    """``Version: 2012-10-17`` unquoted becomes a moment in time with the peer, which IAM refuses."""
+    """``Version: 2012-10-17`` unquoted becomes a moment in time with the Serverless Framework, which IAM refuses."""
     return json.loads(re.sub(r"(\d{4}-\d\d-\d\d)T00:00:00\.000Z", r"\1", json.dumps(template)))
 
 
 def _no_empty_log_statements(template: Json) -> Json:
-    """When no function logs, the peer leaves statements with an empty Resource, which IAM refuses."""
+    """When no function logs, the Serverless Framework leaves statements with an empty Resource, which IAM refuses."""
     role = template["Resources"].get("IamRoleLambdaExecution")
     if role:
         for policy in role["Properties"].get("Policies", []):
@@ -105,7 +105,7 @@ PEER: tuple[Callable[[Json], Json], ...] = (
 
 
 def corrected(template: Json) -> Json:
-    """The peer's template with all corrections."""
+    """The Serverless Framework's template with all corrections."""
     found = copy.deepcopy(template)
     for correct in PEER:
         found = correct(found)

@@ -1,4 +1,4 @@
-"""Services with events, which lambdabuild and the peer compile alike: between them every option of every event type."""
+"""Services with events, which lambdabuild and the Serverless Framework compile alike: between them every option of every event type."""
 
 from __future__ import annotations
 
@@ -412,7 +412,7 @@ NEWER: dict[str, str] = {
     ),
     "newest_runtimes": HEAD + "functions: {one: {handler: app.one, runtime: python3.14}, two: {handler: app.one, runtime: nodejs24.x}}\n",
 }  # fmt: skip
-"""What only the peer's successor has."""
+"""What only the Serverless Framework's successor has."""
 
 REFUSED_EVENTS: dict[str, tuple[str, str]] = {
     "schedule_named_twice": ("SCHEDULE_NAME_NOT_ALLOWED_MULTIPLE_RATES", events("schedule: {rate: [rate(1 day), rate(2 days)], name: x}")),

@@ -11,7 +11,7 @@ from typing import Any
 from peers.serverless.conftest import Peer
 from sandbox import Sandbox
 
-from lambdabuild.reading import compile_text
+from lambdabuild.project_loader import compile_text
 
 FOLDER = Path(__file__).with_name("public_style")
 SERVICES = {path.name.partition(".")[0]: path for path in sorted(FOLDER.iterdir())}

@@ -1,4 +1,4 @@
-"""Small services that lambdabuild and the peer compile alike: between them every property that is not an event.
+"""Small services that lambdabuild and the Serverless Framework compile alike: between them every property that is not an event.
 
 A service is the text of its serverless.yml, or a mapping of files. ``HEAD`` is led before a text that has no ``service:``.
 """
@@ -327,7 +327,7 @@ LAYERS: dict[str, str | dict[str, str]] = {
     "layer_ready": {"serverless.yml": HEAD + "layers: {lib: {package: {artifact: lib.zip}}}\n" + ONE, "lib.zip": "zip"},
 }  # fmt: skip
 
-# With a plugin whose work lambdabuild does; the peer has it installed beside it.
+# With a plugin whose work lambdabuild does; the Serverless Framework has it installed beside it.
 ROLES: dict[str, str] = {
     "role_for_one_function": "plugins: [serverless-iam-roles-per-function]\n" + HEAD
     + "functions:\n  a:\n    handler: a.a\n    iamRoleStatements:\n      - {Effect: Allow, Action: ['s3:*'], Resource: '*'}\n  b: {handler: a.b}\n",

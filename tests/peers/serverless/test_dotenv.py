@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from lambdabuild.errors import SourceFailed
-from lambdabuild.variables import dotenv
+from lambdabuild.core.errors import SourceFailed
+from lambdabuild.frontends.serverless.variables import dotenv
 
 pytestmark = pytest.mark.slow
 

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow
 PYTHON = f"python{sys.version_info[0]}.{sys.version_info[1]}"
 HEAD = f"service: shop\nprovider: {{name: aws, runtime: {PYTHON}}}\nplugins: [serverless-python-requirements]\n"
 OPTIONS = {"pythonBin": sys.executable, "useStaticCache": False}
-"""Of no effect with us: the peer needs an interpreter of the runtime's version, and its cache knows no other option."""
+"""Of no effect with us: the Serverless Framework needs an interpreter of the runtime's version, and its cache knows no other option."""
 
 NOT_OURS = {
     r"(.*/)?requirements\.txt": "a manifest is no code; the plugin also ships the copy that it installed from",
@@ -38,7 +38,7 @@ NOT_OURS = {
 
 @dataclass(frozen=True)
 class Case:
-    """A service; ``artifacts`` are (ours, the peer's) zips."""
+    """A service; ``artifacts`` are (ours, the Serverless Framework's) zips."""
 
     options: dict
     rest: str

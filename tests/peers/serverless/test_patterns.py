@@ -11,7 +11,7 @@ import pytest
 
 from lambdabuild.files.globs import GlobbedPatterns
 from lambdabuild.files.listing import scan
-from lambdabuild.template.package_patterns import globs
+from lambdabuild.frontends.serverless.package_patterns import globs
 
 pytestmark = pytest.mark.slow
 

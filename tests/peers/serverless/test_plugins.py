@@ -11,7 +11,7 @@ from peers.serverless.conftest import MOST_USED_PLUGINS, SERVERLESS, installed, 
 from peers.serverless.differences import both, corrected, differing, of_the_roles_plugin
 from sandbox import Sandbox
 
-from lambdabuild.template.plugins.known import row
+from lambdabuild.frontends.serverless.plugins.known import row
 
 pytestmark = pytest.mark.slow
 

@@ -88,7 +88,7 @@ def test_what_the_peer_refuses_is_refused_by_the_same_name(name: str, many, tmp_
     assert ran.code != 0
     assert f"({known_as})" in ran.err, ran.said
     assert re.search(r"(?m)^  at serverless.yml:\d+:\d+$", ran.err), ran.err
-    assert "  mend: " in ran.err
+    assert "  help: " in ran.err
 
 
 @pytest.mark.parametrize("name", WRONG)
@@ -102,7 +102,7 @@ def test_the_schema_finds_mistakes_where_the_peers_does(name: str, many, tmp_pat
     assert ran.code != 0
     found = {match[1] for match in re.finditer(r"(?m)^LB109[^:]*: (\S+) ", ran.err)}
     assert expected
-    # Ours may be closer: a missing key by its name, where the peer says that the mapping round it fits no form.
+    # Ours may be closer: a missing key by its name, where the Serverless Framework says that the mapping round it fits no form.
     assert {one for one in expected if not any(_is_in(other, one) for other in found)} == set()
     assert {one for one in found if not any(_is_in(one, other) for other in expected)} == set()
 
@@ -112,7 +112,7 @@ def _is_in(place: str, other: str) -> bool:
 
 
 def _place(match: re.Match[str]) -> str:
-    """``functions.one.x`` for what the peer says of it; an unknown or a missing key is named after its parent."""
+    """``functions.one.x`` for what the Serverless Framework says of it; an unknown or a missing key is named after its parent."""
     parent = "" if match[1] == "root" else re.sub(r"\[(?:'([^']*)'|(\d+))\]", lambda m: "." + (m[1] or m[2]), match[1])
     key = re.search(r"unrecognized property '([^']*)'|missing required property '([^']*)'", match[2])
     return ".".join(part for part in (parent, (key[1] or key[2]) if key else "") if part)

@@ -11,7 +11,6 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lambdabuild import naming
 from lambdabuild.cloudformation import helpers
 from lambdabuild.cloudformation.context import Context
 from lambdabuild.cloudformation.events.event import Event, each, permission
@@ -19,6 +18,7 @@ from lambdabuild.cloudformation.events.rest_api import authorizers, cors, keys, 
 from lambdabuild.cloudformation.events.rest_api.api import API, GATEWAY, Api
 from lambdabuild.cloudformation.events.rest_api.http import Http, http_of
 from lambdabuild.cloudformation.fragment import Fragment, Json, compact, joined, without_nothing
+from lambdabuild.core import naming
 
 LOG_GROUP = "ApiGatewayLogGroup"
 STAGE_NAME = re.compile(r"[-_a-zA-Z0-9]+")

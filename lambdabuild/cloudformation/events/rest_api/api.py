@@ -7,8 +7,8 @@ from typing import Any
 
 from lambdabuild.cloudformation.context import Context
 from lambdabuild.cloudformation.fragment import Json
-from lambdabuild.errors import BadFunction
-from lambdabuild.records import Struct
+from lambdabuild.core.errors import BadFunction
+from lambdabuild.core.records import Struct
 
 API, GATEWAY = "ApiGatewayRestApi", "apigateway.amazonaws.com"
 
@@ -43,6 +43,6 @@ class Api(Struct, frozen=True, dict=True):
         account = [{"Ref": "AWS::Region"}, ":", {"Ref": "AWS::AccountId"}]
         return {"Fn::Join": ["", ["arn:", {"Ref": "AWS::Partition"}, ":execute-api:", *account, ":", self.id, "/*/*"]]}
 
-    def bad(self, message: str, mend: str, known_as: str) -> BadFunction:
+    def bad(self, message: str, help: str, known_as: str) -> BadFunction:
         where = self.context.definition.at("provider", "apiGateway")
-        return BadFunction(message, where=where, mend=mend, known_as=known_as)
+        return BadFunction(message, where=where, help=help, known_as=known_as)

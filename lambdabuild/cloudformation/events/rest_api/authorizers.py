@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lambdabuild import naming
 from lambdabuild.cloudformation.events.event import after_alias
 from lambdabuild.cloudformation.events.rest_api.api import Api
 from lambdabuild.cloudformation.events.rest_api.http import Authorizer, Http
 from lambdabuild.cloudformation.fragment import Fragment, Json, without_nothing
+from lambdabuild.core import naming
 
 
 def logical_id(authorizer: Authorizer) -> str:

@@ -27,7 +27,7 @@ def allowed_origin(given: Any) -> str:
 
 
 def preflights(api: Api, tree: Tree, calls: Sequence[Http]) -> dict[str, Json]:
-    """One for each path; its methods and headers stand in the order of the file, as the peer's stacks have them."""
+    """Return one for each path; methods and headers stand in the order of the file, as in the Framework's stacks."""
     found: dict[str, Json] = {}
     for path in dict.fromkeys(call.path for call in calls if call.event.get("cors")):
         group = [call for call in calls if call.path == path and call.event.get("cors")]

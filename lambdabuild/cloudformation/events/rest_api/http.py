@@ -10,7 +10,7 @@ from lambdabuild.cloudformation.context import Lambda
 from lambdabuild.cloudformation.events.event import Event
 from lambdabuild.cloudformation.events.rest_api.api import Api
 from lambdabuild.cloudformation.functions import function_of
-from lambdabuild.records import Struct
+from lambdabuild.core.records import Struct
 
 COGNITO = re.compile(r"^arn:[a-zA-Z-]*:cognito-idp")
 TTL_SECONDS = 300

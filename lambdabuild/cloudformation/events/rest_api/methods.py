@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lambdabuild import naming
 from lambdabuild.cloudformation.events.rest_api import authorizers, models
 from lambdabuild.cloudformation.events.rest_api.api import Api
 from lambdabuild.cloudformation.events.rest_api.cors import allowed_origin
 from lambdabuild.cloudformation.events.rest_api.http import Http, connection_type, is_needed
 from lambdabuild.cloudformation.events.rest_api.paths import Tree, method_id
 from lambdabuild.cloudformation.fragment import Fragment, Json, without_nothing
+from lambdabuild.core import naming
 
 MAPPED = ("AWS", "HTTP", "MOCK")
 """Integrations whose requests and answers go through templates."""

@@ -6,11 +6,11 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from lambdabuild import naming
 from lambdabuild.cloudformation.events.rest_api.api import Api
 from lambdabuild.cloudformation.events.rest_api.http import Http, is_needed
 from lambdabuild.cloudformation.events.rest_api.paths import Tree, method_id
 from lambdabuild.cloudformation.fragment import Fragment, Json, without_nothing
+from lambdabuild.core import naming
 
 
 def compile(api: Api, tree: Tree, calls: Sequence[Http]) -> Fragment:

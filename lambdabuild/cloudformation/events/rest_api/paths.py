@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from lambdabuild import naming
 from lambdabuild.cloudformation.events.rest_api.api import Api
 from lambdabuild.cloudformation.events.rest_api.http import Http
 from lambdabuild.cloudformation.fragment import Json
+from lambdabuild.core import naming
 
 
 class Tree:

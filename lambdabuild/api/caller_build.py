@@ -1,0 +1,434 @@
+"""One build for a caller of Lambda Builders: a rule's steps, and what they made in the folders that it named."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import posixpath
+import shutil
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property, partial
+from typing import Any, Literal
+
+from lambdabuild.api.caller_errors import WorkflowFailedError, as_the_peer_words_it, failed
+from lambdabuild.api.caller_source import MODULES, NpmProject
+from lambdabuild.api.caller_source import root_of as npm_root_of
+from lambdabuild.api.workflows import Workflow, action_of
+from lambdabuild.artifacts import caller_folders, merge, owned
+from lambdabuild.artifacts.archives import archive_entries
+from lambdabuild.artifacts.entries import Entry, OnDisk
+from lambdabuild.artifacts.native import wrong_machine
+from lambdabuild.artifacts.owned import NamedFolder
+from lambdabuild.config.settings import with_flags
+from lambdabuild.core import regular, tools
+from lambdabuild.core.errors import InTheWay, ToolFailed, ToolMissing
+from lambdabuild.core.records import Struct
+from lambdabuild.core.tools import Output
+from lambdabuild.files.listing import Found, Patterns, ignore_lines, scan
+from lambdabuild.files.stat_cache import sha256_of
+from lambdabuild.plan.rule_choice import resolver_of
+from lambdabuild.plan.types import Rule
+from lambdabuild.plan.workspaces import Disk, reads_source, root_of
+from lambdabuild.project import cache_dir, disk_around
+from lambdabuild.rule_api import Folder, Job, Part, Result, Target
+from lambdabuild.rulebook import runner
+
+LOG = logging.getLogger(__name__)
+NOTHING_KEPT = (
+    "download_dependencies is False and dependencies_dir is None. Copying the source files into the artifacts "
+    "directory. "
+)
+"""As Lambda Builders has it."""
+
+
+class Wanted(Struct, frozen=True):
+    """What one call of ``build`` asks for. Paths are absolute; ``manifest`` is "" when there is none."""
+
+    source: str
+    artifacts: str
+    scratch: str
+    manifest: str
+    runtime: str
+    architecture: Literal["x86_64", "arm64"]
+    is_layer: bool
+    options: Mapping[str, Any]
+    search_paths: tuple[str, ...]
+    downloads: bool
+    dependencies: str
+    """"" when they are to lie in the artifact only."""
+    combines: bool
+    in_source: bool
+    """Whether the tool works in the source folder itself."""
+
+    @property
+    def name(self) -> str:
+        return str(self.options.get("build_logical_id") or "Function")
+
+    @property
+    def filled(self) -> frozenset[str]:
+        """The folders that builds fill, which are no source."""
+        return frozenset(map(os.path.realpath, filter(None, (self.artifacts, self.scratch, self.dependencies))))
+
+    @property
+    def project(self) -> str:
+        """Where the caller works, if all is below it."""
+        folders = [self.source, *([os.path.dirname(self.manifest)] if self.manifest else [])]
+        here = os.path.realpath(os.getcwd())
+        is_here = here != os.sep and os.path.commonpath([here, *folders]) == here
+        return here if is_here else os.path.commonpath(folders)
+
+
+FOR_PEOPLE = frozenset({"bundle", "cargo-lambda", "dotnet", "gradle", "make", "mvn", "npm", "pnpm", "sh", "yarn"})
+"""Tools whose standard output is for people. What others print there is for the rule that runs them."""
+AS_DATA = frozenset({"--version", "--json", "--parseable", "prefix"})
+
+
+def _say(tool: str, text: str) -> None:
+    """Pass on what a tool prints: on standard error, and what make prints at any level of logging, as Lambda Builders
+    does.
+    """
+    if text and sys.stderr is not None and (tool == "make" or LOG.isEnabledFor(logging.INFO)):
+        sys.stderr.write(text)
+
+
+class CallersJob(Job, frozen=True):
+    """A Job whose tools are looked for in some folders first, without a change of this process's environment.
+
+    What they print is the caller's to see. ``in_source`` ones work in the source and not in a copy of it.
+    """
+
+    search_paths: tuple[str, ...] = ()
+    in_source: bool = False
+
+    def copied_source(self) -> str:
+        return self.target.source if self.in_source else super().copied_source()
+
+    def tool(self, name: str, help: str = "") -> str:
+        found = shutil.which(name, path=os.pathsep.join(self.search_paths)) if self.search_paths else None
+        return found or super().tool(name, help)
+
+    def run(
+        self, argv: Sequence[str], *, cwd: str | None = None, extra_environment: Mapping[str, str] | None = None,
+        help: str = "", stdin: str | None = None,
+    ) -> Output:  # fmt: skip
+        extra = dict(extra_environment or {})
+        if self.search_paths:
+            path = extra.get("PATH") or os.environ.get("PATH") or os.defpath
+            extra["PATH"] = os.pathsep.join((*self.search_paths, path))
+        tool = os.path.basename(argv[0])
+        is_for_people = tool in FOR_PEOPLE and not AS_DATA & set(argv)
+        output = tools.run(
+            argv, cwd=cwd or self.scratch, env=tools.environment(self.environment, extra), who=self.who, help=help,
+            stdin=stdin, heard=partial(_say, tool) if is_for_people else None,
+        )  # fmt: skip
+        if not is_for_people:
+            _say(tool, output.stderr)
+        return output
+
+
+class CallerBuild(Struct, frozen=True, dict=True):
+    """One build. ``work`` is thrown away after it."""
+
+    flow: Workflow
+    rule: Rule
+    rules: Mapping[str, Rule]
+    wanted: Wanted
+    work: str
+
+    def run(self) -> None:
+        wanted, flow = self.wanted, self.flow
+        if not os.path.isdir(wanted.source):
+            raise failed(self.flow, "copy", f"the source folder {wanted.source} does not exist")
+        with as_the_peer_words_it(flow, "copy"):
+            self.refuse_to_empty()
+        if self.npm_project:
+            with as_the_peer_words_it(flow, self.npm_project.action):
+                self.npm_project.refuse()
+        resolved = self.resolve()
+        earlier = {} if resolved is None else {"resolve": resolved}
+        compiled = self.step(self.rule, "compile", earlier, self.rule.compile) if self.compiles() else Result()
+        copied = self.step(self.rule, "copy", {**earlier, "compile": compiled}, self.rule.copy)
+        with as_the_peer_words_it(flow, "copy"):
+            self.lay_down(copied, compiled, resolved)
+        self.test()
+
+    def refuse_to_empty(self) -> None:
+        """Raise InTheWay (LB507) now when ``dependencies_dir`` could not be emptied in the end."""
+        wanted = self.wanted
+        if self.fills_dependencies():
+            inside = {"the source": wanted.source, "the manifest": wanted.manifest, "the artifacts": wanted.artifacts,
+                      "the scratch folder": wanted.scratch, "the current folder": os.getcwd()}  # fmt: skip
+            caller_folders.refuse_to_empty(self.dependencies, "dependencies_dir", inside)
+
+    def fills_dependencies(self) -> bool:
+        """Whether ``dependencies_dir`` is emptied and filled, rather than read or left alone."""
+        wanted, flow = self.wanted, self.flow
+        is_resolved = bool(wanted.manifest) and self.resolver().resolve is not None and wanted.downloads
+        is_resolved = is_resolved and (self.npm_project is None or self.rule.ships_dependencies)
+        return bool(wanted.dependencies) and flow.dependencies != "none" and (flow.dependencies == "lib" or is_resolved)
+
+    @cached_property
+    def dependencies(self) -> NamedFolder:
+        return NamedFolder(self.wanted.dependencies, cache_dir(os.environ))
+
+    def resolve(self) -> Result | None:
+        """What was fetched, or fetched before and kept in ``dependencies_dir``; None when there is neither."""
+        wanted, resolver = self.wanted, self.resolver()
+        if not wanted.manifest or resolver.resolve is None:
+            return None
+        if self.npm_project and (wanted.downloads or not (wanted.dependencies and self.rule.ships_dependencies)):
+            return self.resolve_in_source(self.npm_project)
+        if wanted.downloads or not self.flow.reuses:
+            return self.step(resolver, "resolve", {}, resolver.resolve)
+        if wanted.dependencies and os.path.isdir(wanted.dependencies):
+            return Result((Folder(wanted.dependencies),))
+        if not self.rule.ships_dependencies and not wanted.dependencies:
+            raise WorkflowFailedError(
+                "Esbuild Failed: Lambda Builders was unable to find the location of the dependencies since a "
+                "dependencies directory was not provided and downloading dependencies is disabled."
+            )
+        LOG.info(NOTHING_KEPT)
+        return None
+
+    @cached_property
+    def npm_project(self) -> NpmProject | None:
+        """What npm does in the source folder, when that is asked for."""
+        wanted = self.wanted
+        if not (wanted.in_source and wanted.manifest and self.rule.language == "nodejs"):
+            return None
+        folder = os.path.dirname(wanted.manifest)
+        bundles = not self.rule.ships_dependencies
+        with as_the_peer_words_it(self.flow, "resolve"):
+            root = npm_root_of(self.job("resolve", self.rule, {}, ()), folder)
+        return NpmProject(wanted.source, folder, root, with_flags(wanted.options), bundles)
+
+    def resolve_in_source(self, project: NpmProject) -> Result:
+        """Install beside the source. A bundle is made from what is there; all others link to it (``links``)."""
+        if self.wanted.downloads:
+            self.tell(project.action)
+            with as_the_peer_words_it(self.flow, project.action):
+                project.install(self.job("resolve", self.rule, {}, ()))
+        holders = [folder for folder in (project.folder, project.root) if os.path.isdir(os.path.join(folder, MODULES))]
+        return Result(tuple(map(Folder, holders[:1])) if not self.rule.ships_dependencies else ())
+
+    def links(self) -> dict[str, str]:
+        """Links to packages that stay where they are, in the source folder; by their path in the artifact."""
+        project, wanted = self.npm_project, self.wanted
+        if project is None or not self.rule.ships_dependencies:
+            return {}
+        if wanted.downloads or not wanted.dependencies:
+            with as_the_peer_words_it(self.flow, project.action):
+                return project.links(self.job("copy", self.rule, {}, ()))
+        return dict(caller_folders.links(wanted.dependencies))
+
+    def resolver(self) -> Rule:
+        """The rule itself, or the one that resolves for it: the first whose lock file is there, else the last."""
+        return resolver_of(self.rule, ".", self.rules, self.around) or self.rule
+
+    @cached_property
+    def around(self) -> Disk:
+        """What lies around the manifest, up to the git checkout's folder."""
+        return disk_around(os.path.dirname(self.wanted.manifest) or self.wanted.source)
+
+    def workspace(self) -> str:
+        root = root_of(self.resolver(), ".", self.around) if self.wanted.manifest else ""
+        return os.path.normpath(os.path.join(os.path.dirname(self.wanted.manifest), root)) if root else ""
+
+    def compiles(self) -> bool:
+        claims = self.rule.compile
+        return claims is not None and (not claims.when or bool(self.wanted.options.get(claims.when)))
+
+    def step(self, rule: Rule, name: Any, earlier: Mapping[str, Result], claims: object) -> Result:
+        if claims is None:
+            return Result()
+        self.tell(name)
+        with as_the_peer_words_it(self.flow, name):
+            files = self.beside_manifest(rule) if name == "resolve" else self.source_files
+            result = runner.run(rule, self.job(name, rule, earlier, files))
+        for note in result.notes:
+            LOG.info("%s", note)
+        return result
+
+    def tell(self, step: str) -> None:
+        prefix = f"{self.wanted.name}:" if "build_logical_id" in self.wanted.options else ""
+        LOG.info("%s Running %s:%s", prefix, self.flow.name, action_of(self.flow, step))
+
+    def job(self, step: Any, rule: Rule, earlier: Mapping[str, Result], files: Iterable[Found]) -> CallersJob:
+        out, scratch = (os.path.join(self.work, f"{step}-{what}") for what in ("out", "scratch"))
+        os.makedirs(out, exist_ok=True)
+        os.makedirs(scratch, exist_ok=True)
+        return CallersJob(
+            step=step, target=self.target(), out=out, scratch=scratch, store=cache_dir(os.environ),
+            cache=os.path.join(self.tools_cache, rule.name), earlier=earlier,
+            # No fingerprint is made here, so a tool may see all that the caller's environment says.
+            environment=tuple(os.environ), search_paths=self.wanted.search_paths,
+            files=tuple(found.path for found in files), in_source=self.wanted.in_source,
+        )  # fmt: skip
+
+    def test(self) -> None:
+        """Run ``npm test`` where the packages are, when the caller's environment asks for it as SAM CLI has it."""
+        wanted = self.wanted
+        is_asked = os.environ.get("SAM_NPM_RUN_TEST_WITH_BUILD") == "true" and self.flow.name == "NodejsNpmBuilder"
+        if not (is_asked and wanted.manifest and wanted.downloads):
+            return
+        self.tell("NpmTest")
+        with as_the_peer_words_it(self.flow, "NpmTest"):
+            job = self.job("copy", self.rule, {}, ())
+            folder = self.npm_project.folder if self.npm_project else wanted.artifacts
+            job.run([job.tool("npm"), "test", "--if-present"], cwd=folder)
+
+    @cached_property
+    def tools_cache(self) -> str:
+        """What tools save for the next time; of no use when a folder of the caller's has that name."""
+        folder = os.path.join(self.wanted.scratch, "lambdabuild-cache")
+        try:
+            owned.take(folder)
+        except (InTheWay, OSError):
+            return os.path.join(self.work, "cache")
+        return folder
+
+    def beside_manifest(self, rule: Rule) -> tuple[Found, ...]:
+        """What the manifest's own scripts may read; nothing when it has none."""
+        folder, name = os.path.split(self.wanted.manifest)
+        options = _options(self.rule, rule, self.flow, self.wanted)
+        if not name or not reads_source(rule, name, options, self.around):
+            return ()
+        return scan(folder, Patterns((".git/", "node_modules/")), boundary=os.sep, skip=self.wanted.filled).files
+
+    def target(self) -> Target:
+        wanted = self.wanted
+        is_layer = wanted.is_layer and self.flow.knows_layers
+        return Target(
+            wanted.name, "layer" if is_layer else "function", wanted.runtime, wanted.architecture, wanted.source,
+            wanted.manifest, wanted.project, _options(self.rule, self.resolver(), self.flow, wanted), self.workspace(),
+        )  # fmt: skip
+
+    # what is in the artifact
+
+    @cached_property
+    def source_files(self) -> tuple[Found, ...]:
+        """The source without what Lambda Builders leaves out, what the rule does, and .lambdabuildignore."""
+        wanted, flow, rule = self.wanted, self.flow, self.rule
+        lines = [*flow.leave_out, *ignore_lines(wanted.source)]
+        if self.brings_dependencies() or not rule.ships_source:
+            lines += [line for line in rule.leave_out if not self.ships(line.strip("/"))]
+        packed = self.packed_by_npm()
+        if packed is None:
+            lines += [line for name in rule.ignore_files for line in ignore_lines(wanted.source, name)]
+        listing = scan(wanted.source, Patterns(lines), boundary=os.sep, skip=wanted.filled)
+        return tuple(found for found in listing.files if packed is None or found.path in packed)
+
+    def ships(self, name: str) -> bool:
+        """Whether a file that the rule leaves out ships all the same."""
+        wanted, is_reused = self.wanted, self.flow.reuses and not self.wanted.downloads
+        if name in self.flow.rewritten:
+            return is_reused and not os.path.lexists(os.path.join(wanted.dependencies, name))
+        return name in self.flow.ships
+
+    def brings_dependencies(self) -> bool:
+        """Whether something of the rule's own takes the place of what lies in the source."""
+        wanted = self.wanted
+        kept = bool(wanted.dependencies) and os.path.isdir(wanted.dependencies)
+        return bool(wanted.manifest) and (wanted.downloads or wanted.in_source or not self.flow.reuses or kept)
+
+    def packed_by_npm(self) -> frozenset[str] | None:
+        """What ``npm pack`` would take (its ``files``, .npmignore, .gitignore), which is what Lambda Builders ships.
+
+        None when the manifest lies elsewhere, or npm cannot tell, for want of a name and version in package.json.
+        https://docs.npmjs.com/cli/v10/commands/npm-pack
+        """
+        wanted = self.wanted
+        if self.flow.name != "NodejsNpmBuilder" or os.path.dirname(wanted.manifest) != wanted.source:
+            return None
+        job = CallersJob("copy", Target("", "function", "", wanted.architecture, wanted.source, "", ""), "", "", "",
+                           environment=tuple(os.environ), search_paths=wanted.search_paths)  # fmt: skip
+        try:
+            command = [job.tool("npm"), "pack", "--dry-run", "--json", "--ignore-scripts", "--loglevel=error"]
+            said = json.loads(job.run(command, cwd=wanted.source).stdout)
+            return frozenset(file["path"] for file in said[0]["files"]) | set(self.flow.ships)
+        except (ToolFailed, ToolMissing, ValueError, LookupError, TypeError):
+            return None
+
+    def lay_down(self, copied: Result, compiled: Result, resolved: Result | None) -> None:
+        wanted, flow = self.wanted, self.flow
+        own = [self.entries(part) for part in (*copied.parts, *compiled.parts)]
+        parts = resolved.parts if resolved else ()
+        own = [self.entries(part) for part in parts if isinstance(part, Folder) and part.replaces_source] + own
+        kept = [self.entries(p) for p in parts if not (isinstance(p, Folder) and p.replaces_source)]
+        dependencies, shipped = kept, kept if self.rule.ships_dependencies else []
+        if flow.dependencies == "lib":
+            everything = [*own, *kept]
+            own = [[entry for entry in entries if not entry.path.startswith("lib/")] for entries in everything]
+            dependencies = [[entry for entry in entries if entry.path.startswith("lib/")] for entries in everything]
+            shipped = dependencies
+        if wanted.dependencies and flow.dependencies != "none" and not (wanted.combines or flow.always_combines):
+            shipped = []
+        links = self.links()
+        here = {} if wanted.dependencies and not wanted.combines else links
+        entries = self.merged([*own, *([] if links else shipped)])
+        artifacts = NamedFolder(wanted.artifacts, cache_dir(os.environ))
+        caller_folders.refuse_to_overwrite(artifacts, entries, here)
+        if self.fills_dependencies():
+            self.refuse_to_empty()  # others may have been there meanwhile
+            self.dependencies.empty()
+            caller_folders.write(self.dependencies, self.merged(dependencies), links, only=True)
+        caller_folders.write(artifacts, entries, here)
+
+    def entries(self, part: Part) -> list[Entry]:
+        if not isinstance(part, Folder):
+            found = archive_entries(part.path, index=part.path + ".index")
+            return list(merge.moved(found, part.moves, part.into, part.leave_out, origin=part.origin))
+        if os.path.realpath(part.path) == self.wanted.source:
+            files = self.source_files
+        else:
+            files = scan(part.path, Patterns(part.leave_out), boundary=os.sep).files
+        return [_entry(found, part.into) for found in files]
+
+    def merged(self, lists: Iterable[Iterable[Entry]]) -> tuple[Entry, ...]:
+        """One list; the source goes before dependencies, as with Lambda Builders, which copies it last."""
+        merged, clashes = merge.merge(lists)
+        for clash in clashes:
+            origins = [entry.origin or entry.path for entry in clash.entries]
+            if clash.kind == "folder":
+                raise failed(self.flow, "copy", f"{clash.path} is a file in {origins[0]} and a folder in {origins[1]}")
+            LOG.info("%s comes from %s; that of %s is used", clash.path, " and ".join(origins), origins[0])
+        for entry in wrong_machine(merged, self.wanted.architecture):
+            LOG.warning("%s (%s) is not for %s", entry.path, entry.origin, self.wanted.architecture)
+        return merged
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", "").replace("-", "").lower()
+
+
+def _options(rule: Rule, resolver: Rule, flow: Workflow, wanted: Wanted) -> dict[str, Any]:
+    """The caller's options under the names that the rule has for them, in whatever spelling they are given."""
+    given = {**rule.defaults, **with_flags(wanted.options)}
+    if flow.name == "NodejsNpmEsbuildBuilder" and (
+        not wanted.combines or "./node_modules/*" in (given.get("external") or ())
+    ):
+        given["external"] = _externals(wanted.manifest, given.get("external") or [])
+    claims = [step for one in (rule, resolver) for step in (one.resolve, one.compile, one.copy) if step]
+    names = {_plain(name): name for step in claims for name in (*step.options, step.when) if name}
+    return {names[_plain(name)]: value for name, value in sorted(given.items()) if _plain(name) in names}
+
+
+def _externals(manifest: str, given: Iterable[str]) -> list[str]:
+    """What the bundle imports when the dependencies are to lie elsewhere: each that package.json names."""
+    named: Mapping[str, Any] = {}
+    if manifest:
+        try:
+            with open(manifest, encoding="utf-8-sig", opener=regular.opener) as stream:
+                named = regular.json(stream.read()).get("dependencies") or {}
+        except (ValueError, AttributeError):
+            pass  # the rule tells
+    return sorted({*given, *named} - {"./node_modules/*"})
+
+
+def _entry(found: Found, into: str) -> Entry:
+    return Entry(
+        posixpath.join(into, found.path), found.executable, found.stat.st_size, sha256_of(found.real),
+        OnDisk(found.real), origin=found.real,
+    )  # fmt: skip

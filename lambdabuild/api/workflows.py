@@ -1,0 +1,159 @@
+"""Our rules as callers of Lambda Builders know them: names of workflows and actions, what each leaves out and ships.
+
+Lambda Builders' tables: the folders ``aws_lambda_builders/workflows/*`` of https://github.com/aws/aws-lambda-builders.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Literal
+
+from lambdabuild.core.records import Struct, field
+from lambdabuild.plan.types import Rule
+
+PYTHON = (
+    ".aws-sam", ".chalice", ".git", ".gitignore", "*.pyc", "__pycache__", "*.so", ".Python", "*.egg-info", "*.egg",
+    "pip-log.txt", "pip-delete-this-directory.txt", "htmlcov", ".tox", ".nox", ".coverage", ".cache", ".pytest_cache",
+    ".python-version", ".mypy_cache", ".dmypy.json", ".pyre", ".env", ".venv", "venv", "venv.bak", "env.bak", "ENV",
+    "env", ".vscode", ".idea",
+)  # fmt: skip
+OTHERS = (".aws-sam", ".git")
+
+
+class Workflow(Struct, frozen=True):
+    """A rule as callers of Lambda Builders know it.
+
+    Lambda Builders' tables: its folders ``aws_lambda_builders/workflows/*``.
+    """
+
+    name: str
+    """What messages begin with: ``PythonPipBuilder``."""
+    actions: Mapping[str, str] = field(default_factory=dict)
+    """Lambda Builders' names for what our steps do; what is not here has ``ACTIONS``' name."""
+    leave_out: tuple[str, ...] = OTHERS
+    """gitignore patterns of what stays out of the artifact, wherever it lies in the source."""
+    ships: tuple[str, ...] = ()
+    """Of what the rule leaves out, that which Lambda Builders ships."""
+    rewritten: tuple[str, ...] = ()
+    """Of what the rule leaves out, that which comes with the dependencies instead, made anew."""
+    failed: str = ""
+    """What Lambda Builders writes in front of what a tool says that failed: ``Make Failed: ``."""
+    without_manifest: Literal["copy", "build", "fail"] = "copy"
+    missing: str = "there is no manifest {}"
+    """Lambda Builders' words when a manifest is not there, {} being its path: an error, or a warning of a build
+    without."""
+    looks_in: Literal["", "source", "above"] = ""
+    """Where the tool finds a manifest when the one that a caller names is not there: in the source, or above it too."""
+    dependencies: Literal["resolved", "lib", "none"] = "resolved"
+    """What goes into ``dependencies_dir``: what was resolved, or the artifact's folder ``lib/``."""
+    always_combines: bool = False
+    in_source: tuple[bool, ...] = (False,)
+    """Values of ``build_in_source`` that Lambda Builders takes, its default first."""
+    knows_layers: bool = False
+
+    @property
+    def can_choose(self) -> bool:
+        """Whether a caller decides if the tool works in the source; others of ours never do."""
+        return len(self.in_source) > 1
+
+    @property
+    def reuses(self) -> bool:
+        """Whether ``download_dependencies=False`` takes what lies in ``dependencies_dir``."""
+        return self.dependencies == "resolved"
+
+
+NO_MANIFEST = "{} not found. Continuing the build without dependencies."
+ACTIONS = {"resolve": "ResolveDependencies", "compile": "Build", "copy": "CopySource"}
+
+MAKE = Workflow(
+    "CustomMakeBuilder", {"compile": "MakeBuild"}, failed="Make Failed: ", without_manifest="fail",
+    missing="Makefile not found at {}", dependencies="none", in_source=(False, True),
+)  # fmt: skip
+WORKFLOWS: Mapping[tuple[str, str, str], Workflow] = {
+    ("python", "pip", ""): Workflow(
+        "PythonPipBuilder", leave_out=PYTHON, ships=("requirements.txt",),
+        missing=NO_MANIFEST.format("requirements.txt file"),
+    ),
+    ("python", "uv", ""): Workflow(
+        "PythonUvBuilder", leave_out=(*PYTHON, ".uv-cache", "uv.lock.bak"),
+        ships=("requirements.txt", "pyproject.toml", "uv.lock"), looks_in="source",
+        missing="No UV-compatible manifest file found (pyproject.toml, requirements.txt). Continuing the build without "
+        "dependencies.",
+    ),
+    ("nodejs", "npm", ""): Workflow(
+        "NodejsNpmBuilder", {"resolve": "NpmInstall"}, ships=("package-lock.json", "npm-shrinkwrap.json"),
+        failed="NPM Failed: ", missing=NO_MANIFEST.format("package.json file"), in_source=(False, True),
+    ),
+    ("nodejs", "npm-esbuild", ""): Workflow(
+        "NodejsNpmEsbuildBuilder", {"resolve": "NpmInstall", "compile": "EsbuildBundle"}, failed="Esbuild Failed: ",
+        without_manifest="build", leave_out=(*OTHERS, "node_modules"), in_source=(False, True),
+        missing="package.json file not found. Bundling source without installing dependencies.",
+    ),
+    ("java", "gradle", ""): Workflow(
+        "JavaGradleWorkflow", {"resolve": "GradleBuild", "compile": "GradleBuild", "copy": "JavaGradleCopyArtifacts"},
+        failed="Gradle Failed: ", without_manifest="fail", missing="Gradle Failed: Gradle build file not found: {}",
+        dependencies="lib", in_source=(True,), knows_layers=True,
+    ),
+    ("java", "maven", ""): Workflow(
+        "JavaMavenWorkflow",
+        {"resolve": "MavenBuild", "compile": "MavenBuild", "copy": "MavenCopyArtifacts"},
+        failed="Maven Failed: ", without_manifest="fail", missing="Maven Failed: there is no manifest {}",
+        looks_in="source", dependencies="lib", knows_layers=True,
+    ),
+    ("go", "modules", ""): Workflow(
+        "GoModulesBuilder", failed="Builder Failed: ", without_manifest="fail",
+        missing="Builder Failed: there is no manifest {}", looks_in="above", dependencies="none", in_source=(True,),
+    ),
+    ("ruby", "bundler", ""): Workflow(
+        "RubyBundlerBuilder", {"resolve": "RubyBundle"}, failed="Bundler Failed: ",
+        missing=NO_MANIFEST.format("Gemfile"), looks_in="source",
+        rewritten=("Gemfile", "Gemfile.lock"), always_combines=True,
+    ),
+    ("rust", "cargo", ""): Workflow(
+        "RustCargoLambdaBuilder", {"compile": "CargoLambdaBuild", "copy": "RustCopyAndRename"},
+        failed="Cargo Lambda failed: ", without_manifest="fail",
+        missing="Cargo Lambda failed: there is no manifest {}", looks_in="above", dependencies="none",
+        in_source=(True,),
+    ),
+    ("dotnet", "cli-package", ""): Workflow(
+        "DotnetCliPackageBuilder", {"resolve": "RunPackageAction", "compile": "RunPackageAction"},
+        failed="Dotnet CLI Failed: ", without_manifest="fail", missing="Dotnet CLI Failed: there is no manifest {}",
+        looks_in="source", dependencies="none", in_source=(True,),
+    ),
+    ("provided", "", ""): MAKE,
+}  # fmt: skip
+"""By (language, dependency_manager, application_framework). A rule that Lambda Builders does not know has
+``unlisted``."""
+
+OUR_NAMES = {("dotnet", "cli-package", ""): ("dotnet", "cli", ""), ("provided", "", ""): ("provided", "make", "")}
+"""Where the claims of our rules say it otherwise."""
+
+OLDEST = {"python": (3, 8), "nodejs": (16,), "ruby": (3, 2), "java": (8,), "dotnet": (6,), "go": (1,)}
+"""The oldest runtimes Lambda Builders builds for; newer ones than it knows are built too."""
+RUNTIME = re.compile(r"([a-z]+)(\d+(?:\.\d+)?)(?:\.x)?")
+
+
+def unlisted(rule: Rule) -> Workflow:
+    """A workflow for a rule that Lambda Builders has not: ``python_poetry`` is PythonPoetryBuilder."""
+    name = "".join(part.capitalize() for part in re.split(r"[_\W]+", rule.name)) + "Builder"
+    leave_out = PYTHON if rule.language == "python" else OTHERS
+    if rule.ships_source:
+        return Workflow(name, leave_out=leave_out, missing=NO_MANIFEST.format(" or ".join(rule.manifests)))
+    return Workflow(name, leave_out=leave_out, without_manifest="fail", dependencies="none")
+
+
+def action_of(flow: Workflow, step: str) -> str:
+    """Lambda Builders' name for what a step of ours does; one of its actions has that already."""
+    return flow.actions.get(step) or ACTIONS.get(step, step)
+
+
+def is_supported(runtime: str | None) -> bool:
+    """Whether Lambda Builders, or a newer one, would build for the runtime."""
+    if runtime is None:
+        return False
+    if runtime == "provided" or runtime.startswith("provided."):
+        return True
+    found = RUNTIME.fullmatch(runtime)
+    oldest = OLDEST.get(found[1]) if found else None
+    return bool(found and oldest and tuple(int(part) for part in found[2].split(".")) >= oldest)

@@ -1,0 +1,161 @@
+"""What each build reads, as ``engine.inputs`` says it: a build asks the same, but here nothing is hashed.
+
+Files that only a run reveals are known from the run before, if that was made from what is there now.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from lambdabuild.core.errors import LambdaBuildError
+from lambdabuild.core.records import Struct, replace
+from lambdabuild.engine.base import receipts
+from lambdabuild.engine.base.site import Shared, Site
+from lambdabuild.engine.containers import context
+from lambdabuild.engine.freshness import inputs
+from lambdabuild.engine.freshness.inputs import Saved
+from lambdabuild.engine.noop import snapshot_writer
+from lambdabuild.files.stat_cache import StatCache
+from lambdabuild.files.watch import ITSELF, Seen
+from lambdabuild.plan.types import BuildKey, ResolutionKey, StepClaims
+
+NOT_ASKED = frozenset({"tool", "image", "dockerfile"})
+
+
+class Reads(Struct, frozen=True):
+    """Real paths. ``folders`` are those in which names are looked at; ``files`` may not be there."""
+
+    files: frozenset[str]
+    folders: frozenset[str]
+    unknown: str = ""
+    """The step that may read more than this; "" when nothing does."""
+
+
+class _Noting(StatCache):
+    """Notes what is looked at. Answers nothing, so that no file is read for its digest and no tool started."""
+
+    def digest(self, path: str, stat: os.stat_result | None = None) -> str:
+        self.saw(path)
+        if stat is None:
+            os.stat(path)
+        return ""
+
+    def folder(self, *_: Any) -> str:
+        return ""
+
+    def fact(self, *_: Any) -> str:
+        return ""
+
+
+class _WithoutTools(StatCache):
+    """Knows digests, and asks no tool for its version."""
+
+    def fact(self, *_: Any) -> str:
+        return ""
+
+
+class Reader:
+    """Answers for one site."""
+
+    def __init__(self, site: Site, saved: Saved) -> None:
+        self.saved = saved
+        self._noting = _Noting(os.devnull)
+        self._site = replace(site, stats=self._noting, shared=Shared())
+        self._toolless = replace(site, stats=_WithoutTools(os.path.join(site.state_dir, "stats")), shared=Shared())
+        self._real: dict[str, tuple[str, tuple[str, ...]]] = {}
+
+    def of(self, unit: str) -> Reads:
+        """What a build or an asset reads. Raises LambdaBuildError when its source cannot be listed."""
+        seen = Seen()
+        self._site.shared.rule_digests.clear()  # each unit is to look at the rules that it has
+        unknown = ""
+        steps = snapshot_writer.steps(self._site, unit)
+        if unit in self._site.sharers:  # which of its packages lie in a layer depends on all who take part
+            steps += [("resolve", sharer.resolution) for sharer in self._site.sharers.values()]
+        for kind, name in dict.fromkeys(steps):
+            with self._noting.watched() as looked_at:
+                inputs.components(self._site, kind, name, self.saved)
+                self._revealed(self._site, kind, name)
+            seen.update(looked_at)
+            unknown = unknown or ("" if self._is_known(kind, name) else f"{kind}:{name}")
+        with self._noting.watched() as looked_at:
+            for dockerfile in _dockerfiles(self._site, unit):
+                context.dockerfile_digest(self._site, dockerfile)
+        seen.update(looked_at)
+        return self._reads(seen, unknown)
+
+    def _revealed(self, site: Site, kind: str, name: str) -> dict[str, str]:
+        return inputs.reads(site, self.saved(inputs.task_name(kind, name)).get("reads", ()))
+
+    def _is_known(self, kind: str, name: str) -> bool:
+        return _reveals_nothing(self._site, kind, name) or self._ran_with_the_same(kind, name)
+
+    def _ran_with_the_same(self, kind: str, name: str) -> bool:
+        """Whether the last run of a step is still what it would do, versions of its tools and images apart."""
+        site, values = self._toolless, self.saved(inputs.task_name(kind, name))
+        receipt = receipts.read(site.receipt(kind, name))
+        if receipt is None or not values.get("inputs"):
+            return False
+        try:
+            now = inputs.components(site, kind, name, self.saved) | self._revealed(site, kind, name)
+        except (LambdaBuildError, OSError):
+            return False
+        return dict(_without_tools({**receipt.components, **receipt.reads})) == dict(_without_tools(now))
+
+    def _reads(self, seen: Seen, unknown: str) -> Reads:
+        files: set[str] = set()
+        folders: set[str] = set()
+        for folder, *names in seen.folders():
+            real, links = self._resolved(folder)
+            files.update(links)
+            folders.update({real} if ITSELF in names else ())
+            files.update(os.path.join(real, name) for name in names if name != ITSELF)
+        return Reads(frozenset(files), frozenset(folders), unknown)
+
+    def _resolved(self, folder: str) -> tuple[str, tuple[str, ...]]:
+        """Where a folder really lies, and the links on the way there."""
+        if folder not in self._real:
+            above, name = os.path.split(folder)
+            if not name:
+                return folder, ()
+            real, links = self._resolved(above)
+            path = os.path.join(real, name)
+            if os.path.islink(path):
+                target = os.path.normpath(os.path.join(real, os.readlink(path)))
+                path, more = self._resolved(target)
+                links = (*links, os.path.join(real, name), *more)
+            self._real[folder] = path, links
+        return self._real[folder]
+
+
+def _reveals_nothing(site: Site, kind: str, name: str) -> bool:
+    """Whether all that a step reads is known before it ran."""
+    if kind == "resolve":
+        resolution = site.resolution(name)
+        return resolution.key.manifest != resolution.manifest or _is_closed(site.rules[resolution.key.rule].resolve)
+    if kind == "package":
+        return _is_closed(site.rules[site.package(name).key.rule].compile)
+    if kind == "compile":
+        key = site.build(name).key
+        return key.is_source_replaced or _is_closed(site.rules[key.rule].compile)
+    return True
+
+
+def _is_closed(claims: StepClaims | None) -> bool:
+    return claims is None or claims.closed
+
+
+def _without_tools(components: dict[str, str]) -> Iterator[tuple[str, str]]:
+    """What an engine or a tool would have to be asked stays out; that a Dockerfile changed is seen by its files."""
+    return ((name, value) for name, value in components.items() if name.partition(":")[0] not in NOT_ASKED)
+
+
+def _dockerfiles(site: Site, unit: str) -> set[str]:
+    """Those of the containers in which a build's tools run."""
+    build = site.builds.get(unit)
+    if build is None:
+        return set()
+    keys: list[BuildKey | ResolutionKey] = [build.key, *(site.resolution(name).key for name in build.resolutions)]
+    return {key.native.dockerfile for key in keys if key.native.dockerfile}

@@ -1,0 +1,78 @@
+"""The project's files as they were at a revision, for the same loading as ever; nothing is checked out."""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import Literal
+
+from lambdabuild.changes.repository import LINK, MODULE, Difference
+from lambdabuild.project_loader import ProjectFiles
+
+
+class PastFiles(ProjectFiles):
+    """What git knows is as it was; what lies elsewhere, or is ignored by git, is as it is now."""
+
+    runs_programs = False
+
+    def __init__(self, project: str, difference: Difference) -> None:
+        super().__init__(project)
+        self.difference = difference
+
+    def read(self, path: str) -> str:
+        self.seen[path] = None
+        inside = self.inside(path)
+        if inside is None:
+            return super().read(path)
+        if not self.difference.is_changed(inside):
+            return super().read(os.path.join(self.difference.top, inside))
+        entry = self.difference.was.get(inside)
+        if entry is None or entry.mode == MODULE:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+        return self.difference.text(inside).removeprefix("\ufeff")
+
+    def kind(self, path: str) -> Literal["file", "folder", ""]:
+        inside = self.inside(path)
+        if inside is None:
+            return super().kind(path)
+        self.seen[path] = None
+        if inside in self.difference.folders or inside == "":
+            return "folder"
+        if inside in self.difference.was:
+            return "folder" if self.difference.was[inside].mode == MODULE else "file"
+        is_new = self.difference.is_changed(inside) or inside in self.difference.new_folders
+        return "" if is_new else super().kind(os.path.join(self.difference.top, inside))
+
+    def real(self, path: str) -> str:
+        full = os.path.relpath(os.path.join(os.path.realpath(self.project), path), self.difference.top)
+        entry, inside = self.difference.was.get(full), self.inside(path)
+        if inside is None or entry is None or entry.mode != LINK:
+            return path
+        return os.path.relpath(inside, self.inside(".") or ".")
+
+    def names(self, folder: str) -> frozenset[str]:
+        inside = self.inside(folder)
+        if inside is None:
+            return super().names(folder)
+        was = self.difference.folders.get(inside, frozenset())
+        try:
+            now = super().names(os.path.join(self.difference.top, inside))
+        except OSError:
+            now = frozenset()
+        unknown = {name for name in now if name not in was and self._is_unknown(f"{inside}/{name}".lstrip("/"))}
+        if not was and not unknown:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), folder)
+        return was | unknown
+
+    def _is_unknown(self, inside: str) -> bool:
+        """Whether git cannot say of a path that is there now if it was there."""
+        return not self.difference.is_changed(inside) and inside not in self.difference.new_folders
+
+    def inside(self, path: str) -> str | None:
+        """Where in the repository a path led, None for one that led out of it."""
+        full = os.path.join(os.path.realpath(self.project), path)
+        relative = os.path.relpath(full, self.difference.top)
+        if relative == ".":
+            return ""
+        found = self.difference.real(relative)
+        return None if found == ".." or found.startswith("../") else found

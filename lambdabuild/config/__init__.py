@@ -1,0 +1,1 @@
+"""Settings: what can be set, and how a file, the environment and the command line are read into it. Runs nothing."""

@@ -1,0 +1,1 @@
+"""What everything else speaks of: errors, places in files, the model, names, programs that are run. No imports."""

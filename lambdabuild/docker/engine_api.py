@@ -1,0 +1,464 @@
+"""The Docker engine: images, containers, programs in them, archives in and out. Nothing here knows a project.
+
+The only module that imports docker. Whatever the engine says comes out as an error of ours.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import IO, Any
+from urllib.parse import urlsplit
+
+from lambdabuild.core.errors import ContainerFailed, ImageFailed, NoEngine, NoImage, ToolTimeout
+from lambdabuild.core.records import Struct
+
+ANSWER_SECONDS = 120
+"""How long the engine may take to answer; it may take longer to pull, to build and to run."""
+LOCAL = ("unix", "npipe", "http+unix", "")
+"""Schemes of an engine that may see this machine's files."""
+PROCESSORS = {"x86_64": "amd64", "aarch64": "arm64"}
+NO_SPACE = "no space left on device"
+NO_SHARE = ("bind source path does not exist", "mounts denied", "is not shared from")
+"""What engines say of a folder that they do not see; the second and third are Docker Desktop's."""
+TAIL_LINES = 25
+MARK = "LAMBDABUILD_TOOL"
+"""A variable that a program and its children have, by which they are found when they must end. A shell around them
+would tell that too, but it takes away variables such as Bundler's, whose names hold addresses."""
+FRAME, STDERR = struct.Struct(">BxxxL"), 2
+"""The head of a piece of what a program says, and the kind of those that it complains with."""
+IDLE = "cat"
+"""Runs until its standard input ends, which happens when this process does, however that ends."""
+
+
+class Engine(Struct, frozen=True):
+    """An engine that has answered."""
+
+    client: Any
+    host: str
+    options: tuple[str, ...]
+    """What its ``SecurityOptions`` say: ``name=rootless``, ``name=userns``."""
+
+    @property
+    def api(self) -> Any:
+        return self.client.api
+
+    @property
+    def may_share(self) -> bool:
+        """Whether folders of this machine may be there too, with the same owners."""
+        return urlsplit(self.host).scheme in LOCAL and not self.has("userns")
+
+    def has(self, option: str) -> bool:
+        return any(text.split(",")[0] == f"name={option}" for text in self.options)
+
+    @property
+    def user(self) -> str:
+        """Who tools run as, so that what they leave is the caller's. A rootless engine's root is the caller."""
+        return "0:0" if self.has("rootless") else f"{os.getuid()}:{os.getgid()}"
+
+
+class Spec(Struct, frozen=True):
+    """A container to be started. ``mounts`` are (source, target, is read-only)."""
+
+    image: str
+    platform: str
+    labels: Mapping[str, str]
+    name: str = ""
+    network: str = ""
+    mounts: tuple[tuple[str, str, bool], ...] = ()
+
+
+class Container(Struct):
+    """A running container. It ends when ``stdin`` is closed."""
+
+    engine: Engine
+    id: str
+    stdin: Any
+    ended: bool = False
+
+
+class Ended(Struct, frozen=True):
+    """How a program ended."""
+
+    status: int
+    stdout: str
+    stderr: str
+    in_time: bool = True
+
+
+class NoShare(Exception):
+    """The engine does not see a folder of this machine."""
+
+
+def connect() -> Engine:
+    """The engine that DOCKER_HOST, else Docker's current context, names. Raises NoEngine (LB801)."""
+    import docker
+
+    host = os.environ.get("DOCKER_HOST", "")
+    try:
+        client = docker.from_env(timeout=ANSWER_SECONDS, use_ssh_client=True)
+        host = host or client.api.base_url.replace("http+docker://localhost", "unix:")
+        return Engine(client, host, tuple(client.info().get("SecurityOptions") or ()))
+    except (docker.errors.DockerException, OSError) as error:
+        refused = "Permission denied" in str(error)
+        raise NoEngine(
+            f"no Docker engine answers at {host or 'its usual place'}",
+            tail=_words(error),
+            help="become a member of the group that may use its socket (docker)"
+            if refused
+            else "start one, or say where it is with DOCKER_HOST",
+        ) from error
+
+
+def find_image(engine: Engine, name: str) -> str:
+    """The id of an image that the engine has, "" when it has none. Raises NoEngine (LB801) when it does not answer."""
+    import docker
+
+    try:
+        return str(engine.api.inspect_image(name)["Id"])
+    except docker.errors.NotFound:
+        return ""
+    except (docker.errors.DockerException, OSError) as error:
+        raise NoEngine(f"the Docker engine at {engine.host} does not answer", tail=_words(error)) from error
+
+
+def get_image(engine: Engine, name: str, platform: str, pull: str) -> str:
+    """The id of an image for a platform, pulled as ``pull`` says (missing, always, never). Raises NoImage (LB802)."""
+    import docker
+
+    with _answers(engine, f"look for the image {name}"):
+        found = {} if pull == "always" else _inspect(engine, name)
+        if found and _fits(found, platform):
+            return str(found["Id"])
+        if pull == "never":
+            what = f"is for {found['Os']}/{found['Architecture']}, not {platform}" if found else "is not there"
+            raise NoImage(
+                f"the image {name} {what}, and may not be pulled",
+                help=f'docker pull --platform {platform} {name}, or let it be pulled: pull = "missing" in [container]',
+            )
+        try:
+            _pull(engine, name, platform)
+        except docker.errors.APIError as error:
+            raise _not_pulled(name, platform, str(error.explanation or error)) from error
+        found = _inspect(engine, name)
+    if not _fits(found, platform):
+        raise _not_pulled(name, platform, f"what came is for {found.get('Os')}/{found.get('Architecture')}")
+    return str(found["Id"])
+
+
+def _inspect(engine: Engine, name: str) -> dict[str, Any]:
+    import docker
+
+    try:
+        return dict(engine.api.inspect_image(name))
+    except docker.errors.NotFound:
+        return {}
+
+
+def _fits(found: Mapping[str, Any], platform: str) -> bool:
+    given = str(found.get("Architecture", ""))
+    return not platform or PROCESSORS.get(given, given) == platform.split("/")[1]
+
+
+def _pull(engine: Engine, name: str, platform: str) -> None:
+    from docker.utils import parse_repository_tag
+
+    repository, tag = parse_repository_tag(name)
+    for line in engine.api.pull(repository, tag=tag or "latest", platform=platform, stream=True, decode=True):
+        if "error" in line:
+            raise _not_pulled(name, platform, line["error"])
+
+
+def _not_pulled(name: str, platform: str, said: str) -> NoImage:
+    return NoImage(
+        f"the image {name} for {platform} cannot be pulled",
+        tail=said,
+        help="correct its name, log in to its registry (docker login), or name another: image, images, dockerfile",
+    )
+
+
+def built_image(engine: Engine, label: str, context: IO[bytes], platform: str, network: str, shown: str) -> str:
+    """The id of the image that bears a label, built from a context's tar when none does. Raises ImageFailed (LB803)."""
+    key, _, value = label.partition("=")
+    with _answers(engine, f"build {shown}"):
+        there = engine.api.images(filters={"label": label})
+        if there:
+            return str(there[0]["Id"])
+        said: list[str] = []
+        lines = engine.api.build(
+            fileobj=context, custom_context=True, rm=True, forcerm=True, labels={key: value}, platform=platform,
+            network_mode=network or None, decode=True, timeout=None,
+        )  # fmt: skip
+        for line in lines:
+            said += str(line.get("stream", "")).splitlines()
+            if "error" in line:
+                raise ImageFailed(
+                    f"{shown} cannot be built",
+                    tail="\n".join([*filter(str.strip, said[-TAIL_LINES:]), str(line["error"])]),
+                    help="the last lines say which instruction failed",
+                )
+        return str(engine.api.images(filters={"label": label})[0]["Id"])
+
+
+def start(engine: Engine, spec: Spec) -> Container:
+    """Start a container that does nothing until programs are run in it.
+
+    Raises ContainerFailed (LB804); NoShare when the engine does not see a folder that is to be mounted.
+    """
+    import docker
+    from docker.types import Mount
+
+    mounts = [Mount(target, source, "bind", read_only=ro) for source, target, ro in spec.mounts]
+    options = engine.api.create_host_config(
+        auto_remove=True, network_mode=spec.network or None, mounts=mounts, security_opt=["label=disable"]
+    )
+    with _answers(engine, "start a container"):
+        try:
+            made = engine.api.create_container(
+                spec.image, entrypoint=[IDLE], command=[], stdin_open=True, labels=dict(spec.labels), user="0:0",
+                host_config=options, name=spec.name or None, working_dir="/", platform=spec.platform or None,
+            )["Id"]  # fmt: skip
+            stdin = engine.api.attach_socket(made, params={"stdin": 1, "stream": 1})
+            engine.api.start(made)
+        except docker.errors.APIError as error:
+            if any(words in str(error) for words in NO_SHARE):
+                raise NoShare(str(error)) from error
+            raise _not_started(spec, str(error.explanation or error)) from error
+    return Container(engine, made, stdin)
+
+
+def _not_started(spec: Spec, said: str) -> ContainerFailed:
+    if "is already in use" in said:
+        help = "end the container of that name, or choose another: name in [container]"
+    elif "exec format error" in said:
+        help = f"this machine cannot run {spec.platform}: install an emulator (qemu-user-static), or build elsewhere"
+    elif NO_SPACE in said:
+        help = "make room on the engine's disk: docker system prune"
+    else:
+        help = "see that the image has a shell, and what [container] says of the network and mounts"
+    return ContainerFailed("a container cannot be started", tail=said, help=help)
+
+
+def execute(
+    container: Container, argv: Sequence[str], *, cwd: str, env: Mapping[str, str], timeout_seconds: float | None,
+    user: str = "",
+) -> Ended:  # fmt: skip
+    """Run a program in a container to its end. Raises ContainerFailed (LB804) when that or the engine ended before."""
+    engine, mark = container.engine, os.urandom(12).hex()
+    api = engine.api
+    with _answers(engine, f"run {os.path.basename(argv[0])} in a container", container):
+        made = api.exec_create(
+            container.id, list(argv), workdir=cwd, environment={**env, MARK: mark}, user=user or engine.user
+        )["Id"]
+        is_late = threading.Event()
+        late = threading.Timer(timeout_seconds or 0, _end_late, [container, mark, is_late])
+        late.daemon = True
+        if timeout_seconds:
+            late.start()
+        stdout, stderr = bytearray(), bytearray()
+        try:
+            for kind, data in _said(api, made):
+                (stderr if kind == STDERR else stdout).extend(data)
+        finally:
+            late.cancel()
+        in_time = not is_late.is_set()
+        status = api.exec_inspect(made)["ExitCode"]
+        if status is None or (status == 137 and in_time and not _is_running(container)):
+            raise _ended(container, os.path.basename(argv[0]))
+    said, complained = (part.decode("utf-8", errors="replace") for part in (stdout, stderr))
+    return Ended(status, said, complained, in_time)
+
+
+def _said(api: Any, exec_id: str) -> Iterator[tuple[int, bytes]]:
+    """What a program says, piece by piece: https://docs.docker.com/reference/api/engine/, "stream format".
+
+    The SDK reads from the socket itself, and so loses what came together with the head of the answer and lies in the
+    buffer above; slow networks bring them together.
+    """
+    socket = api.exec_start(exec_id, socket=True)
+    api._disable_socket_timeout(socket)
+    buffered = socket._response.raw._fp.fp
+    try:
+        while len(head := buffered.read(FRAME.size)) == FRAME.size:
+            kind, size = FRAME.unpack(head)
+            yield kind, buffered.read(size)
+    finally:
+        socket._response.close()
+
+
+def _is_running(container: Container) -> bool:
+    import docker
+
+    try:
+        return bool(container.engine.api.inspect_container(container.id)["State"]["Running"])
+    except docker.errors.NotFound:
+        return False
+
+
+def _ended(container: Container, program: str) -> ContainerFailed:
+    return ContainerFailed(
+        f"the container in which {program} ran was ended from outside",
+        help="run again; what was built before is kept",
+    )
+
+
+def _end_late(container: Container, mark: str, is_late: threading.Event) -> None:
+    """End a program and its children: all that have its mark. Only their own user may look at that."""
+    import docker
+
+    is_late.set()
+    engine = container.engine
+    script = 'for p in /proc/[0-9]*; do grep -q "$0" "$p/environ" && kill -KILL "${p#/proc/}"; done'
+    try:
+        made = engine.api.exec_create(container.id, ["sh", "-c", script, mark], user=engine.user)
+        engine.api.exec_start(made["Id"])
+    except (docker.errors.DockerException, OSError):
+        pass  # gone already
+
+
+def put(container: Container, tar: IO[bytes]) -> None:
+    """Unpack a tar of whole paths in a container."""
+    with _answers(container.engine, "send files into a container", container):
+        container.engine.api.put_archive(container.id, "/", tar)
+
+
+def get(container: Container, path: str, write: Callable[[bytes], object]) -> bool:
+    """A folder of a container as a tar, written piece by piece; False when there is none."""
+    import docker
+
+    with _answers(container.engine, "fetch files from a container", container):
+        try:
+            pieces, _ = container.engine.api.get_archive(container.id, path)
+        except docker.errors.NotFound:
+            return False
+        for piece in pieces:
+            write(piece)
+    return True
+
+
+def remove(container: Container) -> None:
+    """End a container; it is gone afterwards. Says nothing when it or the engine is gone already."""
+    container.ended = True
+    _remove(container.engine, container.id)
+    try:
+        container.stdin.close()
+    except OSError:
+        pass
+
+
+def strays(engine: Engine, labels: Mapping[str, str], ours: str) -> list[str]:
+    """The ids of all containers with these labels but for those whose label ``lambdabuild.run`` is ours."""
+    wanted = [f"{name}={value}" for name, value in labels.items()]
+    with _answers(engine, "look for containers"):
+        found = engine.api.containers(all=True, filters={"label": wanted})
+    return [item["Id"] for item in found if item["Labels"].get("lambdabuild.run") != ours]
+
+
+def remove_stray(engine: Engine, container: str) -> None:
+    _remove(engine, container)
+
+
+def _remove(engine: Engine, container: str) -> None:
+    import docker
+
+    try:
+        engine.api.remove_container(container, force=True)
+    except (docker.errors.DockerException, OSError):
+        pass  # gone, or going: a removal is in progress
+
+
+class Refused(Exception):
+    """What the engine would not do, in its own words; ``status`` is HTTP's, ``lines`` what was said before."""
+
+    def __init__(self, words: str, status: int = 0, lines: tuple[str, ...] = ()) -> None:
+        super().__init__(words)
+        self.words, self.status, self.lines = " ".join(words.split()), status, lines
+
+
+@contextmanager
+def client(timeout_seconds: float | None = None) -> Iterator[Any]:
+    """The low-level client, for who makes and sends images.
+
+    Raises NoEngine (LB801) when the engine does not answer, or is gone before the end, ToolTimeout (LB503) when it is
+    silent for longer than it may, ImageFailed (LB803) for what it refuses and nobody expected.
+    """
+    import requests
+    import urllib3
+
+    found = connect().api
+    found.timeout = timeout_seconds
+    try:
+        with refusals():
+            yield found
+    except Refused as refused:
+        help = "make room on the engine's disk: docker system prune" if NO_SPACE in refused.words else ""
+        raise ImageFailed(f"the Docker engine refused: {refused.words}", help=help) from refused
+    except (requests.Timeout, urllib3.exceptions.TimeoutError) as error:
+        raise ToolTimeout(
+            f"the Docker engine said nothing for {timeout_seconds:g} s", help="raise tool_timeout_seconds"
+        ) from error
+    except (requests.RequestException, urllib3.exceptions.HTTPError, ConnectionError) as error:
+        raise NoEngine(
+            "the Docker engine went away", tail=_words(error), help="start it and run again; what is finished is kept"
+        ) from error
+    finally:
+        found.close()
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """What the engine refuses meanwhile is a Refused."""
+    import docker
+
+    try:
+        yield
+    except docker.errors.APIError as error:
+        raise Refused(str(error.explanation or error), error.status_code or 0) from error
+    except docker.errors.DockerException as error:
+        raise Refused(str(error)) from error
+
+
+@contextmanager
+def _answers(engine: Engine, what: str, container: Container | None = None) -> Iterator[None]:
+    """Whatever goes wrong with the engine as ContainerFailed (LB804)."""
+    import docker
+    import requests
+    import urllib3
+    from docker.utils.socket import SocketError
+
+    try:
+        yield
+    except docker.errors.NotFound as error:
+        if container is None:
+            raise _refused(what, error) from error
+        raise _ended(container, "a tool") from error
+    except docker.errors.APIError as error:
+        if container is not None and "is not running" in str(error):
+            raise _ended(container, "a tool") from error
+        raise _refused(what, error) from error
+    except (
+        docker.errors.DockerException, SocketError, requests.RequestException,
+        urllib3.exceptions.HTTPError, ConnectionError,
+    ) as error:  # fmt: skip
+        raise ContainerFailed(
+            f"the Docker engine at {engine.host} went away, so that it could not {what}",
+            tail=_words(error),
+            help="start it and run again; what was built before is kept",
+        ) from error
+
+
+def _refused(what: str, error: Any) -> ContainerFailed:
+    said = str(error.explanation or error)
+    help = "make room on the engine's disk: docker system prune" if NO_SPACE in said else ""
+    return ContainerFailed(f"the Docker engine could not {what}", tail=said, help=help)
+
+
+def _words(error: BaseException) -> str:
+    """What an error says, without the names of classes that wrap it."""
+    inner: BaseException = error
+    while inner.__cause__ or inner.__context__:
+        inner = inner.__cause__ or inner.__context__  # type: ignore[assignment]  # one of them is there
+    return str(inner) if str(inner) else str(error)

@@ -1,0 +1,35 @@
+"""What the summary of a run is to show, decided while doit loads its tasks and read when the run ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+
+class Display:
+    """``mode`` is "text", "quiet" (errors only) or "json" (one object a line).
+
+    ``notes`` are shown by each run of everything, ``news`` by those that have something to do. ``left_out`` is what
+    they do not build, as ``{reason, names}``. ``settled`` is what was asked for and is known to be up to date, as
+    ``Reporter.owners``; its ``settled_steps`` are no tasks of this run.
+    """
+
+    def __init__(self) -> None:
+        self.mode = "text"
+        self.notes: tuple[str, ...] = ()
+        self.news: tuple[str, ...] = ()
+        self.left_out: tuple[Mapping[str, Any], ...] = ()
+        self.settled: dict[str, str] = {}
+        self.settled_steps = 0
+
+    def configure(
+        self, mode: str, notes: Iterable[str] = (), left_out: Iterable[Mapping[str, Any]] = (), news: Iterable[str] = ()
+    ) -> None:
+        self.mode, self.notes, self.left_out, self.news = mode, tuple(notes), tuple(left_out), tuple(news)
+
+    def settle(self, owners: Mapping[str, str], steps: int) -> None:
+        self.settled, self.settled_steps = dict(owners), steps
+
+
+DISPLAY = Display()
+"""doit makes the reporter itself, and gives it nothing of ours."""

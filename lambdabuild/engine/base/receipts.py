@@ -1,0 +1,56 @@
+"""What a step leaves besides its artifact: a small JSON file that says what it was made from and what came out."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from lambdabuild.core import regular
+from lambdabuild.core.records import Struct, asdict, field
+
+
+class Receipt(Struct, frozen=True):
+    """``components`` are the inputs by name, each with its digest; ``reads`` the files that only the run revealed.
+
+    ``folders`` holds, for each folder among the components, its files' digests: what ``why`` compares. ``output`` is
+    the digest of what came out: when it did not change, nothing after the step runs.
+    """
+
+    components: Mapping[str, str]
+    output: str
+    reads: Mapping[str, str] = field(default_factory=dict)
+    folders: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    result: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Done(Struct, frozen=True):
+    """What a step hands to ``actions``: the digest of what came out, and what people, ``why`` and later steps need."""
+
+    output: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+    """Kept by doit, and shown by the reporter: ``size``, ``unzipped``, ``sent``, ``notes``, ``location``, ``parts``."""
+    result: Mapping[str, Any] = field(default_factory=dict)
+    """Kept in the receipt, for the steps after it and the manifest."""
+    reads: tuple[str, ...] = ()
+    """What the step found out it reads, as records name it."""
+    images: Mapping[str, str] = field(default_factory=dict)
+    """The images in which its tools ran."""
+    folders: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+
+def write(file: str, receipt: Receipt) -> None:
+    from lambdabuild.artifacts.atomic import write_text
+
+    os.makedirs(os.path.dirname(file), exist_ok=True)
+    write_text(file, json.dumps(asdict(receipt), sort_keys=True, indent=1) + "\n")
+
+
+def read(file: str) -> Receipt | None:
+    """The receipt, or None when there is none or it is broken (then the step has not happened)."""
+    try:
+        with open(file, encoding="utf-8", opener=regular.opener) as stream:
+            return Receipt(**regular.json(stream.read()))
+    except (OSError, ValueError, TypeError):
+        return None

@@ -1,0 +1,222 @@
+"""The containers of one run: started when a tool is first to run in one, shared by all steps, gone when the run ends.
+
+A rule's step knows nothing of it: it is given a ``Runner``. With an engine that sees this machine's files the folders
+are mounted under their own paths; else they are sent before a tool runs and fetched after it.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import tempfile
+import threading
+from collections.abc import Iterable, Mapping
+
+from lambdabuild.config.settings import Container as Wanted
+from lambdabuild.core.errors import BadSettings, LambdaBuildError, NoEngine
+from lambdabuild.core.records import Struct, field, replace
+from lambdabuild.docker import engine_api
+from lambdabuild.docker.engine_api import Container, Engine
+from lambdabuild.engine.base.site import Site
+from lambdabuild.engine.containers import context, files
+from lambdabuild.plan.types import Native
+
+PROJECT, RUN, DOCKERFILE = "lambdabuild.project", "lambdabuild.run", "lambdabuild.dockerfile"
+"""Labels: whose container, of which run; what an image was built from."""
+
+
+class Running(Struct):
+    """A container in which tools run."""
+
+    container: Container
+    shares: bool
+    """Whether folders are mounted."""
+    programs: dict[str, str | None] = field(default_factory=dict)
+
+
+class Fleet:
+    """All containers of one run, one for each ``Native``."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self.lock = threading.Lock()
+        self.turns: dict[Native, threading.Lock] = {}
+        self.running: dict[Native, Running] = {}
+        self.images: dict[Native, str] = {}
+        self.answers: dict[str, str] = {}
+        """What the engine said of images that earlier runs used."""
+        self.found: Engine | None = None
+
+    def engine(self) -> Engine:
+        with self.lock:
+            if self.found is None:
+                self.found = engine_api.connect()
+            return self.found
+
+    def image(self, native: Native) -> str:
+        """The id of the image, pulled or built when it has to be."""
+        with self._turn(native):
+            if native not in self.images:
+                self.images[native] = self._image(native)
+            return self.images[native]
+
+    def _image(self, native: Native) -> str:
+        engine, wanted = self.engine(), self._wanted(native)
+        if not native.dockerfile:
+            pull = "never" if self.site.settings.offline else wanted.pull
+            return engine_api.get_image(engine, native.image, native.platform, pull)
+        listing = context.context(self.site, native.dockerfile)
+        with tempfile.TemporaryFile() as stream:
+            context.write_context(stream, listing, os.path.basename(native.dockerfile))
+            label = f"{DOCKERFILE}={context.dockerfile_digest(self.site, native.dockerfile)} {native.platform}"
+            return engine_api.built_image(engine, label, stream, native.platform, wanted.network, native.dockerfile)
+
+    def container(self, native: Native) -> Running:
+        """The running container, started when it is the first time."""
+        image = self.image(native)
+        with self._turn(native):
+            if native not in self.running:
+                if not self.running:
+                    sweep(self.site, self.engine())
+                self.running[native] = self._started(native, image)
+            return self.running[native]
+
+    def _started(self, native: Native, image: str) -> Running:
+        engine, wanted = self.engine(), self._wanted(native)
+        labels = {PROJECT: project_label(self.site), RUN: run_label(self.site)}
+        name = f"{wanted.name}-{len(self.running) + 1}" if wanted.name and self.running else wanted.name
+        spec = engine_api.Spec(image, native.platform, labels, name, wanted.network)
+        brought = list(files.brought_along(wanted))
+        if wanted.transfer == "mount" or (wanted.transfer == "auto" and engine.may_share):
+            mounts = (*files.shared_folders(self.site), *brought)
+            running = self._sharing(replace(spec, mounts=mounts), wanted.transfer == "mount")
+            if running is not None:
+                return running
+        container = engine_api.start(engine, spec)
+        running = Running(container, shares=False)
+        files.prepare_folders(container, [target for _, target, _ in brought])
+        with tempfile.TemporaryFile() as stream:
+            files.write_inputs(stream, self.site, brought)
+            engine_api.put(container, stream)
+        return running
+
+    def _sharing(self, spec: engine_api.Spec, must: bool) -> Running | None:
+        """A container with folders mounted; None when the engine lives where they are others, or are not."""
+        with self.site.scratch() as scratch:
+            try:
+                container = engine_api.start(self.engine(), spec)
+            except engine_api.NoShare as error:
+                if not must:
+                    return None
+                raise BadSettings(
+                    f"the Docker engine does not see this machine's folders: {error}",
+                    help='leave transfer out of [container], or set it to "archive"',
+                ) from error
+            files.prepare_folders(container, [target for _, target, _ in spec.mounts])
+            probe = engine_api.execute(container, ["test", "-d", scratch], cwd="/", env={}, timeout_seconds=60)
+        if probe.status and not must:
+            engine_api.remove(container)
+            return None
+        return Running(container, shares=True)
+
+    def _wanted(self, native: Native) -> Wanted:
+        """The settings of a container; all that share it have the same."""
+        plan = self.site.plan
+        named = [(one.name, one.key.native) for one in plan.builds]
+        named += [(one.users[0], one.key.native) for one in plan.resolutions]
+        return self.site.settings.container_of(next(name for name, its in named if its == native))
+
+    def _turn(self, native: Native) -> threading.Lock:
+        with self.lock:
+            return self.turns.setdefault(native, threading.Lock())
+
+    def close(self) -> None:
+        """End all containers."""
+        for running in list(self.running.values()):
+            engine_api.remove(running.container)
+        self.running.clear()
+
+
+def fleet(site: Site) -> Fleet:
+    """The run's containers; none is started yet."""
+    with site.shared.lock:
+        if site.shared.fleet is None:
+            site.shared.fleet = Fleet(site)
+        found: Fleet = site.shared.fleet
+        return found
+
+
+def close(site: Site) -> None:
+    """End what the run has started."""
+    if site.shared.fleet is not None:
+        site.shared.fleet.close()
+
+
+def sweep(site: Site, engine: Engine | None = None) -> None:
+    """Remove containers that an earlier run in this project could not."""
+    found = engine or fleet(site).engine()
+    for stray in engine_api.strays(found, {PROJECT: project_label(site)}, run_label(site)):
+        engine_api.remove_stray(found, stray)
+
+
+def sweep_if_there(site: Site) -> None:
+    """The same for ``doit clean``, which has nothing to do where there is no engine. Once a run."""
+    modes = {build.key.native.mode for build in site.plan.builds}
+    modes |= {resolution.key.native.mode for resolution in site.plan.resolutions}
+    if modes <= {""} or site.shared.is_swept:
+        return
+    site.shared.is_swept = True
+    try:
+        sweep(site)
+    except LambdaBuildError:
+        pass
+
+
+def project_label(site: Site) -> str:
+    """Names a project on an engine that others use too."""
+    return f"{socket.gethostname()}:{site.project}"
+
+
+def run_label(site: Site) -> str:
+    return f"{site.shared.process}-{site.given.opened_ns}"
+
+
+# images as inputs of a step
+
+
+def key_of(native: Native) -> str:
+    """How a step's record names the image that its tools ran in."""
+    return f"dockerfile:{native.dockerfile}" if native.dockerfile else f"image:{native.image}"
+
+
+def used(site: Site, native: Native) -> dict[str, str]:
+    """The image, as a step that has just run in it records it."""
+    if native.dockerfile:
+        return {key_of(native): context.dockerfile_digest(site, native.dockerfile)}
+    return {key_of(native): fleet(site).image(native)}
+
+
+def now(site: Site, recorded: Mapping[str, str]) -> dict[str, str]:
+    """The images that a step's last run used, as they are now.
+
+    An image that is gone, or an engine that does not answer, is no reason to build anew: as it was counts.
+    """
+    return {key: _now(site, key, old) for key, old in recorded.items()}
+
+
+def _now(site: Site, key: str, old: str) -> str:
+    kind, _, name = key.partition(":")
+    if kind == "dockerfile":
+        return context.dockerfile_digest(site, name)
+    answers = fleet(site).answers
+    if key not in answers:
+        try:
+            answers[key] = engine_api.find_image(fleet(site).engine(), name)
+        except NoEngine:
+            answers[key] = ""
+    return answers[key] or old
+
+
+def must_ask(recorded: Iterable[str]) -> bool:
+    """Whether only the engine knows what an image is now; a name with a digest says it itself."""
+    return any(key.startswith("image:") and "@sha256:" not in key for key in recorded)

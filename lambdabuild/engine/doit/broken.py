@@ -1,0 +1,62 @@
+"""Tasks that stand for functions and layers that cannot be built: each fails with the mistakes of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from doit.exceptions import TaskFailed
+
+from lambdabuild.config.settings import Settings
+from lambdabuild.core.errors import LambdaBuildError, raise_all
+from lambdabuild.core.model import Broken
+from lambdabuild.engine.base.site import Site
+from lambdabuild.engine.base.snapshot import GROUPS
+from lambdabuild.engine.noop.doit_command import Wanted
+from lambdabuild.engine.noop.tasks import KINDS, TEMPLATE
+from lambdabuild.engine.steps.actions import failed
+from lambdabuild.plan.broken import mistakes, refuse
+from lambdabuild.plan.types import BuildPlan
+
+STEPS = tuple(kind for kind in KINDS if kind not in (TEMPLATE, "share"))
+"""Those that are of one function or layer."""
+
+
+def check(plan: BuildPlan, wanted: Wanted, settings: Settings) -> None:
+    """Raise the mistakes of all that is wanted, unless the run is to go on with the others."""
+    if wanted.is_run and (wanted.keeps_going or settings.keep_going):
+        return
+    tasks = [task.partition(":") for task in wanted.tasks]
+    is_named = all(kind in {*STEPS, *GROUPS, "why"} and name for kind, _, name in tasks)
+    refuse(plan, [name for _, _, name in tasks] if is_named else ())
+
+
+def tasks(site: Site) -> Iterator[dict[str, Any]]:
+    """With any of them no template is written, for it needs all."""
+    for one in site.plan.broken:
+        yield {"basename": _group(one), "name": one.name, "actions": [(_fail, [one])], "doc": "it has a mistake"}
+        others = {*STEPS, *GROUPS} - {_group(one)}
+        yield from ({"basename": kind, "name": one.name, **_after([one])} for kind in sorted(others))
+    if site.plan.broken and site.service.has_template:
+        yield {"basename": TEMPLATE, **_after(site.plan.broken), "doc": KINDS[TEMPLATE]}
+
+
+def needed(site: Site, names: Iterable[str]) -> list[str]:
+    """The tasks without which these cannot be built."""
+    return [f"{_group(one)}:{one.name}" for one in site.plan.broken if not one.stops.isdisjoint(names)]
+
+
+def _group(one: Broken) -> str:
+    return "layer" if one.kind == "layer" else "build"
+
+
+def _after(broken: Iterable[Broken]) -> dict[str, Any]:
+    return {"actions": None, "task_dep": [f"{_group(one)}:{one.name}" for one in broken]}
+
+
+def _fail(one: Broken) -> TaskFailed:
+    try:
+        raise_all(mistakes([one]))
+    except LambdaBuildError as error:
+        return failed(error, one.name)
+    raise AssertionError(one)

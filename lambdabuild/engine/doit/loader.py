@@ -1,0 +1,250 @@
+"""How doit meets a project: its configuration, and a loader that needs no dodo.py."""
+
+from __future__ import annotations
+
+import atexit
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from doit.cmd_base import NamespaceTaskLoader
+from doit.exceptions import InvalidCommand, InvalidDodoFile, TaskFailed
+
+from lambdabuild.config.settings import Settings
+from lambdabuild.core import messages
+from lambdabuild.core.errors import LambdaBuildError
+from lambdabuild.engine.base import ownership, session
+from lambdabuild.engine.base.display import DISPLAY
+from lambdabuild.engine.base.site import Site
+from lambdabuild.engine.base.snapshot import GROUPS
+from lambdabuild.engine.doit.tasks import tasks
+from lambdabuild.engine.freshness.why import why
+from lambdabuild.engine.noop import doit_command, snapshot_writer
+from lambdabuild.engine.noop.tasks import KINDS, WHY, creator, groups
+from lambdabuild.engine.remote import eligibility
+from lambdabuild.engine.step_cache import lookup
+from lambdabuild.engine.steps.actions import failed, from_os_error
+from lambdabuild.plan.left_out import left_out, refuse
+
+
+def default_tasks(site: Site) -> list[str]:
+    """The groups of all that a plain run makes.
+
+    The template comes first: it needs functions and layers alike, in the order in which they had best begin.
+    """
+    return [*(["template"] if site.service.has_template else []), "build", "layer", "source"]
+
+
+def config(site: Site, settings: Settings) -> dict[str, Any]:
+    """DOIT_CONFIG of a project: parallel on threads, our journal as state, our reporter."""
+    return {
+        "backend": "lambdabuild",
+        "dep_file": site.journal,
+        "reporter": "lambdabuild",
+        "default_tasks": _available(site) if site.unbuildable else default_tasks(site),
+        "num_process": site.jobs + (settings.executor.jobs if eligibility.is_wanted(site) else 0),
+        "par_type": "thread",
+        "continue": settings.keep_going,
+        "verbosity": 0,
+    }
+
+
+def _available(site: Site) -> list[str]:
+    """All groups but those of what cannot be built here."""
+    builds = [build for build in site.plan.builds if build.name not in site.unbuildable]
+    named = [f"{build.group(user)}:{user}" for build in builds for user in build.users]
+    named += [f"build:{user}" for image in site.plan.images for user in image.users]
+    named += [f"build:{pinned.function}" for pinned in site.plan.pinned]
+    return named + (["template"] if site.service.has_template else [])
+
+
+class ProjectTasks:
+    """What a dodo.py holds: doit calls ``create_doit_tasks`` and gets every task of the service."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+
+    @creator
+    def create_doit_tasks(self) -> Iterator[dict[str, Any]]:
+        site, question = self.site, doit_command.by_doit()
+        if question is not None:
+            _refuse(site, question.tasks)
+        if question is not None and question.is_overview and not question.has_other_tasks(self):
+            yield from groups(site.service.has_template)
+            return
+        site.shared.is_anew = question is not None and bool(question.options.get("always"))
+        left_out, named = _settled(site, question, self)
+        yield from tasks(site, session.saved, left_out, named)
+        if not left_out:
+            yield from _why_tasks(site)
+
+
+def _settled(site: Site, question: doit_command.Asked | None, ours: object) -> tuple[frozenset[str], list[str]]:
+    """The units whose steps this run need not know, and the groups of them that it asks for."""
+    none: tuple[frozenset[str], list[str]] = frozenset(), []
+    if question is None or not question.is_plain_run or question.has_other_tasks(ours) or not site.settled:
+        return none
+    owners, whole = dict(snapshot_writer.owners(site)), frozenset(default_tasks(site))
+    if not all(name in owners or name in whole for name in question.selected):
+        return none
+    of_all = not whole.isdisjoint(question.selected)
+    shown = {
+        name: unit for name, unit in owners.items() if unit in site.settled and (of_all or name in question.selected)
+    }
+    DISPLAY.settle(shown, sum(len(snapshot_writer.steps(site, unit)) for unit in set(shown.values())))
+    return site.settled, [name for name in question.selected if name in shown]
+
+
+class ProjectLoader(NamespaceTaskLoader):
+    """doit without a dodo.py: the tasks of the project in the current folder."""
+
+    def __init__(self, open_project: Callable[[], Site]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # doit ships no types
+        self._open = open_project
+
+    def setup(self, opt_values: Any) -> None:
+        self.namespace = namespace(self._open)
+
+    def load_tasks(self, cmd: Any, pos_args: list[str]) -> Any:
+        tasks = super().load_tasks(cmd, pos_args)  # type: ignore[no-untyped-call]  # doit ships no types
+        if cmd.get_name() == "info":  # doit 0.37 looks the name up without a check
+            for name in set(pos_args) - {task.name for task in tasks}:
+                raise InvalidCommand(not_found=name)
+        return tasks
+
+
+def namespace(open_project: Callable[[], Site]) -> dict[str, Any]:
+    """The names of a dodo.py. A mistake of the user's ends doit with its message and no traceback."""
+    try:
+        site = open_project()
+        prepare(site)
+    except LambdaBuildError as error:
+        raise InvalidDodoFile(str(error)) from None
+    except OSError as error:
+        raise InvalidDodoFile(str(from_os_error(error, "the project cannot be opened"))) from None
+    return {"DOIT_CONFIG": config(site, site.settings), "lambdabuild_tasks": ProjectTasks(site)}
+
+
+def _refuse(site: Site, tasks: tuple[str, ...]) -> None:
+    """What is left out has no tasks; asked for by name it is an error that says why."""
+    ours = {*KINDS, *GROUPS}
+    try:
+        refuse(site.plan, [name for name in tasks if ":" in name and name.partition(":")[0] in ours])
+    except LambdaBuildError as error:
+        raise InvalidDodoFile(str(error)) from None
+
+
+def prepare(site: Site) -> None:
+    """What a run needs beside its tasks: a folder for its state, an orderly end on SIGTERM and Ctrl-C."""
+    ownership.prepare(site)
+    session.use(site)
+    notes = [
+        f"skipped {name}, for {tool} is not on PATH; doit build:{name} insists on it, and so does CI=true"
+        for name, tool in site.unbuildable.items()
+    ]
+    skipped = [one.as_dict() for one in site.left_out]
+    news = [*map(str, left_out(site.plan.skipped)), *site.plan.notes]
+    DISPLAY.configure("quiet" if site.settings.quiet else site.settings.format, notes, skipped, news)
+    for warning in site.service.warnings:
+        messages.warn(warning)
+    for one in site.plan.broken:
+        said = "; ".join(f"{error.code}: {error.message}" for error in one.errors)
+        messages.warn(f"{one.kind} {one.name!r} has a mistake, so neither it nor a template is built: {said}")
+    atexit.register(_end, site, notes)
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _as_interrupt)
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # nobody said to ignore it
+            signal.signal(signal.SIGINT, _as_interrupt)
+    sys.excepthook = _quiet_interrupt
+
+
+def _end(site: Site, notes: list[str]) -> None:
+    """End what still runs; keep of the run what makes the next one faster."""
+    if site.shared.fleet is not None:
+        from lambdabuild.engine.containers import pool
+
+        pool.close(site)
+    if site.shared.executor is not None:
+        from lambdabuild.engine.remote import workers
+
+        workers.close(site)
+    try:
+        usual = site.given.usual or site.settings
+        shown = {"quiet": usual.quiet, "format": usual.format, "groups": default_tasks(site)}
+        shown["left_out"] = [one.as_dict() for one in site.left_out]
+        snapshot_writer.renew(site, session.saved, {**shown, "config": config(site, usual), "notes": notes})
+    except (LambdaBuildError, OSError, KeyboardInterrupt):
+        pass
+    site.stats.save()
+
+
+def _as_interrupt(*_: object) -> None:
+    session.interrupted()
+    raise KeyboardInterrupt
+
+
+def _quiet_interrupt(kind: type[BaseException], error: BaseException, trace: Any) -> None:
+    if not issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, trace)
+
+
+def _why_tasks(site: Site) -> Iterator[dict[str, Any]]:
+    yield WHY
+    for unit in site.plan.made:
+        for user in unit.users:
+            yield {
+                "basename": "why",
+                "name": user,
+                "actions": [(print_why, [site, user])],
+                "uptodate": [False],
+                "verbosity": 2,
+                "doc": f"tell whether the steps of {user} would run, and why",
+            }
+
+
+def print_why(site: Site, name: str) -> TaskFailed | None:
+    try:
+        sys.stdout.write(why_text(site, name, session.saved))
+    except (LambdaBuildError, OSError) as error:
+        return failed(error, f"why:{name}")
+    return None
+
+
+def why_text(site: Site, name: str, saved: Any) -> str:
+    """One line a step: up to date, or would run (or be restored from a cache) and the reasons."""
+    steps = [
+        *_steps_of(site, name),
+        *([("template", "template")] if site.service.has_template and not site.plan.broken else []),
+    ]
+    lines, upstream = [], ""
+    for kind, step in steps:
+        label = "template" if kind == "template" else f"{kind}:{step}"
+        reasons = why(site, kind, step, saved)
+        if reasons:
+            where = lookup.where(site, kind, step, saved) if not upstream else ""
+            lines.append(f"{label}  would be restored from {where}" if where else f"{label}  would run")
+            lines += [f"  because {reason}" for reason in reasons]
+            upstream = upstream or label
+        elif upstream:
+            lines.append(f"{label}  runs if the result of {upstream} changes")
+        else:
+            restored = saved(label).get("restored")
+            lines.append(f"{label}  is up to date" + (f", restored from {restored}" if restored else ""))
+    return "\n".join(lines) + "\n"
+
+
+def _steps_of(site: Site, name: str) -> list[tuple[str, str]]:
+    """The steps to a function or layer, in order."""
+    if any(name in image.users for image in site.plan.images):
+        image = site.plan.image_of(name)
+        return [(kind, image.name) for kind in image.steps]
+    build = site.plan.build_of(name)
+    steps = [("resolve", resolution) for resolution in build.resolutions]
+    steps += [("share", "plan")] if build.name in site.sharers else []
+    steps += [("package", build.package)] if build.package else []
+    steps += [("compile", build.name)] if build.compiles else []
+    steps += [(kind, build.name) for kind in ("copy", "zip", "hash", *site.wanted(build))]
+    steps += [("share", step) for step in site.sharing_steps[1:] if build.name in site.sharers]
+    return steps + [("publish", one.name) for one in site.plan.publications if name in one.layers]

@@ -1,0 +1,1 @@
+"""What a step depends on, and whether it is up to date. Runs no step."""

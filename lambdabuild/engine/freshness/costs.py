@@ -1,0 +1,58 @@
+"""How long steps took when they were last run: from the project's state, or from a file that was made of one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Container, Iterable
+
+from lambdabuild.core import regular
+from lambdabuild.core.errors import BadCosts
+from lambdabuild.core.spans import Span
+from lambdabuild.engine.base.site import Site
+from lambdabuild.engine.freshness.inputs import Saved
+from lambdabuild.plan.explain import steps
+from lambdabuild.plan.shards import Costs, estimated
+from lambdabuild.plan.types import Build, ImageBuild
+
+VERSION = 1
+
+
+def recorded(builds: Iterable[Build | ImageBuild], saved: Saved) -> dict[str, int]:
+    """What is known of the steps of some builds, in milliseconds."""
+    names = {step for build in builds for step in steps(build)}
+    found = {name: saved(name).get("seconds") for name in sorted(names)}
+    return {name: round(seconds * 1000) for name, seconds in found.items() if isinstance(seconds, int | float)}
+
+
+def slowest_first(site: Site, saved: Saved, left_out: Container[str]) -> list[Build]:
+    """The builds that are not left out, so that no processor waits at the end for one that began late."""
+    builds = [build for build in site.plan.builds if build.name not in left_out]
+    known = recorded(builds, saved) if len(builds) > 1 else {}
+    if not known:
+        return builds
+    costs = estimated(site.plan, known)
+    return sorted(builds, key=lambda build: -sum(costs[step] for step in steps(build)))
+
+
+def as_text(costs: Costs) -> str:
+    """Costs as a file that can be kept with the source: a line a step, sorted."""
+    seconds = {name: costs[name] / 1000 for name in sorted(costs)}
+    return json.dumps({"version": VERSION, "seconds": seconds}, indent=1) + "\n"
+
+
+def from_file(path: str) -> dict[str, int]:
+    """Costs that ``as_text`` wrote. Raises BadCosts (LB633)."""
+    try:
+        with open(path, encoding="utf-8", opener=regular.opener) as stream:
+            data = regular.json(stream.read())
+        if data["version"] != VERSION:
+            raise ValueError(f"it is of version {data['version']!r}, and this lambdabuild reads {VERSION}")
+        return {str(name): round(float(seconds) * 1000) for name, seconds in data["seconds"].items()}
+    except OSError as error:
+        raise _bad(path, str(error.strerror)) from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _bad(path, f"{type(error).__name__}: {error}") from error
+
+
+def _bad(path: str, why: str) -> BadCosts:
+    return BadCosts(f"cannot read the costs {path}: {why}", where=Span(path), help=f"lambdabuild costs --output {path}")

@@ -1,0 +1,55 @@
+"""All of this machine that an image depends on, by name."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import os
+from collections.abc import Iterable, Mapping
+
+from lambdabuild.docker import context as contexts
+from lambdabuild.docker.context import Context
+from lambdabuild.engine.base.site import Site
+from lambdabuild.files import fingerprint
+from lambdabuild.plan.types import ImageBuild
+
+
+def context_of(site: Site, image: ImageBuild) -> Context:
+    """What the engine gets."""
+    who = f"the image of {image.name!r}"
+    folder, dockerfile = site.path(image.key.place), site.path(image.key.dockerfile)
+    return contexts.read(folder, dockerfile, site.stats, skip=site.not_source, who=who)
+
+
+def inputs(site: Site, image: ImageBuild) -> dict[str, str]:
+    """All that an image depends on by name, its base images apart, which only the engine knows."""
+    key = image.key
+    if key.kind == "archive":
+        return {f"file:{key.place}": fingerprint.of_file(site.path(key.place), site.stats)}
+    found = {
+        f"folder:{key.place}": contexts.digest(
+            f"image {key.place} {key.dockerfile}", context_of(site, image), site.stats
+        ),
+        f"file:{key.dockerfile}": fingerprint.of_file(site.path(key.dockerfile), site.stats),
+        "platform": key.platform,
+        "arguments": key.arguments,
+        "target": key.target,
+        "options": " ".join(key.options),
+        "provenance": key.provenance,
+    }
+    return found | {f"environment:{name}": _variable(name) for name in variables(key.options)}
+
+
+def files(site: Site, image: ImageBuild) -> Mapping[str, str]:
+    """What is in the context, file by file."""
+    return contexts.files(context_of(site, image), site.stats)
+
+
+def variables(options: Iterable[str]) -> list[str]:
+    """Build arguments that take their value from the environment: ``--build-arg NAME``."""
+    return [value for word, value in itertools.pairwise(options) if word == "--build-arg"]
+
+
+def _variable(name: str) -> str:
+    value = os.environ.get(name)
+    return "unset" if value is None else hashlib.sha256(value.encode()).hexdigest()[:32]

@@ -1,0 +1,368 @@
+"""All that a step depends on, by name; everything else compares.
+
+A step's components are ``{name: digest}``: the rule's code, options, environment, tools, files, folders, the outputs of
+the steps before it, and the files that its last run revealed it reads. Equal components mean there is nothing to do.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import posixpath
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from lambdabuild.config.settings import DEFAULT_EXCLUDE
+from lambdabuild.core.model import Options, Rewrite
+from lambdabuild.core.records import astuple, to_builtins
+from lambdabuild.engine.base.site import STRIP, Site
+from lambdabuild.engine.freshness import image_inputs, source_files
+from lambdabuild.engine.remote import workers
+from lambdabuild.files import fingerprint
+from lambdabuild.files.listing import patterns, scan
+from lambdabuild.plan.types import Build, ImageBuild, Native, Rule, StepClaims
+
+Saved = Callable[[str], Mapping[str, Any]]
+"""What doit's state holds of a task: ``{"inputs": fingerprint, "output": digest, "reads": [paths]}``, or nothing."""
+
+TEMPLATE = "template"
+"""The one step that has no name of its own."""
+
+ACCOUNT = ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_ROLE_ARN", "AWS_REGION", "AWS_DEFAULT_REGION")
+"""Variables that tell one account or region from another; a run with others asks again."""
+
+HELPER = os.path.join(
+    os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "steps", "programs", "unzip_requirements.py"
+)
+"""What a function with zipped dependencies imports first."""
+
+CHANGED = "changed while it was read"
+"""In place of the digest of a file that a step read and somebody edited meanwhile."""
+
+ZIP_FORMAT = "2"
+"""Raised when equal entries give other zip bytes than before."""
+
+SHARING_FORMAT = "1"
+"""Raised when equal packages give other layers than before."""
+
+
+def components(site: Site, kind: str, name: str, saved: Saved) -> dict[str, str]:
+    """All that one step depends on, by name. Reads the disk through the stat cache only."""
+    return _OF[kind](site, name, saved)
+
+
+def task_name(kind: str, name: str) -> str:
+    """What doit calls the step."""
+    return TEMPLATE if kind == TEMPLATE else f"{kind}:{name}"
+
+
+def known_reads(site: Site, values: Mapping[str, Any]) -> dict[str, str]:
+    return reads(site, values.get("reads", ())) | _images(site, values)
+
+
+def _images(site: Site, values: Mapping[str, Any]) -> dict[str, str]:
+    recorded = values.get("images")
+    if not recorded:
+        return {}
+    from lambdabuild.engine.containers import pool
+
+    return pool.now(site, recorded)
+
+
+def reads(site: Site, paths: Any) -> dict[str, str]:
+    """Files that a step found out it reads, by their names in records (``{project}/base.txt``)."""
+    return {f"read:{path}": _read(site, site.expand(path)) for path in sorted(paths)}
+
+
+def _read(site: Site, path: str) -> str:
+    """The digest of a file, or of what is source in a folder: a local package may contain our own build folder."""
+    if not os.path.isdir(path):
+        return fingerprint.of_file(path, site.stats)
+    listing = scan(path, patterns(DEFAULT_EXCLUDE), boundary="/", skip=site.not_source)
+    return fingerprint.of_listing(f"read {path}", listing, site.stats)
+
+
+def _resolve(site: Site, name: str, saved: Saved) -> dict[str, str]:
+    resolution = site.resolution(name)
+    rule = site.rules[resolution.key.rule]
+    found = _claims(site, rule, rule.resolve or StepClaims(), resolution.key.options, resolution.key.native)
+    found |= {"runtime": resolution.key.runtime, "architecture": resolution.key.architecture}
+    if resolution.key.source:
+        for user in resolution.users:  # what is too large is told before it is read for the scripts
+            source_files.listing(site, site.build(user).key, f"{site.build(user).key.kind} {user!r}")
+        listing = source_files.listing_of_manifest(site, resolution.manifest, f"the scripts of {resolution.manifest}")
+        folder = os.path.dirname(resolution.manifest) or "."
+        found |= {"code folder": resolution.key.source}
+        found |= {f"folder:{folder}": fingerprint.of_listing(f"{folder} for scripts", listing, site.stats)}
+    return found | _manifest(site, rule, resolution.manifest, resolution.key.workspace)
+
+
+def _compile(site: Site, name: str, saved: Saved) -> dict[str, str]:
+    build = site.build(name)
+    rule = site.rules[build.key.rule]
+    claims = rule.compile or StepClaims()
+    is_away = workers.goes(site, "compile", name)
+    found = _claims(site, rule, claims, build.key.options, build.key.native, is_away) | _dependencies(build, saved)
+    found |= {"runtime": build.key.runtime, "architecture": build.key.architecture}
+    found |= {"kind": build.key.kind, "name": build.key.name}
+    command = build.key.command
+    if command.run:
+        found |= {"command": json.dumps([command.run, command.adds])}
+        found |= {f"environment:{name}": _variable(name) for name in command.environment}
+        mine = () if build.key.native.mode == "true" else command.tools
+        found |= {f"tool:{name}": site.tool_version(name) for name in mine}
+    if "manifest" in claims.reads:
+        found |= _manifest(site, rule, build.key.manifest, build.key.workspace)
+    if build.package:
+        found |= _package_step(build, saved)
+    if command.run or ("source" in claims.reads and not build.package):
+        found |= _source(site, build)
+    return found
+
+
+def _package(site: Site, name: str, saved: Saved) -> dict[str, str]:
+    package = site.package(name)
+    rule = site.rules[package.key.rule]
+    found = _claims(site, rule, rule.compile or StepClaims(), package.key.options, package.key.native)
+    return found | _source(site, package)
+
+
+def _package_step(build: Build, saved: Saved) -> dict[str, str]:
+    return {f"step:package:{build.package}": _output(saved, f"package:{build.package}")}
+
+
+def _copy(site: Site, name: str, saved: Saved) -> dict[str, str]:
+    build = site.build(name)
+    rule = site.rules[build.key.rule]
+    found = _claims(site, rule, rule.copy, build.key.options, build.key.native) | _dependencies(build, saved)
+    found["left out of dependencies"] = json.dumps(build.key.leave_out_dependencies)
+    if rule.globs_reach_dependencies and build.key.globs.lines:
+        found["package patterns"] = _short(json.dumps([*build.key.globs.lines, build.key.globs.prefix]))
+    found["architecture"] = build.key.architecture
+    found |= {f"tool:{STRIP}": site.tool_version(STRIP)} if build.key.strip else {}
+    if name in site.sharers:
+        found["packages in layers"] = str(saved("share:plan").get("shares", {}).get(name, "not built"))
+    if build.compiles:
+        found[f"step:compile:{name}"] = _output(saved, f"compile:{name}")
+    if build.package:
+        found |= _package_step(build, saved)
+        found["left out"] = json.dumps(build.key.leave_out_package)
+    if rule.ships_source and not build.key.is_source_replaced:
+        found |= _source(site, build)
+    manifest = build.key.manifest
+    if manifest and "manifest" in rule.copy.reads:
+        found |= _manifest(site, rule, manifest, build.key.workspace)
+    elif manifest and rule.ships_manifest and (posixpath.dirname(manifest) or ".") != build.key.source:
+        # It goes in from outside of the code folder, but what is locked beside it does not.
+        found[f"file:{manifest}"] = fingerprint.of_file(site.path(manifest), site.stats)
+    if build.key.zips_dependencies:
+        found["dependencies are zipped"] = helper_digest()
+    return found | _beside(site, build)
+
+
+def _beside(site: Site, build: Build) -> dict[str, str]:
+    """What goes in beside the source; in which order decides who wins."""
+    who, found = f"{build.key.kind} {build.name!r}", dict[str, str]()
+    if build.key.include:
+        found["include"] = " ".join(build.key.include)
+    for path in build.key.include:
+        kind = "folder" if os.path.isdir(site.path(path)) else "file"
+        listing = source_files.listing_beside(site, build.key, path, who)
+        found[f"{kind}:{path}"] = fingerprint.of_listing(
+            f"{path} {_short(json.dumps(build.key.leave_out))}", listing, site.stats
+        )
+    for key in source_files.extras_keys(build.key):
+        chosen = _short(json.dumps([*key.leave_out, *key.globs.lines]))
+        listing = source_files.listing(site, key, who)
+        found[f"extras:{key.source}"] = fingerprint.of_listing(f"{key.source} {chosen}", listing, site.stats)
+    return found
+
+
+def helper_digest() -> str:
+    """The digest of the module that unpacks zipped dependencies."""
+    with open(HELPER, "rb") as stream:
+        return hashlib.sha256(stream.read()).hexdigest()[:32]
+
+
+def _share(site: Site, name: str, saved: Saved) -> dict[str, str]:
+    if name == "plan":
+        return dict(_what_is_shared(site, saved))
+    if name == "upload":
+        return {"step:share:zip": _output(saved, "share:zip"), "store": store_identity(site)}
+    found = {"step:share:plan": _output(saved, "share:plan")}
+    return found | ({"zip format": ZIP_FORMAT} if name == "zip" else {})
+
+
+def _what_is_shared(site: Site, saved: Saved) -> Iterator[tuple[str, str]]:
+    """Who takes part, by what rules, and what each was resolved to; never a source."""
+    yield "sharing format", SHARING_FORMAT
+    for document in site.service.documents:
+        yield f"ids of {document.path}", _short(json.dumps(sorted(document.names)))
+    for sharer in site.sharers.values():
+        key = site.build(sharer.build).key
+        yield f"dependencies of {sharer.build}", _output(saved, f"resolve:{sharer.resolution}")
+        yield f"package layers of {key.rule}", _short(repr(site.rules[key.rule].package_layers))
+        filters = [key.leave_out_dependencies, key.globs.lines, key.globs.prefix]
+        said = [sharer.functions, sharer.quota, repr(sharer.stage), filters]
+        yield f"function {sharer.build}", _short(json.dumps(said))
+        if key.strip:
+            yield f"stripped for {sharer.build}", site.tool_version(STRIP)
+
+
+def _zip(site: Site, name: str, saved: Saved) -> dict[str, str]:
+    return {f"step:copy:{name}": _output(saved, f"copy:{name}"), "zip format": ZIP_FORMAT}
+
+
+def _hash(site: Site, name: str, saved: Saved) -> dict[str, str]:
+    found = {f"step:zip:{name}": _output(saved, f"zip:{name}"), f"step:copy:{name}": _output(saved, f"copy:{name}")}
+    for sizes in site.sizes.get(name, ()):
+        found[f"layers of {sizes.function}"] = str(sizes.layer_count)
+        found[f"handler of {sizes.function}"] = " ".join(sizes.handler)
+        found |= {f"step:copy:{layer}": _output(saved, f"copy:{layer}") for layer in sizes.layers}
+    if name in site.sharers:
+        found["shared layers"] = json.dumps(saved("share:plan").get("sizes", {}).get(name, "not built"))
+    return found
+
+
+def _image(site: Site, name: str, saved: Saved) -> dict[str, str]:
+    image = site.images[name]
+    return image_inputs.inputs(site, image) | {"name": " ".join(image.local_names)}
+
+
+def _upload_image(site: Site, image: ImageBuild, saved: Saved) -> dict[str, str]:
+    if image.key.kind == "tagged":
+        return {"image": image.key.place}
+    found = {f"step:image:{image.name}": _output(saved, f"image:{image.name}")}
+    return found | {"repository": image.key.repository, "tags": " ".join(image.key.push_tags)}
+
+
+def _upload(site: Site, name: str, saved: Saved) -> dict[str, str]:
+    if name in site.images:
+        return _upload_image(site, site.images[name], saved)
+    asset = site.assets.get(name)
+    if asset is not None:
+        digest = fingerprint.of_file(site.path(asset.source), site.stats)
+        return {f"file:{asset.source}": digest, "store": store_identity(site)}
+    pinned = site.pinned.get(name)
+    if pinned is not None:
+        place = site.sources[pinned.source].prefix
+        return {"version": pinned.version, "source": f"{pinned.source} {place}", "store": store_identity(site)}
+    if name in site.sources:
+        found = {f"step:hash:{name}": _output(saved, f"hash:{name}"), "store": store_identity(site)}
+        return found | {"published": json.dumps(astuple(site.sources[name]))}
+    return {f"step:hash:{name}": _output(saved, f"hash:{name}"), "store": store_identity(site)}
+
+
+def _publish(site: Site, name: str, saved: Saved) -> dict[str, str]:
+    """What is asked for, and of which account; what Lambda has is asked by the step itself."""
+    publication = site.publications[name]
+    builds = [site.plan.build_of(layer).name for layer in publication.layers]
+    found = {f"step:upload:{build}": _output(saved, f"upload:{build}") for build in builds}
+    found |= {f"step:hash:{build}": _output(saved, f"hash:{build}") for build in builds}
+    found["layer"] = json.dumps(to_builtins(publication), sort_keys=True)
+    found["lambda"] = f"{site.region} {site.settings.profile} {site.settings.endpoint_url}"
+    return found | {f"environment:{name}": _variable(name) for name in ACCOUNT}
+
+
+def _tree(site: Site, name: str, saved: Saved) -> dict[str, str]:
+    return {f"step:copy:{name}": _output(saved, f"copy:{name}"), "users": ",".join(site.build(name).users)}
+
+
+def _template(site: Site, name: str, saved: Saved) -> dict[str, str]:
+    found = {f"file:{document.path}": _short(document.text) for document in site.service.documents}
+    definition = site.service.definition
+    if definition is not None:
+        found[f"file:{definition.path}"] = definition.digest
+        found |= {"stage": definition.stage, "region": definition.region}
+        found["compatible outputs"] = site.settings.serverless_dir
+    found["left out"] = json.dumps(dict(site.unbuildable))
+    for build in site.plan.builds:
+        found[f"step:upload:{build.name}"] = _output(saved, f"upload:{build.name}")
+        found[f"users of {build.name}"] = ",".join(build.users)
+    for image in site.plan.images:
+        found[f"image:{image.name}"] = " ".join(image.local_names)
+        found |= {f"step:{kind}:{image.name}": _output(saved, f"{kind}:{image.name}") for kind in image.steps}
+    found |= {f"step:upload:{asset.name}": _output(saved, f"upload:{asset.name}") for asset in site.plan.assets}
+    found |= {f"step:share:{step}": _output(saved, f"share:{step}") for step in site.sharing_steps if step != "zip"}
+    places = [_place(rewrite) for document in site.service.documents for rewrite in document.rewrites]
+    return found | {"places": _short(json.dumps(places)), "store": store_identity(site)}
+
+
+def _place(rewrite: Rewrite) -> list[Any]:
+    kept = [rewrite.iteration.otherwise] if rewrite.iteration is not None else []
+    return [rewrite.target, rewrite.span.start, rewrite.span.end, *kept]
+
+
+_OF: dict[str, Callable[[Site, str, Saved], dict[str, str]]] = {
+    "resolve": _resolve,
+    "package": _package,
+    "compile": _compile,
+    "copy": _copy,
+    "zip": _zip,
+    "hash": _hash,
+    "image": _image,
+    "upload": _upload,
+    "tree": _tree,
+    "publish": _publish,
+    "share": _share,
+    "template": _template,
+}
+
+
+def store_identity(site: Site) -> str:
+    """Where artifacts go, as text; without secrets."""
+    settings = site.settings
+    if not site.bucket:
+        return f"folder {settings.store or '.store'}"
+    place = f"s3://{site.bucket}/{settings.prefix} {settings.region} {settings.endpoint_url}"
+    return f"{place} {settings.kms_key_id} {json.dumps(dict(settings.tags), sort_keys=True)}".rstrip()
+
+
+def _claims(
+    site: Site, rule: Rule, claims: StepClaims, options: Options, native: Native, is_away: bool = False
+) -> dict[str, str]:
+    found = {f"rule:{rule.name}": site.rule_digest(rule)}
+    found |= {f"option:{name}": value for name, value in options if name in (*claims.options, claims.when)}
+    found |= {f"environment:{name}": _variable(name) for name in claims.environment_with(options)}
+    if native.mode:
+        found["container"] = " ".join((native.mode, native.image or native.dockerfile, native.platform, native.rest))
+    chosen = claims.tools_with(options)
+    if is_away:
+        return found | {f"tool:{name}": workers.tool_version(site, chosen, name) for name in chosen}
+    here = [name for name in chosen if native.mode != "true" or name in claims.here]
+    return found | {f"tool:{name}": site.tool_version(name) for name in here}
+
+
+def _variable(name: str) -> str:
+    """A digest, for a variable may hold a secret."""
+    value = os.environ.get(name)
+    return "unset" if value is None else _short(value)
+
+
+def _manifest(site: Site, rule: Rule, manifest: str, workspace: str) -> dict[str, str]:
+    files = source_files.manifest_files(rule, manifest, workspace)
+    return {f"file:{path}": fingerprint.of_file(site.path(path), site.stats) for path in files}
+
+
+def _source(site: Site, build: Build) -> dict[str, str]:
+    listing = source_files.listing(site, build.key, f"{build.key.kind} {build.name!r}")
+    chosen = [*build.key.leave_out, *build.key.globs.lines, build.key.globs.prefix]
+    patterns = _short(json.dumps(chosen))
+    digest = fingerprint.of_listing(f"{build.key.source} {patterns}", listing, site.stats)
+    return {f"folder:{build.key.source}": digest}
+
+
+def _dependencies(build: Build, saved: Saved) -> dict[str, str]:
+    """The first is the build's own; a layer for several runtimes has one more for each."""
+    more = {f"dependencies ({name})": name for name in build.other_resolutions}
+    named = {"dependencies": build.resolution, **more} if build.resolution else {}
+    return {name: _output(saved, f"resolve:{resolution}") for name, resolution in named.items()}
+
+
+def _output(saved: Saved, task: str) -> str:
+    return str(saved(task).get("output", "not built"))
+
+
+def _short(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:32]

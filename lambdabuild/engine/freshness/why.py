@@ -1,0 +1,101 @@
+"""Why a step would run now, in words: what was and what is, compared by name."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from collections.abc import Mapping
+
+from lambdabuild.engine.base import receipts
+from lambdabuild.engine.base.site import Site
+from lambdabuild.engine.freshness import image_inputs, inputs, source_files
+from lambdabuild.engine.freshness import reasons as freshness
+from lambdabuild.engine.freshness.inputs import Saved
+from lambdabuild.files import fingerprint
+from lambdabuild.plan.types import Build, ImageBuild
+
+
+def why(site: Site, kind: str, name: str, saved: Saved) -> list[str]:
+    """The reasons for which a step would run now, in words; none when it is up to date."""
+    receipt = receipts.read(site.receipt(kind, name))
+    values = saved(inputs.task_name(kind, name))
+    if not values.get("inputs") or receipt is None:
+        return ["it has not been run yet, or was forgotten"]
+    if asked := freshness.asks_always(site, kind, name):
+        return [asked]
+    now = inputs.components(site, kind, name, saved) | inputs.known_reads(site, values)
+    before = {**receipt.components, **receipt.reads}
+    build = site.package(name) if kind == "package" else site.builds.get(name) or site.images.get(name)
+    reasons = [_change(site, receipt, key, before.get(key), now.get(key), build) for key in sorted({*before, *now})]
+    found = list(dict.fromkeys(reason for reason in reasons if reason))
+    if not found and not freshness.is_intact(site, kind, name, values):
+        found = ["what it made is gone or was changed by hand"]
+    return found
+
+
+def _change(
+    site: Site, receipt: receipts.Receipt, key: str, old: str | None, new: str | None, build: Build | ImageBuild | None
+) -> str:
+    if old == new:
+        return ""
+    kind, _, rest = key.partition(":")
+    if kind == "folder" and old and new and build:
+        return "; ".join(_files_changed(site, receipt, rest, build)) or f"the folder {rest}/ changed"
+    if kind in ("file", "read"):
+        path = _known_as(site, rest)
+        word = (
+            "is new"
+            if old in (None, fingerprint.ABSENT)
+            else "is gone"
+            if new in (None, fingerprint.ABSENT)
+            else "changed"
+        )
+        return f"the file {path} {word}"
+    if kind == "step":
+        return f"the result of {rest} changed" if old else f"{rest} is new"
+    if kind.startswith("dependencies"):
+        return "the packages it depends on changed"
+    if kind == "rule":
+        return (
+            f"the code of rule {rest} changed"
+            if old and new
+            else f"the rule is now {rest}"
+            if new
+            else f"it is no longer rule {rest}"
+        )
+    if kind == "tool":
+        return f"the tool {rest} is now {new} (was {old})"
+    if kind in ("image", "dockerfile"):
+        return f"the {'image' if kind == 'image' else 'Dockerfile'} {rest} changed"
+    if kind == "environment":
+        return f"the variable {rest} changed"
+    if kind == "option":
+        return f"the option {rest} is now {new} (was {old})"
+    return f"{key} is now {new} (was {old})"
+
+
+def _known_as(site: Site, path: str) -> str:
+    """A path of a record as the user knows it: from the project's folder, when it is in the checkout."""
+    full = site.expand(path)
+    return os.path.relpath(full, site.project) if path.startswith(("{project}", "{checkout}")) else full
+
+
+def _files_now(site: Site, folder: str, build: Build | ImageBuild) -> Mapping[str, str]:
+    if isinstance(build, ImageBuild):
+        return image_inputs.files(site, build)
+    key = build.key
+    listing = (
+        source_files.listing(site, key) if folder == key.source else source_files.listing_beside(site, key, folder)
+    )
+    return fingerprint.files(listing, site.stats)
+
+
+def _files_changed(site: Site, receipt: receipts.Receipt, folder: str, build: Build | ImageBuild) -> list[str]:
+    now = _files_now(site, folder, build)
+    before = receipt.folders.get(folder, {})
+    found = []
+    for path in sorted({*now, *before}):
+        if now.get(path) != before.get(path):
+            word = "is new" if path not in before else "is gone" if path not in now else "changed"
+            found.append(f"the file {posixpath.normpath(posixpath.join(folder, path))} {word}")
+    return found

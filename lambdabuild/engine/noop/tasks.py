@@ -1,0 +1,99 @@
+"""doit's view of a project in which a run has nothing to do, or only names are asked for: a handful of tasks.
+
+Imported instead of ``loader``, which knows the steps.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from lambdabuild.engine.base.display import DISPLAY
+from lambdabuild.engine.base.snapshot import Snapshot
+from lambdabuild.engine.noop import doit_command
+from lambdabuild.engine.noop.doit_command import Asked
+
+KINDS = {
+    "resolve": "find and fetch the dependencies of {}",
+    "package": "build and install the distribution of {}",
+    "compile": "compile {}",
+    "copy": "settle which files go into {}",
+    "zip": "write the zip of {}",
+    "hash": "take the digest of {} and check its size",
+    "image": "build the image of {}, unless the engine has it",
+    "upload": "put {} into the artifact store, unless it is there",
+    "tree": "write {} as a folder, for sam local",
+    "publish": "publish {} as a version of a layer, unless the newest is the same",
+    "share": "{} of the layers that functions share (auto_layers)",
+    "template": "write built-template, packaged-template and manifest.json",
+}
+TEMPLATE = "template"
+WHY = {"basename": "why", "name": None, "doc": "tell for each step of a function whether it would run, and why"}
+
+
+def namespace(found: Snapshot, mode: str, otherwise: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
+    """The names of a dodo.py. ``otherwise`` gives the whole, which tasks of the user's own may need by name."""
+    DISPLAY.configure(mode, found.shown["notes"], found.shown.get("left_out", ()))
+    return {"DOIT_CONFIG": found.shown["config"], "lambdabuild_tasks": Groups(found, otherwise)}
+
+
+def creator(make: Any) -> Any:
+    """Of a method that doit calls for tasks: it asks on which line each stands, to sort them.
+
+    Python tokenizes the source to tell, which takes 4 ms; of a module it tells 0 at once.
+    """
+    make.__wrapped__ = sys.modules[__name__]
+    return make
+
+
+class Groups:
+    """What a dodo.py holds: doit calls ``create_doit_tasks`` and gets the groups without their steps."""
+
+    def __init__(self, found: Snapshot, otherwise: Callable[[], Mapping[str, Any]]) -> None:
+        self.found, self.otherwise = found, otherwise
+
+    @creator
+    def create_doit_tasks(self) -> Iterator[dict[str, Any]]:
+        question = doit_command.by_doit()
+        if question is None or question.has_other_tasks(self) or not self._knows(question):
+            yield from self.otherwise()["lambdabuild_tasks"].create_doit_tasks()
+            return
+        yield from groups("template" in self.found.shown["groups"])
+        if question.is_overview:
+            return
+        from doit.globals import Globals
+
+        owners = self.found.owners
+        for name in owners.keys() & {*question.selected}:
+            kind, _, user = name.partition(":")
+            yield {"basename": kind, "name": user, "actions": None}
+        manager: Any = Globals.dep_manager
+        manager.backend.rest()
+        asked_for = [name for name in question.tasks if name in owners]
+        DISPLAY.settle({name: owners[name] for name in asked_for} or owners, self.found.steps(asked_for))
+
+    def _knows(self, question: Asked) -> bool:
+        """Whether the dodo.py selects nothing but what was found to be up to date."""
+        return question.is_overview or self.found.answers(
+            name for name in question.selected if name not in self.found.shown["groups"]
+        )
+
+
+def heads() -> Iterator[dict[str, Any]]:
+    """The groups of steps and of functions, so that ``doit list`` says what they are, even those that are empty."""
+    for kind, doc in KINDS.items():
+        if kind != TEMPLATE:
+            whom = {"share": "all steps", "image": "each function"}.get(kind, "each function and layer")
+            yield {"basename": kind, "name": None, "doc": doc.format(whom)}
+    yield {"basename": "build", "name": None, "doc": "build each function: all its steps"}
+    yield {"basename": "layer", "name": None, "doc": "build each layer: all its steps"}
+    yield {"basename": "source", "name": None, "doc": "build and publish each source: all its steps"}
+
+
+def groups(has_template: bool) -> Iterator[dict[str, Any]]:
+    """All that ``doit list`` shows: the heads, and tasks that are none's."""
+    yield from heads()
+    if has_template:
+        yield {"basename": TEMPLATE, "actions": None, "doc": KINDS[TEMPLATE]}
+    yield WHY

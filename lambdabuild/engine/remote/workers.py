@@ -1,0 +1,228 @@
+"""The engine of a run and its workers: what they have, and what each action needs whatever it does.
+
+A step keeps the inputs and the key that it has on this machine: the tools that count are the workers', who are asked
+before the first step of a run that needs them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sysconfig
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any
+
+from lambdabuild.cache.cache import Digest
+from lambdabuild.cache.nodes import File, Node
+from lambdabuild.core import messages, regular, tools
+from lambdabuild.core.errors import ExecutorFailed, NoExecutor
+from lambdabuild.engine.base.site import Site
+from lambdabuild.engine.remote.eligibility import is_wanted, lose, may_go
+from lambdabuild.files.listing import Patterns, scan
+from lambdabuild.plan.types import Build, StepClaims
+from lambdabuild.rulebook import remote_worker
+from lambdabuild.rulebook.search import PACKAGE
+
+if TYPE_CHECKING:
+    from lambdabuild.cache.executor import Command, Executor, Ran
+
+USUAL_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+COMMAND = ("/usr/bin/env", "python3", "-m", remote_worker.__name__)
+CODE = (
+    "__init__",
+    "_version",
+    "config/__init__",
+    "config/settings",
+    "core",
+    "plan/__init__",
+    "plan/types",
+    "rule_api",
+    "rulebook",
+)
+"""The modules and packages of lambdabuild that a rule, and what runs it, import."""
+DONE = (0, 1)
+"""How ``rulebook.remote_worker`` ends when it has an answer."""
+ASK_SECONDS = 120
+
+
+class StaysHere(Exception):  # no error: the step is performed once more, on this machine
+    """The executor could not run a step, which people have been told."""
+
+
+def goes(site: Site, kind: str, name: str) -> bool:
+    """Whether a step is run on the executor: it may, and the workers have its tools; to zip, our own Python's kind."""
+    if not may_go(site, kind, name):
+        return False
+    try:
+        found = _workers(site, tools_of(site, kind, name))
+        is_able = kind != "zip" or found.get("python") == sysconfig.get_config_var("SOABI")
+        return is_able and bool(found) and "missing" not in found["tools"].values()
+    except (NoExecutor, ExecutorFailed) as error:
+        lose(site, error)
+        return False
+
+
+def turn(site: Site, kind: str, name: str) -> AbstractContextManager[Any]:
+    """Held by a step that works on this machine, when others that only wait for an engine run beside it."""
+    if not is_wanted(site) or goes(site, kind, name):
+        return nullcontext()
+    with site.shared.lock:
+        if site.shared.local_turns is None:
+            site.shared.local_turns = threading.Semaphore(site.jobs)
+        turns: threading.Semaphore = site.shared.local_turns
+        return turns
+
+
+def executor(site: Site) -> Executor:
+    """The engine of this run. Raises NoExecutor (LB640) when there is none at the address."""
+    with site.shared.lock_of("executor"):
+        if site.shared.executor is None or site.shared.executor[0] != os.getpid():
+            found = _connected(site)
+            site.shared.executor = (os.getpid(), found)
+        made: Executor = site.shared.executor[1]
+        return made
+
+
+def _connected(site: Site) -> Executor:
+    from lambdabuild.cache.executor import Executor
+    from lambdabuild.cache.remote import Connection
+
+    settings, environment = site.settings.executor, site.given.environment or os.environ
+    headers = {name: environment[variable] for name, variable in settings.headers.items() if variable in environment}
+    files = (_pem(site, name) for name in ("ca_file", "client_certificate", "client_key"))
+    connection = Connection(settings.address, settings.timeout_seconds, headers, *files)
+    found = Executor(connection, settings.platform, messages.say_once)
+    found.refuse_unable()
+    return found
+
+
+def _pem(site: Site, name: str) -> str:
+    """The path of a file of certificates, "" when none is set. Raises NoExecutor (LB640) when it cannot be read."""
+    file: str = getattr(site.settings.executor, name)
+    path = site.path(file) if file else ""
+    try:
+        if path:
+            regular.read_bytes(path)
+    except OSError as error:
+        raise NoExecutor(
+            f"cannot read {path}, which executor.{name} names: {error.strerror}", help="correct the path in [executor]"
+        ) from error
+    return path
+
+
+def close(site: Site) -> None:
+    """Cancel what still runs."""
+    if site.shared.executor is not None and site.shared.executor[0] == os.getpid():
+        site.shared.executor[1].close()
+
+
+# what the workers have
+
+
+def tool_version(site: Site, names: tuple[str, ...], name: str) -> str:
+    """The version of a tool as the workers had it when they were last asked; ``names`` are all that a step needs."""
+    return str(_workers(site, names)["tools"][name])
+
+
+def machine(site: Site, kind: str, name: str) -> str:
+    """What of the machine that runs a step may show in what it makes."""
+    return str(_workers(site, tools_of(site, kind, name))["machine"]) if goes(site, kind, name) else tools.machine()
+
+
+def tools_of(site: Site, kind: str, name: str) -> tuple[str, ...]:
+    """The tools of a step whose versions count."""
+    if kind != "compile":
+        return ()
+    build = site.build(name)
+    claims = site.rules[build.key.rule].compile or StepClaims()
+    return claims.tools_with(build.key.options)
+
+
+def look(site: Site, kind: str, name: str) -> None:
+    """Ask the workers what they have, before the first step of a run that needs it."""
+    if not may_go(site, kind, name):
+        return
+    names = tools_of(site, kind, name)
+    key = _key(site, names)
+    with site.shared.lock_of("workers"):
+        if key in site.shared.asked or site.shared.executor_lost:
+            return
+        try:
+            site.stats.learn(key, _ask(site, names))
+            site.shared.asked.add(key)
+        except (NoExecutor, ExecutorFailed) as error:
+            lose(site, error)
+
+
+def _workers(site: Site, names: tuple[str, ...]) -> dict[str, Any]:
+    """Empty when nobody is to be asked: a stat cache that only notes what is looked at answers no question."""
+    found: dict[str, Any] = site.stats.fact(_key(site, names), lambda: _ask(site, names)) or {}
+    return found
+
+
+def _key(site: Site, names: tuple[str, ...]) -> str:
+    settings = site.settings.executor
+    said = [settings.address, sorted(settings.platform.items()), sorted(settings.environment.items()), names]
+    return f"workers {hashlib.sha256(json.dumps(said).encode()).hexdigest()}"
+
+
+def _ask(site: Site, names: tuple[str, ...]) -> dict[str, Any]:
+    from lambdabuild.cache.executor import Command
+
+    inputs = {remote_worker.REQUEST: File.of(json.dumps({"ask": names}).encode()), **dict(code(site, ()))}
+    asked = Command(COMMAND, usual_environment(site), timeout_seconds=ASK_SECONDS, may_be_known=False)
+    return answer_of(executor(site).run(asked, inputs, is_broken))
+
+
+def environment(site: Site, claims: StepClaims, build: Build) -> dict[str, str]:
+    """The variables of a step on a worker."""
+    own = {name: os.environ[name] for name in claims.environment_with(build.key.options) if name in os.environ}
+    return {**usual_environment(site), **own}
+
+
+def usual_environment(site: Site) -> dict[str, str]:
+    always = {"LC_ALL": "C.UTF-8", "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
+    return {"PATH": USUAL_PATH, **always, **site.settings.executor.environment}
+
+
+# what each action needs
+
+
+def command(environment: Mapping[str, str], seconds: float | None) -> Command:
+    from lambdabuild.cache.executor import Command
+
+    return Command(COMMAND, environment, (remote_worker.OUT,), seconds)
+
+
+def code(site: Site, libraries: tuple[str, ...]) -> Iterator[tuple[str, Node]]:
+    for name in (*CODE, *libraries):
+        path = os.path.join(PACKAGE, name)
+        if os.path.isdir(path):
+            for found in scan(path, Patterns(("__pycache__/",))).files:
+                yield f"lambdabuild/{name}/{found.path}", file_of(site, found.real)
+        else:
+            yield f"lambdabuild/{name}.py", file_of(site, path + ".py")
+
+
+def file_of(site: Site, path: str) -> File:
+    stat = os.stat(path)
+    return File(Digest(site.stats.digest(path), stat.st_size), bool(stat.st_mode & 0o100), path)
+
+
+def is_broken(ran: Ran) -> bool:
+    """Whether it ended without an answer: the worker died, or has no Python that will do.
+
+    Some engines keep failures too; whatever was missing then may be there now.
+    """
+    return ran.status not in DONE or not ran.stdout.startswith(b"{") or bool(ran.status and ran.is_known)
+
+
+def answer_of(ran: Ran) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(ran.stdout)
+        return found
+    except ValueError as error:
+        raise ExecutorFailed(f"a worker answered with no JSON: {error}", help="look at the engine's workers") from error

@@ -1,0 +1,179 @@
+"""Need a step be run, or did somebody run it before? A step's key, what it left as an entry, and the way back.
+
+In: what ``inputs`` says a step depends on. Out: what the step would have left. A hit on resolve, package or compile
+brings only what the steps after it must know; the bytes come when one of them is really run (``provide``).
+
+Files and images that only a run reveals (``Done.reads``) are not in the first key. Under that lie their names, as runs
+found them; with their digests as they are now a second key is made, under which the entry is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from lambdabuild._version import __version__
+from lambdabuild.core.errors import LambdaBuildError
+from lambdabuild.core.records import Struct, field
+from lambdabuild.engine.base import lists, store_files
+from lambdabuild.engine.base.site import Site
+from lambdabuild.engine.freshness import inputs
+from lambdabuild.engine.remote import workers
+from lambdabuild.engine.step_cache import caches, materialize
+from lambdabuild.files import fingerprint
+
+FORMAT = "2"
+"""Raised when what is in an entry changes."""
+KINDS = frozenset({"resolve", "package", "compile", "copy", "zip"})
+
+
+class Entry(Struct, frozen=True):
+    """What a step left, as a cache had it. ``where`` is the cache's name."""
+
+    data: Mapping[str, Any]
+    blobs: Mapping[str, Any]
+    where: str
+
+
+class Left(Struct, frozen=True):
+    """What a step that need not be run would have left: see ``receipts.Done``."""
+
+    output: str
+    values: Mapping[str, Any]
+    result: Mapping[str, Any]
+    reads: Mapping[str, str]
+    folders: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+
+def key_of(site: Site, kind: str, name: str, components: Mapping[str, str]) -> str:
+    """The first key of a step: all that is known to matter before it is run. Only its digest leaves the machine."""
+    said = {
+        "format": FORMAT, "lambdabuild": __version__, "namespace": site.settings.cache.namespace,
+        "machine": workers.machine(site, kind, name), "step": f"{kind}:{name}", "components": dict(components),
+    }  # fmt: skip
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+
+
+def second_key(key: str, reads: Mapping[str, str]) -> str:
+    return hashlib.sha256(f"{key} {fingerprint.of(reads)}".encode()).hexdigest()
+
+
+def find(site: Site, kind: str, name: str, components: Mapping[str, str]) -> Entry | None:
+    """What the step left when it was run with the same inputs before."""
+    cache = caches.caches(site) if kind in KINDS else None
+    if cache is None:
+        return None
+    key = key_of(site, kind, name, components)
+    found = cache.find(key)
+    if found is None or "candidates" not in found.data:
+        return found and Entry(found.data, found.blobs, found.where)
+    for revealed in found.data["candidates"]:
+        try:
+            reads = inputs.known_reads(site, revealed)
+        except LambdaBuildError:
+            continue  # the engine whose image counts is not here
+        there = cache.find(second_key(key, reads))
+        if there is not None and there.data["reads"] == reads:
+            return Entry(there.data, there.blobs, there.where)
+    return None
+
+
+def where(site: Site, kind: str, name: str, saved: inputs.Saved) -> str:
+    """The name of the cache that would spare a step, "" when there is none."""
+    if kind not in KINDS:
+        return ""
+    found = find(site, kind, name, inputs.components(site, kind, name, saved))
+    return found.where if found is not None else ""
+
+
+def restore(site: Site, kind: str, name: str, entry: Entry) -> Left | None:
+    """Leave what the step would have left; None when a cache no longer has what is needed for that."""
+    try:
+        if not _RESTORE[kind](site, name, entry):
+            return None
+        data = entry.data
+        named = {name: [digest.sha256, digest.size] for name, digest in entry.blobs.items()}
+        values = {
+            **data["values"],
+            "restored": entry.where,
+            **({"away": True} if kind in materialize.WITH_BYTES else {}),
+        }
+        return Left(data["output"], values, {**data["result"], "blobs": named}, data["reads"], data["folders"])
+    except (KeyError, TypeError, AttributeError):
+        return None  # it was stored by something that only looks like us
+
+
+def _without_bytes(kind: str) -> Callable[[Site, str, Entry], bool]:
+    def restore(site: Site, name: str, entry: Entry) -> bool:
+        """What lies there is of another run; whoever needs the bytes must not take those."""
+        shutil.rmtree(site.out(kind, name), ignore_errors=True)
+        return True
+
+    return restore
+
+
+def _restore_list(site: Site, name: str, entry: Entry) -> bool:
+
+    lists.write_rows(site, name, entry.data["list"])
+    return True
+
+
+def _restore_zip(site: Site, name: str, entry: Entry) -> bool:
+    digest, target = entry.blobs[materialize.ZIP], site.zip(name)
+    cache = caches.caches(site)
+    if not cache.has_here(digest) and _is_cheaper_assembled(site, name, digest.size):
+        if _assembled(site, name, digest):
+            return True
+        if _has_broken_packages(site, name):
+            return False  # the step is run, which has the packages resolved again and mends the cache
+    return bool(cache.fetch(digest, target))
+
+
+def _has_broken_packages(site: Site, name: str) -> bool:
+    from lambdabuild.cache.cache import Digest
+
+    blobs = materialize.blobs_of(site, "resolve", site.build(name).resolution).values()
+    return any(caches.caches(site).was_broken(Digest(*blob)) for blob in blobs)
+
+
+_RESTORE: Mapping[str, Callable[[Site, str, Entry], bool]] = {
+    "resolve": _without_bytes("resolve"),
+    "package": _without_bytes("package"),
+    "compile": _without_bytes("compile"),
+    "copy": _restore_list,
+    "zip": _restore_zip,
+}
+
+
+def _is_cheaper_assembled(site: Site, name: str, size: int) -> bool:
+    """Whether the packages that are not here yet, which others need too, are less to fetch than the zip."""
+    build = site.build(name)
+    if len(build.resolutions) != 1 or any(
+        kind != "resolve" and materialize.is_away(site, kind, one)
+        for kind, one in materialize.steps_before(site, "zip", name)
+    ):
+        return False
+    blobs = materialize.blobs_of(site, "resolve", build.resolution)
+    if materialize.OUT in blobs or not materialize.is_known(site, "resolve", build.resolution):
+        return False
+    absent = sum(
+        blob[1] for blob, path in materialize.files_in_store(site, blobs) if not store_files.is_whole(site, path)
+    )
+    return bool(absent / len(site.resolution(build.resolution).users) < size)
+
+
+def _assembled(site: Site, name: str, digest: Any) -> bool:
+    """The zip made of packages and source; what it must be is known, so there is no doubt about it."""
+    from lambdabuild.artifacts.zips import write_zip
+
+    if not materialize.fetch(site, "resolve", site.build(name).resolution):
+        return False
+    os.makedirs(os.path.dirname(site.zip(name)), exist_ok=True)
+    try:
+        return bool(write_zip(site.zip(name), lists.read_list(site, name)).sha256 == digest.sha256)
+    except (LambdaBuildError, OSError):
+        return False

@@ -1,0 +1,103 @@
+"""What a step left, given to the caches: all that another machine can use, and nothing that it must not see."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from lambdabuild.engine.base import lists, receipts
+from lambdabuild.engine.base.session import saved
+from lambdabuild.engine.base.site import Site
+from lambdabuild.engine.freshness import inputs
+from lambdabuild.engine.step_cache import caches, lookup, materialize
+
+LISTED = re.compile(r"\{(project|checkout)\}|\{store\}/wheels/|\{state\}/out/(resolve|package|compile)/")
+"""Where the files of a list may lie."""
+CREDENTIALS = re.compile(r"://[^/\s\"@:]+:[^/\s\"@]+@")
+MOST_CANDIDATES = 8
+"""So many lists of what runs revealed are kept for a key; the newest go first."""
+SECRET_CHARACTERS = 8
+"""A shorter value of a variable is no secret worth its name, and would be found in anything."""
+
+
+def offer(
+    site: Site,
+    kind: str,
+    name: str,
+    components: Mapping[str, str],
+    receipt: receipts.Receipt,
+    values: Mapping[str, Any],
+) -> None:
+    """Give what a step left to the caches, when it can be of use elsewhere and says nothing that it must not."""
+    cache = caches.caches(site) if kind in lookup.KINDS else None
+    if cache is None or cache.read_only or any(digest == inputs.CHANGED for digest in receipt.reads.values()):
+        return
+    if inputs.components(site, kind, name, saved) != components:
+        return  # its inputs were edited while it ran: what it left may be of either
+    data = {
+        "output": receipt.output, "values": dict(values), "result": dict(receipt.result),
+        "reads": dict(receipt.reads), "folders": {path: dict(files) for path, files in receipt.folders.items()},
+    }  # fmt: skip
+    if kind == "copy":
+        data["list"] = lists.read_rows(site, name)
+    sources = _sources(site, kind, name, receipt)
+    if sources is None or not _is_portable(data) or not _may_leave(site, data, components):
+        return
+    key = lookup.key_of(site, kind, name, components)
+    if not receipt.reads:
+        cache.put(key, data, sources)
+        return
+    cache.put(lookup.second_key(key, receipt.reads), data, sources)
+    revealed = {
+        "reads": [path.removeprefix("read:") for path in sorted(receipt.reads) if path.startswith("read:")],
+        "images": values.get("images", {}),
+    }
+    known = cache.find(key)
+    before = known.data.get("candidates", []) if known is not None else []
+    if revealed not in before[:1]:
+        rest = [one for one in before if one != revealed]
+        cache.put(key, {"candidates": [revealed, *rest][:MOST_CANDIDATES]}, {})
+
+
+def _sources(site: Site, kind: str, name: str, receipt: receipts.Receipt) -> dict[str, Any] | None:
+    """The blobs of what a step left; None when something of it lies where no other machine has it."""
+    from lambdabuild.cache.cache import Digest
+    from lambdabuild.cache.shared import File, Folder, Stays
+
+    if kind == "zip":
+        digest = Digest(receipt.result["sha256"], receipt.result["size"])
+        return {materialize.ZIP: File(site.zip(name), digest)}
+    found: dict[str, Any] = {}
+    for part in receipt.result["parts"] if kind in materialize.WITH_BYTES else ():
+        path, in_store = part["path"], materialize.IN_STORE.fullmatch(part["path"])
+        if in_store:
+            real = site.expand(path)
+            found[in_store[1]] = Stays(real, Digest(in_store[2], os.path.getsize(real)))
+        elif path.startswith("{state}/out/"):
+            found[materialize.OUT] = Folder(site.out(kind, name))
+        elif not path.startswith(("{project}", "{checkout}")):
+            return None
+    return found
+
+
+def _is_portable(data: Mapping[str, Any]) -> bool:
+    """Whether all files of a list lie where another machine has them or can fetch them: not what copy itself made.
+
+    Files that were only read, such as a compiler, may lie anywhere: elsewhere they are looked for in the same place,
+    and must be the same.
+    """
+    return all(LISTED.match(row[-1][0]) for row in data.get("list", ()))
+
+
+def _may_leave(site: Site, data: Mapping[str, Any], components: Mapping[str, str]) -> bool:
+    """Whether an entry names no place of this machine and holds no value of a variable that the step was given."""
+    text = json.dumps(data, ensure_ascii=False)
+    names = (name.removeprefix("environment:") for name in components if name.startswith("environment:"))
+    values = (os.environ.get(name, "") for name in names)
+    if CREDENTIALS.search(text) or any(len(value) >= SECRET_CHARACTERS and value in text for value in values):
+        return False
+    places = {*site.roots.values(), os.path.expanduser("~")} - {os.sep}
+    return not any(re.search(rf"(?<![\w./-]){re.escape(place)}(?=[/\"])", text) for place in places)

@@ -1,0 +1,1 @@
+"""What each step does. The only place where bytes of a build move."""

@@ -1,0 +1,1 @@
+"""Automatic layers: which packages become layers once they are resolved, and their files."""

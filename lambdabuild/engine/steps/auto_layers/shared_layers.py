@@ -1,0 +1,372 @@
+"""Layers that make themselves: what ``share:plan`` decides from what was resolved, and the steps that make it files.
+
+How many there are is known only when dependencies are resolved, so one chain of steps handles them all, and each step
+touches only the layers that changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from lambdabuild.artifacts import limits, merge, shared_namespaces
+from lambdabuild.artifacts.atomic import remove
+from lambdabuild.artifacts.entries import Entry, InArchive, content_digest
+from lambdabuild.cloudformation.template_text.splice import AddedLayer
+from lambdabuild.core import naming
+from lambdabuild.core.errors import CannotRead
+from lambdabuild.core.model import Document, Location
+from lambdabuild.core.records import Struct, asdict, field
+from lambdabuild.engine.base import ownership, receipts, session
+from lambdabuild.engine.base.site import Site
+from lambdabuild.engine.freshness import inputs
+from lambdabuild.engine.steps import assemble
+from lambdabuild.plan.layers import automatic
+from lambdabuild.plan.layers.automatic import Package, SharedLayer
+from lambdabuild.plan.types import Sharer
+from lambdabuild.rule_api import Archive, Part, Result, result_from_data
+
+HEADERS_BYTES = 30 + 46
+"""https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT 4.3.7 and 4.3.12, without the names."""
+
+Known = dict[tuple[object, ...], tuple[Entry, ...]]
+"""Entries that were looked at already."""
+
+
+class Made(Struct, frozen=True):
+    """What a step of these hands to doit and leaves in its receipt."""
+
+    output: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+    result: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Unit(Struct, frozen=True):
+    """A package with the parts of a build's resolution that it is made of, by their positions."""
+
+    package: Package
+    positions: tuple[int, ...]
+    territory: frozenset[str]
+
+
+class Layer(Struct, frozen=True):
+    """A shared layer as the record has it. ``origins`` gives for each package a build, and its parts in it."""
+
+    name: str
+    logical_id: str
+    stack: str
+    runtime: str
+    architecture: str
+    prefix: str
+    packages: tuple[str, ...]
+    """For people: ``numpy 2.1.0``."""
+    zipped: int
+    unzipped: int
+    builds: tuple[str, ...]
+    functions: tuple[str, ...]
+    origins: tuple[tuple[str, tuple[int, ...]], ...]
+
+
+class Share(Struct, frozen=True):
+    """What of a build lies in layers: the layers by name, and for each package its parts and its territory."""
+
+    layers: tuple[str, ...]
+    units: tuple[tuple[tuple[int, ...], tuple[str, ...]], ...]
+    digest: str
+    """Of the packages, whatever their layers are called."""
+
+
+class Decision(Struct, frozen=True):
+    """Every layer, and each build's share."""
+
+    layers: tuple[Layer, ...]
+    shares: Mapping[str, Share]
+    zipped: Mapping[str, int]
+    """For each build all its packages, zipped, in bytes."""
+
+
+# plan
+
+
+def decide(site: Site) -> Decision | None:
+    """Which layers there are by what is resolved; None when something is not."""
+    results = {one.build: _resolved(site, one) for one in site.sharers.values()}
+    if any(result is None for result in results.values()):
+        return None
+    known: Known = {}
+    units = {
+        build: list(_units(site, site.sharers[build], result, known)) for build, result in results.items() if result
+    }
+    packages = {build: [unit.package for unit in ones] for build, ones in units.items()}
+    layers = automatic.share(site.sharers.values(), packages, _taken(site))
+    return Decision(
+        layers=tuple(_layer(site, one, units, results) for one in layers),
+        shares={build: _share(build, units[build], layers) for build in units},
+        zipped={build: sum(package.zipped for package in ones) for build, ones in packages.items()},
+    )
+
+
+def _resolved(site: Site, sharer: Sharer) -> Result | None:
+    receipt = receipts.read(site.receipt("resolve", sharer.resolution))
+    return result_from_data(receipt.result, site.roots) if receipt else None
+
+
+def _units(site: Site, sharer: Sharer, result: Result, known: Known) -> Iterator[Unit]:
+    """The packages of a build; those that put files into one folder that is whole are one."""
+    build = site.build(sharer.build)
+    claims = site.rules[build.key.rule].package_layers
+    assert claims is not None  # else it would not take part
+    positions = [n for n, part in enumerate(result.parts) if isinstance(part, Archive) and part.origin]
+    found = {n: _entries(site, sharer.build, result.parts[n], known) for n in positions}
+    territories = [
+        shared_namespaces.territory((e.path for e in found[n]), claims.marker, claims.modules) for n in positions
+    ]
+    for group in shared_namespaces.groups(territories):
+        mine = [positions[n] for n in group]
+        entries = [entry for n in mine for entry in found[n]]
+        names = sorted(result.parts[n].origin.rpartition(" ")[0] for n in mine)  # type: ignore[union-attr]  # archives
+        package = Package(
+            names=tuple(names),
+            digest=content_digest(entries),
+            zipped=sum(_zipped(entry, sharer.stage.prefix) for entry in entries),
+            unzipped=sum(entry.size for entry in entries),
+        )
+        if entries:
+            yield Unit(package, tuple(mine), frozenset[str]().union(*(territories[n] for n in group)))
+
+
+def _zipped(entry: Entry, prefix: str) -> int:
+    """The bytes of a file in a zip: its stream, its header before it and its line in the directory."""
+    packed = entry.lies.compressed_size if isinstance(entry.lies, InArchive) else entry.size
+    return packed + HEADERS_BYTES + 2 * len(f"{prefix}/{entry.path}".encode())
+
+
+def _entries(site: Site, name: str, part: Part, known: Known) -> tuple[Entry, ...]:
+    """What a part brings to a build, filtered; looked at once for all builds that filter alike."""
+    build = site.build(name)
+    key = (part, build.key.rule, build.key.leave_out_dependencies, build.key.globs, build.key.strip)
+    if key not in known:
+        known[key] = tuple(assemble.wanted(site, build, site.rules[build.key.rule], part, []))
+    return known[key]
+
+
+def _taken(site: Site) -> dict[str, frozenset[str]]:
+    """What no layer may be called: ids of the templates, names in the build folder."""
+    names = {user for build in site.plan.builds for user in build.users} | {asset.name for asset in site.plan.assets}
+    definition = site.service.definition
+    if definition is not None:
+        ids = (definition.data.get("resources") or {}).get("Resources") or {}
+        names |= {*(definition.data.get("layers") or {}), *(name.removesuffix(naming.layer("")) for name in ids)}
+        return {"": frozenset(names)}
+    return {document.stack: document.names | names for document in site.service.documents}
+
+
+def _layer(
+    site: Site, layer: SharedLayer, units: Mapping[str, Sequence[Unit]], results: Mapping[str, Result | None]
+) -> Layer:
+    origins = []
+    for package in layer.packages:
+        positions = next(unit.positions for unit in units[layer.builds[0]] if unit.package == package)
+        origins.append((layer.builds[0], positions))
+    first = results[layer.builds[0]]
+    parts = [first.parts[n] for _, positions in origins for n in positions] if first else []
+    return Layer(
+        name=layer.full_name,
+        logical_id=layer.name,
+        stack=layer.stage.stack,
+        runtime=layer.stage.runtime,
+        architecture=layer.stage.architecture,
+        prefix=layer.stage.prefix,
+        packages=tuple(sorted(part.origin for part in parts if isinstance(part, Archive))),
+        zipped=layer.zipped,
+        unzipped=layer.unzipped,
+        builds=layer.builds,
+        functions=tuple(sorted(user for build in layer.builds for user in site.build(build).users)),
+        origins=tuple(origins),
+    )
+
+
+def _share(build: str, units: Iterable[Unit], layers: Iterable[SharedLayer]) -> Share:
+    mine = [layer for layer in layers if build in layer.builds]
+    inside = {package for layer in mine for package in layer.packages}
+    chosen = [unit for unit in units if unit.package in inside]
+    digest = hashlib.sha256(json.dumps(sorted(unit.package.digest for unit in chosen)).encode()).hexdigest()
+    units_of = tuple((unit.positions, tuple(sorted(unit.territory))) for unit in chosen)
+    return Share(tuple(layer.full_name for layer in mine), units_of, digest)
+
+
+def _plan(site: Site) -> Made:
+    decision = decide(site)
+    if decision is None:
+        raise CannotRead("what was resolved is gone", help="doit forget resolve")
+    record: dict[str, Any] = json.loads(json.dumps(_to_data(decision)))
+    unzipped = {layer.name: layer.unzipped for layer in decision.layers}
+    return Made(
+        output=hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest(),
+        values={
+            "shares": {build: share.digest for build, share in decision.shares.items()},
+            "sizes": {build: [unzipped[name] for name in share.layers] for build, share in decision.shares.items()},
+        },
+        result=record,
+    )
+
+
+def _to_data(decision: Decision) -> dict[str, Any]:
+    return {
+        "layers": [asdict(layer) for layer in decision.layers],
+        "shares": {build: asdict(share) for build, share in decision.shares.items()},
+        "zipped": dict(decision.zipped),
+    }
+
+
+def decided(site: Site) -> Decision:
+    """What ``share:plan`` last decided; nothing when nobody takes part."""
+    receipt = receipts.read(site.receipt("share", "plan")) if site.sharers else None
+    if receipt is None:
+        return Decision((), {}, {})
+    data = receipt.result
+    return Decision(
+        layers=tuple(Layer(**_frozen(one)) for one in data["layers"]),
+        shares={build: Share(**_frozen(one)) for build, one in data["shares"].items()},
+        zipped=data["zipped"],
+    )
+
+
+def _frozen(data: Mapping[str, Any]) -> dict[str, Any]:
+    def frozen(value: Any) -> Any:
+        return tuple(frozen(one) for one in value) if isinstance(value, list) else value
+
+    return {key: frozen(value) for key, value in data.items()}
+
+
+# zip, tree
+
+
+def entries_of(site: Site, layer: Layer) -> tuple[Entry, ...]:
+    """The files of a layer, at their paths in it."""
+    known: Known = {}
+    lists = []
+    for build, positions in layer.origins:
+        result = _resolved(site, site.sharers[build])
+        for n in positions if result else ():
+            part = result.parts[n]  # type: ignore[union-attr]  # there, by the condition above
+            lists.append(merge.moved(_entries(site, build, part, known), (), layer.prefix, ()))
+    entries, _ = merge.merge(lists)
+    assemble.refuse_wrong_machines(f"layer {layer.name!r}", layer.architecture, entries)
+    return entries
+
+
+def _zip(site: Site) -> Made:
+    from lambdabuild.artifacts.zips import ZipSummary, write_zip
+
+    before, notes = session.saved("share:zip").get("layers", {}), list[str]()
+    now: dict[str, dict[str, Any]] = {}
+    ownership.claim(site, [output(site, "zip", layer.name) for layer in decided(site).layers])
+    for layer in decided(site).layers:
+        entries, target, kept = entries_of(site, layer), site.zip(layer.name), site.record("zip", layer.name)
+        content = f"{inputs.ZIP_FORMAT} {content_digest(entries)}"
+        if not _is_as_before(site, before.get(layer.name), content, target):
+            ownership.make_room(site, target)
+            os.makedirs(os.path.dirname(kept), exist_ok=True)
+            previous = ZipSummary.read(kept, target)
+            summary = write_zip(target, entries, previous=[previous] if previous else [])
+            summary.write(kept)
+            now[layer.name] = {"content": content, "sha256": summary.sha256, "size": summary.size}
+        else:
+            now[layer.name] = before[layer.name]
+        notes += limits.zip_notes(layer.name, now[layer.name]["size"])
+    _remove_others(site, "zip", before, now)
+    digest = hashlib.sha256(json.dumps(now, sort_keys=True).encode()).hexdigest()
+    size = sum(one["size"] for one in now.values())
+    return Made(digest, {"layers": now, "size": size, "notes": notes}, {"layers": now})
+
+
+def _is_as_before(site: Site, last: Mapping[str, Any] | None, content: str, target: str) -> bool:
+    if last is None or last["content"] != content or not os.path.isfile(target):
+        return False
+    return bool(site.stats.digest(target) == last["sha256"])
+
+
+def _remove_others(site: Site, step: str, before: Iterable[str], now: Iterable[str]) -> None:
+    """What layers left that are there no more."""
+    for name in set(before) - set(now):
+        ownership.remove(site, output(site, step, name))
+        remove(site.record(step, name))
+
+
+def _tree(site: Site) -> Made:
+    from lambdabuild.artifacts.trees import KnownTree
+
+    layers = decided(site).layers
+    names = [layer.name for layer in layers]
+    ownership.claim(site, [output(site, "tree", name) for name in names], look_inside=True)
+    for layer in layers:
+        target, kept = site.tree(layer.name), site.record("tree", layer.name)
+        os.makedirs(os.path.dirname(kept), exist_ok=True)
+        ownership.make_room(site, target)
+        with site.shared.trees_lock:
+            entries = entries_of(site, layer)
+            record = KnownTree(target, kept).update(entries, site.shared.twins)
+            site.shared.twins.add(target, record, (entry.path for entry in entries))
+    before = session.saved("share:tree").get("layers", ())
+    _remove_others(site, "tree", before, names)
+    return Made(" ".join(names), {"layers": names}, {"layers": names})
+
+
+# upload
+
+
+def _upload(site: Site) -> Made:
+    from lambdabuild.engine.steps.publish import artifacts
+
+    receipt = receipts.read(site.receipt("share", "zip"))
+    if receipt is None:
+        raise CannotRead("what share:zip made is gone", help="doit forget share:zip")
+    sent = {}
+    for name, one in receipt.result["layers"].items():
+        done = artifacts.put(site, site.artifact_key(one["sha256"]), site.zip(name), one["sha256"], one["size"])
+        sent[name] = {**asdict(done), "location": site.portable(done.location)}
+    places = {name: one["location"] for name, one in sent.items()}
+    return Made(
+        output=hashlib.sha256(json.dumps(places, sort_keys=True).encode()).hexdigest(),
+        values={"objects": [[one["size"], one["sent"]] for one in sent.values()], "locations": list(places.values())},
+        result={"layers": sent},
+    )
+
+
+STEPS: Mapping[str, Callable[[Site], Made]] = {"plan": _plan, "zip": _zip, "upload": _upload, "tree": _tree}
+
+
+def sent(site: Site) -> Mapping[str, Mapping[str, Any]]:
+    """For each layer where it was put: location, key, sha256, size."""
+    receipt = receipts.read(site.receipt("share", "upload")) if site.sharers else None
+    found: Mapping[str, Mapping[str, Any]] = receipt.result["layers"] if receipt else {}
+    return found
+
+
+def added(site: Site, document: Document, locate: Callable[[str], Location | None]) -> Iterator[AddedLayer]:
+    """What a template gets."""
+    for layer in decided(site).layers:
+        location = locate(layer.name)
+        if layer.stack == document.stack and location is not None:
+            yield AddedLayer(
+                logical_id=layer.logical_id,
+                runtime=layer.runtime,
+                architecture=layer.architecture,
+                description=", ".join(layer.packages),
+                location=location,
+                functions=layer.functions,
+            )
+
+
+def left_by(site: Site, step: str) -> list[str]:
+    """The layers that a step (zip, tree) wrote when it last ran."""
+    receipt = receipts.read(site.receipt("share", step))
+    return list(receipt.result["layers"]) if receipt is not None else []
+
+
+def output(site: Site, step: str, layer: str) -> ownership.Output:
+    return ownership.Output(site.zip(layer)) if step == "zip" else ownership.tree(site, layer)

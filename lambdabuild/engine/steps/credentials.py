@@ -1,0 +1,70 @@
+"""What looks like a secret in an artifact, or was left out of one for that; says so and how to decide otherwise."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterable, Iterator
+
+from lambdabuild.artifacts.entries import Entry, OnDisk
+from lambdabuild.config.settings import CREDENTIALS
+from lambdabuild.files.listing import patterns
+from lambdabuild.plan.types import Build
+
+LARGEST_KEY = 32_768
+"""Bytes; a file with a private key in it is small."""
+PRIVATE_KEY = re.compile(
+    rb"-----BEGIN [A-Z0-9 ]*PRIVATE KEY[A-Z ]*-----[\s\S]{0,200}?[A-Za-z0-9+/]{40}|^PuTTY-User-Key-File-\d"
+)
+"""A key itself, as text or inside JSON; not a program that only knows the first line of one, and no certificate."""
+
+
+def is_credential(path: str) -> bool:
+    """Whether a path has the name of a file, or lies in a folder, that usually holds secrets."""
+    parts, chosen = path.rstrip("/").split("/"), patterns(CREDENTIALS)
+    above = ("/".join(parts[:count]) for count in range(1, len(parts)))
+    return any(chosen.leaves_out(folder, posixpath.basename(folder), True) for folder in above) or chosen.leaves_out(
+        path.rstrip("/"), parts[-1], path.endswith("/")
+    )
+
+
+def notes(build: Build, left_out: Iterable[str]) -> Iterator[str]:
+    """Say which files were left out because they usually hold secrets."""
+    names = sorted(path for path in left_out if is_credential(path))
+    if names and set(CREDENTIALS) <= set(build.key.leave_out):
+        yield (
+            f"{build.name}: left out {_listed(names)}, for such files hold secrets; "
+            f'exclude = ["!{posixpath.basename(names[0].rstrip("/"))}"] in lambdabuild.toml brings it back'
+        )
+
+
+def warnings(build: Build, entries: Iterable[Entry]) -> Iterator[str]:
+    """Warn of what goes into the artifact, of the function's own files, and looks like a secret.
+
+    Whoever brought a file back by its name knows that.
+    """
+    wanted = patterns(tuple(line[1:] for line in build.key.leave_out if line.startswith("!")))
+    for entry in entries:
+        if not isinstance(entry.lies, OnDisk) or wanted.leaves_out(entry.path, posixpath.basename(entry.path), False):
+            continue
+        if is_credential(entry.path):
+            yield f"{build.name}: {entry.path} goes into the artifact, and such files hold secrets; {_mend(entry.path)}"
+        elif entry.size <= LARGEST_KEY and _has_private_key(entry.lies.path):
+            yield f"{build.name}: {entry.path} goes into the artifact and holds a private key; {_mend(entry.path)}"
+
+
+def _mend(path: str) -> str:
+    return f"leave it out (exclude = [{path!r}]), and read it from a secret store"
+
+
+def _has_private_key(path: str) -> bool:
+    try:
+        with open(path, "rb") as stream:
+            return PRIVATE_KEY.search(stream.read(LARGEST_KEY)) is not None
+    except OSError:
+        return False  # whoever writes the artifact will tell
+
+
+def _listed(names: list[str]) -> str:
+    shown = ", ".join(names[:5])
+    return shown if len(names) <= 5 else f"{shown} and {len(names) - 5} more"

@@ -1,0 +1,1 @@
+"""Images of functions: built by an engine, found by fingerprint, sent by digest."""

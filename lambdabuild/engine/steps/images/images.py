@@ -1,0 +1,137 @@
+"""Image functions: an image is built, or found by its fingerprint, and sent; the engine does the work.
+
+An image that is built is called ``lambdabuild/image:FINGERPRINT`` beside its own name, so that equal inputs are never
+built twice by one engine, whichever project they stand in.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from lambdabuild.core.errors import CannotRead, ImageFailed, TooLarge
+from lambdabuild.core.model import Archive, Image, Recipe
+from lambdabuild.core.records import Struct
+from lambdabuild.docker import context as contexts
+from lambdabuild.docker import engine_api
+from lambdabuild.docker.context import Context
+from lambdabuild.docker.engine_api import Refused
+from lambdabuild.engine.base import session
+from lambdabuild.engine.base.site import Site
+from lambdabuild.engine.freshness import image_inputs
+from lambdabuild.engine.steps.images import base_images, image_builds, image_calls
+from lambdabuild.files import fingerprint
+from lambdabuild.plan.types import ImageBuild
+
+MOST_BYTES = 10 * 1024**3
+"""Unpacked: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
+
+
+class Made(Struct, frozen=True):
+    """``id`` is the engine's own digest of the image, ``size`` in bytes."""
+
+    id: str
+    size: int
+    fingerprint: str
+    bases: Mapping[str, str]
+    """The digest of each image that it begins with or copies from."""
+
+
+def make(site: Site, name: str) -> Made:
+    """Build or load an image, unless the engine has it, and give it its names; the last one's are taken away."""
+    image, last = site.images[name], str(session.saved(f"image:{name}").get("fingerprint", ""))
+    with engine_api.client(image_calls.timeout(site)) as engine:
+        made = find_or_build(site, image, engine)
+        for name in image.local_names:
+            repository, _, tag = name.partition(":")
+            engine.tag(made.id, repository, tag, force=True)
+        if last and last != made.fingerprint:
+            image_calls.untag(engine, f"{image_calls.MARK}:{last}")
+        return made
+
+
+def find_or_build(site: Site, image: ImageBuild, engine: Any) -> Made:
+    described = site.described_images[image.name]
+    if isinstance(described.source, Recipe):
+        return _built(site, image, described, described.source, engine)
+    assert isinstance(described.source, Archive), "an image in a registry is not made"
+    found = fingerprint.of(image_inputs.inputs(site, image))
+    mark = f"{image_calls.MARK}:{found}"
+    if image_calls.id_of(engine, mark) is None:
+        _load(site, image, site.path(described.source.path), mark, engine)
+    return _inspected(image, engine, mark, found, {})
+
+
+def _built(site: Site, image: ImageBuild, described: Image, recipe: Recipe, engine: Any) -> Made:
+    known = {
+        " ".join(filter(None, (base.name, base.platform))): digest
+        for base, digest in base_images.digests(site, image, described, recipe, engine)
+    }
+    with site.scratch() as scratch:
+        file = os.path.join(scratch, "context.tar")
+        context, own = _written(site, image, file)
+        found = fingerprint.of(own | {f"base:{name}": digest for name, digest in known.items()})
+        mark = f"{image_calls.MARK}:{found}"
+        with site.shared.lock_of(mark):  # two functions may need the same under two names
+            if image_calls.id_of(engine, mark) is None:
+                build = image_builds.with_buildkit if image_builds.has_buildkit(site) else image_builds.with_engine
+                build(image_builds.Order(site, image, described, recipe, context, file, scratch, mark), engine)
+    return _inspected(image, engine, mark, found, known)
+
+
+def _written(site: Site, image: ImageBuild, file: str) -> tuple[Context, dict[str, str]]:
+    """The context in one file, with the inputs that are in it: a file that is edited meanwhile is written again."""
+    for _ in range(5):
+        before = image_inputs.inputs(site, image)
+        context = image_inputs.context_of(site, image)
+        with open(file, "wb") as stream:
+            contexts.write_tar(context, stream)
+        if image_inputs.inputs(site, image) == before:
+            return context, before
+    raise CannotRead(
+        f"the image of {image.name!r}: the files in {image.key.place}/ change all the time",
+        help="stop what writes there, or leave that out with a line in .dockerignore",
+    )
+
+
+def _inspected(image: ImageBuild, engine: Any, mark: str, found: str, known: Mapping[str, str]) -> Made:
+    data = engine.inspect_image(mark)
+    if data["Size"] > MOST_BYTES:
+        raise TooLarge(
+            f"{image_calls.users_of(image)} has {data['Size'] / 1e9:.1f} GB, and Lambda takes "
+            f"{MOST_BYTES / 1e9:.1f} GB at most",
+            help="begin with a smaller image, and copy less into it",
+        )
+    return Made(data["Id"], int(data["Size"]), found, known)
+
+
+def _load(site: Site, image: ImageBuild, path: str, mark: str, engine: Any) -> None:
+    described = site.described_images[image.name]
+    try:
+        with open(path, "rb") as stream, engine_api.refusals():
+            lines, _ = image_calls.follow(engine.load_image(stream, quiet=True))
+    except Refused as refused:
+        raise ImageFailed(
+            f"{image_calls.users_of(image)} cannot be loaded from {image.key.place}: {refused.words}",
+            where=described.where,
+            help="make it with docker save",
+        ) from refused
+    found = next((line.partition(": ")[2].strip() for line in reversed(lines) if line.startswith("Loaded image")), "")
+    if not found:
+        raise ImageFailed(
+            f"{image_calls.users_of(image)}: there is no image in {image.key.place}",
+            where=described.where,
+            help="make it with docker save",
+        )
+    repository, _, tag = mark.partition(":")
+    engine.tag(found, repository, tag, force=True)
+
+
+def remove(site: Site, name: str, made: Mapping[str, Any]) -> None:
+    """Take an image's names away; the engine removes what nothing else is made of."""
+    image = site.images[name]
+    with engine_api.client(image_calls.timeout(site)) as engine:
+        for one in (*image.local_names, f"{image_calls.MARK}:{made.get('fingerprint', '')}"):
+            if image_calls.id_of(engine, one) == made.get("id"):
+                image_calls.untag(engine, one, keep_layers=False)

@@ -1,0 +1,130 @@
+"""The steps that put what was made where others find it: image, upload, publish, share, template."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lambdabuild.core.errors import CannotRead
+from lambdabuild.core.records import replace
+from lambdabuild.engine.base import receipts
+from lambdabuild.engine.base.receipts import Done
+from lambdabuild.engine.base.site import Site
+from lambdabuild.engine.steps.rule_steps import result_of
+from lambdabuild.files import fingerprint
+
+
+def upload(site: Site, name: str) -> Done:
+    from lambdabuild.engine.freshness import deployed_stack
+    from lambdabuild.engine.steps.publish import artifacts
+
+    if name in site.images:
+        return _upload_image(site, name)
+    if name in site.assets:
+        return _sent_asset(site, name)
+    if name in site.pinned:
+        return _sent(site, artifacts.pinned(site, site.pinned[name]))
+    receipt = receipts.read(site.receipt("hash", name))
+    if receipt is None:
+        raise CannotRead(f"what hash:{name} found is gone", help=f"doit forget hash:{name}")
+    found = receipt.result
+    sha256, size = found["sha256"], found["size"]
+    if name in site.sources:
+        return _published(site, name, sha256, size)
+    kept = deployed_stack.layer_keys(site, name, sha256) if site.build(name).key.kind == "layer" else {}
+    again = [artifacts.put_at(site, key, site.zip(name), sha256, size) for key in dict.fromkeys(kept.values())]
+    has_new = set(site.build(name).users) != set(kept)
+    new = [artifacts.put(site, site.artifact_key(sha256), site.zip(name), sha256, size)] if has_new else []
+    done = _sent(site, [*new, *again][0], is_sent=any(sent.sent for sent in (*new, *again)))
+    if not kept:
+        return done
+    return replace(done, output=" ".join([done.output, *kept.values()]), result={**done.result, "deployed": kept})
+
+
+def _published(site: Site, name: str, sha256: str, size: int) -> Done:
+    from lambdabuild.engine.steps.publish import artifacts
+
+    version = result_of(site, "package", site.build(name).package).facts["version"]
+    sent = artifacts.version(site, site.sources[name], site.zip(name), sha256, size, version)
+    done, address = _sent(site, sent), artifacts.console_note(site, sent)
+    notes = [f"{name} {version} is {sent.location}", *([f"look at it: {address}"] if address else [])]
+    values = {**done.values, "version": version, **({"notes": notes} if sent.sent else {})}
+    return replace(done, values=values, result={**done.result, "version": version})
+
+
+def _sent_asset(site: Site, name: str) -> Done:
+    from lambdabuild.engine.steps.publish import artifacts
+
+    asset = site.assets[name]
+    done = _sent(site, artifacts.asset(site, asset))
+    if done.result["sha256"]:
+        return done
+    missing = f"{asset.where}: {asset.source} of {name} is not there; a deployment will need it"
+    return replace(done, values={**done.values, "notes": [missing]})
+
+
+def _sent(site: Site, sent: Any, *, is_sent: bool = False) -> Done:
+    location = site.portable(sent.location)
+    return Done(
+        output=location,
+        values={"location": location, "sent": sent.sent or is_sent, "size": sent.size},
+        result={"location": location, "key": sent.key, "sha256": sent.sha256},
+    )
+
+
+def image(site: Site, name: str) -> Done:
+    from lambdabuild.engine.freshness import image_inputs
+    from lambdabuild.engine.steps.images import images
+
+    image, made = site.images[name], images.make(site, name)
+    folders = {image.key.place: image_inputs.files(site, image)} if image.key.kind == "recipe" else {}
+    return Done(
+        output=made.id,
+        values={"size": made.size, "fingerprint": made.fingerprint},
+        result={"id": made.id, "size": made.size, "fingerprint": made.fingerprint, "bases": dict(made.bases)},
+        folders=folders,
+    )
+
+
+def _upload_image(site: Site, name: str) -> Done:
+    from lambdabuild.engine.steps.images import image_upload
+
+    if site.images[name].key.kind == "tagged":
+        sent = image_upload.ask(site, name)
+    else:
+        receipt = receipts.read(site.receipt("image", name))
+        if receipt is None:
+            raise CannotRead(f"what image:{name} made is gone", help=f"doit forget image:{name}")
+        sent = image_upload.send(site, name, receipt.result)
+    return Done(
+        output=sent.location,
+        values={"location": sent.location, "sent": sent.sent, "size": sent.size},
+        result={"location": sent.location, "key": sent.location, "sha256": sent.digest.partition(":")[2]},
+    )
+
+
+def publish(site: Site, name: str) -> Done:
+    from lambdabuild.engine.steps.publish import layer_versions
+
+    published = layer_versions.publish_layer(site, site.publications[name])
+    layer_versions.write(site, name, published.versions)
+    arns = [version["arn"] for version in published.versions]
+    return Done(
+        output=" ".join(arns),
+        values={"versions": arns, "published": published.count, "notes": list(published.notes)},
+        result={"versions": list(published.versions)},
+    )
+
+
+def share(site: Site, name: str) -> Done:
+    from lambdabuild.engine.steps.auto_layers import shared_layers
+
+    made = shared_layers.STEPS[name](site)
+    return Done(made.output, made.values, made.result)
+
+
+def template(site: Site, name: str) -> Done:
+    from lambdabuild.engine.steps.publish.templates import templates
+
+    made = templates(site)
+    written = {site.portable(path): digest for path, digest in made.files.items()}
+    return Done(output=fingerprint.of(written), values={"written": written, **made.values})

@@ -1,0 +1,1 @@
+"""Artifacts into the store, and the templates and files that name them."""

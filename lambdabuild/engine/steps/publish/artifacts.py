@@ -1,0 +1,150 @@
+"""Put artifacts into the store and write the templates that point at them, with a manifest for machines."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from zipfile import is_zipfile
+
+from lambdabuild.artifacts import versions
+from lambdabuild.artifacts.store import FolderStore, Labels, Store
+from lambdabuild.config.settings import DEFAULT_EXCLUDE
+from lambdabuild.core.errors import NoSource, NoSuchVersion
+from lambdabuild.core.model import Asset
+from lambdabuild.core.records import Struct
+from lambdabuild.core.spans import Span
+from lambdabuild.engine.base.site import Site
+from lambdabuild.files.listing import Found, Listing, Patterns, scan
+from lambdabuild.files.stat_cache import sha256_of
+from lambdabuild.plan.types import Pinned, Source
+
+
+class Sent(Struct, frozen=True):
+    """``sent`` is False when the store had the object already; ``size`` is in bytes."""
+
+    location: str
+    key: str
+    sha256: str
+    sent: bool
+    size: int
+
+
+def store(site: Site) -> Store:
+    """The store that the settings name."""
+    return _store(site, site.settings.prefix)
+
+
+def _store(site: Site, prefix: str) -> Store:
+    """The same with another prefix of its keys; made once for a run."""
+    with site.shared.lock:
+        if prefix not in site.shared.stores:
+            site.shared.stores[prefix] = _make_store(site, prefix)
+        return site.shared.stores[prefix]
+
+
+def _make_store(site: Site, prefix: str) -> Store:
+    settings = site.settings
+    if not site.bucket:
+        return FolderStore(site.store_dir, is_ours=not settings.store, digest_of=site.stats.digest)
+    from lambdabuild.aws.s3_store import S3Store
+
+    return S3Store(
+        bucket=site.bucket,
+        prefix=prefix,
+        region=site.region,
+        profile=settings.profile,
+        endpoint_url=settings.endpoint_url,
+        kms_key_id=settings.kms_key_id,
+        tags=dict(settings.tags),
+    )
+
+
+def put(site: Site, key: str, path: str, sha256: str, size: int) -> Sent:
+    """Send a file unless the store has its key, which holds its sha256."""
+    there = store(site)
+    return Sent(there.location(key), key, sha256, there.put(key, path, sha256, size), size)
+
+
+def put_at(site: Site, key: str, path: str, sha256: str, size: int) -> Sent:
+    """Send a file to a whole key, without the settings' prefix, unless the bucket has it."""
+    there = _store(site, "")
+    return Sent(there.location(key), key, sha256, there.put(key, path, sha256, size), size)
+
+
+def has(site: Site, location: str) -> bool:
+    """Return whether the bucket has what is at a location; each of its folders is listed once in a run."""
+    start = store(site).location("")
+    if location.startswith(start):
+        return store(site).has(location.removeprefix(start))
+    there = _store(site, "")
+    return there.has(location.removeprefix(there.location("")))
+
+
+def version(site: Site, source: Source, path: str, sha256: str, size: int, number: str) -> Sent:
+    """Publish a version of a source, unless it is there as it is. Raises VersionTaken (LB606), BadVersion (LB607)."""
+    place = next((one.where for name, one in site.settings.sources.items() if name == source.name), None)
+    key = versions.source_key(source.prefix, versions.check(number, f"source {source.name!r}", place))
+    labels = Labels(dict(source.tags), dict(source.metadata))
+    may_replace = source.overwrite and versions.is_development(number)
+    there = _store(site, "")
+    return Sent(
+        there.location(key), key, sha256, there.put_once(key, path, sha256, size, labels, replace=may_replace), size
+    )
+
+
+def pinned(site: Site, item: Pinned) -> Sent:
+    """A version that was published before. Raises NoSuchVersion (LB608) when it was not."""
+    key, there = versions.source_key(site.sources[item.source].prefix, item.version), _store(site, "")
+    sha256 = there.digest(key)
+    if sha256 is None:
+        raise NoSuchVersion(
+            f"function {item.function!r} has version {item.version} of source {item.source!r}, which is not published",
+            where=Span(there.location(key)),
+            help=f"correct [functions.{item.function}] source_version, or remove it to have the version built here",
+        )
+    return Sent(there.location(key), key, sha256, False, 0)
+
+
+def console_note(site: Site, sent: Sent) -> str:
+    """Where a version can be looked at; "" when no console shows it."""
+    if not sent.location.startswith("s3://") or site.settings.endpoint_url:
+        return ""
+    from lambdabuild.aws.s3_store import console_url
+
+    return console_url(site.bucket, sent.key, _store(site, "").region)
+
+
+def asset(site: Site, item: Asset) -> Sent:
+    """Send a local file as it is, a folder, or code that is a file, as a reproducible zip.
+
+    Raises NoSource (LB302) when it is not there and the template is to be deployed; else the template names it all the
+    same, as it is written.
+    """
+    path = site.path(item.source)
+    if not os.path.exists(path):
+        if site.bucket:
+            raise NoSource(
+                f"{item.source} is not there, and the deployment of {item.name} needs it",
+                where=item.where,
+                help="make it first, or correct the path; it is relative to the template's folder",
+            )
+        return Sent(path, "", "", False, 0)
+    if not item.is_folder and not (item.is_code and not is_zipfile(path)):
+        sha256 = sha256_of(path)
+        extension = posixpath.splitext(item.source)[1]
+        return put(site, site.artifact_key(sha256, extension), path, sha256, os.path.getsize(path))
+    from lambdabuild.artifacts.zips import write_zip
+    from lambdabuild.engine.steps.assemble import from_files
+
+    listing = _asset_files(site, item, path)
+    with site.scratch() as scratch:
+        path = os.path.join(scratch, "asset.zip")
+        summary = write_zip(path, tuple(from_files(site, listing, "", item.source)))
+        return put(site, site.artifact_key(summary.sha256), path, summary.sha256, summary.size)
+
+
+def _asset_files(site: Site, item: Asset, path: str) -> Listing:
+    """What is below a folder; a file is all there is of its own."""
+    if item.is_folder:
+        return scan(path, Patterns(DEFAULT_EXCLUDE), boundary=site.boundary, who=item.name)
+    return Listing((Found(posixpath.basename(item.source), path, os.stat(path)),), ())

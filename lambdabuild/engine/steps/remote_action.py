@@ -1,0 +1,256 @@
+"""A rule's step as an action of the Remote Execution API: its input tree, its command, what it left.
+
+The whole step goes: the rule's own code with as much of lambdabuild as rules may import, and a request as rules in
+other languages get it (``rulebook.away``). In both directions paths are told from folders that both sides name.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from lambdabuild.cache.nodes import File, Link, Node
+from lambdabuild.config.settings import DEFAULT_EXCLUDE
+from lambdabuild.core import messages
+from lambdabuild.core.errors import (
+    CannotResolve,
+    DownloadFailed,
+    ExecutorFailed,
+    LambdaBuildError,
+    NoExecutor,
+    Offline,
+    ToolMissing,
+)
+from lambdabuild.core.records import replace
+from lambdabuild.engine.base.site import NOT_RULE_CODE, Site
+from lambdabuild.engine.freshness import source_files
+from lambdabuild.engine.remote import eligibility, workers
+from lambdabuild.engine.remote.workers import file_of
+from lambdabuild.files.listing import Patterns, patterns, scan
+from lambdabuild.plan.types import Build, Rule, StepClaims
+from lambdabuild.rule_api import Folder, Job, Result, portable, result_from_data
+from lambdabuild.rulebook import over_rpc, remote_worker, runner, wire
+
+if TYPE_CHECKING:
+    from lambdabuild.cache.executor import Executor
+
+NOTHING = Patterns(())
+ONLY_HERE = (ToolMissing, CannotResolve, DownloadFailed, Offline)
+"""What a worker lacks and this machine may have: a tool, the network."""
+
+
+def run(site: Site, rule: Rule, claims: StepClaims, build: Build, job: Job) -> tuple[Result, str]:
+    """Run a rule's step there; what it left is put into ``job.out``. Gives its result and the engine's name.
+
+    Raises StaysHere when it has to be run here, else as the rule itself would.
+    """
+    with staying_when_it_fails(site, job.step, build.name):
+        executor = workers.executor(site)
+        fetched = _fetched(rule, job)
+        if fetched is not None:
+            job = replace(job, earlier={**job.earlier, "fetch": fetched})
+        here = folders_here(site, job)
+        inputs = dict(_inputs(site, rule, claims, build, job, here))
+        environment = workers.environment(site, claims, build)
+        answer = sent(site, executor, _request(site, build, job, here), inputs, environment, job.out)
+        if "error" in answer:
+            raise _error(rule, job, answer["error"], here)
+        return _result(answer["result"], job, here), executor.name
+
+
+@contextmanager
+def staying_when_it_fails(site: Site, kind: str, name: str) -> Iterator[None]:
+    """When the engine is gone all steps are run here from now on; when it gives up on one, that one is."""
+    try:
+        yield
+        return
+    except NoExecutor as error:
+        eligibility.lose(site, error)
+    except ExecutorFailed as error:
+        if site.shared.executor[1].is_closed:
+            raise
+        site.shared.stay.add(f"{kind}:{name}")
+        messages.warn(ExecutorFailed(f"{kind}:{name} is run here: {error.message}", help=error.help, tail=error.tail))
+    raise workers.StaysHere
+
+
+def sent(
+    site: Site, executor: Executor, request: Mapping[str, Any], inputs: dict[str, Node],
+    environment: Mapping[str, str], out: str,
+) -> dict[str, Any]:  # fmt: skip
+    """Run a request on a tree of files; its answer, with what it left in ``out``."""
+    inputs[remote_worker.REQUEST] = File.of(json.dumps(request, sort_keys=True).encode())
+    command = workers.command(environment, site.settings.tool_timeout_seconds or None)
+    ran = executor.run(command, inputs, workers.is_broken)
+    answer = workers.answer_of(ran)
+    if "result" in answer:
+        made = {
+            path.partition("/")[2]: node for path, node in ran.files.items() if path.startswith(remote_worker.OUT + "/")
+        }
+        executor.write(made, out)
+    return answer
+
+
+def _fetched(rule: Rule, job: Job) -> Result | None:
+    """What the rule fetches for a step that will have no network."""
+    if rule.fetch is None:
+        return None
+    folder = os.path.join(job.scratch, "fetched")
+    os.makedirs(folder)
+    names = rule.fetch.environment
+    return runner.run(rule, replace(job, step="fetch", out=folder, environment=(*job.environment, *names)))
+
+
+# where things lie, here and there
+
+
+def folders_here(site: Site, job: Job) -> dict[str, str]:
+    """The folders that paths are told from; the first that fits counts, so the inner ones come first."""
+    return {
+        "out": job.out, "scratch": job.scratch, "state": site.state_dir, "store": site.cache_dir,
+        "project": site.project, "checkout": site.boundary,
+    }  # fmt: skip
+
+
+def folders_there(site: Site) -> dict[str, str]:
+    """The same folders in the input tree."""
+    project = os.path.normpath(os.path.join("checkout", os.path.relpath(site.project, site.boundary)))
+    return {
+        "out": remote_worker.OUT, "scratch": remote_worker.SCRATCH, "state": "state", "store": "store",
+        "project": project, "checkout": "checkout",
+    }  # fmt: skip
+
+
+def _request(site: Site, build: Build, job: Job, here: Mapping[str, str]) -> dict[str, Any]:
+    names = workers.tools_of(site, job.step, build.name)
+    return {
+        "method": job.step,
+        "params": wire.job_to_data(replace(job, cache=""), here),
+        "folders": folders_there(site),
+        "tools": {name: workers.tool_version(site, names, name) for name in names},
+    }
+
+
+# the input tree
+
+
+def _inputs(
+    site: Site, rule: Rule, claims: StepClaims, build: Build, job: Job, here: Mapping[str, str]
+) -> Iterator[tuple[str, Node]]:
+    yield from workers.code(site, rule.libraries)
+    for found in scan(rule.folder, Patterns(NOT_RULE_CODE)).files:
+        yield f"{remote_worker.RULE}/{found.path}", file_of(site, found.real)
+    there = folders_there(site)
+
+    def place(path: str) -> str:
+        return place_of(portable(path, here), there)
+
+    if not claims.closed:
+        yield from _checkout(site).items()
+    for found in source_files.listing(site, build.key).files:
+        yield place(os.path.join(job.target.source, found.path)), file_of(site, found.real)
+    for path in source_files.manifest_files(rule, build.key.manifest, build.key.workspace):
+        if os.path.isfile(site.path(path)):
+            yield place(site.path(path)), file_of(site, site.path(path))
+    for part in (part for result in job.earlier.values() for part in result.parts):
+        if not isinstance(part, Folder):
+            yield place(part.path), file_of(site, part.path)
+            continue
+        for path, node in _below(site, part.path, NOTHING):
+            if node is None:
+                raise ExecutorFailed(
+                    f"{path} is a link that leads elsewhere", help="leave the rule out of executor.only"
+                )
+            yield place(path), node
+
+
+def place_of(path: str, there: Mapping[str, str]) -> str:
+    """Where in the input tree a path ``{name}/rest`` is."""
+    name, _, rest = path[1:].partition("}")
+    if not path.startswith("{") or name not in there:
+        raise ExecutorFailed(f"{path} lies outside of the checkout", help="set project_root to a folder that holds it")
+    return os.path.normpath(there[name] + rest)
+
+
+def _checkout(site: Site) -> dict[str, Node]:
+    """All source of the checkout, listed once a run, for steps that find out by themselves what they read."""
+    with site.shared.lock_of("checkout"):
+        if site.shared.checkout is None:
+            found = _below(site, site.boundary, patterns(DEFAULT_EXCLUDE))
+            site.shared.checkout = {
+                f"checkout/{os.path.relpath(path, site.boundary)}": node for path, node in found if node is not None
+            }
+        files: dict[str, Node] = site.shared.checkout
+        return files
+
+
+def _below(site: Site, folder: str, chosen: Patterns) -> Iterator[tuple[str, Node | None]]:
+    """The files of a folder that can be read; links stay links. None is a link that leads out of it."""
+    for top, folders, names in os.walk(folder):
+        inside = os.path.relpath(top, folder).removeprefix(".")
+
+        def is_kept(name: str, is_folder: bool, top: str = top, inside: str = inside) -> bool:
+            left_out = chosen.leaves_out(f"{inside}/{name}".lstrip("/"), name, is_folder)
+            return not left_out and os.path.realpath(os.path.join(top, name)) not in site.not_source
+
+        folders[:] = sorted(name for name in folders if is_kept(name, True))
+        for name in (*folders, *sorted(name for name in names if is_kept(name, False))):
+            path = os.path.join(top, name)
+            if os.path.islink(path):
+                yield path, _link(path, folder)
+            elif name not in folders and os.path.isfile(path) and os.access(path, os.R_OK):
+                yield path, file_of(site, path)
+
+
+def _link(path: str, folder: str) -> Link | None:
+    target = os.readlink(path)
+    there = os.path.normpath(os.path.join(os.path.dirname(path), target))
+    return Link(target) if not os.path.isabs(target) and there.startswith(folder + os.sep) else None
+
+
+# what came back
+
+
+def _result(data: Mapping[str, Any], job: Job, here: Mapping[str, str]) -> Result:
+    try:
+        result = result_from_data(data, here)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ExecutorFailed(f"a worker answered with no result: {error!r}", help="run the build again") from error
+    homes = (job.out, job.target.source)
+    lost = [
+        part.path
+        for part in result.parts
+        if not (part.path + os.sep).startswith(tuple(home + os.sep for home in homes))
+    ]
+    if lost or not all(os.path.exists(part.path) for part in result.parts):
+        raise ExecutorFailed(
+            f"a worker left something elsewhere than in out: {lost}", help="leave the rule out of executor.only"
+        )
+    return result
+
+
+def _error(rule: Rule, job: Job, told: dict[str, Any], here: Mapping[str, str]) -> LambdaBuildError:
+    """The rule's own error; what only a worker lacks is the engine's failure."""
+    data = told.get("data", {})
+    if told.get("code") == wire.OTHER_TOOLS:
+        other = ", ".join(f"{name} is {version}" for name, version in data["tools"].items())
+        return ExecutorFailed(
+            f"a worker has other tools than the one before: {other}",
+            help="give all workers the same, or tell them apart with executor.platform",
+        )
+    data = {**data, "tail": _as_here(str(data.get("tail", "")), here)}
+    if data.get("where"):
+        data["where"] = {**data["where"], "file": _as_here(str(data["where"]["file"]), here)}
+    error = over_rpc.error_of(rule, job, {**told, "data": data})
+    if isinstance(error, ONLY_HERE):
+        return ExecutorFailed(error.message, help=error.help, tail=error.tail)
+    return error
+
+
+def _as_here(text: str, here: Mapping[str, str]) -> str:
+    for name, folder in here.items():
+        text = text.replace("{" + name + "}", folder)
+    return text

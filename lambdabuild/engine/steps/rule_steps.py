@@ -1,0 +1,244 @@
+"""The steps that are a rule's: resolve, package, compile; and copy, which settles what is in the artifact."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from lambdabuild.artifacts.atomic import replace_folder
+from lambdabuild.core.errors import CannotRead
+from lambdabuild.core.records import replace
+from lambdabuild.core.spans import Span
+from lambdabuild.engine.base import lists, receipts, store_files
+from lambdabuild.engine.base.receipts import Done
+from lambdabuild.engine.base.site import Site
+from lambdabuild.engine.freshness import source_files
+from lambdabuild.engine.remote import workers
+from lambdabuild.engine.steps import commands
+from lambdabuild.files import fingerprint
+from lambdabuild.plan.types import Build, Native, Rule, StepClaims
+from lambdabuild.rule_api import Job, Result, Target, result_from_data, result_to_data
+from lambdabuild.rulebook import runner
+
+if TYPE_CHECKING:
+    from lambdabuild.engine.steps.assemble import InLayer
+
+
+def resolve(site: Site, name: str) -> Done:
+    resolution = site.resolution(name)
+    build = site.build(resolution.users[0])
+    build = replace(build, key=replace(build.key, runtime=resolution.key.runtime))  # a layer may have several
+    rule = site.rules[resolution.key.rule]
+    return _rule_step(site, rule, rule.resolve or StepClaims(), "resolve", name, build, {})
+
+
+def compile(site: Site, name: str) -> Done:
+    build = site.build(name)
+    rule = site.rules[build.key.rule]
+    return _rule_step(site, rule, rule.compile or StepClaims(), "compile", name, build, _earlier(site, build))
+
+
+def package(site: Site, name: str) -> Done:
+    """Build and install a distribution, once for all builds that have it."""
+    package = site.package(name)
+    rule = site.rules[package.key.rule]
+    found = fingerprint.files(source_files.listing(site, package.key, f"source {name!r}"), site.stats)
+    done = _rule_step(site, rule, rule.compile or StepClaims(), "package", name, package, {})
+    return replace(done, folders={package.key.source: found})
+
+
+def _rule_step(
+    site: Site, rule: Rule, claims: StepClaims, step: Any, name: str, build: Build, earlier: Mapping[str, Result]
+) -> Done:
+    """Run a rule's step into a new folder that takes the old one's place only when all went well."""
+    out = site.out(step, name)
+    native = site.resolution(name).key.native if step == "resolve" else build.key.native
+    with site.scratch() as scratch:
+        fresh, work = os.path.join(scratch, "out"), os.path.join(scratch, "work")
+        os.makedirs(fresh)
+        os.makedirs(work)
+        job = _in_container(site, native, _job(site, rule, claims, step, name, build, fresh, work, earlier))
+        result, where = _result(site, rule, claims, step, build, job)
+        replace_folder(fresh, out)
+    result = _moved(result, fresh, out)
+    data = result_to_data(result, site.roots)
+    parts = [
+        part | {"content": _part_digest(site, part_path.path)}
+        for part, part_path in zip(data["parts"], result.parts, strict=True)
+    ]
+    return Done(
+        output=hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest(),
+        values={
+            "notes": data["notes"],
+            "parts": [part["path"] for part in data["parts"]],
+            **({"executor": where} if where else {}),
+        },
+        result=data,
+        reads=tuple(data["reads"]),
+        images=_images(site, native, job),
+    )
+
+
+def _result(site: Site, rule: Rule, claims: StepClaims, step: str, build: Build, job: Job) -> tuple[Result, str]:
+    """What the step gives, and the name of the engine that ran it; "" when it was run here."""
+    if workers.goes(site, step, build.name):
+        from lambdabuild.engine.steps import remote_action
+
+        return remote_action.run(site, rule, claims, build, job)
+    return (commands.run(rule, build.key, job) if step == "compile" else runner.run(rule, job)), ""
+
+
+def _in_container(site: Site, native: Native, job: Job) -> Job:
+    """The step with the container that its function asks for."""
+    if not native.mode:
+        return job
+    from lambdabuild.engine.containers.tool_runner import InContainer
+
+    container = InContainer(site, native, job.target.name)
+    runner = container if native.mode == "true" else job.runner
+    container.job = replace(job, native=native.mode, container=container, runner=runner)
+    return container.job
+
+
+def _images(site: Site, native: Native, job: Job) -> dict[str, str]:
+    """The image that the step's tools ran in, if they did."""
+    if job.container is None:
+        return {}
+    from lambdabuild.engine.containers import pool, tool_runner
+
+    is_used = isinstance(job.container, tool_runner.InContainer) and job.container.is_used
+    return pool.used(site, native) if is_used else {}
+
+
+def _job(
+    site: Site, rule: Rule, claims: StepClaims, step: Any, name: str, build: Build, out: str, scratch: str,
+    earlier: Mapping[str, Result],
+) -> Job:  # fmt: skip
+    return Job(
+        step="compile" if step == "package" else step,
+        target=target_of(site, build),
+        out=out,
+        scratch=scratch,
+        store=site.cache_dir,
+        cache=site.cache(step, name),
+        offline=site.settings.offline,
+        environment=claims.environment_with(build.key.options),
+        timeout_seconds=site.settings.tool_timeout_seconds or None,
+        earlier=earlier,
+        files=_files(site, step, name, build),
+        digest=site.stats.digest,
+        discard=partial(store_files.discard, site),
+    )
+
+
+def _files(site: Site, step: str, name: str, build: Build) -> tuple[str, ...]:
+    """What of the source may enter the artifact; nothing when a distribution does and no command wants the source.
+
+    For resolve what lies beside the manifest, when its scripts are run.
+    """
+    if step == "resolve":
+        resolution = site.resolution(name)
+        files = source_files.listing_of_manifest(site, resolution.manifest).files if resolution.key.source else ()
+        return tuple(found.path for found in files)
+    if build.package and not build.key.command.run:
+        return ()
+    return tuple(found.path for found in source_files.listing(site, build.key).files)
+
+
+def target_of(site: Site, build: Build) -> Target:
+    return Target(
+        name=build.name,
+        kind=build.key.kind,
+        runtime=build.key.runtime,
+        architecture="arm64" if build.key.architecture == "arm64" else "x86_64",
+        source=site.path(build.key.source),
+        manifest=site.path(build.key.manifest) if build.key.manifest else "",
+        project=site.project,
+        options={name: json.loads(value) for name, value in build.key.options},
+        workspace=site.path(build.key.workspace) if build.key.workspace else "",
+        checkout=site.boundary,
+    )
+
+
+def _moved(result: Result, old: str, new: str) -> Result:
+    """The same result after its folder was given its final name."""
+    data = result_to_data(result, {"out": old})
+    return result_from_data(data, {"out": new})
+
+
+def _part_digest(site: Site, path: str) -> str:
+    """An archive's path holds its sha256 already; a folder's content is hashed."""
+    return fingerprint.of_file(path, site.stats) if os.path.isdir(path) else ""
+
+
+def _earlier(site: Site, build: Build) -> dict[str, Result]:
+    found = {"resolve": result_of(site, "resolve", build.resolution)} if build.resolution else {}
+    return found | ({"package": result_of(site, "package", build.package)} if build.package else {})
+
+
+def result_of(site: Site, kind: str, name: str) -> Result:
+    receipt = receipts.read(site.receipt(kind, name))
+    if receipt is None:
+        raise CannotRead(
+            f"what {kind}:{name} made is gone", where=Span(site.receipt(kind, name)), help=f"doit forget {kind}:{name}"
+        )
+    return result_from_data(receipt.result, site.roots)
+
+
+def copy(site: Site, name: str) -> Done:
+    from lambdabuild.engine.steps import assemble
+
+    build = site.build(name)
+    rule = site.rules[build.key.rule]
+    earlier = _earlier(site, build)
+    if build.compiles:
+        earlier["compile"] = result_of(site, "compile", name)
+    with site.scratch() as scratch:
+        job = _in_container(
+            site, build.key.native, _job(site, rule, rule.copy, "copy", name, build, scratch, scratch, earlier)
+        )
+        own = Result() if build.key.is_source_replaced else runner.run(rule, job)
+    resolved = [(site.resolution(one).key.runtime, result_of(site, "resolve", one)) for one in build.resolutions]
+    settled = assemble.settle(site, build, rule, {**earlier, "copy": own}, resolved, _in_layers(site, name))
+    lists.write_list(site, name, settled.entries)
+    return Done(
+        output=settled.digest,
+        values={
+            "files": len(settled.entries),
+            "unzipped": settled.unzipped,
+            "notes": [*own.notes, *settled.notes],
+            "warnings": list(settled.warnings),
+            "parts": [
+                *(assemble.made(site, settled.entries) if build.key.strip else ()),
+                *(site.portable(path) for path in settled.made),
+            ],
+        },
+        result={
+            "tree_digest": settled.digest,
+            "unzipped": settled.unzipped,
+            "files": len(settled.entries),
+            "left_out": list(settled.left_out),
+            "packages": _packages(result for _, result in resolved),
+        },
+        images=_images(site, build.key.native, job),
+        folders=settled.files,
+    )
+
+
+def _packages(results: Iterable[Result]) -> list[Any]:
+    """What was resolved, each once though several runtimes have it."""
+    found = [package for result in results for package in result.facts.get("packages", ())]
+    return [package for position, package in enumerate(found) if package not in found[:position]]
+
+
+def _in_layers(site: Site, name: str) -> list[InLayer]:
+    """Which of the resolved packages lie in shared layers."""
+    from lambdabuild.engine.steps import assemble
+    from lambdabuild.engine.steps.auto_layers import shared_layers
+
+    share = shared_layers.decided(site).shares.get(name)
+    return [assemble.InLayer(positions, frozenset(places)) for positions, places in share.units] if share else []

@@ -1,0 +1,245 @@
+"""A function or layer of a template being read: its properties, those of Globals too, and what is noted of it."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Mapping
+from typing import Literal, Protocol, cast
+
+from lambdabuild.core.errors import BadTemplate, LambdaBuildError, Unresolvable
+from lambdabuild.core.model import (
+    Asset,
+    Broken,
+    Form,
+    Function,
+    Image,
+    Iteration,
+    Layer,
+    LayersPlace,
+    Rewrite,
+    Skipped,
+)
+from lambdabuild.core.records import Struct, field
+from lambdabuild.core.spans import Node, Span
+from lambdabuild.frontends.intrinsics import NO_VALUE, Scope, Unresolved, Value, first_unresolved, resolve
+from lambdabuild.frontends.loops import Loops
+from lambdabuild.frontends.sam.places import pair_of, property_place
+
+ARCHITECTURES = ("x86_64", "arm64")
+
+
+class Files(Protocol):
+    """The project's disk; paths are relative to the project's folder."""
+
+    def read(self, path: str) -> str:
+        """A file's text with its line ends. Raises OSError, UnicodeDecodeError."""
+        ...
+
+    def kind(self, path: str) -> Literal["file", "folder", ""]: ...
+
+    def real(self, path: str) -> str:
+        """Where a file is that may be a link."""
+        ...
+
+
+class Template(Struct, frozen=True):
+    """One template as its resources see it. ``base`` is the folder that relative code folders start from."""
+
+    text: str
+    is_json: bool
+    names: Scope
+    base: str
+    files: Files
+    globals: Node | None
+    takes_resources: bool = True
+    """Whether resources can be added to its text."""
+    loops: Loops = field(default_factory=Loops)
+
+    def full(self, name: str) -> str:
+        """A logical id led by the stacks it stands in."""
+        return self.names.stack + name
+
+    def iteration(self, name: str, key: str, node: Node | None) -> Iteration | None:
+        """For whom a place is filled in that all share that a loop makes."""
+        if name not in self.loops.keys:
+            return None
+        value = resolve(node, self.names) if node is not None else None
+        written = self.text[node.span.start : node.span.end] if node is not None else ""
+        is_same = not written.startswith("*") and not self.loops.identifier.search(written)
+        return Iteration(self.loops.keys[name], name, key, value if isinstance(value, str) else None, is_same)
+
+    def local_path(self, text: str, base: str | None = None) -> str:
+        return posixpath.normpath(posixpath.join(self.base if base is None else base, text))
+
+
+class Reading(Struct):
+    """What has been read so far; ``rewrites`` and ``layer_places`` are of one template."""
+
+    functions: list[Function] = field(default_factory=list)
+    layers: list[Layer] = field(default_factory=list)
+    images: list[Image] = field(default_factory=list)
+    assets: list[Asset] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    errors: list[LambdaBuildError] = field(default_factory=list)
+    broken: list[Broken] = field(default_factory=list)
+    """Whose mistakes some of the errors are."""
+    rewrites: list[Rewrite] = field(default_factory=list)
+    layer_places: list[LayersPlace] = field(default_factory=list)
+
+
+class Shape(Struct, frozen=True):
+    """How a resource type says where its code is."""
+
+    kind: Literal["function", "layer"]
+    code: str
+    form: Form
+    default: str | None
+    """The code folder when none is given; None when that is a mistake."""
+    is_web: bool = False
+    """Whether it serves HTTP: an ``EntryPoint`` (a file; there is a default) is in place of a Handler. No layers."""
+
+
+SHAPES: Mapping[str, Shape] = {
+    "AWS::Serverless::Function": Shape("function", "CodeUri", "uri", "."),
+    "AWS::Serverless::WebFunction": Shape("function", "CodeUri", "uri", ".", is_web=True),
+    "AWS::Lambda::Function": Shape("function", "Code", "s3", None),
+    "AWS::Serverless::LayerVersion": Shape("layer", "ContentUri", "uri", "."),
+    "AWS::Lambda::LayerVersion": Shape("layer", "Content", "s3", None),
+}
+
+
+IN_GLOBALS = {"AWS::Serverless::Function": "Function", "AWS::Serverless::LayerVersion": "LayerVersion"}
+
+
+class CodeResource:
+    """One function or layer being read."""
+
+    def __init__(self, template: Template, found: Reading, name: str, node: Node, where: Span, kind: str) -> None:
+        self.template, self.found, self.name, self.node, self.where = template, found, name, node, where
+        self.shape = SHAPES[kind]
+        section = IN_GLOBALS.get(kind, "")
+        self.globals = template.globals.get(section) if template.globals is not None and section else None
+        self.metadata = node.get("Metadata") or Node({}, where)
+
+    @property
+    def label(self) -> str:
+        return f"{self.shape.kind} {self.template.full(self.name)!r}"
+
+    def own(self, key: str) -> Node | None:
+        properties = self.node.get("Properties")
+        return properties.get(key) if properties is not None else None
+
+    def property(self, key: str) -> Node | None:
+        """A property, or what Globals give it."""
+        found = self.own(key)
+        return found if found is not None or key in self.ignored_globals() else self.common(key)
+
+    def common(self, key: str) -> Node | None:
+        return self.globals.get(key) if self.globals is not None else None
+
+    def ignored_globals(self) -> tuple[str, ...]:
+        """https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-specification-template-anatomy-globals.html"""
+        node = self.node.get("IgnoreGlobals")
+        if node is None:
+            return ()
+        if node.value == "*":
+            return ("Runtime", "Handler", "CodeUri", "ContentUri", "Architectures", "Layers", "PackageType")
+        return tuple(str(item.value) for item in node.value) if isinstance(node.value, list) else ()
+
+    def value(self, key: str) -> Value:
+        node = self.property(key)
+        value = resolve(node, self.template.names) if node is not None else None
+        return None if value is NO_VALUE else value
+
+    def text(self, key: str) -> str:
+        value = self.value(key)
+        return value if isinstance(value, str) else ""
+
+    def needed(self, key: str) -> str:
+        """A property without which there is nothing to build."""
+        value = self.value(key)
+        node = self.property(key)
+        if isinstance(value, Unresolved):
+            raise Unresolvable(
+                f"the {key} of {self.label} is not known: {value.reason}",
+                where=value.where,
+                help=value.remedy,
+            )
+        if not isinstance(value, str) or not value:
+            wrong = f"is {value!r}, not a text" if value is not None else "is missing"
+            raise BadTemplate(
+                f"the {key} of {self.label} {wrong}",
+                where=node.span if node is not None else self.where,
+                help=f"add {key}, to the function or to Globals",
+            )
+        return value
+
+    def cdk_asset(self) -> Node | None:
+        """The folder that the CDK made an asset of; what the property names is where the CDK itself would put that."""
+        path, of = self.metadata.get("aws:asset:path"), self.metadata.get("aws:asset:property")
+        return path if of is not None and of.value == self.shape.code else None
+
+    def skip(self, reason: str) -> None:
+        if self.name in self.template.loops.keys and self.property(self.shape.code) is not None:
+            self.rewrite("kept")
+        self.leave_out(reason)
+
+    def leave_out(self, reason: str) -> None:
+        self.found.skipped.append(Skipped(self.template.full(self.name), reason, self.where, self.shape.kind))
+
+    def rewrite(self, kind: Literal["artifact", "asset", "image", "kept"], key: str = "") -> None:
+        """Note the place of its code's location, or of another property."""
+        key = key or self.shape.code
+        self.refuse_looped(key)
+        span, insert = property_place(self.template.text, self.template.is_json, self.node, key)
+        iteration = self.template.iteration(self.name, key, self.property(key))
+        name, form = self.template.full(self.name), self.shape.form
+        pair = pair_of(self.template.is_json, key) if insert else ""
+        self.found.rewrites.append(Rewrite(name, kind, form, span, insert, pair, iteration=iteration))
+        asset = self.cdk_asset() if key == self.shape.code else None
+        if asset is not None and "aws:asset:path" in self.metadata.keys:  # else sam deploy would take the asset again
+            more = self.normalized(self.metadata.keys["aws:asset:path"])
+            self.found.rewrites.append(Rewrite(self.template.full(self.name), kind, "uri", asset.span, more))
+
+    def normalized(self, key: Span) -> str:
+        """The value beside this key, and after it the mark by which SAM knows that it was put into its property."""
+        if self.template.is_json:
+            return '{}, "SamNormalized": true'
+        newline = "\r\n" if "\r\n" in self.template.text else "\n"
+        is_flow = self.metadata.style == "flow"
+        return "{}" + (", " if is_flow else newline + " " * (key.column - 1)) + "SamNormalized: true"
+
+    def refuse_looped(self, key: str) -> None:
+        """A property that a loop among the properties makes cannot be written for itself."""
+        properties = self.node.get("Properties")
+        where = properties.keys.get(key) if properties is not None else None
+        if where is not None and self.template.text[where.start : where.end].strip("'\"") not in (key, ""):
+            raise BadTemplate(
+                f"the {key} of {self.label} is made by an Fn::ForEach among its properties",
+                where=where,
+                help="write it out, beside the loop",
+            )
+
+    def meta(self, key: str) -> Value:
+        node = self.metadata.get(key)
+        return resolve(node, self.template.names) if node is not None else None
+
+    def architecture(self, value: Value, key: str) -> Literal["x86_64", "arm64"]:
+        missing = first_unresolved(value)
+        if missing:
+            raise Unresolvable(
+                f"the {key} of {self.label} are not known: {missing.reason}",
+                where=missing.where,
+                help=missing.remedy,
+            )
+        items = [value] if isinstance(value, str) else value or [ARCHITECTURES[0]]
+        if not isinstance(items, list) or len(items) != 1 or items[0] not in ARCHITECTURES:
+            node = self.property(key) or self.metadata.get(key)
+            raise BadTemplate(
+                f"the {key} of {self.label} are {items!r}; Lambda knows {' and '.join(ARCHITECTURES)}",
+                where=node.span if node is not None else self.where,
+                help=f"name one of them: {key}: [arm64]",
+            )
+        return cast('Literal["x86_64", "arm64"]', items[0])

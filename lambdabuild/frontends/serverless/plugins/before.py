@@ -1,0 +1,52 @@
+"""What plugins do to a service before it is checked and packaged: .env files' variables, and what conditions change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from lambdabuild.core.errors import raise_all
+from lambdabuild.core.spans import Node, Span
+from lambdabuild.frontends.serverless.plugins import dotenv_plugin, known, switches
+from lambdabuild.frontends.serverless.plugins.options import Table
+from lambdabuild.frontends.serverless.plugins.read import Value
+from lambdabuild.frontends.serverless.variables.sources import World
+
+
+class Outside(World, Protocol):
+    def load_dotenv(self, *names: str, expands: bool = True) -> dict[str, str]:
+        """Load these .env files; what the environment has already wins."""
+        ...
+
+    def conditions(self, conditions: Sequence[str], service: Any) -> Sequence[Mapping[str, Any]]:
+        """What JavaScript conditions of plugins are in a service: ``{holds: bool}`` or ``{error: text}`` each."""
+        ...
+
+
+def changed(
+    root: Node, value: Value, ignored: Sequence[str], outside: Outside, options: Mapping[str, str]
+) -> tuple[Node, list[str]]:
+    """The service after its plugins, and notes. ``options`` are those of the command line.
+
+    Plugins whose work would be lost are an error (LB115); what else is listed and not run is told.
+    """
+    listed = known.listed(root)
+    raise_all(known.not_run(listed, ignored))
+    notes = list(known.notes(listed, ignored))
+    done = {one.name: one.where for one in listed if not known.is_ignored(one.name, ignored)}
+    if dotenv_plugin.NAME in done:
+        root, told = _with_dotenv(root, value, outside, options, done[dotenv_plugin.NAME])
+        notes += told
+    conditions = value(switches.SECTION) if switches.IF_ELSE in done else None
+    changes = switches.Switches(root, conditions, outside.conditions)
+    return changes.apply([*done]), [*notes, *changes.notes]
+
+
+def _with_dotenv(
+    root: Node, value: Value, outside: Outside, options: Mapping[str, str], where: Span
+) -> tuple[Node, list[str]]:
+    at = ("custom", dotenv_plugin.SECTION)
+    name = outside.variable("NODE_ENV") or options.get("env") or options.get("stage") or "development"
+    table = Table(".".join(at), value(at), dotenv_plugin.OPTIONS, where)
+    plugin = dotenv_plugin.Dotenv(table, name, lambda path: outside.text(path) is not None)
+    return plugin.with_variables(root, outside.load_dotenv, outside.variable)

@@ -1,0 +1,77 @@
+"""A .env file -> the variables that Node.js programs have of it: what the packages dotenv 16 and dotenv-expand 10 read.
+
+Users have these texts, so the oddities count: ``#`` begins a comment anywhere outside of quotes, ``K: v`` is as good as
+``K=v``, ``${NAME:-fallback}`` is filled in, also in what the environment has already.
+https://github.com/motdotla/dotenv and https://github.com/motdotla/dotenv-expand
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, MutableMapping
+
+from lambdabuild.core.errors import SourceFailed
+
+LINE = re.compile(
+    r"""^\s*(?:export\s+)?([A-Za-z0-9_.-]+)(?:\s*=\s*?|:\s+?)"""
+    r"""(\s*'(?:\\'|[^'])*'|\s*"(?:\\"|[^"])*"|\s*`(?:\\`|[^`])*`|[^\#\r\n]+)?\s*(?:\#.*)?$""",
+    re.MULTILINE,
+)
+QUOTED = re.compile(r"""^(['"`])([\s\S]*)\1$""", re.MULTILINE)
+GROUP = re.compile(r"(?<!\\)\$\{?([A-Za-z0-9_]+)(?::-([^}\\]*))?\}?")
+SPECIAL = re.compile(r"\$[$&`']")
+MOST_GROUPS, LONGEST = 500, 100_000
+"""So often a value is filled in, and so long it may become: one that holds itself would grow without end."""
+
+
+def parse(text: str) -> dict[str, str]:
+    """``{name: value}`` as written; of a name that stands twice the last counts."""
+    found: dict[str, str] = {}
+    for match in LINE.finditer(text.replace("\r\n", "\n").replace("\r", "\n")):
+        value = (match[2] or "").strip()
+        is_double = value.startswith('"')
+        value = QUOTED.sub(r"\2", value)
+        found[match[1]] = value.replace("\\n", "\n").replace("\\r", "\r") if is_double else value
+    return found
+
+
+def load(text: str, environment: MutableMapping[str, str], *, expands: bool = True) -> dict[str, str]:
+    """The file's variables as they come out; the environment gets those that it has not, and what is filled in."""
+    found = parse(text)
+    for name, value in found.items():
+        environment.setdefault(name, value)
+    if expands:
+        for name in found:
+            value = environment[name]
+            found[name] = _filled_in(name, value, environment, found).replace("\\$", "$")
+        environment.update(found)
+    return found
+
+
+def _filled_in(name: str, value: str, environment: Mapping[str, str], parsed: Mapping[str, str]) -> str:
+    """A value whose ``$NAME`` and ``${NAME:-fallback}`` are replaced, the last first, again and again."""
+    for _ in range(MOST_GROUPS):
+        last = _last_dollar(value)
+        group = GROUP.search(value, last) if last >= 0 else None
+        if group is None:
+            return value
+        known = environment.get(group[1]) or group[2] or parsed.get(group[1]) or ""
+        value = _replaced(value, group[0], known)
+        if len(value) > LONGEST:
+            break
+    raise SourceFailed(f"the variable {name} of a .env file is made of itself", help="let it name others only")
+
+
+def _last_dollar(value: str) -> int:
+    """Where the last ``$`` stands that no backslash is before; -1 when there is none."""
+    place = value.rfind("$")
+    while place > 0 and value[place - 1] == "\\":
+        place = value.rfind("$", 0, place)
+    return place
+
+
+def _replaced(value: str, group: str, known: str) -> str:
+    """JavaScript's ``value.replace(group, known)``: the first one, and ``$&`` and its like in the new text count."""
+    before, _, after = value.partition(group)
+    meant = {"$$": "$", "$&": group, "$`": before, "$'": after}
+    return before + SPECIAL.sub(lambda match: meant[match[0]], known) + after

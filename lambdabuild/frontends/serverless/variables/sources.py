@@ -1,0 +1,214 @@
+"""The sources a variable may ask, each a function of a call; the world outside is handed in."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from lambdabuild.core.errors import SourceFailed
+from lambdabuild.core.spans import Node, from_data
+from lambdabuild.frontends.serverless.variables.resolver import Asked, Call, as_text
+
+JAVASCRIPT = (".js", ".cjs", ".mjs", ".ts", ".cts", ".mts")
+DATA = (".yml", ".yaml", ".json", ".tfstate")
+
+
+class World(Protocol):
+    """Everything that lies outside the file: each method gives None when there is no such thing."""
+
+    def variable(self, name: str) -> str | None:
+        """A variable of the environment, those of .env files included."""
+        ...
+
+    def text(self, path: str) -> str | None:
+        """A file's text; the path is relative to the project."""
+        ...
+
+    def nodes(self, path: str) -> Node | None:
+        """A YAML or JSON file, parsed."""
+        ...
+
+    def javascript(self, path: str, address: str, ask: Callable[[str, Any], Any]) -> Any:
+        """What a JavaScript file exports, its functions called; ``ask`` answers what they ask back."""
+        ...
+
+    def git(self, what: str) -> str | None: ...
+
+    def aws(self, service: str, region: str, name: str) -> Any:
+        """``service`` is ``cf``, ``ssm``, ``ssm-encrypted``, ``s3`` or ``account``. Raises SourceFailed."""
+        ...
+
+
+class Service(Protocol):
+    """What is known of the service before it is whole."""
+
+    @property
+    def options(self) -> Mapping[str, str]: ...
+    @property
+    def params(self) -> Mapping[str, str]:
+        """Those of the command line."""
+        ...
+
+    def stage(self) -> str: ...
+    def region(self) -> str: ...
+
+
+def sources(world: World, service: Service) -> dict[str, Asked]:
+    """The table of sources."""
+    return {
+        "self": Asked(_self),
+        "opt": Asked(lambda call: _option(call, service)),
+        "env": Asked(lambda call: world.variable(_address(call)), secret=True),
+        "file": Asked(lambda call: _file(call, world)),
+        "param": Asked(lambda call: _param(call, service)),
+        "sls": Asked(lambda call: _sls(call, service)),
+        "strToBool": Asked(_str_to_bool),
+        "git": Asked(lambda call: world.git(_address(call))),
+        "aws": Asked(lambda call: _aws(call, world, service), remote=True),
+        "cf": Asked(lambda call: _cf(call, world, service), remote=True, secret=True),
+        "ssm": Asked(lambda call: _ssm(call, world, service), remote=True, secret=True),
+        "s3": Asked(lambda call: _s3(call, world, service), remote=True, secret=True),
+    }
+
+
+def _address(call: Call) -> str:
+    if not call.address:
+        raise SourceFailed("the address after the colon is missing", help="name what is asked for")
+    return call.address
+
+
+def _self(call: Call) -> Node | None:
+    return call.resolver.at(tuple(call.address.split(".")) if call.address else ())
+
+
+def _option(call: Call, service: Service) -> Any:
+    return service.options.get(call.address) if call.address else dict(service.options)
+
+
+def _param(call: Call, service: Service) -> Any:
+    """From the command line, then the stage's params, then the default ones.
+
+    ``stages`` is where the newest version of the Serverless Framework keeps them; ``params`` goes before it.
+    """
+    name = _address(call)
+    if name in service.params:
+        return service.params[name]
+    stage = service.stage()
+    for path in (
+        ("stages", stage, "params"), ("stages", "default", "params"), ("params", stage), ("params", "default"),
+    ):  # fmt: skip
+        found = call.resolver.at((*path, name))
+        if found is not None and found.value is not None:
+            return found
+    return None
+
+
+def _sls(call: Call, service: Service) -> str:
+    if _address(call) == "stage":
+        return service.stage()
+    if call.address == "instanceId":
+        # The Serverless Framework takes the clock, which would make every build another one.
+        return "lambdabuild"
+    raise SourceFailed(f"sls knows no {call.address!r}", help="ask for sls:stage or sls:instanceId")
+
+
+def _str_to_bool(call: Call) -> bool:
+    given = call.params[0] if call.params else None
+    word = as_text(given).strip().lower() if isinstance(given, str | bool | int) else ""
+    known = {"true": True, "1": True, "false": False, "0": False}
+    if word not in known:
+        raise SourceFailed("strToBool takes true, false, 1 or 0", help="write strToBool(${...}) round one of them")
+    return known[word]
+
+
+def _aws(call: Call, world: World, service: Service) -> Any:
+    name = _address(call)
+    if name == "region":
+        return service.region()
+    if name == "accountId":
+        return world.aws("account", service.region(), "")
+    if name == "partition":
+        return partition(service.region())
+    raise SourceFailed(f"aws knows no {name!r}", help="ask for aws:accountId, aws:region or aws:partition")
+
+
+def partition(region: str) -> str:
+    """https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html"""
+    known = {"cn-": "aws-cn", "us-gov-": "aws-us-gov", "us-iso-": "aws-iso", "us-isob-": "aws-iso-b"}
+    return next((name for start, name in known.items() if region.startswith(start)), "aws")
+
+
+def _region(call: Call, service: Service) -> str:
+    regions = [param for param in call.params or () if isinstance(param, str) and param not in ("raw", "noDecrypt")]
+    return regions[0] if regions and regions[0] else service.region()
+
+
+def _cf(call: Call, world: World, service: Service) -> Any:
+    stack, dot, output = _address(call).partition(".")
+    if not dot:
+        raise SourceFailed("no output is named", help="write cf:stack.OutputName")
+    outputs = world.aws("cf", _region(call, service), stack)
+    return None if outputs is None else outputs.get(output)
+
+
+def _ssm(call: Call, world: World, service: Service) -> Any:
+    raw = "raw" in (call.params or ())
+    kind = "ssm-encrypted" if "noDecrypt" in (call.params or ()) else "ssm"
+    found = world.aws(kind, _region(call, service), _address(call))
+    if found is None or raw:
+        return None if found is None else found["Value"]
+    value = found["Value"]
+    if found["Type"] == "StringList":
+        return value.split(",")
+    if found["Type"] == "SecureString" and value.startswith("{"):
+        import json
+
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value
+    return value
+
+
+def _s3(call: Call, world: World, service: Service) -> Any:
+    bucket, slash, key = _address(call).partition("/")
+    if not slash or not key:
+        raise SourceFailed("no key is named", help="write s3:bucket/key")
+    return world.aws("s3", service.region(), f"{bucket}/{key}")
+
+
+def _file(call: Call, world: World) -> Any:
+    path = call.params[0] if call.params else None
+    if not isinstance(path, str) or not path:
+        raise SourceFailed("no file is named", help="write file(./path.yml):address")
+    path = posixpath.normpath(path)
+    extension = posixpath.splitext(path)[1]
+    if extension in JAVASCRIPT:
+        found = world.javascript(path, call.address, lambda kind, what: _answer(call, kind, what))
+        return None if found is None else from_data(found, call.span)
+    if extension not in DATA:
+        text = world.text(path)
+        return text if not call.address else None
+    root = world.nodes(path)
+    return _inside(call, root) if root is not None else None
+
+
+def _answer(call: Call, kind: str, what: Any) -> Any:
+    """What a JavaScript file asks back: ``resolveVariable`` and ``resolveConfigurationProperty`` of its argument."""
+    if kind == "variable":
+        return call.resolver.inside("${" + str(what) + "}", call.span)
+    found = call.resolver.at(tuple(str(key) for key in what))
+    from lambdabuild.core.spans import to_data
+
+    return None if found is None else to_data(found)
+
+
+def _inside(call: Call, root: Node) -> Node | None:
+    node: Node | None = root
+    for key in call.address.split(".") if call.address else ():
+        if node is not None and isinstance(node.value, str) and re.search(r"\$\{", node.value):
+            node = call.resolver.text(node)
+        node = call.resolver.child(node, key) if node is not None else None
+    return node

@@ -1,0 +1,46 @@
+"""In which container the tools of a function or layer run, by the settings."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import posixpath
+from typing import Any, cast
+
+from lambdabuild.config.settings import Settings
+from lambdabuild.core.errors import BadSettings
+from lambdabuild.core.records import to_builtins
+from lambdabuild.plan.types import Native
+
+AWS_IMAGE = "public.ecr.aws/sam/build-{runtime}:latest-{architecture}"
+"""https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/serverless-image-repositories.html"""
+PLATFORMS = {"x86_64": "linux/amd64", "arm64": "linux/arm64"}
+NOT_IN_RESULT = frozenset({"platform", "pull"})
+"""``platform`` has a field of its own; how an image came to be here does not matter."""
+
+
+def native_of(settings: Settings, name: str, runtime: str, architecture: str) -> Native:
+    """The function's own settings come first, then the project's. Raises BadSettings (LB107) when no image is named."""
+    mine = settings.of(name)
+    mode = mine.native or settings.native
+    if mode == "false":
+        return Native()
+    dockerfile = mine.dockerfile or ("" if mine.image else settings.dockerfile)
+    image = "" if dockerfile else mine.image or settings.image or settings.image_of(runtime)
+    if not (dockerfile or image or runtime):
+        raise BadSettings(
+            f"{name!r} is to be built in a container, but has no runtime that would say in which image",
+            help=f"name it: [functions.{name}] image = ...",
+        )
+    container = settings.container_of(name)
+    return Native(
+        mode=cast("Any", mode),  # the settings are checked
+        image=image or ("" if dockerfile else AWS_IMAGE.format(runtime=runtime, architecture=architecture)),
+        dockerfile=posixpath.normpath(dockerfile) if dockerfile else "",
+        platform=container.platform or PLATFORMS[architecture],
+        rest=_digest({k: v for k, v in to_builtins(container).items() if k not in NOT_IN_RESULT}),
+    )
+
+
+def _digest(data: object) -> str:
+    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:32]

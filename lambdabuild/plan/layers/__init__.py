@@ -1,0 +1,1 @@
+"""Which layers a service has, and which packages automatic layers take. Pure."""

@@ -1,0 +1,172 @@
+"""[layers.NAME] tables of the settings -> the model's Layers, and every layer as Lambda is to have it. Pure."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections import Counter
+from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
+from typing import Literal, cast
+
+from lambdabuild.config.settings import LayerSettings, Settings, layer_units, nearest
+from lambdabuild.core.errors import BadLayer, raise_all
+from lambdabuild.core.model import About, Layer, Service
+from lambdabuild.core.spans import Span
+from lambdabuild.plan.types import Publication
+
+ARCHITECTURES = ("x86_64", "arm64")
+NAME = re.compile(r"[A-Za-z0-9_-]{1,140}")
+"""Of a layer in Lambda: https://docs.aws.amazon.com/lambda/latest/api/API_PublishLayerVersion.html"""
+ACCOUNT = re.compile(r"[0-9]{12}|[*]")
+ORGANIZATION = re.compile(r"o-[a-z0-9]{10,32}")
+"""https://docs.aws.amazon.com/lambda/latest/api/API_AddLayerVersionPermission.html"""
+DESCRIPTION, LICENSE, RUNTIMES = 256, 512, 15
+"""The most characters, and the most runtimes, of one version."""
+OF_FUNCTIONS = (
+    "packaged", "source", "source_version", "zip_dependencies", "auto_layers", "check_handler", "repository",
+    "image_tags",
+)  # fmt: skip
+IN_TEMPLATE = ("path", "architectures")
+"""What a template says of its layers itself."""
+
+
+def layers_of(settings: Settings, service: Service) -> tuple[Layer, ...]:
+    """The layers that tables make beside those of the template. All mistakes are raised together (LB610)."""
+    in_template = {layer.name for layer in service.layers} | {one.name for one in service.broken}
+    functions = {function.name for function in service.functions} | {skipped.name for skipped in service.skipped}
+    taken = in_template | functions
+    tables = sorted(settings.layers.items())
+    raise_all(error for name, table in tables for error in _mistakes(name, table, in_template, taken, settings))
+    own = [(name, table) for name, table in tables if name not in in_template]
+    found = [layer for name, table in own for layer in _layers(name, table)]
+    names = Counter([*taken, *(layer.name for layer in found)])
+    raise_all(
+        BadLayer(f"there would be two of {layer.name!r}", where=layer.where, help="choose another name")
+        for layer in found
+        if names[layer.name] > 1
+    )
+    return tuple(found)
+
+
+def _layers(name: str, table: LayerSettings) -> Iterator[Layer]:
+    for unit, architecture in layer_units(name, table):
+        yield Layer(
+            name=unit,
+            architecture=cast('Literal["x86_64", "arm64"]', architecture),
+            source=posixpath.normpath(table.path or posixpath.dirname(table.manifest) or "."),
+            where=table.where or Span("lambdabuild.toml"),
+            build_method=table.runtimes[0] if table.runtimes else "",
+            runtimes=table.runtimes,
+            about=About(table.name or name, table.description, table.license, (architecture,)),
+            from_settings=True,
+            dependencies_only=not table.path,
+        )
+
+
+def publications(
+    service: Service, settings: Settings, broken: AbstractSet[str] = frozenset()
+) -> tuple[Publication, ...]:
+    """What can be published: each layer of the template, each table; a table's own word wins over the template's.
+
+    Nothing of which a part is ``broken``.
+    """
+    layers = {layer.name: layer for layer in service.layers}
+    of_tables = {name: layer_units(name, table) for name, table in settings.layers.items() if name not in layers}
+    units = {unit for several in of_tables.values() for unit, _ in several}
+    groups: dict[str, tuple[str, ...]] = {name: (name,) for name in layers if name not in units}
+    groups |= {name: tuple(unit for unit, _ in several) for name, several in of_tables.items()}
+    whole = [name for name in sorted(groups) if broken.isdisjoint((name, *groups[name]))]
+    return tuple(_publication(name, [layers[one] for one in groups[name]], settings) for name in whole)
+
+
+def _publication(name: str, layers: list[Layer], settings: Settings) -> Publication:
+    table, about = settings.layers.get(name, LayerSettings()), layers[0].about
+    everybody = ("*",) if table.public else ()
+    return Publication(
+        name=name,
+        layers=tuple(layer.name for layer in layers),
+        layer_name=table.name or about.name or name.replace("/", "-"),
+        description=table.description or about.description,
+        license=table.license or about.license,
+        runtimes=table.runtimes or layers[0].runtimes,
+        architectures=tuple(layer.about.architectures for layer in layers),
+        accounts=tuple(sorted({*about.accounts, *table.accounts, *everybody})),
+        organizations=tuple(sorted(set(table.organizations))),
+        keep=table.keep,
+    )
+
+
+def _mistakes(
+    name: str, table: LayerSettings, in_template: set[str], taken: set[str], settings: Settings
+) -> Iterator[BadLayer]:
+    where = table.where
+    if name in settings.functions:
+        yield BadLayer(f"both [functions.{name}] and [layers.{name}] are there", where=where, help="join them in one")
+    if name in in_template:
+        for key in IN_TEMPLATE:
+            if getattr(table, key):
+                yield BadLayer(
+                    f"layer {name!r} stands in the template, which says its {key}",
+                    where=where,
+                    help=f"leave {key} out of [layers.{name}], or choose another name",
+                )
+        yield from _refused_by_lambda(name, table)
+        return
+    if name in taken:
+        yield BadLayer(f"{name!r} is no layer, but a function of the template", where=where, help="choose another name")
+    elif not table.path and not table.manifest:
+        near = nearest(name, in_template)
+        yield BadLayer(
+            f"[layers.{name}] has neither a path nor a manifest, and the template has no such layer",
+            where=where,
+            help=f"did you mean {near!r}?" if near else "name a folder (path), or a manifest",
+        )
+    elif table.manifest and not table.runtimes and not table.rule:
+        yield BadLayer(
+            f"[layers.{name}] has a manifest, and nothing says for which runtimes",
+            where=where,
+            help='say so: runtimes = ["python3.13"]',
+        )
+    if not NAME.fullmatch(name):
+        yield BadLayer(
+            f"a layer cannot be called {name!r}", where=where, help="use letters, digits, hyphens and underscores"
+        )
+    yield from _refused_by_lambda(name, table)
+    for key in OF_FUNCTIONS:
+        if getattr(table, key):
+            yield BadLayer(f"[layers.{name}] {key} is for functions only", where=where, help=f"leave {key} out")
+    for architecture in table.architectures:
+        if architecture not in ARCHITECTURES:
+            yield BadLayer(
+                f"layer {name!r} is for {architecture!r}; Lambda knows {' and '.join(ARCHITECTURES)}",
+                where=where,
+                help="name one of them, or both",
+            )
+
+
+def _refused_by_lambda(name: str, table: LayerSettings) -> Iterator[BadLayer]:
+    wrong = {
+        "name": bool(table.name) and not NAME.fullmatch(table.name),
+        "description": len(table.description) > DESCRIPTION,
+        "license": len(table.license) > LICENSE,
+        "runtimes": len(table.runtimes) > RUNTIMES,
+        "accounts": not all(ACCOUNT.fullmatch(one) for one in table.accounts),
+        "organizations": not all(ORGANIZATION.fullmatch(one) for one in table.organizations),
+    }
+    for key in (key for key, is_wrong in wrong.items() if is_wrong):
+        yield BadLayer(
+            f"[layers.{name}] {key} is {getattr(table, key)!r}; Lambda takes {TAKEN[key]}",
+            where=table.where,
+            help="correct it",
+        )
+
+
+TAKEN = {
+    "name": "up to 140 letters, digits, hyphens and underscores",
+    "description": f"up to {DESCRIPTION} characters",
+    "license": f"up to {LICENSE} characters",
+    "runtimes": f"up to {RUNTIMES}",
+    "accounts": "numbers of 12 digits in quotes",
+    "organizations": "ids such as o-t194hfs8cz",
+}

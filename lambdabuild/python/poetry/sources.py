@@ -1,0 +1,149 @@
+"""Where the tables of [tool.poetry] say that packages come from, when no lock does."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from lambdabuild.core.errors import BadManifest
+from lambdabuild.python.named_indexes import FROM_PYPI, Index, Origins, index_of
+from lambdabuild.python.poetry.manifest import MAIN, Dependency, Manifest, dependencies, name_of, read
+from lambdabuild.python.requirements import Line
+from lambdabuild.python.targets import Platform
+from lambdabuild.rule_api import Job
+
+SSH = re.compile(r"(?:([\w.-]+)@)?([\w.-]+):(?!//)(.+)")
+"""``git@host:owner/repository``, which is no address."""
+
+
+def index(source: Mapping[str, Any]) -> Index:
+    """Credentials of a named source are in POETRY_HTTP_BASIC_<NAME>_USERNAME and _PASSWORD, as for Poetry."""
+    if not source:
+        return Index("PyPI", FROM_PYPI)
+    name = str(source.get("reference") or source.get("name") or "")
+    label = re.sub(r"[^A-Z0-9]", "_", name.upper())
+    user, password = (os.environ.get(f"POETRY_HTTP_BASIC_{label}_{what}", "") for what in ("USERNAME", "PASSWORD"))
+    return index_of(name, source.get("url") or FROM_PYPI, user, password)
+
+
+def indexes(manifest: Manifest) -> tuple[Index, ...]:
+    """Where packages are looked for that name no source; PyPI is among them unless another takes its place."""
+    listed = [source for source in manifest.poetry.get("source", ()) if source.get("priority") != "explicit"]
+    sources = [source for source in listed if "url" in source]
+    replaced = any(source.get("priority", "primary") in ("primary", "default") for source in sources)
+    has_pypi = len(sources) < len(listed) or not replaced
+    return (*map(index, sources), *([index({})] if has_pypi else []))
+
+
+def of(job: Job, manifest: Manifest, platform: Platform) -> Origins:
+    """What a manifest says of the packages of its chosen groups, on a platform."""
+    wanted = list(_told(manifest, platform))
+    _check_paths(job, manifest, wanted)
+    direct = {
+        one.name: Line(f"{one.name} @ {url}", manifest.where(one.name))
+        for one in wanted
+        if (url := address(manifest, one))
+    }
+    named = {one.name: _named(job, manifest, one) for one in wanted if one.table.get("source")}
+    folders = tuple(path for path in _folders(manifest.folder, wanted) if os.path.isdir(path))
+    return Origins(direct, named, indexes(manifest) if manifest.poetry.get("source") else (), folders)
+
+
+def of_projects(job: Job, folders: Iterable[str], platform: Platform) -> Origins:
+    """The same of local projects and those that they lead to.
+
+    poetry-core writes the paths and commits of [tool.poetry.dependencies] into a package's metadata, but none that
+    only tell more of what stands in [project]; and never a source.
+    """
+    found, waiting, seen = Origins(), list(folders), set[str]()
+    while waiting:
+        folder = waiting.pop(0)
+        file = os.path.join(folder, "pyproject.toml")
+        if folder in seen or not os.path.isfile(file):
+            continue
+        seen.add(folder)
+        manifest = read(job, file, chosen=False)
+        if not manifest.poetry:
+            continue
+        told = of(job, manifest, platform)
+        waiting += told.folders
+        if "dependencies" not in manifest.data.get("project", {}):
+            told = Origins({}, told.named)
+        found = found.and_then(told)
+    return found
+
+
+def _told(manifest: Manifest, platform: Platform) -> Iterator[Dependency]:
+    for group, table in manifest.tables():
+        for one in dependencies(table) if group in {MAIN, *manifest.groups} else ():
+            if one.applies(platform, manifest.extras, manifest.where(one.name)):
+                yield one
+
+
+def _check_paths(job: Job, manifest: Manifest, wanted: Iterable[Dependency]) -> None:
+    """What [project] needs must be where [tool.poetry] says; of the rest nobody may ask."""
+    needed = {name_of(str(text)) for text in manifest.data.get("project", {}).get("dependencies", ())}
+    for one in wanted:
+        if one.name in needed:
+            check_path(job, manifest, one)
+
+
+def check_path(job: Job, manifest: Manifest, one: Dependency) -> None:
+    """Raises BadManifest (LB402) for a path that is not there."""
+    path = one.table.get("path") or one.table.get("file")
+    place = os.path.normpath(os.path.join(manifest.folder, str(path)))
+    if path and not os.path.exists(place):
+        raise BadManifest(
+            f"{job.who}: {one.name} is to come from {os.path.relpath(place, job.target.project)}, which is not there",
+            where=manifest.where(one.name),
+            help="correct the path; it is relative to the manifest",
+        )
+
+
+def address(manifest: Manifest, one: Dependency) -> str:
+    """Where a package is that comes from no index, as PEP 508 writes it; "" for another."""
+    below = f"#subdirectory={one.table['subdirectory']}" if one.table.get("subdirectory") else ""
+    if path := one.table.get("path") or one.table.get("file"):
+        return Path(os.path.normpath(os.path.join(manifest.folder, path))).as_uri() + below
+    if url := one.table.get("git"):
+        reference = next((one.table[key] for key in ("rev", "tag", "branch") if key in one.table), "")
+        return f"git+{_git(str(url))}{'@' + reference if reference else ''}{below}"
+    return f"{one.table['url']}{below}" if one.table.get("url") else ""
+
+
+def _git(url: str) -> str:
+    match = SSH.fullmatch(url)
+    return f"ssh://{match[1] + '@' if match[1] else ''}{match[2]}/{match[3]}" if match else url
+
+
+def _named(job: Job, manifest: Manifest, one: Dependency) -> Index:
+    known = {str(source.get("name", "")).lower(): source for source in manifest.poetry.get("source", ())}
+    name = str(one.table["source"])
+    if name.lower() not in known and name.lower() != "pypi":
+        raise BadManifest(
+            f"{job.who}: {one.name} is to come from the source {name!r}, which {manifest.shown} does not have",
+            where=manifest.where(one.name),
+            help="add it as [[tool.poetry.source]]",
+        )
+    return index(known.get(name.lower(), {}))
+
+
+def local_projects(job: Job, folder: str, asked: Iterable[Dependency]) -> list[str]:
+    """The folders that are asked for by path, and those that they ask for in the same way."""
+    found: list[str] = []
+    waiting = _folders(folder, asked)
+    while waiting:
+        one = waiting.pop()
+        file = os.path.join(one, "pyproject.toml")
+        if one not in found and os.path.isdir(one):
+            found.append(one)
+            if os.path.isfile(file):
+                waiting += _folders(one, dependencies(read(job, file).poetry.get("dependencies", {})))
+    return found
+
+
+def _folders(folder: str, asked: Iterable[Dependency]) -> list[str]:
+    return [os.path.normpath(os.path.join(folder, str(one.table["path"]))) for one in asked if "path" in one.table]

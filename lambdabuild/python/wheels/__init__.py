@@ -1,0 +1,1 @@
+"""Wheels: fetched, built, compiled for the function's platform -> parts of an artifact."""
