@@ -6,7 +6,7 @@ import os
 
 from lambdabuild.core.errors import BadSource
 from lambdabuild.core.records import replace
-from lambdabuild.plan.planner import rule_compiles
+from lambdabuild.plan.keys import rule_compiles
 from lambdabuild.plan.types import BuildKey, Rule
 from lambdabuild.rule_api import Folder, Job, Result
 from lambdabuild.rulebook import runner

@@ -1,0 +1,138 @@
+"""What the settings and the template together say about one function or layer, before and after its rule is chosen."""
+
+from __future__ import annotations
+
+import json
+import posixpath
+from fnmatch import fnmatchcase
+
+from lambdabuild.config.settings import Command, Settings
+from lambdabuild.core.model import Function, Layer, Options, Service
+from lambdabuild.plan.rule_choice import Choice
+from lambdabuild.plan.types import Rule, StepClaims
+
+
+def targets(service: Service, settings: Settings) -> tuple[Function | Layer, ...]:
+    """Return all functions and layers with code of their own; a function of ``[sources]`` has none."""
+    functions = (function for function in service.functions if not settings.of(function.name).source)
+    return (*functions, *service.layers)
+
+
+def kind(item: Function | Layer) -> str:
+    """Return how messages and settings call it: ``function`` or ``layer``."""
+    return "layer" if isinstance(item, Layer) else "function"
+
+
+def include(item: Function | Layer, settings: Settings) -> tuple[str, ...]:
+    """Return the paths packed in addition to the code folder, its own first; layers ignore the project's list."""
+    common = settings.include if isinstance(item, Function) else ()
+    return _paths(settings.of(item.name).include, common)
+
+
+def requirements(item: Function | Layer, settings: Settings) -> tuple[str, ...]:
+    """Return the requirements files that are used in addition to the manifest, its own first."""
+    common = settings.requirements if isinstance(item, Function) and item.runtime.startswith("python") else ()
+    return _paths(settings.of(item.name).requirements, common)
+
+
+def _paths(own: tuple[str, ...], common: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(posixpath.normpath(path) for path in (*own, *common)))
+
+
+def command(item: Function | Layer, settings: Settings) -> Command:
+    """Return the command of ``[commands]`` that applies; an empty one when there is none."""
+    return settings.command_of(item.name, item.build_method, runtime(item))
+
+
+def runtime(item: Function | Layer) -> str:
+    """Return the runtime to build for; "" for a layer that names none.
+
+    A layer is built for the runtime its build method names, otherwise for the first of its compatible runtimes.
+    """
+    if isinstance(item, Function):
+        return item.runtime
+    names_runtime = item.build_method[-1:].isdigit() or "." in item.build_method
+    return item.build_method if names_runtime else (item.runtimes or ("",))[0]
+
+
+def inherited_folders(item: Function | Layer, service: Service, settings: Settings) -> tuple[str, ...]:
+    """Return the folders in which a manifest is looked for after the code folder.
+
+    They are the ContextPath of a makefile function, the ``root`` of the settings, and the folder of the item's
+    template. A layer of the settings names its manifest or has it in its own folder.
+    """
+    if isinstance(item, Layer) and item.from_settings:
+        return ()
+    stack = item.name.rpartition("/")[0]
+    if service.definition is not None:
+        template = service.definition.path
+    else:
+        template = next((document.path for document in service.documents if document.stack == stack), "")
+    context = json.loads(dict(item.options).get("ContextPath", '""'))
+    configured = [posixpath.normpath(folder) for folder in (context, settings.root) if folder]
+    return (*configured, posixpath.dirname(template) or ".")
+
+
+def inherits(item: Function | Layer) -> bool:
+    """Return whether a manifest outside of the code folder may be used; a layer of plain files needs none."""
+    return isinstance(item, Function) or bool(item.build_method)
+
+
+def layers_of_rule(item: Function | Layer, rule: Rule, service: Service) -> tuple[str, ...]:
+    """Return the code folders of the stack's other layers that the rule could build."""
+    stack = posixpath.dirname(item.name)
+    return tuple(
+        sorted(
+            layer.source
+            for layer in service.layers
+            if posixpath.dirname(layer.name) == stack
+            and layer.source != item.source
+            and any(fnmatchcase(layer.build_method, method) for method in rule.build_methods)
+        )
+    )
+
+
+def options(item: Function | Layer, choice: Choice, settings: Settings) -> Options:
+    """Return the options the rule asks for, as JSON, sorted by name.
+
+    Later sources win: the rule's defaults, the settings, the function's own settings, the template's BuildProperties,
+    then what lambdabuild itself passes on. ``EntryPoints``, ``entryPoints`` and ``entry_points`` are one option, under
+    the name the rule gives it.
+    """
+    own = settings.of(item.name)
+    configured = {**choice.rule.defaults, **settings.options, **own.options}
+    values = {name: json.dumps(value, sort_keys=True) for name, value in configured.items()}
+    values |= dict(item.options) | _passed_on(item, choice, settings)
+    wanted = {_normalized(name): name for step in _steps(choice) for name in (*step.options, step.when)}
+    chosen = {wanted[_normalized(name)]: value for name, value in values.items() if _normalized(name) in wanted}
+    return tuple(sorted(chosen.items()))
+
+
+def _passed_on(item: Function | Layer, choice: Choice, settings: Settings) -> dict[str, str]:
+    """Return the options that are derived from the item and its settings.
+
+    ``handler`` is there for rules whose result depends on it; ``layers`` names the folders of other layers, for rules
+    that build a function against the layers it runs with.
+    """
+    own = settings.of(item.name)
+    handler = item.handler if isinstance(item, Function) else None
+    bytecode = settings.bytecode if own.bytecode is None else own.bytecode
+    resolver = own.resolver or settings.resolver
+    further = [path for path in requirements(item, settings) if path != choice.manifest]
+    passed_on = {
+        "handler": None if handler is None else json.dumps(handler),
+        "layers": json.dumps(choice.layers) if choice.layers else None,
+        "bytecode": "true" if bytecode else None,
+        "resolver": json.dumps(resolver) if resolver else None,
+        "requirements": json.dumps(further) if further else None,
+    }
+    return {name: value for name, value in passed_on.items() if value is not None}
+
+
+def _steps(choice: Choice) -> list[StepClaims]:
+    rules = (choice.rule, *([choice.resolver] if choice.resolver else []))
+    return [step for rule in rules for step in (rule.resolve, rule.compile, rule.copy) if step]
+
+
+def _normalized(name: str) -> str:
+    return name.replace("_", "").replace("-", "").lower()
