@@ -124,7 +124,7 @@ def open_project(
     places = tuple(search_path(folder, environment))
     kept = _kept(build_dir, found)
     service, plan, rules = kept or _uncollected(lambda: _planned(folder, settings, environment, places, stats))
-    settings = settings.over(service.settings)
+    settings = settings.merged_over(service.settings)
     if plan.broken:
         from lambdabuild.engine.doit import broken
         from lambdabuild.engine.noop import doit_command
@@ -181,7 +181,7 @@ def _planned(
     service = load_service(folder, settings, _region(settings, environment), environment, keeps_broken=True)
     _refuse_what_cannot_be_compiled(service, folder, stats)
     rules = find_rules(places)
-    plan = make_plan(folder, service, rules, settings.over(service.settings), stats)
+    plan = make_plan(folder, service, rules, settings.merged_over(service.settings), stats)
     return service, _without_secrets(plan, service), {rule.name: rule for rule in rules}
 
 

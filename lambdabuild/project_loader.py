@@ -227,7 +227,7 @@ def _load_sam(files: ProjectFiles, path: str, settings: Settings, region: str, k
     from lambdabuild.frontends.sam import reader
 
     service = reader.load(
-        path, files, parameters=settings.parameters, stage=settings.stage, root=settings.root, region=region,
+        path, files, parameters=settings.parameters, stage=settings.stage, root=settings.code_root, region=region,
         keeps_broken=keeps_broken,
     )  # fmt: skip
     return replace(service, read=Read(tuple(files.seen)))
@@ -243,10 +243,15 @@ def _load_serverless(files: ProjectFiles, path: str, settings: Settings, environ
         return Lookups(profile=settings.profile, endpoint_url=settings.endpoint_url)
 
     named = {"stage": settings.stage, "region": settings.region}
-    options = {**settings.opt, **{name: value for name, value in named.items() if value}}
+    options = {**settings.serverless_options, **{name: value for name, value in named.items() if value}}
     outside = Outside(files, environment, options, aws, settings.offline)
     given = reader.Given(
-        settings.stage, settings.region, settings.opt, settings.parameters, settings.build_dir, settings.plugins_ignored
+        settings.stage,
+        settings.region,
+        settings.serverless_options,
+        settings.parameters,
+        settings.build_dir,
+        settings.plugins_ignored,
     )
     try:
         service = reader.load(path, files.text(path), files, outside, given)

@@ -153,10 +153,10 @@ class Job(Struct, frozen=True):
     manifest, when that has one of the step's ``source_keys``; else nothing."""
     runner: tools.Runner = tools.HERE
     """Where this step's tools run."""
-    native: Literal["", "auto", "true"] = ""
+    use_container: Literal["", "auto", "true"] = ""
     """Whether what must be compiled is (``auto``), or all tools are (``true``), run in a container like the runtime."""
     container: tools.Runner | None = None
-    """That container; None when ``native`` is ""."""
+    """That container; None when ``use_container`` is ""."""
     digest: Callable[[str], str] = sha256_of
     """The sha256 of a file, in hex; a build remembers those of files that did not change."""
     discard: Callable[[str], object] = discard

@@ -238,7 +238,9 @@ class CallerBuild(Struct, frozen=True, dict=True):
 
     def compiles(self) -> bool:
         claims = self.rule.compile
-        return claims is not None and (not claims.when or bool(self.wanted.options.get(claims.when)))
+        if claims is None:
+            return False
+        return not claims.only_with_option or bool(self.wanted.options.get(claims.only_with_option))
 
     def step(self, rule: Rule, name: Any, earlier: Mapping[str, Result], claims: object) -> Result:
         if claims is None:
@@ -411,7 +413,7 @@ def _options(rule: Rule, resolver: Rule, flow: Workflow, wanted: Wanted) -> dict
     ):
         given["external"] = _externals(wanted.manifest, given.get("external") or [])
     claims = [step for one in (rule, resolver) for step in (one.resolve, one.compile, one.copy) if step]
-    names = {_plain(name): name for step in claims for name in (*step.options, step.when) if name}
+    names = {_plain(name): name for step in claims for name in (*step.options, step.only_with_option) if name}
     return {names[_plain(name)]: value for name, value in sorted(given.items()) if _plain(name) in names}
 
 

@@ -27,9 +27,21 @@ KINDS = {"build": "function"}
 SETTINGS_FILE = "lambdabuild.toml"
 
 IN_THE_TEMPLATE = (
-    "template", "build_dir", "root", "stage", "parameters", "opt", "serverless_dir", "store", "bucket", "prefix",
-    "region", "endpoint_url", "kms_key_id", "tags",
-)  # fmt: skip
+    "template",
+    "build_dir",
+    "code_root",
+    "stage",
+    "parameters",
+    "serverless_options",
+    "serverless_dir",
+    "store",
+    "bucket",
+    "prefix",
+    "region",
+    "endpoint_url",
+    "kms_key_id",
+    "tags",
+)
 """Settings that say what stands in a template, or where artifacts go."""
 
 

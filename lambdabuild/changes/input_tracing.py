@@ -144,7 +144,7 @@ def _reveals_nothing(site: Site, kind: str, name: str) -> bool:
 
 
 def _is_closed(claims: StepClaims | None) -> bool:
-    return claims is None or claims.closed
+    return claims is None or claims.reads_are_complete
 
 
 def _without_tools(components: dict[str, str]) -> Iterator[tuple[str, str]]:
@@ -158,4 +158,4 @@ def _dockerfiles(site: Site, unit: str) -> set[str]:
     if build is None:
         return set()
     keys: list[BuildKey | ResolutionKey] = [build.key, *(site.resolution(name).key for name in build.resolutions)]
-    return {key.native.dockerfile for key in keys if key.native.dockerfile}
+    return {key.container.dockerfile for key in keys if key.container.dockerfile}

@@ -27,20 +27,29 @@ from lambdabuild.core.errors import BadSettings, LambdaBuildError, raise_all
 from lambdabuild.core.function_settings import FunctionSettings
 from lambdabuild.core.spans import Span
 
+RENAMED = {
+    "native": "use_container",
+    "root": "code_root",
+    "opt": "serverless_options",
+    "param": "parameters",
+}
+"""Old spellings and what they are called now, for the hint of an unknown setting."""
+SHORTHANDS = {"param": "parameters", "opt": "serverless_options"}
+"""What the command line may say for short: ``param.Size=3``, ``opt.colour=red``."""
 NOT_SETTINGS = frozenset({"LAMBDABUILD_RULES_PATH"})
 CACHES = ("s3://", "http://", "https://", "grpc://", "grpcs://")
 EXECUTORS = ("grpc://", "grpcs://")
 MOST_MISTAKES = 100
 """So many are told at once."""
 EXECUTED = frozenset({"compile", "zip"})
-FOLLOWED = frozenset({"parameters", "opt", "tags", "images", "container", "cache", "executor"})
+FOLLOWED = frozenset({"parameters", "serverless_options", "tags", "images", "container", "cache", "executor"})
 """Tables whose keys are settings by themselves."""
 CHOICES = {
     "format": ("text", "json"), "resolver": ("uv", "pip"), "missing_tools": ("fail", "skip"),
-    "native": ("true", "false", "auto"), "pull": ("missing", "always", "never"),
+    "use_container": ("true", "false", "auto"), "pull": ("missing", "always", "never"),
     "transfer": ("auto", "mount", "archive"),
 }  # fmt: skip
-MAPPINGS = ("parameters", "opt", "tags", "options", "images")
+MAPPINGS = ("parameters", "serverless_options", "tags", "options", "images")
 TEXTS = ("tags", "metadata")
 
 
@@ -74,7 +83,7 @@ def load(
     for source in (
         _from_toml(file, text, table),
         _from_environment(environment),
-        [_Given(key.split("."), value, f"the argument {key}={value}") for key, value in variables.items()],
+        _from_arguments(variables),
     ):
         for given in source:
             try:
@@ -177,6 +186,12 @@ def _from_environment(environment: Mapping[str, str]) -> Iterable[_Given]:
             yield _Given([first.lower(), *rest], environment[name], f"the variable {name}")
 
 
+def _from_arguments(variables: Mapping[str, str]) -> Iterable[_Given]:
+    for key, value in variables.items():
+        first, *rest = key.split(".")
+        yield _Given([SHORTHANDS.get(first, first), *rest], value, f"the argument {key}={value}")
+
+
 def _check_texts(given: _Given) -> None:
     """No text of a setting can be a path, a pattern or a name when it holds a NUL or half a character."""
     for text in (*given.path, *_all_texts(given.value)):
@@ -204,7 +219,6 @@ def _all_texts(value: Any) -> Iterable[str]:
 
 def _set(settings: Settings, given: _Given) -> Settings:
     first, *rest = given.path
-    first = {"param": "parameters"}.get(first, first)
     known = {item.name: item for item in fields(Settings)}
     if first not in known:
         raise _unknown(given, first, [*known, "param.NAME"])
@@ -346,7 +360,7 @@ def _typed(given: _Given, name: str, item: Any) -> Any:
         if isinstance(value, dict):
             return value
         raise _bad(given, "a table")
-    if name == "native" and isinstance(value, bool):
+    if name == "use_container" and isinstance(value, bool):
         value = str(value).lower()
     if not isinstance(value, str):
         raise _bad(given, "a text in quotes")
@@ -375,7 +389,8 @@ def _bad(given: _Given, expected: str) -> BadSettings:
 
 
 def _unknown(given: _Given, name: str, known: list[str]) -> BadSettings:
-    near = nearest(name, known)
+    new = RENAMED.get(name, "")
+    near = new if new in known else nearest(name, known)
     return BadSettings(
         f"unknown setting {given.key!r} in {given.source}",
         where=given.where,

@@ -34,7 +34,7 @@ CREDENTIALS = (
 
 @dataclass(frozen=True)
 class Container:
-    """How containers are run in which tools build (``native``). None of it is about which image."""
+    """How containers are run in which tools build (``use_container``). None of it is about which image."""
 
     name: str = ""
     """What it is called; "" lets the engine choose."""
@@ -162,7 +162,7 @@ class Settings:
     template: str = ""
     """"" means the first of template.yaml, template.yml, template.json."""
     build_dir: str = "build"
-    root: str = ""
+    code_root: str = ""
     """Where relative code folders start and shared manifests lie, when that is not the template's folder."""
     project_root: str = ""
     """How far out a symlink in the source may point; "" means the git checkout, else the project's folder."""
@@ -170,7 +170,7 @@ class Settings:
     """Given to the template's parameter Stage, when it has one."""
     parameters: Mapping[str, str] = field(default_factory=dict)
     """A template's parameters; a serverless.yml's params."""
-    opt: Mapping[str, str] = field(default_factory=dict)
+    serverless_options: Mapping[str, str] = field(default_factory=dict)
     """What ``${opt:NAME}`` of a serverless.yml stands for."""
     serverless_dir: str = ""
     """A folder for the files that ``serverless package`` leaves, for scripts that deploy them; "" means none."""
@@ -212,7 +212,7 @@ class Settings:
     """Whether what functions' Handlers name must be in their artifacts."""
     plugins_ignored: tuple[str, ...] = ()
     """Plugins of a serverless.yml without whose work its template is right; patterns too."""
-    native: str = "false"
+    use_container: str = "false"
     """Whether tools run in a container that is like the runtime: ``true``, ``false``, or ``auto``: only for what has to
     be compiled."""
     image: str = ""
@@ -267,7 +267,7 @@ class Settings:
         mine["environment"] = {**self.container.environment, **mine.get("environment", {})}
         return replace(self.container, **mine)
 
-    def says(self, setting: str, name: str) -> bool:
+    def flag(self, setting: str, name: str) -> bool:
         """A setting that is on or off, as one function or layer has it, else as all do."""
         mine = getattr(self.of(name), setting)
         return bool(getattr(self, setting) if mine is None else mine)
@@ -284,14 +284,14 @@ class Settings:
     def _by_unit(self) -> Mapping[str, LayerSettings]:
         return {unit: table for name, table in self.layers.items() for unit, _ in layer_units(name, table)}
 
-    def over(self, said: Mapping[str, FunctionSettings]) -> Settings:
+    def merged_over(self, said: Mapping[str, FunctionSettings]) -> Settings:
         """These, over what a template says as settings of its own."""
         functions, layers = dict(self.functions), dict(self.layers)
         for name, one in said.items():
             if name in layers:
-                layers[name] = replace(layers[name], **vars(one.under(layers[name])))
+                layers[name] = replace(layers[name], **vars(one.merged_under(layers[name])))
             else:
-                functions[name] = one.under(self.of(name))
+                functions[name] = one.merged_under(self.of(name))
         return replace(self, functions=functions, layers=layers) if said else self
 
 

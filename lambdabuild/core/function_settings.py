@@ -22,7 +22,7 @@ class FunctionSettings:
     auto_layers: bool | None = None
     resolver: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
-    native: str = ""
+    use_container: str = ""
     image: str = ""
     dockerfile: str = ""
     container: Mapping[str, Any] = field(default_factory=dict)
@@ -47,7 +47,7 @@ class FunctionSettings:
     image_tags: tuple[str, ...] = ()
     """Tags that its image gets in the repository."""
 
-    def under(self, other: FunctionSettings) -> FunctionSettings:
+    def merged_under(self, other: FunctionSettings) -> FunctionSettings:
         """These, where the other does not say something else. Lists of the other come after these."""
         nothing = FunctionSettings()
         said = {

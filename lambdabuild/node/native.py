@@ -29,7 +29,7 @@ exec "$@"
 
 def is_auto(job: Job) -> bool:
     """Whether scripts run in the container while the rest is done here."""
-    return job.native == "auto" and not job.target.options.get("ignore_scripts")
+    return job.use_container == "auto" and not job.target.options.get("ignore_scripts")
 
 
 def with_headers(job: Job, command: Sequence[str]) -> list[str]:

@@ -30,7 +30,7 @@ def _users(service: Service, layer: str) -> frozenset[str]:
 def with_sharers(broken: tuple[Broken, ...], sharers: Iterable[Sharer], settings: Settings) -> tuple[Broken, ...]:
     """What lies in a shared layer is not known before all are that take part (``auto_layers``)."""
     others = frozenset(user for sharer in sharers for user in sharer.functions)
-    takes_part = {one.name for one in broken if one.kind == "function" and settings.says("auto_layers", one.name)}
+    takes_part = {one.name for one in broken if one.kind == "function" and settings.flag("auto_layers", one.name)}
     return tuple(replace(one, stops=one.stops | others) if one.name in takes_part else one for one in broken)
 
 

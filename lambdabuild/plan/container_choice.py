@@ -10,7 +10,7 @@ from typing import Any, cast
 from lambdabuild.config.settings import Settings
 from lambdabuild.core.errors import BadSettings
 from lambdabuild.core.records import to_builtins
-from lambdabuild.plan.types import Native
+from lambdabuild.plan.types import ContainerKey
 
 AWS_IMAGE = "public.ecr.aws/sam/build-{runtime}:latest-{architecture}"
 """https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/serverless-image-repositories.html"""
@@ -19,12 +19,12 @@ NOT_IN_RESULT = frozenset({"platform", "pull"})
 """``platform`` has a field of its own; how an image came to be here does not matter."""
 
 
-def native_of(settings: Settings, name: str, runtime: str, architecture: str) -> Native:
+def container_key(settings: Settings, name: str, runtime: str, architecture: str) -> ContainerKey:
     """The function's own settings come first, then the project's. Raises BadSettings (LB107) when no image is named."""
     mine = settings.of(name)
-    mode = mine.native or settings.native
+    mode = mine.use_container or settings.use_container
     if mode == "false":
-        return Native()
+        return ContainerKey()
     dockerfile = mine.dockerfile or ("" if mine.image else settings.dockerfile)
     image = "" if dockerfile else mine.image or settings.image or settings.image_of(runtime)
     if not (dockerfile or image or runtime):
@@ -33,7 +33,7 @@ def native_of(settings: Settings, name: str, runtime: str, architecture: str) ->
             help=f"name it: [functions.{name}] image = ...",
         )
     container = settings.container_of(name)
-    return Native(
+    return ContainerKey(
         mode=cast("Any", mode),  # the settings are checked
         image=image or ("" if dockerfile else AWS_IMAGE.format(runtime=runtime, architecture=architecture)),
         dockerfile=posixpath.normpath(dockerfile) if dockerfile else "",

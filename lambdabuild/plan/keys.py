@@ -13,10 +13,10 @@ from lambdabuild.core.function_settings import FunctionSettings
 from lambdabuild.core.model import Function, Layer, Options
 from lambdabuild.core.records import replace
 from lambdabuild.plan import sources, targets
-from lambdabuild.plan.container_choice import native_of
+from lambdabuild.plan.container_choice import container_key
 from lambdabuild.plan.layers import candidates
 from lambdabuild.plan.rule_choice import Choice
-from lambdabuild.plan.types import Build, BuildKey, Native, Resolution, ResolutionKey, Rule
+from lambdabuild.plan.types import Build, BuildKey, ContainerKey, Resolution, ResolutionKey, Rule
 from lambdabuild.plan.workspaces import Disk, reads_source
 
 Identify = Callable[[Choice], str]
@@ -46,7 +46,7 @@ def resolution_keys(
         source=item.source if reads_source(rule, choice.manifest, values, disk) else "",
     )
     return tuple(
-        replace(key, runtime=runtime, native=native_of(settings, item.name, runtime, item.architecture))
+        replace(key, runtime=runtime, container=container_key(settings, item.name, runtime, item.architecture))
         for runtime in _runtimes(item, choice.rule)
     )
 
@@ -116,11 +116,11 @@ def _build_key(item: Function | Layer, choice: Choice, settings: Settings, withh
         name=item.name if rule.needs_name else "",
         globs=item.globs,
         command=command,
-        native=native_of(settings, item.name, runtime, item.architecture) if needs_tools else Native(),
+        container=container_key(settings, item.name, runtime, item.architecture) if needs_tools else ContainerKey(),
         strip=settings.strip if own.strip is None else own.strip,
         include=targets.include(item, settings),
         extras=item.extras if isinstance(item, Function) else (),
-        zips_dependencies=isinstance(item, Function) and settings.says("zip_dependencies", item.name),
+        zips_dependencies=isinstance(item, Function) and settings.flag("zip_dependencies", item.name),
         workspace=choice.workspace,
         shares_in=candidates.shares_in(item, rule, options, settings) if choice.manifest else "",
     )
@@ -161,7 +161,8 @@ def rule_compiles(rule: Rule, key: BuildKey) -> bool:
     """Return whether the rule's own compile step has anything to do."""
     if rule.compile is None:
         return False
-    return not rule.compile.when or dict(key.options).get(rule.compile.when, "false") not in ("false", "null", '""')
+    option = rule.compile.only_with_option
+    return not option or dict(key.options).get(option, "false") not in ("false", "null", '""')
 
 
 def resolutions(

@@ -237,6 +237,6 @@ def _sizes(service: Service, build_of: Mapping[str, str], settings: Settings) ->
 def _handler(function: Function, settings: Settings) -> tuple[str, ...]:
     """Return what the handler check depends on in addition to files; () when the handler is not checked."""
     finder = finder_of(function.runtime)
-    if finder is None or not settings.says("check_handler", function.name):
+    if finder is None or not settings.flag("check_handler", function.name):
         return ()
     return (function.runtime, function.handler, *(name for name in finder.search_path if name in function.environment))

@@ -69,7 +69,7 @@ def inherited_folders(item: Function | Layer, service: Service, settings: Settin
     else:
         template = next((document.path for document in service.documents if document.stack == stack), "")
     context = json.loads(dict(item.options).get("ContextPath", '""'))
-    configured = [posixpath.normpath(folder) for folder in (context, settings.root) if folder]
+    configured = [posixpath.normpath(folder) for folder in (context, settings.code_root) if folder]
     return (*configured, posixpath.dirname(template) or ".")
 
 
@@ -103,7 +103,7 @@ def options(item: Function | Layer, choice: Choice, settings: Settings) -> Optio
     configured = {**choice.rule.defaults, **settings.options, **own.options}
     values = {name: json.dumps(value, sort_keys=True) for name, value in configured.items()}
     values |= dict(item.options) | _passed_on(item, choice, settings)
-    wanted = {_normalized(name): name for step in _steps(choice) for name in (*step.options, step.when)}
+    wanted = {_normalized(name): name for step in _steps(choice) for name in (*step.options, step.only_with_option)}
     chosen = {wanted[_normalized(name)]: value for name, value in values.items() if _normalized(name) in wanted}
     return tuple(sorted(chosen.items()))
 

@@ -29,11 +29,11 @@ class StepClaims(Struct, frozen=True):
     """Programs whose version counts; ``go version`` is one that does not know ``--version``."""
     options: tuple[str, ...] = ()
     """Names of the options that enter the step's fingerprint."""
-    here: tuple[str, ...] = ()
+    host_tools: tuple[str, ...] = ()
     """Those of the tools that run on this machine even when the others run in a container."""
-    when: str = ""
+    only_with_option: str = ""
     """The name of an option without which the step has nothing to do."""
-    closed: bool = False
+    reads_are_complete: bool = False
     """It reads nothing beside that: its results name no ``reads``."""
     remote: bool = False
     """It can be run on another machine: it needs no network, and nothing of this machine but its tools."""
@@ -152,7 +152,7 @@ class Rule(Struct, frozen=True):
         return self.runtime_prefix.format(runtime=runtime, major=major)
 
 
-class Native(Struct, frozen=True, order=True):
+class ContainerKey(Struct, frozen=True, order=True):
     """In which container tools run. Two that are equal are one container."""
 
     mode: Literal["", "auto", "true"] = ""
@@ -176,7 +176,7 @@ class ResolutionKey(Struct, frozen=True, order=True):
     """The digest of manifest and lock files when they stand alone, else the manifest's path."""
     options: Options = ()
     name: str = ""
-    native: Native = field(default_factory=Native)
+    container: ContainerKey = field(default_factory=ContainerKey)
     workspace: str = ""
     """The root of the workspace that the manifest belongs to, "" when it stands alone."""
     source: str = ""
@@ -211,7 +211,7 @@ class BuildKey(Struct, frozen=True, order=True):
     """The folder of the distribution that takes the source's place, installed."""
     leave_out_package: tuple[str, ...] = ()
     """What else of the distribution stays out than what its backend leaves out."""
-    native: Native = field(default_factory=Native)
+    container: ContainerKey = field(default_factory=ContainerKey)
     strip: bool = False
     include: tuple[str, ...] = ()
     """Files, and folders whose content, beside the source; where two bring one path, the first wins."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 WAYS_OUT = (
     "pin another version that has one, choose another runtime or architecture, or let it be built in a container with "
-    'native = "auto"'
+    'use_container = "auto"'
 )
 
 

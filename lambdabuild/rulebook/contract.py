@@ -45,7 +45,7 @@ _DEFAULTS: dict[str, Callable[[Rule, Job], Result]] = {
 def check(rule: Rule, job: Job, result: Result) -> None:
     """A part must lie where it stays: the step's own folder, the store, the source. Raises BadRule (LB401)."""
     claims: StepClaims | None = getattr(rule, job.step)
-    if claims is not None and claims.closed and result.reads:
+    if claims is not None and claims.reads_are_complete and result.reads:
         raise BadRule(
             f"{job.who}: rule {rule.name!r} claims that {job.step} is closed, and says that it read {result.reads[0]}",
             where=place(rule),

@@ -20,6 +20,8 @@ from lambdabuild.rulebook.wire import PROTOCOL
 CLAIMS = "rule.toml"
 PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 """The folder of lambdabuild itself, which has the libraries that rules share."""
+RENAMED = {"here": "host_tools", "when": "only_with_option", "closed": "reads_are_complete"}
+"""Old spellings of claims and what they are called now, for the hint of an unknown claim."""
 STEPS = ("resolve", "fetch", "compile", "copy")
 
 
@@ -91,7 +93,7 @@ def _claims(file: str, kind: type[Any], data: Mapping[str, Any]) -> Any:
     known = kind.__struct_fields__
     for key in data:
         if key not in known:
-            near = difflib.get_close_matches(key, known, 1)
+            near = [RENAMED[key]] if RENAMED.get(key) in known else difflib.get_close_matches(key, known, 1)
             help = f"did you mean {near[0]!r}?" if near else f"known claims: {', '.join(sorted(known))}"
             raise BadRule(f"unknown claim {key!r}", where=Span(file), help=help)
     try:

@@ -46,7 +46,7 @@ LEAVE_OUT = ("/**/bundler/gems/*/.git/", "/**/bundler/gems/**/gem_make.out", "/*
 
 
 def resolve(job: Job) -> Result:
-    """The gems as a tree that RubyGems knows; in the container when ``native`` is auto and it has to be there."""
+    """Install the gems as RubyGems lays them out; in the container when ``use_container`` is auto and they need it."""
     if not _waits(job):
         return _resolve(job)
     try:
@@ -244,7 +244,7 @@ def _environment(job: Job, found: Mapping[str, Any], series: str) -> dict[str, s
 
 def _waits(job: Job) -> bool:
     """Whether what is to be compiled is left to the container."""
-    return job.native == "auto" and job.runner is not job.container
+    return job.use_container == "auto" and job.runner is not job.container
 
 
 def _install(job: Job, work: str, target: Mapping[str, str]) -> None:

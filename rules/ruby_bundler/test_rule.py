@@ -161,7 +161,7 @@ def test_compiled_gems_are_left_to_the_container_when_native_is_auto(
     example(project, HERE, function(runtime=f"ruby{OWN}", Architectures=f"[{MACHINE}]")).write({
         "src/Gemfile": SOURCE + 'gem "fast"\n',
         "src/app.rb": 'require "fast"\ndef handler(event:, context:) = Fast.half(event["number"])\n',
-        "lambdabuild.toml": f'native = "auto"\nimage = "{base_image}"\n{container}',
+        "lambdabuild.toml": f'use_container = "auto"\nimage = "{base_image}"\n{container}',
     })  # fmt: skip
     project.path("src/Gemfile.lock").unlink()
 

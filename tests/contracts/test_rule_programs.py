@@ -116,10 +116,10 @@ def test_what_a_program_does_wrong_is_told_and_spoils_nothing(name: str, loud: S
 
 def test_one_that_claims_to_read_no_more_must_not_say_that_it_did(loud: Sandbox) -> None:
     behaviour = "answer(result={'reads': [job['target']['source'] + '/app.py']})"
-    ran = with_behaviour(loud, behaviour, CLAIMS + "closed = true\n").run("build")
+    ran = with_behaviour(loud, behaviour, CLAIMS + "reads_are_complete = true\n").run("build")
     assert "LB401" in ran.err
     assert "claims that compile is closed" in ran.err
-    assert with_behaviour(loud, "", CLAIMS + "closed = true\n").run("build").code == 0
+    assert with_behaviour(loud, "", CLAIMS + "reads_are_complete = true\n").run("build").code == 0
 
 
 def test_one_that_hangs_is_stopped(loud: Sandbox) -> None:

@@ -20,7 +20,7 @@ from lambdabuild.core.spans import Span
 from lambdabuild.plan.explain import as_data, as_text
 from lambdabuild.plan.planner import manifest_folders, plan
 from lambdabuild.plan.rule_choice import Choice
-from lambdabuild.plan.types import BuildPlan, Native, PackageLayers, Pinned, Rule, StepClaims
+from lambdabuild.plan.types import BuildPlan, ContainerKey, PackageLayers, Pinned, Rule, StepClaims
 from lambdabuild.rulebook.search import find_rules
 
 SHIPPED = Path(__file__).parents[2] / "rules"
@@ -124,7 +124,7 @@ def test_a_lock_file_goes_before_a_manifest_without_one() -> None:
 
 
 def test_a_manifest_is_looked_for_in_the_code_folder_then_at_the_root_then_beside_the_template() -> None:
-    settings = Settings(root="root")
+    settings = Settings(code_root="root")
     names = NAMES | {"root": frozenset({"requirements.txt"}), ".": frozenset({"requirements.txt"})}
 
     assert planned(fn("a"), settings=settings, names=names).builds[0].key.manifest == "src/requirements.txt"
@@ -184,7 +184,7 @@ def test_settings_about_nobody_and_an_unknown_rule_are_mistakes() -> None:
 
 def test_the_planner_says_which_folders_it_wants_to_know() -> None:
     service = Service((Document("", "app/template.yaml", "", False, ()),), (fn("a"),), ())
-    settings = Settings(root="root", functions={"a": FunctionSettings(manifest="deep/requirements.txt")})
+    settings = Settings(code_root="root", functions={"a": FunctionSettings(manifest="deep/requirements.txt")})
 
     assert manifest_folders(service, settings) == {"src", "deep", "root", "app"}
 
@@ -228,16 +228,16 @@ def test_the_shipped_rules_claim_what_their_readmes_say() -> None:
 
 def test_a_function_has_its_own_image_else_the_runtimes_else_the_build_image_of_aws() -> None:
     own = {"own": FunctionSettings(image="mine"), "file": FunctionSettings(dockerfile="./docker/Dockerfile"),
-           "not": FunctionSettings(native="false"), "x86": FunctionSettings(container={"platform": "linux/amd64"})}  # fmt: skip
+           "not": FunctionSettings(use_container="false"), "x86": FunctionSettings(container={"platform": "linux/amd64"})}  # fmt: skip
     built = planned(
         *(fn(name, architecture="arm64") for name in own), fn("other", source="other", runtime="python3.13"), fn("old", runtime="python3.11"),
-        settings=Settings(native="auto", images={"python3.11": "old"}, functions=own),
+        settings=Settings(use_container="auto", images={"python3.11": "old"}, functions=own),
     )  # fmt: skip
-    resolved = {resolution.name: resolution.key.native for resolution in built.resolutions}
+    resolved = {resolution.name: resolution.key.container for resolution in built.resolutions}
 
     assert resolved["own"].image == "mine"
     assert (resolved["file"].image, resolved["file"].dockerfile) == ("", "docker/Dockerfile")
-    assert resolved["not"] == Native()
+    assert resolved["not"] == ContainerKey()
     assert resolved["old"].image == "old"
     assert resolved["x86"].platform == "linux/amd64"
     assert resolved["other"].image == "public.ecr.aws/sam/build-python3.13:latest-x86_64"
@@ -245,17 +245,17 @@ def test_a_function_has_its_own_image_else_the_runtimes_else_the_build_image_of_
 
 
 def test_what_a_container_is_given_is_in_no_plan() -> None:
-    secret = Settings(native="true", container=Container(environment={"TOKEN": "s3cret"}))
+    secret = Settings(use_container="true", container=Container(environment={"TOKEN": "s3cret"}))
 
     assert "s3cret" not in repr(planned(fn("orders"), settings=secret))
-    assert planned(fn("orders"), settings=secret) != planned(fn("orders"), settings=Settings(native="true"))
+    assert planned(fn("orders"), settings=secret) != planned(fn("orders"), settings=Settings(use_container="true"))
 
 
 def test_a_layer_without_a_runtime_must_name_its_image() -> None:
     with pytest.raises(BadSettings, match="has no runtime"):
         planned(
             Layer("tools", "x86_64", "make", HERE, "makefile"),
-            settings=Settings(native="true", commands={"tools": Command("make")}),
+            settings=Settings(use_container="true", commands={"tools": Command("make")}),
         )
 
 

@@ -199,9 +199,9 @@ def test_slim_patterns_become_gitignore_patterns() -> None:
 
 
 def test_containers_are_for_what_has_no_wheel() -> None:
-    assert python("{dockerImage: a/b}", "requirements.txt").native == ""
+    assert python("{dockerImage: a/b}", "requirements.txt").use_container == ""
     found = python("{dockerizePip: non-linux, dockerImage: 'a/b:1', dockerEnv: [TOKEN, 'A=b=c']}", "requirements.txt")
-    assert (found.native, found.image, found.dockerfile) == ("auto", "a/b:1", "")
+    assert (found.use_container, found.image, found.dockerfile) == ("auto", "a/b:1", "")
     assert found.container == {"environment": {"A": "b=c"}, "pass_environment": ("TOKEN",)}
     assert python("{dockerizePip: true, dockerFile: ./docker/D}", "requirements.txt").dockerfile == "docker/D"
     socless = "custom: {soclessPackager: {buildDir: b, containerName: mine, useDocker: %s}}\n"
@@ -210,8 +210,8 @@ def test_containers_are_for_what_has_no_wheel() -> None:
         plugins(socless % use, "fun/a.py").of_function(function, "python3.12", True).settings
         for use in ("true", "false")
     )
-    assert (wanted.native, wanted.container) == ("auto", {"name": "mine"})
-    assert not_wanted.native == ""
+    assert (wanted.use_container, wanted.container) == ("auto", {"name": "mine"})
+    assert not_wanted.use_container == ""
 
 
 def test_the_layer_has_the_packages_and_functions_have_none() -> None:
@@ -263,7 +263,7 @@ def test_the_users_settings_stand_over_what_a_template_says() -> None:
         rule="python_pip", manifest="a", exclude=("x",), options={"a": 1, "b": 1}, dependencies=False
     )
     mine = FunctionSettings(exclude=("!x",), options={"b": 2}, bytecode=True)
-    settings = Settings(functions={"one": mine}).over({"one": said, "two": said})
+    settings = Settings(functions={"one": mine}).merged_over({"one": said, "two": said})
 
     assert settings.of("one") == FunctionSettings(
         rule="python_pip",
@@ -274,7 +274,7 @@ def test_the_users_settings_stand_over_what_a_template_says() -> None:
         bytecode=True,
     )
     assert settings.of("two") == said
-    assert said.under(FunctionSettings(rule="custom_make")) == FunctionSettings(
+    assert said.merged_under(FunctionSettings(rule="custom_make")) == FunctionSettings(
         rule="custom_make", exclude=("x",), options={"a": 1, "b": 1}
     )
 

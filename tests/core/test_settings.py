@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from lambdabuild.config.loader import load
+from lambdabuild.config.loader import RENAMED, load
 from lambdabuild.config.settings import Settings, SourceSettings
 from lambdabuild.core.errors import BadSettings, Several
 
@@ -103,7 +103,7 @@ def test_variables_of_others_are_no_settings() -> None:
 
 def test_a_container_is_set_for_the_project_and_for_one_function() -> None:
     text = """\
-native = true
+use_container = true
 image = "all"
 [images]
 "python3.*" = "python"
@@ -111,7 +111,7 @@ image = "all"
 network = "host"
 environment = { A = 1, B = "b" }
 [functions.Orders]
-native = "auto"
+use_container = "auto"
 image = "mine"
 [functions.Orders.container]
 platform = "linux/arm64"
@@ -119,7 +119,7 @@ environment = { B = "mine" }
 """
     found = settings(text, {"LAMBDABUILD_CONTAINER__PULL": "never"}, **{"container.mounts": "~/.netrc,/opt"})
 
-    assert (found.native, found.of("Orders").native) == ("true", "auto")
+    assert (found.use_container, found.of("Orders").use_container) == ("true", "auto")
     assert found.container_of("Orders") == replace(
         found.container, platform="linux/arm64", environment={"A": "1", "B": "mine"}
     )
@@ -128,8 +128,29 @@ environment = { B = "mine" }
     assert (found.image_of("python3.13"), found.image_of("ruby3.4")) == ("python", "")
 
 
-@pytest.mark.parametrize("text", ["native = 'maybe'", "[container]\npull = 'often'", "[container]\nnetwork = 1",
+@pytest.mark.parametrize("text", ["use_container = 'maybe'", "[container]\npull = 'often'", "[container]\nnetwork = 1",
                                   "[container]\nnets = 'x'", "[functions.A]\ncontainer = 'x'", "[functions.A.container]\nnets = 1"])  # fmt: skip
 def test_a_container_is_not_set_to_what_makes_no_sense(text: str) -> None:
     with pytest.raises(BadSettings):
         settings(text)
+
+
+@pytest.mark.parametrize(("old", "new"), RENAMED.items())
+def test_the_hint_of_an_old_name_is_the_new_one(old: str, new: str) -> None:
+    for text, environment in ((f"{old} = 'x'", {}), ("", {f"LAMBDABUILD_{old.upper()}": "x"})):
+        with pytest.raises(BadSettings) as raised:
+            settings(text, environment)
+        assert raised.value.help == f"did you mean {new!r}?"
+
+
+def test_a_function_s_old_name_has_the_same_hint() -> None:
+    with pytest.raises(BadSettings) as raised:
+        settings("[functions.Orders]\nnative = 'auto'")
+
+    assert raised.value.help == "did you mean 'use_container'?"
+
+
+def test_the_command_line_says_params_and_options_for_short() -> None:
+    found = load("f", "", {}, {"param.Size": "3", "opt.colour": "red"})
+
+    assert (found.parameters, found.serverless_options) == ({"Size": "3"}, {"colour": "red"})

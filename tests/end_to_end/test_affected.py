@@ -289,7 +289,7 @@ def test_a_program_is_not_run_as_it_was(project: Sandbox) -> None:
 def test_containers_includes_and_distributions_count(project: Sandbox) -> None:
     settings = """\
         [functions.Orders]
-        native = "true"
+        use_container = "true"
         dockerfile = "tools/Dockerfile"
         include = ["common"]
         exclude = ["*.md"]

@@ -32,7 +32,7 @@ def service(project: Sandbox, settings: str, *says: str) -> Sandbox:
         FUNCTION.format(name=name) for name in names
     )
     return project.write(
-        {"template.yaml": template, "lambdabuild.toml": "native = true\n" + settings, "src/Makefile": makefile}
+        {"template.yaml": template, "lambdabuild.toml": "use_container = true\n" + settings, "src/Makefile": makefile}
     )
 
 

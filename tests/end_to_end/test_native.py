@@ -17,7 +17,7 @@ from docker_engine import Engine
 from sandbox import Ran, Sandbox
 
 SETTINGS = """\
-native = "auto"
+use_container = "auto"
 image = "{image}"
 [container]
 network = "host"
@@ -206,5 +206,5 @@ def as_caller(project: Sandbox, transfer: str, env: dict[str, str]) -> Ran:
     """A build of all in containers, by a user who may read the tests' Python but owns nothing of it."""
     who = ["setpriv", f"--reuid={CALLER}", f"--regid={CALLER}", "--groups=0"]
     rights = ["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]
-    settings = ["native=true", f"container.transfer={transfer}", f"build_dir=build-{transfer}", "quiet=true"]
+    settings = ["use_container=true", f"container.transfer={transfer}", f"build_dir=build-{transfer}", "quiet=true"]
     return project.command([*who, *rights, sys.executable, "-m", "lambdabuild", "build", *settings], env=env)

@@ -20,7 +20,7 @@ Resources:
     Metadata: {BuildMethod: makefile}
     Properties: {Runtime: provided.al2023, Handler: bootstrap, CodeUri: src}
 """
-SETTINGS = 'native = true\nimage = "{image}"\n[container]\nnetwork = "none"\n{more}\n'
+SETTINGS = 'use_container = true\nimage = "{image}"\n[container]\nnetwork = "none"\n{more}\n'
 GOOD = "build-Made:\n\techo made > $(ARTIFACTS_DIR)/bootstrap\n"
 SLOW = "build-Made:\n\techo half > $(ARTIFACTS_DIR)/bootstrap\n\tsleep 300\n"
 

@@ -271,8 +271,10 @@ class Site(Struct, frozen=True, dict=True):
         rule, package = self.rules[build.key.rule], self._packages.get(build.package)
         resolver = self.rules[self.resolution(build.resolution).key.rule] if build.resolution else None
         steps = [resolver.resolve if resolver else None, rule.compile if build.compiles else None, rule.copy]
-        is_contained = build.key.native.mode == "true"
-        programs = [name.split()[0] for step in steps if step for name in (step.here if is_contained else step.tools)]
+        is_contained = build.key.container.mode == "true"
+        programs = [
+            name.split()[0] for step in steps if step for name in (step.host_tools if is_contained else step.tools)
+        ]
         programs += [] if is_contained else build.key.command.tools
         built = self.rules[package.key.rule].compile if package is not None else None
         programs += [name.split()[0] for name in (built.tools if built else ())]

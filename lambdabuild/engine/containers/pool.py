@@ -19,7 +19,7 @@ from lambdabuild.docker import engine_api
 from lambdabuild.docker.engine_api import Container, Engine
 from lambdabuild.engine.base.site import Site
 from lambdabuild.engine.containers import context, files
-from lambdabuild.plan.types import Native
+from lambdabuild.plan.types import ContainerKey
 
 PROJECT, RUN, DOCKERFILE = "lambdabuild.project", "lambdabuild.run", "lambdabuild.dockerfile"
 """Labels: whose container, of which run; what an image was built from."""
@@ -35,14 +35,14 @@ class Running(Struct):
 
 
 class Fleet:
-    """All containers of one run, one for each ``Native``."""
+    """All containers of one run, one for each ``ContainerKey``."""
 
     def __init__(self, site: Site) -> None:
         self.site = site
         self.lock = threading.Lock()
-        self.turns: dict[Native, threading.Lock] = {}
-        self.running: dict[Native, Running] = {}
-        self.images: dict[Native, str] = {}
+        self.turns: dict[ContainerKey, threading.Lock] = {}
+        self.running: dict[ContainerKey, Running] = {}
+        self.images: dict[ContainerKey, str] = {}
         self.answers: dict[str, str] = {}
         """What the engine said of images that earlier runs used."""
         self.found: Engine | None = None
@@ -53,39 +53,39 @@ class Fleet:
                 self.found = engine_api.connect()
             return self.found
 
-    def image(self, native: Native) -> str:
+    def image(self, key: ContainerKey) -> str:
         """The id of the image, pulled or built when it has to be."""
-        with self._turn(native):
-            if native not in self.images:
-                self.images[native] = self._image(native)
-            return self.images[native]
+        with self._turn(key):
+            if key not in self.images:
+                self.images[key] = self._image(key)
+            return self.images[key]
 
-    def _image(self, native: Native) -> str:
-        engine, wanted = self.engine(), self._wanted(native)
-        if not native.dockerfile:
+    def _image(self, key: ContainerKey) -> str:
+        engine, wanted = self.engine(), self._wanted(key)
+        if not key.dockerfile:
             pull = "never" if self.site.settings.offline else wanted.pull
-            return engine_api.get_image(engine, native.image, native.platform, pull)
-        listing = context.context(self.site, native.dockerfile)
+            return engine_api.get_image(engine, key.image, key.platform, pull)
+        listing = context.context(self.site, key.dockerfile)
         with tempfile.TemporaryFile() as stream:
-            context.write_context(stream, listing, os.path.basename(native.dockerfile))
-            label = f"{DOCKERFILE}={context.dockerfile_digest(self.site, native.dockerfile)} {native.platform}"
-            return engine_api.built_image(engine, label, stream, native.platform, wanted.network, native.dockerfile)
+            context.write_context(stream, listing, os.path.basename(key.dockerfile))
+            label = f"{DOCKERFILE}={context.dockerfile_digest(self.site, key.dockerfile)} {key.platform}"
+            return engine_api.built_image(engine, label, stream, key.platform, wanted.network, key.dockerfile)
 
-    def container(self, native: Native) -> Running:
+    def container(self, key: ContainerKey) -> Running:
         """The running container, started when it is the first time."""
-        image = self.image(native)
-        with self._turn(native):
-            if native not in self.running:
+        image = self.image(key)
+        with self._turn(key):
+            if key not in self.running:
                 if not self.running:
                     sweep(self.site, self.engine())
-                self.running[native] = self._started(native, image)
-            return self.running[native]
+                self.running[key] = self._started(key, image)
+            return self.running[key]
 
-    def _started(self, native: Native, image: str) -> Running:
-        engine, wanted = self.engine(), self._wanted(native)
+    def _started(self, key: ContainerKey, image: str) -> Running:
+        engine, wanted = self.engine(), self._wanted(key)
         labels = {PROJECT: project_label(self.site), RUN: run_label(self.site)}
         name = f"{wanted.name}-{len(self.running) + 1}" if wanted.name and self.running else wanted.name
-        spec = engine_api.Spec(image, native.platform, labels, name, wanted.network)
+        spec = engine_api.Spec(image, key.platform, labels, name, wanted.network)
         brought = list(files.brought_along(wanted))
         if wanted.transfer == "mount" or (wanted.transfer == "auto" and engine.may_share):
             mounts = (*files.shared_folders(self.site), *brought)
@@ -119,16 +119,16 @@ class Fleet:
             return None
         return Running(container, shares=True)
 
-    def _wanted(self, native: Native) -> Wanted:
+    def _wanted(self, key: ContainerKey) -> Wanted:
         """The settings of a container; all that share it have the same."""
         plan = self.site.plan
-        named = [(one.name, one.key.native) for one in plan.builds]
-        named += [(one.users[0], one.key.native) for one in plan.resolutions]
-        return self.site.settings.container_of(next(name for name, its in named if its == native))
+        named = [(one.name, one.key.container) for one in plan.builds]
+        named += [(one.users[0], one.key.container) for one in plan.resolutions]
+        return self.site.settings.container_of(next(name for name, its in named if its == key))
 
-    def _turn(self, native: Native) -> threading.Lock:
+    def _turn(self, key: ContainerKey) -> threading.Lock:
         with self.lock:
-            return self.turns.setdefault(native, threading.Lock())
+            return self.turns.setdefault(key, threading.Lock())
 
     def close(self) -> None:
         """End all containers."""
@@ -161,8 +161,8 @@ def sweep(site: Site, engine: Engine | None = None) -> None:
 
 def sweep_if_there(site: Site) -> None:
     """The same for ``doit clean``, which has nothing to do where there is no engine. Once a run."""
-    modes = {build.key.native.mode for build in site.plan.builds}
-    modes |= {resolution.key.native.mode for resolution in site.plan.resolutions}
+    modes = {build.key.container.mode for build in site.plan.builds}
+    modes |= {resolution.key.container.mode for resolution in site.plan.resolutions}
     if modes <= {""} or site.shared.is_swept:
         return
     site.shared.is_swept = True
@@ -184,16 +184,16 @@ def run_label(site: Site) -> str:
 # images as inputs of a step
 
 
-def key_of(native: Native) -> str:
+def key_of(key: ContainerKey) -> str:
     """How a step's record names the image that its tools ran in."""
-    return f"dockerfile:{native.dockerfile}" if native.dockerfile else f"image:{native.image}"
+    return f"dockerfile:{key.dockerfile}" if key.dockerfile else f"image:{key.image}"
 
 
-def used(site: Site, native: Native) -> dict[str, str]:
+def used(site: Site, key: ContainerKey) -> dict[str, str]:
     """The image, as a step that has just run in it records it."""
-    if native.dockerfile:
-        return {key_of(native): context.dockerfile_digest(site, native.dockerfile)}
-    return {key_of(native): fleet(site).image(native)}
+    if key.dockerfile:
+        return {key_of(key): context.dockerfile_digest(site, key.dockerfile)}
+    return {key_of(key): fleet(site).image(key)}
 
 
 def now(site: Site, recorded: Mapping[str, str]) -> dict[str, str]:

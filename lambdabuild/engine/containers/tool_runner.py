@@ -14,7 +14,7 @@ from lambdabuild.docker import engine_api
 from lambdabuild.docker.engine_api import Container
 from lambdabuild.engine.base.site import Site
 from lambdabuild.engine.containers import files, pool
-from lambdabuild.plan.types import Native
+from lambdabuild.plan.types import ContainerKey
 from lambdabuild.rule_api import Job
 
 MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
@@ -27,8 +27,8 @@ KILLED = 137
 class InContainer:
     """Tools of a container, for one step. Started by the first tool that is to run."""
 
-    def __init__(self, site: Site, native: Native, name: str) -> None:
-        self.fleet, self.native = pool.fleet(site), native
+    def __init__(self, site: Site, key: ContainerKey, name: str) -> None:
+        self.fleet, self.key = pool.fleet(site), key
         self.wanted = site.settings.container_of(name)
         self.job: Job | None = None
         """The step, once it is known."""
@@ -36,13 +36,13 @@ class InContainer:
 
     @property
     def machine(self) -> tuple[str, str]:
-        processor = self.native.platform.split("/")[1]
+        processor = self.key.platform.split("/")[1]
         return "Linux", MACHINES.get(processor, processor)
 
     @property
     def identity(self) -> str:
         self.is_used = True
-        return f"{self.fleet.image(self.native)} {self.native.platform} {self.native.rest}"
+        return f"{self.fleet.image(self.key)} {self.key.platform} {self.key.rest}"
 
     def find(self, name: str) -> str | None:
         programs = self._running().programs
@@ -87,11 +87,11 @@ class InContainer:
 
     @property
     def _shown(self) -> str:
-        return self.native.dockerfile or self.native.image
+        return self.key.dockerfile or self.key.image
 
     def _running(self) -> pool.Running:
         self.is_used = True
-        return self.fleet.container(self.native)
+        return self.fleet.container(self.key)
 
     def _execute(
         self, argv: Sequence[str], cwd: str, env: Mapping[str, str], timeout_seconds: float | None

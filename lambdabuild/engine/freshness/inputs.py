@@ -21,7 +21,7 @@ from lambdabuild.engine.freshness import image_inputs, source_files
 from lambdabuild.engine.remote import workers
 from lambdabuild.files import fingerprint
 from lambdabuild.files.listing import patterns, scan
-from lambdabuild.plan.types import Build, ImageBuild, Native, Rule, StepClaims
+from lambdabuild.plan.types import Build, ContainerKey, ImageBuild, Rule, StepClaims
 
 Saved = Callable[[str], Mapping[str, Any]]
 """What doit's state holds of a task: ``{"inputs": fingerprint, "output": digest, "reads": [paths]}``, or nothing."""
@@ -86,7 +86,7 @@ def _read(site: Site, path: str) -> str:
 def _resolve(site: Site, name: str, saved: Saved) -> dict[str, str]:
     resolution = site.resolution(name)
     rule = site.rules[resolution.key.rule]
-    found = _claims(site, rule, rule.resolve or StepClaims(), resolution.key.options, resolution.key.native)
+    found = _claims(site, rule, rule.resolve or StepClaims(), resolution.key.options, resolution.key.container)
     found |= {"runtime": resolution.key.runtime, "architecture": resolution.key.architecture}
     if resolution.key.source:
         for user in resolution.users:  # what is too large is told before it is read for the scripts
@@ -103,14 +103,14 @@ def _compile(site: Site, name: str, saved: Saved) -> dict[str, str]:
     rule = site.rules[build.key.rule]
     claims = rule.compile or StepClaims()
     is_away = workers.goes(site, "compile", name)
-    found = _claims(site, rule, claims, build.key.options, build.key.native, is_away) | _dependencies(build, saved)
+    found = _claims(site, rule, claims, build.key.options, build.key.container, is_away) | _dependencies(build, saved)
     found |= {"runtime": build.key.runtime, "architecture": build.key.architecture}
     found |= {"kind": build.key.kind, "name": build.key.name}
     command = build.key.command
     if command.run:
         found |= {"command": json.dumps([command.run, command.adds])}
         found |= {f"environment:{name}": _variable(name) for name in command.environment}
-        mine = () if build.key.native.mode == "true" else command.tools
+        mine = () if build.key.container.mode == "true" else command.tools
         found |= {f"tool:{name}": site.tool_version(name) for name in mine}
     if "manifest" in claims.reads:
         found |= _manifest(site, rule, build.key.manifest, build.key.workspace)
@@ -124,7 +124,7 @@ def _compile(site: Site, name: str, saved: Saved) -> dict[str, str]:
 def _package(site: Site, name: str, saved: Saved) -> dict[str, str]:
     package = site.package(name)
     rule = site.rules[package.key.rule]
-    found = _claims(site, rule, rule.compile or StepClaims(), package.key.options, package.key.native)
+    found = _claims(site, rule, rule.compile or StepClaims(), package.key.options, package.key.container)
     return found | _source(site, package)
 
 
@@ -135,7 +135,7 @@ def _package_step(build: Build, saved: Saved) -> dict[str, str]:
 def _copy(site: Site, name: str, saved: Saved) -> dict[str, str]:
     build = site.build(name)
     rule = site.rules[build.key.rule]
-    found = _claims(site, rule, rule.copy, build.key.options, build.key.native) | _dependencies(build, saved)
+    found = _claims(site, rule, rule.copy, build.key.options, build.key.container) | _dependencies(build, saved)
     found["left out of dependencies"] = json.dumps(build.key.leave_out_dependencies)
     if rule.globs_reach_dependencies and build.key.globs.lines:
         found["package patterns"] = _short(json.dumps([*build.key.globs.lines, build.key.globs.prefix]))
@@ -320,17 +320,18 @@ def store_identity(site: Site) -> str:
 
 
 def _claims(
-    site: Site, rule: Rule, claims: StepClaims, options: Options, native: Native, is_away: bool = False
+    site: Site, rule: Rule, claims: StepClaims, options: Options, container: ContainerKey, is_away: bool = False
 ) -> dict[str, str]:
     found = {f"rule:{rule.name}": site.rule_digest(rule)}
-    found |= {f"option:{name}": value for name, value in options if name in (*claims.options, claims.when)}
+    found |= {f"option:{name}": value for name, value in options if name in (*claims.options, claims.only_with_option)}
     found |= {f"environment:{name}": _variable(name) for name in claims.environment_with(options)}
-    if native.mode:
-        found["container"] = " ".join((native.mode, native.image or native.dockerfile, native.platform, native.rest))
+    if container.mode:
+        image = container.image or container.dockerfile
+        found["container"] = " ".join((container.mode, image, container.platform, container.rest))
     chosen = claims.tools_with(options)
     if is_away:
         return found | {f"tool:{name}": workers.tool_version(site, chosen, name) for name in chosen}
-    here = [name for name in chosen if native.mode != "true" or name in claims.here]
+    here = [name for name in chosen if container.mode != "true" or name in claims.host_tools]
     return found | {f"tool:{name}": site.tool_version(name) for name in here}
 
 

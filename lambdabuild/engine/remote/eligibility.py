@@ -30,7 +30,7 @@ def may_go(site: Site, kind: str, name: str) -> bool:
 
 def _may_be_compiled(site: Site, build: Build) -> bool:
     claims = site.rules[build.key.rule].compile
-    if claims is None or not claims.remote or build.key.native.mode or build.key.command.run:
+    if claims is None or not claims.remote or build.key.container.mode or build.key.command.run:
         return False
     return _is_in_checkout(site, build) and not _has_secrets(claims, build)
 

@@ -148,7 +148,7 @@ def _inputs(
     def place(path: str) -> str:
         return place_of(portable(path, here), there)
 
-    if not claims.closed:
+    if not claims.reads_are_complete:
         yield from _checkout(site).items()
     for found in source_files.listing(site, build.key).files:
         yield place(os.path.join(job.target.source, found.path)), file_of(site, found.real)

@@ -20,7 +20,7 @@ from lambdabuild.engine.freshness import source_files
 from lambdabuild.engine.remote import workers
 from lambdabuild.engine.steps import commands
 from lambdabuild.files import fingerprint
-from lambdabuild.plan.types import Build, Native, Rule, StepClaims
+from lambdabuild.plan.types import Build, ContainerKey, Rule, StepClaims
 from lambdabuild.rule_api import Job, Result, Target, result_from_data, result_to_data
 from lambdabuild.rulebook import runner
 
@@ -56,12 +56,12 @@ def _rule_step(
 ) -> Done:
     """Run a rule's step into a new folder that takes the old one's place only when all went well."""
     out = site.out(step, name)
-    native = site.resolution(name).key.native if step == "resolve" else build.key.native
+    key = site.resolution(name).key.container if step == "resolve" else build.key.container
     with site.scratch() as scratch:
         fresh, work = os.path.join(scratch, "out"), os.path.join(scratch, "work")
         os.makedirs(fresh)
         os.makedirs(work)
-        job = _in_container(site, native, _job(site, rule, claims, step, name, build, fresh, work, earlier))
+        job = _in_container(site, key, _job(site, rule, claims, step, name, build, fresh, work, earlier))
         result, where = _result(site, rule, claims, step, build, job)
         replace_folder(fresh, out)
     result = _moved(result, fresh, out)
@@ -79,7 +79,7 @@ def _rule_step(
         },
         result=data,
         reads=tuple(data["reads"]),
-        images=_images(site, native, job),
+        images=_images(site, key, job),
     )
 
 
@@ -92,26 +92,26 @@ def _result(site: Site, rule: Rule, claims: StepClaims, step: str, build: Build,
     return (commands.run(rule, build.key, job) if step == "compile" else runner.run(rule, job)), ""
 
 
-def _in_container(site: Site, native: Native, job: Job) -> Job:
+def _in_container(site: Site, key: ContainerKey, job: Job) -> Job:
     """The step with the container that its function asks for."""
-    if not native.mode:
+    if not key.mode:
         return job
     from lambdabuild.engine.containers.tool_runner import InContainer
 
-    container = InContainer(site, native, job.target.name)
-    runner = container if native.mode == "true" else job.runner
-    container.job = replace(job, native=native.mode, container=container, runner=runner)
+    container = InContainer(site, key, job.target.name)
+    runner = container if key.mode == "true" else job.runner
+    container.job = replace(job, use_container=key.mode, container=container, runner=runner)
     return container.job
 
 
-def _images(site: Site, native: Native, job: Job) -> dict[str, str]:
+def _images(site: Site, key: ContainerKey, job: Job) -> dict[str, str]:
     """The image that the step's tools ran in, if they did."""
     if job.container is None:
         return {}
     from lambdabuild.engine.containers import pool, tool_runner
 
     is_used = isinstance(job.container, tool_runner.InContainer) and job.container.is_used
-    return pool.used(site, native) if is_used else {}
+    return pool.used(site, key) if is_used else {}
 
 
 def _job(
@@ -199,7 +199,7 @@ def copy(site: Site, name: str) -> Done:
         earlier["compile"] = result_of(site, "compile", name)
     with site.scratch() as scratch:
         job = _in_container(
-            site, build.key.native, _job(site, rule, rule.copy, "copy", name, build, scratch, scratch, earlier)
+            site, build.key.container, _job(site, rule, rule.copy, "copy", name, build, scratch, scratch, earlier)
         )
         own = Result() if build.key.is_source_replaced else runner.run(rule, job)
     resolved = [(site.resolution(one).key.runtime, result_of(site, "resolve", one)) for one in build.resolutions]
@@ -224,7 +224,7 @@ def copy(site: Site, name: str) -> Done:
             "left_out": list(settled.left_out),
             "packages": _packages(result for _, result in resolved),
         },
-        images=_images(site, build.key.native, job),
+        images=_images(site, build.key.container, job),
         folders=settled.files,
     )
 

@@ -17,7 +17,7 @@ ROOT = "."
 
 def wants(item: Function | Layer, settings: Settings) -> bool:
     """Whether the settings ask for it; a layer is one already."""
-    return isinstance(item, Function) and settings.says("auto_layers", item.name)
+    return isinstance(item, Function) and settings.flag("auto_layers", item.name)
 
 
 def shares_in(item: Function | Layer, rule: Rule, options: Options, settings: Settings) -> str:
@@ -35,7 +35,7 @@ def refusal(function: Function, rule: Rule, options: Options, settings: Settings
         return f"there are {LAYERS} layers already"
     if dict(options).get("bytecode") == "true":
         return "bytecode lies beside the modules it is of"
-    if settings.says("zip_dependencies", function.name):
+    if settings.flag("zip_dependencies", function.name):
         return "they go into it as one zip (zip_dependencies)"
     hiding = [name for name in rule.package_layers.hidden_by if name in function.environment]
     return f"{hiding[0]} is set, so that layers are not looked into" if hiding else function.fixed_layers

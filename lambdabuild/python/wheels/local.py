@@ -158,7 +158,7 @@ def _cloned(job: Job, source: locks.Source, target: str) -> str:
 
 
 def _built(job: Job, source: locks.Source, place: str, out: str, indexes: Indexes) -> str:
-    if job.native == "true" or (job.native == "auto" and native.has_native_source(place)):
+    if job.use_container == "true" or (job.use_container == "auto" and native.has_native_source(place)):
         return native.wheel(job, source.name or place, place)
     try:
         return uv.build_wheel(job, place, out, indexes)

@@ -44,7 +44,7 @@ OPTIONS: Mapping[str, Option] = {
     "layer": Option(("flag", "mapping"), "mapped", "a layer `pythonRequirements`; functions: `dependencies = false`"),
     "vendor": Option(("text",), "mapped", "setting `include`, for the service and for a function"),
     "pipCmdExtraArgs": Option(("texts",), "mapped", "option `requirement_options`; [which of them](#pips-arguments)"),
-    "dockerizePip": Option(("flag", "text"), "mapped", "setting `native`: `auto`, for what has no wheel for Lambda"),
+    "dockerizePip": Option(("flag", "text"), "mapped", "setting `use_container`: `auto`, if no wheel fits Lambda"),
     "dockerImage": Option(("text",), "mapped", "setting `image`"),
     "dockerFile": Option(("text",), "mapped", "setting `dockerfile`"),
     "dockerSsh": Option(("flag",), "no effect", "git runs on this machine, with your own agent"),
@@ -152,7 +152,7 @@ class PythonRequirements(Struct, frozen=True):
             return {}
         dockerfile = options.get("dockerFile")
         return {
-            "native": "auto",
+            "use_container": "auto",
             "image": options.get("dockerImage") or "",
             "dockerfile": self.service.local(dockerfile) if dockerfile else "",
             "container": container(options.get("dockerEnv")),

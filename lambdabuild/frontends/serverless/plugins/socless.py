@@ -22,7 +22,7 @@ OPTIONS: Mapping[str, Option] = {
     "globalRequirements": Option(("texts",), "mapped", "setting `requirements`"),
     "globalIncludes": Option(("texts",), "mapped", "setting `include`; files too"),
     "cleanup": Option(("flag",), "no effect", "`doit clean` removes what was made"),
-    "useDocker": Option(("flag",), "mapped", "setting `native`: `auto`, for what has no wheel; not when `false`"),
+    "useDocker": Option(("flag",), "mapped", "setting `use_container`: `auto`, if no wheel fits; not when `false`"),
     "dockerImage": Option(("text",), "mapped", "setting `image`"),
     "containerName": Option(("text",), "mapped", "setting `container.name`"),
     "dockerEnvs": Option(("texts",), "mapped", "setting `container`: `environment`, `pass_environment`"),
@@ -135,7 +135,7 @@ class Socless(Struct, frozen=True):
         if options.get("useDocker") is False:
             return {}
         named = container(options.get("dockerEnvs"), options.get("containerName"))
-        return {"native": "auto", "image": options.get("dockerImage") or "", "container": named}
+        return {"use_container": "auto", "image": options.get("dockerImage") or "", "container": named}
 
     @property
     def _requirements_file(self) -> str:
