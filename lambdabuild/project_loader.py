@@ -245,7 +245,7 @@ def _load_serverless(files: ProjectFiles, path: str, settings: Settings, environ
     named = {"stage": settings.stage, "region": settings.region}
     options = {**settings.serverless_options, **{name: value for name, value in named.items() if value}}
     outside = Outside(files, environment, options, aws, settings.offline)
-    given = reader.Given(
+    run_options = reader.RunOptions(
         settings.stage,
         settings.region,
         settings.serverless_options,
@@ -254,7 +254,7 @@ def _load_serverless(files: ProjectFiles, path: str, settings: Settings, environ
         settings.plugins_ignored,
     )
     try:
-        service = reader.load(path, files.text(path), files, outside, given)
+        service = reader.load(path, files.text(path), files, outside, run_options)
     except LambdaBuildError as error:
         raise error.without(outside.secrets) from error
     notes = (*_told_of_build_dir(settings), *service.notes)

@@ -88,7 +88,7 @@ def read(root: Node) -> tuple[Definition, tuple[str, ...]]:
     """A serverless.yml as it is read from a disk that has whatever it names, and its warnings."""
     files = Disk("")
     outside = Outside(files, {}, {}, lambda: None, True)  # type: ignore[arg-type, return-value]
-    service = reader.read("serverless.yml", root, files, outside, reader.Given("", "", {}, {}))  # type: ignore[arg-type]
+    service = reader.read("serverless.yml", root, files, outside, reader.RunOptions("", "", {}, {}))  # type: ignore[arg-type]
     assert service.definition is not None
     return service.definition, service.warnings
 

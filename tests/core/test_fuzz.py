@@ -141,7 +141,7 @@ def read_serverless(text: str, folder: Path) -> None:
 
     files = Memory(text)
     outside = Outside(files, {}, {}, lambda: None, True)  # type: ignore[arg-type, return-value]
-    reader.load("serverless.yml", text, files, outside, reader.Given("", "", {}, {}))  # type: ignore[arg-type]
+    reader.load("serverless.yml", text, files, outside, reader.RunOptions("", "", {}, {}))  # type: ignore[arg-type]
 
 
 def read_settings(text: str, folder: Path) -> None:

@@ -14,6 +14,18 @@ from collections.abc import Iterable, Sequence
 WILD = re.compile(r"[*?{}()\[\]!|+@\\]")
 UP, EVERYTHING = "../", "**"
 
+NEVER = (
+    *(f"serverless.{extension}" for extension in ("yml", "yaml", "json", "js", "ts", "cjs", "mjs")),
+    "lambdabuild.toml",
+    "dodo.py",
+    ".doit.db*",
+    ".gitignore",
+    ".serverless_plugins/**",
+    "npm-debug.log",
+    "yarn-*.log",
+)
+"""Left out of a service's folder in addition to what is left out of every code folder."""
+
 
 def globs(excluded: Iterable[str], included: Iterable[str]) -> tuple[str, ...]:
     """The lines in the order in which they count: what is left out first, then patterns, which may bring back."""
