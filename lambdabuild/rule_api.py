@@ -17,10 +17,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import shutil
 import stat
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from lambdabuild.core import tools
@@ -44,8 +46,9 @@ from lambdabuild.core.store import remove_broken, sha256_of
 
 __all__ = [
     "Archive", "BadManifest", "BadSource", "CannotResolve", "DownloadFailed", "Folder", "HashMismatch", "Job",
-    "LambdaBuildError", "NoWheel", "Offline", "Part", "RequirementsClash", "Result", "Target",
-    "ToolFailed", "ToolMissing",
+    "KnownFailure", "LambdaBuildError", "NoWheel", "Offline", "Part", "RequirementsClash", "Result", "Span", "Target",
+    "ToolFailed", "ToolMissing", "copy_file", "explain_output", "is_below", "option_words", "syntax_error",
+    "write_file",
 ]  # fmt: skip
 
 
@@ -241,10 +244,84 @@ class Job(Struct, frozen=True):
         )
 
 
+def is_below(path: str, folder: str) -> bool:
+    """Return whether a path is a folder or something in it."""
+    return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)
+
+
+def copy_file(source: str, target: str) -> None:
+    """Copy a file with its mode, and make the folder that it goes into."""
+    os.makedirs(os.path.dirname(target), exist_ok=True)
+    shutil.copy(source, target)
+
+
+def write_file(file: str, text: str) -> None:
+    """Write a text file in UTF-8, and make the folder that it goes into."""
+    os.makedirs(os.path.dirname(file), exist_ok=True)
+    with open(file, "w", encoding="utf-8") as stream:
+        stream.write(text)
+
+
+def option_words(job: Job, name: str) -> list[str]:
+    """Return an option's words; a string is split as a shell does."""
+    value = job.target.options.get(name, ())
+    return shlex.split(value) if isinstance(value, str) else [str(word) for word in value]
+
+
+def syntax_error(job: Job, file: str, language: str, error: Exception, line: int, column: int) -> BadManifest:
+    """Return the error for a file that is not valid XML, JSON or whatever ``language`` it should be in."""
+    shown = os.path.relpath(file, job.target.project)
+    place = job.place(file, line, column)
+    return BadManifest(f"{job.who}: {shown} is not {language}: {error}", where=place, help="correct it there")
+
+
+class KnownFailure(Struct, frozen=True):
+    """A failure that a tool's output identifies, as a row of a table: what to look for, and the error to raise.
+
+    ``help`` may name groups of the pattern (``{0}``) and words that the rule passes (``{triple}``).
+    """
+
+    pattern: str
+    """A regular expression, searched for in the output."""
+    error: type[LambdaBuildError]
+    message: str
+    help: str
+    only_offline: bool = False
+    """Ignore this row in a run that is not offline."""
+    at_manifest: bool = False
+    """Point at the manifest instead of the place that the output names."""
+
+
+def explain_output(
+    job: Job,
+    failed: ToolFailed,
+    known: Iterable[KnownFailure],
+    *,
+    output: str | None = None,
+    where: Span | Sequence[Span] | None = None,
+    tail: str = "",
+    **words: str,
+) -> LambdaBuildError:
+    """Return the error of the first row whose pattern the output contains, or ``failed`` itself when none fits.
+
+    ``output`` is what to search (everything the tool printed, by default), ``where`` the place to show (the manifest,
+    by default), and ``tail`` the lines of output to show.
+    """
+    text = failed.output if output is None else output
+    manifest = job.place(job.target.manifest)
+    for row in known:
+        match = re.search(row.pattern, text)
+        if match and (job.offline or not row.only_offline):
+            place = manifest if where is None or row.at_manifest else where
+            help = row.help.format(*match.groups(), **words)
+            return row.error(f"{job.who}: {row.message}", where=place, tail=tail, help=help)
+    return failed
+
+
 def portable(path: str, folders: Mapping[str, str]) -> str:
     """A path below one of the named folders as ``{name}/rest``; another as it is."""
     for name, folder in folders.items():
-        if path == folder or path.startswith(folder.rstrip(os.sep) + os.sep):
+        if is_below(path, folder):
             return "{" + name + "}" + path[len(folder.rstrip(os.sep)) :]
     return path
 

@@ -1,40 +1,21 @@
-"""What a package manager's failure means for the user, by the words it says."""
+"""Explain why a package manager failed, from what it printed."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
-from lambdabuild.core.records import Struct
-from lambdabuild.rule_api import Job, LambdaBuildError, ToolFailed
+from lambdabuild.rule_api import Job, KnownFailure, LambdaBuildError, ToolFailed, explain_output
 
 LINES = 25
 EMPTY = ("", "npm error", "npm ERR!")
 
 
-class Reason(Struct, frozen=True):
-    """A tool that says ``words`` (a regular expression) fails for a reason that has a kind of error of its own."""
+def explain(job: Job, failed: ToolFailed, known: Iterable[KnownFailure], until: str = "") -> LambdaBuildError:
+    """Return the error that the package manager's output stands for, or its failure as it is.
 
-    words: str
-    kind: type[LambdaBuildError]
-    message: str
-    help: str
-
-
-def explained(job: Job, error: ToolFailed, reasons: Iterable[Reason], until: str = "") -> LambdaBuildError:
-    """The first reason that the tool's words name, as an error with these words; the tool's failure as it is else.
-
-    ``until`` begins what the tool always says, such as how it is used.
+    ``until`` is the start of what the tool prints after every error, such as its usage; the tail ends before it.
     """
-    for reason in reasons:
-        if re.search(reason.words, error.output):
-            return reason.kind(
-                f"{job.who}: {reason.message}",
-                where=job.place(job.target.manifest),
-                help=reason.help,
-                tail="\n".join(_lines(error.output, until)[-LINES:]),
-            )
-    return error
+    return explain_output(job, failed, known, tail="\n".join(_lines(failed.output, until)[-LINES:]))
 
 
 def _lines(output: str, until: str) -> list[str]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lambdabuild.core import regular
-from lambdabuild.rule_api import BadManifest, Job
+from lambdabuild.rule_api import BadManifest, Job, syntax_error
 
 KINDS = ("dependencies", "optionalDependencies", "peerDependencies", "devDependencies")
 NPM_LOCKS = ("npm-shrinkwrap.json", "package-lock.json")
@@ -26,9 +26,7 @@ def read(job: Job, file: str) -> dict[str, Any]:
             data = regular.json(stream.read())
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         line, column = getattr(error, "lineno", 1), getattr(error, "colno", 1)
-        raise BadManifest(
-            f"{job.who}: {shown} is not JSON: {error}", where=job.place(file, line, column), help="correct it there"
-        ) from error
+        raise syntax_error(job, file, "JSON", error, line, column) from error
     if not isinstance(data, dict):
         raise BadManifest(f"{job.who}: {shown} is not an object", where=job.place(file), help="begin it with {")
     for kind in KINDS:

@@ -18,9 +18,17 @@ from collections.abc import Iterable
 
 from lambdabuild.core import store
 from lambdabuild.core.records import Struct
-from lambdabuild.node import manifest, place
-from lambdabuild.node.failures import Reason, explained
-from lambdabuild.rule_api import BadManifest, CannotResolve, HashMismatch, Job, Offline, ToolFailed, ToolMissing
+from lambdabuild.node import failures, manifest, place
+from lambdabuild.rule_api import (
+    BadManifest,
+    CannotResolve,
+    HashMismatch,
+    Job,
+    KnownFailure,
+    Offline,
+    ToolFailed,
+    ToolMissing,
+)
 
 PIN = re.compile(
     r"(?P<name>[^@]+)@(?P<version>\d+\.\d+\.\d+[^+\s]*)(?:\+(?P<algorithm>sha\d+)\.(?P<digest>[0-9a-f]+))?"
@@ -120,15 +128,17 @@ def _fetch(job: Job, folder: str, what: str, folders: Iterable[str]) -> None:
     files = [file for near in folders if os.path.isfile(file := os.path.join(near, ".npmrc"))]
     for file in files[:1]:
         shutil.copyfile(file, os.path.join(folder, ".npmrc"))
-    reasons = (
-        Reason("ENOTCACHED", Offline, f"npm's cache has no {what}, and the run is offline", "run once without offline"),
-        Reason("E404|ETARGET", CannotResolve, f"npm found no {what}", "correct packageManager in package.json"),
+    known = (
+        KnownFailure(
+            "ENOTCACHED", Offline, f"npm's cache has no {what}, and the run is offline", "run once without offline"
+        ),
+        KnownFailure("E404|ETARGET", CannotResolve, f"npm found no {what}", "correct packageManager in package.json"),
     )
     command = [npm, "install", *QUIET, "--offline" if job.offline else "--prefer-offline", what]
     try:
         job.run(command, cwd=folder, extra_environment=place.variables(job, *files[:1], "~/.npmrc"))
     except ToolFailed as error:
-        raise explained(job, error, reasons) from error
+        raise failures.explain(job, error, known) from error
     if files:
         os.unlink(os.path.join(folder, ".npmrc"))
 

@@ -11,6 +11,7 @@ import shlex
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
@@ -20,11 +21,17 @@ from lambdabuild.rule_api import (
     CannotResolve,
     Folder,
     Job,
+    KnownFailure,
     LambdaBuildError,
     Offline,
     Result,
     ToolFailed,
     ToolMissing,
+    copy_file,
+    explain_output,
+    is_below,
+    syntax_error,
+    write_file,
 )
 
 MACHINES = {"x86_64": "linux-x64", "arm64": "linux-arm64"}
@@ -52,6 +59,38 @@ QUIET = {
 """https://learn.microsoft.com/dotnet/core/tools/dotnet-environment-variables; no server is left behind."""
 ERROR = re.compile(r"^\s*(?P<file>[^\n(]*?)(?:\((?P<line>\d+),(?P<column>\d+)\S*\))?\s*: error (?P<code>[A-Z]+\d+)\s*:")
 FRAMEWORK = re.compile(r"<TargetFrameworks?\b[^>]*>([^<]*)<")
+KNOWN_FAILURES = (
+    KnownFailure(
+        "^NU1004$",
+        BadManifest,
+        f"{LOCK} does not fit the project",
+        "write <RuntimeIdentifiers>linux-x64;linux-arm64</RuntimeIdentifiers> in the project, "
+        "then: dotnet restore --force-evaluate",
+    ),
+    KnownFailure(
+        "^NU1",
+        Offline,
+        "NuGet's cache has not all packages, and the run is offline",
+        "run once without offline",
+        only_offline=True,
+    ),
+    KnownFailure(
+        "^NU1",
+        CannotResolve,
+        "NuGet found no set of packages for the project",
+        "correct the names and versions; NuGet's words above say which do not fit",
+    ),
+    KnownFailure(
+        "^NETSDK1(?:045|141)$",
+        ToolMissing,
+        "the .NET SDK here is not the one the project needs",
+        "install the SDK named above",
+    ),
+    KnownFailure("^MSB4", BadManifest, "MSBuild cannot read the project", "correct it there"),
+    KnownFailure(r"^(?:CS|FS|BC)\d", BadSource, "the source does not compile", "correct it there"),
+)
+"""By the code of the first error: https://learn.microsoft.com/nuget/reference/errors-and-warnings and
+https://learn.microsoft.com/dotnet/core/tools/sdk-errors"""
 PARAMETERS = "--msbuild-parameters"
 ELF, SCRIPT = b"\x7fELF", b"#!"
 
@@ -98,7 +137,7 @@ def compile(job: Job) -> Result:
     _copy_files(layout)
     _copy_outside(job, layout)
     for name in job.files:
-        _copied(os.path.join(job.target.source, name), layout.at(os.path.join(job.target.source, name)))
+        copy_file(os.path.join(job.target.source, name), layout.at(os.path.join(job.target.source, name)))
     _dotnet(job, layout, _publish(job, layout))
     _check_published(job)
     _set_modes(job.out)
@@ -154,11 +193,7 @@ def _parameters(job: Job) -> list[str]:
     try:
         said = json.loads(_text(file)) if os.path.exists(file) else {}
     except json.JSONDecodeError as error:
-        raise BadManifest(
-            f"{job.who}: {os.path.relpath(file, job.target.project)} is not JSON: {error}",
-            where=job.place(file, error.lineno, error.colno),
-            help="correct it there",
-        ) from error
+        raise syntax_error(job, file, "JSON", error, error.lineno, error.colno) from error
     return shlex.split(str(said.get("msbuild-parameters", "")))
 
 
@@ -194,7 +229,7 @@ def _dotnet(job: Job, layout: Layout, arguments: list[str]) -> None:
     try:
         job.run([dotnet, *arguments], cwd=folder, extra_environment=theirs | QUIET)
     except ToolFailed as error:
-        raise _explained(job, layout, error) from error
+        raise _explain(job, layout, error) from error
 
 
 def _variables(layout: Layout) -> Iterator[str]:
@@ -215,10 +250,10 @@ def _layout(job: Job) -> Layout:
         for path in _paths(job, file):
             if os.path.isfile(path) and MSBUILD_FILE.search(path):
                 projects += [path] if path not in projects else []
-            elif os.path.exists(path) and not _is_within(path, job.target.source):
+            elif os.path.exists(path) and not is_below(path, job.target.source):
                 outside.add(path)
-    folders = [os.path.dirname(project) for project in projects]
-    above = sorted({found for folder in folders for found in _above(folder)} - set(projects))
+    folders = list(map(os.path.dirname, projects))
+    above = sorted({file for folder in folders for file in _above(folder)} - set(projects))
     feeds = sorted({feed for file in above for feed in _feeds(job, file)})
     code = os.path.commonpath([job.target.source, *folders, *map(os.path.dirname, outside)])
     return Layout(
@@ -257,27 +292,20 @@ def _parsed(job: Job, file: str) -> ElementTree.Element:
         return ElementTree.parse(file).getroot()
     except ElementTree.ParseError as error:
         line, column = error.position
-        raise BadManifest(
-            f"{job.who}: {os.path.relpath(file, job.target.project)} is not XML: {error}",
-            where=job.place(file, line, column + 1),
-            help="correct it there",
-        ) from error
+        raise syntax_error(job, file, "XML", error, line, column + 1) from error
 
 
 def _above(folder: str) -> Iterator[str]:
-    while True:
-        yield from (path for name in FROM_ABOVE if os.path.isfile(path := os.path.join(folder, name)))
-        if folder == os.path.dirname(folder):
-            return
-        folder = os.path.dirname(folder)
+    for parent in (Path(folder), *Path(folder).parents):
+        yield from (str(parent / name) for name in FROM_ABOVE if (parent / name).is_file())
 
 
 def _copy_files(layout: Layout) -> None:
     """The copies lie below the project, whose own files of these names would be found a second time."""
     for name in PROPERTIES:
-        _write(os.path.join(os.path.dirname(layout.tree), name), "<Project />\n")
+        write_file(os.path.join(os.path.dirname(layout.tree), name), "<Project />\n")
     for file in layout.files:
-        _copied(file, layout.at(file))
+        copy_file(file, layout.at(file))
     for feed in layout.feeds:
         shutil.copytree(feed, layout.at(feed), dirs_exist_ok=True)
 
@@ -287,13 +315,13 @@ def _copy_outside(job: Job, layout: Layout) -> None:
         if os.path.isdir(path):
             shutil.copytree(path, layout.at(path), ignore=NOT_SOURCE, dirs_exist_ok=True)
         else:
-            _copied(path, layout.at(path))
+            copy_file(path, layout.at(path))
 
 
 def _referenced(job: Job, layout: Layout) -> tuple[str, ...]:
     """The folders of the projects that the manifest's needs, apart from those in the source."""
     folders = {os.path.dirname(project) for project in layout.projects[1:] if project.endswith("proj")}
-    return tuple(sorted(folder for folder in folders if not _is_within(folder, job.target.source)))
+    return tuple(sorted(folder for folder in folders if not is_below(folder, job.target.source)))
 
 
 def _others(job: Job, layout: Layout) -> tuple[str, ...]:
@@ -303,14 +331,10 @@ def _others(job: Job, layout: Layout) -> tuple[str, ...]:
     """
     folder = os.path.dirname(job.target.manifest)
     read = [file for file in layout.files if os.path.dirname(file) != folder or file in layout.projects[1:]]
-    while _is_within(os.path.dirname(folder), job.target.checkout or job.target.project) and folder != os.sep:
+    while is_below(os.path.dirname(folder), job.target.checkout or job.target.project) and folder != os.sep:
         folder = os.path.dirname(folder)
         read += [os.path.join(folder, name) for name in FROM_ABOVE]
     return tuple(sorted({*read, *layout.feeds}))
-
-
-def _is_within(path: str, folder: str) -> bool:
-    return not os.path.relpath(path, folder).startswith("..")
 
 
 def _packages(project: str) -> list[dict[str, str]]:
@@ -375,11 +399,9 @@ def _says(layout: Layout, name: str) -> bool:
 def _check_published(job: Job) -> None:
     files = set(os.listdir(job.out))
     if job.target.kind == "function" and job.target.runtime.startswith("provided") and "bootstrap" not in files:
-        raise BadSource(
-            f"{job.who}: {job.target.runtime} starts a program called bootstrap, which dotnet publish did not make",
-            where=job.place(job.target.manifest),
-            help="write <OutputType>Exe</OutputType> and <AssemblyName>bootstrap</AssemblyName>",
-        )
+        problem = f"{job.target.runtime} starts a program called bootstrap, which dotnet publish did not make"
+        help = "write <OutputType>Exe</OutputType> and <AssemblyName>bootstrap</AssemblyName>"
+        raise BadSource(f"{job.who}: {problem}", where=job.place(job.target.manifest), help=help)
     for name in sorted(files):
         if name.endswith(".runtimeconfig.json") and job.target.runtime.startswith("dotnet"):
             _check_runtime(job, json.loads(_text(os.path.join(job.out, name))).get("runtimeOptions", {}))
@@ -397,60 +419,25 @@ def _set_modes(folder: str) -> None:
     """Programs may be run, other files not: NuGet unpacks with whatever the machine's umask makes of it."""
     for parent, _, names in os.walk(folder):
         for name in names:
-            file = os.path.join(parent, name)
-            with open(file, "rb") as stream:
-                start = stream.read(4)
-            os.chmod(file, 0o755 if start == ELF or start.startswith(SCRIPT) else 0o644)
+            with open(os.path.join(parent, name), "rb") as stream:
+                os.fchmod(stream.fileno(), 0o755 if stream.read(4).startswith((ELF, SCRIPT)) else 0o644)
 
 
 # a failure, in dotnet's words
 
 
-def _explained(job: Job, layout: Layout, error: ToolFailed) -> LambdaBuildError:
+def _explain(job: Job, layout: Layout, error: ToolFailed) -> LambdaBuildError:
     inside = os.path.relpath(layout.top, job.target.project)
     output = error.output.replace(layout.tree + os.sep, "" if inside == "." else inside + os.sep)
     lines = dict.fromkeys(line.strip() for line in output.splitlines())
-    told = [(line, found) for line in lines if (found := ERROR.match(line))]
-    if not told:
+    errors = [(line, match) for line in lines if (match := ERROR.match(line))]
+    if not errors:
         return error
-    found = told[0][1]
-    file = os.path.normpath(os.path.join(job.target.project, found["file"].strip()))
-    said: dict[str, Any] = {"tail": "\n".join(line for line, _ in told[:25]), "where": job.place(job.target.manifest)}
-    if os.path.isfile(file):
-        said["where"] = job.place(file, int(found["line"] or 1), int(found["column"] or 1))
-    return _kind(job, found["code"], said) or error
-
-
-def _kind(job: Job, code: str, said: Mapping[str, Any]) -> LambdaBuildError | None:
-    """Codes: https://learn.microsoft.com/nuget/reference/errors-and-warnings and .../dotnet/core/tools/sdk-errors."""
-    if code == "NU1004":
-        return BadManifest(
-            f"{job.who}: {LOCK} does not fit the project",
-            help="write <RuntimeIdentifiers>linux-x64;linux-arm64</RuntimeIdentifiers> in the project, "
-            "then: dotnet restore --force-evaluate",
-            **said,
-        )
-    if code.startswith("NU1") and job.offline:
-        return Offline(
-            f"{job.who}: NuGet's cache has not all packages, and the run is offline",
-            help="run once without offline",
-            **said,
-        )
-    if code.startswith("NU1"):
-        return CannotResolve(
-            f"{job.who}: NuGet found no set of packages for the project",
-            help="correct the names and versions; NuGet's words above say which do not fit",
-            **said,
-        )
-    if code in ("NETSDK1045", "NETSDK1141"):
-        return ToolMissing(
-            f"{job.who}: the .NET SDK here is not the one the project needs", help="install the SDK named above", **said
-        )
-    if code.startswith("MSB4"):
-        return BadManifest(f"{job.who}: MSBuild cannot read the project", help="correct it there", **said)
-    if re.match(r"(CS|FS|BC)\d", code):
-        return BadSource(f"{job.who} does not compile", help="correct it there", **said)
-    return None
+    first = errors[0][1]
+    file = os.path.normpath(os.path.join(job.target.project, first["file"].strip()))
+    where = job.place(file, int(first["line"] or 1), int(first["column"] or 1)) if os.path.isfile(file) else None
+    tail = "\n".join(line for line, _ in errors[:25])
+    return explain_output(job, error, KNOWN_FAILURES, output=first["code"], where=where, tail=tail)
 
 
 def _uncommented(file: str) -> str:
@@ -459,16 +446,4 @@ def _uncommented(file: str) -> str:
 
 
 def _text(file: str) -> str:
-    with open(file, encoding="utf-8-sig", errors="replace") as stream:
-        return stream.read()
-
-
-def _write(file: str, text: str) -> None:
-    os.makedirs(os.path.dirname(file), exist_ok=True)
-    with open(file, "w", encoding="utf-8") as stream:
-        stream.write(text)
-
-
-def _copied(source: str, target: str) -> None:
-    os.makedirs(os.path.dirname(target), exist_ok=True)
-    shutil.copy(source, target)
+    return Path(file).read_text("utf-8-sig", "replace")

@@ -17,11 +17,16 @@ from lambdabuild.rule_api import (
     Folder,
     HashMismatch,
     Job,
+    KnownFailure,
     LambdaBuildError,
     Offline,
     Result,
+    Span,
     ToolFailed,
     ToolMissing,
+    explain_output,
+    is_below,
+    option_words,
 )
 
 PROCESSORS = {"x86_64": "amd64", "arm64": "arm64"}
@@ -45,29 +50,62 @@ FILES = ("GoFiles", "SFiles", "HFiles", "SysoFiles", "EmbedFiles")
 """The fields of go list that name what the compiler reads of a package: https://pkg.go.dev/cmd/go#hdr-List_packages_or_modules"""
 VENDORED = os.path.join("vendor", "modules.txt")
 """Its presence makes Go use the vendor folder: https://go.dev/ref/mod#vendoring"""
-COMPILE_ERROR = re.compile(r"^(\S[^:\n]*\.go):(\d+):(\d+): ", re.MULTILINE)
+COMPILE_ERROR = re.compile(r"(?m)^(\S[^:\n]*\.go):(\d+):(\d+): ")
 MANIFEST_ERROR = re.compile(r"^(?:go: )?(\S*go\.(?:mod|sum|work)):(\d+)(?::(\d+))?: ", re.MULTILINE)
 CHATTER = ("go: downloading", "go: finding", "# ")
 
-MISTAKES: tuple[tuple[str, type[LambdaBuildError], str, str], ...] = (
-    ("module lookup disabled by GOPROXY=off", Offline, "Go's cache has not all modules, and the run is offline",
-     "run once without offline"),
-    ("checksum mismatch|SECURITY ERROR", HashMismatch, "a module is not what go.sum promises",
-     "find out why it changed; then go mod tidy"),
-    (r"missing go\.sum entry|go: updates to go\.(mod|sum|work) needed|no required module provides package"
-     r"|is not in std|is replaced but not required|to add missing requirements", BadManifest,
-     "go.mod and go.sum do not fit the source", "bring them up to date with: go mod tidy"),
-    (r"listed in go\.work|go\.work file: open", BadManifest, "go.work names a module that is not there",
-     "bring it up to date with: go work use -r ."),
-    ("inconsistent vendoring", BadManifest, "the vendor folder does not fit go.mod",
-     "bring it up to date with: go mod vendor"),
-    (r"requires go >= ?[\d.]+ \(running go", ToolMissing, "the module needs a newer Go than this machine has",
-     "install it, or let Go fetch it with GOTOOLCHAIN=auto"),
-    ("errors parsing|invalid go version|module declares its path as|unknown directive", BadManifest,
-     "go.mod cannot be read", "correct it there"),
-    ("unknown revision|invalid version|404 Not Found|410 Gone|no matching versions", CannotResolve,
-     "Go found no such version of a module", "correct go.mod; Go's words above say which"),
-)  # fmt: skip
+KNOWN_FAILURES = (
+    KnownFailure(
+        "module lookup disabled by GOPROXY=off",
+        Offline,
+        "Go's cache has not all modules, and the run is offline",
+        "run once without offline",
+    ),
+    KnownFailure(
+        "checksum mismatch|SECURITY ERROR",
+        HashMismatch,
+        "a module is not what go.sum promises",
+        "find out why it changed; then go mod tidy",
+    ),
+    KnownFailure(
+        r"missing go\.sum entry|go: updates to go\.(mod|sum|work) needed|no required module provides package"
+        r"|is not in std|is replaced but not required|to add missing requirements",
+        BadManifest,
+        "go.mod and go.sum do not fit the source",
+        "bring them up to date with: go mod tidy",
+    ),
+    KnownFailure(
+        r"listed in go\.work|go\.work file: open",
+        BadManifest,
+        "go.work names a module that is not there",
+        "bring it up to date with: go work use -r .",
+    ),
+    KnownFailure(
+        "inconsistent vendoring",
+        BadManifest,
+        "the vendor folder does not fit go.mod",
+        "bring it up to date with: go mod vendor",
+    ),
+    KnownFailure(
+        r"requires go >= ?[\d.]+ \(running go",
+        ToolMissing,
+        "the module needs a newer Go than this machine has",
+        "install it, or let Go fetch it with GOTOOLCHAIN=auto",
+    ),
+    KnownFailure(
+        "errors parsing|invalid go version|module declares its path as|unknown directive",
+        BadManifest,
+        "go.mod cannot be read",
+        "correct it there",
+    ),
+    KnownFailure(
+        "unknown revision|invalid version|404 Not Found|410 Gone|no matching versions",
+        CannotResolve,
+        "Go found no such version of a module",
+        "correct go.mod; Go's words above say which",
+    ),
+)
+DOES_NOT_COMPILE = KnownFailure(COMPILE_ERROR.pattern, BadSource, "the source does not compile", "correct the source")
 
 
 @dataclass(frozen=True)
@@ -86,7 +124,7 @@ class Go:
                 extra_environment=self.environment,
             )
         except ToolFailed as error:
-            raise _explained(self.job, error) from error
+            raise _explain(self.job, error) from error
         return ran.stdout
 
     def packages(self, *arguments: str) -> list[dict[str, Any]]:
@@ -102,7 +140,7 @@ class Go:
 def fetch(job: Job) -> Result:
     """The modules that compile needs, as ``go mod download`` keeps them: a module proxy in a folder."""
     go, settings = _go(job)
-    flags = _flags(job.target.options)
+    flags = _flags(job)
     used = go.packages("-deps", *flags, "-json=Dir,Module", _package(go, flags))
     cache = settings["GOMODCACHE"] + os.sep
     modules = [package["Module"] for package in used if str(package.get("Dir", "")).startswith(cache)]
@@ -126,9 +164,9 @@ def _graph(go: Go) -> list[str]:
 
 def compile(job: Job) -> Result:
     go, settings = _go(job)
-    flags = _flags(job.target.options)
+    flags = _flags(job)
     package = _package(go, flags)
-    go.run("build", *flags, *_output_flags(job.target.options), "-o", _output(job), package)
+    go.run("build", *flags, *_output_flags(job), "-o", _output(job), package)
     used = go.packages("-deps", *flags, f"-json=Dir,Standard,Module,{','.join(FILES)}", package)
     return Result(
         parts=(Folder(job.out),),
@@ -171,28 +209,23 @@ def _own() -> dict[str, str]:
     return {name: os.environ[name] for name in NOT_IN_THE_KEY if name in os.environ}
 
 
-def _flags(options: Mapping[str, Any]) -> list[str]:
-    """What go build and go list must agree on."""
-    tags = options.get("tags", ())
+def _flags(job: Job) -> list[str]:
+    """Return the flags that go build and go list must agree on."""
+    tags = job.target.options.get("tags", ())
     joined = tags if isinstance(tags, str) else ",".join(str(tag) for tag in tags)
     return [
         "-trimpath",
         "-buildvcs=false",
         *([f"-tags={joined}"] if joined else []),
-        *_words(options, "go_build_flags"),
+        *option_words(job, "go_build_flags"),
     ]
 
 
-def _output_flags(options: Mapping[str, Any]) -> list[str]:
-    """A release has no symbol table and no debug information; panics name files and lines all the same."""
-    debug = str(options.get("mode", "")).lower() == "debug"
-    linker = ["-buildid=", *([] if debug else ["-s", "-w"]), *_words(options, "ldflags")]
+def _output_flags(job: Job) -> list[str]:
+    """Return the linker's flags: a release has no symbol table and no debug information; panics still name lines."""
+    debug = str(job.target.options.get("mode", "")).lower() == "debug"
+    linker = ["-buildid=", *([] if debug else ["-s", "-w"]), *option_words(job, "ldflags")]
     return [f"-ldflags={shlex.join(linker)}", *(["-gcflags=all=-N -l"] if debug else [])]
-
-
-def _words(options: Mapping[str, Any], name: str) -> list[str]:
-    value = options.get(name, ())
-    return shlex.split(value) if isinstance(value, str) else [str(word) for word in value]
 
 
 def _output(job: Job) -> str:
@@ -244,7 +277,7 @@ def _reads(go: Go, used: Sequence[Mapping[str, Any]], settings: Mapping[str, str
         folder = str(package.get("Dir", ""))
         if package.get("Standard") or folder.startswith(elsewhere):
             continue
-        if _is_below(source, folder) or _is_below(folder, source):
+        if is_below(source, folder) or is_below(folder, source):
             # A folder that the source lies in has much that is none of our business.
             files = (os.path.join(folder, name) for field in FILES for name in package.get(field, ()))
             yield from (file for file in files if file not in own)
@@ -282,15 +315,11 @@ def _upwards(job: Job) -> Iterator[str]:
     """The code folder and those above it, as far as the checkout, and the project, go."""
     folder = job.target.source
     last = os.path.commonpath([folder, job.target.checkout or job.target.project, job.target.project])
-    while _is_below(folder, last):
+    while is_below(folder, last):
         yield folder
         if folder == os.path.dirname(folder):
             return
         folder = os.path.dirname(folder)
-
-
-def _is_below(path: str, folder: str) -> bool:
-    return path == folder or path.startswith(folder + os.sep)
 
 
 def _modules(used: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
@@ -299,19 +328,16 @@ def _modules(used: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
     return [{"name": name, "version": version} for name, version in sorted(found)]
 
 
-def _explained(job: Job, error: ToolFailed) -> LambdaBuildError:
+def _explain(job: Job, error: ToolFailed) -> LambdaBuildError:
     lines = [line for line in error.output.splitlines() if line.strip() and not line.startswith(CHATTER)]
-    said = {"tail": "\n".join(lines[:25])}
-    for pattern, kind, what, help in MISTAKES:
-        if re.search(pattern, error.output):
-            return kind(f"{job.who}: {what}", where=_place(job, MANIFEST_ERROR, error.output), help=help, **said)
-    if COMPILE_ERROR.search(error.output):
-        where = _place(job, COMPILE_ERROR, error.output)
-        return BadSource(f"{job.who} does not compile", where=where, help="correct the source", **said)
-    return error
+    tail = "\n".join(lines[:25])
+    explained = explain_output(job, error, KNOWN_FAILURES, where=_place(job, MANIFEST_ERROR, error.output), tail=tail)
+    if explained is not error:
+        return explained
+    return explain_output(job, error, [DOES_NOT_COMPILE], where=_place(job, COMPILE_ERROR, error.output), tail=tail)
 
 
-def _place(job: Job, pattern: re.Pattern[str], output: str) -> Any:
+def _place(job: Job, pattern: re.Pattern[str], output: str) -> Span:
     """The first place that Go names, which it does from the folder it runs in; else go.mod."""
     found = pattern.search(output)
     if not found:

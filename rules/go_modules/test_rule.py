@@ -142,7 +142,7 @@ def test_mistakes_are_told_in_gos_words(project: Sandbox) -> None:
     example(project, HERE, go())
     project.append("src/main.go", "\nfunc broken() { return 1 }\n")
     ran = project.run("build")
-    assert "LB405: function 'Example' does not compile" in ran.err
+    assert "LB405: function 'Example': the source does not compile" in ran.err
     assert "at src/main.go:30:" in ran.err
     assert "too many return values" in ran.err
 

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
 
-from lambdabuild.jvm import archives, classes
+from lambdabuild.jvm import archives, classes, failures, results
+from lambdabuild.jvm.folders import Tree
 from lambdabuild.jvm.folders import above as folders_above
 from lambdabuild.rule_api import (
     BadManifest,
@@ -21,11 +21,14 @@ from lambdabuild.rule_api import (
     DownloadFailed,
     Folder,
     Job,
+    KnownFailure,
     LambdaBuildError,
     Offline,
     Result,
+    Span,
     ToolFailed,
     ToolMissing,
+    is_below,
 )
 
 COLLECT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "collect.gradle")
@@ -42,31 +45,63 @@ PLACES = ("JAVA_HOME", "GRADLE_USER_HOME", "GRADLE_HOME")
 """Variables that say where things lie on this machine; they enter no fingerprint."""
 QUICK = "-XX:TieredStopAtLevel=1"
 """A JVM that lives for seconds compiles itself lightly, which takes half the time. GRADLE_OPTS wins."""
-KINDS: tuple[tuple[type[LambdaBuildError], str, str, str], ...] = (
-    (BadManifest, r"lambdabuild: no project", "no project of the Gradle build has this folder",
-     "include it in the settings.gradle above, or put a settings.gradle of its own beside its build.gradle"),
-    (BadManifest, r"lambdabuild: project .* would be",
-     "Gradle would take a repository's module for a project of the build, whose version is lower",
-     "let projects win: configurations.all {{ resolutionStrategy.preferProjectModules() }}, or raise the version"),
-    (BadManifest, r"lambdabuild: no java", "the Gradle project makes no Java", "apply the plugin java"),
-    (ToolMissing, r"(?:error: release version|invalid target release:?|invalid source release:?) (\d+)",
-     "the JDK is too old for the release that the build asks for", "install JDK {0} or newer, or set JAVA_HOME to one"),
-    (ToolMissing, r"Unsupported class file major version|Could not determine java version|incompatible with the Java",
-     "Gradle is too old for the JDK", "set JAVA_HOME to an older JDK, or let a gradlew bring a newer Gradle"),
-    (ToolMissing, r"does not provide the required capabilities|Could not find tools\.jar|JAVA_COMPILER",
-     "Gradle found a JRE, which cannot compile", "install a JDK, or set JAVA_HOME to one"),
-    (ToolFailed, r"Compilation (?:failed|error)", "the source does not compile", "correct it there"),
-    (ToolFailed, r"There were failing tests", "tests fail", "correct them, or leave them out: tests = false"),
-    (Offline, r"available for offline mode|offline mode", "Gradle's cache lacks something, and the run is offline",
-     "run once without offline"),
-    (DownloadFailed, r"Could not (?:GET|HEAD)|UnknownHost|Connect(?:ion)? (?:to|refused|timed out)",
-     "Gradle could not fetch what it needs", "see that the repository can be reached, and try again"),
-    (BadManifest, r"Could not compile|A problem occurred evaluating|[Pp]lugin (?:with id|\[id)",
-     "Gradle cannot read the build", "correct it there"),
-    (CannotResolve, r"Could not (?:find|resolve)|Cannot resolve|lock state",
-     "Gradle found no set of packages for the build",
-     "correct the names and versions; Gradle's words above say which do not fit"),
-)  # fmt: skip
+KNOWN_FAILURES = (
+    KnownFailure(
+        r"lambdabuild: no project",
+        BadManifest,
+        "no project of the Gradle build has this folder",
+        "include it in the settings.gradle above, or put a settings.gradle of its own beside its build.gradle",
+    ),
+    KnownFailure(
+        r"lambdabuild: project .* would be",
+        BadManifest,
+        "Gradle would take a repository's module for a project of the build, whose version is lower",
+        "let projects win: configurations.all {{ resolutionStrategy.preferProjectModules() }}, or raise the version",
+    ),
+    KnownFailure(r"lambdabuild: no java", BadManifest, "the Gradle project makes no Java", "apply the plugin java"),
+    failures.old_jdk("the build"),
+    KnownFailure(
+        r"Unsupported class file major version|Could not determine java version|incompatible with the Java",
+        ToolMissing,
+        "Gradle is too old for the JDK",
+        "set JAVA_HOME to an older JDK, or let a gradlew bring a newer Gradle",
+    ),
+    KnownFailure(
+        r"does not provide the required capabilities|Could not find tools\.jar|JAVA_COMPILER",
+        ToolMissing,
+        "Gradle found a JRE, which cannot compile",
+        "install a JDK, or set JAVA_HOME to one",
+    ),
+    KnownFailure(r"Compilation (?:failed|error)", ToolFailed, "the source does not compile", "correct it there"),
+    KnownFailure(
+        r"There were failing tests", ToolFailed, "tests fail", "correct them, or leave them out: tests = false"
+    ),
+    KnownFailure(
+        r"available for offline mode|offline mode",
+        Offline,
+        "Gradle's cache lacks something, and the run is offline",
+        "run once without offline",
+        only_offline=True,
+    ),
+    KnownFailure(
+        r"Could not (?:GET|HEAD)|UnknownHost|Connect(?:ion)? (?:to|refused|timed out)",
+        DownloadFailed,
+        "Gradle could not fetch what it needs",
+        "see that the repository can be reached, and try again",
+    ),
+    KnownFailure(
+        r"Could not compile|A problem occurred evaluating|[Pp]lugin (?:with id|\[id)",
+        BadManifest,
+        "Gradle cannot read the build",
+        "correct it there",
+    ),
+    KnownFailure(
+        r"Could not (?:find|resolve)|Cannot resolve|lock state",
+        CannotResolve,
+        "Gradle found no set of packages for the build",
+        "correct the names and versions; Gradle's words above say which do not fit",
+    ),
+)
 """Kind of error, what Gradle says then, and what we say; the first that fits."""
 NOISE = re.compile(
     r"^\* Try:.*?(?=^\* |\Z)|^(?:FAILURE: |BUILD FAILED|\* Get more|={5}|openjdk version|OpenJDK )[^\n]*$"
@@ -85,7 +120,7 @@ AT = (
 def resolve(job: Job) -> Result:
     """The jars of the runtime class path that come from repositories."""
     build = _build(job)
-    tree = _copied(job, build, build.files)
+    tree = _copy(job, build, build.files)
     notes, facts = _gradle(job, build, tree, "lambdabuildResolve")
     fetched = os.path.join(job.scratch, "out", "fetched")
     if os.path.isdir(fetched):
@@ -99,7 +134,7 @@ def resolve(job: Job) -> Result:
     return Result(
         parts=(Folder(job.out, into="lib"),) if os.listdir(job.out) else (),
         reads=build.reads,
-        notes=(*notes, *_may_change(packages), *classes.too_new_jars(job)),
+        notes=(*notes, *results.that_may_change(packages, "the build files do"), *classes.too_new_jars(job)),
         facts={"packages": packages, "projects": sorted(projects)},
     )
 
@@ -110,7 +145,7 @@ def compile(job: Job) -> Result:
     projects = _projects(job, build)
     sources = [os.path.join(job.target.source, name) for name in job.files]
     sources += _outside(job, (file for folder in projects for file in _files_of(folder, job.scratch)))
-    tree = _copied(job, build, [*build.files, *sources])
+    tree = _copy(job, build, [*build.files, *sources])
     _, facts = _gradle(job, build, tree, "lambdabuildCompile")
     made = os.path.join(job.scratch, "out")
     release = f"tasks.withType(JavaCompile) {{ options.release = {classes.runtime(job)} }}"
@@ -126,17 +161,16 @@ def compile(job: Job) -> Result:
     elif os.path.isdir(os.path.join(made, "classes")):
         name = next("-".join(filter(None, words)) for kind, *words in facts if kind == "name")
         archives.write(os.path.join(job.out, "lib", f"{name}.jar"), archives.of_folder(os.path.join(made, "classes")))
-    taken = {name: os.path.join(job.out, name) for name in sorted(os.listdir(job.out))}
     entries = (path for folder in projects for path in _entries(folder, job.scratch))
     return Result(
-        parts=tuple(Folder(path, into="" if name == "classes" else name) for name, path in taken.items()),
+        parts=results.parts(job),
         reads=tuple(sorted({*_outside(job, entries), *_outside(job, build.reads)})),
     )
 
 
 def _outside(job: Job, paths: Iterable[str]) -> list[str]:
     """Those that are not in the code folder, of which the project decides what may enter."""
-    return [path for path in paths if not _is_in(path, job.target.source)]
+    return [path for path in paths if not is_below(path, job.target.source)]
 
 
 # the build: which files Gradle reads, and from where it starts
@@ -183,10 +217,6 @@ def _projects(job: Job, build: Build) -> list[str]:
     return [os.path.normpath(os.path.join(build.start, name)) for name in facts.get("projects", [own])]
 
 
-def _is_in(path: str, folder: str) -> bool:
-    return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)
-
-
 def _fits(name: str, patterns: tuple[str, ...]) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in patterns)
 
@@ -199,7 +229,7 @@ def _may_hold_projects(job: Job, parent: str, name: str, beside: list[str]) -> b
     path = os.path.join(parent, name)
     is_made = name == "build" and any(_fits(file, SCRIPTS) for file in beside)
     is_source = os.path.basename(parent) == "src" and _has(path, ("java", "kotlin", "groovy", "scala", "resources"))
-    return name not in NOT_SOURCE | BUILD_FOLDERS and not (is_made or is_source or _is_in(job.scratch, path))
+    return name not in NOT_SOURCE | BUILD_FOLDERS and not (is_made or is_source or is_below(job.scratch, path))
 
 
 def _all_named(start: str, scripts: Iterable[str]) -> Iterator[str]:
@@ -223,7 +253,7 @@ def _named(start: str, script: str) -> Iterator[str]:
         for path in (os.path.normpath(os.path.join(base, name)) for base in (folder, start)):
             is_source = os.path.isdir(path) and ("src" in name.split("/") or _has(path, (*SCRIPTS, "src")))
             is_other = is_source and name not in included
-            if os.path.exists(path) and not is_other and not _is_in(folder, path) and not _is_in(start, path):
+            if os.path.exists(path) and not is_other and not is_below(folder, path) and not is_below(start, path):
                 yield path
 
 
@@ -234,27 +264,16 @@ def _jdk() -> set[str]:
 # files: a copy that lies as the originals do
 
 
-@dataclass(frozen=True)
-class Tree:
-    top: str
-    copy: str
-
-    def twin(self, path: str) -> str:
-        return os.path.normpath(os.path.join(self.copy, os.path.relpath(path, self.top)))
-
-
-def _copied(job: Job, build: Build, files: Sequence[str]) -> Tree:
-    """Folders keep their names, for a project without a name has that of its folder."""
+def _copy(job: Job, build: Build, files: Sequence[str]) -> Tree:
+    """Copy the build. Folders keep their names, because a project without a name has that of its folder."""
     top = os.path.commonpath([build.start, *(os.path.dirname(file) for file in files)])
     tree = Tree(top, os.path.join(os.path.realpath(job.scratch), "tree", os.path.basename(top)))
-    for folder in (*build.folders, *sorted({os.path.dirname(file) for file in files})):
+    for folder in build.folders:
         os.makedirs(tree.twin(folder), exist_ok=True)
-    for file in files:
-        shutil.copy(file, tree.twin(file))
+    tree.add(files)
     if not _has(tree.twin(build.start), SETTINGS):
         # Gradle would look for settings further and further up.
-        with open(os.path.join(tree.twin(build.start), "settings.gradle"), "w", encoding="utf-8"):
-            pass
+        Path(tree.twin(build.start), "settings.gradle").touch()
     return tree
 
 
@@ -275,7 +294,7 @@ def _is_source(parent: str, name: str, scratch: str, whole: bool) -> bool:
     path = os.path.join(parent, name)
     is_made = name == "build" and _has(parent, SCRIPTS)
     is_project = not whole and name not in BUILD_FOLDERS and _has(path, ("build.gradle", "build.gradle.kts"))
-    return name not in NOT_SOURCE and not (is_made or is_project or _is_in(scratch, path))
+    return name not in NOT_SOURCE and not (is_made or is_project or is_below(scratch, path))
 
 
 # Gradle
@@ -299,7 +318,7 @@ def _gradle(job: Job, build: Build, tree: Tree, task: str) -> tuple[tuple[str, .
     try:
         job.run([*command, task], cwd=tree.twin(build.start), extra_environment=_variables())
     except ToolFailed as error:
-        raise _explained(job, tree, error) from error
+        raise _explain(job, tree, error) from error
     try:
         with open(os.path.join(out, "facts"), encoding="utf-8") as stream:
             lines = [(*line.rstrip("\n").split("\t"), "", "")[:3] for line in stream]
@@ -351,12 +370,6 @@ def _has_distribution(wrapper: str) -> bool:
     return found is not None and any(Path(home, "wrapper/dists", found[1]).glob("*/*/bin/gradle"))
 
 
-def _may_change(packages: list[dict[str, str]]) -> Iterator[str]:
-    for package in packages:
-        if package["version"].endswith("-SNAPSHOT"):
-            yield f"{package['name']} {package['version']} may change while the build files do not"
-
-
 # what Gradle made, as it ships
 
 
@@ -371,26 +384,19 @@ def _take_jars(job: Job, made: str) -> None:
 # Gradle's words
 
 
-def _explained(job: Job, tree: Tree, error: ToolFailed) -> LambdaBuildError:
-    """Gradle says what went wrong and where in the copy, and then much that is no help."""
-    said = NOISE.sub("", error.output)
-    places = [_place(job, tree, match) for pattern in AT for match in pattern.finditer(said)]
-    lines = [line for line in said.replace(tree.copy + os.sep, "").splitlines() if line.strip()]
-    tail = "\n".join(lines[:25])
-    for kind, pattern, message, help in KINDS:
-        match = re.search(pattern, said)
-        if match and (kind is not Offline or job.offline):
-            where = list(dict.fromkeys(places))[:5] or [job.place(job.target.manifest)]
-            return kind(f"{job.who}: {message}", where=where, tail=tail, help=help.format(*match.groups()))
-    error.tail = "\n".join([*error.tail.splitlines()[:1], *lines[:25]]) if lines else error.tail
-    return error
+def _explain(job: Job, tree: Tree, error: ToolFailed) -> LambdaBuildError:
+    """Return what Gradle's failure means: it names places in the copy, and prints much that is no help."""
+    output = NOISE.sub("", error.output)
+    places = [_place(job, tree, match) for pattern in AT for match in pattern.finditer(output)]
+    lines = [line for line in output.replace(tree.copy + os.sep, "").splitlines() if line.strip()]
+    return failures.explain(job, error, KNOWN_FAILURES, output, lines, list(dict.fromkeys(places)))
 
 
-def _place(job: Job, tree: Tree, match: re.Match[str]) -> Any:
+def _place(job: Job, tree: Tree, match: re.Match[str]) -> Span:
     original = os.path.normpath(os.path.join(tree.top, os.path.relpath(match["file"], tree.copy)))
     return job.place(original, int(match["line"]), int(match.groupdict().get("column") or 1))
 
 
 def _twin_or(tree: Tree, source: str) -> str:
     """The code folder's twin; one that is not in the copy is no project."""
-    return tree.twin(source) if _is_in(source, tree.top) else tree.copy
+    return tree.twin(source) if is_below(source, tree.top) else tree.copy

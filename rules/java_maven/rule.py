@@ -11,23 +11,25 @@ import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-from xml.etree import ElementTree
-from xml.sax.saxutils import escape
 
-from lambdabuild.jvm import archives, classes
+from lambdabuild.jvm import archives, classes, failures, maven, results
+from lambdabuild.jvm.folders import Tree
 from lambdabuild.jvm.folders import above as folders_above
+from lambdabuild.jvm.maven import Pom
 from lambdabuild.rule_api import (
     BadManifest,
     CannotResolve,
     DownloadFailed,
     Folder,
     Job,
+    KnownFailure,
     LambdaBuildError,
     Offline,
     Result,
+    Span,
     ToolFailed,
     ToolMissing,
+    is_below,
 )
 
 COLLECT = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
@@ -37,7 +39,6 @@ WITHOUT_TESTS = ("-Dmaven.test.skip=true", "-DskipTests=true", "-DskipITs=true")
 FIXED_TIME = "-Dproject.build.outputTimestamp=1980-01-01T00:00:02Z"
 PLACES = ("JAVA_HOME", "MAVEN_HOME", "M2_HOME", "MAVEN_USER_HOME", "MVNW_USERNAME", "MVNW_PASSWORD")
 """Variables that say where things lie on this machine, or open doors; they enter no fingerprint."""
-AGGREGATOR = "lambdabuild-layers.xml"
 NOT_SOURCE = frozenset({"target", ".git", ".idea", ".settings", ".vscode", ".venv", ".aws-sam", "node_modules"})
 OTHER_JARS = ("-sources.jar", "-javadoc.jar", "-tests.jar", "-test-sources.jar")
 QUICK = "-XX:TieredStopAtLevel=1"
@@ -46,24 +47,47 @@ NOISE = re.compile(
     r"\[Help|To see the full stack|Re-run Maven|For more information|After correcting|-> \[Help|mvn <args>"
 )
 AT = re.compile(r"(\S.*?\.\w+):\[(\d+),(\d+)\]")
-KINDS: tuple[tuple[type[LambdaBuildError], str, str, str], ...] = (
-    (ToolMissing, r"(?:error: release version|invalid target release:?|invalid source release:?) (\d+)",
-     "the JDK is too old for the release that the pom asks for", "install JDK {0} or newer, or set JAVA_HOME to one"),
-    (ToolMissing, r"No compiler is provided|running on a JRE", "Maven found a JRE, which cannot compile",
-     "install a JDK, or set JAVA_HOME to one"),
-    (ToolFailed, r"COMPILATION ERROR", "the source does not compile", "correct it there"),
-    (ToolFailed, r"There are test failures|There was a timeout or other error in the fork", "tests fail",
-     "correct them, or leave them out: tests = false"),
-    (Offline, r"in offline mode|has not been downloaded from it before",
-     "Maven's local repository lacks something, and the run is offline", "run once without offline"),
-    (DownloadFailed, r"Could not transfer|Unknown host|Connect(?:ion)? (?:to|refused|timed out)",
-     "Maven could not fetch what it needs", "see that the repository can be reached, and try again"),
-    (CannotResolve, r"Could not (?:find artifact|resolve)|Failure to find|Non-resolvable|was not found|No versions av",
-     "Maven found no set of packages for the pom",
-     "correct the names and versions; Maven's words above say which do not fit"),
-    (BadManifest, r"Non-(?:parseable|readable) (?:POM|parent)|Malformed POM|problems were encountered while processing",
-     "Maven cannot read the pom", "correct it there"),
-)  # fmt: skip
+KNOWN_FAILURES = (
+    failures.old_jdk("the pom"),
+    KnownFailure(
+        r"No compiler is provided|running on a JRE",
+        ToolMissing,
+        "Maven found a JRE, which cannot compile",
+        "install a JDK, or set JAVA_HOME to one",
+    ),
+    KnownFailure(r"COMPILATION ERROR", ToolFailed, "the source does not compile", "correct it there"),
+    KnownFailure(
+        r"There are test failures|There was a timeout or other error in the fork",
+        ToolFailed,
+        "tests fail",
+        "correct them, or leave them out: tests = false",
+    ),
+    KnownFailure(
+        r"in offline mode|has not been downloaded from it before",
+        Offline,
+        "Maven's local repository lacks something, and the run is offline",
+        "run once without offline",
+        only_offline=True,
+    ),
+    KnownFailure(
+        r"Could not transfer|Unknown host|Connect(?:ion)? (?:to|refused|timed out)",
+        DownloadFailed,
+        "Maven could not fetch what it needs",
+        "see that the repository can be reached, and try again",
+    ),
+    KnownFailure(
+        r"Could not (?:find artifact|resolve)|Failure to find|Non-resolvable|was not found|No versions av",
+        CannotResolve,
+        "Maven found no set of packages for the pom",
+        "correct the names and versions; Maven's words above say which do not fit",
+    ),
+    KnownFailure(
+        r"Non-(?:parseable|readable) (?:POM|parent)|Malformed POM|problems were encountered while processing",
+        BadManifest,
+        "Maven cannot read the pom",
+        "correct it there",
+    ),
+)
 """Kind of error, what Maven says then, and what we say; the first that fits."""
 
 
@@ -72,7 +96,7 @@ def resolve(job: Job) -> Result:
     family = _family(job)
     if family.siblings:
         return Result(reads=_reads(job, family))
-    tree = _copied(job, _poms_and_more(job, family))
+    tree = _copy(job, _poms_and_more(job, family))
     listing = os.path.join(job.scratch, "packages.txt")
     places = (f"-DoutputDirectory={job.out}", f"-DoutputFile={listing}")
     _maven(job, family, tree, COLLECT, LIST, *RUNTIME_SCOPE, *places)
@@ -80,7 +104,7 @@ def resolve(job: Job) -> Result:
     return Result(
         parts=(Folder(job.out, into="lib"),) if os.listdir(job.out) else (),
         reads=_reads(job, family),
-        notes=(*_may_change(packages), *classes.too_new_jars(job)),
+        notes=(*results.that_may_change(packages, "the pom does"), *classes.too_new_jars(job)),
         facts={"packages": packages},
     )
 
@@ -89,7 +113,7 @@ def compile(job: Job) -> Result:
     """Classes for a function, jars for a layer, and the jars that resolve had to leave."""
     family = _family(job)
     _refuse_aggregator(job, family.own)
-    tree = _copied(job, [*_poms_and_more(job, family), *_sources(job, family)])
+    tree = _copy(job, [*_poms_and_more(job, family), *_sources(job, family)])
     if family.start not in family.poms:
         Path(tree.twin(family.start.file)).write_text(family.start.text, encoding="utf-8")
     tests = () if job.target.options.get("tests") else WITHOUT_TESTS
@@ -110,44 +134,13 @@ def compile(job: Job) -> Result:
             missing="Maven left nothing in target/classes",
             help="put the source into src/main/java, and leave Maven's output folders as they are",
         )
-    taken = {name: os.path.join(job.out, name) for name in sorted(os.listdir(job.out))}
     return Result(
-        parts=tuple(Folder(path, into="" if name == "classes" else name) for name, path in taken.items()),
+        parts=results.parts(job),
         reads=_reads(job, family),
     )
 
 
 # poms: which files Maven reads, and from where it starts
-
-
-@dataclass(frozen=True)
-class Pom:
-    file: str
-    text: str
-    artifact: str
-    group: str
-    packaging: str
-    parent: str
-    """The parent's file, whether it is there or not; "" for a parent that only a repository has."""
-    wanted: tuple[str, str]
-    """Group and artifact id of the parent that it asks for."""
-    modules: tuple[str, ...]
-    missing: tuple[str, ...]
-    """Those that are not there, whatever the profile."""
-    coordinates: frozenset[tuple[str, str]]
-    """Group and artifact ids of the dependencies."""
-
-    @property
-    def coordinate(self) -> tuple[str, str]:
-        return self.group, self.artifact
-
-    @property
-    def dependencies(self) -> frozenset[str]:
-        return frozenset(artifact for _, artifact in self.coordinates)
-
-    @property
-    def folder(self) -> str:
-        return os.path.dirname(self.file)
 
 
 @dataclass(frozen=True)
@@ -174,19 +167,19 @@ def _family(job: Job) -> Family:
     Such a layer is in no repository: it is built along, by a pom of ours that has both as modules, so that nothing has
     to be installed on this machine.
     """
-    family = _reactor(job, _read(job, job.target.manifest))
+    family = _reactor(job, maven.read_pom(job, job.target.manifest))
     layers = list(_layers(job, family))
     if not layers:
         return family
     poms = {pom.file: pom for one in (family, *layers) for pom in one.poms}
     needed = {folder for layer in layers for folder in (layer.own.folder, *layer.siblings)}
     starts = dict.fromkeys(one.start.file for one in (family, *layers))
-    return Family(family.own, tuple(poms.values()), family.siblings | needed, _aggregator(tuple(starts)))
+    return Family(family.own, tuple(poms.values()), family.siblings | needed, maven.aggregator(tuple(starts)))
 
 
 def _layers(job: Job, family: Family) -> Iterator[Family]:
     """The layers whose jar the poms name, and those that these layers need in turn."""
-    known = [_reactor(job, _read(job, file)) for file in _layer_poms(job) if os.path.isfile(file)]
+    known = [_reactor(job, maven.read_pom(job, file)) for file in _layer_poms(job) if os.path.isfile(file)]
     waiting, seen = [family], {pom.file for pom in family.poms}
     while waiting:
         named = frozenset[str]().union(*(pom.coordinates for pom in waiting.pop().poms))
@@ -202,128 +195,20 @@ def _layer_poms(job: Job) -> list[str]:
     return [os.path.normpath(os.path.join(folder, "pom.xml")) for folder in folders]
 
 
-def _aggregator(modules: tuple[str, ...]) -> Pom:
-    """A pom of ours beside the projects, whose only use is that Maven knows them all."""
-    top = os.path.commonpath([os.path.dirname(file) for file in modules])
-    names = "".join(f"<module>{escape(os.path.relpath(file, top))}</module>" for file in modules)
-    about = (
-        "<groupId>lambdabuild</groupId><artifactId>layers</artifactId><version>1</version><packaging>pom</packaging>"
-    )
-    text = f"<project><modelVersion>4.0.0</modelVersion>{about}<modules>{names}</modules></project>\n"
-    return Pom(
-        os.path.join(top, AGGREGATOR), text, "layers", "lambdabuild", "pom", "", ("", ""), modules, (), frozenset()
-    )
-
-
 def _reactor(job: Job, own: Pom) -> Family:
     """A pom with its parents, and the modules that it needs of a pom above that has it as a module."""
-    parents = tuple(_parents(job, own))
+    parents = tuple(maven.parents(job, own))
     for top in _aggregators(job, own, parents):
-        modules = tuple(_modules(job, top))
+        modules = tuple(maven.modules(job, top))
         siblings = _siblings(job, own, modules)
         if own.file in {pom.file for pom in modules}:
-            _check_modules(job, [own, *parents, *(pom for pom in modules if pom.folder in siblings)], modules)
+            maven.check_modules(job, [own, *parents, *(pom for pom in modules if pom.folder in siblings)], modules)
         if own.file in {pom.file for pom in modules} and siblings:
             poms = {pom.file: pom for pom in (own, *parents, *modules)}
             for pom in modules:
-                poms |= {parent.file: parent for parent in _parents(job, pom)}
+                poms |= {parent.file: parent for parent in maven.parents(job, pom)}
             return Family(own, tuple(poms.values()), siblings, top)
     return Family(own, (own, *parents), frozenset(), own)
-
-
-def _check_modules(job: Job, built: list[Pom], modules: tuple[Pom, ...]) -> None:
-    """Raise LB402 if a module is not there that may be what a pom depends on: a repository may have one of its name."""
-    groups, known = {pom.group for pom in modules}, {pom.coordinate for pom in modules}
-    unknown = {named for pom in built for named in pom.coordinates - known if named[0] in groups}
-    for pom in modules if unknown else ():
-        for file in pom.missing:
-            raise BadManifest(
-                f"{job.who}: {os.path.relpath(pom.file, job.target.project)} has the module "
-                f"{os.path.relpath(file, pom.folder)}, which is not there and may be {':'.join(min(unknown))}",
-                where=job.place(pom.file),
-                help="bring the module back, or take it out of <modules>",
-            )
-
-
-def _read(job: Job, file: str) -> Pom:
-    try:
-        with open(file, "rb") as stream:
-            content = stream.read()
-        root = ElementTree.fromstring(content)
-    except ElementTree.ParseError as error:
-        line, column = error.position
-        raise BadManifest(
-            f"{job.who}: {os.path.relpath(file, job.target.project)} is not XML: {error}",
-            where=job.place(file, line, column + 1),
-            help="correct it there",
-        ) from error
-    for element in root.iter():
-        element.tag = element.tag.rpartition("}")[2]
-    folder = os.path.dirname(file)
-    return Pom(
-        file=file,
-        text=content.decode("utf-8", "replace"),
-        artifact=_text(root, "artifactId"),
-        group=_text(root, "groupId") or _text(root, "parent/groupId"),
-        packaging=_text(root, "packaging") or "jar",
-        parent=_parent(folder, root),
-        wanted=(_text(root, "parent/groupId"), _text(root, "parent/artifactId")),
-        modules=tuple(_pom_at(folder, module.text or "") for module in root.iter("module")),
-        missing=tuple(
-            path for m in root.iterfind("modules/module") if not os.path.isfile(path := _pom_at(folder, m.text or ""))
-        ),
-        coordinates=frozenset(
-            (_own_or(_text(named, "groupId"), root), _text(named, "artifactId")) for named in root.iter("dependency")
-        ),
-    )
-
-
-def _text(element: ElementTree.Element, name: str) -> str:
-    return (element.findtext(name) or "").strip()
-
-
-def _own_or(group: str, root: ElementTree.Element) -> str:
-    """A group as it is written, or the pom's own where a variable stands for that."""
-    own = _text(root, "groupId") or _text(root, "parent/groupId")
-    return own if group in ("${project.groupId}", "${pom.groupId}") else group
-
-
-def _parent(folder: str, root: ElementTree.Element) -> str:
-    parent = root.find("parent")
-    path = None if parent is None else parent.findtext("relativePath", "../pom.xml").strip()
-    return _pom_at(folder, path) if path else ""
-
-
-def _pom_at(folder: str, path: str) -> str:
-    """Where a relative path leads, which may name a pom or its folder."""
-    found = os.path.normpath(os.path.join(folder, path.strip()))
-    return os.path.join(found, "pom.xml") if os.path.isdir(found) else found
-
-
-def _parents(job: Job, pom: Pom) -> Iterator[Pom]:
-    """The parents that have a file. A path that is written and leads to no such parent is an error: Maven would go on
-    silently and take whatever a repository has of that name."""
-    seen = {pom.file}
-    while pom.parent not in seen:
-        if not os.path.isfile(pom.parent):
-            _check_parent(job, pom, "which is not there")
-            return
-        parent = _read(job, pom.parent)
-        if parent.coordinate != pom.wanted and "$" not in "".join(parent.coordinate):
-            _check_parent(job, pom, f"which is {':'.join(parent.coordinate)}, not {':'.join(pom.wanted)}")
-        pom = parent
-        seen.add(pom.file)
-        yield pom
-
-
-def _check_parent(job: Job, pom: Pom, wrong: str) -> None:
-    written = re.search(r"<relativePath>\s*[^<\s]", pom.text)
-    if written and pom.parent:
-        raise BadManifest(
-            f"{job.who}: the parent is to be {os.path.relpath(pom.parent, job.target.project)}, {wrong}",
-            where=job.place(pom.file, pom.text.count("\n", 0, written.start()) + 1),
-            help="correct <relativePath>, or write <relativePath/> when the parent comes from a repository",
-        )
 
 
 def _aggregators(job: Job, own: Pom, parents: tuple[Pom, ...]) -> list[Pom]:
@@ -332,20 +217,8 @@ def _aggregators(job: Job, own: Pom, parents: tuple[Pom, ...]) -> list[Pom]:
     for folder in folders_above(job, own.folder)[1:]:
         file = os.path.join(folder, "pom.xml")
         if file not in found and os.path.isfile(file):
-            found[file] = _read(job, file)
+            found[file] = maven.read_pom(job, file)
     return sorted((pom for pom in found.values() if pom.modules), key=lambda pom: len(pom.folder))
-
-
-def _is_in(path: str, folder: str) -> bool:
-    return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)
-
-
-def _modules(job: Job, top: Pom) -> Iterator[Pom]:
-    """A pom and its modules, and theirs. One that is not there is left to Maven, which tells of it."""
-    yield top
-    for file in top.modules:
-        if os.path.isfile(file):
-            yield from _modules(job, _read(job, file))
 
 
 def _siblings(job: Job, own: Pom, modules: tuple[Pom, ...]) -> frozenset[str]:
@@ -355,7 +228,7 @@ def _siblings(job: Job, own: Pom, modules: tuple[Pom, ...]) -> frozenset[str]:
     open_ends = [own]
     while open_ends:
         pom = open_ends.pop()
-        named = pom.dependencies.union(*(parent.dependencies for parent in _parents(job, pom)))
+        named = pom.dependencies.union(*(parent.dependencies for parent in maven.parents(job, pom)))
         new = {name: known[name] for name in sorted(named & known.keys() - found.keys() - {own.artifact})}
         found |= new
         open_ends += new.values()
@@ -376,22 +249,10 @@ def _refuse_aggregator(job: Job, own: Pom) -> None:
 # files: a copy that lies as the originals do
 
 
-@dataclass(frozen=True)
-class Tree:
-    top: str
-    copy: str
-
-    def twin(self, path: str) -> str:
-        return os.path.normpath(os.path.join(self.copy, os.path.relpath(path, self.top)))
-
-
-def _copied(job: Job, files: list[str]) -> Tree:
+def _copy(job: Job, files: list[str]) -> Tree:
     top = os.path.commonpath([os.path.dirname(job.target.manifest), *(os.path.dirname(file) for file in files)])
     tree = Tree(top, os.path.join(job.scratch, "tree", os.path.basename(top)))
-    for file in files:
-        twin = tree.twin(file)
-        os.makedirs(os.path.dirname(twin), exist_ok=True)
-        shutil.copy(file, twin)
+    tree.add(files)
     return tree
 
 
@@ -406,7 +267,7 @@ def _named(pom: Pom) -> Iterator[str]:
     """Files and folders that a pom names from where it lies, such as a repository of jars, but for source."""
     for path in re.findall(r"\$\{(?:project\.)?basedir\}/+([^<>\s\"'$]+)", pom.text):
         found = os.path.normpath(os.path.join(pom.folder, path))
-        is_source = path.split("/")[0] in ("src", "target") or _is_in(pom.folder, found)
+        is_source = path.split("/")[0] in ("src", "target") or is_below(pom.folder, found)
         if os.path.exists(found) and not is_source:
             yield found
 
@@ -428,7 +289,7 @@ def _sources(job: Job, family: Family) -> Iterator[str]:
     """The files of the own module and its siblings; of the code folder only what the project lets in."""
     yield from (os.path.join(job.target.source, name) for name in job.files)
     for folder in sorted({family.own.folder, *family.siblings}):
-        yield from (file for file in _files_below(folder, job.scratch) if not _is_in(file, job.target.source))
+        yield from (file for file in _files_below(folder, job.scratch) if not is_below(file, job.target.source))
 
 
 def _files_below(path: str, scratch: str = "") -> Iterator[str]:
@@ -443,7 +304,7 @@ def _files_below(path: str, scratch: str = "") -> Iterator[str]:
 def _is_source(parent: str, name: str, scratch: str) -> bool:
     path = os.path.join(parent, name)
     is_made = name in NOT_SOURCE and (name != "target" or os.path.exists(os.path.join(parent, "pom.xml")))
-    return not (is_made or _is_in(scratch, path) or os.path.exists(os.path.join(path, "pom.xml")))
+    return not (is_made or is_below(scratch, path) or os.path.exists(os.path.join(path, "pom.xml")))
 
 
 def _reads(job: Job, family: Family) -> tuple[str, ...]:
@@ -455,7 +316,7 @@ def _reads(job: Job, family: Family) -> tuple[str, ...]:
         for folder in {family.own.folder, *family.siblings}:
             names = (name for name in ("src", *os.listdir(folder)) if _is_source(folder, name, job.scratch))
             found |= {os.path.join(folder, name) for name in names}
-        found = {path for path in found if not _is_in(path, job.target.source)}
+        found = {path for path in found if not is_below(path, job.target.source)}
     return tuple(sorted(found - {family.own.file}))
 
 
@@ -476,7 +337,7 @@ def _maven(job: Job, family: Family, tree: Tree, *goals: str) -> None:
         environment = _variables() | {"MAVEN_BASEDIR": base}
         job.run([*command, *goals], cwd=tree.twin(family.start.folder), extra_environment=environment)
     except ToolFailed as error:
-        raise _explained(job, tree, error) from error
+        raise _explain(job, tree, error) from error
 
 
 def _program(job: Job, family: Family, tree: Tree) -> list[str]:
@@ -500,12 +361,6 @@ def _packages(listing: str) -> list[dict[str, str]]:
         lines = [line.split()[0].split(":") for line in stream if line.startswith("   ") and line.count(":") >= 4]
     found = {(f"{parts[0]}:{parts[1]}", parts[-2]) for parts in lines}
     return [{"name": name, "version": version} for name, version in sorted(found)]
-
-
-def _may_change(packages: list[dict[str, str]]) -> Iterator[str]:
-    for package in packages:
-        if package["version"].endswith("-SNAPSHOT"):
-            yield f"{package['name']} {package['version']} may change while the pom does not"
 
 
 # what Maven made, as it ships
@@ -536,27 +391,18 @@ def _take_jars(job: Job, jars: Iterable[str], made_here: list[str]) -> None:
 # Maven's words
 
 
-def _explained(job: Job, tree: Tree, error: ToolFailed) -> LambdaBuildError:
-    """Maven says its errors on stdout, among much else, and names the files of the copy."""
-    said = error.output.replace(tree.copy + os.sep, "")
-    lines = [m[1].strip() for m in re.finditer(r"(?m)^(?:\[(?:ERROR|FATAL)\] ?)+(.*)$", said)]
+def _explain(job: Job, tree: Tree, error: ToolFailed) -> LambdaBuildError:
+    """Return what Maven's failure means. It prints errors on stdout, among much else, and names files of the copy."""
+    output = error.output.replace(tree.copy + os.sep, "")
+    lines = [m[1].strip() for m in re.finditer(r"(?m)^(?:\[(?:ERROR|FATAL)\] ?)+(.*)$", output)]
     lines = [line.split(" -> [Help")[0] for line in dict.fromkeys(lines) if line and not NOISE.match(line)]
-    tail = "\n".join(lines[:25]) or error.tail
-    found = [
-        (os.path.join(tree.top, m[1].lstrip("/")), int(m[2]), int(m[3])) for line in lines if (m := AT.match(line))
-    ]
-    places = [job.place(file, line, column) for file, line, column in dict.fromkeys(found)]
-    for kind, pattern, message, help in KINDS:
-        match = re.search(pattern, said)
-        if match and (kind is not Offline or job.offline):
-            help = help.format(*match.groups())
-            where = places or [_place_in_pom(job, lines)]
-            return kind(f"{job.who}: {message}", where=where[:5], tail=tail, help=help)
-    error.tail = "\n".join([*error.tail.splitlines()[:1], *lines[:25]]) if lines else error.tail
-    return error
+    matches = [match for line in lines if (match := AT.match(line))]
+    places = dict.fromkeys((os.path.join(tree.top, m[1].lstrip("/")), int(m[2]), int(m[3])) for m in matches)
+    where = [job.place(*place) for place in places] or [_place_in_pom(job, lines)]
+    return failures.explain(job, error, KNOWN_FAILURES, output, lines, where)
 
 
-def _place_in_pom(job: Job, lines: list[str]) -> Any:
+def _place_in_pom(job: Job, lines: list[str]) -> Span:
     found = re.search(r"@ line (\d+), column (\d+)", "\n".join(lines))
     return (
         job.place(job.target.manifest, *(int(number) for number in found.groups()))

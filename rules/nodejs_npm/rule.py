@@ -6,12 +6,11 @@ import shutil
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from lambdabuild.node import gathered, installed, manifest, native, place, workspace
-from lambdabuild.node.failures import Reason, explained
+from lambdabuild.node import failures, gathered, installed, manifest, native, place, workspace
 from lambdabuild.node.manifest import NPM_LOCKS
 from lambdabuild.node.scripts import Beside
 from lambdabuild.node.workspace import Workspace
-from lambdabuild.rule_api import BadManifest, CannotResolve, Job, Offline, Result, ToolFailed, ToolMissing
+from lambdabuild.rule_api import BadManifest, CannotResolve, Job, KnownFailure, Offline, Result, ToolFailed, ToolMissing
 
 KNOWS_PLATFORMS = 10
 """The first npm that can install for another machine than its own (--os, --cpu)."""
@@ -20,20 +19,20 @@ USAGE = "Clean install a project"
 """Where npm begins to explain its options."""
 FOREIGN = re.compile(r"(?!(?:npm|file|git|github|gist|bitbucket|gitlab|https?|git\+\w+):)[a-z][\w+.-]*:")
 """A version of a kind that another package manager knows."""
-REASONS = (
-    Reason(
+KNOWN_FAILURES = (
+    KnownFailure(
         f"{CODE}ENOTCACHED",
         Offline,
         "npm's cache has not all packages, and the run is offline",
         "run once without offline",
     ),
-    Reason(
+    KnownFailure(
         f"{CODE}127$",
         BadManifest,
         "an install script needs a program that is not there",
         "name its package in dependencies, have those for development too with omit = [], or set ignore_scripts = true",
     ),
-    Reason(
+    KnownFailure(
         f"{CODE}(?:E404|ETARGET|ERESOLVE|EBADPLATFORM|ENOVERSIONS)",
         CannotResolve,
         "npm found no set of packages for package.json",
@@ -55,7 +54,7 @@ def resolve(job: Job) -> Result:
     if not (job.files or manifest.names_packages(about, job.target.options)):
         return Result(reads=tuple(local))
     work = place.mirrored(job, folder, local)
-    _copied(folder, work, (*NPM_LOCKS, ".npmrc"))
+    _copy_files(folder, work, (*NPM_LOCKS, ".npmrc"))
     shutil.copy(job.target.manifest, os.path.join(work, "package.json"))
     beside = Beside(job, folder, work)
     _npm(job, work, work, about)
@@ -73,7 +72,7 @@ def _of_workspace(job: Job, folder: str, space: Workspace, local: list[str]) -> 
     if not (job.files or any(manifest.names_packages(about, job.target.options) for about in abouts)):
         return installed.of_out(job, reads)
     work = place.mirrored(job, folder, [*reads, *place.present(space.folder, ("package.json", *NPM_LOCKS, ".npmrc"))])
-    _copied(folder, work, ("package.json",))
+    _copy_files(folder, work, ("package.json",))
     root = os.path.normpath(os.path.join(work, os.path.relpath(space.folder, folder)))
     members = sorted({*siblings.shipped, *siblings.named, folder} - {space.folder})
     paths = [os.path.relpath(member, space.folder) for member in members]
@@ -93,7 +92,7 @@ def _of_workspace(job: Job, folder: str, space: Workspace, local: list[str]) -> 
     return installed.of_out(job, reads, notes, beside.written())
 
 
-def _copied(folder: str, work: str, names: Iterable[str]) -> None:
+def _copy_files(folder: str, work: str, names: Iterable[str]) -> None:
     for file in place.present(folder, names):
         shutil.copy(file, work)
 
@@ -130,16 +129,16 @@ def _install(job: Job, work: str, which: Iterable[str]) -> None:
         )
     except ToolFailed as error:
         help = "bring it up to date with: npm install --package-lock-only"
-        stale = Reason(f"{CODE}EUSAGE", BadManifest, f"{lock or 'the lock file'} does not fit package.json", help)
-        raise explained(job, error, (stale, _foreign(job, work), *REASONS), until=USAGE) from error
+        stale = KnownFailure(f"{CODE}EUSAGE", BadManifest, f"{lock or 'the lock file'} does not fit package.json", help)
+        raise failures.explain(job, error, (stale, _foreign(job, work), *KNOWN_FAILURES), until=USAGE) from error
 
 
-def _foreign(job: Job, work: str) -> Reason:
+def _foreign(job: Job, work: str) -> KnownFailure:
     """npm says which kind of version it does not know (``workspace:``, ``catalog:``), but not whose."""
     about = manifest.read(job, os.path.join(work, "package.json"))
     wanted = {name: str(text) for kind in manifest.KINDS for name, text in (about.get(kind) or {}).items()}
     foreign = ", ".join(sorted(f"{name} {text}" for name, text in wanted.items() if FOREIGN.match(text)))
-    return Reason(
+    return KnownFailure(
         f"{CODE}EUNSUPPORTEDPROTOCOL",
         BadManifest,
         f"npm cannot install {foreign or 'a version of that kind'}",

@@ -5,12 +5,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from lambdabuild.node import gathered, installed, manifest, place, programs, workspace
-from lambdabuild.node.failures import Reason, explained
+from lambdabuild.node import failures, gathered, installed, manifest, place, programs, workspace
 from lambdabuild.node.programs import Program
 from lambdabuild.node.scripts import Beside
 from lambdabuild.node.workspace import Siblings
-from lambdabuild.rule_api import BadManifest, CannotResolve, Job, Offline, Result, ToolFailed, ToolMissing
+from lambdabuild.rule_api import BadManifest, CannotResolve, Job, KnownFailure, Offline, Result, ToolFailed, ToolMissing
 
 LOCK = "pnpm-lock.yaml"
 BESIDE = (LOCK, "pnpm-workspace.yaml", ".npmrc", ".pnpmfile.cjs", ".pnpmfile.mjs")
@@ -33,26 +32,26 @@ LAYOUT = {
     False: ("--config.node-linker=isolated", *COMMON),
 }
 """By whether a package stands alone. In a workspace pnpm would hoist what no one but others needs."""
-REASONS = (
-    Reason(
+KNOWN_FAILURES = (
+    KnownFailure(
         r"OUTDATED_LOCKFILE|LOCKFILE_CONFIG_MISMATCH|Cannot install with \"frozen-lockfile\"",
         BadManifest,
         "pnpm-lock.yaml does not fit package.json",
         "bring it up to date with: pnpm install --lockfile-only",
     ),
-    Reason(
+    KnownFailure(
         "BROKEN_LOCKFILE",
         BadManifest,
         "pnpm-lock.yaml is broken",
         "make it anew with: pnpm install --lockfile-only",
     ),
-    Reason(
+    KnownFailure(
         "ERR_PNPM_NO_OFFLINE_|in offline mode",
         Offline,
         "pnpm's store has not all packages, and the run is offline",
         "run once without offline",
     ),
-    Reason(
+    KnownFailure(
         "NO_MATCHING_VERSION|FETCH_404|PEER_DEP_ISSUES|UNSUPPORTED_PLATFORM|WORKSPACE_PKG_NOT_FOUND",
         CannotResolve,
         "pnpm found no set of packages for package.json",
@@ -84,7 +83,7 @@ def resolve(job: Job) -> Result:
     try:
         _install(job, pnpm, work, root, LAYOUT[is_alone], bool(lock))
     except ToolFailed as error:
-        raise explained(job, error, REASONS) from error
+        raise failures.explain(job, error, KNOWN_FAILURES) from error
     notes = _notes(job, about, lock)
     if space is None or is_alone:
         return installed.shipped(job, os.path.join(work, "node_modules"), reads, notes, beside.written())

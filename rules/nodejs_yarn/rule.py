@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lambdabuild.node import gathered, installed, manifest, place, platforms, programs, workspace, yarn_cache
-from lambdabuild.node.failures import Reason, explained
+from lambdabuild.node import failures, gathered, installed, manifest, place, platforms, programs, workspace, yarn_cache
 from lambdabuild.node.programs import Program
 from lambdabuild.node.scripts import Beside
 from lambdabuild.node.workspace import Workspace
-from lambdabuild.rule_api import BadManifest, CannotResolve, Job, Offline, Result, ToolFailed, ToolMissing
+from lambdabuild.rule_api import BadManifest, CannotResolve, Job, KnownFailure, Offline, Result, ToolFailed, ToolMissing
 
 LOCK = "yarn.lock"
 SETTINGS = (".yarnrc", ".yarnrc.yml", ".npmrc")
@@ -38,15 +37,15 @@ ENVIRONMENT = {
 (https://yarnpkg.com/configuration/yarnrc)."""
 EVERYTHING = ("prod", "dev", "optional")
 STALE = "yarn.lock does not fit package.json"
-REASONS = (
-    Reason("lockfile needs to be updated", BadManifest, STALE, "bring it up to date with: yarn install"),
-    Reason(
+KNOWN_FAILURES = (
+    KnownFailure("lockfile needs to be updated", BadManifest, STALE, "bring it up to date with: yarn install"),
+    KnownFailure(
         "YN0080|in (?:--)?offline mode|in our (?:offline mirror|cache)",
         Offline,
         "Yarn's cache has not all packages, and the run is offline",
         "run once without offline",
     ),
-    Reason(
+    KnownFailure(
         r"YN00(?:16|35|82)|Couldn't find (?:any versions for|package)|404 Not Found|is incompatible with this module",
         CannotResolve,
         "Yarn found no set of packages for package.json",
@@ -86,7 +85,7 @@ def resolve(job: Job) -> Result:
     try:
         (_modern if yarn.number >= OLDEST else _classic)(job, yarn, tree)
     except ToolFailed as error:
-        raise explained(job, error, REASONS) from error
+        raise failures.explain(job, error, KNOWN_FAILURES) from error
     for copy, member in zip(tree.needed, needed, strict=True):
         shutil.copyfile(os.path.join(member, "package.json"), os.path.join(copy, "package.json"))
     notes = _notes(job, about, lock) + (_no_pnp(job, folder, top) if yarn.number >= OLDEST else [])

@@ -19,11 +19,15 @@ from lambdabuild.rule_api import (
     DownloadFailed,
     Folder,
     Job,
+    KnownFailure,
     LambdaBuildError,
     Offline,
     Result,
     ToolFailed,
     ToolMissing,
+    copy_file,
+    explain_output,
+    write_file,
 )
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -41,6 +45,35 @@ KIND = re.compile(r"\(Bundler::(?:\w+::)*(\w+)\)")
 BACKTRACE = re.compile(r"^\s*(?:from )?/\S+:\d+:in [`'].*\n", re.MULTILINE)
 ONCE = re.compile(r"^\s*s\.(extensions|installed_by_version) = .*\n|^# stub: \S+/\S+.*\n", re.MULTILINE)
 """Lines of a specification that make RubyGems look for what it compiled, and that tell which RubyGems installed."""
+KNOWN_FAILURES = (
+    KnownFailure(
+        "^(?:GemNotFound|HTTPError|VersionConflict|SolveFailure)$",
+        Offline,
+        "vendor/cache has not all gems, and the run is offline",
+        "run once without offline, or fill vendor/cache with: bundle cache",
+        only_offline=True,
+    ),
+    KnownFailure(
+        "^(?:ProductionError|LockfileError|FrozenError)$",
+        BadManifest,
+        "Gemfile.lock does not fit the Gemfile or the platform",
+        "bring it up to date with: bundle lock --add-platform {cpu}-linux",
+    ),
+    KnownFailure(
+        "^(?:InstallError|ExtensionBuildError)$",
+        ToolFailed,
+        "Bundler could not install a gem",
+        "what it is compiled with must be here: a compiler, Ruby's headers (ruby-dev), the libraries it names",
+    ),
+    KnownFailure("^HTTPError$", DownloadFailed, "Bundler could not fetch gems", "see that the source can be reached"),
+    KnownFailure(
+        "^(?:GemNotFound|VersionConflict|SolveFailure|GitError)$",
+        CannotResolve,
+        "Bundler found no set of gems for the Gemfile",
+        "correct the names and versions; Bundler's words above say which do not fit",
+    ),
+)
+"""By the name of Bundler's exception."""
 LOGS = ("gem_make.out", "mkmf.log", "gem.build_complete")
 LEAVE_OUT = ("/**/bundler/gems/*/.git/", "/**/bundler/gems/**/gem_make.out", "/**/bundler/gems/**/mkmf.log")
 
@@ -195,10 +228,10 @@ def _mirrored(job: Job, found: Mapping[str, Any], gems: Sequence[Mapping[str, An
     top = os.path.commonpath([folder, *(os.path.dirname(file) for file in files)])
     work = os.path.normpath(os.path.join(job.scratch, "tree", os.path.relpath(folder, top)))
     for file in sorted(filter(os.path.exists, files)):
-        _copied(file, os.path.join(job.scratch, "tree", os.path.relpath(file, top)))
+        copy_file(file, os.path.join(job.scratch, "tree", os.path.relpath(file, top)))
     if os.path.isdir(os.path.join(folder, "vendor/cache")):
         shutil.copytree(os.path.join(folder, "vendor/cache"), os.path.join(work, "vendor/cache"))
-    _write(os.path.join(work, ".bundle/config"), _settings(job, folder))
+    write_file(os.path.join(work, ".bundle/config"), _settings(job, folder))
     return work
 
 
@@ -261,43 +294,14 @@ def _install(job: Job, work: str, target: Mapping[str, str]) -> None:
     try:
         job.run(command, cwd=work, extra_environment={**hosts, **preloaded, **fixed, **target})
     except ToolFailed as error:
-        raise _explained(job, error) from error
+        raise _explain(job, error) from error
 
 
-def _explained(job: Job, error: ToolFailed) -> LambdaBuildError:
-    found = KIND.search(error.output)
-    kind = found[1] if found else ""
+def _explain(job: Job, error: ToolFailed) -> LambdaBuildError:
+    match = KIND.search(error.output)
     words = [line for line in BACKTRACE.sub("", KIND.sub("", error.output)).splitlines() if line.strip()]
-    said: dict[str, Any] = {"tail": "\n".join(words[-25:]), "where": job.place(job.target.manifest)}
-    if job.offline and kind in ("GemNotFound", "HTTPError", "VersionConflict", "SolveFailure"):
-        return Offline(
-            f"{job.who}: vendor/cache has not all gems, and the run is offline",
-            help="run once without offline, or fill vendor/cache with: bundle cache",
-            **said,
-        )
-    if kind in ("ProductionError", "LockfileError", "FrozenError"):
-        return BadManifest(
-            f"{job.who}: Gemfile.lock does not fit the Gemfile or the platform",
-            help=f"bring it up to date with: bundle lock --add-platform {CPUS[job.target.architecture]}-linux",
-            **said,
-        )
-    if kind in ("InstallError", "ExtensionBuildError"):
-        return ToolFailed(
-            f"{job.who}: Bundler could not install a gem",
-            help="what it is compiled with must be here: a compiler, Ruby's headers (ruby-dev), the libraries it names",
-            **said,
-        )
-    if kind == "HTTPError":
-        return DownloadFailed(
-            f"{job.who}: Bundler could not fetch gems", help="see that the source can be reached", **said
-        )
-    if kind in ("GemNotFound", "VersionConflict", "SolveFailure", "GitError"):
-        return CannotResolve(
-            f"{job.who}: Bundler found no set of gems for the Gemfile",
-            help="correct the names and versions; Bundler's words above say which do not fit",
-            **said,
-        )
-    return error
+    kind, cpu = match[1] if match else "", CPUS[job.target.architecture]
+    return explain_output(job, error, KNOWN_FAILURES, output=kind, tail="\n".join(words[-25:]), cpu=cpu)
 
 
 # what was installed, as it ships
@@ -381,7 +385,7 @@ def _steady_specifications(folder: str) -> None:
         if name.endswith(".gemspec"):
             with open(file, encoding="utf-8") as stream:
                 text = stream.read()
-            _write(file, ONCE.sub("", text))
+            write_file(file, ONCE.sub("", text))
 
 
 def _add_local(tree: str, gems: Sequence[Mapping[str, Any]]) -> None:
@@ -390,10 +394,10 @@ def _add_local(tree: str, gems: Sequence[Mapping[str, Any]]) -> None:
         place = os.path.join(tree, "gems", gem["full_name"])
         text = ONCE.sub("", gem["specification"])
         for name in gem["files"]:
-            _copied(os.path.join(gem["folder"], name), os.path.join(place, name))
+            copy_file(os.path.join(gem["folder"], name), os.path.join(place, name))
         for name in {*gem["gemspecs"], f"{gem['name']}.gemspec"} if gem["gemspecs"] else ():
-            _write(os.path.join(place, name), text)
-        _write(os.path.join(tree, "specifications", f"{gem['full_name']}.gemspec"), text)
+            write_file(os.path.join(place, name), text)
+        write_file(os.path.join(tree, "specifications", f"{gem['full_name']}.gemspec"), text)
 
 
 def _ship_gemfile(
@@ -420,10 +424,10 @@ def _ship_gemfile(
         gemfile = literal.sub(rf"\g<1>\g<2>{inside}\g<2>", gemfile)
         locked = re.escape(posixpath.normpath(written))
         lock = re.sub(rf"(?m)^  remote: (?:\./)?{locked}/?$", f"  remote: {inside}", lock)
-    _write(os.path.join(job.out, "Gemfile"), gemfile)
-    _write(os.path.join(job.out, "Gemfile.lock"), lock)
+    write_file(os.path.join(job.out, "Gemfile"), gemfile)
+    write_file(os.path.join(job.out, "Gemfile.lock"), lock)
     settings = {"PATH": "vendor/bundle", "WITHOUT": _without(job), "DEPLOYMENT": "true"}
-    _write(os.path.join(job.out, ".bundle/config"), "---\n" + _yaml(settings))
+    write_file(os.path.join(job.out, ".bundle/config"), "---\n" + _yaml(settings))
     return notes
 
 
@@ -436,14 +440,3 @@ def _packages(tree: str) -> list[dict[str, str]]:
         if stub:
             found.append({"name": stub[1], "version": stub[2]})
     return found
-
-
-def _copied(source: str, target: str) -> None:
-    os.makedirs(os.path.dirname(target), exist_ok=True)
-    shutil.copy(source, target)
-
-
-def _write(file: str, text: str) -> None:
-    os.makedirs(os.path.dirname(file), exist_ok=True)
-    with open(file, "w", encoding="utf-8") as stream:
-        stream.write(text)

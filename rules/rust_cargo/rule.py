@@ -9,6 +9,7 @@ import sys
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from lambdabuild.rule_api import (
@@ -17,11 +18,16 @@ from lambdabuild.rule_api import (
     CannotResolve,
     Folder,
     Job,
+    KnownFailure,
     LambdaBuildError,
     Offline,
     Result,
+    Span,
     ToolFailed,
     ToolMissing,
+    explain_output,
+    is_below,
+    option_words,
 )
 
 TRIPLES = {"x86_64": "x86_64-unknown-linux-gnu", "arm64": "aarch64-unknown-linux-gnu"}
@@ -40,22 +46,61 @@ SINCE_1980 = "315532800"
 """SOURCE_DATE_EPOCH, for build scripts that write a date: the oldest that a zip can hold."""
 PLACE = re.compile(r"^ *--> ([^:\n]+):(\d+):(\d+)", re.MULTILINE)
 
-MISTAKES: tuple[tuple[str, type[LambdaBuildError], str, str], ...] = (
-    ("--offline was specified|without (the offline flag|`--offline`)", Offline,
-     "cargo's cache has not all crates, and the run is offline", "run once without offline"),
-    (r"lock file .* needs to be updated|cannot (update|create) the lock file", BadManifest,
-     "Cargo.lock does not fit Cargo.toml", "bring it up to date with: cargo update --workspace"),
-    (r"can't find crate for `(core|std)`|target may not be installed", ToolMissing,
-     "Rust's standard library for the function's processor is not installed", "rustup target add {triple}"),
-    ("toolchain '.*' is not installed", ToolMissing, "the Rust that its rust-toolchain file names is not installed",
-     "rustup toolchain install"),
-    ("requires rustc |is not supported by the following package|edition2024", ToolMissing,
-     "a crate needs a newer Rust than this machine has", "rustup update"),
-    ("failed to select a version|no matching package|failed to load source for dependency", CannotResolve,
-     "cargo found no set of crates for Cargo.toml", "correct the names and versions; cargo's words above say which"),
-    (r"failed to parse manifest|failed to (load|read) manifest|TOML parse error|--> .*Cargo\.toml", BadManifest,
-     "cargo cannot read Cargo.toml", "correct it there"),
-)  # fmt: skip
+KNOWN_FAILURES = (
+    KnownFailure(
+        "--offline was specified|without (the offline flag|`--offline`)",
+        Offline,
+        "cargo's cache has not all crates, and the run is offline",
+        "run once without offline",
+        at_manifest=True,
+    ),
+    KnownFailure(
+        r"lock file .* needs to be updated|cannot (update|create) the lock file",
+        BadManifest,
+        "Cargo.lock does not fit Cargo.toml",
+        "bring it up to date with: cargo update --workspace",
+    ),
+    KnownFailure(
+        r"can't find crate for `(core|std)`|target may not be installed",
+        ToolMissing,
+        "Rust's standard library for the function's processor is not installed",
+        "rustup target add {triple}",
+        at_manifest=True,
+    ),
+    KnownFailure(
+        "toolchain '.*' is not installed",
+        ToolMissing,
+        "the Rust that its rust-toolchain file names is not installed",
+        "rustup toolchain install",
+        at_manifest=True,
+    ),
+    KnownFailure(
+        "requires rustc |is not supported by the following package|edition2024",
+        ToolMissing,
+        "a crate needs a newer Rust than this machine has",
+        "rustup update",
+        at_manifest=True,
+    ),
+    KnownFailure(
+        "failed to select a version|no matching package|failed to load source for dependency",
+        CannotResolve,
+        "cargo found no set of crates for Cargo.toml",
+        "correct the names and versions; cargo's words above say which",
+        at_manifest=True,
+    ),
+    KnownFailure(
+        r"failed to parse manifest|failed to (load|read) manifest|TOML parse error|--> .*Cargo\.toml",
+        BadManifest,
+        "cargo cannot read Cargo.toml",
+        "correct it there",
+    ),
+    KnownFailure(
+        r"(?ms)\A(?=.*^error(?:\[E\d+\])?: )(?=.*^ *--> [^:\n]+:\d+:\d+)",
+        BadSource,
+        "the source does not compile",
+        "correct the source",
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -86,18 +131,18 @@ def compile(job: Job) -> Result:
     binary = _binary(job, workspace)
     if not workspace.is_locked:
         # cargo would write the lock file into the user's folder.
-        workspace = _copied(job, workspace)
+        workspace = _copy(job, workspace)
     sysroot = _sysroot(job, workspace)
     _cargo_lambda(job, workspace, binary, sysroot)
+    note = f"{job.target.name}: without a Cargo.lock the newest crates are taken; cargo generate-lockfile pins them"
+    # rustc on PATH may be rustup's, which stays the same when the toolchain changes.
+    reads = {*_reads(job, workspace, binary), os.path.join(sysroot, "bin", "rustc")}
     return Result(
         parts=(_part(job, workspace, binary),),
-        # rustc on PATH may be rustup's, which stays the same when the toolchain changes.
-        reads=tuple(sorted({*_reads(job, workspace, binary), os.path.join(sysroot, "bin", "rustc")})),
-        notes=() if not workspace.twin else (
-            f"{job.target.name}: without a Cargo.lock the newest crates are taken; cargo generate-lockfile pins them",
-        ),
+        reads=tuple(sorted(reads)),
+        notes=(note,) if workspace.twin else (),
         facts={"packages": _crates(workspace)},
-    )  # fmt: skip
+    )
 
 
 # the workspace
@@ -110,13 +155,14 @@ def _workspace(job: Job) -> Workspace:
     while waiting:
         about_one = waiting.pop()
         for path in (*_beside(about_one), *_patches(str(about_one["workspace_root"]))):
-            if not any(_is_below(path, folder) for folder in folders):
+            if not any(is_below(path, folder) for folder in folders):
                 other = _metadata(job, _there(job, os.path.join(path, "Cargo.toml"), about_one))
                 folders.add(str(other["workspace_root"]))
                 waiting.append(other)
     top = os.path.commonpath([job.target.project, *folders])
-    root, packages = str(about["workspace_root"]), tuple(about["packages"])
-    return Workspace(root, job.target.manifest, packages, tuple(sorted(folders)), top)
+    return Workspace(
+        str(about["workspace_root"]), job.target.manifest, tuple(about["packages"]), tuple(sorted(folders)), top
+    )
 
 
 def _there(job: Job, manifest: str, about: Mapping[str, Any]) -> str:
@@ -138,7 +184,7 @@ def _metadata(job: Job, manifest: str) -> dict[str, Any]:
     try:
         said = job.run(command, cwd=os.path.dirname(manifest), extra_environment=_own())
     except ToolFailed as error:
-        raise _explained(job, error, os.path.dirname(manifest)) from error
+        raise _explain(job, error, os.path.dirname(manifest)) from error
     about: dict[str, Any] = json.loads(said.stdout)
     return about
 
@@ -188,7 +234,7 @@ def _binaries(packages: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         yield from (str(target["name"]) for target in package["targets"] if "bin" in target["kind"])
 
 
-def _copied(job: Job, workspace: Workspace) -> Workspace:
+def _copy(job: Job, workspace: Workspace) -> Workspace:
     """A copy in a place that stays, for cargo knows by path and time what is compiled already.
 
     cargo's settings of the folders above lie above the copy, too: they may say which registry stands for which name.
@@ -198,13 +244,13 @@ def _copied(job: Job, workspace: Workspace) -> Workspace:
     shutil.rmtree(copy, ignore_errors=True)
 
     def ignored(folder: str, names: list[str]) -> list[str]:
-        return [name for name in names if name in NOT_COPIED or _is_below(twin, os.path.join(folder, name))]
+        return [name for name in names if name in NOT_COPIED or is_below(twin, os.path.join(folder, name))]
 
     for folder in workspace.folders:
         target = _moved(folder, workspace.top, twin)
         shutil.copytree(folder, target, ignore=ignored, ignore_dangling_symlinks=True, dirs_exist_ok=True)
     for file in _configuration(job, workspace):
-        if os.path.isfile(file) and not _is_below(copy, os.path.dirname(file).removesuffix("/.cargo")):
+        if os.path.isfile(file) and not is_below(copy, os.path.dirname(file).removesuffix("/.cargo")):
             os.makedirs(os.path.dirname(_moved(file, highest, copy)), exist_ok=True)
             shutil.copy(file, _moved(file, highest, copy))
     root, manifest = (_moved(path, workspace.top, twin) for path in (workspace.root, workspace.manifest))
@@ -212,18 +258,14 @@ def _copied(job: Job, workspace: Workspace) -> Workspace:
 
 
 def _moved(path: str, old: str, new: str) -> str:
-    return os.path.normpath(os.path.join(new, os.path.relpath(path, old))) if _is_below(path, old) else path
-
-
-def _is_below(path: str, folder: str) -> bool:
-    return path == folder or path.startswith(folder + os.sep)
+    return os.path.normpath(os.path.join(new, os.path.relpath(path, old))) if is_below(path, old) else path
 
 
 # the build
 
 
 def _cargo_lambda(job: Job, workspace: Workspace, binary: str, sysroot: str) -> None:
-    flags = _words(job, "cargo_lambda_flags")
+    flags = option_words(job, "cargo_lambda_flags")
     command = [job.tool("cargo-lambda", "pip install cargo-lambda ziglang"), "lambda", "build"]
     # Checking targets, cargo-lambda would install one that is missing.
     command += ["--skip-target-check", f"--target={_triple(job)}.{_glibc(job)}", f"--bin={binary}"]
@@ -238,7 +280,7 @@ def _cargo_lambda(job: Job, workspace: Workspace, binary: str, sysroot: str) -> 
             extra_environment=_own() | _environment(job, workspace, sysroot),
         )
     except ToolFailed as error:
-        raise _explained(job, error, workspace.root, workspace) from error
+        raise _explain(job, error, workspace.root, workspace) from error
 
 
 def _package(workspace: Workspace, binary: str) -> list[str]:
@@ -262,11 +304,6 @@ def _profile(job: Job, flags: Sequence[str]) -> str:
     named = re.search(r"--profile[= ](\S+)", " ".join(flags))
     debug = str(job.target.options.get("mode", "")).lower() == "debug"
     return named[1] if named else "debug" if debug else "release"
-
-
-def _words(job: Job, name: str) -> list[str]:
-    value = job.target.options.get(name, ())
-    return shlex.split(value) if isinstance(value, str) else [str(word) for word in value]
 
 
 def _sysroot(job: Job, workspace: Workspace) -> str:
@@ -333,11 +370,9 @@ def _part(job: Job, workspace: Workspace, binary: str) -> Folder:
             where=job.place(workspace.back(workspace.manifest)),
             help="look at cargo_lambda_flags",
         )
-    if job.target.kind == "function":
-        shutil.copy(program, os.path.join(job.out, "bootstrap"))
-        return Folder(job.out)
-    shutil.copy(program, os.path.join(job.out, binary))
-    return Folder(job.out, into="bin")
+    is_function = job.target.kind == "function"
+    shutil.copy(program, os.path.join(job.out, "bootstrap" if is_function else binary))
+    return Folder(job.out, into="" if is_function else "bin")
 
 
 # what was read
@@ -370,7 +405,7 @@ def _highest(job: Job, workspace: Workspace) -> str:
 
 def _above(folder: str, top: str) -> Iterator[str]:
     """The folder and those it lies in, up to ``top``."""
-    while _is_below(folder, top):
+    while is_below(folder, top):
         yield folder
         folder = os.path.dirname(folder)
 
@@ -380,13 +415,10 @@ def _compiled(job: Job, binary: str) -> list[str]:
 
     Source: https://doc.rust-lang.org/cargo/reference/build-cache.html#dep-info-files
     """
-    profile = _profile(job, _words(job, "cargo_lambda_flags"))
+    profile = _profile(job, option_words(job, "cargo_lambda_flags"))
     folder = os.path.join(_cache(job), "target", _triple(job), "debug" if profile == "dev" else profile)
-    file = os.path.join(folder, f"{binary}.d")
-    if not os.path.exists(file):
-        return []
-    with open(file, encoding="utf-8") as stream:
-        _, _, names = stream.readline().partition(": ")
+    file = Path(folder, f"{binary}.d")
+    names = file.read_text("utf-8").partition("\n")[0].partition(": ")[2] if file.exists() else ""
     return [name.replace("\\ ", " ") for name in re.split(r"(?<!\\)\s+", names.strip()) if name]
 
 
@@ -400,23 +432,15 @@ def _crates(workspace: Workspace) -> list[dict[str, str]]:
 # what went wrong
 
 
-def _explained(job: Job, error: ToolFailed, folder: str, workspace: Workspace | None = None) -> LambdaBuildError:
+def _explain(job: Job, error: ToolFailed, folder: str, workspace: Workspace | None = None) -> LambdaBuildError:
     lines = [line for line in error.output.splitlines() if line.strip()]
     start = next((number for number, line in enumerate(lines) if line.startswith("error")), 0)
-    said = {"tail": "\n".join(lines[start : start + 25])}
-    for pattern, kind, what, help in MISTAKES:
-        if re.search(pattern, error.output):
-            where = (
-                _place(job, error.output, folder, workspace) if kind is BadManifest else job.place(job.target.manifest)
-            )
-            return kind(f"{job.who}: {what}", where=where, help=help.format(triple=_triple(job)), **said)
-    if re.search(r"^error(\[E\d+\])?: ", error.output, re.MULTILINE) and PLACE.search(error.output):
-        where = _place(job, error.output, folder, workspace)
-        return BadSource(f"{job.who} does not compile", where=where, help="correct the source", **said)
-    return error
+    where = _place(job, error.output, folder, workspace)
+    tail = "\n".join(lines[start : start + 25])
+    return explain_output(job, error, KNOWN_FAILURES, where=where, tail=tail, triple=_triple(job))
 
 
-def _place(job: Job, output: str, folder: str, workspace: Workspace | None) -> Any:
+def _place(job: Job, output: str, folder: str, workspace: Workspace | None) -> Span:
     """The place of the first error, which rustc names from the workspace's folder."""
     first = re.search(r"^error", output, re.MULTILINE)
     found = PLACE.search(output, first.start() if first else 0)

@@ -145,7 +145,7 @@ def test_mistakes_are_told_in_rusts_words(project: Sandbox) -> None:
         "src/src/main.rs": "fn main() {\n    let count: u8 = true;\n}\n",
     })  # fmt: skip
     ran = project.run("build")
-    assert "LB405: function 'Example' does not compile" in ran.err
+    assert "LB405: function 'Example': the source does not compile" in ran.err
     assert "at src/src/main.rs:2:21" in ran.err
     assert "expected `u8`, found `bool`" in ran.err
 
