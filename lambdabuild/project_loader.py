@@ -6,7 +6,7 @@ import dataclasses
 import errno
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from lambdabuild.config.loader import load as load_settings
@@ -293,8 +293,14 @@ def compile_text(
     return serverless_outputs.alone(service.definition, folder, os.path.join(folder, settings.build_dir))
 
 
-def schema_text() -> str:
-    """The JSON Schema of a serverless.yml."""
+def schema_text(words: Sequence[str] = ()) -> str | None:
+    """Return the JSON Schema of a serverless.yml or, for the word ``settings``, of the settings; else None."""
+    if [*words] == ["settings"]:
+        from lambdabuild.config import schema
+
+        return schema.schema_text()
+    if words:
+        return None
     from lambdabuild.frontends.serverless import reader
 
     return reader.schema_text()

@@ -35,7 +35,7 @@ lambdabuild: an incremental, reproducible build system for AWS Lambda
                                   what a change touches, from where the history parted from REF: names, or a CI matrix
   lambdabuild compile [--output FILE] [--stage S] [--region R]
                                   write the template of a serverless.yml alone, with nothing built
-  lambdabuild schema              print the JSON Schema of a serverless.yml, for editors
+  lambdabuild schema [settings]   print the JSON Schema of a serverless.yml, or of the settings, for editors
   lambdabuild rpc [REQUEST]       answer one request of Lambda Builders' JSON-RPC, from the argument or standard input
   lambdabuild cache stats|verify|gc|export FILE|import FILE
                                   look after the machine's cache of built steps
@@ -200,9 +200,10 @@ def _compile(arguments: list[str]) -> int:
 def _schema(arguments: list[str]) -> int:
     from lambdabuild.project_loader import schema_text
 
-    if arguments[1:]:
-        return _wrong(f"schema takes no {arguments[1]!r}")
-    sys.stdout.write(schema_text())
+    text = schema_text(arguments[1:])
+    if text is None:
+        return _wrong(f"schema takes no {' '.join(arguments[1:])!r}")
+    sys.stdout.write(text)
     return 0
 
 

@@ -1,4 +1,8 @@
-"""All settings, with their defaults, and what follows from them. How they are given: ``given``."""
+"""All settings, with their defaults and descriptions, and what follows from them. The loader reads them.
+
+The text below a field is its description in the JSON Schema and in docs/settings.md (config/schema.py): Markdown, with
+units, and with a last sentence ``Default: ...`` where an empty value stands for something.
+"""
 
 from __future__ import annotations
 
@@ -19,237 +23,290 @@ DEFAULT_EXCLUDE = (
     ".pytest_cache/", ".mypy_cache/", ".ruff_cache/", ".hypothesis/", ".coverage", "htmlcov/", ".idea/", ".vscode/",
     ".DS_Store", "*.swp", "*~",
 )  # fmt: skip
-"""What is left out of every source folder unless a later pattern brings it back (``!.env``)."""
+"""Left out of every source folder unless a later pattern includes it again (``!.env``)."""
 
 PACKED_OF_A_SERVICE = frozenset({".env", ".gitignore", ".python-version"})
-"""Dot-files of these that the Serverless Framework packs, so they are packed of a serverless.yml."""
+"""The dot-files among these that the Serverless Framework packs, so they are packed for a serverless.yml too."""
 
 CREDENTIALS = (
     ".env", ".env.*", ".envrc", ".npmrc", ".netrc", "_netrc", ".pypirc", "pip.conf", "pip.ini", ".git-credentials",
     ".aws/", ".azure/", ".docker/", ".dockercfg", ".kube/", ".ssh/", ".gnupg/", "id_rsa", "id_dsa", "id_ecdsa",
     "id_ed25519", "*.ppk", ".htpasswd", ".pgpass", ".my.cnf", ".s3cfg", ".boto", ".vault-token", ".terraformrc",
 )  # fmt: skip
-"""What is left out of what is shipped as it is written, too, for such files hold secrets; tools that build see it."""
+"""Also left out of source that is shipped as it is, because such files hold secrets; build tools do see them."""
 
 
 @dataclass(frozen=True)
 class Container:
-    """How containers are run in which tools build (``use_container``). None of it is about which image."""
+    """How containers are run. Which image they are made of: `image`, `dockerfile`, `images`."""
 
     name: str = ""
-    """What it is called; "" lets the engine choose."""
+    """Name of the container. Default: the engine chooses one."""
     network: str = ""
-    """``host``, ``none`` or a network of the engine; "" is the engine's own default."""
+    """Network of the container: `host`, `none`, or the name of one. Default: the engine's own."""
     environment: Mapping[str, str] = field(default_factory=dict)
+    """Variables that tools get, with their values."""
     pass_environment: tuple[str, ...] = ()
-    """Names of variables that tools get as they are here; their values are written nowhere."""
+    """Names of variables that tools get with the values they have here; the values are written nowhere."""
     mounts: tuple[str, ...] = ()
-    """``source[:target][:ro|rw]``: files and folders of this machine; read-only unless said."""
+    """Files and folders of this machine to mount: `source[:target][:ro|rw]`, read-only unless `rw`."""
     platform: str = ""
-    """``linux/arm64``; "" is the function's architecture."""
+    """Platform of the container, such as `linux/arm64`. Default: the function's architecture."""
     pull: str = "missing"
+    """When to pull the image: `missing` (if it is not on this machine), `always` or `never`."""
     transfer: str = "auto"
+    """How files get into the container: `mount` or `archive`; `auto` mounts where the engine can."""
 
 
 @dataclass(frozen=True)
 class SourceSettings:
-    """A distribution of the project's own that is published under its version; the key names its tasks."""
+    """A Python distribution of your own, published under its version. A project that has one needs no template."""
 
     path: str = "."
-    """The folder with its pyproject.toml or setup.py."""
+    """Folder with the `pyproject.toml` or `setup.py`."""
     prefix: str | None = None
-    """What the keys of its versions begin with; None means as the settings' ``prefix`` says."""
+    """Prefix of the keys: a version goes to `PREFIX/source/VERSION/source.zip`. Default: the setting `prefix`."""
     tags: Mapping[str, str] = field(default_factory=dict)
-    """Added to the settings' ``tags``."""
+    """Tags of its objects in S3, added to the setting `tags`."""
     metadata: Mapping[str, str] = field(default_factory=dict)
-    """Of the object in S3, beside its sha256."""
+    """Metadata of its objects in S3, added to their `sha256`."""
     overwrite: bool = False
-    """A development version (PEP 440: ``.devN`` or ``+local``) is replaced by other bytes. No other ever is."""
+    """Replace a development version (`0.1.2.dev1`, `0.1.2+mine`) whose bytes changed. Other versions never change."""
     where: Span | None = field(default=None, compare=False)
-    """Where its table begins; None when that is in no file."""
 
 
 @dataclass(frozen=True)
 class LayerSettings(FunctionSettings):
-    """A layer of the settings' own, or what a template's layer has beside what the template says of it."""
+    """A layer of your own, or additions to a layer of the template. All settings of a function apply too."""
 
     path: str = ""
-    """Its folder; "" with a manifest: only what the manifest names."""
+    """Folder of the layer. Not for a layer of the template. Default: only what its manifest names."""
     runtimes: tuple[str, ...] = ()
+    """Runtimes the layer is built for and published as compatible with."""
     architectures: tuple[str, ...] = ()
+    """Architectures: `x86_64`, `arm64`. Not for a layer of the template. Default: `["x86_64"]`."""
     name: str = ""
-    """What Lambda calls it; "" is the table's name, or the template's."""
+    """Name of the layer in Lambda. Default: the table's name, or the template's."""
     description: str = ""
+    """Description of published versions. Default: the template's."""
     license: str = ""
+    """License of published versions. Default: the template's."""
     accounts: tuple[str, ...] = ()
-    """Accounts that may use what is published."""
+    """AWS accounts that may use published versions. Default: only your own."""
     organizations: tuple[str, ...] = ()
+    """AWS organizations whose accounts may use published versions."""
     public: bool = False
+    """Let every AWS account use published versions."""
     keep: int = 0
-    """How many published versions stay; 0 is all."""
+    """Number of published versions to keep; `0` keeps all."""
     where: Span | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, order=True)
 class Command:
-    """The user's own command in place of what a rule makes of the source, or beside it when it ``adds``."""
+    """A command of your own for a function or layer, a build method or a runtime (patterns too)."""
 
     run: str = ""
-    """For sh; "" is no command. It gets SOURCE_DIR, ARTIFACTS_DIR, SCRATCH_DIR, RUNTIME and ARCHITECTURE."""
+    """Command line for `sh`. It gets SOURCE_DIR, ARTIFACTS_DIR, SCRATCH_DIR, RUNTIME and ARCHITECTURE."""
     adds: bool = False
+    """Add the result to what the rule makes of the source, instead of replacing it."""
     tools: tuple[str, ...] = ()
-    """Programs whose version counts."""
+    """Programs it needs; their versions count as inputs."""
     environment: tuple[str, ...] = ()
-    """Names of variables that it gets."""
+    """Names of variables that it gets; their values count as inputs."""
 
 
 @dataclass(frozen=True)
 class CacheSettings:
-    """Where steps that were run before are looked for, and kept."""
+    """Where results of steps are kept and looked for."""
 
     enabled: bool = True
+    """Look for results in caches, and keep results there."""
     dir: str = ""
-    """The machine's folder; "" means ``cache`` beside the machine's store."""
+    """Folder of the cache on this machine. Default: `~/.cache/lambdabuild/cache`."""
     max_size: str = "10 GB"
-    """How much that folder may hold; "0" is as much as there is."""
+    """Size limit of that folder, in units of 1000 (`500 MB`); the least recently used go first, `0` is no limit."""
     remotes: tuple[str, ...] = ()
-    """``s3://bucket/prefix``, ``http(s)://host/path``, ``grpc(s)://host:port/instance``, asked in this order."""
+    """Remote caches, asked in this order: `s3://bucket/prefix`, `https://host/path`, `grpcs://host:port/instance`."""
     read_only: bool = False
+    """Write to no cache, not even the folder; for jobs that build code from strangers."""
     namespace: str = ""
+    """A word that enters every key; a different word is a different cache."""
     timeout_seconds: int = 10
+    """Seconds a server may take to answer; large files get more, by their size."""
     upload_seconds: int = 300
-    """How long the end of a run may wait for uploads."""
+    """Seconds the end of a run may wait for uploads."""
     headers: Mapping[str, str] = field(default_factory=dict)
-    """For remotes over HTTP and gRPC: header -> the name of the variable that holds its value."""
+    """Headers for HTTP and gRPC: name of the header, and *name of the variable* that holds its value."""
     ca_file: str = ""
+    """PEM file of the certificate authority, for `https` and `grpcs`."""
     client_certificate: str = ""
+    """PEM file of the client's certificate, for `https` and `grpcs`."""
     client_key: str = ""
+    """PEM file of the client's key, for `https` and `grpcs`."""
 
     @property
     def max_bytes(self) -> int:
+        """Return `max_size` in bytes; 0 is no limit."""
         return size_of(self.max_size) or 0
 
 
 @dataclass(frozen=True)
 class ExecutorSettings:
-    """The engine of the Remote Execution API that runs steps, if there is one."""
+    """An engine of the Remote Execution API that runs steps. A text in place of the table is its address."""
 
     address: str = ""
-    """``grpc(s)://host:port/instance``; "" runs all here."""
+    """Address of the engine: `grpc://` or `grpcs://host:port/instance`. Default: all steps run on this machine."""
     steps: tuple[str, ...] = ("compile",)
-    """Which kinds of steps are run there; ``zip`` too where bytes travel faster than they are packed here."""
+    """Kinds of steps to run there: `compile`, and `zip` where sending bytes is faster than packing them here."""
     only: tuple[str, ...] = ()
-    """Rules whose steps are run there; empty means all that can be."""
+    """Rules whose steps run there. Default: all that can."""
     jobs: int = 16
-    """How many steps may be on their way at once, beside those that are run here."""
+    """Number of steps sent at once, besides the `jobs` that run here."""
     platform: Mapping[str, str] = field(default_factory=dict)
-    """What a worker must have, in the engine's own words: ``container-image``, ``OSFamily``."""
+    """What a worker must have, in your engine's words, such as `OSFamily` or `container-image` (name it by digest)."""
     environment: Mapping[str, str] = field(default_factory=dict)
-    """Variables there, such as PATH."""
+    """Variables on the worker. Default: a usual `PATH`."""
     timeout_seconds: int = 10
-    """How long an answer may take that is not the end of a step."""
+    """Seconds a server may take to answer; does not limit the step itself."""
     headers: Mapping[str, str] = field(default_factory=dict)
-    """Header -> the name of the variable that holds its value."""
+    """Headers for gRPC: name of the header, and *name of the variable* that holds its value."""
     ca_file: str = ""
+    """PEM file of the certificate authority, for `grpcs`."""
     client_certificate: str = ""
+    """PEM file of the client's certificate, for `grpcs`."""
     client_key: str = ""
+    """PEM file of the client's key, for `grpcs`."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """All settings. Folders are relative to the folder of the settings file, which is the project's folder."""
+    """Settings of lambdabuild. Paths are relative to the project's folder, where the settings file is."""
 
     template: str = ""
-    """"" means the first of template.yaml, template.yml, template.json."""
+    """Template. Default: `template.yaml`, `.yml`, `.json`, then `serverless.yml`, `.yaml`, `.json`, `.js`, `.ts`."""
     build_dir: str = "build"
+    """Folder for everything that is built; `.lambdabuild` if a serverless.yml has files of its own in `build/`. Not a
+    folder with code: files that others put there stay (LB507)."""
     code_root: str = ""
-    """Where relative code folders start and shared manifests lie, when that is not the template's folder."""
+    """Folder that code folders are relative to, and that has shared manifests. Default: the template's folder."""
     project_root: str = ""
-    """How far out a symlink in the source may point; "" means the git checkout, else the project's folder."""
+    """Top folder in which to look for manifests, lock files and workspaces; a symlink in the source must not point out
+    of it. Default: the git checkout."""
     stage: str = ""
-    """Given to the template's parameter Stage, when it has one."""
+    """Stage of a serverless.yml (`--stage`); for a SAM template the parameter `Stage`, if it has one."""
     parameters: Mapping[str, str] = field(default_factory=dict)
-    """A template's parameters; a serverless.yml's params."""
+    """Parameters of the template, params of a serverless.yml; on the command line also `param.NAME=value`."""
     serverless_options: Mapping[str, str] = field(default_factory=dict)
-    """What ``${opt:NAME}`` of a serverless.yml stands for."""
+    """Values of `${opt:NAME}` in a serverless.yml; on the command line also `opt.NAME=value`."""
     serverless_dir: str = ""
-    """A folder for the files that ``serverless package`` leaves, for scripts that deploy them; "" means none."""
+    """Folder for the files that `serverless package` leaves, for scripts that deploy them. Default: not written."""
     store: str = ""
-    """A folder for artifacts; "" means ``.store`` in the build folder. Not used when a bucket is named."""
+    """Folder for artifacts when no bucket is named; not one with code. Default: `<build_dir>/.store`."""
     bucket: str = ""
+    """S3 bucket for artifacts. Default: `deploymentBucket` of a serverless.yml, unless `store` is set."""
     prefix: str = ""
+    """Prefix of the keys of artifacts in the bucket."""
     region: str = ""
+    """AWS region, and `AWS::Region` in templates (`--region`). Default: boto3's."""
     profile: str = ""
+    """AWS profile. Default: boto3's."""
     endpoint_url: str = ""
+    """Address of AWS, for a local stand-in. Default: boto3's."""
     kms_key_id: str = ""
+    """KMS key that objects in the bucket are encrypted with."""
     tags: Mapping[str, str] = field(default_factory=dict)
+    """Tags of objects in the bucket."""
     repository: str = ""
-    """Where images go: ``HOST/NAME``, or ``ecr:NAME`` for one of the account's own."""
+    """Where images are pushed: `HOST/NAME`, or `ecr:NAME`. Default: `serverless-SERVICE-STAGE` in ECR for a
+    serverless.yml."""
     create_repository: bool = False
-    """A repository of ECR that is not there is made."""
+    """Create the ECR repository if it does not exist."""
     scan_on_push: bool = False
+    """Let a created repository scan images for vulnerabilities."""
     max_image_count: int = 0
-    """How many images a repository that is made keeps; 0 is all."""
+    """Number of images a created repository keeps; `0` keeps all."""
     exclude: tuple[str, ...] = ()
+    """Gitignore patterns of files to leave out of every source, after lambdabuild's own and, unless it is a
+    serverless.yml, those for secrets (`.npmrc`, `.env.*`, `.aws/`, `id_rsa`); `lambdabuild plan` lists them, `!name`
+    includes one again."""
     exclude_dependencies: tuple[str, ...] = ()
+    """Gitignore patterns of files to leave out of packages: `tests/`, `*.pyi`."""
     exclude_provided: bool = False
-    """Leave out packages that the runtime has (``provided`` of a rule's claims)."""
+    """Leave out packages that the runtime already has."""
     slim: bool = False
-    """Leave out what packages bring that nobody needs to run them (``slim`` of a rule's claims)."""
+    """Leave tests, docs, type hints and the like out of packages."""
     strip: bool = False
-    """Take symbols and debug information out of packages' native files."""
+    """Strip symbols and debug information from packages' native files."""
     bytecode: bool = False
+    """Compile Python to bytecode for the target's version, reproducibly."""
     auto_layers: bool = False
-    """Packages that several functions have lie in layers that nobody has to write."""
+    """Put packages that several functions share into automatic layers."""
     resolver: str = ""
+    """Resolver of Python packages: `uv` or `pip`. With `pip`, what only uv understands (`[tool.uv.sources]`, an index
+    for one package) is an error. Default: `uv`."""
     options: Mapping[str, Any] = field(default_factory=dict)
+    """Options of rules, such as `environment`; the template's `BuildProperties` take precedence."""
     include: tuple[str, ...] = ()
-    """Files, and folders whose content, that go into every function beside its source."""
+    """Files, and the contents of folders, to add to the root of every function's zip."""
     requirements: tuple[str, ...] = ()
-    """Requirements files of every Python function."""
+    """Requirements files of every Python function, resolved together with its own."""
     zip_dependencies: bool = False
+    """Add packages as one zip, which is unpacked where the function runs."""
     check_handler: bool = True
-    """Whether what functions' Handlers name must be in their artifacts."""
+    """Check that a function's `Handler` is in its artifact or its layers (LB409)."""
     plugins_ignored: tuple[str, ...] = ()
-    """Plugins of a serverless.yml without whose work its template is right; patterns too."""
+    """Plugins of a serverless.yml that are not run and not needed for a correct template; patterns too."""
     use_container: str = "false"
-    """Whether tools run in a container that is like the runtime: ``true``, ``false``, or ``auto``: only for what has to
-    be compiled."""
+    """Run tools in a container like the runtime: `true`, `false`, or `auto` for only what must be compiled."""
     image: str = ""
-    """The image of all containers; "" is that of ``images``, else AWS's build image of the runtime."""
+    """Image of containers. Default: that of `images`, else AWS's build image of the runtime."""
     dockerfile: str = ""
-    """A Dockerfile to build the image from instead; its folder is the context."""
+    """Dockerfile to build the image from instead; its folder is the context."""
     images: Mapping[str, str] = field(default_factory=dict)
-    """Images by runtime; patterns too."""
+    """Images of containers by runtime; patterns too."""
     container: Container = field(default_factory=Container)
+    """How containers are run."""
     keep_going: bool = False
-    """Build what can be built though a step failed."""
+    """After a step failed, run the steps that do not need it (`--continue`); build other functions if the code folder
+    or manifest of one is missing."""
     offline: bool = False
+    """Use no network; packages come from this machine's store (`--offline`)."""
     jobs: int = 0
-    """How many steps run side by side; 0 means as many as there are processors."""
+    """Number of steps to run at once. Default: the number of processors."""
     format: str = "text"
+    """Format of the output: `text`, or `json` for one object a line (`--format json`)."""
     quiet: bool = False
+    """Print only errors (`-q`)."""
     paranoid: bool = False
-    """Trust no stat: hash every file at every run."""
+    """Hash every file on every run instead of trusting time stamps."""
     missing_tools: str = "fail"
-    """``skip``: what needs a tool that is not here is left out of a plain run, but for CI=true."""
+    """What to do with functions whose tools are not installed: `fail`, or `skip` with a note unless they are asked for
+    by name or `CI=true`."""
     tool_timeout_seconds: int = 1800
+    """Seconds a tool may run; `0` is no limit."""
     lock_timeout_seconds: int = 600
+    """Seconds to wait for another run in the project."""
     functions: Mapping[str, FunctionSettings] = field(default_factory=dict)
+    """Settings of one function or layer, by its name; `Child/NAME` in a nested stack."""
     layers: Mapping[str, LayerSettings] = field(default_factory=dict)
+    """A layer of your own, or additions to one of the template, by its name."""
     commands: Mapping[str, Command] = field(default_factory=dict)
-    """By a function's or layer's name, a build method or a runtime; patterns too."""
+    """Commands of your own by a function's or layer's name, a build method or a runtime; patterns too."""
     sources: Mapping[str, SourceSettings] = field(default_factory=dict)
+    """Python distributions of your own that are published under their versions, by a name for tasks."""
     cache: CacheSettings = field(default_factory=CacheSettings)
+    """Where results of steps are kept and looked for."""
     executor: ExecutorSettings = field(default_factory=ExecutorSettings)
+    """An engine that runs steps on other machines; a text is its address."""
 
     @property
     def needs_no_template(self) -> bool:
-        """Whether the settings alone say what to build."""
+        """Return whether the settings alone say what to build."""
         return bool(self.sources or self.layers)
 
     def command_of(self, name: str, build_method: str, runtime: str) -> Command:
-        """The command for its name, else for its build method, else its runtime; of patterns the longest."""
+        """Return the command for its name, else its build method, else its runtime, by the longest pattern."""
         for value in filter(None, (name, build_method, runtime)):
             fitting = [pattern for pattern in self.commands if fnmatchcase(value, pattern)]
             if fitting:
@@ -257,46 +314,46 @@ class Settings:
         return Command()
 
     def image_of(self, runtime: str) -> str:
-        """The image that ``images`` has for a runtime; of patterns the longest."""
+        """Return the image in ``images`` for a runtime, by the longest pattern that matches."""
         fitting = [pattern for pattern in self.images if fnmatchcase(runtime, pattern)]
         return self.images[max(fitting, key=len)] if fitting else ""
 
     def container_of(self, name: str) -> Container:
-        """[container] with what the function has of its own."""
-        mine = dict(self.of(name).container)
-        mine["environment"] = {**self.container.environment, **mine.get("environment", {})}
-        return replace(self.container, **mine)
+        """Return [container] merged with the function's own table."""
+        own = dict(self.of(name).container)
+        own["environment"] = {**self.container.environment, **own.get("environment", {})}
+        return replace(self.container, **own)
 
     def flag(self, setting: str, name: str) -> bool:
-        """A setting that is on or off, as one function or layer has it, else as all do."""
-        mine = getattr(self.of(name), setting)
-        return bool(getattr(self, setting) if mine is None else mine)
+        """Return a true-or-false setting of one function or layer: its own value, else the project's."""
+        own = getattr(self.of(name), setting)
+        return bool(getattr(self, setting) if own is None else own)
 
     def of(self, name: str) -> FunctionSettings:
-        """What a function or layer has of its own, under [functions] or [layers]."""
+        """Return the own settings of a function or layer, from [functions] or [layers]."""
         return self.layer(name) or self.functions.get(name, FunctionSettings())
 
     def layer(self, name: str) -> LayerSettings | None:
-        """The table of a layer, by its name or by one that ``layer_units`` gives it."""
+        """Return a layer's table, by its name or by one that ``layer_units`` gives it."""
         return self.layers.get(name) or self._by_unit.get(name)
 
     @cached_property
     def _by_unit(self) -> Mapping[str, LayerSettings]:
         return {unit: table for name, table in self.layers.items() for unit, _ in layer_units(name, table)}
 
-    def merged_over(self, said: Mapping[str, FunctionSettings]) -> Settings:
-        """These, over what a template says as settings of its own."""
+    def merged_over(self, template: Mapping[str, FunctionSettings]) -> Settings:
+        """Return these settings, with the template's own where they say nothing."""
         functions, layers = dict(self.functions), dict(self.layers)
-        for name, one in said.items():
+        for name, own in template.items():
             if name in layers:
-                layers[name] = replace(layers[name], **vars(one.merged_under(layers[name])))
+                layers[name] = replace(layers[name], **vars(own.merged_under(layers[name])))
             else:
-                functions[name] = one.merged_under(self.of(name))
-        return replace(self, functions=functions, layers=layers) if said else self
+                functions[name] = own.merged_under(self.of(name))
+        return replace(self, functions=functions, layers=layers) if template else self
 
 
 def layer_units(name: str, table: LayerSettings) -> tuple[tuple[str, str], ...]:
-    """What is built of a table: ``deps``, or one for each of its architectures, ``deps-arm64``."""
+    """Return what is built for a table: ``deps``, or one for each architecture, ``deps-arm64``."""
     architectures = table.architectures or ("x86_64",)
     if len(architectures) == 1:
         return ((name, architectures[0]),)
@@ -307,19 +364,19 @@ UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
 
 def size_of(text: str) -> int | None:
-    """Bytes of ``500 MB`` and the like, in units of 1000; None for what is no size."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?B?)", text.strip().upper())
-    unit = UNITS.get(found[2] if found[2] in UNITS else found[2] + "B") if found else None
-    return None if found is None or unit is None else int(float(found[1]) * unit)
+    """Return the bytes in ``500 MB`` and the like, in units of 1000; None if it is not a size."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?B?)", text.strip().upper())
+    unit = UNITS.get(match[2] if match[2] in UNITS else match[2] + "B") if match else None
+    return None if match is None or unit is None else int(float(match[1]) * unit)
 
 
 MOST_NAMES, LONGEST_NAME = 2000, 255
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """The known name most like this one, or "" when none is, or comparing would take long.
+    """Return the closest known name, or "" if none is close or comparing would take long.
 
-    Of equals it is the one that begins as the name does.
+    If several are equally close, prefer the one with the longest common beginning.
     """
     import difflib
 
@@ -335,7 +392,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def with_flags(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options with ``true`` and ``false`` where they are written as texts: a template's parameters are always texts."""
+    """Return options with the texts ``true`` and ``false`` as booleans: a template's parameters are always texts."""
     flags = {"true": True, "false": False}
     return {
         name: flags.get(value.strip().lower(), value) if isinstance(value, str) else value

@@ -5,15 +5,14 @@ from __future__ import annotations
 import inspect
 import re
 import tomllib
-from dataclasses import fields
 
 import pytest
 from sandbox import PLAIN_FUNCTION, ROOT, Sandbox
 
 from lambdabuild.config.loader import load
-from lambdabuild.config.settings import LayerSettings, Settings, SourceSettings
+from lambdabuild.config.reference import TABLE, with_tables
+from lambdabuild.config.schema import CLASSES
 from lambdabuild.core import errors
-from lambdabuild.core.function_settings import FunctionSettings
 from lambdabuild.frontends.serverless.plugins import (
     built_in,
     dotenv_plugin,
@@ -22,7 +21,6 @@ from lambdabuild.frontends.serverless.plugins import (
     python_requirements,
     socless,
 )
-from lambdabuild.plan.layers.tables import OF_FUNCTIONS
 from lambdabuild.plan.types import Rule, StepClaims
 
 README = (ROOT / "README.md").read_text()
@@ -44,27 +42,24 @@ def test_the_readme_has_commands_and_its_links_lead_somewhere() -> None:
         assert (ROOT / link).exists(), link
 
 
-def test_every_setting_is_documented_and_every_documented_one_exists() -> None:
-    text = (ROOT / "docs/settings.md").read_text()
-    named = {
-        name.partition(".")[0]
-        for row in re.findall(r"^\| (`.*?) \|", text, re.MULTILINE)
-        for name in re.findall(r"`([^`]+)`", row)
-    }
+SETTINGS_PAGES = [
+    ROOT / f"docs/{name}.md" for name in ("settings", "layers", "containers", "cache", "remote-execution")
+]
 
-    assert named == {item.name for item in fields(Settings)} - {"functions"}
-    for item in fields(FunctionSettings):
-        assert f"`{item.name}`" in text
-    for item in fields(SourceSettings):
-        assert item.name == "where" or f"`sources.NAME.{item.name}`" in text
-    layers = (ROOT / "docs/layers.md").read_text()
-    for item in fields(LayerSettings):
-        assert item.name in ("where", *OF_FUNCTIONS) or f"`{item.name}`" in layers
+
+def test_the_tables_of_settings_say_what_the_settings_say() -> None:
+    tables = [name for page in SETTINGS_PAGES for _, name, _ in TABLE.findall(page.read_text())]
+
+    assert sorted(tables) == sorted(["settings", *CLASSES])
+    for page in SETTINGS_PAGES:
+        assert with_tables(page.read_text()) == page.read_text(), (
+            f"python -m lambdabuild.config.reference docs/{page.name}"
+        )
 
 
 def test_the_examples_of_the_settings_are_read() -> None:
     examples = re.findall(r"```toml\n(.*?)```", (ROOT / "docs/settings.md").read_text(), re.DOTALL)
-    first, shared, commands = (load("lambdabuild.toml", example, {}, {}) for example in examples)
+    first, shared, commands, _ = (load("lambdabuild.toml", example, {}, {}) for example in examples)
 
     assert first.of("Orders").exclude == ("!README.md",)
     assert shared.include == ("common_files", "config/app.json")
