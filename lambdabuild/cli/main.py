@@ -119,7 +119,9 @@ def _tell(error: LambdaBuildError, arguments: list[str]) -> None:
         for one in getattr(error, "errors", (error,)):
             sys.stdout.write(json.dumps({"event": "error", "error": one.as_dict()}) + "\n")
     else:
-        sys.stderr.write(f"{error}\n")
+        from lambdabuild.core.messages import report
+
+        report(error)
 
 
 def _init(arguments: list[str]) -> int:

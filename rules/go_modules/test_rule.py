@@ -114,7 +114,7 @@ def test_the_program_of_several_is_the_handlers_or_named_by_an_option(project: S
     })  # fmt: skip
     ran = project.run("build")
     assert ran.code != 0
-    assert "LB405: function 'Unclear' has no main package in its code folder" in ran.err
+    assert "LB405]: function 'Unclear' has no main package in its code folder" in ran.err
     assert "set the option package to one of: ./cmd/orders, ./cmd/refunds" in ran.err
 
     project.write(
@@ -142,26 +142,26 @@ def test_mistakes_are_told_in_gos_words(project: Sandbox) -> None:
     example(project, HERE, go())
     project.append("src/main.go", "\nfunc broken() { return 1 }\n")
     ran = project.run("build")
-    assert "LB405: function 'Example': the source does not compile" in ran.err
-    assert "at src/main.go:30:" in ran.err
+    assert "LB405]: function 'Example': the source does not compile" in ran.err
+    assert "--> src/main.go:30:" in ran.err
     assert "too many return values" in ran.err
 
     project.write({"src/main.go": (HERE / "example/main.go").read_text(), "src/go.sum": ""})
     ran = project.run("build")
-    assert "LB402: function 'Example': go.mod and go.sum do not fit the source" in ran.err
+    assert "LB402]: function 'Example': go.mod and go.sum do not fit the source" in ran.err
     assert "help: bring them up to date with: go mod tidy" in ran.err
     assert project.path("src/go.sum").read_text() == ""
 
     project.write({"src/go.mod": "module hello\n\ngo 1.18\n\nrequires x v1\n"})
     ran = project.run("build")
-    assert "LB402: function 'Example': go.mod cannot be read" in ran.err
-    assert "at src/go.mod:5:" in ran.err
+    assert "LB402]: function 'Example': go.mod cannot be read" in ran.err
+    assert "--> src/go.mod:5:" in ran.err
 
 
 def test_offline_only_what_is_in_gos_cache_is_used(project: Sandbox) -> None:
     example(project, HERE, go())
     ran = project.run("build", "offline=true", env={"GOMODCACHE": str(project.path("empty"))})
-    assert "LB603: function 'Example': Go's cache has not all modules, and the run is offline" in ran.err
+    assert "LB603]: function 'Example': Go's cache has not all modules, and the run is offline" in ran.err
 
     project.build()
     project.append("src/main.go", "// edited\n")

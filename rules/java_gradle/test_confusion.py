@@ -76,5 +76,5 @@ def test_projects_and_included_builds_are_not_strangers_modules_and_what_lies_ab
         {"java/hello/build.gradle": JAVA + WANTS.replace("'example:inner", "'example:wants:1.0', 'example:inner")}
     )
     said = app.run("build").said
-    assert "LB402: function 'Example': Gradle would take a repository's module for a project of the build" in said
+    assert "LB402]: function 'Example': Gradle would take a repository's module for a project of the build" in said
     assert "project :words would be example:words:99.0 of a repository" in said

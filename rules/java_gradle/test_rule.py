@@ -91,9 +91,9 @@ def test_a_project_is_built_with_its_siblings_and_they_count_as_inputs(project: 
 
 
 MISTAKES = {
-    "no Groovy": ("src/build.gradle", "dependencies {", "dependencies {{", "LB402", "at src/build.gradle:1"),
+    "no Groovy": ("src/build.gradle", "dependencies {", "dependencies {{", "LB402", "--> src/build.gradle:1"),
     "no such version": ("src/build.gradle", "1.12.0", "0.0.12", "LB408", "commons-text:0.0.12"),
-    "a typo": (SOURCE, "WordUtils.", "WordUtil.", "LB502", f"at {SOURCE}:11:1"),
+    "a typo": (SOURCE, "WordUtils.", "WordUtil.", "LB502", f"--> {SOURCE}:11:1"),
     "a runtime that is too old": (SOURCE, "package", "package", "LB402", "options.release = 11"),
 }
 
@@ -104,7 +104,7 @@ def test_mistakes_are_told_with_their_place_and_gradles_words(project: Sandbox) 
         text = project.path(file).read_text()
         replaced(project, file, right, wrong)
         said = project.run("build").said
-        assert f"{code}: function 'Example'" in said, said
+        assert f"{code}]: function 'Example'" in said, said
         assert words in said, said
         assert "Traceback" not in said
         assert "/tree/" not in said
@@ -121,7 +121,7 @@ def test_tests_run_when_wanted_and_a_wrapper_goes_before_the_machines_gradle(pro
 
     project.write({"lambdabuild.toml": "[functions.Example.options]\ntests = true\n"})
     ran = project.run("build")
-    assert "at src/src/test/java/Wrong.java:1:" in ran.said, ran.said
+    assert "--> src/src/test/java/Wrong.java:1:" in ran.said, ran.said
 
 
 def test_a_wrapper_that_cannot_get_its_gradle_leaves_it_to_the_machines(project: Sandbox) -> None:

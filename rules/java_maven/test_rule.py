@@ -159,9 +159,9 @@ TEXT = """<dependencies>
 
 
 MISTAKES = {
-    "no XML": ("src/pom.xml", "<groupId>example<", "<groupId>example<<", "LB402", "at src/pom.xml:3:"),
+    "no XML": ("src/pom.xml", "<groupId>example<", "<groupId>example<<", "LB402", "--> src/pom.xml:3:"),
     "no such version": ("src/pom.xml", "1.12.0", "0.0.12", "LB408", "commons-text:jar:0.0.12"),
-    "no version": ("src/pom.xml", "<version>1.12.0</version>", "", "LB402", "at src/pom.xml:16:17"),
+    "no version": ("src/pom.xml", "<version>1.12.0</version>", "", "LB402", "--> src/pom.xml:16:17"),
     "a parent that is not there": (
         "src/pom.xml",
         "<groupId>example</groupId>",
@@ -178,7 +178,7 @@ MISTAKES = {
         "LB402",
         "other.xml, which is example:other, not example:all",
     ),
-    "a typo": (SOURCE, "WordUtils.", "WordUtil.", "LB502", f"at {SOURCE}:11:27"),
+    "a typo": (SOURCE, "WordUtils.", "WordUtil.", "LB502", f"--> {SOURCE}:11:27"),
     "a runtime that is too old": (SOURCE, "package", "package", "LB402", "<maven.compiler.release>11<"),
     "a parent of modules": (
         "src/pom.xml",
@@ -197,7 +197,7 @@ def test_mistakes_are_told_with_their_place_and_mavens_words(project: Sandbox) -
         text = project.path(file).read_text()
         replaced(project, file, right, wrong)
         said = project.run("build").said
-        assert f"{code}: function 'Example'" in said, said
+        assert f"{code}]: function 'Example'" in said, said
         assert words in said, said
         assert "Traceback" not in said
         assert "/tree/" not in said
@@ -214,7 +214,7 @@ def test_tests_run_when_wanted_and_a_wrapper_goes_before_the_machines_maven(proj
 
     project.write({"lambdabuild.toml": "[functions.Example.options]\ntests = true\n"})
     ran = project.run("build")
-    assert "at src/src/test/java/Wrong.java:1:" in ran.said, ran.said
+    assert "--> src/src/test/java/Wrong.java:1:" in ran.said, ran.said
 
 
 def test_a_run_offline_says_what_it_misses(project: Sandbox) -> None:

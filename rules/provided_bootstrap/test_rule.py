@@ -40,11 +40,11 @@ def test_what_lambda_cannot_start_is_an_error(project: Sandbox) -> None:
         b"MZ\x90\x00": "its bootstrap is a program for Windows",
     }.items():
         ran = project.write({"src/bootstrap": content}).run("build")
-        assert f"LB405: function 'Example': {message}" in ran.err.replace("its bootstrap has", "has")
-        assert "at src/bootstrap:1:1" in ran.err
+        assert f"LB405]: function 'Example': {message}" in ran.err.replace("its bootstrap has", "has")
+        assert "--> src/bootstrap:1:1" in ran.err
 
     ran = project.write({"src/bootstrap": elf(machine=183)}).run("build")
-    assert "LB407: function 'Example' is for x86_64, but has native files for another machine: bootstrap" in ran.err
+    assert "LB407]: function 'Example' is for x86_64, but has native files for another machine: bootstrap" in ran.err
 
 
 def elf(machine: int) -> bytes:
@@ -61,7 +61,7 @@ def test_without_a_bootstrap_a_layer_must_have_it_but_source_must_be_built(proje
     assert ran.summary["notes"] == ["Example: no bootstrap in its code folder; one of its layers must have it"]
 
     ran = project.write({"src/cmd/main.go": "package main\n"}).run("build")
-    assert "LB405: function 'Example' has no bootstrap, and cmd/main.go must be built" in ran.err
+    assert "LB405]: function 'Example' has no bootstrap, and cmd/main.go must be built" in ran.err
     assert "help: add go.mod to its code folder" in ran.err
 
 

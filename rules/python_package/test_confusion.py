@@ -73,7 +73,7 @@ def test_pip_is_not_asked_for_what_only_uv_knows_to_be_ours(project: Sandbox, in
     ran = build(project, indexes, WANTS + PROJECT + SOURCES + INDEX, "pip")
 
     assert ran.code != 0
-    assert "LB402: source 'app': pip does not read [tool.uv.sources], which says where ours>=0 comes from" in ran.err
+    assert "LB402]: source 'app': pip does not read [tool.uv.sources], which says where ours>=0 comes from" in ran.err
 
 
 def test_what_a_build_needs_and_is_not_there_is_named(project: Sandbox, indexes: dict[str, PrivateIndex]) -> None:

@@ -199,7 +199,7 @@ def test_git_addresses_and_files_of_a_lock_need_no_index(project: Sandbox) -> No
     other = make_wheel(project.path("wheels"), "mod", "1.5", "cp311-cp311-manylinux_2_17_aarch64")
     ran = by_hand(project, file.replace(wheel.name, other.name)).run("build")
     assert "LB403" in ran.said
-    assert "at src/poetry.lock" in ran.said
+    assert "--> src/poetry.lock" in ran.said
 
 
 def test_without_a_lock_the_constraints_are_resolved(project: Sandbox) -> None:

@@ -135,7 +135,7 @@ def test_a_layer_has_the_binary_asked_for_in_bin_and_no_lock_file_is_left(projec
 
     project.write({"template.yaml": template(layer.replace("two", "three"))})
     ran = project.run("build")
-    assert "LB402: layer 'Example': its Cargo.toml has no binary 'three'" in ran.err
+    assert "LB402]: layer 'Example': its Cargo.toml has no binary 'three'" in ran.err
     assert "help: set the option binary to one of: one, two" in ran.err
 
 
@@ -145,22 +145,22 @@ def test_mistakes_are_told_in_rusts_words(project: Sandbox) -> None:
         "src/src/main.rs": "fn main() {\n    let count: u8 = true;\n}\n",
     })  # fmt: skip
     ran = project.run("build")
-    assert "LB405: function 'Example': the source does not compile" in ran.err
-    assert "at src/src/main.rs:2:21" in ran.err
+    assert "LB405]: function 'Example': the source does not compile" in ran.err
+    assert "--> src/src/main.rs:2:21" in ran.err
     assert "expected `u8`, found `bool`" in ran.err
 
     project.append("src/Cargo.toml", '[dependencies]\ntinyjson = "2.5.1"\n')
     ran = project.run("build")
-    assert "LB402: function 'Example': Cargo.lock does not fit Cargo.toml" in ran.err
+    assert "LB402]: function 'Example': Cargo.lock does not fit Cargo.toml" in ran.err
     assert project.path("src/Cargo.lock").read_text() == LOCK
 
     project.append("src/Cargo.toml", "tinyjson = \n")
     ran = project.run("build")
-    assert "LB402: function 'Example': cargo cannot read Cargo.toml" in ran.err
-    assert "at src/Cargo.toml:7:" in ran.err
+    assert "LB402]: function 'Example': cargo cannot read Cargo.toml" in ran.err
+    assert "--> src/Cargo.toml:7:" in ran.err
 
 
 def test_offline_only_what_is_in_cargos_cache_is_used(project: Sandbox) -> None:
     example(project, HERE, rust())
     ran = project.run("build", "offline=true", env={"CARGO_HOME": str(project.path("empty"))})
-    assert "LB603: function 'Example': cargo's cache has not all crates, and the run is offline" in ran.err
+    assert "LB603]: function 'Example': cargo's cache has not all crates, and the run is offline" in ran.err

@@ -132,14 +132,14 @@ def test_a_mistake_that_it_finds_is_the_users(loud: Sandbox) -> None:
         "{'kind': 'BadSource', 'help': 'speak up', 'where': {'file': job['target']['source'] + '/app.py', 'line': 3}}"
     )
     ran = with_behaviour(loud, f"answer(error={{'code': 400, 'message': 'too quiet', 'data': {data}}})").run("build")
-    assert "LB405: function 'Orders': too quiet" in ran.err
-    assert "at src/app.py:3:1" in ran.err
+    assert "LB405]: function 'Orders': too quiet" in ran.err
+    assert "--> src/app.py:3:1" in ran.err
     assert "help: speak up" in ran.err
 
 
 def test_claims_of_a_newer_protocol_and_a_missing_program_are_told(loud: Sandbox) -> None:
     ran = with_behaviour(loud, "", CLAIMS.replace("ships_source", 'protocol = "2.0"\nships_source')).run("build")
-    assert "LB401: rule 'loud' speaks protocol 2.0, and this lambdabuild 1.0" in ran.err
+    assert "LB401]: rule 'loud' speaks protocol 2.0, and this lambdabuild 1.0" in ran.err
     ran = with_behaviour(loud, "", CLAIMS.replace(json.dumps(sys.executable), '"no-such-program"')).run("build")
     assert "needs 'no-such-program', which is not on PATH" in ran.err
 

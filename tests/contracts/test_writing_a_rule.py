@@ -40,7 +40,7 @@ def test_a_rule_for_a_new_language_in_under_sixty_lines(tmp_path: Path) -> None:
 
     project.write({"src/answer.c": "int answer(void) { return 42 }\n"})
     ran = project.run("build")
-    assert "LB405: function 'Example' does not compile" in ran.err
+    assert "LB405]: function 'Example' does not compile" in ran.err
     assert "answer.c:1" in ran.err
 
 

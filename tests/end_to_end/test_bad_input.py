@@ -152,7 +152,7 @@ def good(built: Path, project: Sandbox) -> Sandbox:
 
 def check(ran: Ran, code: str, says: tuple[str, ...]) -> None:
     assert ran.code != 0
-    assert f"{code}: " in ran.said, ran.said
+    assert f"{code}]: " in ran.said, ran.said
     assert "help: " in ran.said, ran.said
     assert not re.search("^Traceback", ran.err, re.MULTILINE), ran.err
     for text in says:
@@ -234,9 +234,9 @@ def test_all_mistakes_of_a_kind_are_told_at_once(good: Sandbox) -> None:
                 .replace("CodeUri: src", "CodeUri: b")})  # fmt: skip
     ran = good.run("build")
 
-    assert ran.err.count("LB302: ") == 2
+    assert ran.err.count("LB302]: ") == 2
     good.write({"template.yaml": RING.replace("      Runtime: python3.11\n", "").replace("!Ref B", "x")})
-    assert good.run("build").err.count("LB104: ") == 2
+    assert good.run("build").err.count("LB104]: ") == 2
 
 
 def test_a_link_that_leaves_the_project_is_refused(good: Sandbox, tmp_path: Path) -> None:

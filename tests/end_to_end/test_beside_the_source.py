@@ -87,10 +87,10 @@ def test_requirements_that_cannot_go_together_are_told_with_both_places(shared: 
     shared.write({"requirements-all.txt": f"{LINKS}common==2.0\n"})
     ran = shared.run("build", "One")
     assert ran.code != 0
-    assert "LB416: function 'One': common<2 and common==2.0 cannot go together" in ran.said
+    assert "LB416]: function 'One': common<2 and common==2.0 cannot go together" in ran.said
     assert "src/one/requirements.txt:2:1" in ran.said and "requirements-all.txt:3:1" in ran.said
     ran = shared.run("build", "One", "resolver=pip")
-    assert "LB416: function 'One': common<2 and common==2.0 cannot go together" in ran.said
+    assert "LB416]: function 'One': common<2 and common==2.0 cannot go together" in ran.said
 
 
 def test_paths_in_a_shared_file_are_relative_to_it(shared: Sandbox) -> None:
@@ -113,10 +113,10 @@ def test_paths_in_a_shared_file_are_relative_to_it(shared: Sandbox) -> None:
 @pytest.mark.parametrize(
     ("setting", "words"),
     [
-        ('include = ["shraed"]', "LB415: shraed, which the include of function 'One' names, is not there"),
+        ('include = ["shraed"]', "LB415]: shraed, which the include of function 'One' names, is not there"),
         ('include = ["shraed"]', "did you mean shared?"),
-        ('[functions.One]\nrequirements = ["nowhere/x.txt"]', "LB415: nowhere/x.txt, which the requirements of"),
-        ("include = 1", "LB107: setting 'include' is 1, expected a list of texts"),
+        ('[functions.One]\nrequirements = ["nowhere/x.txt"]', "LB415]: nowhere/x.txt, which the requirements of"),
+        ("include = 1", "LB107]: setting 'include' is 1, expected a list of texts"),
     ],
 )
 def test_what_is_to_go_in_and_is_not_there_is_told_before_anything_is_built(
@@ -183,7 +183,7 @@ def test_a_lock_stands_and_what_others_need_is_added_to_it(project: Sandbox) -> 
     project.write({"all.txt": "idna==3.10\n"})
     ran = project.run("build")
     assert (
-        "LB416: function 'One': all.txt ask for what does not go with the versions of src/one/pyproject.toml"
+        "LB416]: function 'One': all.txt ask for what does not go with the versions of src/one/pyproject.toml"
         in ran.said
     )
     project.append("lambdabuild.toml", '[functions.One]\noptions = {without = ["idna"]}\n')

@@ -97,7 +97,7 @@ def test_a_mistake_of_one_function_stops_only_what_needs_it(name: str, good: San
     assert (ran.code, "up to date" in ran.out, case.code in ran.err) == (0, True, True), ran.said
     for ran in (good.run("build", "F"), good.run("build"), doit(good, "build:F"), doit(good), good.run("plan")):
         assert ran.code == 3, ran.said
-        assert ran.err.count(f"{case.code}: ") == 1, ran.said
+        assert ran.err.count(f"{case.code}]: ") == 1, ran.said
     assert not good.path("build/packaged-template.yaml").exists()
 
 
@@ -123,7 +123,7 @@ def test_a_run_that_goes_on_builds_the_others_and_no_template(good: Sandbox) -> 
     for arguments in (["keep_going=true"], ["--continue"]):
         ran = good.run("build", *arguments)
         assert ran.code in (1, 2), ran.said
-        assert "LB302: the code folder nowhere/ of function 'F'" in ran.said
+        assert "LB302]: the code folder nowhere/ of function 'F'" in ran.said
         assert good.path("build/G.zip").exists()
         assert not good.path("build/packaged-template.yaml").exists()
         good.path("build/G.zip").unlink()
@@ -138,7 +138,7 @@ def test_a_function_fails_for_the_layer_that_it_uses(good: Sandbox) -> None:
     good.write({"template.yaml": text})
 
     for ran in (good.run("build", "G"), good.run("zip:G"), good.run("build", "L"), doit(good, "layer:L")):
-        assert (ran.code, ran.err.count("LB302: ")) == (3, 1), ran.said
+        assert (ran.code, ran.err.count("LB302]: ")) == (3, 1), ran.said
     assert good.run("build", "F").code == 0
     assert good.run("build", "keep_going=true").code != 0
     assert not good.path("build/packaged-template.yaml").exists()
@@ -170,5 +170,5 @@ def test_tasks_of_the_users_own_may_name_what_is_broken(good: Sandbox) -> None:
 def test_mistakes_of_all_are_told_at_once_by_a_run_of_all(good: Sandbox) -> None:
     good.write({"template.yaml": GOOD.replace("CodeUri: f", "CodeUri: a").replace("CodeUri: g", "CodeUri: b")})
 
-    assert good.run("build").err.count("LB302: ") == 2
-    assert good.run("build", "G").err.count("LB302: ") == 1
+    assert good.run("build").err.count("LB302]: ") == 2
+    assert good.run("build", "G").err.count("LB302]: ") == 1

@@ -338,7 +338,7 @@ def test_a_remote_that_is_none_is_told_before_anything_is_built(tmp_path: Path) 
 
     assert ran.code == 3
     assert "LB107" in ran.err
-    assert "at lambdabuild.toml:4:1" in ran.err
+    assert "--> lambdabuild.toml:4:1" in ran.err
     assert "unknown setting 'cache.remote'" in app.run("build", "cache.remote=x", env=app.env).err
 
 

@@ -298,7 +298,7 @@ def test_an_engine_that_ends_in_mid_build_is_told(project: Sandbox, own_engine: 
     said = "".join(process.communicate(timeout=60))
 
     assert process.returncode != 0
-    assert "LB801: the Docker engine went away" in said and "Traceback" not in said
+    assert "LB801]: the Docker engine went away" in said and "Traceback" not in said
 
 
 def test_an_engine_that_says_nothing_is_given_up(

@@ -215,7 +215,7 @@ def test_without_an_account_it_is_said_plainly_and_nothing_else_needs_one(layere
     ran = layered.run("publish", env=nobody)
 
     assert ran.code == 1
-    assert "LB611: cannot list the versions of layer deps: there are no AWS credentials" in ran.err
+    assert "LB611]: cannot list the versions of layer deps: there are no AWS credentials" in ran.err
     assert "Traceback" not in ran.said
     assert layered.run("publish", "offline=true", env=nobody).err.startswith("publish:deps failed\nLB603")
     listed = layered.run("list", "--all")
@@ -290,10 +290,10 @@ def test_a_table_with_several_runtimes_and_architectures(project: Sandbox, serve
 @pytest.mark.parametrize(
     ("table", "words"),
     [
-        ("[layers.a]\n", "LB610: [layers.a] has neither a path nor a manifest, and the template has no such layer\n  at lambdabuild.toml:1:2"),
+        ("[layers.a]\n", "LB610]: [layers.a] has neither a path nor a manifest, and the template has no such layer\n  --> lambdabuild.toml:1:2"),
         ("[layers.a]\nmanifest = 'requirements.txt'\n", "nothing says for which runtimes"),
         ("[layers.a]\npath = 'src'\narchitectures = ['arm']\n", "layer 'a' is for 'arm'; Lambda knows x86_64 and arm64"),
-        ("[layers.a]\npath = 'nowhere'\n", "LB302: the code folder nowhere/ of layer 'a' does not exist"),
+        ("[layers.a]\npath = 'nowhere'\n", "LB302]: the code folder nowhere/ of layer 'a' does not exist"),
         ("[layers.a]\npath = 'src'\naccounts = ['12']\n", "[layers.a] accounts is ('12',); Lambda takes numbers of 12 digits in quotes"),
         ("[layers.a]\npath = 'src'\nruntime = 'python3.12'\n", "did you mean 'runtimes'?"),
         ("[layers.'a b']\npath = 'src'\n", "a layer cannot be called 'a b'"),

@@ -66,7 +66,7 @@ def test_asked_for_by_name_it_is_an_error(shop: Sandbox, words: list[str], why: 
     ran = shop.run(*words)
 
     assert ran.code == 3
-    assert f"LB305: {why}\n  at template.yaml:" in ran.err
+    assert f"LB305]: {why}\n  --> template.yaml:" in ran.err
     assert not shop.path("build/Orders.zip").exists()
 
 

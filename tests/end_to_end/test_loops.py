@@ -51,8 +51,8 @@ def test_the_parameter_decides_and_one_without_a_value_is_an_error(shop: Sandbox
     ran = shop.write({"template.yaml": TEMPLATE % ""}).run("build")
 
     assert ran.code == 3
-    assert "LB106: what Fn::ForEach::Functions goes through is not known: the parameter Names has no value" in ran.err
-    assert "at template.yaml:7:7" in ran.err
+    assert "LB106]: what Fn::ForEach::Functions goes through is not known: the parameter Names has no value" in ran.err
+    assert "--> template.yaml:7:7" in ran.err
     assert "param.Names=..." in ran.err
 
 
@@ -105,9 +105,9 @@ def test_loops_of_a_services_own_resources_stay_loops(project: Sandbox) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ("  Transform: AWS::LanguageExtensions\n", "", "LB104: Fn::ForEach needs the transform"),
-        ("[Alpha, Beta]", "[Alpha, Alpha]", "LB103: a loop makes 'AlphaTable', which is there already"),
-        ("[Alpha, Beta]", "[a-b]", "LB104: the loop makes 'a-bTable', which is no logical id"),
+        ("  Transform: AWS::LanguageExtensions\n", "", "LB104]: Fn::ForEach needs the transform"),
+        ("[Alpha, Beta]", "[Alpha, Alpha]", "LB103]: a loop makes 'AlphaTable', which is there already"),
+        ("[Alpha, Beta]", "[a-b]", "LB104]: the loop makes 'a-bTable', which is no logical id"),
         ("      - Name\n", "", "LB109"),
     ],
 )
@@ -116,4 +116,4 @@ def test_a_loop_that_no_deployment_would_take_is_an_error(project: Sandbox, old:
 
     assert ran.code == 3
     assert words in ran.err
-    assert "at serverless.yml:" in ran.err
+    assert "--> serverless.yml:" in ran.err

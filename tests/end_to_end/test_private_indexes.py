@@ -132,7 +132,7 @@ def test_without_rights_to_a_token_the_way_out_is_told(project: Sandbox, wheels:
         ran = project.run("build", env=env)
 
     assert ran.code == 1
-    assert "LB612: CodeArtifact gives no token for the domain shop of 111122223333" in ran.err
+    assert "LB612]: CodeArtifact gives no token for the domain shop of 111122223333" in ran.err
     assert "codeartifact:GetAuthorizationToken" in ran.err
 
 

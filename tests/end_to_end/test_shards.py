@@ -71,4 +71,4 @@ def test_mistakes_are_told(project: Sandbox) -> None:
     project.write({"no.json": "{", "old.json": '{"version": 0}', "odd.json": '{"version": 1, "seconds": {"a": "b"}}'})
     for name in ("none.json", "no.json", "old.json", "odd.json"):
         ran = project.run("plan", "--shard", "1/2", "--costs", name)
-        assert (ran.code, "LB633" in ran.err, f"at {name}" in ran.err) == (3, True, True), ran.said
+        assert (ran.code, "LB633" in ran.err, f"--> {name}" in ran.err) == (3, True, True), ran.said

@@ -143,4 +143,4 @@ def test_without_the_tool_it_is_said_and_how_to_get_it(built: Sandbox, tmp_path:
     ran = other.run("build", "arm", env={"PATH": ""})
 
     assert ran.code == 1, ran.said
-    assert "LB501: layer 'arm' needs 'llvm-strip' to strip native files, which is not on PATH" in ran.err
+    assert "LB501]: layer 'arm' needs 'llvm-strip' to strip native files, which is not on PATH" in ran.err

@@ -194,13 +194,13 @@ def test_includes_may_be_several_files_and_other_names(project: Sandbox) -> None
 @pytest.mark.parametrize(
     ("custom", "functions", "words"),
     [
-        ("{}", FUN, "LB114: custom.soclessPackager.buildDir is missing"),
-        ("{buildDir: 1}", FUN, "LB112: custom.soclessPackager.buildDir is 1, and must be a text"),
-        ("[./requirements.txt, ./common_files]", FUN, "LB112: custom.soclessPackager is no mapping"),
+        ("{}", FUN, "LB114]: custom.soclessPackager.buildDir is missing"),
+        ("{buildDir: 1}", FUN, "LB112]: custom.soclessPackager.buildDir is 1, and must be a text"),
+        ("[./requirements.txt, ./common_files]", FUN, "LB112]: custom.soclessPackager is no mapping"),
         (
             "{buildDir: _build}",
             FUN.replace("include: [fun]", "include: [fnu]"),
-            "LB415: fnu, which function 'fun' includes",
+            "LB415]: fnu, which function 'fun' includes",
         ),
     ],
 )
@@ -210,7 +210,7 @@ def test_mistakes_in_the_options_are_told_with_their_place(
     ran = service(project, custom, functions).run("build")
     assert ran.code != 0
     assert words in ran.said
-    assert "at serverless.yml:" in ran.said
+    assert "--> serverless.yml:" in ran.said
 
 
 def test_the_readmes_misspelled_folder_is_told_with_the_right_one(slack: Sandbox, project: Sandbox) -> None:
@@ -219,7 +219,7 @@ def test_the_readmes_misspelled_folder_is_told_with_the_right_one(slack: Sandbox
         {"serverless.yml": SERVERLESS.replace("- functions/slack_send_dialog", "- fucntions/slack_send_dialog")}
     )
     ran = project.run("build", "stage=dev")
-    assert "LB415: fucntions/slack_send_dialog, which function 'slack_send_dialog' includes, is not there" in ran.said
+    assert "LB415]: fucntions/slack_send_dialog, which function 'slack_send_dialog' includes, is not there" in ran.said
     assert "did you mean functions/slack_send_dialog?" in ran.said
 
 
@@ -229,5 +229,5 @@ def test_a_functions_version_that_does_not_go_with_the_services_is_told_and_not_
         requirements_txt="idna==3.10\n", fun__requirements_txt="idna==3.9\n",
     )  # fmt: skip
     ran = project.run("build")
-    assert "LB416: function 'fun': idna==3.9 and idna==3.10 cannot go together" in ran.said
-    assert "at fun/requirements.txt:1:1" in ran.said and "at requirements.txt:1:1" in ran.said
+    assert "LB416]: function 'fun': idna==3.9 and idna==3.10 cannot go together" in ran.said
+    assert "--> fun/requirements.txt:1:1" in ran.said and "--> requirements.txt:1:1" in ran.said

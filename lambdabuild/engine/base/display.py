@@ -7,11 +7,12 @@ from typing import Any
 
 
 class Display:
-    """``mode`` is "text", "quiet" (errors only) or "json" (one object a line).
+    """What the summary shows besides the results of the steps.
 
-    ``notes`` are shown by each run of everything, ``news`` by those that have something to do. ``left_out`` is what
-    they do not build, as ``{reason, names}``. ``settled`` is what was asked for and is known to be up to date, as
-    ``Reporter.owners``; its ``settled_steps`` are no tasks of this run.
+    ``mode`` is "text", "quiet" (errors only) or "json" (one object a line). Each run of everything prints ``notes``;
+    those that have something to do print ``news`` too. ``left_out`` is what they do not build, as ``{reason, names}``.
+    ``next_command`` deploys the template that a run writes. ``settled`` is what was asked for and is known to be up to
+    date, as ``Reporter.owners``; its ``settled_steps`` are no tasks of this run.
     """
 
     def __init__(self) -> None:
@@ -19,6 +20,7 @@ class Display:
         self.notes: tuple[str, ...] = ()
         self.news: tuple[str, ...] = ()
         self.left_out: tuple[Mapping[str, Any], ...] = ()
+        self.next_command = ""
         self.settled: dict[str, str] = {}
         self.settled_steps = 0
 

@@ -3,48 +3,59 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import TYPE_CHECKING, TextIO
+
+from lambdabuild.engine.doit.progress import Progress
+
+if TYPE_CHECKING:
+    from rich.console import Group
 
 SHOWN_AT_ONCE = 8
 
 
 class Live:
-    """Redrawn in place; finished steps scroll by above it."""
+    """Redrawn in place from the progress of the run; what is printed scrolls by above it."""
 
-    def __init__(self, stream: Any, total: int, completed: int) -> None:
+    def __init__(self, stream: TextIO, progress: Progress) -> None:
         from rich.console import Console
         from rich.live import Live as RichLive
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
+        from rich.progress import BarColumn, MofNCompleteColumn, TimeElapsedColumn
+        from rich.progress import Progress as Bar
 
+        self.progress = progress
         self.console = Console(file=stream, highlight=False, soft_wrap=True)
-        self.progress = Progress(BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=self.console)
-        self.bar = self.progress.add_task("", total=total, completed=completed)
-        self.running: dict[str, float] = {}
+        self.bar = Bar(BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=self.console)
+        self.bar_task = self.bar.add_task("", total=progress.total)
         self.live = RichLive(
-            get_renderable=self._render, console=self.console, refresh_per_second=8, transient=True,
-            redirect_stdout=False, redirect_stderr=False,
-        )  # fmt: skip
+            get_renderable=self._render,
+            console=self.console,
+            refresh_per_second=8,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
         self.live.start()
 
-    def _render(self) -> Any:
+    def _render(self) -> Group:
+        """Draw one moment of the progress: the count and the running steps belong together."""
         from rich.console import Group
         from rich.text import Text
 
+        ended, running = self.progress.now()
         now = time.monotonic()
-        running = sorted(self.running.copy().items(), key=lambda item: item[1])  # steps begin in other threads
-        lines = [Text(f"  {name}  {now - since:.0f} s", style="dim") for name, since in running[:SHOWN_AT_ONCE]]
+        lines = [Text(f"  {step.task}  {now - step.since:.0f} s", style="dim") for step in running[:SHOWN_AT_ONCE]]
         more = len(running) - SHOWN_AT_ONCE
-        return Group(*lines, *([Text(f"  and {more} more", style="dim")] if more > 0 else []), self.progress)
+        if more > 0:
+            lines.append(Text(f"  and {more} more", style="dim"))
+        self.bar.update(self.bar_task, completed=ended)
+        return Group(*lines, self.bar)
 
     def line(self, text: str) -> None:
-        self.console.print(text, markup=False)
+        """Print a text above the bar; it may be colored."""
+        from rich.text import Text
 
-    def started(self, task: str) -> None:
-        self.running[task] = time.monotonic()
-
-    def finished(self, task: str) -> None:
-        self.running.pop(task, None)
-        self.progress.advance(self.bar)
+        self.console.print(Text.from_ansi(text) if "\x1b" in text else text, markup=False)
 
     def close(self) -> None:
+        """Remove the bar and give the cursor back."""
         self.live.stop()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import atexit
+import os
+import shlex
 import signal
 import sys
 import threading
@@ -19,6 +21,7 @@ from lambdabuild.engine.base import ownership, session
 from lambdabuild.engine.base.display import DISPLAY
 from lambdabuild.engine.base.site import Site
 from lambdabuild.engine.base.snapshot import GROUPS
+from lambdabuild.engine.base.template_files import PACKAGED, template_file
 from lambdabuild.engine.doit.tasks import tasks
 from lambdabuild.engine.freshness.why import why
 from lambdabuild.engine.noop import doit_command, snapshot_writer
@@ -121,9 +124,9 @@ def namespace(open_project: Callable[[], Site]) -> dict[str, Any]:
         site = open_project()
         prepare(site)
     except LambdaBuildError as error:
-        raise InvalidDodoFile(str(error)) from None
+        raise _refused(error) from None
     except OSError as error:
-        raise InvalidDodoFile(str(from_os_error(error, "the project cannot be opened"))) from None
+        raise _refused(from_os_error(error, "the project cannot be opened")) from None
     return {"DOIT_CONFIG": config(site, site.settings), "lambdabuild_tasks": ProjectTasks(site)}
 
 
@@ -133,13 +136,19 @@ def _refuse(site: Site, tasks: tuple[str, ...]) -> None:
     try:
         refuse(site.plan, [name for name in tasks if ":" in name and name.partition(":")[0] in ours])
     except LambdaBuildError as error:
-        raise InvalidDodoFile(str(error)) from None
+        raise _refused(error) from None
+
+
+def _refused(error: LambdaBuildError) -> InvalidDodoFile:
+    """Return an error as one that doit prints without a traceback, below the word ERROR."""
+    return InvalidDodoFile(f"nothing was started\n{messages.MESSAGES.text_of(error)}")
 
 
 def prepare(site: Site) -> None:
     """What a run needs beside its tasks: a folder for its state, an orderly end on SIGTERM and Ctrl-C."""
     ownership.prepare(site)
     session.use(site)
+    messages.MESSAGES.folder = site.project
     notes = [
         f"skipped {name}, for {tool} is not on PATH; doit build:{name} insists on it, and so does CI=true"
         for name, tool in site.unbuildable.items()
@@ -147,6 +156,7 @@ def prepare(site: Site) -> None:
     skipped = [one.as_dict() for one in site.left_out]
     news = [*map(str, left_out(site.plan.skipped)), *site.plan.notes]
     DISPLAY.configure("quiet" if site.settings.quiet else site.settings.format, notes, skipped, news)
+    DISPLAY.next_command = _deploy_command(site)
     for warning in site.service.warnings:
         messages.warn(warning)
     for one in site.plan.broken:
@@ -158,6 +168,16 @@ def prepare(site: Site) -> None:
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # nobody said to ignore it
             signal.signal(signal.SIGINT, _as_interrupt)
     sys.excepthook = _quiet_interrupt
+
+
+def _deploy_command(site: Site) -> str:
+    """Return the command that deploys the template of a SAM project; it asks what no samconfig.toml answers."""
+    whole = next((document for document in site.service.documents if not document.stack), None)
+    if whole is None:
+        return ""
+    template = os.path.relpath(template_file(site, whole, PACKAGED), site.project)
+    is_configured = os.path.exists(os.path.join(site.project, "samconfig.toml"))
+    return f"sam deploy -t {shlex.quote(template)}" + ("" if is_configured else " --guided")
 
 
 def _end(site: Site, notes: list[str]) -> None:

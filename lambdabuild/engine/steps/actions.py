@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import os
-import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
@@ -16,6 +15,7 @@ from typing import Any, cast
 from doit.exceptions import TaskFailed
 
 from lambdabuild.artifacts.atomic import remove
+from lambdabuild.core import messages
 from lambdabuild.core.errors import CannotRead, CannotWrite, LambdaBuildError, NoEngine
 from lambdabuild.core.spans import Span
 from lambdabuild.engine.base import ownership, receipts
@@ -223,7 +223,7 @@ def _forget_image(site: Site, name: str) -> None:
         if receipt is not None:
             images.remove(site, name, receipt.result)
     except NoEngine as error:
-        sys.stderr.write(f"{error}\n")
+        messages.report(error)
 
 
 def _remove_empty_parents(path: str, top: str) -> None:

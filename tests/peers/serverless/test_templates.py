@@ -87,7 +87,7 @@ def test_what_the_peer_refuses_is_refused_by_the_same_name(name: str, many, tmp_
     ran = ours(place)
     assert ran.code != 0
     assert f"({known_as})" in ran.err, ran.said
-    assert re.search(r"(?m)^  at serverless.yml:\d+:\d+$", ran.err), ran.err
+    assert re.search(r"(?m)^  --> serverless.yml:\d+:\d+$", ran.err), ran.err
     assert "  help: " in ran.err
 
 

@@ -1,0 +1,48 @@
+"""Errors LB5xx: programs, files and folders of this machine."""
+
+from __future__ import annotations
+
+from lambdabuild.core.errors.root import LambdaBuildError
+
+
+class ToolMissing(LambdaBuildError):
+    """A program that a rule needs is not on PATH."""
+
+    code = "LB501"
+
+
+class ToolFailed(LambdaBuildError):
+    """A program ended with an error. ``output`` is all that it said, for those who must understand it."""
+
+    code = "LB502"
+    output: str = ""
+
+
+class ToolTimeout(LambdaBuildError):
+    """A program took longer than it may."""
+
+    code = "LB503"
+
+
+class CannotWrite(LambdaBuildError):
+    """The disk is full, a permission is missing, or a folder stands where a file should be."""
+
+    code = "LB504"
+
+
+class CannotRead(LambdaBuildError):
+    """A file that a step needs may not be read."""
+
+    code = "LB505"
+
+
+class Locked(LambdaBuildError):
+    """Another run works in this project and did not end in time."""
+
+    code = "LB506"
+
+
+class InTheWay(CannotWrite):
+    """Something that lambdabuild did not make is where a file or folder of its own belongs."""
+
+    code = "LB507"
