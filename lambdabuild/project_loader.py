@@ -6,8 +6,8 @@ import dataclasses
 import errno
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 from lambdabuild.config.loader import load as load_settings
 from lambdabuild.config.settings import Settings
@@ -23,6 +23,9 @@ from lambdabuild.core.errors import (
 from lambdabuild.core.model import Read, Service
 from lambdabuild.core.records import replace
 from lambdabuild.core.spans import Span
+
+if TYPE_CHECKING:
+    from lambdabuild.plan.workspaces import Disk
 
 SETTINGS_FILE = "lambdabuild.toml"
 TEMPLATES = ("template.yaml", "template.yml", "template.json")
@@ -75,6 +78,26 @@ class ProjectFiles:
         if not os.path.islink(full):
             return path
         return os.path.relpath(os.path.realpath(full), os.path.realpath(self.project)).replace(os.sep, "/")
+
+
+def names_in(files: ProjectFiles, folders: Iterable[str]) -> dict[str, frozenset[str]]:
+    """Return the names in each folder that can be read; the planner reports the others, and knows who needs them."""
+    names = {}
+    for folder in folders:
+        try:
+            names[folder] = files.names(folder)
+        except OSError:
+            continue
+    return names
+
+
+def disk_around(folder: str) -> Disk:
+    """Return what planning looks at for one manifest in a folder, whose own path is ``.``."""
+    from lambdabuild.engine.base.site import root_above
+    from lambdabuild.plan.workspaces import Disk, above
+
+    files, top = ProjectFiles(folder), root_above(folder, Settings())
+    return Disk(names_in(files, (".", *above(".", top))), files.read, top)
 
 
 def can_be_path(text: str) -> bool:

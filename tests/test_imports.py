@@ -40,7 +40,8 @@ ALLOWED: Mapping[str, tuple[str, ...]] = {
     "engine": ENGINE,
     "changes": (*ENGINE, "changes", "project_loader"),
     "project_loader": EVERYTHING,
-    "project": (*EVERYTHING, "project"),
+    "project_planner": (*EVERYTHING, "project_planner"),
+    "project": (*EVERYTHING, "project_planner", "project"),
     "api": (*EVERYTHING, "project", "node", "api"),
     "cli": (*CORE, "config", "project_loader", "project", "api", "cli"),
 }

@@ -31,7 +31,8 @@ from lambdabuild.files.stat_cache import sha256_of
 from lambdabuild.plan.rule_choice import resolver_of
 from lambdabuild.plan.types import Rule
 from lambdabuild.plan.workspaces import Disk, reads_source, root_of
-from lambdabuild.project import cache_dir, disk_around
+from lambdabuild.project import cache_dir
+from lambdabuild.project_loader import disk_around
 from lambdabuild.rule_api import Folder, Job, Part, Result, Target
 from lambdabuild.rulebook import runner
 

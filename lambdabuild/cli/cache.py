@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from lambdabuild.project import CacheUpkeep, cache_upkeep
+from lambdabuild.api.cache_upkeep import CacheUpkeep, cache_upkeep
 
 USAGE = """\
 lambdabuild cache stats               how much is in the machine's cache of built steps
