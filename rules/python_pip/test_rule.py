@@ -473,7 +473,7 @@ def test_the_manifest_is_found_in_the_code_folder_at_the_root_or_beside_the_temp
 
     # The root is also where relative code folders start.
     project.write({"shared/requirements.txt": lines % ("..", "2.0"), "shared/src/app.py": ANSWER})
-    project.build("root=shared")
+    project.build("code_root=shared")
     assert packages(project) == {"mod": "2.0"}
     project.write({"src/requirements.txt": lines % ("..", "3.0")}).build()
     assert packages(project) == {"mod": "3.0"}
