@@ -31,7 +31,7 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run(build, check=True, cwd=place)
     subprocess.run([*uv, "venv", "--quiet", "--python", sys.executable, str(place / "venv")], check=True)
     python = place / "venv/bin/python"
-    (wheel,) = (place / "dist").glob("*.whl")
+    (wheel,) = (place / "dist").glob("doit_lambdabuild-*.whl")
     subprocess.run([*uv, "pip", "install", "-q", "--compile-bytecode", "--python", str(python), str(wheel)], check=True)
     return python
 
