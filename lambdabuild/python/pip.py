@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
 import sys
 from typing import Any
 
@@ -13,17 +14,16 @@ from lambdabuild.core.errors import (
     HashMismatch,
     LambdaBuildError,
     NoWheel,
-    Offline,
     ToolFailed,
     ToolMissing,
 )
 from lambdabuild.core.spans import Span
-from lambdabuild.python import locks
+from lambdabuild.python import locks, uv
 from lambdabuild.python.indexes import Indexes
 from lambdabuild.python.requirements import Requirements, normalised
 from lambdabuild.python.targets import Platform
-from lambdabuild.python.uv import BUILD_ENVIRONMENT, Ask, requirements_clash
-from lambdabuild.rule_api import Job
+from lambdabuild.python.uv import BUILD_ENVIRONMENT, Ask
+from lambdabuild.rule_api import Job, KnownFailure, explain_output
 
 SHIM = """
 import json, os, sys
@@ -42,6 +42,13 @@ sys.exit(main(sys.argv[1:]))
 """
 """pip evaluates markers with the interpreter it runs on, whatever --platform says (pip issue 11664), and takes a
 password from an address, a netrc or a keyring only, not from the environment."""
+
+WRONG_HASH = KnownFailure(
+    "DO NOT MATCH THE HASHES|require-hashes",
+    HashMismatch,
+    "a package is not what its pinned hash promises, or has none while others have",
+    "make the hashes again: uv pip compile --generate-hashes writes all of them",
+)
 
 
 def compile_lock(
@@ -63,7 +70,7 @@ def compile_lock(
         logins = {"INDEX_LOGINS": json.dumps(dict(ask.indexes.credentials))}
         job.run(command, cwd=os.path.dirname(manifest), extra_environment={**ask.indexes.environment, **logins})
     except ToolFailed as error:
-        raise _explained(job, ask, platform, listed, error) from error
+        raise _explain(job, ask, platform, listed, error) from error
     with open(report, encoding="utf-8") as stream:
         found = [_choice(item) for item in json.load(stream)["install"]]
     return tuple(sorted(found, key=lambda choice: choice.name))
@@ -110,38 +117,34 @@ def _choice(item: dict[str, Any]) -> locks.Choice:
     return locks.Source(name, version, url=download["url"], sha256=sha256)
 
 
-def _explained(
+def _explain(
     job: Job, ask: Ask, platform: Platform, listed: Requirements | None, error: ToolFailed
 ) -> LambdaBuildError:
     where = Span(os.path.relpath(ask.shown, job.target.project))
-    said = "\n".join(line for line in error.output.splitlines() if line.strip())
-    if "DO NOT MATCH THE HASHES" in said or "require-hashes" in said:
-        return HashMismatch(
-            f"{job.who}: a package is not what its pinned hash promises, or has none while others have",
-            where=where,
-            tail=said,
-            help="make the hashes again: uv pip compile --generate-hashes writes all of them",
-        )
-    if job.offline:
-        return Offline(
-            f"{job.who}: the store has not all that {os.path.basename(ask.manifest)} needs, and the run is offline",
-            where=where,
-            tail=said,
-            help="run once without offline",
-        )
-    if "No matching distribution found" in said or "from versions" in said:
-        return NoWheel(
-            f"{job.who}: a package has no wheel for Python {platform.python} on {platform.tag}, or does not exist",
-            where=where,
-            tail="tried: " + ", ".join(platform.platforms()) + "\n" + said,
-            help=locks.WAYS_OUT,
-        )
-    clash = requirements_clash(job, listed, said)
-    if clash is not None:
-        return clash
-    return CannotResolve(
-        f"{job.who}: pip found no set of packages for {os.path.basename(ask.manifest)}",
-        where=where,
-        tail=said,
-        help="correct the names and versions; pip's words above say which do not fit",
+    output = "\n".join(line for line in error.output.splitlines() if line.strip())
+    explained = explain_output(job, error, (WRONG_HASH, uv.not_stored(ask.manifest)), where=where, tail=output)
+    if explained is not error:
+        return explained
+    if re.search("No matching distribution found|from versions", output):
+        tail = f"tried: {', '.join(platform.platforms())}\n{output}"
+        return explain_output(job, error, [_no_wheel(platform)], where=where, tail=tail)
+    clash = uv.requirements_clash(job, listed, output)
+    return clash or explain_output(job, error, [_unresolved(ask)], where=where, tail=output)
+
+
+def _no_wheel(platform: Platform) -> KnownFailure:
+    return KnownFailure(
+        "",
+        NoWheel,
+        f"a package has no wheel for Python {platform.python} on {platform.tag}, or does not exist",
+        locks.WAYS_OUT,
+    )
+
+
+def _unresolved(ask: Ask) -> KnownFailure:
+    return KnownFailure(
+        "",
+        CannotResolve,
+        f"pip found no set of packages for {os.path.basename(ask.manifest)}",
+        "correct the names and versions; pip's words above say which do not fit",
     )

@@ -26,7 +26,7 @@ from lambdabuild.python import locks
 from lambdabuild.python.indexes import Indexes
 from lambdabuild.python.requirements import Requirements, normalised
 from lambdabuild.python.targets import Platform
-from lambdabuild.rule_api import Job
+from lambdabuild.rule_api import Job, KnownFailure, explain_output
 
 MEND = "install it with: pip install uv"
 SDISTS_AT_MOST = 50
@@ -42,6 +42,13 @@ DIRECT_SOURCE = re.compile(r"Building source distributions for `([^`]+)` is disa
 NOT_FOUND = re.compile(r"Because ([\w.-]+) was not found in the")
 POSITION = re.compile(r"in `([^`]+)` at position (\d+)")
 NETWORK = re.compile(r"Failed to fetch|error sending request|dns error|Connection refused|Request failed after")
+
+UNREACHABLE = KnownFailure(
+    NETWORK.pattern,
+    DownloadFailed,
+    "the package index cannot be reached",
+    "check the network, the proxy and the index's address, or build with offline",
+)
 
 
 class Ask(Struct, frozen=True):
@@ -132,7 +139,7 @@ def _attempt(
     try:
         text = _compile(job, ask, [ask.manifest, *ask.more, *ask.limits, *arguments])
     except ToolFailed as error:
-        raise _explained(job, ask, platform, requirements, error) from error
+        raise _explain(job, ask, platform, requirements, error) from error
     lock = locks.parse(text, job.who)
     return locks.select(lock, platform, folder, job.who, requirements, may_build=job.container is not None)
 
@@ -187,7 +194,18 @@ def _refuse_if_it_has_wheels(
         raise needed.error from None
 
 
-def _explained(
+def not_stored(manifest: str) -> KnownFailure:
+    """Return the row for any failure of an offline run: something that the manifest needs is not in the store."""
+    return KnownFailure(
+        "",
+        Offline,
+        f"the store has not all that {os.path.basename(manifest)} needs, and the run is offline",
+        "run once without offline",
+        only_offline=True,
+    )
+
+
+def _explain(
     job: Job, ask: Ask, platform: Platform, requirements: Requirements | None, error: ToolFailed
 ) -> LambdaBuildError | _NeedsSource:
     """uv's words as an error with a place."""
@@ -204,13 +222,9 @@ def _explained(
             tail=said,
             help="correct the line",
         )
-    if job.offline:
-        return Offline(
-            f"{job.who}: the store has not all that {os.path.basename(ask.shown)} needs, and the run is offline",
-            where=where,
-            tail=said,
-            help="run once without offline",
-        )
+    explained = explain_output(job, error, [not_stored(ask.shown)], where=where, tail=said)
+    if explained is not error:
+        return explained
     direct = DIRECT_SOURCE.search(said)
     needs = direct or NEEDS_WHEEL.search(said) or HAS_NONE.search(said)
     if needs:
@@ -219,21 +233,20 @@ def _explained(
         place = requirements.place_of(name) if requirements else None
         no_wheel = _no_wheel(job, platform, name, version, place or where, said)
         return _NeedsSource(name, version, no_wheel, is_direct=direct is not None)
-    if NETWORK.search(said):
-        return DownloadFailed(
-            f"{job.who}: the package index cannot be reached",
-            tail=said,
-            help="check the network, the proxy and the index's address, or build with offline",
-        )
+    explained = explain_output(job, error, [UNREACHABLE], output=said, where=where, tail=said)
+    if explained is not error:
+        return explained
     clash = requirements_clash(job, requirements, said)
-    if clash is not None:
-        return clash
-    return CannotResolve(
-        f"{job.who}: no set of packages fits {os.path.basename(ask.shown)} for Python {platform.python}"
-        f" on {platform.tag}",
-        where=where,
-        tail=said,
-        help="correct the names and versions; uv's words above say which do not fit",
+    return clash or explain_output(job, error, [_unresolved(ask, platform)], where=where, tail=said)
+
+
+def _unresolved(ask: Ask, platform: Platform) -> KnownFailure:
+    name = os.path.basename(ask.shown)
+    return KnownFailure(
+        "",
+        CannotResolve,
+        f"no set of packages fits {name} for Python {platform.python} on {platform.tag}",
+        "correct the names and versions; uv's words above say which do not fit",
     )
 
 

@@ -30,11 +30,27 @@ from lambdabuild.core.records import Struct
 from lambdabuild.python import indexes, pip, pip_sources, uv
 from lambdabuild.python.indexes import Indexes
 from lambdabuild.python.wheels import checkout, parts
-from lambdabuild.rule_api import Folder, Job, Result
+from lambdabuild.rule_api import Folder, Job, KnownFailure, Result, explain_output
 
 MINORS = range(40)
 NOT_INSTALLED = (*parts.NOT_FROM_BUILT, "/.lock", "/*.dist-info/uv_build.json", "/*.dist-info/uv_cache.json")
 INSTALLABLE = "make `pip install .` work in its folder; what the build needs stands in [build-system] requires"
+KNOWN_FAILURES = (
+    KnownFailure(
+        "",
+        Offline,
+        "what the build of its distribution needs is not on this machine, and the run is offline",
+        "run once without offline",
+        only_offline=True,
+    ),
+    KnownFailure(
+        uv.NETWORK.pattern,
+        DownloadFailed,
+        "what the build of its distribution needs cannot be fetched",
+        "check the network, the proxy and the index's address",
+    ),
+    KnownFailure("", BadManifest, "its distribution cannot be built", INSTALLABLE),
+)
 
 
 class About(Struct, frozen=True):
@@ -118,7 +134,7 @@ def _wheel(job: Job, folder: str, pyproject: Mapping[str, Any]) -> str:
             return pip.build_wheel(job, folder, out, found)
         return uv.build_wheel(job, folder, out, found, python=_python(job, pyproject, found))
     except ToolFailed as error:
-        raise _explained(job, error) from error
+        raise _explain(job, error) from error
 
 
 def _python(job: Job, pyproject: Mapping[str, Any], found: Indexes) -> str:
@@ -133,23 +149,8 @@ def _python(job: Job, pyproject: Mapping[str, Any], found: Indexes) -> str:
         return sys.executable
 
 
-def _explained(job: Job, error: ToolFailed) -> LambdaBuildError:
-    if job.offline:
-        return Offline(
-            f"{job.who}: what the build of its distribution needs is not on this machine, and the run is offline",
-            tail=error.tail,
-            help="run once without offline",
-        )
-    if uv.NETWORK.search(error.output):
-        return DownloadFailed(
-            f"{job.who}: what the build of its distribution needs cannot be fetched",
-            tail=error.tail,
-            help="check the network, the proxy and the index's address",
-        )
-    return BadManifest(
-        f"{job.who}: its distribution cannot be built", where=job.place(_manifest(job)), tail=error.tail,
-        help=INSTALLABLE,
-    )  # fmt: skip
+def _explain(job: Job, error: ToolFailed) -> LambdaBuildError:
+    return explain_output(job, error, KNOWN_FAILURES, where=job.place(_manifest(job)), tail=error.tail)
 
 
 # install
