@@ -19,9 +19,9 @@ import zlib
 from collections.abc import Sequence
 from typing import Any, BinaryIO
 
-from lambdabuild.artifacts.atomic import write_text
 from lambdabuild.artifacts.entries import Entry, InArchive
 from lambdabuild.core import regular
+from lambdabuild.core.atomic import write_text
 from lambdabuild.core.errors import HashMismatch
 from lambdabuild.core.records import replace
 from lambdabuild.core.spans import Span

@@ -11,10 +11,10 @@ import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from lambdabuild.artifacts.atomic import unfinished
 from lambdabuild.artifacts.entries import Entry
 from lambdabuild.artifacts.owned import NamedFolder, some, why_never_emptied
 from lambdabuild.artifacts.trees import make_folders, write_entry
+from lambdabuild.core.atomic import replacing, unfinished
 from lambdabuild.core.errors import InTheWay
 from lambdabuild.core.spans import Span
 
@@ -74,10 +74,8 @@ def write(
     for entry in missing:
         write_entry(os.path.join(folder.folder, entry.path), entry)
     for path, target in absent.items():
-        temporary = os.path.join(folder.folder, f"{path}.{os.getpid()}.tmp")
-        with unfinished(temporary):
+        with replacing(os.path.join(folder.folder, path)) as temporary:
             os.symlink(target, temporary)
-            os.replace(temporary, os.path.join(folder.folder, path))
 
 
 def links(folder: str) -> Iterator[tuple[str, str]]:

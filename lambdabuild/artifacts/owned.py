@@ -17,8 +17,8 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
-from lambdabuild.artifacts.atomic import TEMPORARY, writing
 from lambdabuild.core import regular
+from lambdabuild.core.atomic import TEMPORARY, writing
 from lambdabuild.core.errors import CannotWrite, InTheWay
 from lambdabuild.core.spans import Span
 

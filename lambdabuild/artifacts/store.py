@@ -12,8 +12,8 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import BinaryIO, Protocol
 
-from lambdabuild.artifacts.atomic import claiming, writing
 from lambdabuild.core import regular
+from lambdabuild.core.atomic import claiming, writing
 from lambdabuild.core.errors import CannotRead, InTheWay, VersionTaken
 from lambdabuild.core.records import Struct, field
 from lambdabuild.core.spans import Span

@@ -18,10 +18,10 @@ import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from lambdabuild.artifacts.atomic import TEMPORARY, remove, write_text, writing
 from lambdabuild.artifacts.entries import Entry, InArchive, OnDisk, broken_archive
 from lambdabuild.artifacts.owned import LEFTOVER, some
 from lambdabuild.core import regular
+from lambdabuild.core.atomic import TEMPORARY, remove, write_text, writing
 from lambdabuild.core.errors import CannotRead, InTheWay
 from lambdabuild.core.records import Struct, field
 from lambdabuild.core.spans import Span

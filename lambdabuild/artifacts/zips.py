@@ -19,10 +19,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice, starmap
 from typing import IO, Any, BinaryIO
 
-from lambdabuild.artifacts.atomic import write_text, writing
 from lambdabuild.artifacts.entries import Entry, InArchive, OnDisk
 from lambdabuild.artifacts.zip_writer import CHUNK, Packed, Row, ZipWriter
 from lambdabuild.core import regular
+from lambdabuild.core.atomic import write_text, writing
 from lambdabuild.core.errors import CannotRead
 from lambdabuild.core.records import Struct, asdict
 from lambdabuild.core.spans import Span

@@ -20,6 +20,7 @@ from lambdabuild.cache.cache import Cache, Digest
 from lambdabuild.cache.folder import FolderCache
 from lambdabuild.cache.guarded import Guarded, Warn
 from lambdabuild.cache.records import Record
+from lambdabuild.core.atomic import unfinished
 from lambdabuild.core.errors import BrokenEntry, CacheFailed, InTheWay, LambdaBuildError
 from lambdabuild.core.records import Struct, field
 
@@ -142,18 +143,13 @@ class SharedCache(Struct):
 
     def _fetched(self, layer: Cache, digest: Digest, target: str, mode: int) -> bool:
         temporary = f"{target}.{os.getpid()}.{id(digest):x}.tmp"
-        try:
+        with unfinished(temporary):
             with open(temporary, "xb") as stream:
                 is_right = self._received(layer, digest, stream)
                 os.fchmod(stream.fileno(), mode)
             if is_right:
                 os.replace(temporary, target)
             return is_right
-        finally:
-            try:
-                os.unlink(temporary)
-            except FileNotFoundError:
-                pass
 
     def _received(self, layer: Cache, digest: Digest, stream: BinaryIO) -> bool:
         """Whether the layer gave the bytes that the digest says."""

@@ -14,6 +14,7 @@ from lambdabuild.cache import records
 from lambdabuild.cache.cache import CHUNK, Digest
 from lambdabuild.cache.folder import BLOBS, RECORDS, Entry, FolderCache
 from lambdabuild.core import store
+from lambdabuild.core.atomic import replacing
 from lambdabuild.core.errors import BadExport, CannotRead, CannotWrite
 from lambdabuild.core.spans import Span
 from lambdabuild.core.store import remove_broken
@@ -107,19 +108,15 @@ def gc(cache: FolderCache, max_bytes: int, older_than: float) -> Told:
 def export(cache: FolderCache, file: str) -> Told:
     """Write everything to a tar file, blobs first. Raises CannotWrite (LB504)."""
     counts = {RECORDS: 0, BLOBS: 0}
-    temporary = f"{file}.{os.getpid()}.tmp"
     try:
-        with tarfile.open(temporary, "w") as archive:
+        with replacing(file) as temporary, tarfile.open(temporary, "w") as archive:
             for kind in (BLOBS, RECORDS):
                 for entry in sorted(cache.entries(kind), key=lambda entry: entry.path):
                     counts[kind] += _exported(archive, kind, entry)
-        os.replace(temporary, file)
     except OSError as error:
         raise CannotWrite(
             f"cannot write {file}: {error.strerror}", where=Span(file), help="name another file"
         ) from error
-    finally:
-        cache.discard(temporary)
     return {"file": file, "records": counts[RECORDS], "blobs": counts[BLOBS], "bytes": os.path.getsize(file)}
 
 

@@ -11,7 +11,6 @@ import os
 from _blake2 import blake2b
 
 from lambdabuild.core import regular
-from lambdabuild.files import aside
 
 TYPE_CHECKING = False  # as typing has it, without what typing imports at every start
 if TYPE_CHECKING:
@@ -30,10 +29,12 @@ def write(file: str, mark: str, head: Any, blobs: Iterable[bytes]) -> bool:
     """Whole or not at all; gives whether it was. ``mark`` says what it is, and in which format."""
     from json import dumps
 
+    from lambdabuild.core.atomic import try_write
+
     parts = list(blobs)
     text = dumps({"head": head, "lengths": list(map(len, parts))}, separators=(",", ":")).encode()
     content = b"".join([len(text).to_bytes(WORD, "big"), text, *parts])
-    return aside.write(file, b"".join([mark.encode(), b"\n", checksum(content), content]))
+    return try_write(file, b"".join([mark.encode(), b"\n", checksum(content), content]))
 
 
 def read(file: str, mark: str) -> tuple[Any, list[bytes]]:

@@ -14,7 +14,7 @@ import pytest
 from made_wheels import make_wheel
 from sandbox import Sandbox
 
-from lambdabuild.artifacts.atomic import remove
+from lambdabuild.core.atomic import remove
 
 RUNS = int(os.environ.get("LAMBDABUILD_DAMAGED_RUNS", "5"))
 DAMAGES = 10

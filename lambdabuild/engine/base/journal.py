@@ -14,10 +14,9 @@ import os
 import stat
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from typing import Any, cast
 
-from lambdabuild.core import regular
+from lambdabuild.core import atomic, regular
 from lambdabuild.core.records import Struct
 
 DEFAULTS: Mapping[str, Any] = {"checker:": "MD5Checker", "deps:": ()}
@@ -162,19 +161,10 @@ class Journal:
         return file
 
     def _compact(self) -> None:
-        temporary = f"{self.name}.{os.getpid()}.tmp"
-        try:
-            with open(temporary, "wb") as stream:
-                for task, record in self._records.items():
-                    for key, value in record.items():
-                        stream.write(_line(task, key, value))
-                stream.flush()
-                os.fsync(stream.fileno())
-            os.replace(temporary, self.name)
-        except BaseException:  # an interruption, too
-            with suppress(OSError):
-                os.unlink(temporary)
-            raise
+        with atomic.writing(self.name) as stream:
+            for task, record in self._records.items():
+                for key, value in record.items():
+                    stream.write(_line(task, key, value))
 
 
 def check_own(state_dir: str) -> None:

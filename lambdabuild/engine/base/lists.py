@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from lambdabuild.artifacts.atomic import write_text
 from lambdabuild.artifacts.entries import Entry, entries_of, rows_of
 from lambdabuild.core import regular
+from lambdabuild.core.atomic import write_text
 from lambdabuild.core.errors import CannotRead
 from lambdabuild.engine.base.site import Site
 

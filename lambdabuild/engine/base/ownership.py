@@ -11,9 +11,9 @@ import sys
 from collections.abc import Iterable, Iterator
 
 from lambdabuild.artifacts import owned
-from lambdabuild.artifacts.atomic import remove as remove_path
 from lambdabuild.artifacts.trees import KnownTree
 from lambdabuild.config.settings import Settings
+from lambdabuild.core.atomic import remove as remove_path
 from lambdabuild.core.errors import InTheWay, LambdaBuildError, raise_all
 from lambdabuild.core.records import Struct
 from lambdabuild.core.spans import Span

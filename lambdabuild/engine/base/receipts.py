@@ -41,7 +41,7 @@ class Done(Struct, frozen=True):
 
 
 def write(file: str, receipt: Receipt) -> None:
-    from lambdabuild.artifacts.atomic import write_text
+    from lambdabuild.core.atomic import write_text
 
     os.makedirs(os.path.dirname(file), exist_ok=True)
     write_text(file, json.dumps(asdict(receipt), sort_keys=True, indent=1) + "\n")

@@ -10,11 +10,11 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from lambdabuild.artifacts.atomic import unfinished
 from lambdabuild.artifacts.owned import Ledger
 from lambdabuild.artifacts.trees import Twins
 from lambdabuild.config.settings import Settings
 from lambdabuild.core import tools
+from lambdabuild.core.atomic import unfinished
 from lambdabuild.core.model import Asset, Function, Image, Service, Skipped
 from lambdabuild.core.records import Struct, field
 from lambdabuild.core.spans import Span

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-from lambdabuild.artifacts.atomic import TEMPORARY, is_abandoned, remove
+from lambdabuild.core.atomic import TEMPORARY, is_abandoned, remove
 from lambdabuild.engine.base.site import Site
 
 

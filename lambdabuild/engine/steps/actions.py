@@ -14,8 +14,8 @@ from typing import Any, cast
 
 from doit.exceptions import TaskFailed
 
-from lambdabuild.artifacts.atomic import remove
 from lambdabuild.core import messages
+from lambdabuild.core.atomic import remove
 from lambdabuild.core.errors import CannotRead, CannotWrite, LambdaBuildError, NoEngine
 from lambdabuild.core.spans import Span
 from lambdabuild.engine.base import ownership, receipts

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from lambdabuild.artifacts import limits, merge, shared_namespaces
 from lambdabuild.artifacts.archives import archive_entries
-from lambdabuild.artifacts.atomic import write_text
 from lambdabuild.artifacts.entries import Entry, OnDisk, content_digest
 from lambdabuild.artifacts.native import wrong_machine
+from lambdabuild.core.atomic import write_text
 from lambdabuild.core.errors import BadSource, Collision, WrongMachine, raise_all
 from lambdabuild.core.model import Globs
 from lambdabuild.core.records import Struct, replace

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from lambdabuild.artifacts.entries import Entry
     from lambdabuild.artifacts.zips import ZipSummary
 
-CODE = ("artifacts/__init__", "artifacts/atomic", "artifacts/entries", "artifacts/zip_writer", "artifacts/zips")
+CODE = ("artifacts/__init__", "core/atomic", "artifacts/entries", "artifacts/zip_writer", "artifacts/zips")
 COMPRESSORS = ("deflate", "cramjam")
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from lambdabuild.artifacts.atomic import replace_folder
+from lambdabuild.core.atomic import replace_folder
 from lambdabuild.core.errors import CannotRead
 from lambdabuild.core.records import replace
 from lambdabuild.core.spans import Span

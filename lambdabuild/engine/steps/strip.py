@@ -8,11 +8,11 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 from lambdabuild.artifacts import elf
-from lambdabuild.artifacts.atomic import writing
 from lambdabuild.artifacts.entries import Entry, OnDisk
 from lambdabuild.artifacts.native import native
 from lambdabuild.artifacts.trees import content
 from lambdabuild.core import store, tools
+from lambdabuild.core.atomic import writing
 from lambdabuild.core.errors import ToolFailed, ToolMissing
 from lambdabuild.core.records import replace
 from lambdabuild.engine.base import store_files

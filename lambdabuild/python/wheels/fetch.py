@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from lambdabuild.core import regular
+from lambdabuild.core.atomic import unfinished
 from lambdabuild.core.errors import DownloadFailed, HashMismatch, LambdaBuildError, Offline, raise_all
 from lambdabuild.python.indexes import Credentials
 from lambdabuild.python.locks import Wheel
@@ -64,24 +65,20 @@ def _fetched(wheel: Wheel, store: str, session: _Session, offline: bool, who: st
         )
     parent = os.path.join(store, "wheels")
     os.makedirs(parent, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=parent, suffix=".tmp", delete=False) as stream:
-        try:
-            sha256 = _written(_read_file(wheel) if is_file else session.read(wheel, who), stream)
-            if wheel.sha256 and sha256 != wheel.sha256:
-                raise HashMismatch(
-                    f"{who}: {wheel.file_name} is not what the lock promises",
-                    tail=f"from: {shown(wheel.url)}\nexpected sha256: {wheel.sha256}\nreceived sha256: {sha256}",
-                    help="lock again if the change is meant; otherwise do not trust this index",
-                )
-            stream.flush()
-            os.fsync(stream.fileno())
-            os.chmod(stream.name, 0o444)
-            target = place(store, sha256, wheel.file_name)
-            os.makedirs(os.path.dirname(target), exist_ok=True)
-            os.replace(stream.name, target)
-        except BaseException:
-            os.unlink(stream.name)
-            raise
+    with tempfile.NamedTemporaryFile(dir=parent, suffix=".tmp", delete=False) as stream, unfinished(stream.name):
+        sha256 = _written(_read_file(wheel) if is_file else session.read(wheel, who), stream)
+        if wheel.sha256 and sha256 != wheel.sha256:
+            raise HashMismatch(
+                f"{who}: {wheel.file_name} is not what the lock promises",
+                tail=f"from: {shown(wheel.url)}\nexpected sha256: {wheel.sha256}\nreceived sha256: {sha256}",
+                help="lock again if the change is meant; otherwise do not trust this index",
+            )
+        stream.flush()
+        os.fsync(stream.fileno())
+        os.chmod(stream.name, 0o444)
+        target = place(store, sha256, wheel.file_name)
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        os.replace(stream.name, target)
     return target
 
 

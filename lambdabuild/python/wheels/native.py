@@ -13,6 +13,7 @@ import zipfile
 from collections import defaultdict
 from pathlib import Path
 
+from lambdabuild.core.atomic import writing
 from lambdabuild.core.errors import BadManifest, NoWheel, ToolFailed, WrongImage
 from lambdabuild.python.targets import platform_of
 from lambdabuild.rule_api import Job
@@ -139,12 +140,8 @@ def _kept(job: Job, made: str, key: str) -> str:
     folder = os.path.join(job.store, "built", key, job.digest(made))
     os.makedirs(folder, exist_ok=True)
     target = os.path.join(folder, os.path.basename(made))
-    with tempfile.TemporaryDirectory(dir=os.path.join(job.store, "built"), ignore_cleanup_errors=True) as fresh:
-        path = shutil.copyfile(made, os.path.join(fresh, "one"))
-        os.chmod(path, 0o444)
-        with open(path, "rb") as stream:
-            os.fsync(stream.fileno())
-        os.replace(path, target)
+    with open(made, "rb") as wheel, writing(target, 0o444) as stream:
+        shutil.copyfileobj(wheel, stream)
     return target
 
 

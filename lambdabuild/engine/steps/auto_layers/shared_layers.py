@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from lambdabuild.artifacts import limits, merge, shared_namespaces
-from lambdabuild.artifacts.atomic import remove
 from lambdabuild.artifacts.entries import Entry, InArchive, content_digest
 from lambdabuild.cloudformation.template_text.splice import AddedLayer
 from lambdabuild.core import naming
+from lambdabuild.core.atomic import remove
 from lambdabuild.core.errors import CannotRead
 from lambdabuild.core.model import Document, Location
 from lambdabuild.core.records import Struct, asdict, field

@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from lambdabuild.artifacts import layer_versions
-from lambdabuild.artifacts.atomic import write_text
 from lambdabuild.artifacts.layer_versions import Grant, Version, Wanted
 from lambdabuild.core import regular
+from lambdabuild.core.atomic import write_text
 from lambdabuild.core.errors import CannotPublish, CannotRead, Offline, TooLarge
 from lambdabuild.core.lambda_limits import DIRECT_UPLOAD_BYTES
 from lambdabuild.core.records import Struct

@@ -10,12 +10,12 @@ import shutil
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-from lambdabuild.artifacts.atomic import write_text
 from lambdabuild.cloudformation import limits, stack
 from lambdabuild.cloudformation.context import Artifact
 from lambdabuild.cloudformation.shared import SharedLayer, with_layers
 from lambdabuild.cloudformation.template_text.write import as_text
 from lambdabuild.core import naming, regular
+from lambdabuild.core.atomic import write_text
 from lambdabuild.core.errors import LambdaBuildError
 from lambdabuild.core.model import Definition
 from lambdabuild.core.records import Struct

@@ -9,8 +9,8 @@ import posixpath
 from collections.abc import Mapping
 from typing import Any
 
-from lambdabuild.artifacts.atomic import write_text
 from lambdabuild.cloudformation.template_text.splice import splice
+from lambdabuild.core.atomic import write_text
 from lambdabuild.core.model import Document, FileLocation, ImageLocation, Location, Rewrite, S3Location, Text
 from lambdabuild.core.records import replace
 from lambdabuild.engine.base import ownership, session

@@ -1,4 +1,7 @@
-"""Write a file aside, flush it, and rename it: at a kill the old one or the new one is there, never half of one."""
+"""Write a file under a temporary name and rename it: a kill leaves the old one or the new one, never half of one.
+
+The only place that does so; in core, because caches, artifacts, the stat cache and the journal need it.
+"""
 
 from __future__ import annotations
 
@@ -15,50 +18,67 @@ from lambdabuild.core.errors import CannotWrite
 from lambdabuild.core.spans import Span
 
 TEMPORARY = re.compile(r"\.\d+\.[0-9a-f]+\.tmp$")
-"""How the names end that are renamed when they are whole."""
+"""How temporary names end: the numbers of the process and of its thread."""
 PROCESS = re.compile(r"\.(\d+)(\.[0-9a-f]+)?\.tmp$")
-"""The same, and with the number of the process alone, as ``files.aside`` and the journal have them."""
+"""The same, and without a thread, as ``caller_folders.named_file`` has it."""
 
 
 def writing(target: str, mode: int = 0o644, *, flush: bool = True) -> AbstractContextManager[BinaryIO]:
-    """A stream whose content becomes ``target`` when the block ends well; the mode does not depend on the umask.
+    """Open a stream whose content becomes ``target`` when the block ends well; the umask does not change the mode.
 
-    Raises CannotWrite (LB504) when a folder stands in the way; an OSError of the disk's goes through as it is. In both
-    cases what was there before stays. Without ``flush`` the rename may reach the disk before the bytes do: for files
-    that are checked before they are used again.
+    Raises CannotWrite (LB504) when a folder is in the way; an OSError of the disk is passed on. In both cases the old
+    file stays. Without ``flush`` the rename may reach the disk before the bytes do: use that for files that are checked
+    before they are used again.
     """
     if os.path.isdir(target) and not os.path.islink(target):
         raise CannotWrite(
             f"{target} should be a file, but is a folder", where=Span(target), help="move the folder away"
         )
-    return _aside(target, mode, flush, os.replace)
+    return _writing(target, mode, flush, os.replace)
 
 
 def claiming(target: str, mode: int = 0o644) -> AbstractContextManager[BinaryIO]:
-    """The same for a file that nobody may have made yet: raises FileExistsError when somebody was faster."""
-    return _aside(target, mode, True, os.link)
+    """Open a stream as ``writing`` does, for a file that must not exist yet. Raises FileExistsError if it does."""
+    return _writing(target, mode, True, os.link)
 
 
 @contextmanager
-def _aside(target: str, mode: int, flush: bool, settle: Callable[[str, str], None]) -> Iterator[BinaryIO]:
+def replacing(target: str, settle: Callable[[str, str], None] = os.replace) -> Iterator[str]:
+    """Yield a temporary name whose file or link gets the name ``target`` when the block ends well."""
     temporary = f"{target}.{os.getpid()}.{threading.get_ident():x}.tmp"
     with unfinished(temporary):
-        with open(temporary, "wb") as stream:
-            os.fchmod(stream.fileno(), mode)
-            yield stream
-            if flush:
-                stream.flush()
-                os.fsync(stream.fileno())
+        yield temporary
         settle(temporary, target)
 
 
+@contextmanager
+def _writing(target: str, mode: int, flush: bool, settle: Callable[[str, str], None]) -> Iterator[BinaryIO]:
+    with replacing(target, settle) as temporary, open(temporary, "wb") as stream:
+        os.fchmod(stream.fileno(), mode)
+        yield stream
+        if flush:
+            stream.flush()
+            os.fsync(stream.fileno())
+
+
+def try_write(file: str, data: bytes) -> bool:
+    """Write a file that only saves the next run work, and return whether the disk let us; an OSError is no error."""
+    try:
+        os.makedirs(os.path.dirname(file), exist_ok=True)
+        with writing(file, flush=False) as stream:
+            stream.write(data)
+    except (OSError, CannotWrite):
+        return False
+    return True
+
+
 _unfinished: set[tuple[int, str]] = set()
-"""What threads are about to rename or remove; those of doit's that an interrupted run leaves never come to it."""
+"""(process, path) of what threads are about to rename or remove; doit abandons its threads at an interruption."""
 
 
 @contextmanager
 def unfinished(path: str) -> Iterator[None]:
-    """Something that is gone after the block, or when the process ends in the midst of it."""
+    """Remove a path after the block, or when the process ends before that."""
     _unfinished.add((os.getpid(), path))
     try:
         yield
@@ -84,7 +104,7 @@ def _quietly_remove(path: str) -> None:
 
 
 def is_abandoned(name: str) -> bool:
-    """Whether the process that a temporary name tells of is gone."""
+    """Return whether the process whose number is in a temporary name has ended."""
     found = PROCESS.search(name)
     if found is None or int(found[1]) == os.getpid():
         return False
@@ -98,12 +118,13 @@ def is_abandoned(name: str) -> bool:
 
 
 def write_text(target: str, text: str, *, flush: bool = True) -> None:
+    """Write a text file in UTF-8. Raises CannotWrite (LB504), OSError."""
     with writing(target, flush=flush) as stream:
         stream.write(text.encode("utf-8"))
 
 
 def replace_folder(new: str, old: str) -> None:
-    """Give a folder another's name, in whose place it comes; at a kill that may be missing."""
+    """Rename the folder ``new`` to ``old``, which is removed first; after a kill in between ``old`` is missing."""
     os.makedirs(os.path.dirname(old), exist_ok=True)
     remove(old)
     os.replace(new, old)
