@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import TYPE_CHECKING, TextIO
 
@@ -11,10 +12,16 @@ if TYPE_CHECKING:
     from rich.console import Group
 
 SHOWN_AT_ONCE = 8
+REDRAW_SECONDS = 1 / 8
 
 
 class Live:
-    """Redrawn in place from the progress of the run; what is printed scrolls by above it."""
+    """Redrawn in place from the progress of the run; what is printed scrolls by above it.
+
+    rich draws the view again below each text that is printed. It asks ``__rich__`` then, so that what the text says has
+    ended is not shown as running below it. It also remembers how many lines it drew and does not lock that against its
+    own thread of redrawing (rich 15): hence our thread, and one lock around everything that draws.
+    """
 
     def __init__(self, stream: TextIO, progress: Progress) -> None:
         from rich.console import Console
@@ -27,16 +34,20 @@ class Live:
         self.bar = Bar(BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=self.console)
         self.bar_task = self.bar.add_task("", total=progress.total)
         self.live = RichLive(
-            get_renderable=self._render,
+            self,
             console=self.console,
-            refresh_per_second=8,
+            auto_refresh=False,
             transient=True,
             redirect_stdout=False,
             redirect_stderr=False,
         )
-        self.live.start()
+        self._lock = threading.Lock()
+        self._closed = threading.Event()
+        self.live.start(refresh=True)
+        self._thread = threading.Thread(target=self._redraw, name="live view", daemon=True)
+        self._thread.start()
 
-    def _render(self) -> Group:
+    def __rich__(self) -> Group:
         """Draw one moment of the progress: the count and the running steps belong together."""
         from rich.console import Group
         from rich.text import Text
@@ -50,12 +61,21 @@ class Live:
         self.bar.update(self.bar_task, completed=ended)
         return Group(*lines, self.bar)
 
+    def _redraw(self) -> None:
+        while not self._closed.wait(REDRAW_SECONDS):
+            with self._lock:
+                self.live.refresh()
+
     def line(self, text: str) -> None:
         """Print a text above the bar; it may be colored."""
         from rich.text import Text
 
-        self.console.print(Text.from_ansi(text) if "\x1b" in text else text, markup=False)
+        with self._lock:
+            self.console.print(Text.from_ansi(text) if "\x1b" in text else text, markup=False)
 
     def close(self) -> None:
         """Remove the bar and give the cursor back."""
-        self.live.stop()
+        self._closed.set()
+        self._thread.join()
+        with self._lock:
+            self.live.stop()
