@@ -38,15 +38,15 @@ class ProjectFiles:
     """The project's disk as loading sees it: paths relative to the project's folder, or absolute."""
 
     runs_programs = True
-    """Whether a serverless.ts can be asked; what git has of the past is text."""
+    """A serverless.ts can be executed; what git has of the past is text only."""
 
     def __init__(self, project: str) -> None:
         self.project = project
         self.seen: dict[str, None] = {}
-        """What was read or looked for."""
+        """Every path that was read or looked for."""
 
     def read(self, path: str) -> str:
-        """A file's text with its line ends, without the byte order mark that it may begin with."""
+        """Return a file's text with its line ends, without a byte order mark at its beginning."""
         self.seen[path] = None
         if not can_be_path(path):
             raise OSError(errno.EINVAL, "no file can be called so", ascii(path))
@@ -54,11 +54,11 @@ class ProjectFiles:
             return stream.read()
 
     def names(self, folder: str) -> frozenset[str]:
-        """What is in a folder. Raises OSError."""
+        """Return the names in a folder. Raises OSError."""
         return frozenset(os.listdir(os.path.join(self.project, folder or ".")))
 
     def text(self, path: str) -> str:
-        """A file's text. Raises CannotReadTemplate (LB101)."""
+        """Return a file's text. Raises CannotReadTemplate (LB101)."""
         try:
             return self.read(path)
         except (OSError, UnicodeDecodeError) as error:
@@ -73,7 +73,7 @@ class ProjectFiles:
         return "folder" if os.path.isdir(real) else "file" if os.path.exists(real) else ""
 
     def real(self, path: str) -> str:
-        """Where a file is that may be a link; folders stay under the names they are given."""
+        """Return where a link leads to; return any other path, and a folder on the way, as it was given."""
         full = os.path.join(self.project, path)
         if not os.path.islink(full):
             return path
@@ -101,7 +101,7 @@ def disk_around(folder: str) -> Disk:
 
 
 def can_be_path(text: str) -> bool:
-    """Whether a file system could have a file of this name: it holds no NUL, and no half of a character."""
+    """Return whether a file can have this name: it must contain no NUL and no half of a character."""
     try:
         return b"\0" not in text.encode()
     except UnicodeEncodeError:
@@ -123,7 +123,11 @@ def check_paths(service: Service) -> None:
 def read_settings(
     folder: str, environment: Mapping[str, str], variables: Mapping[str, str], files: ProjectFiles | None = None
 ) -> Settings:
-    """Settings of a project: lambdabuild.toml, else [tool.lambdabuild] of pyproject.toml, then what comes later."""
+    """Return a project's settings.
+
+    They come from lambdabuild.toml, otherwise from [tool.lambdabuild] of pyproject.toml, then from the environment and
+    the command line.
+    """
     files = files or ProjectFiles(folder)
     text, pyproject = _text(files, SETTINGS_FILE), _text(files, "pyproject.toml")
     in_pyproject = pyproject is not None and re.search(r"(?m)^\s*\[tool\.lambdabuild\b", pyproject)
@@ -144,8 +148,11 @@ def read_settings(
 
 
 def _build_dir(folder: str, settings: Settings, files: ProjectFiles) -> str:
-    """Where a project is built that does not say so. A service's code is its whole folder, so files of others in
-    build/ are code as well; whether it is one is only asked when there are some."""
+    """Return the build folder of a project that names none.
+
+    A serverless.yml packs its whole folder, so existing files of others in build/ are its code as well. Only if there
+    are any is the template read to find out what it is.
+    """
     from lambdabuild.engine.base import snapshot
 
     usual = os.path.join(folder, snapshot.BUILD_DIR)
@@ -186,9 +193,10 @@ def load_service(
     files: ProjectFiles | None = None,
     keeps_broken: bool = False,
 ) -> Service:
-    """text -> Service. ``region`` is what AWS::Region stands for; ``files`` is another disk than the folder's.
+    """Load the project's description: text -> Service.
 
-    With ``keeps_broken`` mistakes of single functions and layers are told in the service instead of being raised.
+    ``region`` is the value of AWS::Region; ``files`` replaces the folder's disk. With ``keeps_broken`` mistakes in
+    single functions and layers are recorded in the service instead of being raised.
     """
     looked_for, files = (*TEMPLATES, *SERVERLESS), files or ProjectFiles(folder)
     path = settings.template or next((t for t in looked_for if files.kind(t)), "")
@@ -214,7 +222,7 @@ def load_service(
 
 
 def is_serverless(files: ProjectFiles, path: str) -> bool:
-    """Whether a file is a service of the Serverless Framework: its sections tell, and where they do not its name."""
+    """Return whether a file is a serverless.yml: its sections decide, and its name where they do not."""
     base, extension = os.path.splitext(os.path.basename(path))
     by_name = base == "serverless" or base.startswith("serverless.")
     if extension in PROGRAMS:
@@ -228,7 +236,7 @@ def is_serverless(files: ProjectFiles, path: str) -> bool:
 
 
 def _sections(path: str, text: str) -> set[str]:
-    """The names of a file's sections, as far as they stand at the beginning of a line; else it is read for them."""
+    """Return the names of a file's sections: those at the beginning of a line; a file without any is parsed."""
     found = set(SECTION.findall(text))
     if found or not text.lstrip().startswith("{"):
         return found
@@ -298,9 +306,9 @@ def _told_of_build_dir(settings: Settings) -> list[str]:
 def compile_text(
     folder: str, variables: Mapping[str, str], tell: Callable[[str], object]
 ) -> tuple[str, LambdaBuildError | None]:
-    """A serverless.yml's template with nothing built, and what CloudFormation would refuse in it.
+    """Return the template of a serverless.yml without building, and what CloudFormation would refuse in it.
 
-    Artifacts are as last built, or empty. ``tell`` is given what the file's author should know.
+    Artifacts are those of the last build, or empty. ``tell`` gets what the file's author should know.
     """
     settings = read_settings(folder, os.environ, variables)
     service = load_service(folder, settings, environment=os.environ)

@@ -1,4 +1,4 @@
-"""One build for a caller of Lambda Builders: a rule's steps, and what they made in the folders that it named."""
+"""Build once for a caller of Lambda Builders: run a rule's steps and fill the folders that the caller named."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ NOTHING_KEPT = (
     "download_dependencies is False and dependencies_dir is None. Copying the source files into the artifacts "
     "directory. "
 )
-"""As Lambda Builders has it."""
+"""The same default as in Lambda Builders."""
 
 
 class Wanted(Struct, frozen=True):
-    """What one call of ``build`` asks for. Paths are absolute; ``manifest`` is "" when there is none."""
+    """The arguments of one call of ``build``. Paths are absolute; ``manifest`` is "" when there is none."""
 
     source: str
     artifacts: str
@@ -58,10 +58,10 @@ class Wanted(Struct, frozen=True):
     search_paths: tuple[str, ...]
     downloads: bool
     dependencies: str
-    """"" when they are to lie in the artifact only."""
+    """"" when dependencies are written into the artifact only."""
     combines: bool
     in_source: bool
-    """Whether the tool works in the source folder itself."""
+    """The tool works in the source folder itself."""
 
     @property
     def name(self) -> str:
@@ -69,12 +69,12 @@ class Wanted(Struct, frozen=True):
 
     @property
     def filled(self) -> frozenset[str]:
-        """The folders that builds fill, which are no source."""
+        """Return the folders that builds fill; they are no part of the source."""
         return frozenset(map(os.path.realpath, filter(None, (self.artifacts, self.scratch, self.dependencies))))
 
     @property
     def project(self) -> str:
-        """Where the caller works, if all is below it."""
+        """Return the caller's working folder if everything is below it."""
         folders = [self.source, *([os.path.dirname(self.manifest)] if self.manifest else [])]
         here = os.path.realpath(os.getcwd())
         is_here = here != os.sep and os.path.commonpath([here, *folders]) == here
@@ -82,22 +82,20 @@ class Wanted(Struct, frozen=True):
 
 
 FOR_PEOPLE = frozenset({"bundle", "cargo-lambda", "dotnet", "gradle", "make", "mvn", "npm", "pnpm", "sh", "yarn"})
-"""Tools whose standard output is for people. What others print there is for the rule that runs them."""
+"""Tools whose standard output is meant for people. That of others is read by the rule that runs them."""
 AS_DATA = frozenset({"--version", "--json", "--parseable", "prefix"})
 
 
 def _say(tool: str, text: str) -> None:
-    """Pass on what a tool prints: on standard error, and what make prints at any level of logging, as Lambda Builders
-    does.
-    """
+    """Write a tool's output to standard error; that of make at any level of logging, as Lambda Builders does."""
     if text and sys.stderr is not None and (tool == "make" or LOG.isEnabledFor(logging.INFO)):
         sys.stderr.write(text)
 
 
 class CallersJob(Job, frozen=True):
-    """A Job whose tools are looked for in some folders first, without a change of this process's environment.
+    """A Job that searches some folders for its tools first, without changing this process's environment.
 
-    What they print is the caller's to see. ``in_source`` ones work in the source and not in a copy of it.
+    The tools' output is shown to the caller. With ``in_source`` they work in the source and not in a copy of it.
     """
 
     search_paths: tuple[str, ...] = ()
@@ -130,7 +128,7 @@ class CallersJob(Job, frozen=True):
 
 
 class CallerBuild(Struct, frozen=True, dict=True):
-    """One build. ``work`` is thrown away after it."""
+    """One build. ``work`` is a folder that is removed afterwards."""
 
     flow: Workflow
     rule: Rule
@@ -164,7 +162,7 @@ class CallerBuild(Struct, frozen=True, dict=True):
             caller_folders.refuse_to_empty(self.dependencies, "dependencies_dir", inside)
 
     def fills_dependencies(self) -> bool:
-        """Whether ``dependencies_dir`` is emptied and filled, rather than read or left alone."""
+        """Return whether ``dependencies_dir`` is emptied and filled, instead of read or left alone."""
         wanted, flow = self.wanted, self.flow
         is_resolved = bool(wanted.manifest) and self.resolver().resolve is not None and wanted.downloads
         is_resolved = is_resolved and (self.npm_project is None or self.rule.ships_dependencies)
@@ -175,7 +173,9 @@ class CallerBuild(Struct, frozen=True, dict=True):
         return NamedFolder(self.wanted.dependencies, cache_dir(os.environ))
 
     def resolve(self) -> Result | None:
-        """What was fetched, or fetched before and kept in ``dependencies_dir``; None when there is neither."""
+        """Return the dependencies: fetched now, or kept in ``dependencies_dir`` by an earlier build; None when there
+        are none.
+        """
         wanted, resolver = self.wanted, self.resolver()
         if not wanted.manifest or resolver.resolve is None:
             return None
@@ -195,7 +195,7 @@ class CallerBuild(Struct, frozen=True, dict=True):
 
     @cached_property
     def npm_project(self) -> NpmProject | None:
-        """What npm does in the source folder, when that is asked for."""
+        """Return the package that npm installs in the source folder, None when that was not asked for."""
         wanted = self.wanted
         if not (wanted.in_source and wanted.manifest and self.rule.language == "nodejs"):
             return None
@@ -206,7 +206,9 @@ class CallerBuild(Struct, frozen=True, dict=True):
         return NpmProject(wanted.source, folder, root, with_flags(wanted.options), bundles)
 
     def resolve_in_source(self, project: NpmProject) -> Result:
-        """Install beside the source. A bundle is made from what is there; all others link to it (``links``)."""
+        """Install next to the source. A bundle is made from what is there; every other artifact links to it
+        (``links``).
+        """
         if self.wanted.downloads:
             self.tell(project.action)
             with as_the_peer_words_it(self.flow, project.action):
@@ -215,7 +217,7 @@ class CallerBuild(Struct, frozen=True, dict=True):
         return Result(tuple(map(Folder, holders[:1])) if not self.rule.ships_dependencies else ())
 
     def links(self) -> dict[str, str]:
-        """Links to packages that stay where they are, in the source folder; by their path in the artifact."""
+        """Return links to packages that stay in the source folder, by their path in the artifact."""
         project, wanted = self.npm_project, self.wanted
         if project is None or not self.rule.ships_dependencies:
             return {}
@@ -225,12 +227,12 @@ class CallerBuild(Struct, frozen=True, dict=True):
         return dict(caller_folders.links(wanted.dependencies))
 
     def resolver(self) -> Rule:
-        """The rule itself, or the one that resolves for it: the first whose lock file is there, else the last."""
+        """Return the rule that resolves: the first whose lock file exists, otherwise the last; else the rule itself."""
         return resolver_of(self.rule, ".", self.rules, self.around) or self.rule
 
     @cached_property
     def around(self) -> Disk:
-        """What lies around the manifest, up to the git checkout's folder."""
+        """Return the files around the manifest, up to the git checkout's folder."""
         return disk_around(os.path.dirname(self.wanted.manifest) or self.wanted.source)
 
     def workspace(self) -> str:
@@ -284,7 +286,9 @@ class CallerBuild(Struct, frozen=True, dict=True):
 
     @cached_property
     def tools_cache(self) -> str:
-        """What tools save for the next time; of no use when a folder of the caller's has that name."""
+        """Return the folder for what tools keep for the next build; a throw-away one if the caller has a folder of that
+        name.
+        """
         folder = os.path.join(self.wanted.scratch, "lambdabuild-cache")
         try:
             owned.take(folder)
@@ -293,7 +297,7 @@ class CallerBuild(Struct, frozen=True, dict=True):
         return folder
 
     def beside_manifest(self, rule: Rule) -> tuple[Found, ...]:
-        """What the manifest's own scripts may read; nothing when it has none."""
+        """Return the files that the manifest's scripts may read; none when it has no scripts."""
         folder, name = os.path.split(self.wanted.manifest)
         options = _options(self.rule, rule, self.flow, self.wanted)
         if not name or not reads_source(rule, name, options, self.around):
@@ -312,7 +316,7 @@ class CallerBuild(Struct, frozen=True, dict=True):
 
     @cached_property
     def source_files(self) -> tuple[Found, ...]:
-        """The source without what Lambda Builders leaves out, what the rule does, and .lambdabuildignore."""
+        """Return the source files without those excluded by Lambda Builders, the rule or .lambdabuildignore."""
         wanted, flow, rule = self.wanted, self.flow, self.rule
         lines = [*flow.leave_out, *ignore_lines(wanted.source)]
         if self.brings_dependencies() or not rule.ships_source:
@@ -324,23 +328,23 @@ class CallerBuild(Struct, frozen=True, dict=True):
         return tuple(found for found in listing.files if packed is None or found.path in packed)
 
     def ships(self, name: str) -> bool:
-        """Whether a file that the rule leaves out ships all the same."""
+        """Return whether a file that the rule leaves out is packed all the same."""
         wanted, is_reused = self.wanted, self.flow.reuses and not self.wanted.downloads
         if name in self.flow.rewritten:
             return is_reused and not os.path.lexists(os.path.join(wanted.dependencies, name))
         return name in self.flow.ships
 
     def brings_dependencies(self) -> bool:
-        """Whether something of the rule's own takes the place of what lies in the source."""
+        """Return whether dependencies are put where the source may have its own."""
         wanted = self.wanted
         kept = bool(wanted.dependencies) and os.path.isdir(wanted.dependencies)
         return bool(wanted.manifest) and (wanted.downloads or wanted.in_source or not self.flow.reuses or kept)
 
     def packed_by_npm(self) -> frozenset[str] | None:
-        """What ``npm pack`` would take (its ``files``, .npmignore, .gitignore), which is what Lambda Builders ships.
+        """Return what ``npm pack`` would pack (by ``files``, .npmignore, .gitignore), as Lambda Builders does.
 
-        None when the manifest lies elsewhere, or npm cannot tell, for want of a name and version in package.json.
-        https://docs.npmjs.com/cli/v10/commands/npm-pack
+        None when the manifest is in another folder, or when npm cannot pack because package.json has no name and
+        version. https://docs.npmjs.com/cli/v10/commands/npm-pack
         """
         wanted = self.wanted
         if self.flow.name != "NodejsNpmBuilder" or os.path.dirname(wanted.manifest) != wanted.source:
@@ -390,7 +394,7 @@ class CallerBuild(Struct, frozen=True, dict=True):
         return [_entry(found, part.into) for found in files]
 
     def merged(self, lists: Iterable[Iterable[Entry]]) -> tuple[Entry, ...]:
-        """One list; the source goes before dependencies, as with Lambda Builders, which copies it last."""
+        """Return one list in which the source wins over dependencies, as in Lambda Builders, which copies it last."""
         merged, clashes = merge.merge(lists)
         for clash in clashes:
             origins = [entry.origin or entry.path for entry in clash.entries]
@@ -407,7 +411,7 @@ def _plain(name: str) -> str:
 
 
 def _options(rule: Rule, resolver: Rule, flow: Workflow, wanted: Wanted) -> dict[str, Any]:
-    """The caller's options under the names that the rule has for them, in whatever spelling they are given."""
+    """Return the caller's options under the rule's names for them, whatever spelling the caller used."""
     given = {**rule.defaults, **with_flags(wanted.options)}
     if flow.name == "NodejsNpmEsbuildBuilder" and (
         not wanted.combines or "./node_modules/*" in (given.get("external") or ())
@@ -419,7 +423,7 @@ def _options(rule: Rule, resolver: Rule, flow: Workflow, wanted: Wanted) -> dict
 
 
 def _externals(manifest: str, given: Iterable[str]) -> list[str]:
-    """What the bundle imports when the dependencies are to lie elsewhere: each that package.json names."""
+    """Return the packages that the bundle imports instead of including them: all that package.json names."""
     named: Mapping[str, Any] = {}
     if manifest:
         try:

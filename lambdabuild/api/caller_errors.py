@@ -1,4 +1,4 @@
-"""What callers of Lambda Builders catch, and how a mistake in one of our steps becomes one of these."""
+"""Errors that callers of Lambda Builders catch, and how a mistake in one of our steps becomes one of them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lambdabuild.core.errors import BadRule, InTheWay, LambdaBuildError, ToolMis
 
 
 class LambdaBuilderError(LambdaBuildError):
-    """The root of what ``LambdaBuilder`` raises; its text is what callers of Lambda Builders look for."""
+    """The root of all errors of ``LambdaBuilder``; callers of Lambda Builders search its text."""
 
     def __str__(self) -> str:
         return self.message
@@ -21,7 +21,7 @@ class WorkflowNotFoundError(LambdaBuilderError):
 
 
 class WorkflowFailedError(LambdaBuilderError):
-    """A build failed for a reason that is told."""
+    """A build failed; the message says why."""
 
 
 class UnsupportedManifestError(WorkflowFailedError):
@@ -29,24 +29,24 @@ class UnsupportedManifestError(WorkflowFailedError):
 
 
 class WorkflowUnknownError(LambdaBuilderError):
-    """A build failed for what nobody foresaw."""
+    """A build failed because of an error that nobody foresaw."""
 
 
 class SharedProjectNotSupportedError(LambdaBuilderError):
-    """No rule has work that is done once for several functions; each is built on its own."""
+    """No rule does work once for several functions; each is built on its own."""
 
 
 def failed(flow: Workflow, step: str, reason: str) -> WorkflowFailedError:
-    """The error of a step, as Lambda Builders words it: ``<Workflow>:<Action> - <reason>``."""
+    """Return the error of a step in Lambda Builders' words: ``<Workflow>:<Action> - <reason>``."""
     return WorkflowFailedError(f"{flow.name}:{action_of(flow, step)} - {reason}")
 
 
 @contextmanager
 def as_the_peer_words_it(flow: Workflow, step: str) -> Iterator[None]:
-    """Raise what goes wrong in a step as an error that callers know.
+    """Raise an error in a step as one that callers know.
 
-    Lambda Builders says which tool failed (``Make Failed: ``) in front of what that printed, and ``Resolver`` for one
-    that is not there.
+    Lambda Builders puts the tool that failed (``Make Failed: ``) in front of its output, and ``Resolver`` in front of a
+    missing tool.
     """
     try:
         yield

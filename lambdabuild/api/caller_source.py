@@ -1,4 +1,4 @@
-"""What ``build_in_source`` asks for: npm installs beside the source, and folders link to what it installed there.
+"""Support ``build_in_source``: npm installs next to the source, and folders link to what it installed there.
 
 Nothing here removes or replaces a file of the caller's. What npm itself does to ``node_modules`` is what was asked for.
 """
@@ -22,15 +22,17 @@ MODULES = "node_modules"
 
 
 class NpmProject(Struct, frozen=True):
-    """A package whose dependencies are installed where it lies. ``root`` is its workspace's folder, else its own."""
+    """A package whose dependencies are installed in its own folder. ``root`` is its workspace's folder, otherwise its
+    own.
+    """
 
     source: str
     folder: str
-    """Where package.json lies."""
+    """The folder of package.json."""
     root: str
     options: Mapping[str, Any]
     keeps_development: bool
-    """What is for development stays installed: a bundler, for instance."""
+    """Development dependencies, such as a bundler, stay installed."""
 
     @property
     def modules(self) -> str:
@@ -42,7 +44,7 @@ class NpmProject(Struct, frozen=True):
 
     @property
     def action(self) -> str:
-        """What Lambda Builders calls the install."""
+        """Return Lambda Builders' name for the install."""
         if self.has_lock:
             return "NpmCI" if self.options.get("use_npm_ci") else "NpmInstall"
         return "NpmUpdate"
@@ -58,7 +60,7 @@ class NpmProject(Struct, frozen=True):
             )
 
     def install(self, job: Job) -> None:
-        """Run npm where package.json lies. What no manifest names any more goes, as npm has it."""
+        """Run npm in the folder of package.json. It removes what no manifest names any more, as npm always does."""
         command = [job.tool("npm", "install Node.js, which brings npm"), *self._command()]
         variables = place.variables(job, os.path.join(self.folder, ".npmrc"), "~/.npmrc")
         job.run(command, cwd=self.folder, extra_environment=variables)
@@ -76,8 +78,7 @@ class NpmProject(Struct, frozen=True):
         return [*command, "--no-audit", "--install-links", *([] if self.keeps_development else ["--omit=dev"])]
 
     def links(self, job: Job) -> dict[str, str]:
-        """What an artifact links to, by its path there: the whole node_modules, or a member's own packages of the
-        workspace's."""
+        """Return the links of an artifact: the whole node_modules, or the packages of one workspace member."""
         if self.root == self.folder:
             return {MODULES: self.modules} if os.path.isdir(self.modules) else {}
         listed = [job.tool("npm"), "ls", "--all", "--parseable", "--omit=dev"]
@@ -89,7 +90,7 @@ class NpmProject(Struct, frozen=True):
 
 
 def root_of(job: Job, folder: str) -> str:
-    """The folder that npm installs into for a package: its workspace's, as npm itself says, else its own."""
+    """Return the folder npm installs a package into: that of its workspace, as npm reports it, or its own."""
     above = os.path.dirname(folder)
     while not os.path.isfile(os.path.join(above, "package.json")):
         if above == os.path.dirname(above):
@@ -103,7 +104,7 @@ def _leads_to(link: str, target: str) -> bool:
 
 
 def _links(paths: Sequence[str], root: str, folder: str) -> dict[str, str]:
-    """A link for each package that is in no other; of two with one name the member's own."""
+    """Return a link for each package that is inside no other; of two with one name the member's own wins."""
     own = os.path.realpath(folder) + os.sep
     packages = [path for path in paths if path not in (os.path.realpath(root), os.path.realpath(folder))]
     outermost = [path for path in packages if not any(path.startswith(other + os.sep) for other in packages)]
@@ -112,7 +113,10 @@ def _links(paths: Sequence[str], root: str, folder: str) -> dict[str, str]:
 
 
 def _name(package: str) -> str:
-    """What Node.js finds a package by: its path in node_modules; a workspace's member has it in its package.json."""
+    """Return the name under which Node.js finds a package.
+
+    It is the path in node_modules; a workspace's member has it in its package.json.
+    """
     _, found, name = package.rpartition(f"{os.sep}{MODULES}{os.sep}")
     if found:
         return name

@@ -1,9 +1,9 @@
 """Lambda Builders' interface in process: one folder of source in, one folder with the artifact out, by our rules.
 
 ``LambdaBuilder("python", "pip", None).build(source_dir, artifacts_dir, scratch_dir, manifest_path, runtime=...)`` does
-what Lambda Builders' does, with its parameters and its errors' names and texts, for callers written for it. What
-Lambda Builders does: https://github.com/aws/aws-lambda-builders/blob/develop/DESIGN.md. Nothing is remembered between
-two builds, so nothing is hashed: the caller decides when to build. docs/rpc.md tells the differences.
+what Lambda Builders' does, with its parameters and its errors' names and texts, for callers written for it. Lambda
+Builders' design: https://github.com/aws/aws-lambda-builders/blob/develop/DESIGN.md. Nothing is remembered between two
+builds, so nothing is hashed: the caller decides when to build. docs/rpc.md lists the differences.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ LOG = logging.getLogger(__name__)
 
 UV_MANIFESTS = ("requirements.txt", "requirements-dev.txt", "requirements-test.txt", "requirements-prod.txt",
                 "pyproject.toml")  # fmt: skip
-"""Where Lambda Builders looks when the manifest named is not there, first one first."""
+"""Manifests that Lambda Builders looks for when the one named does not exist, in this order."""
 
 
 class LambdaBuilder:
-    """Builds functions of one (language, dependency_manager, application_framework).
+    """Build functions of one (language, dependency_manager, application_framework).
 
-    Raises WorkflowNotFoundError when no rule has it. ``supported_workflows`` are names of modules of Lambda Builders':
-    here they choose among its workflows, by their last part (``aws_lambda_builders.workflows.python_pip``).
+    Raises WorkflowNotFoundError when no rule has it. ``supported_workflows`` are names of Lambda Builders' modules.
+    Here they select among its workflows by their last part (``aws_lambda_builders.workflows.python_pip``).
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class LambdaBuilder:
         experimental_flags: str | Sequence[str] | None = None,
         build_in_source: bool | None = None,
     ) -> None:
-        """Put the artifact into ``artifacts_dir``, which is made but never emptied.
+        """Write the artifact into ``artifacts_dir``, which is created but never emptied.
 
         The source is written to with ``build_in_source`` only, by npm and make themselves.
 
@@ -124,8 +124,9 @@ class LambdaBuilder:
             ).run()
 
     def prepare_shared_project(self, project_root: str, experimental_flags: Sequence[str] | None = None) -> None:
-        """Lambda Builders installs an npm workspace once for all its functions; callers fall back to one build for
-        each.
+        """Raise SharedProjectNotSupportedError, after which callers build each function on its own.
+
+        Lambda Builders installs an npm workspace once for all its functions.
         """
         raise SharedProjectNotSupportedError(
             f"Workflow for capability '{_capability(self.rule)}' does not support preparing a project root shared by "
@@ -153,7 +154,9 @@ class LambdaBuilder:
             )  # fmt: skip
 
     def _check_entry_points(self, options: Mapping[str, Any]) -> None:
-        """esbuild's are a list, for Lambda Builders; a text with commas is taken too."""
+        """Raise WorkflowFailedError unless esbuild has entry points: a list, as in Lambda Builders, or a text with
+        commas.
+        """
         given = options.get("entry_points")
         if "entry_points" not in options:
             wrong = "not set"
@@ -166,7 +169,7 @@ class LambdaBuilder:
         raise failed(self.workflow, "compile", f"entry_points {wrong} ({dict(options)})")
 
     def _manifest(self, source: str, given: str | None) -> str:
-        """The manifest's real path; "" when it is not there and the workflow can do without."""
+        """Return the manifest's real path; "" when there is none and the workflow can do without."""
         flow = self.workflow
         found = self._named(given) or self._looked_for(source)
         name = os.path.basename(found)
@@ -182,7 +185,7 @@ class LambdaBuilder:
         return os.path.join(os.path.realpath(os.path.dirname(found)), name) if found else ""
 
     def _named(self, given: str | None) -> str:
-        """The manifest that a caller names. A tool that knows its manifest by its name takes the one beside it."""
+        """Return the manifest the caller names; a tool that needs another name gets the one next to it."""
         if not given or not os.path.isfile(given):
             return ""
         folder, name = os.path.split(given)
@@ -191,7 +194,7 @@ class LambdaBuilder:
         return given if name in beside else next(filter(os.path.isfile, paths), given)
 
     def _looked_for(self, source: str) -> str:
-        """The manifest that the tool finds by itself."""
+        """Return the manifest that the tool finds by itself."""
         names = UV_MANIFESTS if self.workflow.name == "PythonUvBuilder" else self.rule.manifests
         folders = {"": [], "source": [source], "above": [source, *_above(source)]}[self.workflow.looks_in]
         found = (
@@ -202,7 +205,7 @@ class LambdaBuilder:
         return next(filter(os.path.isfile, found), "")
 
     def _rule_for(self, manifest: str) -> Rule:
-        """uv takes requirements too, which another of our rules reads."""
+        """Return the rule that builds: for uv with a requirements file it is python_pip."""
         if self.workflow.name == "PythonUvBuilder" and manifest.endswith(".txt"):
             return self.rules.get("python_pip", self.rule)
         return self.rule
@@ -219,6 +222,6 @@ def _capability(rule: Rule) -> tuple[str, str, str]:
 
 
 def _is_loaded(rule: Rule, modules: Sequence[str] | None) -> bool:
-    """Lambda Builders' modules are called as our rules are, but for .NET's."""
+    """Return whether a rule's workflow is among Lambda Builders' modules; all but .NET's have our rules' names."""
     theirs = "dotnet_clipackage" if rule.name == "dotnet_cli" else rule.name
     return modules is None or bool({module.rpartition(".")[2] for module in modules} & {"workflows", theirs})

@@ -1,4 +1,4 @@
-"""Source artifacts from Python: build a distribution, zip it, publish it under its version; or all of it at once.
+"""Build a distribution, zip it, and publish it under its version; or all of it at once.
 
     from lambdabuild import source
 
@@ -6,8 +6,9 @@
     zipped = source.write_zip(built.folder, "build/source.zip")
     sent = source.upload(zipped, built.version, source.Destination(bucket="my-bucket", prefix="lambda"))
 
-Each step gives a frozen result and can be called by itself. They remember nothing: what is incremental are the tasks
-of ``[sources.NAME]``, which make the same bytes. Mistakes raise a ``LambdaBuildError``; docs/errors.md tells its kinds.
+Each step returns a frozen result and can be called by itself. Nothing is remembered between two calls; the tasks of
+``[sources.NAME]`` are incremental, and write the same bytes. Mistakes raise a ``LambdaBuildError``; docs/errors.md
+lists the kinds.
 """
 
 from __future__ import annotations
@@ -54,9 +55,9 @@ class Zipped(Struct, frozen=True):
 
 
 class Published(Struct, frozen=True):
-    """Where a version is: ``s3://...`` or an absolute path, and its key there.
+    """The place of a published version: ``s3://...`` or an absolute path, and its key there.
 
-    ``sent`` is False when it was there already with the same bytes. ``console_url`` is "" when no console shows it.
+    ``sent`` is False when it already existed with the same bytes. ``console_url`` is "" when no console shows it.
     """
 
     location: str
@@ -68,7 +69,7 @@ class Published(Struct, frozen=True):
 
 
 class Released(Struct, frozen=True):
-    """What each step of ``release`` gave."""
+    """The results of each step of ``release``."""
 
     built: Built
     zipped: Zipped
@@ -76,19 +77,19 @@ class Released(Struct, frozen=True):
 
 
 class Destination(Struct, frozen=True):
-    """Where versions go: a bucket, or a folder of this machine when no bucket is named."""
+    """The place to publish to: a bucket, or a folder of this machine when no bucket is named."""
 
     bucket: str = ""
     folder: str = ""
     prefix: str = ""
-    """What keys begin with: ``prefix/source/VERSION/source.zip``."""
+    """The beginning of keys: ``prefix/source/VERSION/source.zip``."""
     region: str = ""
     profile: str = ""
     endpoint_url: str = ""
     kms_key_id: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
     metadata: Mapping[str, str] = field(default_factory=dict)
-    """Of the object, beside its ``sha256``."""
+    """The object's metadata, in addition to its ``sha256``."""
 
 
 def build(
@@ -101,9 +102,9 @@ def build(
 ) -> Built:
     """Build the distribution in the folder ``project`` and install it, without its dependencies, as ``folder``.
 
-    What an earlier build left in ``folder`` is replaced, once all went well; ``project`` is not written to. Raises
-    NoSource (LB302), NoManifest (LB303), BadManifest (LB402), NoWheel (LB403), Offline (LB603), DownloadFailed (LB604),
-    InTheWay (LB507) when other things lie in ``folder``, or what was built was changed since.
+    What an earlier build wrote to ``folder`` is replaced after the build succeeded; ``project`` is not written to.
+    Raises NoSource (LB302), NoManifest (LB303), BadManifest (LB402), NoWheel (LB403), Offline (LB603), DownloadFailed
+    (LB604), InTheWay (LB507) when ``folder`` has other files, or files of an earlier build that changed since.
     """
     source, target = os.path.realpath(project), os.path.realpath(folder)
     there = NamedFolder(target, cache_dir(os.environ))
@@ -131,7 +132,7 @@ def _check(source: str, there: NamedFolder) -> None:
 
 
 def _replace(there: NamedFolder, kept: str) -> None:
-    """Put a folder in the place of what an earlier build left there."""
+    """Put a folder in the place of an earlier build's."""
     files = scan(kept, Patterns(()), boundary=kept).files
     there.empty()
     there.record({f.path: sha256_of(f.real) + ("+x" if f.executable else "") for f in files}, only=True)
@@ -167,7 +168,7 @@ def _job(
 
 
 def _keep(part: Part, folder: str) -> None:
-    """What of an installed distribution is no record of this machine."""
+    """Move the files of an installed distribution to a folder, without records of this machine."""
     for found in scan(part.path, Patterns(part.leave_out), boundary=part.path).files:
         target = os.path.join(folder, found.path)
         os.makedirs(os.path.dirname(target), exist_ok=True)
@@ -175,9 +176,9 @@ def _keep(part: Part, folder: str) -> None:
 
 
 def write_zip(folder: str | os.PathLike[str], path: str | os.PathLike[str]) -> Zipped:
-    """Write all that is in ``folder`` as a zip whose bytes depend on names, contents and what may be run alone.
+    """Write everything in ``folder`` as a zip whose bytes depend on names, contents and execute permission alone.
 
-    Raises InTheWay (LB507) when ``path`` is a file that this did not write.
+    Raises InTheWay (LB507) when ``path`` is a file that this function did not write.
     """
     top, target = os.path.abspath(folder), os.path.abspath(path)
     os.makedirs(os.path.dirname(target), exist_ok=True)
@@ -193,7 +194,7 @@ def write_zip(folder: str | os.PathLike[str], path: str | os.PathLike[str]) -> Z
 
 
 def upload(zipped: Zipped, version: str, to: Destination, *, overwrite: bool = False) -> Published:
-    """Publish a zip as a version, once for all: sending the same bytes again does nothing.
+    """Publish a zip as a version, which is immutable: uploading the same bytes again does nothing.
 
     With ``overwrite`` a development version (PEP 440) is replaced; no other ever is. Raises VersionTaken (LB606),
     BadVersion (LB607), StoreFailed (LB601), TooLarge (LB602).
@@ -232,9 +233,9 @@ def release(
     offline: bool = False,
     overwrite: bool = False,
 ) -> Released:
-    """All at once, under the version in the distribution's metadata. ``work`` is a folder for what is made on the way.
+    """Build, zip and publish a distribution under the version in its metadata.
 
-    Raises what the steps raise.
+    ``work`` is a folder for intermediate files. Raises what the steps raise.
     """
     built = build(project, os.path.join(work, "source"), resolver=resolver, offline=offline)
     zipped = write_zip(built.folder, os.path.join(work, "source.zip"))

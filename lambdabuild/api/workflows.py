@@ -28,38 +28,38 @@ class Workflow(Struct, frozen=True):
     """
 
     name: str
-    """What messages begin with: ``PythonPipBuilder``."""
+    """The beginning of messages: ``PythonPipBuilder``."""
     actions: Mapping[str, str] = field(default_factory=dict)
-    """Lambda Builders' names for what our steps do; what is not here has ``ACTIONS``' name."""
+    """Lambda Builders' names for our steps; a step that is not here has its name in ``ACTIONS``."""
     leave_out: tuple[str, ...] = OTHERS
-    """gitignore patterns of what stays out of the artifact, wherever it lies in the source."""
+    """gitignore patterns of files that are left out of the artifact, anywhere in the source."""
     ships: tuple[str, ...] = ()
-    """Of what the rule leaves out, that which Lambda Builders ships."""
+    """Files that Lambda Builders packs although the rule leaves them out."""
     rewritten: tuple[str, ...] = ()
-    """Of what the rule leaves out, that which comes with the dependencies instead, made anew."""
+    """Files that the rule leaves out because the dependencies bring them, written again."""
     failed: str = ""
-    """What Lambda Builders writes in front of what a tool says that failed: ``Make Failed: ``."""
+    """Lambda Builders' prefix for the output of a tool that failed: ``Make Failed: ``."""
     without_manifest: Literal["copy", "build", "fail"] = "copy"
     missing: str = "there is no manifest {}"
-    """Lambda Builders' words when a manifest is not there, {} being its path: an error, or a warning of a build
-    without."""
+    """Lambda Builders' text for a missing manifest, whose path is {}: an error, or the warning of a build without one.
+    """
     looks_in: Literal["", "source", "above"] = ""
-    """Where the tool finds a manifest when the one that a caller names is not there: in the source, or above it too."""
+    """Where the tool finds a manifest when the one the caller names does not exist: in the source, or above it too."""
     dependencies: Literal["resolved", "lib", "none"] = "resolved"
-    """What goes into ``dependencies_dir``: what was resolved, or the artifact's folder ``lib/``."""
+    """The content of ``dependencies_dir``: the resolved dependencies, or the artifact's folder ``lib/``."""
     always_combines: bool = False
     in_source: tuple[bool, ...] = (False,)
-    """Values of ``build_in_source`` that Lambda Builders takes, its default first."""
+    """Values of ``build_in_source`` that Lambda Builders supports, its default first."""
     knows_layers: bool = False
 
     @property
     def can_choose(self) -> bool:
-        """Whether a caller decides if the tool works in the source; others of ours never do."""
+        """Return whether a caller decides if the tool works in the source. No other rule of ours ever does."""
         return len(self.in_source) > 1
 
     @property
     def reuses(self) -> bool:
-        """Whether ``download_dependencies=False`` takes what lies in ``dependencies_dir``."""
+        """Return whether ``download_dependencies=False`` uses what is in ``dependencies_dir``."""
         return self.dependencies == "resolved"
 
 
@@ -123,11 +123,12 @@ WORKFLOWS: Mapping[tuple[str, str, str], Workflow] = {
     ),
     ("provided", "", ""): MAKE,
 }  # fmt: skip
-"""By (language, dependency_manager, application_framework). A rule that Lambda Builders does not know has
-``unlisted``."""
+"""Workflows by (language, dependency_manager, application_framework). A rule that Lambda Builders does not know gets
+``unlisted``.
+"""
 
 OUR_NAMES = {("dotnet", "cli-package", ""): ("dotnet", "cli", ""), ("provided", "", ""): ("provided", "make", "")}
-"""Where the claims of our rules say it otherwise."""
+"""Capabilities that our rules claim under a different name."""
 
 OLDEST = {"python": (3, 8), "nodejs": (16,), "ruby": (3, 2), "java": (8,), "dotnet": (6,), "go": (1,)}
 """The oldest runtimes Lambda Builders builds for; newer ones than it knows are built too."""
@@ -135,7 +136,7 @@ RUNTIME = re.compile(r"([a-z]+)(\d+(?:\.\d+)?)(?:\.x)?")
 
 
 def unlisted(rule: Rule) -> Workflow:
-    """A workflow for a rule that Lambda Builders has not: ``python_poetry`` is PythonPoetryBuilder."""
+    """Return a workflow for a rule that Lambda Builders lacks: ``python_poetry`` becomes PythonPoetryBuilder."""
     name = "".join(part.capitalize() for part in re.split(r"[_\W]+", rule.name)) + "Builder"
     leave_out = PYTHON if rule.language == "python" else OTHERS
     if rule.ships_source:
@@ -144,12 +145,12 @@ def unlisted(rule: Rule) -> Workflow:
 
 
 def action_of(flow: Workflow, step: str) -> str:
-    """Lambda Builders' name for what a step of ours does; one of its actions has that already."""
+    """Return Lambda Builders' name for one of our steps."""
     return flow.actions.get(step) or ACTIONS.get(step, step)
 
 
 def is_supported(runtime: str | None) -> bool:
-    """Whether Lambda Builders, or a newer one, would build for the runtime."""
+    """Return whether Lambda Builders, or a newer version of it, would build for the runtime."""
     if runtime is None:
         return False
     if runtime == "provided" or runtime.startswith("provided."):

@@ -1,4 +1,4 @@
-"""Which functions and layers a change touches, and whether the template: two plans and what git says differs."""
+"""Find the functions and layers a change touches, and whether the template: compare two plans, and ask git."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from lambdabuild.plan.types import Build, BuildKey, BuildPlan, ImageBuild
 
 TEMPLATE = "template"
 KINDS = {"build": "function"}
-"""What the members of doit's groups are, where the group is named otherwise."""
+"""The kinds of a group's members, for groups with a different name."""
 SETTINGS_FILE = "lambdabuild.toml"
 
 IN_THE_TEMPLATE = (
@@ -42,11 +42,11 @@ IN_THE_TEMPLATE = (
     "kms_key_id",
     "tags",
 )
-"""Settings that say what stands in a template, or where artifacts go."""
+"""Settings that decide what is in a template, or where artifacts are uploaded to."""
 
 
 class Planned(Struct, frozen=True):
-    """A project as it was, or is, with no disk behind it. Manifests stand in the plan as paths."""
+    """A project at one time, with no disk behind it. In the plan, manifests are known by their paths."""
 
     settings: Settings
     service: Service
@@ -54,7 +54,7 @@ class Planned(Struct, frozen=True):
 
 
 class Touched(Struct, frozen=True):
-    """``kind`` is function, layer, source or template; ``task`` what doit runs for it."""
+    """One thing that a change touches; ``kind`` is function, layer, source or template, ``task`` doit's task."""
 
     name: str
     kind: str
@@ -66,7 +66,7 @@ class Touched(Struct, frozen=True):
 def affected(
     site: Site, saved: Saved, difference: Difference, now: Planned, before: Planned | Exception
 ) -> tuple[Touched, ...]:
-    """All that is touched, functions and layers by name, then the template.
+    """Return everything that is touched: functions and layers by name, then the template.
 
     ``before`` is an error when the project could not be read as it was: then everything is touched.
     """
@@ -100,14 +100,14 @@ def _touched(name: str, group: str, runtime: str, because: str) -> Touched:
 
 
 def _without_outputs(site: Site, difference: Difference) -> Difference:
-    """What a build writes is no change, though nobody told git to ignore it."""
+    """Return the difference without files that a build writes, which git may not ignore."""
     ours = [os.path.relpath(os.path.realpath(folder), difference.top) for folder in (site.build_dir, site.store_dir)]
     changed = (path for path in difference.changed if not any(is_below(path, folder) for folder in ours))
     return replace(difference, changed=frozenset(changed))
 
 
 class _Why:
-    """The reason why something is touched, "" when it is not."""
+    """The reasons why something is touched; "" when it is not."""
 
     def __init__(
         self, site: Site, reader: Reader, difference: Difference, past: PastFiles, now: Planned,
@@ -125,7 +125,7 @@ class _Why:
         return self.said(user) or self._of_build[build.name]
 
     def said(self, user: str) -> str:
-        """Of what the template and the settings say of a function's or layer's artifact."""
+        """Return what changed in the template's or the settings' description of an artifact."""
         if self.before is None:
             return self.unreadable
         if user not in self._said_before:
@@ -171,7 +171,7 @@ class _Why:
         return min({*self.difference.changed, *self.difference.changed_folders} - own, default="")
 
     def template(self) -> str:
-        """Of what the template says itself; where it finds artifacts follows from these."""
+        """Return what changed in the template itself; the locations of artifacts follow from the other answers."""
         before, now = self.before, self.now
         if before is None or not now.service.has_template:
             return self.unreadable if now.service.has_template else ""
@@ -203,7 +203,7 @@ class _Why:
 
 
 def _listed(site: Site, build: Build) -> Iterator[BuildKey]:
-    """Keys of all folders whose files go into a build's artifact."""
+    """Yield the keys of all folders whose files go into a build's artifact."""
     yield build.key
     if build.package:
         yield site.package(build.package).key
@@ -212,7 +212,7 @@ def _listed(site: Site, build: Build) -> Iterator[BuildKey]:
 
 
 class _Source:
-    """What of a source was in an artifact, or would have been."""
+    """The files of one code folder that were in an artifact, or would have been."""
 
     def __init__(self, site: Site, key: BuildKey, difference: Difference, past: PastFiles) -> None:
         self.site, self.key, self.difference, self.past = site, key, difference, past
@@ -222,17 +222,17 @@ class _Source:
         return frozenset(map(os.path.realpath, source_files.ignore_files(self.site, self.key)))
 
     def left_out(self, path: str) -> bool:
-        """Whether a file in the source, as that was, was left out."""
+        """Return whether a file in the source was left out at the revision."""
         return _leaves_out(self._before, posixpath.relpath(path, self.folder or "."))
 
     def lists_others(self) -> bool:
-        """Whether other files of the source stay out than did, with its ignore files as they are now."""
+        """Return whether different files are left out now that the ignore files have changed."""
         now = source_files.source_patterns(self.site, self.key, ignore_lines)
         inside = [posixpath.relpath(path, self.folder or ".") for path in self.difference.was if self.holds(path)]
         return any(_leaves_out(self._before, path) != _leaves_out(now, path) for path in inside)
 
     def holds(self, path: str) -> bool:
-        """Whether a path lay in the source."""
+        """Return whether a path was in the source."""
         return self.folder is not None and is_below(path, self.folder or path)
 
     @cached_property
@@ -244,7 +244,7 @@ class _Source:
 
 
 def _leaves_out(patterns: Patterns, path: str) -> bool:
-    """Whether a file is left out, or a folder that it is in."""
+    """Return whether a file or a folder around it is left out."""
     parts = path.split("/")
     above: Iterator[tuple[str, str]] = (("/".join(parts[: n + 1]), parts[n]) for n in range(len(parts) - 1))
     if any(patterns.leaves_out(folder, name, True) for folder, name in above):
@@ -253,7 +253,7 @@ def _leaves_out(patterns: Patterns, path: str) -> bool:
 
 
 def _nearest(path: str) -> str:
-    """The folder that a file was in, or what is left of the folders around it."""
+    """Return the nearest folder around a file that still exists."""
     folder = os.path.dirname(path)
     while not os.path.isdir(folder):
         folder = os.path.dirname(folder)
@@ -261,7 +261,7 @@ def _nearest(path: str) -> str:
 
 
 def _said(plan: BuildPlan) -> Mapping[str, Any]:
-    """What a plan says of the artifact of each function, layer and source."""
+    """Return everything a plan says about the artifact of each function, layer and source."""
     resolutions = {resolution.name: resolution.key for resolution in plan.resolutions}
     packages = {package.name: package.key for package in plan.packages}
     sources = {source.name: source for source in plan.sources}

@@ -1,6 +1,6 @@
-"""What each build reads, as ``engine.inputs`` says it: a build asks the same, but here nothing is hashed.
+"""Find the files each build reads: a build asks ``engine.inputs`` the same, but here nothing is hashed.
 
-Files that only a run reveals are known from the run before, if that was made from what is there now.
+Files that only a run reveals are known from the previous run, if its inputs have not changed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ NOT_ASKED = frozenset({"tool", "image", "dockerfile"})
 
 
 class Reads(Struct, frozen=True):
-    """Real paths. ``folders`` are those in which names are looked at; ``files`` may not be there."""
+    """Real paths. ``folders`` are those whose names are listed; ``files`` may not exist."""
 
     files: frozenset[str]
     folders: frozenset[str]
@@ -34,7 +34,7 @@ class Reads(Struct, frozen=True):
 
 
 class _Noting(StatCache):
-    """Notes what is looked at. Answers nothing, so that no file is read for its digest and no tool started."""
+    """Record the paths that are looked at. Answers nothing, so that no file is read and no tool started."""
 
     def digest(self, path: str, stat: os.stat_result | None = None) -> str:
         self.saw(path)
@@ -50,7 +50,7 @@ class _Noting(StatCache):
 
 
 class _WithoutTools(StatCache):
-    """Knows digests, and asks no tool for its version."""
+    """A stat cache that knows digests, but asks no tool for its version."""
 
     def fact(self, *_: Any) -> str:
         return ""
@@ -67,7 +67,7 @@ class Reader:
         self._real: dict[str, tuple[str, tuple[str, ...]]] = {}
 
     def of(self, unit: str) -> Reads:
-        """What a build or an asset reads. Raises LambdaBuildError when its source cannot be listed."""
+        """Return what a build or an asset reads. Raises LambdaBuildError when its source cannot be listed."""
         seen = Seen()
         self._site.shared.rule_digests.clear()  # each unit is to look at the rules that it has
         unknown = ""
@@ -93,7 +93,7 @@ class Reader:
         return _reveals_nothing(self._site, kind, name) or self._ran_with_the_same(kind, name)
 
     def _ran_with_the_same(self, kind: str, name: str) -> bool:
-        """Whether the last run of a step is still what it would do, versions of its tools and images apart."""
+        """Return whether a step's last run had the inputs it has now, apart from versions of tools and images."""
         site, values = self._toolless, self.saved(inputs.task_name(kind, name))
         receipt = receipts.read(site.receipt(kind, name))
         if receipt is None or not values.get("inputs"):
@@ -115,7 +115,7 @@ class Reader:
         return Reads(frozenset(files), frozenset(folders), unknown)
 
     def _resolved(self, folder: str) -> tuple[str, tuple[str, ...]]:
-        """Where a folder really lies, and the links on the way there."""
+        """Return a folder's real path, and the links on the way to it."""
         if folder not in self._real:
             above, name = os.path.split(folder)
             if not name:
@@ -131,7 +131,7 @@ class Reader:
 
 
 def _reveals_nothing(site: Site, kind: str, name: str) -> bool:
-    """Whether all that a step reads is known before it ran."""
+    """Return whether all that a step reads is known before it has run."""
     if kind == "resolve":
         resolution = site.resolution(name)
         return resolution.key.manifest != resolution.manifest or _is_closed(site.rules[resolution.key.rule].resolve)
@@ -148,12 +148,12 @@ def _is_closed(claims: StepClaims | None) -> bool:
 
 
 def _without_tools(components: dict[str, str]) -> Iterator[tuple[str, str]]:
-    """What an engine or a tool would have to be asked stays out; that a Dockerfile changed is seen by its files."""
+    """Return the components that no engine or tool has to be asked for; a changed Dockerfile shows in its files."""
     return ((name, value) for name, value in components.items() if name.partition(":")[0] not in NOT_ASKED)
 
 
 def _dockerfiles(site: Site, unit: str) -> set[str]:
-    """Those of the containers in which a build's tools run."""
+    """Return the Dockerfiles of the containers in which a build's tools run."""
     build = site.builds.get(unit)
     if build is None:
         return set()

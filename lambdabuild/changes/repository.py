@@ -1,7 +1,7 @@
-"""What git says of a checkout: its files as they were at a revision, and the paths that differ from it now.
+"""Ask git about a checkout: its files as they were at a revision, and the paths that differ from it now.
 
-Uncommitted and untracked files differ; what git ignores it knows nothing of. Submodules that are checked out are looked
-into, each from the commit that it was at.
+Uncommitted and untracked files count as different. git knows nothing of files it ignores. Submodules that are checked
+out are compared as well, each with the commit it was at.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from lambdabuild.core.records import Struct, field
 
 GIT_SECONDS = 300.0
 LINK, MODULE = "120000", "160000"
-"""Modes of entries that are no files: https://git-scm.com/docs/git-fast-import#_filemodify"""
+"""Modes of entries that are not files: https://git-scm.com/docs/git-fast-import#_filemodify"""
 MOST_LINKS = 40
-"""So many links on the way to a file are a circle (MAXSYMLINKS of Linux)."""
+"""The number of links on the way to a file after which they count as a circle (MAXSYMLINKS of Linux)."""
 
 
 class Entry(Struct, frozen=True):
-    """A file as it was: ``name`` is its object's in the repository (a folder)."""
+    """A file at the revision: ``name`` is that of its object in the repository (a folder)."""
 
     mode: str
     name: str
@@ -31,15 +31,15 @@ class Entry(Struct, frozen=True):
 
 
 class Difference(Struct, frozen=True, dict=True):
-    """A checkout against one of its commits. Paths are relative to ``top``, which is a real path."""
+    """The difference between a checkout and one of its commits. Paths are relative to ``top``, a real path."""
 
     top: str
     commit: str
     was: Mapping[str, Entry]
     changed: frozenset[str]
-    """Files and links that are new, gone or otherwise now, by where they lie."""
+    """Files and links that were added, removed or changed."""
     changed_folders: frozenset[str] = frozenset()
-    """Folders of which no more is known than that: submodules whose commits are not here."""
+    """Folders that changed in unknown ways: submodules whose commits are not here."""
     _texts: dict[str, str] = field(default_factory=dict)
 
     def is_changed(self, path: str) -> bool:
@@ -50,23 +50,23 @@ class Difference(Struct, frozen=True, dict=True):
 
     @cached_property
     def folders(self) -> Mapping[str, frozenset[str]]:
-        """What was in each folder."""
+        """Return the names that were in each folder."""
         return _folders(self.was)
 
     @cached_property
     def new_folders(self) -> frozenset[str]:
-        """Folders with something changed in them, that were not there."""
+        """Return the folders with changed files that did not exist at the revision."""
         return frozenset(_folders(self.changed)) - self.folders.keys()
 
     def text(self, path: str) -> str:
-        """A file's text as it was."""
+        """Return a file's text at the revision."""
         entry = self.was[path]
         if entry.name not in self._texts:
             self._texts[entry.name] = _git(entry.repository, "cat-file", "blob", entry.name)
         return self._texts[entry.name]
 
     def real(self, path: str) -> str:
-        """Where a path led, through links as they were. Raises OSError for a circle."""
+        """Return where a path led, through links as they were. Raises OSError for a circle."""
         for _ in range(MOST_LINKS):
             link = next((above for above in _above(path) if above in self.was and self.was[above].mode == LINK), None)
             if link is None:
@@ -77,7 +77,7 @@ class Difference(Struct, frozen=True, dict=True):
 
 
 def compare(folder: str, since: str) -> Difference:
-    """The checkout around a folder against where its history parted from a revision (as ``git diff since...`` does).
+    """Compare the checkout around a folder with the common ancestor of HEAD and a revision (``git diff since...``).
 
     Raises NotACheckout (LB630), UnknownRevision (LB631), NoCommonAncestor (LB632).
     """
@@ -123,7 +123,7 @@ def _mend_unknown(top: str, revision: str) -> str:
 
 
 def _deepen(top: str) -> str:
-    """What to do about a shallow clone, "" in a whole one."""
+    """Return how to fetch the rest of a shallow clone, "" for a complete one."""
     if _git(top, "rev-parse", "--is-shallow-repository").strip() != "true":
         return ""
     return (
@@ -151,7 +151,7 @@ def _merge_base(top: str, commit: str, since: str) -> str:
 
 
 def _collected(top: str, repository: str, commit: str) -> tuple[dict[str, Entry], set[str], set[str]]:
-    """Files as they were, paths that differ, and folders that differ in ways unknown; relative to ``top``."""
+    """Return the files at the commit, the paths that differ, and folders that differ in unknown ways, below ``top``."""
     prefix = os.path.relpath(repository, top) + "/" if repository != top else ""
     was = {prefix + path: entry for path, entry in _tree(repository, commit)}
     changed = {prefix + path for path in (*_differing(repository, commit), *_untracked(repository))}
@@ -181,7 +181,7 @@ def _tree(repository: str, commit: str) -> Iterator[tuple[str, Entry]]:
 
 
 def _differing(repository: str, commit: str) -> list[str]:
-    """Paths that differ between a commit and the working tree; a rename is two of them."""
+    """Return the paths that differ between a commit and the working tree; a rename counts as two."""
     options = ("--name-only", "-z", "--no-renames", "--no-ext-diff", "--no-relative", "--ignore-submodules=none")
     return _listed(repository, "diff", *options, commit, "--")
 
@@ -195,7 +195,7 @@ def _listed(repository: str, *arguments: str) -> list[str]:
 
 
 def _git(folder: str, *arguments: str) -> str:
-    """Git must not write the index, which another command may be using."""
+    """Run git and return its output; it must not write the index, which another command may be using."""
     environment = tools.environment(extra={"GIT_OPTIONAL_LOCKS": "0"})
     help = "install git; CI's checkout step needs it to make a clone"
     said = tools.run(["git", *arguments], cwd=folder, env=environment, timeout_seconds=GIT_SECONDS, help=help)
@@ -216,6 +216,6 @@ def _folders(paths: Mapping[str, Entry] | frozenset[str]) -> dict[str, frozenset
 
 
 def _above(path: str) -> Iterator[str]:
-    """A path's folders from the top, and itself."""
+    """Return a path's folders from the top, then the path itself."""
     parts = path.split("/")
     return ("/".join(parts[: number + 1]) for number in range(len(parts)))

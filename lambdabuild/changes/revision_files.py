@@ -1,4 +1,4 @@
-"""The project's files as they were at a revision, for the same loading as ever; nothing is checked out."""
+"""The project's files at a revision, for the same loader as always; nothing is checked out."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lambdabuild.project_loader import ProjectFiles
 
 
 class PastFiles(ProjectFiles):
-    """What git knows is as it was; what lies elsewhere, or is ignored by git, is as it is now."""
+    """Files that git knows are as they were; files elsewhere, or ignored by git, are as they are now."""
 
     runs_programs = False
 
@@ -65,11 +65,11 @@ class PastFiles(ProjectFiles):
         return was | unknown
 
     def _is_unknown(self, inside: str) -> bool:
-        """Whether git cannot say of a path that is there now if it was there."""
+        """Return whether git cannot know if an existing path existed at the revision."""
         return not self.difference.is_changed(inside) and inside not in self.difference.new_folders
 
     def inside(self, path: str) -> str | None:
-        """Where in the repository a path led, None for one that led out of it."""
+        """Return where in the repository a path led, None if it led out of it."""
         full = os.path.join(os.path.realpath(self.project), path)
         relative = os.path.relpath(full, self.difference.top)
         if relative == ".":

@@ -92,7 +92,7 @@ class Layer(Struct, frozen=True):
     """Nothing of its folder but the manifest is meant."""
 
 
-class Recipe(Struct, frozen=True):
+class DockerBuild(Struct, frozen=True):
     """An image that is built: the folder that the engine gets, and what it is told."""
 
     context: str
@@ -124,7 +124,7 @@ class Image(Struct, frozen=True):
     """A function whose code is an image. ``tag`` is that of its name on this machine."""
 
     name: str
-    source: Recipe | Archive | Tagged
+    source: DockerBuild | Archive | Tagged
     where: Span
     tag: str = "latest"
     push_tags: tuple[str, ...] = ()

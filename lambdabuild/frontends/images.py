@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from lambdabuild.core.errors import BadImage, BadTemplate, NoSource, Unresolvable
-from lambdabuild.core.model import Archive, Image, Recipe
+from lambdabuild.core.model import Archive, DockerBuild, Image
 from lambdabuild.core.spans import Node, Span
 from lambdabuild.frontends.intrinsics import NO_VALUE, Unresolved, Value, first_unresolved, resolve
 
@@ -41,7 +41,7 @@ def read(resource: CodeResource) -> None:
     skips = str(resource.meta("SkipBuild")).lower() == "true"
     if not skips and any(resource.metadata.get(key) is not None for key in TO_BUILD):
         tag = _text(resource, "DockerTag") or "latest"
-        _add(resource, Image(resource.template.full(resource.name), _recipe(resource), resource.where, tag))
+        _add(resource, Image(resource.template.full(resource.name), _docker_build(resource), resource.where, tag))
     elif uri is None:
         raise BadTemplate(
             f"{resource.label} is an image and names none",
@@ -86,7 +86,7 @@ def _uri(resource: CodeResource) -> Value:
     return None if value is NO_VALUE or value == "" else value
 
 
-def _recipe(resource: CodeResource) -> Recipe:
+def _docker_build(resource: CodeResource) -> DockerBuild:
     where = resource.metadata.span
     context = resource.template.local_path(_text(resource, "DockerContext") or ".")
     arguments = _known(resource, "DockerBuildArgs")
@@ -96,7 +96,7 @@ def _recipe(resource: CodeResource) -> Recipe:
         raise _bad(resource, "DockerBuildArgs", "no mapping", "write NAME: value")
     if options is not None and not isinstance(options, list | str):
         raise _bad(resource, "DockerBuildExtraParams", "no list", "write a list of texts")
-    return recipe(
+    return docker_build(
         resource.label,
         where,
         resource.template.files,
@@ -138,7 +138,7 @@ def _bad(resource: CodeResource, key: str, what: str, help: str) -> BadTemplate:
 # both kinds of template
 
 
-def recipe(
+def docker_build(
     who: str,
     where: Span,
     files: Files,
@@ -152,7 +152,7 @@ def recipe(
     cache_from: Sequence[str] = (),
     provenance: str = "",
     known_as: str = "",
-) -> Recipe:
+) -> DockerBuild:
     """How an image is built. What ``options`` say of arguments, target and platform counts as if it stood there.
 
     Raises NoSource (LB302) when the folder, BadImage (LB810) when the Dockerfile is not there.
@@ -176,7 +176,7 @@ def recipe(
     for text in said.get("--build-arg", ()):
         name, _, value = text.partition("=")
         given[name] = value
-    return Recipe(
+    return DockerBuild(
         context=context,
         dockerfile=file,
         platform=said.get("--platform", [platform])[-1],
@@ -188,17 +188,20 @@ def recipe(
     )
 
 
-OF_RECIPE = ("--build-arg", "--platform", "--target", "--cache-from", "--provenance")
+OF_DOCKER_BUILD = ("--build-arg", "--platform", "--target", "--cache-from", "--provenance")
 
 
 def _said(options: Sequence[str]) -> tuple[dict[str, list[str]], list[str]]:
-    """The options that a Recipe has a field for, and the others. An argument with no value is the environment's."""
+    """Return the options that a DockerBuild has fields for, and the others.
+
+    A build argument without a value takes that of the environment, so it is one of the others.
+    """
     said, rest = dict[str, list[str]](), list[str]()
     # One text may hold an option and its value: "--network host".
     words = iter([word for option in options for word in (option.split(None, 1) if option[:1] == "-" else [option])])
     for word in words:
         name, sign, value = word.partition("=")
-        if name not in OF_RECIPE:
+        if name not in OF_DOCKER_BUILD:
             rest.append(word)
             continue
         value = value if sign else next(words, "")

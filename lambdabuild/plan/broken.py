@@ -1,4 +1,4 @@
-"""Functions and layers that cannot be built for a mistake of their own, and whose mistakes count for what was asked."""
+"""Functions and layers with mistakes of their own, and which of these mistakes concern what was asked for."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from lambdabuild.config.settings import Settings
 from lambdabuild.core.errors import LambdaBuildError, raise_all
 from lambdabuild.core.model import Broken, Service
 from lambdabuild.core.records import replace
-from lambdabuild.plan.types import BuildPlan, Sharer
+from lambdabuild.plan.types import BuildPlan, LayerCandidate
 
 
 def all_broken(service: Service, errors: Mapping[str, Sequence[LambdaBuildError]]) -> tuple[Broken, ...]:
-    """Those that could not be read, then those in which planning found ``errors``."""
+    """Return the functions and layers that could not be read, then those for which planning found ``errors``."""
     layers = {layer.name for layer in service.layers}
     unread = {one.name for one in service.broken}
     planned = (
@@ -27,20 +27,22 @@ def _users(service: Service, layer: str) -> frozenset[str]:
     return frozenset(function.name for function in service.functions if layer in function.layers)
 
 
-def with_sharers(broken: tuple[Broken, ...], sharers: Iterable[Sharer], settings: Settings) -> tuple[Broken, ...]:
-    """What lies in a shared layer is not known before all are that take part (``auto_layers``)."""
+def with_sharers(
+    broken: tuple[Broken, ...], sharers: Iterable[LayerCandidate], settings: Settings
+) -> tuple[Broken, ...]:
+    """Add that every candidate for automatic layers waits for a broken one: packages are shared among all of them."""
     others = frozenset(user for sharer in sharers for user in sharer.functions)
     takes_part = {one.name for one in broken if one.kind == "function" and settings.flag("auto_layers", one.name)}
     return tuple(replace(one, stops=one.stops | others) if one.name in takes_part else one for one in broken)
 
 
 def mistakes(broken: Iterable[Broken]) -> list[LambdaBuildError]:
-    """All of them, the same one once."""
+    """Return all mistakes, each once."""
     return list({str(error): error for one in broken for error in one.errors}.values())
 
 
 def refuse(plan: BuildPlan, names: Iterable[str]) -> None:
-    """Raise the mistakes that keep these from being built, or all when one of the names is none of the plan's."""
+    """Raise the mistakes that keep these names from being built; all of them if the plan does not know a name."""
     asked = set(names)
     known = {*plan.users, *(one.function for one in plan.pinned), *(one.name for one in plan.broken)}
     known |= {asset.name for asset in plan.assets} | {publication.name for publication in plan.publications}

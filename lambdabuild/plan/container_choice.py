@@ -1,4 +1,4 @@
-"""In which container the tools of a function or layer run, by the settings."""
+"""Choose the container in which the tools of a function or layer run."""
 
 from __future__ import annotations
 
@@ -16,11 +16,16 @@ AWS_IMAGE = "public.ecr.aws/sam/build-{runtime}:latest-{architecture}"
 """https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/serverless-image-repositories.html"""
 PLATFORMS = {"x86_64": "linux/amd64", "arm64": "linux/arm64"}
 NOT_IN_RESULT = frozenset({"platform", "pull"})
-"""``platform`` has a field of its own; how an image came to be here does not matter."""
+"""Settings that are not part of the digest: ``platform`` has a field of its own, and how an image was pulled does not
+matter.
+"""
 
 
 def container_key(settings: Settings, name: str, runtime: str, architecture: str) -> ContainerKey:
-    """The function's own settings come first, then the project's. Raises BadSettings (LB107) when no image is named."""
+    """Return the key of the container; the function's settings win over the project's.
+
+    Raise BadSettings (LB107) when nothing names an image.
+    """
     mine = settings.of(name)
     mode = mine.use_container or settings.use_container
     if mode == "false":

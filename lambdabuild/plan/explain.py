@@ -12,7 +12,9 @@ from lambdabuild.plan.types import Build, BuildPlan, ImageBuild
 
 
 def as_data(plan: BuildPlan) -> dict[str, Any]:
-    """The plan as JSON data: ``{resolutions, builds, images, assets, skipped, notes}``; equal plans give equal data."""
+    """Return the plan as JSON data: ``{resolutions, builds, images, assets, skipped, notes}``; equal plans give equal
+    data.
+    """
     data: dict[str, Any] = to_builtins(plan)
     for group in ("assets", "skipped"):
         data[group] = [

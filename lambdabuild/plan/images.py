@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from lambdabuild.config.settings import Settings
 from lambdabuild.core.errors import BadImage, LambdaBuildError, NoRepository
-from lambdabuild.core.model import Archive, Image, Recipe, Service
+from lambdabuild.core.model import Archive, DockerBuild, Image, Service
 from lambdabuild.core.spans import Span
 from lambdabuild.plan.types import ImageBuild, ImageKey
 
@@ -29,7 +29,7 @@ def _image_key(image: Image, settings: Settings) -> ImageKey:
     repository = own.repository or settings.repository or image.repository
     if isinstance(source, Archive):
         return ImageKey("archive", source.path, tag=image.tag, push_tags=tags, repository=repository)
-    if not isinstance(source, Recipe):
+    if not isinstance(source, DockerBuild):
         return ImageKey("tagged", source.uri)
     arguments = json.dumps(source.arguments) if source.arguments else ""
     return ImageKey(

@@ -1,4 +1,4 @@
-"""What a run of everything leaves as the template has it: once per reason, with the names."""
+"""Group what a full run leaves unbuilt by its reason, and refuse to build it when it was asked for by name."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from lambdabuild.core.records import Struct
 from lambdabuild.plan.types import BuildPlan
 
 STEPS_OF_FILES = ("upload",)
-"""What is done with a file that goes to the store as it is, though nothing is built from it."""
+"""The steps of a file that is uploaded as it is, although nothing is built from it."""
 
 
 class LeftOut(Struct, frozen=True, order=True):
-    """Names that are left out for one reason."""
+    """Names that are left out for the same reason."""
 
     reason: str
     names: tuple[str, ...]
@@ -29,7 +29,7 @@ class LeftOut(Struct, frozen=True, order=True):
 
 
 def left_out(skipped: Iterable[Skipped]) -> tuple[LeftOut, ...]:
-    """One for each reason; the order of what is skipped does not matter."""
+    """Return one entry per reason, sorted; the order of ``skipped`` does not matter."""
     names: dict[str, list[str]] = defaultdict(list)
     for one in skipped:
         names[one.reason].append(one.name)
@@ -37,7 +37,7 @@ def left_out(skipped: Iterable[Skipped]) -> tuple[LeftOut, ...]:
 
 
 def refuse(plan: BuildPlan, tasks: Sequence[str]) -> None:
-    """Raise NotBuilt (LB305) for a task such as ``build:F``, or a name, of what nothing is built from."""
+    """Raise NotBuilt (LB305) for a task such as ``build:F``, or a name, if nothing is built for it."""
     skipped: Mapping[str, Skipped] = {one.name: one for one in plan.skipped}
     sent = {asset.name for asset in plan.assets}
     for task in tasks:

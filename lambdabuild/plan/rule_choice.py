@@ -1,4 +1,4 @@
-"""Which rule builds a function or layer, and from which manifest. Pure: file names were read before."""
+"""Choose the rule that builds a function or layer, and its manifest. Pure: file names were read before."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Names = Mapping[str, frozenset[str]]
 """For each folder that may hold a manifest, the names of the files in it."""
 
 LOCKED, LOCKED_ABOVE, UNLOCKED = range(3)
-"""How good a rule's offer is: its lock file is beside the manifest, at the root of its workspace, or nowhere."""
+"""How well a rule fits: its lock file is next to the manifest, at the root of its workspace, or nowhere."""
 
 
 class Choice(Struct, frozen=True):
@@ -35,15 +35,15 @@ class Choice(Struct, frozen=True):
     beside: tuple[str, ...] = ()
     """Lock files and companions that are there."""
     workspace: str = ""
-    """The root of the workspace that the manifest belongs to, for the rule that resolves."""
+    """The root of the manifest's workspace, as the rule that resolves sees it."""
     layers: tuple[str, ...] = ()
     """Code folders of the service's other layers that the rule builds."""
     resolver: Rule | None = None
-    """The rule whose resolve step is taken, when it is another one."""
+    """The rule whose resolve step is used, when that is a different one."""
 
 
 def refuse_unknown(only: tuple[str, ...], rules: tuple[Rule, ...]) -> None:
-    """``executor.only`` names rules that can be run elsewhere. Raises BadSettings (LB107)."""
+    """Raise BadSettings (LB107) if ``executor.only`` names a rule that cannot run on another machine."""
     able = sorted(rule.name for rule in rules if rule.compile is not None and rule.compile.remote)
     for name in only:
         if name not in able:
@@ -58,10 +58,12 @@ def refuse_unknown(only: tuple[str, ...], rules: tuple[Rule, ...]) -> None:
 def choose(
     item: Function | Layer, mine: FunctionSettings, rules: tuple[Rule, ...], disk: Disk, inherited: tuple[str, ...]
 ) -> Choice:
-    """The rule and its manifest. ``inherited`` are the folders looked in after the code folder, nearest first, the last
-    the template's; none for what has no manifest from elsewhere.
+    """Return the rule and its manifest.
 
-    Raises NoRule (LB301) when none claims the item, NoManifest (LB303) when one does but needs a manifest it lacks.
+    ``inherited`` are the folders to look in after the code folder, nearest first, the template's last; () for an item
+    that takes no manifest from elsewhere.
+
+    Raise NoRule (LB301) when no rule claims the item, NoManifest (LB303) when one does but needs a manifest it lacks.
     """
     claiming = candidates(item, mine, rules)
     if mine.dependencies is False:
@@ -80,7 +82,7 @@ def choose(
 def _searched(
     source: str, claiming: tuple[Rule, ...], disk: Disk, inherited: tuple[str, ...]
 ) -> Iterator[tuple[str, tuple[Rule, ...]]]:
-    """The folders in which a manifest is looked for, in order, each with the rules that look there."""
+    """Yield the folders to look for a manifest in, in order, each with the rules that look there."""
     yield source, claiming
     if not inherited:
         return
@@ -108,7 +110,7 @@ def _without_manifest(item: Function | Layer, claiming: tuple[Rule, ...]) -> Cho
 
 
 def candidates(item: Function | Layer, mine: FunctionSettings, rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
-    """The rules that claim a function or layer by its runtime, build method or settings; the manifest decides."""
+    """Return the rules that claim an item by its runtime, build method or settings. The manifest decides among them."""
     if mine.rule:
         return _named(item, mine.rule, rules)
     if item.build_method:
@@ -152,8 +154,11 @@ def _matches(value: str, patterns: tuple[str, ...]) -> bool:
 
 
 def _in_folder(folder: str, candidates: tuple[Rule, ...], disk: Disk) -> Choice | None:
-    """A rule whose lock file is there, or at its workspace's root, goes before one that has only its manifest; of
-    equals the first by name."""
+    """Return the best choice in one folder.
+
+    A rule whose lock file is there or at its workspace's root wins over one with a manifest only; of equals the first
+    by name wins.
+    """
     here = disk.names.get(folder, frozenset())
     offers = [
         (LOCKED if rule.goes_first else _locked(rule, folder, disk), position, rule, manifest)
@@ -178,14 +183,14 @@ def _locked(rule: Rule, folder: str, disk: Disk) -> int:
 
 
 def resolver_of(rule: Rule, folder: str, rules: Mapping[str, Rule], disk: Disk) -> Rule | None:
-    """Of the rules that can resolve for another the first whose lock file is about a folder, else the last."""
+    """Return the rule that resolves for another: the first whose lock file applies to a folder, otherwise the last."""
     resolvers = [rules[name] for name in rule.resolve_by if name in rules]
     best = min(resolvers, key=lambda one: _locked(one, folder, disk), default=None)
     return resolvers[-1] if best is not None and _locked(best, folder, disk) == UNLOCKED else best
 
 
 def _resolved(choice: Choice, rules: tuple[Rule, ...], disk: Disk) -> Choice:
-    """The choice with the rule that resolves for it."""
+    """Return the choice with the rule that resolves for it."""
     folder, manifest = posixpath.split(choice.manifest)
     resolver = resolver_of(choice.rule, folder or ".", {rule.name: rule for rule in rules}, disk)
     if resolver is None:
@@ -195,7 +200,7 @@ def _resolved(choice: Choice, rules: tuple[Rule, ...], disk: Disk) -> Choice:
 
 
 def _present(wanted: tuple[str, ...], here: frozenset[str]) -> list[str]:
-    """Of a folder's names those that are, or match, what is wanted."""
+    """Return the names in ``here`` that equal or match what is wanted."""
     found: list[str] = []
     for pattern in wanted:
         if pattern in here:
@@ -245,7 +250,7 @@ def _kind(item: Function | Layer) -> str:
 
 
 def _refuse_no_runtime(item: Function, rules: tuple[Rule, ...]) -> None:
-    """Raise NoRule (LB301) for a runtime that is none, whatever builds the function: Lambda would refuse it."""
+    """Raise NoRule (LB301) for a runtime that does not exist, whatever builds the function: Lambda would refuse it."""
     if any(_matches(item.runtime, rule.runtimes) for rule in rules):
         return
     raise NoRule(
@@ -256,7 +261,7 @@ def _refuse_no_runtime(item: Function, rules: tuple[Rule, ...]) -> None:
 
 
 def _spelled(pattern: str) -> Iterator[str]:
-    """All names that a pattern stands for whose only wild parts are ranges of digits; else the pattern.
+    """Yield all names a pattern stands for if its only wild parts are ranges of digits, otherwise the pattern.
 
     >>> list(_spelled("java[7-8]"))
     ['java7', 'java8']

@@ -1,6 +1,6 @@
-"""A plan's chains over several machines, so that the longest takes as short as can be; pure, and in whole milliseconds.
+"""Divide a plan's builds among machines so that the slowest finishes early. Pure.
 
-Costs are ``{task: milliseconds}``. Whole numbers, for sums of them are the same in whatever order.
+Costs are ``{task: milliseconds}`` in whole numbers, because their sums do not depend on the order.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ from lambdabuild.plan.types import Build, BuildPlan
 Costs = Mapping[str, int]
 
 SHARED = "share:plan"
-"""Which packages lie in shared layers: it rests on the dependencies of all who take part."""
+"""The step that decides which packages go into automatic layers; it needs the dependencies of all that take part."""
 
 USUAL = {
     "resolve": 5000, "share": 200, "package": 3000, "compile": 5000, "copy": 200, "zip": 500, "hash": 10, "upload": 100,
     "tree": 300, "image": 30000,
 }  # fmt: skip
-"""What steps take of which nothing is known, in milliseconds: orders of magnitude, from this project's bench/."""
+"""Costs of steps that were never recorded, in milliseconds: orders of magnitude, from this project's bench/."""
 
 
 class Chain(Struct, frozen=True):
-    """All that one build needs. ``steps`` are tasks; what several chains need is done once by a machine."""
+    """Everything one build needs. ``steps`` are tasks; a machine runs a step that several chains need once."""
 
     task: str
     steps: frozenset[str]
     together: str = ""
-    """What it shares with others, such as a resolution; these go to one machine unless that takes longer."""
+    """What it shares with others, such as a resolution. Such chains go to one machine unless that takes longer."""
 
 
 class Shard(Struct, frozen=True):
@@ -48,7 +48,7 @@ class _Machine(Struct):
 
 
 def chains(plan: BuildPlan) -> tuple[Chain, ...]:
-    """Every build and image with the steps before it, those of its layers included, whose size it must know."""
+    """Return a chain for every build and image: its own steps and those of its layers, whose sizes it needs."""
     builds = {build.name: build for build in plan.builds}
     layers: dict[str, set[str]] = defaultdict(set)
     for sizes in plan.sizes:
@@ -70,7 +70,9 @@ def _until_copy(build: Build) -> list[str]:
 
 
 def estimated(plan: BuildPlan, known: Costs) -> Costs:
-    """What every step of a plan costs: as recorded, else as the same step of others with its rule, else as usual."""
+    """Return the cost of every step: as recorded, otherwise as recorded for the same step of the same rule, otherwise
+    the default.
+    """
     rule_of = {f"resolve:{resolution.name}": resolution.key.rule for resolution in plan.resolutions}
     rule_of |= {step: build.key.rule for build in plan.builds for step in steps(build) if step not in rule_of}
     rule_of |= {step: image.key.kind for image in plan.images for step in steps(image)}
@@ -93,11 +95,11 @@ def _middle(values: Sequence[int], otherwise: int) -> int:
 
 
 def split(work: Iterable[Chain], costs: Costs, count: int) -> tuple[Shard, ...]:
-    """The work in so many shards; some may be empty.
+    """Divide the chains among ``count`` shards; some may be empty.
 
-    Longest first, each to where it ends soonest (LPT: Graham, Bounds on multiprocessing timing anomalies, 1969). What
-    shares a resolution goes as one, but for the largest such groups when taking these apart ends sooner: then more than
-    one machine resolves the same.
+    The longest chain is placed first, and each where it ends earliest (LPT: Graham, Bounds on multiprocessing timing
+    anomalies, 1969). Chains that share a resolution stay together, except for the largest such groups when separating
+    them ends earlier: then more than one machine resolves the same.
     """
     groups = _groups(work, costs)
     together = [position for position, group in enumerate(groups) if len(group) > 1]
@@ -116,7 +118,7 @@ def split(work: Iterable[Chain], costs: Costs, count: int) -> tuple[Shard, ...]:
 
 
 def _groups(work: Iterable[Chain], costs: Costs) -> list[list[Chain]]:
-    """The chains of each resolution, and those with none by themselves; the longest first."""
+    """Return the groups of chains that share a resolution, and each other chain by itself; the longest first."""
     found: dict[str, list[Chain]] = defaultdict(list)
     for chain in sorted(work, key=lambda chain: chain.task):
         found[chain.together or chain.task].append(chain)
@@ -144,5 +146,5 @@ def _placed(bundles: Iterable[Sequence[Chain]], costs: Costs, count: int) -> tup
 
 
 def _price(machines: Sequence[_Machine]) -> tuple[int, int]:
-    """When the last one ends; of equals the one with the least work in all."""
+    """Return when the last shard ends, then the total work."""
     return max(one.milliseconds for one in machines), sum(one.milliseconds for one in machines)

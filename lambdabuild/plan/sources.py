@@ -1,4 +1,4 @@
-"""[sources] and packaged functions -> their builds, and the distributions that are installed once for all of these."""
+"""Plan [sources] and packaged functions: their builds, and the distributions they share."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from lambdabuild.plan.rule_choice import Names
 from lambdabuild.plan.types import Build, BuildKey, Pinned, Rule, Source
 
 PACKAGE = "python_package"
-"""The rule of every distribution."""
+"""The rule that builds every distribution."""
 MANIFESTS = ("pyproject.toml", "setup.py")
 METADATA_NAME = re.compile(r"[A-Za-z0-9_-]+")
 TAGS_AT_MOST = 10
 
 
 def check(service: Service, settings: Settings) -> None:
-    """Mistakes in [sources], all together (LB107)."""
+    """Raise the mistakes in [sources] together (LB107)."""
     raise_all(_bad_sources(service, settings))
 
 
@@ -53,7 +53,7 @@ def _bad_sources(service: Service, settings: Settings) -> Iterator[LambdaBuildEr
 
 
 def _bad_labels(name: str, source: SourceSettings, settings: Settings) -> Iterator[LambdaBuildError]:
-    """What S3 would refuse: metadata travels as HTTP headers, and an object has ten tags at most.
+    """Yield what S3 would refuse: metadata travels as HTTP headers, and an object can have ten tags.
 
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html and object-tagging.html
     """
@@ -70,7 +70,7 @@ def _bad_labels(name: str, source: SourceSettings, settings: Settings) -> Iterat
 
 
 def bad_functions(service: Service, settings: Settings) -> Iterator[tuple[str, LambdaBuildError]]:
-    """What functions say of [sources] and should not (LB107), by their names."""
+    """Yield the mistakes of functions about [sources] (LB107), with the functions' names."""
     functions = {item.name: item for item in service.functions}
     alone = {item.name: item.reason for item in service.skipped}
     for name, mine in settings.functions.items():
@@ -83,7 +83,7 @@ def bad_functions(service: Service, settings: Settings) -> Iterator[tuple[str, L
 def _bad_function(
     name: str, mine: FunctionSettings, settings: Settings, function: Function | None, alone: str
 ) -> tuple[str, str] | None:
-    """What is wrong, and how to put it right."""
+    """Return what is wrong and how to fix it, None when nothing is wrong."""
     said = "packaged" if mine.packaged else "source" if mine.source else "source_version"
     if function is None:
         why = f"is left alone ({alone})" if alone else "is no function"
@@ -105,7 +105,7 @@ def _bad_function(
 
 
 def folder_of(item: Function | Layer, folders: Iterable[str], names: Names) -> str:
-    """The distribution that a function belongs to: the first folder with a manifest. Raises NoManifest (LB303)."""
+    """Return the folder of a function's distribution: the first with a manifest. Raise NoManifest (LB303)."""
     for folder in folders:
         if any(name in names.get(folder, ()) for name in MANIFESTS):
             return folder
@@ -117,19 +117,19 @@ def folder_of(item: Function | Layer, folders: Iterable[str], names: Names) -> s
 
 
 def packaged(key: BuildKey, folder: str, settings: Settings, name: str) -> BuildKey:
-    """The key with an installed distribution in place of the code folder: what is in that, its backend decides."""
+    """Return the key with an installed distribution in place of the code folder; its backend decides what is in it."""
     leave_out = (*settings.exclude, *settings.of(name).exclude)
     source = key.source if key.command.run else folder
     return replace(key, package=folder, source=source, leave_out_package=leave_out, globs=Globs())
 
 
 def folder_of_source(source: SourceSettings) -> str:
-    """Its folder as the model has paths."""
+    """Return the folder of a source as a normalized path relative to the project."""
     return posixpath.normpath(source.path)
 
 
 def builds(service: Service, settings: Settings, names: Names) -> tuple[Build, ...]:
-    """A build for each source; functions that name a source share its. Raises NoSource, NoManifest (LB302, LB303)."""
+    """Return one build per source, shared by the functions that name it. Raise NoSource, NoManifest (LB302, LB303)."""
     raise_all(_missing(settings, names))
     return tuple(_build(name, source, service, settings) for name, source in sorted(settings.sources.items()))
 
@@ -178,7 +178,7 @@ def _resolver(name: str) -> tuple[tuple[str, str], ...]:
 def with_packages(
     found: Iterable[Build], settings: Settings, rules: tuple[Rule, ...]
 ) -> tuple[tuple[Build, ...], tuple[Build, ...]]:
-    """The builds with the names of their distributions, and the distributions."""
+    """Return the builds with the names of their distributions, and the distributions."""
     every = sorted(found, key=lambda build: build.name)
     users: dict[BuildKey, list[str]] = defaultdict(list)
     for build in every:
@@ -209,7 +209,7 @@ def _package_key(build: Build, settings: Settings, rules: tuple[Rule, ...]) -> B
 
 
 def published(settings: Settings) -> tuple[Source, ...]:
-    """How each source is published."""
+    """Return how each source is published."""
     return tuple(
         Source(
             name=name,
@@ -227,6 +227,6 @@ def _prefix(source: SourceSettings, settings: Settings) -> str:
 
 
 def pinned(service: Service, settings: Settings) -> tuple[Pinned, ...]:
-    """Functions that have an older version of a source."""
+    """Return the functions that use an earlier version of a source."""
     found = ((function.name, settings.of(function.name)) for function in service.functions)
     return tuple(Pinned(name, mine.source, mine.source_version) for name, mine in sorted(found) if mine.source_version)

@@ -1,4 +1,4 @@
-"""What a plan is made of: rules as claims, resolutions, builds. Frozen, sorted, printable."""
+"""The parts of a plan: rules as claims, resolutions, builds, images. Frozen, sorted, printable."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ Kind = Literal["function", "layer", "source"]
 
 
 class StepClaims(Struct, frozen=True):
-    """What one step of a rule reads, beside the results of the steps before it."""
+    """What one step of a rule reads in addition to the results of the steps before it."""
 
     reads: tuple[str, ...] = ()
     """Any of ``manifest`` (with lock files), ``source``."""
     environment: tuple[str, ...] = ()
     source_keys: tuple[str, ...] = ()
-    """Dotted keys of the manifest: one that has any of them makes the step read what lies beside it, too."""
+    """Dotted keys of the manifest. If it has any of them, the step reads the files next to the manifest, too."""
     source_unless: str = ""
-    """An option that, when it is set, keeps it from that."""
+    """An option that, when set, keeps the step from reading them."""
     tools: tuple[str, ...] = ()
     """Programs whose version counts; ``go version`` is one that does not know ``--version``."""
     options: tuple[str, ...] = ()
@@ -39,12 +39,12 @@ class StepClaims(Struct, frozen=True):
     """It can be run on another machine: it needs no network, and nothing of this machine but its tools."""
 
     def environment_with(self, options: Options) -> tuple[str, ...]:
-        """The variables that its tools get: those claimed here and those that the option ``environment`` lists."""
+        """Return the variables for the tools: those claimed here and those of the option ``environment``."""
         extra = json.loads(dict(options).get("environment", "[]"))
         return (*self.environment, *(extra if isinstance(extra, list) else ()))
 
     def tools_with(self, options: Options) -> tuple[str, ...]:
-        """The tools whose versions count; ``resolver=pip`` stands for the tool uv when the user chose so."""
+        """Return the tools whose versions count. With another ``resolver`` than uv, uv does not."""
         chosen = json.loads(dict(options).get("resolver", '""'))
         return tuple(name for name in self.tools if not (chosen and name == "uv" and chosen != "uv"))
 
@@ -56,31 +56,33 @@ class Workspace(Struct, frozen=True):
     """Names of the file that makes a folder a root: ``package.json``, ``go.work``. It may be JSON, TOML or YAML when
     one of the keys below is asked for."""
     key: str = ""
-    """What it must have, as a dotted key: ``tool.uv.workspace``; "" for the keys of ``members``, if there are any."""
+    """The dotted key it must have: ``tool.uv.workspace``; "" means the keys of ``members``, if there are any."""
     members: tuple[str, ...] = ()
-    """Dotted keys of lists of globs: the folders that belong. Without any every folder below the root does."""
+    """Dotted keys of lists of globs: the folders that belong to it. Without any, every folder below the root does."""
     exclude: tuple[str, ...] = ()
-    """The same of folders that do not."""
+    """Dotted keys of lists of globs: folders that do not belong to it."""
     locks: tuple[str, ...] = ()
     """Dotted keys of a manifest; one that has none of them needs no lock file."""
     own_lock_first: bool = True
-    """A lock file beside the manifest goes before the root's; the manager itself may never look at it."""
+    """A lock file next to the manifest takes precedence over the root's; false for a manager that never looks at it."""
 
 
 class PackageLayers(Struct, frozen=True):
-    """How a function finds in layers what it would find in its zip. Each archive of resolve with an ``origin`` is a
-    package."""
+    """How a function finds packages in layers instead of its zip. Each archive of resolve with an ``origin`` is a
+    package.
+    """
 
     hidden_by: tuple[str, ...] = ()
-    """Variables of a function with which it looks into no layer."""
+    """Variables that, when a function has them, keep it from looking into layers."""
     marker: str = ""
-    """The name, or a pattern, of a file that makes its folder whole: the first found on the path is the only one."""
+    """The name or pattern of a file that marks its folder as complete: only the first such folder on the path is used.
+    """
     modules: tuple[str, ...] = ()
-    """Patterns of the files that are looked for by their names without endings."""
+    """Patterns of files that are imported by their names without extensions."""
 
 
 class Rule(Struct, frozen=True):
-    """A rule.toml, read. ``folder`` is where it lies; nothing here needed the rule's code to run."""
+    """The claims of one rule.toml, in ``folder``. Reading them runs none of the rule's code."""
 
     name: str
     folder: str
@@ -93,81 +95,89 @@ class Rule(Struct, frozen=True):
     """File names or patterns (``*.csproj``)."""
     lock_files: tuple[str, ...] = ()
     companions: tuple[str, ...] = ()
-    """Files beside the manifest that count as it does, but do not make the rule a better choice."""
+    """Files next to the manifest that count as it does, but do not make the rule a better choice."""
     goes_first: bool = False
-    """It goes before other rules that find their manifest in the same folder, locked or not."""
+    """It takes precedence over other rules that find their manifest in the same folder, with a lock file or without."""
     manifest_search: Literal["code", "template", "checkout"] = "code"
-    """Where else than in the code folder a manifest is looked for: nowhere, in the folders above it as far as the one
-    that holds the template too, or as far as the project root."""
+    """Where to look for a manifest besides the code folder: ``code`` nowhere; ``template`` in the folders above it, up
+    to the one that holds the template; ``checkout`` up to the project root.
+    """
     workspace: Workspace | None = None
-    """How lock files further up than the manifest are about it."""
+    """How lock files above the manifest's folder apply to it."""
     needs_manifest: bool = False
     needs_name: bool = False
-    """The target's logical id changes the result (a make target), so nothing is shared with another target."""
+    """The function's or layer's name changes the result (a make target), so nothing is shared."""
     ships_source: bool = True
-    """The source goes into the artifact by default."""
+    """The source goes into the artifact unless a setting says not to."""
     ships_manifest: str = ""
-    """The name of a manifest that ships from outside of the code folder, too."""
+    """The name of a manifest that is packed even when it is outside of the code folder."""
     source_below: str = ""
     """The option that names packages (``app.orders``) below which the source goes."""
     layer_prefix: str = ""
     package_layers: PackageLayers | None = None
-    """How packages can lie in layers one by one; None when they have to lie in the zip."""
+    """How packages can be put into layers one by one; None when they have to stay in the zip."""
     leave_out: tuple[str, ...] = ()
-    """gitignore patterns that the rule keeps out of the source part, beside the project-wide ones."""
+    """gitignore patterns that keep files out of the source, in addition to the project-wide ones."""
     ignore_files: tuple[str, ...] = ()
     """Files in the source that hold gitignore patterns of the language's own, such as .npmignore."""
     local_reference: str = ""
-    """A regular expression; a manifest that matches it names files beside itself, so an equal copy is not the same."""
+    """A regular expression. A manifest that matches it names files next to itself, so an equal copy elsewhere is
+    different.
+    """
     libraries: tuple[str, ...] = ()
-    """Packages of lambdabuild whose code is the rule's too and enters its digest."""
+    """Packages of lambdabuild that the rule imports; their code enters its digest."""
     runtime_prefix: str = ""
-    """Where below ``layer_prefix`` the dependencies of one runtime go when a layer has several and they differ; in it
-    {runtime} is python3.12 and {major} is 22 of nodejs22.x. A rule without one builds a layer once, for the first."""
+    """The folder below ``layer_prefix`` for the dependencies of one runtime, when a layer has several runtimes and they
+    differ. In it {runtime} stands for python3.12 and {major} for the 22 of nodejs22.x. A rule without one builds a
+    layer once, for its first runtime.
+    """
     provided: tuple[str, ...] = ()
-    """gitignore patterns of dependencies that the runtime has itself."""
+    """gitignore patterns of dependencies that the runtime provides."""
     slim: tuple[str, ...] = ()
-    """gitignore patterns of what dependencies bring that nobody needs to run them."""
+    """gitignore patterns of files in dependencies that nobody needs at run time."""
     globs_reach_dependencies: bool = False
-    """A service's package patterns are also about the dependencies, which peers find in the source."""
+    """A service's package patterns also apply to the dependencies, because the Serverless Framework finds them in the
+    source.
+    """
     entry: str | tuple[str, ...] = ""
-    """A Python file, or a command that speaks JSON-RPC; arguments that are files of the rule's folder name these."""
+    """A Python file, or a command that speaks JSON-RPC. Arguments that name files of the rule's folder stand for these.
+    """
     protocol: str = "1.0"
-    """What such a command speaks (lambdabuild.rulebook.wire)."""
+    """The version of the protocol that such a command speaks (lambdabuild.rulebook.wire)."""
     resolve_by: tuple[str, ...] = ()
-    """Rules whose resolve step this one takes: the first whose lock file is there, else the last."""
+    """Rules whose resolve step this one uses: the first whose lock file exists, otherwise the last."""
     ships_dependencies: bool = True
-    """What was resolved goes into the artifact by default."""
+    """The dependencies go into the artifact unless a setting says not to."""
     defaults: Mapping[str, Any] = field(default_factory=dict)
-    """Values of options that nobody gives."""
+    """Default values of options."""
     resolve: StepClaims | None = None
     fetch: StepClaims | None = None
-    """What goes along when compile is run on another machine: what it would download."""
+    """Downloads the files that compile would, so that compile can run on another machine."""
     compile: StepClaims | None = None
     copy: StepClaims = field(default_factory=lambda: StepClaims(reads=("source",)))
 
     def runtime_folder(self, runtime: str) -> str:
-        """Where below ``layer_prefix`` one runtime has its own: ``lib/python3.13/site-packages``, ``node22``."""
+        """Return the folder of one runtime below ``layer_prefix``: ``lib/python3.13/site-packages``, ``node22``."""
         major = re.sub(r"^[a-z]+|\..*$", "", runtime)
         return self.runtime_prefix.format(runtime=runtime, major=major)
 
 
 class ContainerKey(Struct, frozen=True, order=True):
-    """In which container tools run. Two that are equal are one container."""
+    """The container that tools run in. Equal keys share one container."""
 
     mode: Literal["", "auto", "true"] = ""
-    """"" for none, ``auto`` for what has to be compiled, ``true`` for all."""
+    """"" for none, ``auto`` for what has to be compiled, ``true`` for everything."""
     image: str = ""
-    """Its name; "" when there is a Dockerfile."""
+    """The image's name; "" when there is a Dockerfile."""
     dockerfile: str = ""
     platform: str = ""
     """``linux/amd64``"""
     rest: str = ""
-    """The digest of the other settings, whose values may be secret."""
+    """The digest of the other settings, because their values may be secret."""
 
 
 class ResolutionKey(Struct, frozen=True, order=True):
-    """What makes two resolutions the same. Nothing else may enter, the source only when the manifest has scripts."""
+    """What makes two resolutions the same. Nothing else may enter; the source only when the manifest has scripts."""
 
     rule: str
     runtime: str
@@ -180,7 +190,7 @@ class ResolutionKey(Struct, frozen=True, order=True):
     workspace: str = ""
     """The root of the workspace that the manifest belongs to, "" when it stands alone."""
     source: str = ""
-    """The code folder, when the manifest has scripts that are run with what lies beside it; "" when it has none."""
+    """The code folder, when the manifest has scripts that run next to its files; "" when it has none."""
 
 
 class Resolution(Struct, frozen=True):
@@ -208,25 +218,25 @@ class BuildKey(Struct, frozen=True, order=True):
     globs: Globs = field(default_factory=Globs)
     command: Command = field(default_factory=Command)
     package: str = ""
-    """The folder of the distribution that takes the source's place, installed."""
+    """The folder of the distribution that is installed in place of the source."""
     leave_out_package: tuple[str, ...] = ()
-    """What else of the distribution stays out than what its backend leaves out."""
+    """Patterns of files that are left out of the distribution, besides those its backend leaves out."""
     container: ContainerKey = field(default_factory=ContainerKey)
     strip: bool = False
     include: tuple[str, ...] = ()
-    """Files, and folders whose content, beside the source; where two bring one path, the first wins."""
+    """Files, and folders whose content is added to the source; where two have the same path, the first wins."""
     extras: tuple[str, ...] = ()
-    """Globs of what goes in from the project's folder under its own path."""
+    """Globs of files that are added from the project's folder under their own paths."""
     zips_dependencies: bool = False
-    """Dependencies go in as one zip."""
+    """Dependencies are packed as one zip inside the artifact."""
     workspace: str = ""
     """The root of the workspace that the manifest belongs to, "" when it stands alone."""
     shares_in: str = ""
-    """The stack in whose layers its packages may lie, "." for the root; "" when they have to lie in the zip."""
+    """The stack in whose layers its packages may be put, "." for the root; "" when they have to stay in the zip."""
 
     @property
     def is_source_replaced(self) -> bool:
-        """Whether a command of the user's, or a distribution, takes the place of what the rule makes of the source."""
+        """Return whether a command of the user's or a distribution replaces what the rule makes of the source."""
         return bool(self.package) or (bool(self.command.run) and not self.command.adds)
 
 
@@ -240,16 +250,16 @@ class Build(Struct, frozen=True):
     """The name of the Resolution, "" when there is nothing to resolve."""
     compiles: bool = False
     package: str = ""
-    """The name of the distribution that takes the source's place; "" when there is none."""
+    """The name of the distribution that replaces the source; "" when there is none."""
     other_resolutions: tuple[str, ...] = ()
-    """Those of a layer's further runtimes, in their order."""
+    """The resolutions for a layer's other runtimes, in their order."""
 
     @property
     def resolutions(self) -> tuple[str, ...]:
         return (self.resolution, *self.other_resolutions) if self.resolution else ()
 
     def group(self, user: str) -> str:
-        """The task that people name for one of its users: ``build``, ``layer`` or ``source``."""
+        """Return the group of tasks that users ask for: ``build``, ``layer`` or ``source``."""
         if self.key.kind == "source":
             return "source" if user == self.name else "build"
         return "build" if self.key.kind == "function" else "layer"
@@ -263,7 +273,7 @@ class Source(Struct, frozen=True):
     tags: tuple[tuple[str, str], ...]
     metadata: tuple[tuple[str, str], ...]
     overwrite: bool
-    """Whether a development version is replaced by other bytes."""
+    """A development version is replaced when its bytes differ."""
 
 
 class Pinned(Struct, frozen=True):
@@ -278,13 +288,13 @@ class ImageKey(Struct, frozen=True, order=True):
     """What makes two images the same image."""
 
     kind: str
-    """``recipe``: built; ``archive``: loaded; ``tagged``: in a registry already, its digest is asked for."""
+    """``recipe``: built; ``archive``: loaded from a file; ``tagged``: in a registry, which is asked for its digest."""
     place: str
-    """The folder, the file or the address."""
+    """The folder, file or address."""
     dockerfile: str = ""
     platform: str = ""
     arguments: str = ""
-    """A digest, for their values may be secrets."""
+    """A digest, because their values may be secrets."""
     target: str = ""
     options: tuple[str, ...] = ()
     cache_from: tuple[str, ...] = ()
@@ -292,7 +302,7 @@ class ImageKey(Struct, frozen=True, order=True):
     tag: str = ""
     push_tags: tuple[str, ...] = ()
     repository: str = ""
-    """Where it is pushed to, "" when it stays here."""
+    """The repository it is pushed to; "" when it stays on this machine."""
 
 
 class ImageBuild(Struct, frozen=True):
@@ -303,12 +313,12 @@ class ImageBuild(Struct, frozen=True):
     users: tuple[str, ...]
 
     def group(self, user: str) -> str:
-        """The task that people name for one of its users."""
+        """Return the group of tasks that users ask for."""
         return "build"
 
     @property
     def steps(self) -> tuple[str, ...]:
-        """The kinds of its steps, in order."""
+        """Return the kinds of its steps, in order."""
         made = ("image",) if self.key.kind != "tagged" else ()
         return (*made, "upload") if self.key.repository or not made else made
 
@@ -322,59 +332,59 @@ class ImageBuild(Struct, frozen=True):
 
 
 class Sizes(Struct, frozen=True):
-    """What a function has in Lambda: a build and its layers' builds, whose unzipped sizes count together."""
+    """What a function loads in Lambda: a build and its layers' builds, whose unzipped sizes are added up."""
 
     function: str
     build: str
     layers: tuple[str, ...] = ()
     layer_count: int = 0
     handler: tuple[str, ...] = ()
-    """Its runtime, its handler, and variables with which it may be found elsewhere; () when it is not checked."""
+    """Its runtime, its handler, and the variables that change where the handler is found; () when it is not checked."""
 
 
-class Stage(Struct, frozen=True, order=True):
-    """Functions on one stage can have a layer in common: one template, one kind of machine, one place in the layer."""
+class ShareGroup(Struct, frozen=True, order=True):
+    """Functions that can have a layer in common: one template, runtime, architecture and folder in the layer."""
 
     stack: str
-    """"" is the root template."""
+    """The stack's name; "" is the root template."""
     runtime: str
     architecture: str
     prefix: str
-    """Where in the layer packages lie."""
+    """The folder of packages inside the layer."""
 
 
-class Sharer(Struct, frozen=True):
-    """A build whose packages may lie in layers with those of others (``auto_layers``)."""
+class LayerCandidate(Struct, frozen=True):
+    """A build whose packages may be put into layers together with those of others (``auto_layers``)."""
 
     build: str
     resolution: str
-    stage: Stage
+    group: ShareGroup
     functions: tuple[str, ...]
     quota: int
-    """How many layers its functions may have beside those they have."""
+    """How many more layers its functions may have."""
 
 
 class Publication(Struct, frozen=True):
-    """A layer as Lambda is to have it. ``name`` is the task's."""
+    """One layer to publish to Lambda. ``name`` is the task's."""
 
     name: str
     layers: tuple[str, ...]
-    """What is built of it: itself, or one for each architecture."""
+    """The layers that are built for it: itself, or one for each architecture."""
     layer_name: str
     description: str = ""
     license: str = ""
     runtimes: tuple[str, ...] = ()
     architectures: tuple[tuple[str, ...], ...] = ()
-    """What each of ``layers`` is compatible with."""
+    """The architectures that each of ``layers`` is compatible with."""
     accounts: tuple[str, ...] = ()
-    """Accounts that may use it; ``*`` is all."""
+    """Accounts that may use it; ``*`` means all."""
     organizations: tuple[str, ...] = ()
     keep: int = 0
-    """How many versions stay for each architecture; 0 is all."""
+    """How many versions are kept for each architecture; 0 means all."""
 
 
 class BuildPlan(Struct, frozen=True, dict=True):
-    """All that is to be done, in sorted order."""
+    """Everything to build, in sorted order."""
 
     resolutions: tuple[Resolution, ...]
     builds: tuple[Build, ...]
@@ -388,26 +398,26 @@ class BuildPlan(Struct, frozen=True, dict=True):
     sources: tuple[Source, ...] = ()
     pinned: tuple[Pinned, ...] = ()
     publications: tuple[Publication, ...] = ()
-    sharers: tuple[Sharer, ...] = ()
+    sharers: tuple[LayerCandidate, ...] = ()
     broken: tuple[Broken, ...] = ()
-    """Of these there is nothing else in the plan."""
+    """Functions and layers with mistakes. Nothing else in the plan mentions them."""
 
     def build_of(self, user: str) -> Build:
-        """The build that a function or layer gets its artifact from."""
+        """Return the build that a function or layer gets its artifact from."""
         return self._of_user[user]
 
     @property
     def users(self) -> tuple[str, ...]:
-        """Every function and layer that has something to be built."""
+        """Return every function and layer that something is built for."""
         return tuple(sorted(user for unit in self.made for user in unit.users))
 
     @property
     def made(self) -> tuple[Build | ImageBuild, ...]:
-        """All that functions and layers get their code from."""
+        """Return the builds and images that functions and layers get their code from."""
         return (*self.builds, *self.images)
 
     def image_of(self, user: str) -> ImageBuild:
-        """The image that a function gets."""
+        """Return the image of a function."""
         return next(image for image in self.images if user in image.users)
 
     @cached_property

@@ -21,14 +21,14 @@ def _unreadable(path: str) -> str:
 
 
 class Disk(Struct, frozen=True):
-    """What of the disk planning looks at. Paths are relative to the project's folder."""
+    """What planning knows of the disk. Paths are relative to the project's folder."""
 
     names: Mapping[str, frozenset[str]]
     """For each folder that may hold a manifest, the names of the files in it."""
     read: Callable[[str], str] = _unreadable
-    """The text of a file. Raises OSError."""
+    """Return the text of a file. Raises OSError."""
     top: str = "."
-    """The project root: how far up is looked, ``.`` or ``../..``."""
+    """The project root, where the search ends: ``.`` or ``../..``."""
     parsed: dict[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def has(self, folder: str, name: str) -> bool:
@@ -72,7 +72,7 @@ def root_of(rule: Rule, folder: str, disk: Disk) -> str:
 
 
 def reads_source(rule: Rule, manifest: str, options: Mapping[str, Any], disk: Disk) -> bool:
-    """Whether a rule's resolve step runs scripts of the manifest, which may read whatever lies beside it."""
+    """Return whether a rule's resolve step runs scripts of the manifest, which may read any file next to it."""
     claims = rule.resolve
     if claims is None or not claims.source_keys or options.get(claims.source_unless):
         return False
@@ -95,7 +95,7 @@ def not_covered(rule: Rule, manifest: str, rules: Iterable[Rule], disk: Disk) ->
 
 
 def _is_root(workspace: Workspace, folder: str, disk: Disk) -> bool:
-    """Whether a folder has the file that makes it a root, with the keys that it must have."""
+    """Return whether a folder has the file that makes it a root, with the keys it must have."""
     files = [name for name in workspace.files if disk.has(folder, name)]
     if not files or not (workspace.key or workspace.members):
         return bool(files)
@@ -154,7 +154,7 @@ def globs(data: Mapping[str, Any], key: str) -> list[str]:
 
 
 def _matches(path: str, patterns: list[str]) -> bool:
-    """Whether the last pattern that is about a folder takes it in; ``!`` begins one that takes it out."""
+    """Return whether the last pattern that matches a folder includes it; patterns that begin with ``!`` exclude."""
     for pattern in reversed(patterns):
         if _glob(pattern.removeprefix("!"), path):
             return not pattern.startswith("!")

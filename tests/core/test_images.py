@@ -27,7 +27,7 @@ from lambdabuild.core.errors import (
     Unresolvable,
 )
 from lambdabuild.core.function_settings import FunctionSettings
-from lambdabuild.core.model import Archive, ImageLocation, Recipe, Service
+from lambdabuild.core.model import Archive, DockerBuild, ImageLocation, Service
 from lambdabuild.docker import context, dockerfile, dockerignore
 from lambdabuild.docker.dockerfile import Base
 from lambdabuild.files.stat_cache import StatCache
@@ -71,7 +71,7 @@ def test_metadata_says_what_an_image_is_built_from() -> None:
     (found,) = load(sam(image(metadata, "Architectures: [arm64]"), head), FILES).images
 
     assert (found.name, found.tag) == ("F", "v1")
-    assert found.source == Recipe(
+    assert found.source == DockerBuild(
         context="src", dockerfile="src/Dockerfile", platform="linux/arm64", target="last",
         arguments=(("A", "b"), ("DEBUG", "true"), ("STAGE", "dev"), ("VERSION", "3.12")),
         options=("--network", "host", "--add-host=h:1.2.3.4"),
@@ -81,7 +81,7 @@ def test_metadata_says_what_an_image_is_built_from() -> None:
 def test_the_context_of_an_image_is_the_templates_folder_when_nothing_else_is_said() -> None:
     (found,) = read(image("{Dockerfile: Dockerfile}")).images
 
-    assert isinstance(found.source, Recipe)
+    assert isinstance(found.source, DockerBuild)
     assert (found.source.context, found.source.dockerfile) == (".", "Dockerfile")
 
 

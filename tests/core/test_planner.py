@@ -273,7 +273,7 @@ def sharing(*functions: Function, settings: Settings | None = None) -> BuildPlan
 def test_functions_whose_packages_may_lie_in_layers_say_where_and_in_how_many() -> None:
     found = sharing(fn("A", foreign_layers=3), fn("B", "other"), fn("C", "bare")).sharers
 
-    assert [(one.build, one.quota, one.stage.prefix) for one in found] == [
+    assert [(one.build, one.quota, one.group.prefix) for one in found] == [
         ("A", 2, "python/lib/python3.12/site-packages"),
         ("B", 5, "python/lib/python3.12/site-packages"),
     ]

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from lambdabuild.core.records import replace
 from lambdabuild.plan.layers.automatic import LEAST_SAVED_BYTES, Package, SharedLayer, share
-from lambdabuild.plan.types import Sharer, Stage
+from lambdabuild.plan.types import LayerCandidate, ShareGroup
 
-PYTHON = Stage("", "python3.12", "x86_64", "python")
+PYTHON = ShareGroup("", "python3.12", "x86_64", "python")
 MB = 1_000_000
 
 
@@ -20,12 +20,12 @@ def package(name: str, zipped: int = MB, version: str = "1") -> Package:
 
 
 def plan(
-    wanted: Mapping[str, Iterable[Package]], quota: int | Mapping[str, int] = 5, stages: Mapping[str, Stage] | None = None,
+    wanted: Mapping[str, Iterable[Package]], quota: int | Mapping[str, int] = 5, groups: Mapping[str, ShareGroup] | None = None,
     taken: Iterable[str] = (),
 ) -> tuple[SharedLayer, ...]:  # fmt: skip
     """The layers of functions with these packages."""
     quotas = dict.fromkeys(wanted, quota) if isinstance(quota, int) else quota
-    sharers = [Sharer(name, name, (stages or {}).get(name, PYTHON), (name,), quotas[name]) for name in wanted]
+    sharers = [LayerCandidate(name, name, (groups or {}).get(name, PYTHON), (name,), quotas[name]) for name in wanted]
     return share(sharers, wanted, {"": frozenset(taken)})
 
 
@@ -61,10 +61,10 @@ def test_another_version_is_another_package() -> None:
 
 
 def test_stacks_runtimes_and_architectures_have_layers_of_their_own() -> None:
-    stages = {"A": PYTHON, "B": PYTHON, "C": replace(PYTHON, architecture="arm64"), "D": replace(PYTHON, runtime="python3.13"),
+    groups = {"A": PYTHON, "B": PYTHON, "C": replace(PYTHON, architecture="arm64"), "D": replace(PYTHON, runtime="python3.13"),
               "Child/E": replace(PYTHON, stack="Child"), "Child/F": replace(PYTHON, stack="Child")}  # fmt: skip
 
-    found = plan({name: [NUMPY] for name in stages}, stages=stages)
+    found = plan({name: [NUMPY] for name in groups}, groups=groups)
 
     assert [(layer.full_name, layer.builds) for layer in found] == [
         (f"Child/{found[1].name}", ("Child/E", "Child/F")),
@@ -73,7 +73,7 @@ def test_stacks_runtimes_and_architectures_have_layers_of_their_own() -> None:
 
 
 def test_functions_of_one_build_share_too_for_an_edit_of_their_source_need_not_send_their_packages() -> None:
-    sharer = Sharer("A", "A", PYTHON, ("A", "B", "C"), 5)
+    sharer = LayerCandidate("A", "A", PYTHON, ("A", "B", "C"), 5)
 
     (layer,) = share([sharer], {"A": [NUMPY]}, {})
 

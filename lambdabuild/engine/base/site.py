@@ -28,11 +28,11 @@ from lambdabuild.plan.types import (  # fmt: skip
     Build,
     BuildPlan,
     ImageBuild,
+    LayerCandidate,
     Pinned,
     Publication,
     Resolution,
     Rule,
-    Sharer,
     Sizes,
     Source,
 )
@@ -227,7 +227,7 @@ class Site(Struct, frozen=True, dict=True):
         return {function.name: function for function in self.service.functions}
 
     @cached_property
-    def sharers(self) -> Mapping[str, Sharer]:
+    def sharers(self) -> Mapping[str, LayerCandidate]:
         """The builds whose packages may lie in shared layers, but for those that cannot be built here."""
         return {one.build: one for one in self.plan.sharers if one.build not in self.unbuildable}
 

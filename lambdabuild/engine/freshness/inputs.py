@@ -204,7 +204,7 @@ def _what_is_shared(site: Site, saved: Saved) -> Iterator[tuple[str, str]]:
         yield f"dependencies of {sharer.build}", _output(saved, f"resolve:{sharer.resolution}")
         yield f"package layers of {key.rule}", _short(repr(site.rules[key.rule].package_layers))
         filters = [key.leave_out_dependencies, key.globs.lines, key.globs.prefix]
-        said = [sharer.functions, sharer.quota, repr(sharer.stage), filters]
+        said = [sharer.functions, sharer.quota, repr(sharer.group), filters]
         yield f"function {sharer.build}", _short(json.dumps(said))
         if key.strip:
             yield f"stripped for {sharer.build}", site.tool_version(STRIP)

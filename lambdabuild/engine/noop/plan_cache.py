@@ -60,7 +60,7 @@ def write(build_dir: str, kept: Kept) -> str:
 
 def _has_arguments(image: model.Image) -> bool:
     """Arguments of a build may be secrets too."""
-    return isinstance(image.source, model.Recipe) and bool(image.source.arguments)
+    return isinstance(image.source, model.DockerBuild) and bool(image.source.arguments)
 
 
 def read(build_dir: str, digest: str) -> Kept | None:

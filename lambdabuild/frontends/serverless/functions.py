@@ -9,7 +9,7 @@ from typing import Any
 
 from lambdabuild.core import naming
 from lambdabuild.core.errors import BadFunction, LambdaBuildError, NoSource
-from lambdabuild.core.model import About, Asset, Function, Globs, Image, Layer, Options, Recipe, Skipped, Tagged
+from lambdabuild.core.model import About, Asset, DockerBuild, Function, Globs, Image, Layer, Options, Skipped, Tagged
 from lambdabuild.core.spans import Span
 from lambdabuild.frontends import images
 from lambdabuild.frontends.serverless import package_patterns
@@ -230,18 +230,18 @@ def _add_image_to_build(
     where = images_node.keys.get(name) if images_node is not None else None
     where = where or configuration.place("functions", key)
     try:
-        recipe = _recipe(configuration, key, described, where)
+        build = _docker_build(configuration, key, described, where)
     except LambdaBuildError as error:
         collected.errors.append(error)
         return
     repository = "ecr:" + naming.repository(str(configuration.data["service"]), configuration.stage)
-    collected.images.append(Image(key, recipe, where, push_tags=(name,), repository=repository))
+    collected.images.append(Image(key, build, where, push_tags=(name,), repository=repository))
     collected.artifacts[f"image:{key}"] = key
 
 
-def _recipe(configuration: Configuration, key: str, described: Section, where: Span) -> Recipe:
+def _docker_build(configuration: Configuration, key: str, described: Section, where: Span) -> DockerBuild:
     architecture = configuration.architecture(configuration.functions[key])
-    return images.recipe(
+    return images.docker_build(
         f"function {key!r}",
         where,
         configuration.files,

@@ -1,1 +1,1 @@
-"""Which layers a service has, and which packages automatic layers take. Pure."""
+"""The layers of a service, and which packages automatic layers take. Pure."""

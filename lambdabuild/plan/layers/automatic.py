@@ -1,11 +1,11 @@
-"""Functions and the packages they were resolved to -> which packages become layers. Pure; a source is no input.
+"""Choose which packages of functions become automatic layers. Pure; the source of a function does not matter.
 
-Every package starts in the layer of exactly the functions that have it: a big one alone, small ones together, so that
-what is heavy is not sent again because of what is light. Each package then lies in one layer only, and a function that
-comes, or another version, moves nothing else. Where a function would have more layers than Lambda takes, layers are
+Every package starts in the layer of exactly the functions that use it: a big one alone, small ones together, so that a
+heavy package is not uploaded again because a light one changed. Each package is then in one layer only, and a new
+function or another version moves nothing else. Where a function would have more layers than Lambda allows, layers are
 merged, or the function keeps a package in its zip, whichever costs the fewest bytes, until it fits.
 
-Decisions use sizes rounded up to powers of two, for the next version of a package is rarely as large as the last.
+Decisions use sizes rounded up to powers of two, because the next version of a package rarely has the same size.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from functools import cached_property
 from itertools import combinations
 
 from lambdabuild.core.records import Struct, replace
-from lambdabuild.plan.types import Sharer, Stage
+from lambdabuild.plan.types import LayerCandidate, ShareGroup
 
 LEAST_SAVED_BYTES = 100_000
-"""A layer that spares less than this, zipped, over all its functions is not worth one of the five."""
+"""A layer that saves less than this, zipped and over all its functions, is not worth one of the five."""
 BIG_BYTES = 1 << 22
-"""From this rounded size on (over 2 MB zipped) a package has a layer to itself while there is room."""
+"""From this rounded size on (over 2 MB zipped) a package gets a layer to itself while there is room."""
 
 
 class Package(Struct, frozen=True, order=True):
-    """What lies in one place as a whole: a package, or several that put files into one folder. Sizes are bytes."""
+    """What has to be in one place: a package, or several that put files into one folder. Sizes are in bytes."""
 
     names: tuple[str, ...]
     digest: str
-    """Of what it would put into an artifact: another version, or other filters, make another package."""
+    """The digest of its files in an artifact: another version or other filters make another package."""
     zipped: int
     unzipped: int
 
@@ -42,17 +42,17 @@ class Package(Struct, frozen=True, order=True):
 
 
 class SharedLayer(Struct, frozen=True):
-    """A layer that nobody wrote: its logical id, what is in it, and the builds whose functions use it."""
+    """A layer that no template has: its logical id, its packages, and the builds whose functions use it."""
 
     name: str
-    stage: Stage
+    group: ShareGroup
     packages: tuple[Package, ...]
     builds: tuple[str, ...]
 
     @property
     def full_name(self) -> str:
-        """As functions are named: led by its stack."""
-        return f"{self.stage.stack}/{self.name}" if self.stage.stack else self.name
+        """Return its name with its stack in front, as functions are named."""
+        return f"{self.group.stack}/{self.name}" if self.group.stack else self.name
 
     @property
     def zipped(self) -> int:
@@ -64,53 +64,57 @@ class SharedLayer(Struct, frozen=True):
 
 
 def share(
-    sharers: Iterable[Sharer], packages: Mapping[str, Iterable[Package]], taken: Mapping[str, frozenset[str]]
+    sharers: Iterable[LayerCandidate], packages: Mapping[str, Iterable[Package]], taken: Mapping[str, frozenset[str]]
 ) -> tuple[SharedLayer, ...]:
-    """The layers, by name. ``packages`` are those of each build; ``taken`` the ids that each stack's template has."""
-    together: dict[Stage, list[Sharer]] = defaultdict(list)
+    """Return the layers, sorted by name.
+
+    ``packages`` are those of each build; ``taken`` are the logical ids that each stack's template already has.
+    """
+    together: dict[ShareGroup, list[LayerCandidate]] = defaultdict(list)
     for sharer in sharers:
-        together[sharer.stage].append(sharer)
-    found: list[SharedLayer] = []
-    for stage, ones in sorted(together.items()):
-        layers = _fitted(_Functions.of(ones), _first(ones, packages))
-        used = set(taken.get(stage.stack, ())) | {layer.name for layer in found if layer.stage.stack == stage.stack}
-        found += _named(stage, layers, used)
-    return tuple(sorted(found, key=lambda layer: layer.full_name))
+        together[sharer.group].append(sharer)
+    shared: list[SharedLayer] = []
+    for group, members in sorted(together.items()):
+        layers = _fitted(_Functions.of(members), _first(members, packages))
+        used = set(taken.get(group.stack, ())) | {layer.name for layer in shared if layer.group.stack == group.stack}
+        shared += _named(group, layers, used)
+    return tuple(sorted(shared, key=lambda layer: layer.full_name))
 
 
 class _Layer(Struct, frozen=True, dict=True):
     packages: frozenset[Package]
     builds: frozenset[str]
     weight: int
-    """Of its packages together."""
+    """The sum over its packages."""
 
     @cached_property
     def order(self) -> tuple[object, ...]:
-        """By what is in it and who has it, never by versions as long as names differ."""
+        """Return a sort key of names and users; versions decide only between layers with equal names."""
         return sorted(package.names for package in self.packages), sorted(self.builds), sorted(self.packages)
 
 
 class _Functions(Struct, frozen=True):
-    """How many functions each build is of, and how many layers each may still have."""
+    """How many functions each build has, and how many more layers each may get."""
 
     counts: Mapping[str, int]
     quotas: Mapping[str, int]
 
     @staticmethod
-    def of(sharers: Iterable[Sharer]) -> _Functions:
-        ones = list(sharers)
-        return _Functions({one.build: len(one.functions) for one in ones}, {one.build: one.quota for one in ones})
+    def of(sharers: Iterable[LayerCandidate]) -> _Functions:
+        candidates = list(sharers)
+        counts = {candidate.build: len(candidate.functions) for candidate in candidates}
+        return _Functions(counts, {candidate.build: candidate.quota for candidate in candidates})
 
     def value(self, layer: _Layer) -> int:
-        """The bytes that a layer spares: all copies but one."""
+        """Return the bytes a layer saves: all copies but one."""
         return layer.weight * max(sum(map(self.counts.__getitem__, layer.builds)) - 1, 0)
 
     def worthwhile(self, layers: Iterable[_Layer]) -> Iterator[_Layer]:
         return (layer for layer in layers if self.value(layer) >= LEAST_SAVED_BYTES)
 
 
-def _first(sharers: Iterable[Sharer], packages: Mapping[str, Iterable[Package]]) -> list[_Layer]:
-    """Packages of exactly the same builds together, but for big ones."""
+def _first(sharers: Iterable[LayerCandidate], packages: Mapping[str, Iterable[Package]]) -> list[_Layer]:
+    """Return one layer per set of builds, with the packages that exactly these use; big packages get one each."""
     users: dict[Package, set[str]] = defaultdict(set)
     for sharer in sharers:
         for package in packages.get(sharer.build, ()):
@@ -122,7 +126,7 @@ def _first(sharers: Iterable[Sharer], packages: Mapping[str, Iterable[Package]])
 
 
 def _fitted(functions: _Functions, layers: list[_Layer]) -> list[_Layer]:
-    """Worth their place, and no more of them for any function than it may have."""
+    """Return layers that are worth their place, and no more for any function than it may have."""
     layers = list(functions.worthwhile(layers))
     while over := _over(functions, layers):
         worst = min(over, key=lambda build: (-over[build], build))
@@ -141,7 +145,7 @@ def _fitted(functions: _Functions, layers: list[_Layer]) -> list[_Layer]:
 
 
 def _over(functions: _Functions, layers: Iterable[_Layer]) -> dict[str, int]:
-    """By how much each build has too many."""
+    """Return by how many layers each build exceeds its quota."""
     counts: dict[str, int] = defaultdict(int)
     for layer in layers:
         for build in layer.builds:
@@ -150,7 +154,7 @@ def _over(functions: _Functions, layers: Iterable[_Layer]) -> dict[str, int]:
 
 
 def _joined(layers: Iterable[_Layer]) -> list[_Layer]:
-    """Two layers of the same packages are one."""
+    """Join layers that have the same packages."""
     found: dict[frozenset[Package], _Layer] = {}
     for layer in layers:
         same = found.get(layer.packages)
@@ -159,7 +163,7 @@ def _joined(layers: Iterable[_Layer]) -> list[_Layer]:
 
 
 class _Change(Struct, frozen=True):
-    """Layers that take the place of others, so that some builds have one less."""
+    """A replacement of layers, after which some builds have one less."""
 
     before: tuple[_Layer, ...]
     after: tuple[_Layer, ...]
@@ -167,38 +171,41 @@ class _Change(Struct, frozen=True):
 
     @staticmethod
     def drop(layer: _Layer, build: str) -> _Change:
-        """The build has those packages in its zip."""
+        """Return the change in which the build keeps the layer's packages in its zip."""
         return _Change((layer,), (replace(layer, builds=layer.builds - {build}),), frozenset({build}))
 
     @staticmethod
     def merge(one: _Layer, other: _Layer) -> _Change:
-        """The builds that have both have one; the others go on with what they had."""
+        """Return the change in which builds that use both layers use one; the others keep what they had."""
         both = one.builds & other.builds
         merged = _Layer(one.packages | other.packages, both, one.weight + other.weight)
         left = (replace(layer, builds=layer.builds - both) for layer in (one, other))
         return _Change((one, other), (merged, *left), both)
 
     def cost(self, functions: _Functions, over: Mapping[str, int]) -> tuple[float, int]:
-        """The bytes that are spared no more, for each build that had too many; then how much is moved."""
+        """Return the bytes no longer saved per build that had too many layers; then how much is moved."""
         after = list(functions.worthwhile(self.after))
         lost = sum(map(functions.value, self.before)) - sum(map(functions.value, after))
         return lost / len(self.relieved & over.keys()), sum(layer.weight for layer in self.before)
 
 
-def _named(stage: Stage, layers: Iterable[_Layer], used: set[str]) -> Iterator[SharedLayer]:
-    """Ids that say nothing of versions: of two with the same names in them, the first function's comes first."""
+def _named(group: ShareGroup, layers: Iterable[_Layer], used: set[str]) -> Iterator[SharedLayer]:
+    """Yield the layers with logical ids that do not depend on versions.
+
+    Of two layers with equal package names, that of the first function comes first.
+    """
     by_names = sorted(layers, key=lambda layer: layer.order)
     for layer in by_names:
         packages = tuple(sorted(layer.packages))
-        first = _logical_id(stage, [name for package in packages for name in package.names])
+        first = _logical_id(group, [name for package in packages for name in package.names])
         name = next(name for n in range(1, len(used) + 3) if (name := first + (str(n) if n > 1 else "")) not in used)
         used.add(name)
-        yield SharedLayer(name, stage, packages, tuple(sorted(layer.builds)))
+        yield SharedLayer(name, group, packages, tuple(sorted(layer.builds)))
 
 
-def _logical_id(stage: Stage, names: Iterable[str]) -> str:
-    """``SharedNumpy1a2b3c4d``: the first of the packages, and a digest of all their names, runtime and architecture."""
+def _logical_id(group: ShareGroup, names: Iterable[str]) -> str:
+    """Return ``SharedNumpy1a2b3c4d``: the first package, and a digest of names, runtime and architecture."""
     ordered = sorted(names)
-    digest = hashlib.sha256(json.dumps([stage.runtime, stage.architecture, ordered]).encode()).hexdigest()
+    digest = hashlib.sha256(json.dumps([group.runtime, group.architecture, ordered]).encode()).hexdigest()
     first = "".join(word[:1].upper() + word[1:] for word in re.findall(r"[A-Za-z0-9]+", ordered[0]))
     return f"Shared{first}{digest[:8]}"

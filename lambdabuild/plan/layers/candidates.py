@@ -1,4 +1,4 @@
-"""Who takes part in ``auto_layers``: functions whose packages may lie in layers, and why others' may not."""
+"""Decide which functions take part in ``auto_layers``, and explain why the others cannot."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from lambdabuild.config.settings import Settings
 from lambdabuild.core.errors import CannotShare
 from lambdabuild.core.lambda_limits import LAYERS
 from lambdabuild.core.model import Function, Layer, Options
-from lambdabuild.plan.types import Build, Rule, Sharer, Sizes, Stage
+from lambdabuild.plan.types import Build, LayerCandidate, Rule, ShareGroup, Sizes
 
 ROOT = "."
 
 
 def wants(item: Function | Layer, settings: Settings) -> bool:
-    """Whether the settings ask for it; a layer is one already."""
+    """Return whether the settings ask for it. A layer never takes part."""
     return isinstance(item, Function) and settings.flag("auto_layers", item.name)
 
 
 def shares_in(item: Function | Layer, rule: Rule, options: Options, settings: Settings) -> str:
-    """The stack in whose layers an item's packages may lie, "" when they may not."""
+    """Return the stack in whose layers an item's packages may be put; "" when they have to stay in the zip."""
     if not isinstance(item, Function) or not wants(item, settings) or refusal(item, rule, options, settings):
         return ""
     return item.name.rpartition("/")[0] or ROOT
 
 
 def refusal(function: Function, rule: Rule, options: Options, settings: Settings) -> str:
-    """Why a function's packages have to lie in its zip, "" when they need not."""
+    """Return why a function's packages have to stay in its zip; "" when they need not."""
     if rule.package_layers is None or not rule.ships_dependencies:
         return f"rule {rule.name} knows no layers of packages"
     if len(function.layers) + function.foreign_layers >= LAYERS:
@@ -42,7 +42,7 @@ def refusal(function: Function, rule: Rule, options: Options, settings: Settings
 
 
 def check(item: Function | Layer, rule: Rule, options: Options, settings: Settings) -> None:
-    """Raise CannotShare (LB304) when it was asked for by name and cannot be, for a setting must not do nothing."""
+    """Raise CannotShare (LB304) when ``auto_layers`` is set for an item that cannot take part."""
     reason = _reason(item, rule, options, settings)
     if reason and settings.of(item.name).auto_layers:
         raise CannotShare(
@@ -53,14 +53,14 @@ def check(item: Function | Layer, rule: Rule, options: Options, settings: Settin
 
 
 def _reason(item: Function | Layer, rule: Rule, options: Options, settings: Settings) -> str:
-    """Why an item takes no part that is meant to."""
+    """Return why an item that should take part cannot; "" when it can or was not meant to."""
     if isinstance(item, Layer):
         return "it is a layer itself" if settings.of(item.name).auto_layers else ""
     return refusal(item, rule, options, settings) if wants(item, settings) else ""
 
 
 def notes(items: Iterable[tuple[Function | Layer, Rule, Options]], settings: Settings) -> tuple[str, ...]:
-    """On those that do not take part, a line for each reason."""
+    """Return a note for each reason, with the functions that cannot take part."""
     refused = defaultdict[str, list[str]](list)
     for item, rule, options in items:
         reason = _reason(item, rule, options, settings)
@@ -72,18 +72,18 @@ def notes(items: Iterable[tuple[Function | Layer, Rule, Options]], settings: Set
     )
 
 
-def sharers(builds: Iterable[Build], sizes: Iterable[Sizes], rules: Mapping[str, Rule]) -> Iterator[Sharer]:
-    """The builds that take part; what one of its functions has no room for, none has."""
+def sharers(builds: Iterable[Build], sizes: Iterable[Sizes], rules: Mapping[str, Rule]) -> Iterator[LayerCandidate]:
+    """Yield the builds that take part. A build gets only as many layers as each of its functions has room for."""
     counts = {one.function: one.layer_count for one in sizes}
     for build in builds:
         key, rule = build.key, rules[build.key.rule]
         if key.shares_in and build.resolution:
             prefix = posixpath.join(rule.layer_prefix, rule.runtime_folder(key.runtime))
             stack = "" if key.shares_in == ROOT else key.shares_in
-            yield Sharer(
+            yield LayerCandidate(
                 build=build.name,
                 resolution=build.resolution,
-                stage=Stage(stack, key.runtime, key.architecture, prefix),
+                group=ShareGroup(stack, key.runtime, key.architecture, prefix),
                 functions=build.users,
                 quota=LAYERS - max(counts[user] for user in build.users),
             )

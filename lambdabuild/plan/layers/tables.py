@@ -1,4 +1,4 @@
-"""[layers.NAME] tables of the settings -> the model's Layers, and every layer as Lambda is to have it. Pure."""
+"""Turn [layers.NAME] tables into the model's Layers, and say how every layer is published. Pure."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from lambdabuild.plan.types import Publication
 
 ARCHITECTURES = ("x86_64", "arm64")
 NAME = re.compile(r"[A-Za-z0-9_-]{1,140}")
-"""Of a layer in Lambda: https://docs.aws.amazon.com/lambda/latest/api/API_PublishLayerVersion.html"""
+"""Matches the name of a layer: https://docs.aws.amazon.com/lambda/latest/api/API_PublishLayerVersion.html"""
 ACCOUNT = re.compile(r"[0-9]{12}|[*]")
 ORGANIZATION = re.compile(r"o-[a-z0-9]{10,32}")
 """https://docs.aws.amazon.com/lambda/latest/api/API_AddLayerVersionPermission.html"""
 DESCRIPTION, LICENSE, RUNTIMES = 256, 512, 15
-"""The most characters, and the most runtimes, of one version."""
+"""The limits of one version: characters of two texts, and the number of runtimes (same page)."""
 OF_FUNCTIONS = (
     "packaged", "source", "source_version", "zip_dependencies", "auto_layers", "check_handler", "repository",
     "image_tags",
 )  # fmt: skip
 IN_TEMPLATE = ("path", "architectures")
-"""What a template says of its layers itself."""
+"""Settings that a layer of the template cannot have, because the template says them."""
 
 
 def layers_of(settings: Settings, service: Service) -> tuple[Layer, ...]:
-    """The layers that tables make beside those of the template. All mistakes are raised together (LB610)."""
+    """Return the layers that tables add to those of the template. Raise all mistakes together (LB610)."""
     in_template = {layer.name for layer in service.layers} | {one.name for one in service.broken}
     functions = {function.name for function in service.functions} | {skipped.name for skipped in service.skipped}
     taken = in_template | functions
@@ -67,9 +67,9 @@ def _layers(name: str, table: LayerSettings) -> Iterator[Layer]:
 def publications(
     service: Service, settings: Settings, broken: AbstractSet[str] = frozenset()
 ) -> tuple[Publication, ...]:
-    """What can be published: each layer of the template, each table; a table's own word wins over the template's.
+    """Return how each layer of the template and each table is published; a table wins over the template.
 
-    Nothing of which a part is ``broken``.
+    A layer with a part in ``broken`` is left out.
     """
     layers = {layer.name: layer for layer in service.layers}
     of_tables = {name: layer_units(name, table) for name, table in settings.layers.items() if name not in layers}

@@ -26,7 +26,7 @@ from lambdabuild.engine.freshness import inputs
 from lambdabuild.engine.steps import assemble
 from lambdabuild.plan.layers import automatic
 from lambdabuild.plan.layers.automatic import Package, SharedLayer
-from lambdabuild.plan.types import Sharer
+from lambdabuild.plan.types import LayerCandidate
 from lambdabuild.rule_api import Archive, Part, Result, result_from_data
 
 HEADERS_BYTES = 30 + 46
@@ -109,12 +109,12 @@ def decide(site: Site) -> Decision | None:
     )
 
 
-def _resolved(site: Site, sharer: Sharer) -> Result | None:
+def _resolved(site: Site, sharer: LayerCandidate) -> Result | None:
     receipt = receipts.read(site.receipt("resolve", sharer.resolution))
     return result_from_data(receipt.result, site.roots) if receipt else None
 
 
-def _units(site: Site, sharer: Sharer, result: Result, known: Known) -> Iterator[Unit]:
+def _units(site: Site, sharer: LayerCandidate, result: Result, known: Known) -> Iterator[Unit]:
     """The packages of a build; those that put files into one folder that is whole are one."""
     build = site.build(sharer.build)
     claims = site.rules[build.key.rule].package_layers
@@ -131,7 +131,7 @@ def _units(site: Site, sharer: Sharer, result: Result, known: Known) -> Iterator
         package = Package(
             names=tuple(names),
             digest=content_digest(entries),
-            zipped=sum(_zipped(entry, sharer.stage.prefix) for entry in entries),
+            zipped=sum(_zipped(entry, sharer.group.prefix) for entry in entries),
             unzipped=sum(entry.size for entry in entries),
         )
         if entries:
@@ -176,10 +176,10 @@ def _layer(
     return Layer(
         name=layer.full_name,
         logical_id=layer.name,
-        stack=layer.stage.stack,
-        runtime=layer.stage.runtime,
-        architecture=layer.stage.architecture,
-        prefix=layer.stage.prefix,
+        stack=layer.group.stack,
+        runtime=layer.group.runtime,
+        architecture=layer.group.architecture,
+        prefix=layer.group.prefix,
         packages=tuple(sorted(part.origin for part in parts if isinstance(part, Archive))),
         zipped=layer.zipped,
         unzipped=layer.unzipped,

@@ -8,7 +8,7 @@ from typing import Any
 
 from lambdabuild.core import regular
 from lambdabuild.core.errors import NoImage, Offline
-from lambdabuild.core.model import Image, Recipe
+from lambdabuild.core.model import DockerBuild, Image
 from lambdabuild.docker import engine_api
 from lambdabuild.docker.dockerfile import Base, bases
 from lambdabuild.docker.engine_api import Refused
@@ -20,7 +20,9 @@ PROCESSORS = {"x86_64": "amd64", "aarch64": "arm64"}
 """What some images say of theirs, as Docker says it."""
 
 
-def digests(site: Site, image: ImageBuild, described: Image, recipe: Recipe, engine: Any) -> Iterator[tuple[Base, str]]:
+def digests(
+    site: Site, image: ImageBuild, described: Image, recipe: DockerBuild, engine: Any
+) -> Iterator[tuple[Base, str]]:
     path = site.path(recipe.dockerfile)
     with open(path, encoding="utf-8", errors="replace", opener=regular.opener) as stream:
         text = stream.read()

@@ -8,7 +8,7 @@ from typing import Any
 
 from lambdabuild.core import tools
 from lambdabuild.core.errors import BadImage, ImageFailed, ToolFailed
-from lambdabuild.core.model import Image, Recipe
+from lambdabuild.core.model import DockerBuild, Image
 from lambdabuild.core.records import Struct
 from lambdabuild.docker import context as contexts
 from lambdabuild.docker import engine_api
@@ -32,7 +32,7 @@ class Order(Struct, frozen=True):
     site: Site
     image: ImageBuild
     described: Image
-    recipe: Recipe
+    recipe: DockerBuild
     context: Context
     file: str
     scratch: str

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lambdabuild.core.errors import CannotRead, ImageFailed, TooLarge
-from lambdabuild.core.model import Archive, Image, Recipe
+from lambdabuild.core.model import Archive, DockerBuild, Image
 from lambdabuild.core.records import Struct
 from lambdabuild.docker import context as contexts
 from lambdabuild.docker import engine_api
@@ -53,7 +53,7 @@ def make(site: Site, name: str) -> Made:
 
 def find_or_build(site: Site, image: ImageBuild, engine: Any) -> Made:
     described = site.described_images[image.name]
-    if isinstance(described.source, Recipe):
+    if isinstance(described.source, DockerBuild):
         return _built(site, image, described, described.source, engine)
     assert isinstance(described.source, Archive), "an image in a registry is not made"
     found = fingerprint.of(image_inputs.inputs(site, image))
@@ -63,7 +63,7 @@ def find_or_build(site: Site, image: ImageBuild, engine: Any) -> Made:
     return _inspected(image, engine, mark, found, {})
 
 
-def _built(site: Site, image: ImageBuild, described: Image, recipe: Recipe, engine: Any) -> Made:
+def _built(site: Site, image: ImageBuild, described: Image, recipe: DockerBuild, engine: Any) -> Made:
     known = {
         " ".join(filter(None, (base.name, base.platform))): digest
         for base, digest in base_images.digests(site, image, described, recipe, engine)
