@@ -114,6 +114,7 @@ def open_project(
     ``last_run`` is the snapshot, if it was read already. A mistake in one function or layer is raised only when that is
     ``wanted``; None means all.
     """
+    from lambdabuild.cache.remote import check_extra
     from lambdabuild.engine.base import ownership
     from lambdabuild.engine.base.site import Given, Site
     from lambdabuild.project_loader import read_settings
@@ -122,6 +123,7 @@ def open_project(
     began = time.time_ns()
     environment, variables = os.environ if environment is None else environment, variables or {}
     settings = read_settings(folder, environment, variables)
+    check_extra((*settings.cache.remotes, settings.executor.address))
     rule_folders = tuple(search_path(folder, environment))
 
     # The state that earlier runs left.

@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-import zstandard
 
 from lambdabuild.cache import remote_execution_pb2 as api
+from lambdabuild.cache import zstd
 
 BUILDBOX = Path(sysconfig.get_path("platlib"), "buildstream/subprojects/buildbox")
 NGINX = """\
@@ -187,7 +187,7 @@ class Reapi:
         for digest in request.digests:
             blob, how = self.blobs.get(digest.hash), api.IDENTITY
             if blob is not None and api.ZSTD in request.acceptable_compressors:
-                blob, how = zstandard.compress(blob), api.ZSTD
+                blob, how = zstd.compress(blob), api.ZSTD
             status = api.Status(code=0 if blob is not None else 5)
             one = api.BatchReadBlobsResponse.Response(digest=digest, data=blob, status=status, compressor=how)
             found.append(one)
@@ -196,7 +196,7 @@ class Reapi:
     def _plain(self, one: Any) -> bytes:
         if one.compressor == api.ZSTD:
             self.zstd_bytes += len(one.data)
-            return zstandard.decompress(one.data, max_output_size=max(1, one.digest.size_bytes))
+            return zstd.ZstdDecompressor().decompress(one.data)
         return one.data
 
     def _store(self, sha256: str, data: bytes) -> Any:
@@ -212,7 +212,7 @@ class Reapi:
             context.abort(grpc.StatusCode.NOT_FOUND, "")
         data = self.blobs[sha256]
         assert len(data) == int(size)
-        data = zstandard.compress(data) if kind == "zstd" else data
+        data = zstd.compress(data) if kind == "zstd" else data
         self.zstd_bytes += len(data) if kind == "zstd" else 0
         for start in range(0, len(data), 1 << 16):
             yield api.ReadResponse(data=data[start : start + (1 << 16)])
@@ -224,7 +224,7 @@ class Reapi:
             assert request.write_offset == len(data)
             data, is_finished = data + request.data, request.finish_write
         kind, sha256, size = self._place(name)
-        plain = zstandard.ZstdDecompressor().decompressobj().decompress(data) if kind == "zstd" else data
+        plain = zstd.ZstdDecompressor().decompress(data) if kind == "zstd" else data
         self.zstd_bytes += len(data) if kind == "zstd" else 0
         if not is_finished or len(plain) != int(size) or self._store(sha256, plain).code:
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, "not what was announced")

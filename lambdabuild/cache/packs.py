@@ -8,16 +8,15 @@ import tarfile
 from collections.abc import Iterator
 from typing import Any
 
+from lambdabuild.cache import zstd
+
 LEVEL = 3
 
 
 def pack(folder: str, target: str) -> None:
     """Write the folder's files, links and empty folders to a file."""
-    import zstandard
-
     with (
-        open(target, "wb") as stream,
-        zstandard.ZstdCompressor(LEVEL).stream_writer(stream) as packed,
+        zstd.ZstdFile(target, "w", level=LEVEL) as packed,
         tarfile.open(fileobj=packed, mode="w|", format=tarfile.PAX_FORMAT) as archive,
     ):
         for path in _sorted(folder):
@@ -50,17 +49,14 @@ def _add(archive: tarfile.TarFile, folder: str, path: str) -> None:
 
 def unpack(source: str, folder: str) -> None:
     """Make the folder's content. Raises ValueError for a pack that is broken, or leads out of the folder."""
-    import zstandard
-
     try:
         with (
-            open(source, "rb") as stream,
-            zstandard.ZstdDecompressor().stream_reader(stream) as packed,
+            zstd.ZstdFile(source) as packed,
             tarfile.open(fileobj=packed, mode="r|") as archive,
         ):
             for info in archive:
                 _extract(archive, info, folder)
-    except (tarfile.TarError, zstandard.ZstdError, EOFError) as error:
+    except (tarfile.TarError, zstd.ZstdError, EOFError) as error:
         raise ValueError(f"not a pack: {error}") from error
 
 

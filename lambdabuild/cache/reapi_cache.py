@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from lambdabuild.cache import remote_execution_pb2 as api
+from lambdabuild.cache import zstd
 from lambdabuild.cache.cache import CHUNK, Digest, Sink
 from lambdabuild.cache.channel import SPEC, Channel, Refused
 from lambdabuild.cache.directories import message
@@ -25,6 +26,8 @@ BATCH_BYTES = 3_000_000
 """gRPC takes 4 MiB a message unless it is told otherwise; what stands around the bytes needs room too."""
 BATCHED_BYTES = 1_000_000
 """A larger blob is streamed."""
+LEVEL = 1
+"""How hard zstd tries: what is sent once is not worth more."""
 OK, NOT_FOUND = 0, 5
 """grpc.io/docs/guides/status-codes"""
 HELP = {
@@ -260,24 +263,22 @@ def _requests(name: str, chunks: Iterable[bytes]) -> Iterator[api.WriteRequest]:
 
 
 def _zstd(data: bytes) -> bytes:
-    import zstandard
-
-    return zstandard.compress(data, 1)
+    return zstd.compress(data, LEVEL)
 
 
 def _packed(stream: Any) -> Iterator[bytes]:
-    import zstandard
-
-    yield from zstandard.ZstdCompressor(1).read_to_iter(stream, write_size=CHUNK)
+    pack = zstd.ZstdCompressor(LEVEL)
+    for chunk in _chunks(stream):
+        if packed := pack.compress(chunk):
+            yield packed
+    yield pack.flush()
 
 
 def _unpacked(chunks: Iterable[bytes], sink: Sink) -> None:
     """Raises ValueError for what zstd did not pack."""
-    import zstandard
-
-    unpack = zstandard.ZstdDecompressor().decompressobj()
+    unpack = zstd.ZstdDecompressor()
     try:
         for chunk in chunks:
             sink(unpack.decompress(chunk))
-    except zstandard.ZstdError as error:
+    except (zstd.ZstdError, EOFError) as error:
         raise ValueError(str(error)) from error

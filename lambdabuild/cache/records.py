@@ -11,11 +11,14 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from lambdabuild.cache import action_result, zstd
+from lambdabuild.cache.action_result import OutputFile
 from lambdabuild.cache.cache import Digest
 from lambdabuild.core import regular
 from lambdabuild.core.records import Struct
 
 STEP = "step.json"
+LEVEL = 3
 INLINE_BYTES = 16_000
 UNPACKED_BYTES = 1 << 28
 """A longer ``step.json`` is none of ours; what a broken or hostile one unpacks to must not fill the memory."""
@@ -36,62 +39,44 @@ class Step(Struct, frozen=True):
 
 
 def packed(key: str, data: Mapping[str, Any], blobs: Mapping[str, Digest]) -> bytes:
-    """The content of ``step.json``."""
-    import zstandard
-
+    """Return the content of ``step.json``."""
     named = {name: [digest.sha256, digest.size] for name, digest in blobs.items()}
     text = json.dumps({"key": key, "data": data, "blobs": named}, sort_keys=True, separators=(",", ":"))
-    return zstandard.compress(text.encode(), 3)
+    return zstd.compress(text.encode(), LEVEL)
 
 
 def unpacked(key: str, content: bytes) -> Step | None:
-    """The inverse; None for what was not stored under this key, or is no such thing."""
-    import zstandard
-
+    """Return what ``packed`` packed; None if it was stored under another key, or is damaged."""
+    unpacker = zstd.ZstdDecompressor()
     try:
-        text = zstandard.ZstdDecompressor().decompress(content, max_output_size=UNPACKED_BYTES)
+        text = unpacker.decompress(content, UNPACKED_BYTES)
+        if not unpacker.eof:
+            return None  # too long, or cut off
         found = regular.json(text)
         blobs = {name: Digest(sha256, size) for name, (sha256, size) in found["blobs"].items()}
         return Step(found["data"], blobs) if found["key"] == key else None
-    except (zstandard.ZstdError, ValueError, KeyError, TypeError, AttributeError):
+    except (zstd.ZstdError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
 def to_bytes(step: bytes, blobs: Mapping[str, Digest]) -> bytes:
-    """An ActionResult, serialized; equal content gives equal bytes."""
-    from lambdabuild.cache import remote_execution_pb2 as api
-
+    """Return a record as an ActionResult; equal content gives equal bytes."""
     inline = step if len(step) <= INLINE_BYTES else b""
-    files = [_file(STEP, Digest.of(step), inline), *(_file(name, blobs[name]) for name in sorted(blobs))]
-    return api.ActionResult(output_files=files).SerializeToString(deterministic=True)
-
-
-def _file(path: str, digest: Digest, contents: bytes = b"") -> Any:
-    from lambdabuild.cache import remote_execution_pb2 as api
-
-    named = api.Digest(hash=digest.sha256, size_bytes=digest.size)
-    return api.OutputFile(path=path, digest=named, contents=contents)
+    named = (OutputFile(name, blobs[name]) for name in sorted(blobs))
+    return action_result.encode([OutputFile(STEP, Digest.of(step), inline), *named])
 
 
 def from_bytes(data: bytes) -> Record | None:
-    """The way to what a record says; None for what is no record of ours."""
-    from google.protobuf.message import DecodeError
-
-    from lambdabuild.cache import remote_execution_pb2 as api
-
+    """Return the record in an ActionResult; None if it is not one of ours."""
     try:
-        files = {file.path: file for file in api.ActionResult.FromString(data).output_files}
-    except (DecodeError, UnicodeDecodeError):
+        files = {file.path: file for file in action_result.decode(data)}
+    except ValueError:  # UnicodeDecodeError is one
         return None
     if STEP not in files or not all(_is_digest(file.digest) for file in files.values()):
         return None
     step = files[STEP]
-    return Record(_digest(step.digest), step.contents)
+    return Record(step.digest, step.contents)
 
 
-def _digest(message: Any) -> Digest:
-    return Digest(message.hash, message.size_bytes)
-
-
-def _is_digest(message: Any) -> bool:
-    return len(message.hash) == 64 and set(message.hash) <= set("0123456789abcdef") and message.size_bytes >= 0
+def _is_digest(digest: Digest) -> bool:
+    return len(digest.sha256) == 64 and set(digest.sha256) <= set("0123456789abcdef") and digest.size >= 0

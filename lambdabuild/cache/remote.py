@@ -2,12 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from urllib.parse import urlsplit
+
+from lambdabuild.core.errors import MissingExtra
 
 BYTES_A_SECOND = 200_000
 """A blob that comes or goes more slowly than this is given up: building would be faster."""
+
+GRPC = ("grpc://", "grpcs://")
+EXTRA = ("grpc", "google.protobuf")
+"""What the extra ``remote`` installs, as it is imported."""
+
+
+def check_extra(addresses: Iterable[str], packages: Iterable[str] = EXTRA) -> None:
+    """Raise MissingExtra (LB642) if an address needs gRPC and the extra ``remote`` is not installed."""
+    wanted = next((address for address in addresses if address.startswith(GRPC)), None)
+    if wanted is None:
+        return
+    missing = next((name for name in packages if not _is_installed(name)), None)
+    if missing is not None:
+        raise MissingExtra(
+            f"{shown(wanted)} is reached over gRPC, and the Python package {missing!r} is not installed",
+            help="pip install 'doit-lambdabuild[remote]'",
+        )
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        return find_spec(name) is not None
+    except ModuleNotFoundError:  # google itself
+        return False
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,10 @@ import time
 from pathlib import Path
 
 import pytest
-import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lambdabuild.cache import packs, records, upkeep
+from lambdabuild.cache import packs, records, upkeep, zstd
 from lambdabuild.cache.background import Background
 from lambdabuild.cache.cache import Digest, MemoryCache
 from lambdabuild.cache.folder import FolderCache
@@ -226,8 +225,7 @@ def test_a_pack_that_leads_out_of_its_folder_is_refused(tmp_path: Path) -> None:
     )):  # fmt: skip
         packed = tmp_path / f"{number}"
         with (
-            packed.open("wb") as raw,
-            zstandard.ZstdCompressor().stream_writer(raw) as stream,
+            zstd.ZstdFile(packed, "w") as stream,
             tarfile.open(fileobj=stream, mode="w|") as archive,
         ):
             for info in members:

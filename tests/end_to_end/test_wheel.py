@@ -65,3 +65,12 @@ def test_the_rules_are_those_of_the_wheel(python: Path, tmp_path: Path) -> None:
 
     assert "site-packages/lambdabuild/rules/python_pip" in said.stdout
     assert str(ROOT) not in said.stdout
+
+
+def test_without_the_extra_an_address_that_needs_grpc_says_how_to_install_it(python: Path, tmp_path: Path) -> None:
+    app = sample_app(tmp_path / "app", in_all_languages=False)
+    ran = app.command([str(python.with_name("lambdabuild")), "plan", "executor=grpc://engine:1"])
+
+    assert ran.code == 3, ran.said
+    assert "LB642" in ran.err
+    assert "pip install 'doit-lambdabuild[remote]'" in ran.err

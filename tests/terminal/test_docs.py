@@ -87,7 +87,7 @@ def test_the_changelog_is_about_this_version() -> None:
     version = re.search(r'__version__ = "(.+)"', (ROOT / "lambdabuild/_version.py").read_text())
     assert version
     assert f"## {version[1]}" in (ROOT / "CHANGELOG.md").read_text()
-    assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["name"] == "lambdabuild"
+    assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["name"] == "doit-lambdabuild"
 
 
 def test_what_becomes_of_each_option_of_a_plugin_is_documented_in_the_same_words() -> None:

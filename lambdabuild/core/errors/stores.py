@@ -123,3 +123,9 @@ class ExecutorFailed(LambdaBuildError):
     """An engine gave up on a step, however often it was asked; told, and the step is run here."""
 
     code = "LB641"
+
+
+class MissingExtra(LambdaBuildError):
+    """A setting needs a Python package of an extra that is not installed; the help says how to install it."""
+
+    code = "LB642"
