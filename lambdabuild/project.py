@@ -117,6 +117,7 @@ def open_project(
     from lambdabuild.cache.remote import check_extra
     from lambdabuild.engine.base import ownership
     from lambdabuild.engine.base.site import Given, Site
+    from lambdabuild.engine.steps.kinds import KINDS
     from lambdabuild.project_loader import read_settings
     from lambdabuild.rulebook.search import search_path
 
@@ -149,6 +150,7 @@ def open_project(
         plan=plan,
         rules=rules,
         stats=stats,
+        kinds=KINDS,
         given=Given(dict(variables), environment, usual, rule_folders, began, last_run, plan_kept),
     )
     ownership.refuse_folders(site)
@@ -197,8 +199,9 @@ def _refuse_broken(plan: BuildPlan, wanted: Wanted | None, settings: Settings) -
         return
     from lambdabuild.engine.doit import broken
     from lambdabuild.engine.noop import doit_command
+    from lambdabuild.engine.steps.kinds import KINDS
 
-    broken.check(plan, wanted or doit_command.Wanted(), settings)
+    broken.check(plan, wanted or doit_command.Wanted(), settings, KINDS)
 
 
 def _usual_settings(
@@ -239,7 +242,7 @@ def plan_text(site: Site) -> str:
     from lambdabuild.engine.steps.auto_layers import shared_report
     from lambdabuild.plan import explain
 
-    return explain.as_text(site.plan) + shared_report.text(site)
+    return explain.as_text(site.plan, site.graph) + shared_report.text(site)
 
 
 def plan_data(site: Site) -> dict[str, object]:
@@ -266,7 +269,11 @@ def costs(site: Site, file: str = "") -> Costs:
     from lambdabuild.engine.base import session
     from lambdabuild.engine.freshness import costs
 
-    return costs.from_file(file) if file else costs.recorded(site.plan.made, session.saved_outside(site))
+    return (
+        costs.from_file(file)
+        if file
+        else costs.recorded(site.graph, [unit.name for unit in site.plan.made], session.saved_outside(site))
+    )
 
 
 def costs_text(site: Site) -> str:
@@ -280,7 +287,9 @@ def shards(site: Site, count: int, known: Costs) -> tuple[Shard, ...]:
     """Divide the builds among ``count`` machines; equal plans and costs give equal shards."""
     from lambdabuild.plan import shards
 
-    return shards.split(shards.chains(site.plan), shards.estimated(site.plan, known), count)
+    return shards.split(
+        shards.chains(site.plan, site.graph), shards.estimated(site.plan, site.graph, site.kinds, known), count
+    )
 
 
 def affected(folder: str, variables: Mapping[str, str], since: str) -> tuple[Touched, ...]:

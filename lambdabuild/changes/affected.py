@@ -15,9 +15,9 @@ from lambdabuild.config.settings import Settings
 from lambdabuild.core.errors import LambdaBuildError
 from lambdabuild.core.model import Service
 from lambdabuild.core.records import Struct, replace
+from lambdabuild.engine.base.receipts import Saved
 from lambdabuild.engine.base.site import Site
 from lambdabuild.engine.freshness import source_files
-from lambdabuild.engine.freshness.inputs import Saved
 from lambdabuild.files.listing import Patterns, ignore_lines
 from lambdabuild.plan.types import Build, BuildKey, BuildPlan, ImageBuild
 

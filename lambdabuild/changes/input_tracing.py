@@ -12,14 +12,16 @@ from typing import Any
 from lambdabuild.core.errors import LambdaBuildError
 from lambdabuild.core.records import Struct, replace
 from lambdabuild.engine.base import receipts
+from lambdabuild.engine.base.receipts import Saved
 from lambdabuild.engine.base.site import Shared, Site
+from lambdabuild.engine.base.step_kind import kind_of
 from lambdabuild.engine.containers import context
 from lambdabuild.engine.freshness import inputs
-from lambdabuild.engine.freshness.inputs import Saved
 from lambdabuild.engine.noop import snapshot_writer
 from lambdabuild.files.stat_cache import StatCache
 from lambdabuild.files.watch import ITSELF, Seen
-from lambdabuild.plan.types import BuildKey, ResolutionKey, StepClaims
+from lambdabuild.plan.steps import task_name
+from lambdabuild.plan.types import BuildKey, ResolutionKey
 
 NOT_ASKED = frozenset({"tool", "image", "dockerfile"})
 
@@ -76,7 +78,7 @@ class Reader:
             steps += [("resolve", sharer.resolution) for sharer in self._site.sharers.values()]
         for kind, name in dict.fromkeys(steps):
             with self._noting.watched() as looked_at:
-                inputs.components(self._site, kind, name, self.saved)
+                kind_of(self._site, kind).inputs(self._site, name, self.saved)
                 self._revealed(self._site, kind, name)
             seen.update(looked_at)
             unknown = unknown or ("" if self._is_known(kind, name) else f"{kind}:{name}")
@@ -87,19 +89,19 @@ class Reader:
         return self._reads(seen, unknown)
 
     def _revealed(self, site: Site, kind: str, name: str) -> dict[str, str]:
-        return inputs.reads(site, self.saved(inputs.task_name(kind, name)).get("reads", ()))
+        return inputs.reads(site, self.saved(task_name(kind, name)).get("reads", ()))
 
     def _is_known(self, kind: str, name: str) -> bool:
-        return _reveals_nothing(self._site, kind, name) or self._ran_with_the_same(kind, name)
+        return not kind_of(self._site, kind).reveals(self._site, name) or self._ran_with_the_same(kind, name)
 
     def _ran_with_the_same(self, kind: str, name: str) -> bool:
         """Return whether a step's last run had the inputs it has now, apart from versions of tools and images."""
-        site, values = self._toolless, self.saved(inputs.task_name(kind, name))
+        site, values = self._toolless, self.saved(task_name(kind, name))
         receipt = receipts.read(site.receipt(kind, name))
         if receipt is None or not values.get("inputs"):
             return False
         try:
-            now = inputs.components(site, kind, name, self.saved) | self._revealed(site, kind, name)
+            now = kind_of(site, kind).inputs(site, name, self.saved) | self._revealed(site, kind, name)
         except (LambdaBuildError, OSError):
             return False
         return dict(_without_tools({**receipt.components, **receipt.reads})) == dict(_without_tools(now))
@@ -128,23 +130,6 @@ class Reader:
                 links = (*links, os.path.join(real, name), *more)
             self._real[folder] = path, links
         return self._real[folder]
-
-
-def _reveals_nothing(site: Site, kind: str, name: str) -> bool:
-    """Return whether all that a step reads is known before it has run."""
-    if kind == "resolve":
-        resolution = site.resolution(name)
-        return resolution.key.manifest != resolution.manifest or _is_closed(site.rules[resolution.key.rule].resolve)
-    if kind == "package":
-        return _is_closed(site.rules[site.package(name).key.rule].compile)
-    if kind == "compile":
-        key = site.build(name).key
-        return key.is_source_replaced or _is_closed(site.rules[key.rule].compile)
-    return True
-
-
-def _is_closed(claims: StepClaims | None) -> bool:
-    return claims is None or claims.reads_are_complete
 
 
 def _without_tools(components: dict[str, str]) -> Iterator[tuple[str, str]]:

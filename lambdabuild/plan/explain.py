@@ -8,6 +8,8 @@ from typing import Any
 
 from lambdabuild.config.settings import CREDENTIALS, DEFAULT_EXCLUDE
 from lambdabuild.core.records import to_builtins
+from lambdabuild.core.units import SHARED
+from lambdabuild.plan.steps import Graph
 from lambdabuild.plan.types import Build, BuildPlan, ImageBuild
 
 
@@ -23,16 +25,17 @@ def as_data(plan: BuildPlan) -> dict[str, Any]:
         ]
     del data["sharers"]  # each is said by its build
     del data["broken"]  # with any there is no plan to show
+    del data["has_trees"], data["has_template"]  # its documents say so
     for item in (*data["builds"], *data["resolutions"]):
         item["key"]["options"] = {name: json.loads(value) for name, value in item["key"]["options"]}
     return data
 
 
-def as_text(plan: BuildPlan) -> str:
-    return "\n".join(_lines(plan)) + "\n"
+def as_text(plan: BuildPlan, graph: Graph) -> str:
+    return "\n".join(_lines(plan, graph)) + "\n"
 
 
-def _lines(plan: BuildPlan) -> Iterator[str]:
+def _lines(plan: BuildPlan, graph: Graph) -> Iterator[str]:
     for resolution in plan.resolutions:
         key = resolution.key
         yield f"resolve:{resolution.name}  {resolution.manifest}  ({key.rule}, {key.runtime}, {key.architecture})"
@@ -42,7 +45,7 @@ def _lines(plan: BuildPlan) -> Iterator[str]:
         yield from (f"  for {user}" for user in package.users)
     for build in plan.builds:
         yield f"{build.group(build.name)}:{build.name}  {build.key.source}/  ({_how(build)})"
-        yield f"  steps: {' -> '.join(steps(build))}"
+        yield f"  steps: {_chain(graph, build.name)}"
         yield from (f"  shared by {user}" for user in build.users if user != build.name)
         own = [pattern for pattern in build.key.leave_out if pattern not in (*DEFAULT_EXCLUDE, *CREDENTIALS)]
         if own:
@@ -59,7 +62,7 @@ def _lines(plan: BuildPlan) -> Iterator[str]:
         yield f"publish:{publication.name}  as {publication.layer_name}" + (f"  ({said})" if said else "")
     for image in plan.images:
         yield f"build:{image.name}  {image.key.dockerfile or image.key.place}  ({_how_made(image)})"
-        yield f"  steps: {' -> '.join(steps(image))}"
+        yield f"  steps: {_chain(graph, image.name)}"
         yield from (f"  shared by {user}" for user in image.users if user != image.name)
     yield from (f"upload:{asset.name}  {asset.source}" for asset in plan.assets)
     yield from (f"left alone: {skipped.name} ({skipped.reason})" for skipped in plan.skipped)
@@ -69,16 +72,13 @@ def _lines(plan: BuildPlan) -> Iterator[str]:
     yield from (f"note: {note}" for note in plan.notes)
 
 
-def steps(build: Build | ImageBuild) -> list[str]:
-    """The tasks of a build or an image, in the order they run."""
-    if isinstance(build, ImageBuild):
-        return [f"{kind}:{build.name}" for kind in build.steps]
-    last = ["upload"] if len(build.users) == 1 and build.key.kind == "source" else ["upload", "tree"]
-    own = [*(["compile"] if build.compiles else []), "copy", "zip", "hash", *last]
-    first = [f"resolve:{resolution}" for resolution in build.resolutions]
-    first += [f"package:{build.package}"] if build.package else []
-    first += ["share:plan"] if build.key.shares_in and build.resolution else []
-    return first + [f"{kind}:{build.name}" for kind in own]
+def _chain(graph: Graph, unit: str) -> str:
+    """Return the tasks of a build or an image in the order they run, with the first that its automatic layers need."""
+    own = graph.chain(unit)
+    needed = {task for step in own for task in step.needs}
+    shared = [step for step in graph.by_unit.get(SHARED, ()) if step.task in needed]
+    first = [step for step in own if not step.unit]
+    return " -> ".join(step.task for step in (*first, *shared, *(step for step in own if step.unit)))
 
 
 def _how_made(image: ImageBuild) -> str:

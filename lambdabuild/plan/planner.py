@@ -184,6 +184,8 @@ def _plan(
         sources=sources.published(settings),
         pinned=sources.pinned(service, settings),
         sharers=tuple(candidates.sharers(builds, sizes, {rule.name: rule for rule in rules})),
+        has_trees=bool(service.documents),
+        has_template=service.has_template,
     )
 
 

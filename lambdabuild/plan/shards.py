@@ -9,19 +9,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from lambdabuild.core.records import Struct, field
-from lambdabuild.plan.explain import steps
+from lambdabuild.core.units import SHARED
+from lambdabuild.plan.steps import Graph, PlannedKind
 from lambdabuild.plan.types import Build, BuildPlan
 
 Costs = Mapping[str, int]
-
-SHARED = "share:plan"
-"""The step that decides which packages go into automatic layers; it needs the dependencies of all that take part."""
-
-USUAL = {
-    "resolve": 5000, "share": 200, "package": 3000, "compile": 5000, "copy": 200, "zip": 500, "hash": 10, "upload": 100,
-    "tree": 300, "image": 30000,
-}  # fmt: skip
-"""Costs of steps that were never recorded, in milliseconds: orders of magnitude, from this project's bench/."""
 
 
 class Chain(Struct, frozen=True):
@@ -47,41 +39,29 @@ class _Machine(Struct):
     milliseconds: int = 0
 
 
-def chains(plan: BuildPlan) -> tuple[Chain, ...]:
-    """Return a chain for every build and image: its own steps and those of its layers, whose sizes it needs."""
-    builds = {build.name: build for build in plan.builds}
-    layers: dict[str, set[str]] = defaultdict(set)
-    for sizes in plan.sizes:
-        layers[sizes.build].update(sizes.layers)
+def chains(plan: BuildPlan, graph: Graph) -> tuple[Chain, ...]:
+    """Return every build and image with the steps before it, those of its layers included: it must know their size."""
+    shared = {step.task for step in graph.by_unit.get(SHARED, ())}
     found = []
-    for build in plan.builds:
-        needed = {step for layer in layers[build.name] for step in _until_copy(builds[layer])}
-        own = steps(build)
-        if SHARED in own:
-            needed |= {f"resolve:{sharer.resolution}" for sharer in plan.sharers}
-        together = SHARED if SHARED in own else build.resolution or build.package
-        found.append(Chain(f"{build.group(build.name)}:{build.name}", frozenset({*own, *needed}), together))
-    found += [Chain(f"{image.group(image.name)}:{image.name}", frozenset(steps(image))) for image in plan.images]
+    for unit in plan.made:
+        needed = frozenset(step.task for step in graph.whole_chain(unit.name))
+        alone = (unit.resolution or unit.package) if isinstance(unit, Build) else ""
+        found.append(Chain(f"{unit.group(unit.name)}:{unit.name}", needed, SHARED if needed & shared else alone))
     return tuple(found)
 
 
-def _until_copy(build: Build) -> list[str]:
-    return [step for step in steps(build) if step.startswith(("resolve:", "package:", "compile:", "copy:"))]
-
-
-def estimated(plan: BuildPlan, known: Costs) -> Costs:
-    """Return the cost of every step: as recorded, otherwise as recorded for the same step of the same rule, otherwise
-    the default.
-    """
+def estimated(plan: BuildPlan, graph: Graph, kinds: Mapping[str, PlannedKind], known: Costs) -> Costs:
+    """Return what every step costs: as recorded, else as the same kind of step of its rule, else as usual."""
     rule_of = {f"resolve:{resolution.name}": resolution.key.rule for resolution in plan.resolutions}
-    rule_of |= {step: build.key.rule for build in plan.builds for step in steps(build) if step not in rule_of}
-    rule_of |= {step: image.key.kind for image in plan.images for step in steps(image)}
+    for unit in plan.made:
+        rule = unit.key.rule if isinstance(unit, Build) else unit.key.kind
+        rule_of = {step.task: rule for step in graph.whole_chain(unit.name)} | rule_of
     alike: dict[tuple[str, str], list[int]] = defaultdict(list)
     for step, rule in rule_of.items():
         if step in known:
             alike[_kind(step), rule].append(known[step])
     return {
-        step: known[step] if step in known else _middle(alike[_kind(step), rule], USUAL.get(_kind(step), 0))
+        step: known[step] if step in known else _middle(alike[_kind(step), rule], kinds[_kind(step)].usual_ms)
         for step, rule in rule_of.items()
     }
 

@@ -400,7 +400,10 @@ class BuildPlan(Struct, frozen=True, dict=True):
     publications: tuple[Publication, ...] = ()
     sharers: tuple[LayerCandidate, ...] = ()
     broken: tuple[Broken, ...] = ()
-    """Functions and layers with mistakes. Nothing else in the plan mentions them."""
+    """What has a mistake; nothing else in the plan is about it."""
+    has_trees: bool = False
+    """Whether built-template.yaml points at folders, so that a run of everything writes them."""
+    has_template: bool = False
 
     def build_of(self, user: str) -> Build:
         """Return the build that a function or layer gets its artifact from."""

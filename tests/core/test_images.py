@@ -30,9 +30,11 @@ from lambdabuild.core.function_settings import FunctionSettings
 from lambdabuild.core.model import Archive, DockerBuild, ImageLocation, Service
 from lambdabuild.docker import context, dockerfile, dockerignore
 from lambdabuild.docker.dockerfile import Base
+from lambdabuild.engine.steps.kinds import KINDS
 from lambdabuild.files.stat_cache import StatCache
 from lambdabuild.plan.explain import as_data, as_text
 from lambdabuild.plan.planner import plan
+from lambdabuild.plan.steps import steps
 from lambdabuild.plan.types import BuildPlan
 
 FILES = {"Dockerfile": "FROM scratch", "app.py": "", "src/Dockerfile": "FROM scratch", "src/app.py": ""}
@@ -164,7 +166,7 @@ def test_no_plan_shows_the_value_of_a_build_argument() -> None:
         )
     )
 
-    assert "s3cret" not in as_text(made) + str(as_data(made)) + repr(made)
+    assert "s3cret" not in as_text(made, steps(made, KINDS)) + str(as_data(made)) + repr(made)
 
 
 def test_an_image_goes_where_its_type_has_it() -> None:

@@ -17,9 +17,11 @@ from lambdabuild.core.function_settings import FunctionSettings
 from lambdabuild.core.model import Document, Function, Layer, Service
 from lambdabuild.core.records import replace
 from lambdabuild.core.spans import Span
+from lambdabuild.engine.steps.kinds import KINDS
 from lambdabuild.plan.explain import as_data, as_text
 from lambdabuild.plan.planner import manifest_folders, plan
 from lambdabuild.plan.rule_choice import Choice
+from lambdabuild.plan.steps import steps
 from lambdabuild.plan.types import BuildPlan, ContainerKey, PackageLayers, Pinned, Rule, StepClaims
 from lambdabuild.rulebook.search import find_rules
 
@@ -102,7 +104,7 @@ def test_a_distribution_is_installed_once_for_all_that_have_it_and_a_source_name
     ]
     assert built.pinned == (Pinned("d", "app", "1.0.0"),)
     assert [sizes.function for sizes in built.sizes] == ["a", "b", "c"]
-    assert "source:app  is published as source/VERSION/source.zip" in as_text(built)
+    assert "source:app  is published as source/VERSION/source.zip" in as_text(built, steps(built, KINDS))
 
 
 def test_who_needs_its_name_shares_nothing() -> None:
@@ -205,8 +207,8 @@ def test_a_plan_can_be_printed_for_people_and_machines() -> None:
     built = planned(fn("a"), fn("b"))
 
     assert json.loads(json.dumps(as_data(built)))["builds"][0]["users"] == ["a", "b"]
-    assert "shared by b" in as_text(built)
-    assert "resolve:a -> copy:a -> zip:a" in as_text(built)
+    assert "shared by b" in as_text(built, steps(built, KINDS))
+    assert "resolve:a -> copy:a -> zip:a" in as_text(built, steps(built, KINDS))
 
 
 def test_where_something_stands_is_not_part_of_what_makes_builds_the_same() -> None:

@@ -6,7 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lambdabuild.engine.freshness.costs import recorded
+from lambdabuild.engine.steps.kinds import KINDS
 from lambdabuild.plan.shards import Chain, chains, estimated, split
+from lambdabuild.plan.steps import Graph, steps
 from lambdabuild.plan.types import Build, BuildKey, BuildPlan, ImageBuild, ImageKey, Resolution, ResolutionKey, Sizes
 
 
@@ -64,6 +66,10 @@ def test_every_chain_has_one_place_whatever_order_they_come_in(work: list, count
     assert max(shard.milliseconds for shard in found) <= sum(known[step] for step in needed)
 
 
+def graph(plan: BuildPlan) -> Graph:
+    return steps(plan, KINDS)
+
+
 def build(name: str, rule: str, **more: str) -> Build:
     kind = "layer" if name == "Shared" else "function"
     return Build(name, BuildKey(rule, kind, "", "", name), (name,), compiles=rule == "make", **more)
@@ -76,12 +82,12 @@ def test_what_a_function_needs_of_its_layer_is_part_of_its_cost() -> None:
         (build("Orders", "make"), build("Refunds", "make"), build("Shared", "pip", resolution="Shared")),
         sizes=(Sizes("Orders", "Orders", ("Shared",)), Sizes("Refunds", "Refunds")),
     )
-    orders, refunds, shared = chains(plan)
+    orders, refunds, shared = chains(plan, graph(plan))
     assert {"resolve:Shared", "copy:Shared"} <= orders.steps
     assert not refunds.steps & shared.steps
     assert (orders.task, shared.task) == ("build:Orders", "layer:Shared")
 
-    known = estimated(plan, {"compile:Refunds": 70_000})
+    known = estimated(plan, graph(plan), KINDS, {"compile:Refunds": 70_000})
     assert known["compile:Orders"] == 70_000, "as the other of its rule"
     assert known["resolve:Shared"] > known["hash:Shared"] > 0, "as usual"
     assert known.keys() == orders.steps | refunds.steps | shared.steps
@@ -90,9 +96,9 @@ def test_what_a_function_needs_of_its_layer_is_part_of_its_cost() -> None:
 def test_an_image_has_a_chain_and_a_cost_as_a_build_has() -> None:
     image = ImageBuild("Report", ImageKey("recipe", "report", repository="host/report"), ("Report", "Twin"))
     plan = BuildPlan((), (), images=(image,))
-    known = recorded(plan.made, lambda task: {"seconds": 2.5} if task == "image:Report" else {})
+    known = recorded(graph(plan), ["Report"], lambda task: {"seconds": 2.5} if task == "image:Report" else {})
 
     assert known == {"image:Report": 2500}
-    assert chains(plan) == (Chain("build:Report", frozenset({"image:Report", "upload:Report"})),)
-    assert estimated(plan, known)["image:Report"] == 2500
-    assert set(estimated(plan, {})) == {"image:Report", "upload:Report"}
+    assert chains(plan, graph(plan)) == (Chain("build:Report", frozenset({"image:Report", "upload:Report"})),)
+    assert estimated(plan, graph(plan), KINDS, known)["image:Report"] == 2500
+    assert set(estimated(plan, graph(plan), KINDS, {})) == {"image:Report", "upload:Report"}

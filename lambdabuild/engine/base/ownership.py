@@ -11,45 +11,13 @@ import sys
 from collections.abc import Iterable, Iterator
 
 from lambdabuild.artifacts import owned
-from lambdabuild.artifacts.trees import KnownTree
 from lambdabuild.config.settings import Settings
 from lambdabuild.core.atomic import remove as remove_path
 from lambdabuild.core.errors import InTheWay, LambdaBuildError, raise_all
-from lambdabuild.core.records import Struct
 from lambdabuild.core.spans import Span
+from lambdabuild.engine.base.outputs import Output
 from lambdabuild.engine.base.site import Site
-
-
-class Output(Struct, frozen=True):
-    """A file, or a folder: one with a ``record`` holds files that are known, one without is ours as a whole."""
-
-    path: str
-    kind: str = "file"
-    record: str = ""
-
-    @property
-    def tree(self) -> KnownTree:
-        return KnownTree(self.path, self.record)
-
-
-def outputs(site: Site, kind: str, name: str) -> Iterator[Output]:
-    """All that a step makes outside of the project's state, as far as that is known before it runs."""
-    if kind == "zip":
-        yield from (Output(site.zip(user)) for user in site.build(name).users)
-    elif kind == "tree":
-        yield from (tree(site, user) for user in site.build(name).users)
-    elif kind == "upload" and not site.bucket and not site.settings.store:
-        yield Output(site.store_dir, "store")
-    elif kind == "publish":
-        yield Output(os.path.join(site.build_dir, "layers.json"))
-    elif kind == "template":
-        from lambdabuild.engine.base import template_files
-
-        yield from map(Output, template_files.outputs(site))
-
-
-def tree(site: Site, name: str) -> Output:
-    return Output(site.tree(name), "tree", site.record("tree", name))
+from lambdabuild.engine.base.step_kind import kind_of
 
 
 def prepare(site: Site) -> None:
@@ -59,7 +27,9 @@ def prepare(site: Site) -> None:
 
 def claim_all(site: Site, steps: Iterable[tuple[str, str]]) -> None:
     """Look at everything that steps will make, trees' files too; raise all that is in the way (LB507)."""
-    claim(site, (output for kind, name in steps for output in outputs(site, kind, name)), look_inside=True)
+    claim(
+        site, (output for kind, name in steps for output in kind_of(site, kind).outputs(site, name)), look_inside=True
+    )
 
 
 def claim(site: Site, wanted: Iterable[Output], *, look_inside: bool = False) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from lambdabuild.core import regular
 from lambdabuild.core.records import Struct, asdict, field
+
+Saved = Callable[[str], Mapping[str, Any]]
+"""What doit's state holds of a task: ``{"inputs": fingerprint, "output": digest, "reads": [paths]}``, or nothing."""
 
 
 class Receipt(Struct, frozen=True):

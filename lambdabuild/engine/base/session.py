@@ -35,7 +35,7 @@ def about_to_look(tasks: Iterable[str]) -> None:
         if not _site.shared.is_looked_at:
             _site.shared.is_looked_at = True
             steps = (task.partition(":") for task in tasks)
-            ownership.claim_all(_site, ((kind, name or kind) for kind, _, name in steps))
+            ownership.claim_all(_site, ((kind, name) for kind, _, name in steps))
 
 
 def saved(task: str) -> Mapping[str, Any]:

@@ -18,12 +18,14 @@ from lambdabuild.core.atomic import unfinished
 from lambdabuild.core.model import Asset, Function, Image, Service, Skipped
 from lambdabuild.core.records import Struct, field
 from lambdabuild.core.spans import Span
+from lambdabuild.core.units import SHARED
 from lambdabuild.engine.base.snapshot import STATE, Snapshot
 from lambdabuild.files import fingerprint
 from lambdabuild.files.listing import Patterns, scan
 from lambdabuild.files.stat_cache import StatCache
 from lambdabuild.files.watch import Seen
 from lambdabuild.plan.left_out import LeftOut, left_out
+from lambdabuild.plan.steps import Graph, PlannedKind, steps
 from lambdabuild.plan.types import (  # fmt: skip
     Build,
     BuildPlan,
@@ -65,6 +67,8 @@ class Site(Struct, frozen=True, dict=True):
     plan: BuildPlan
     rules: Mapping[str, Rule]
     stats: StatCache
+    kinds: Mapping[str, PlannedKind] = field(default_factory=dict)
+    """The table of kinds of steps (``step_kind.kind_of``)."""
     shared: Shared = field(default_factory=lambda: Shared())
     given: Given = field(default_factory=lambda: Given())
     settled: frozenset[str] = frozenset()
@@ -118,7 +122,7 @@ class Site(Struct, frozen=True, dict=True):
 
     def receipt(self, kind: str, name: str) -> str:
         """The file that says what a step left; the step's doit target."""
-        return os.path.join(self.state_dir, "steps", kind, flat(name) + ".json")
+        return os.path.join(self.state_dir, "steps", kind, flat(name or kind) + ".json")
 
     def out(self, kind: str, name: str) -> str:
         """The folder that a rule's step fills."""
@@ -208,10 +212,10 @@ class Site(Struct, frozen=True, dict=True):
     def publications(self) -> Mapping[str, Publication]:
         return {publication.name: publication for publication in self.plan.publications}
 
-    def wanted(self, build: Build) -> tuple[str, ...]:
-        """The last steps of a build that nobody has to ask for: trees are what built-template.yaml points at."""
-        is_pointed_at = bool(self.service.documents) and any(build.group(user) != "source" for user in build.users)
-        return ("upload", "tree") if is_pointed_at else ("upload",)
+    @cached_property
+    def graph(self) -> Graph:
+        """The steps of the plan. What cannot be built here has steps for those who name it."""
+        return steps(self.plan, self.kinds, self.unbuildable)
 
     @cached_property
     def sizes(self) -> Mapping[str, tuple[Sizes, ...]]:
@@ -233,10 +237,8 @@ class Site(Struct, frozen=True, dict=True):
 
     @property
     def sharing_steps(self) -> tuple[str, ...]:
-        """The steps ``share:...``, none when nobody takes part: trees are what built-template.yaml points at."""
-        if not self.sharers:
-            return ()
-        return ("plan", "zip", "upload", "tree") if self.service.documents else ("plan", "zip", "upload")
+        """The names of the steps ``share:...``, none when nobody takes part."""
+        return tuple(step.name for step in self.graph.by_unit.get(SHARED, ()))
 
     @cached_property
     def assets(self) -> Mapping[str, Asset]:

@@ -31,11 +31,6 @@ SETTINGS_FILE = "lambdabuild.toml"
 PROJECT, PLAN, JOURNAL = "the project", "the plan", "the journal"
 """Groups beside units: settings, template, rules and tools; which manifests lie in which folders; the state."""
 
-THE_TEMPLATE = "the template"
-"""The unit of the template and all that is written with it. No logical id has a blank."""
-
-SHARED = "the shared layers"
-"""The unit of all steps ``share:...``."""
 
 ALWAYS = frozenset({PROJECT, JOURNAL})
 

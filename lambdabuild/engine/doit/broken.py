@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from doit.exceptions import TaskFailed
@@ -12,33 +12,37 @@ from lambdabuild.core.errors import LambdaBuildError, raise_all
 from lambdabuild.core.model import Broken
 from lambdabuild.engine.base.site import Site
 from lambdabuild.engine.base.snapshot import GROUPS
+from lambdabuild.engine.base.step_kind import StepKind, kind_of
 from lambdabuild.engine.noop.doit_command import Wanted
-from lambdabuild.engine.noop.tasks import KINDS, TEMPLATE
+from lambdabuild.engine.noop.tasks import TEMPLATE
 from lambdabuild.engine.steps.actions import failed
 from lambdabuild.plan.broken import mistakes, refuse
 from lambdabuild.plan.types import BuildPlan
 
-STEPS = tuple(kind for kind in KINDS if kind not in (TEMPLATE, "share"))
-"""Those that are of one function or layer."""
+
+def _names(kinds: Mapping[str, StepKind]) -> set[str]:
+    """Return the tasks of one function or layer: its steps and groups."""
+    return {*(name for name, kind in kinds.items() if not kind.is_for_all), *GROUPS}
 
 
-def check(plan: BuildPlan, wanted: Wanted, settings: Settings) -> None:
+def check(plan: BuildPlan, wanted: Wanted, settings: Settings, kinds: Mapping[str, StepKind]) -> None:
     """Raise the mistakes of all that is wanted, unless the run is to go on with the others."""
     if wanted.is_run and (wanted.keeps_going or settings.keep_going):
         return
     tasks = [task.partition(":") for task in wanted.tasks]
-    is_named = all(kind in {*STEPS, *GROUPS, "why"} and name for kind, _, name in tasks)
+    is_named = all(kind in {*_names(kinds), "why"} and name for kind, _, name in tasks)
     refuse(plan, [name for _, _, name in tasks] if is_named else ())
 
 
 def tasks(site: Site) -> Iterator[dict[str, Any]]:
-    """With any of them no template is written, for it needs all."""
+    """Yield tasks that fail for what has a mistake, and for all that needs it."""
+    kinds = {kind: kind_of(site, kind) for kind in site.kinds}
     for one in site.plan.broken:
         yield {"basename": _group(one), "name": one.name, "actions": [(_fail, [one])], "doc": "it has a mistake"}
-        others = {*STEPS, *GROUPS} - {_group(one)}
+        others = _names(kinds) - {_group(one)}
         yield from ({"basename": kind, "name": one.name, **_after([one])} for kind in sorted(others))
-    if site.plan.broken and site.service.has_template:
-        yield {"basename": TEMPLATE, **_after(site.plan.broken), "doc": KINDS[TEMPLATE]}
+    if site.plan.broken and site.service.has_template:  # it needs all
+        yield {"basename": TEMPLATE, **_after(site.plan.broken), "doc": kinds[TEMPLATE].title}
 
 
 def needed(site: Site, names: Iterable[str]) -> list[str]:

@@ -17,19 +17,21 @@ from doit.exceptions import InvalidCommand, InvalidDodoFile, TaskFailed
 from lambdabuild.config.settings import Settings
 from lambdabuild.core import messages
 from lambdabuild.core.errors import LambdaBuildError
+from lambdabuild.core.units import SHARED, TEMPLATE
 from lambdabuild.engine.base import ownership, session
 from lambdabuild.engine.base.display import DISPLAY
 from lambdabuild.engine.base.site import Site
 from lambdabuild.engine.base.snapshot import GROUPS
 from lambdabuild.engine.base.template_files import PACKAGED, template_file
-from lambdabuild.engine.doit.tasks import tasks
-from lambdabuild.engine.freshness.why import why
+from lambdabuild.engine.doit.tasks import tasks, titles
+from lambdabuild.engine.freshness.reasons import reasons
 from lambdabuild.engine.noop import doit_command, snapshot_writer
-from lambdabuild.engine.noop.tasks import KINDS, WHY, creator, groups
+from lambdabuild.engine.noop.tasks import WHY, creator, groups
 from lambdabuild.engine.remote import eligibility
 from lambdabuild.engine.step_cache import lookup
 from lambdabuild.engine.steps.actions import failed, from_os_error
 from lambdabuild.plan.left_out import left_out, refuse
+from lambdabuild.plan.steps import Step
 
 
 def default_tasks(site: Site) -> list[str]:
@@ -75,7 +77,7 @@ class ProjectTasks:
         if question is not None:
             _refuse(site, question.tasks)
         if question is not None and question.is_overview and not question.has_other_tasks(self):
-            yield from groups(site.service.has_template)
+            yield from groups(titles(site), site.service.has_template)
             return
         site.shared.is_anew = question is not None and bool(question.options.get("always"))
         left_out, named = _settled(site, question, self)
@@ -132,7 +134,7 @@ def namespace(open_project: Callable[[], Site]) -> dict[str, Any]:
 
 def _refuse(site: Site, tasks: tuple[str, ...]) -> None:
     """What is left out has no tasks; asked for by name it is an error that says why."""
-    ours = {*KINDS, *GROUPS}
+    ours = {*site.kinds, *GROUPS}
     try:
         refuse(site.plan, [name for name in tasks if ":" in name and name.partition(":")[0] in ours])
     except LambdaBuildError as error:
@@ -192,7 +194,7 @@ def _end(site: Site, notes: list[str]) -> None:
         workers.close(site)
     try:
         usual = site.given.usual or site.settings
-        shown = {"quiet": usual.quiet, "format": usual.format, "groups": default_tasks(site)}
+        shown = {"quiet": usual.quiet, "format": usual.format, "groups": default_tasks(site), "titles": titles(site)}
         shown["left_out"] = [one.as_dict() for one in site.left_out]
         snapshot_writer.renew(site, session.saved, {**shown, "config": config(site, usual), "notes": notes})
     except (LambdaBuildError, OSError, KeyboardInterrupt):
@@ -234,18 +236,14 @@ def print_why(site: Site, name: str) -> TaskFailed | None:
 
 def why_text(site: Site, name: str, saved: Any) -> str:
     """One line a step: up to date, or would run (or be restored from a cache) and the reasons."""
-    steps = [
-        *_steps_of(site, name),
-        *([("template", "template")] if site.service.has_template and not site.plan.broken else []),
-    ]
     lines, upstream = [], ""
-    for kind, step in steps:
-        label = "template" if kind == "template" else f"{kind}:{step}"
-        reasons = why(site, kind, step, saved)
-        if reasons:
-            where = lookup.where(site, kind, step, saved) if not upstream else ""
+    for step in _steps_of(site, name):
+        label = step.task
+        why = [*reasons(site, step.kind, step.name, saved)]
+        if why:
+            where = lookup.where(site, step.kind, step.name, saved) if not upstream else ""
             lines.append(f"{label}  would be restored from {where}" if where else f"{label}  would run")
-            lines += [f"  because {reason}" for reason in reasons]
+            lines += [f"  because {reason}" for reason in why]
             upstream = upstream or label
         elif upstream:
             lines.append(f"{label}  runs if the result of {upstream} changes")
@@ -255,16 +253,10 @@ def why_text(site: Site, name: str, saved: Any) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _steps_of(site: Site, name: str) -> list[tuple[str, str]]:
-    """The steps to a function or layer, in order."""
-    if any(name in image.users for image in site.plan.images):
-        image = site.plan.image_of(name)
-        return [(kind, image.name) for kind in image.steps]
-    build = site.plan.build_of(name)
-    steps = [("resolve", resolution) for resolution in build.resolutions]
-    steps += [("share", "plan")] if build.name in site.sharers else []
-    steps += [("package", build.package)] if build.package else []
-    steps += [("compile", build.name)] if build.compiles else []
-    steps += [(kind, build.name) for kind in ("copy", "zip", "hash", *site.wanted(build))]
-    steps += [("share", step) for step in site.sharing_steps[1:] if build.name in site.sharers]
-    return steps + [("publish", one.name) for one in site.plan.publications if name in one.layers]
+def _steps_of(site: Site, name: str) -> list[Step]:
+    """Return the steps to a function or layer, in order, with those that make its automatic layers and the template."""
+    graph, unit = site.graph, next(unit.name for unit in site.plan.made if name in unit.users)
+    own = {step.task for step in (*graph.chain(unit), *graph.asked_for(unit))}
+    own |= {step.task for step in graph.by_unit.get(SHARED, ())} if unit in site.sharers else set()
+    own |= {step.task for step in graph.by_unit.get(TEMPLATE, ())}
+    return [step for step in graph.steps if step.task in own]

@@ -1,192 +1,139 @@
-"""A plan as doit task dicts. Arguments are plain data and every step is a task that can be listed, run and cleaned."""
+"""Steps as doit task dicts. Arguments are plain data and every step is a task that can be listed, run and cleaned."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Container, Iterable, Iterator
 from typing import Any
 
+from lambdabuild.core.units import SHARED, TEMPLATE
+from lambdabuild.engine.base.receipts import Saved
 from lambdabuild.engine.base.site import Site
-from lambdabuild.engine.base.snapshot import SHARED
+from lambdabuild.engine.base.step_kind import kind_of
 from lambdabuild.engine.doit import broken
 from lambdabuild.engine.freshness.costs import slowest_first
-from lambdabuild.engine.freshness.inputs import TEMPLATE, Saved
 from lambdabuild.engine.freshness.reasons import Freshness
-from lambdabuild.engine.noop.tasks import KINDS, heads
+from lambdabuild.engine.noop.tasks import heads
 from lambdabuild.engine.steps.actions import clean, perform
-from lambdabuild.plan.types import Build, ImageBuild, Pinned
+from lambdabuild.plan.steps import Step
+from lambdabuild.plan.types import Build, ImageBuild
 
 Task = dict[str, Any]
 
 
 def tasks(site: Site, saved: Saved, left_out: Container[str] = (), named: Iterable[str] = ()) -> Iterator[Task]:
-    """Every task of a service: the steps, then the groups that people name (``build:F``, ``layer:L``).
+    """Yield every task of a service: the steps, then the groups that people name (``build:F``, ``layer:L``).
 
-    Slow builds come first, and doit begins with them. Of the units that are ``left_out`` (``observe.units``) there are
-    no steps, and only those groups that are ``named``.
+    Slow builds come first, and doit begins with them. The units that are ``left_out`` (``snapshot_writer.units``) have
+    no steps, and only those of their groups that are ``named``.
     """
-    yield from heads()
-    for resolution in site.plan.resolutions:
-        users = [user for build in resolution.users if build not in left_out for user in site.build(build).users]
-        if users:
-            yield _step(site, saved, "resolve", resolution.name, [])
-        own = {user for build in resolution.users if site.build(build).resolution == resolution.name
-               for user in site.build(build).users}  # fmt: skip
-        yield from (_alias("resolve", user, resolution.name) for user in users if user in own - {resolution.name})
-    for package in site.plan.packages:
-        users = [user for build in package.users if build not in left_out for user in site.build(build).users]
-        if users:
-            yield _step(site, saved, "package", package.name, [])
-        yield from (_alias("package", user, package.name) for user in users if user != package.name)
-    builds = slowest_first(site, saved, left_out)
-    for build in builds:
-        yield from _build(site, saved, build, left_out)
+    yield from heads(titles(site))
+    steps = list(_in_order(site, saved, left_out))
+    there, users = {step.task for step in steps}, _users(site, steps)
+    for step in steps:
+        yield _task(site, saved, step, [task for task in step.needs if task in there])
+        others = (user for user in users.get(step.task, ()) if user != step.name)
+        # A step that is another's too has a name of its own, so that a person need not know who owns it.
+        yield from (_group(step.kind, user, [step.task]) | {"doc": f"the same as {step.task}"} for user in others)
+    for unit in site.plan.made:
+        if unit.name not in left_out:
+            yield from _groups(site, unit, there)
     for pinned in site.plan.pinned:
         if pinned.function not in left_out:
-            yield from _pinned(site, saved, pinned)
-    yield from _sharing(site, saved, left_out)
-    for image in site.plan.images:
-        if image.name not in left_out:
-            yield from _image(site, saved, image)
-    for asset in site.plan.assets:
-        if asset.name not in left_out:
-            yield _step(site, saved, "upload", asset.name, [])
-    for name in named:
-        kind, _, user = name.partition(":")
-        yield {"basename": kind, "name": user, "actions": None}
+            yield _group("build", pinned.function, site.graph.ends(pinned.function)) | {
+                "doc": f"version {pinned.version} of {pinned.source}"
+            }
+    yield from ({"basename": kind, "name": name, "actions": None} for kind, _, name in _parts(named))
     if not left_out:
-        yield from _publications(site, saved)
+        yield from _publications(site)
     yield from broken.tasks(site)
-    if site.service.has_template and not site.plan.broken:
-        yield _template(site, saved, builds, left_out)
 
 
-def _build(site: Site, saved: Saved, build: Build, left_out: Container[str]) -> Iterator[Task]:
-    resolved = [f"resolve:{resolution}" for resolution in build.resolutions]
-    packaged = [f"package:{build.package}"] if build.package else []
-    compiled = [f"compile:{build.name}"] if build.compiles else []
-    layers = {layer for sizes in site.sizes.get(build.name, ()) for layer in sizes.layers if layer not in left_out}
-    planned = _shared(site, build.name, left_out, "plan")
-    after = {
-        **({"compile": [*resolved, *packaged]} if build.compiles else {}),
-        "copy": [*resolved, *packaged, *compiled, *planned],
-        "zip": [f"copy:{build.name}"],
-        "hash": [f"zip:{build.name}", *(f"copy:{layer}" for layer in sorted(layers))],
-        "upload": [f"hash:{build.name}"],
-        "tree": [f"copy:{build.name}", f"zip:{build.name}"],  # of the zip, when a cache has the bytes of the rest
-    }
-    for kind, before in after.items():
-        yield _step(site, saved, kind, build.name, before)
-        yield from (_alias(kind, user, build.name) for user in build.users if user != build.name)
-    for user in build.users:
-        yield {
-            "basename": build.group(user),
-            "name": user,
-            "actions": None,
-            "task_dep": [
-                *(f"{kind}:{build.name}" for kind in site.wanted(build)),
-                *_shared(site, build.name, left_out, *site.sharing_steps[2:]),
-                *broken.needed(site, [user]),
-            ],
-            # What only this one has goes with it; what is shared is cleaned by its own name.
-            "clean": [(clean, [site, kind, build.name]) for kind in reversed(after)] if len(build.users) == 1 else [],
-            "doc": f"{build.key.source}/ by {build.key.rule}",
-        }
+def titles(site: Site) -> dict[str, tuple[str, str]]:
+    """Return what ``doit list`` shows of each kind of step: its title, and whose it is."""
+    return {kind: (kind_of(site, kind).title, kind_of(site, kind).whose) for kind in site.kinds}
 
 
-def _pinned(site: Site, saved: Saved, pinned: Pinned) -> Iterator[Task]:
-    """All there is to do for a version that was published before is to know that it is there."""
-    yield _step(site, saved, "upload", pinned.function, [])
-    yield {
-        "basename": "build",
-        "name": pinned.function,
-        "actions": None,
-        "task_dep": [f"upload:{pinned.function}"],
-        "doc": f"version {pinned.version} of {pinned.source}",
-    }
+def _in_order(site: Site, saved: Saved, left_out: Container[str]) -> Iterator[Step]:
+    """Yield the steps that there are, slow builds first: those of all who need them, of builds, of everything else."""
+    graph = site.graph
+    own = [step for step in graph.steps if step.unit and step.unit not in left_out]
+    needed = {task for step in own for task in step.needs}
+    builds = [build.name for build in slowest_first(site, saved, left_out)]
+    units = dict.fromkeys([*builds, *(step.unit for step in own if step.unit != TEMPLATE), TEMPLATE])
+    shared = graph.by_unit.get("", ())
+    yield from (step for step in shared if step.is_wanted and step.task in needed)
+    yield from (step for unit in units if unit not in left_out for step in graph.by_unit.get(unit, ()))
+    yield from (step for step in shared if not step.is_wanted and not left_out)
 
 
-def _publications(site: Site, saved: Saved) -> Iterator[Task]:
-    """Nobody's need: a layer is published when somebody says so."""
-    for one in site.plan.publications:
-        yield _step(site, saved, "publish", one.name, [f"upload:{layer}" for layer in one.layers])
-        if one.layers != (one.name,):
-            group = {"basename": "layer", "name": one.name, "actions": None, "doc": "for each of its architectures"}
-            yield group | {"task_dep": [f"layer:{layer}" for layer in one.layers]}
-
-
-def _shared(site: Site, name: str, left_out: Container[str], *steps: str) -> list[str]:
-    """Those of the steps of shared layers that a build needs, if it takes part."""
-    return [f"share:{step}" for step in steps] if name in site.sharers and SHARED not in left_out else []
-
-
-def _sharing(site: Site, saved: Saved, left_out: Container[str]) -> Iterator[Task]:
-    """One chain for all shared layers: how many there are is known when the first step has run."""
-    if SHARED in left_out:
-        return
-    resolutions = {sharer.resolution for sharer in site.sharers.values()}
-    there = [name for name in resolutions if any(user not in left_out for user in site.resolution(name).users)]
-    before = {"plan": [f"resolve:{name}" for name in sorted(there)], "zip": ["share:plan"], "upload": ["share:zip"],
-              "tree": ["share:plan"]}  # fmt: skip
-    yield from (_step(site, saved, "share", step, before[step]) for step in site.sharing_steps)
-
-
-def _image(site: Site, saved: Saved, image: ImageBuild) -> Iterator[Task]:
-    before: list[str] = []
-    for kind in image.steps:
-        yield _step(site, saved, kind, image.name, before)
-        yield from (_alias(kind, user, image.name) for user in image.users if user != image.name)
-        before = [f"{kind}:{image.name}"]
-    for user in image.users:
-        yield {
-            "basename": "build",
-            "name": user,
-            "actions": None,
-            "task_dep": before,
-            "clean": [(clean, [site, kind, image.name]) for kind in reversed(image.steps)]
-            if len(image.users) == 1
-            else [],
-            "doc": f"{image.key.place} as an image",
-        }
-
-
-def _step(site: Site, saved: Saved, kind: str, name: str, before: list[str]) -> Task:
-    return {
-        "basename": kind,
-        "name": name,
-        "actions": [(perform, [site, kind, name])],
-        "task_dep": before,
-        "uptodate": [Freshness(site, kind, name, saved)],
-        "targets": [site.receipt(kind, name)],
-        "clean": [(clean, [site, kind, name])],
-        "doc": KINDS[kind].format(name),
-        "meta": {"kind": kind, "name": name},
+def _task(site: Site, saved: Saved, step: Step, needs: list[str]) -> Task:
+    row, name = kind_of(site, step.kind), step.name
+    task = {
+        "basename": step.kind,
+        "actions": [(perform, [site, step.kind, name])],
+        "task_dep": needs,
+        "uptodate": [Freshness(site, step.kind, name, saved)],
+        "targets": [site.receipt(step.kind, name), *_known_targets(site, step)],
+        "clean": [(clean, [site, step.kind, name])],
+        "doc": row.title.format(name),
+        "meta": {"kind": step.kind, "name": name or step.kind},
         # Steps print nothing. doit captures by exchanging sys.stdout, which steps on threads would do to one another.
         "io": {"capture": False},
     }
+    return task | {"name": name} if name else task
 
 
-def _alias(kind: str, user: str, owner: str) -> Task:
-    """A step that is another's too has a name of its own, so that a person need not know who owns it."""
-    return {
-        "basename": kind,
-        "name": user,
-        "actions": None,
-        "task_dep": [f"{kind}:{owner}"],
-        "doc": f"the same as {kind}:{owner}",
-    }
+def _known_targets(site: Site, step: Step) -> list[str]:
+    """Return the outputs of a step that has no name: everybody else may depend on these files."""
+    return [] if step.name else [output.path for output in kind_of(site, step.kind).outputs(site, step.name)]
 
 
-def _everything(site: Site, builds: Iterable[Build], left_out: Container[str]) -> list[str]:
-    steps = [f"{kind}:{one.name}" for one in builds if one.name not in site.unbuildable for kind in site.wanted(one)]
-    steps += [f"share:{step}" for step in site.sharing_steps[2:] if SHARED not in left_out]
-    steps += [f"{image.steps[-1]}:{image.name}" for image in site.plan.images if image.name not in left_out]
-    others = [*(pinned.function for pinned in site.plan.pinned), *(asset.name for asset in site.plan.assets)]
-    return steps + [f"upload:{name}" for name in others if name not in left_out]
+def _users(site: Site, steps: Iterable[Step]) -> dict[str, list[str]]:
+    """Return the functions and layers that have each step: those of its unit, or of the units that need it first.
+
+    A layer for several runtimes needs several steps of one kind; the first is the one that has its name.
+    """
+    of_unit = {unit.name: unit.users for unit in site.plan.made}
+    owners: dict[tuple[str, str], str] = {}
+    users: dict[str, list[str]] = defaultdict(list)
+    for step in steps:
+        users[step.task] += of_unit.get(step.unit, ())
+        for task in step.needs if step.unit else ():
+            if not site.graph.by_task[task].unit:
+                owners.setdefault((step.unit, task.partition(":")[0]), task)
+    for (unit, _), task in owners.items():
+        users[task] += of_unit.get(unit, ())
+    return users
 
 
-def _template(site: Site, saved: Saved, builds: Iterable[Build], left_out: Container[str]) -> Task:
-    from lambdabuild.engine.base.template_files import outputs
+def _groups(site: Site, unit: Build | ImageBuild, there: Container[str]) -> Iterator[Task]:
+    shared = [task for task in site.graph.ends(SHARED) if unit.name in site.sharers and task in there]
+    own = site.graph.by_unit.get(unit.name, ())
+    for user in unit.users:
+        needs = [*site.graph.ends(unit.name), *shared, *broken.needed(site, [user])]
+        yield _group(unit.group(user), user, needs) | {
+            # What only this one has goes with it; what is shared is cleaned by its own name.
+            "clean": [(clean, [site, one.kind, one.name]) for one in reversed(own)] if len(unit.users) == 1 else [],
+            "doc": _doc(unit),
+        }
 
-    step = _step(site, saved, "template", TEMPLATE, _everything(site, builds, left_out))
-    del step["name"]
-    return {**step, "targets": [*step["targets"], *outputs(site)]}
+
+def _doc(unit: Build | ImageBuild) -> str:
+    return f"{unit.key.place} as an image" if isinstance(unit, ImageBuild) else f"{unit.key.source}/ by {unit.key.rule}"
+
+
+def _group(kind: str, name: str, needs: list[str]) -> Task:
+    return {"basename": kind, "name": name, "actions": None, "task_dep": needs}
+
+
+def _publications(site: Site) -> Iterator[Task]:
+    """Yield the groups of layers that are built once for each architecture."""
+    for one in site.plan.publications:
+        if one.layers != (one.name,):
+            needs = [f"layer:{layer}" for layer in one.layers]
+            yield _group("layer", one.name, needs) | {"doc": "for each of its architectures"}
+
+
+def _parts(named: Iterable[str]) -> Iterator[tuple[str, str, str]]:
+    return (name.partition(":") for name in named)

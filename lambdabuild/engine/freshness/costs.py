@@ -8,18 +8,18 @@ from collections.abc import Container, Iterable
 from lambdabuild.core import regular
 from lambdabuild.core.errors import BadCosts
 from lambdabuild.core.spans import Span
+from lambdabuild.engine.base.receipts import Saved
 from lambdabuild.engine.base.site import Site
-from lambdabuild.engine.freshness.inputs import Saved
-from lambdabuild.plan.explain import steps
 from lambdabuild.plan.shards import Costs, estimated
-from lambdabuild.plan.types import Build, ImageBuild
+from lambdabuild.plan.steps import Graph
+from lambdabuild.plan.types import Build
 
 VERSION = 1
 
 
-def recorded(builds: Iterable[Build | ImageBuild], saved: Saved) -> dict[str, int]:
-    """What is known of the steps of some builds, in milliseconds."""
-    names = {step for build in builds for step in steps(build)}
+def recorded(graph: Graph, units: Iterable[str], saved: Saved) -> dict[str, int]:
+    """Return what is known of the steps of some units, in milliseconds."""
+    names = {step.task for unit in units for step in graph.chain(unit)}
     found = {name: saved(name).get("seconds") for name in sorted(names)}
     return {name: round(seconds * 1000) for name, seconds in found.items() if isinstance(seconds, int | float)}
 
@@ -27,11 +27,11 @@ def recorded(builds: Iterable[Build | ImageBuild], saved: Saved) -> dict[str, in
 def slowest_first(site: Site, saved: Saved, left_out: Container[str]) -> list[Build]:
     """The builds that are not left out, so that no processor waits at the end for one that began late."""
     builds = [build for build in site.plan.builds if build.name not in left_out]
-    known = recorded(builds, saved) if len(builds) > 1 else {}
+    known = recorded(site.graph, [build.name for build in builds], saved) if len(builds) > 1 else {}
     if not known:
         return builds
-    costs = estimated(site.plan, known)
-    return sorted(builds, key=lambda build: -sum(costs[step] for step in steps(build)))
+    costs = estimated(site.plan, site.graph, site.kinds, known)
+    return sorted(builds, key=lambda build: -sum(costs[step.task] for step in site.graph.chain(build.name)))
 
 
 def as_text(costs: Costs) -> str:

@@ -53,3 +53,17 @@ def variables(options: Iterable[str]) -> list[str]:
 def _variable(name: str) -> str:
     value = os.environ.get(name)
     return "unset" if value is None else hashlib.sha256(value.encode()).hexdigest()[:32]
+
+
+def asks_for_tag(site: Site, name: str) -> str:
+    """Return why the registry is asked at every run what an image's tag stands for; "" when it need not be."""
+    image = site.images.get(name)
+    is_tag = image is not None and image.key.kind == "tagged" and not site.settings.offline
+    return f"what {image.key.place} stands for is asked at every run" if image is not None and is_tag else ""
+
+
+def asks_for_bases(site: Site, name: str) -> str:
+    """Return why the engine is asked for base images at every run; "" when it need not be."""
+    is_built = site.images[name].key.kind == "recipe" and not site.settings.offline
+    is_pulled = is_built and site.settings.container_of(name).pull == "always"
+    return "base images are asked for at every run" if is_pulled else ""

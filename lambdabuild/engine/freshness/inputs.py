@@ -10,24 +10,19 @@ import hashlib
 import json
 import os
 import posixpath
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lambdabuild.config.settings import DEFAULT_EXCLUDE
 from lambdabuild.core.model import Options, Rewrite
 from lambdabuild.core.records import astuple, to_builtins
+from lambdabuild.engine.base.receipts import Saved
 from lambdabuild.engine.base.site import STRIP, Site
 from lambdabuild.engine.freshness import image_inputs, source_files
 from lambdabuild.engine.remote import workers
 from lambdabuild.files import fingerprint
 from lambdabuild.files.listing import patterns, scan
 from lambdabuild.plan.types import Build, ContainerKey, ImageBuild, Rule, StepClaims
-
-Saved = Callable[[str], Mapping[str, Any]]
-"""What doit's state holds of a task: ``{"inputs": fingerprint, "output": digest, "reads": [paths]}``, or nothing."""
-
-TEMPLATE = "template"
-"""The one step that has no name of its own."""
 
 ACCOUNT = ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_ROLE_ARN", "AWS_REGION", "AWS_DEFAULT_REGION")
 """Variables that tell one account or region from another; a run with others asks again."""
@@ -45,16 +40,6 @@ ZIP_FORMAT = "2"
 
 SHARING_FORMAT = "1"
 """Raised when equal packages give other layers than before."""
-
-
-def components(site: Site, kind: str, name: str, saved: Saved) -> dict[str, str]:
-    """All that one step depends on, by name. Reads the disk through the stat cache only."""
-    return _OF[kind](site, name, saved)
-
-
-def task_name(kind: str, name: str) -> str:
-    """What doit calls the step."""
-    return TEMPLATE if kind == TEMPLATE else f"{kind}:{name}"
 
 
 def known_reads(site: Site, values: Mapping[str, Any]) -> dict[str, str]:
@@ -83,7 +68,7 @@ def _read(site: Site, path: str) -> str:
     return fingerprint.of_listing(f"read {path}", listing, site.stats)
 
 
-def _resolve(site: Site, name: str, saved: Saved) -> dict[str, str]:
+def resolve(site: Site, name: str, saved: Saved) -> dict[str, str]:
     resolution = site.resolution(name)
     rule = site.rules[resolution.key.rule]
     found = _claims(site, rule, rule.resolve or StepClaims(), resolution.key.options, resolution.key.container)
@@ -98,7 +83,7 @@ def _resolve(site: Site, name: str, saved: Saved) -> dict[str, str]:
     return found | _manifest(site, rule, resolution.manifest, resolution.key.workspace)
 
 
-def _compile(site: Site, name: str, saved: Saved) -> dict[str, str]:
+def compile(site: Site, name: str, saved: Saved) -> dict[str, str]:
     build = site.build(name)
     rule = site.rules[build.key.rule]
     claims = rule.compile or StepClaims()
@@ -121,7 +106,7 @@ def _compile(site: Site, name: str, saved: Saved) -> dict[str, str]:
     return found
 
 
-def _package(site: Site, name: str, saved: Saved) -> dict[str, str]:
+def package(site: Site, name: str, saved: Saved) -> dict[str, str]:
     package = site.package(name)
     rule = site.rules[package.key.rule]
     found = _claims(site, rule, rule.compile or StepClaims(), package.key.options, package.key.container)
@@ -132,7 +117,7 @@ def _package_step(build: Build, saved: Saved) -> dict[str, str]:
     return {f"step:package:{build.package}": _output(saved, f"package:{build.package}")}
 
 
-def _copy(site: Site, name: str, saved: Saved) -> dict[str, str]:
+def copy(site: Site, name: str, saved: Saved) -> dict[str, str]:
     build = site.build(name)
     rule = site.rules[build.key.rule]
     found = _claims(site, rule, rule.copy, build.key.options, build.key.container) | _dependencies(build, saved)
@@ -185,7 +170,7 @@ def helper_digest() -> str:
         return hashlib.sha256(stream.read()).hexdigest()[:32]
 
 
-def _share(site: Site, name: str, saved: Saved) -> dict[str, str]:
+def share(site: Site, name: str, saved: Saved) -> dict[str, str]:
     if name == "plan":
         return dict(_what_is_shared(site, saved))
     if name == "upload":
@@ -210,11 +195,11 @@ def _what_is_shared(site: Site, saved: Saved) -> Iterator[tuple[str, str]]:
             yield f"stripped for {sharer.build}", site.tool_version(STRIP)
 
 
-def _zip(site: Site, name: str, saved: Saved) -> dict[str, str]:
+def zip_(site: Site, name: str, saved: Saved) -> dict[str, str]:
     return {f"step:copy:{name}": _output(saved, f"copy:{name}"), "zip format": ZIP_FORMAT}
 
 
-def _hash(site: Site, name: str, saved: Saved) -> dict[str, str]:
+def hash_(site: Site, name: str, saved: Saved) -> dict[str, str]:
     found = {f"step:zip:{name}": _output(saved, f"zip:{name}"), f"step:copy:{name}": _output(saved, f"copy:{name}")}
     for sizes in site.sizes.get(name, ()):
         found[f"layers of {sizes.function}"] = str(sizes.layer_count)
@@ -225,7 +210,7 @@ def _hash(site: Site, name: str, saved: Saved) -> dict[str, str]:
     return found
 
 
-def _image(site: Site, name: str, saved: Saved) -> dict[str, str]:
+def image(site: Site, name: str, saved: Saved) -> dict[str, str]:
     image = site.images[name]
     return image_inputs.inputs(site, image) | {"name": " ".join(image.local_names)}
 
@@ -237,7 +222,7 @@ def _upload_image(site: Site, image: ImageBuild, saved: Saved) -> dict[str, str]
     return found | {"repository": image.key.repository, "tags": " ".join(image.key.push_tags)}
 
 
-def _upload(site: Site, name: str, saved: Saved) -> dict[str, str]:
+def upload(site: Site, name: str, saved: Saved) -> dict[str, str]:
     if name in site.images:
         return _upload_image(site, site.images[name], saved)
     asset = site.assets.get(name)
@@ -254,7 +239,7 @@ def _upload(site: Site, name: str, saved: Saved) -> dict[str, str]:
     return {f"step:hash:{name}": _output(saved, f"hash:{name}"), "store": store_identity(site)}
 
 
-def _publish(site: Site, name: str, saved: Saved) -> dict[str, str]:
+def publish(site: Site, name: str, saved: Saved) -> dict[str, str]:
     """What is asked for, and of which account; what Lambda has is asked by the step itself."""
     publication = site.publications[name]
     builds = [site.plan.build_of(layer).name for layer in publication.layers]
@@ -265,11 +250,11 @@ def _publish(site: Site, name: str, saved: Saved) -> dict[str, str]:
     return found | {f"environment:{name}": _variable(name) for name in ACCOUNT}
 
 
-def _tree(site: Site, name: str, saved: Saved) -> dict[str, str]:
+def tree(site: Site, name: str, saved: Saved) -> dict[str, str]:
     return {f"step:copy:{name}": _output(saved, f"copy:{name}"), "users": ",".join(site.build(name).users)}
 
 
-def _template(site: Site, name: str, saved: Saved) -> dict[str, str]:
+def template(site: Site, name: str, saved: Saved) -> dict[str, str]:
     found = {f"file:{document.path}": _short(document.text) for document in site.service.documents}
     definition = site.service.definition
     if definition is not None:
@@ -292,22 +277,6 @@ def _template(site: Site, name: str, saved: Saved) -> dict[str, str]:
 def _place(rewrite: Rewrite) -> list[Any]:
     kept = [rewrite.iteration.otherwise] if rewrite.iteration is not None else []
     return [rewrite.target, rewrite.span.start, rewrite.span.end, *kept]
-
-
-_OF: dict[str, Callable[[Site, str, Saved], dict[str, str]]] = {
-    "resolve": _resolve,
-    "package": _package,
-    "compile": _compile,
-    "copy": _copy,
-    "zip": _zip,
-    "hash": _hash,
-    "image": _image,
-    "upload": _upload,
-    "tree": _tree,
-    "publish": _publish,
-    "share": _share,
-    "template": _template,
-}
 
 
 def store_identity(site: Site) -> str:

@@ -13,11 +13,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lambdabuild.artifacts.trees import TreeRecord
+from lambdabuild.core.units import SHARED, TEMPLATE
 from lambdabuild.engine.base import snapshot
+from lambdabuild.engine.base.receipts import Saved
 from lambdabuild.engine.base.site import STRIP, Site, root_above
-from lambdabuild.engine.base.snapshot import JOURNAL, PLAN, PROJECT, SHARED, THE_TEMPLATE, Snapshot
+from lambdabuild.engine.base.snapshot import JOURNAL, PLAN, PROJECT, Snapshot
+from lambdabuild.engine.base.step_kind import Step
 from lambdabuild.engine.freshness import image_inputs, source_files
-from lambdabuild.engine.freshness.inputs import TEMPLATE, Saved, task_name
 from lambdabuild.engine.freshness.reasons import Freshness
 from lambdabuild.engine.noop import plan_cache
 from lambdabuild.engine.steps.auto_layers import shared_layers
@@ -25,12 +27,11 @@ from lambdabuild.files.listing import IGNORE_FILE
 from lambdabuild.files.watch import FINE_NS, Group, Seen
 from lambdabuild.plan.planner import folders_above, manifest_folders
 from lambdabuild.plan.rule_choice import WILD, candidates
+from lambdabuild.plan.steps import task_name
 from lambdabuild.plan.types import Build, Rule, StepClaims
 
 MANY = 20_000
 """With more files than this in all trees, only the trees' folders are watched: it is the zips that are shipped."""
-
-Step = tuple[str, str]
 
 
 def renew(site: Site, saved: Saved, shown: Mapping[str, Any]) -> None:
@@ -67,14 +68,11 @@ def _clean_groups(site: Site) -> Mapping[str, Group]:
 
 
 def units(site: Site) -> Iterator[str]:
-    """All that a run of everything makes."""
-    yield from (build.name for build in site.plan.builds if build.name not in site.unbuildable)
-    yield from (pinned.function for pinned in site.plan.pinned)
-    yield from (image.name for image in site.plan.images)
-    yield from (asset.name for asset in site.plan.assets)
-    yield from [SHARED] if site.sharers else []
+    """Yield all that a run of everything makes."""
+    wanted = dict.fromkeys(step.unit for step in site.graph.steps if step.unit and step.unit != TEMPLATE)
+    yield from (unit for unit in wanted if unit not in site.unbuildable)
     if site.service.has_template:
-        yield THE_TEMPLATE
+        yield TEMPLATE
 
 
 def settled(site: Site, found: Snapshot) -> frozenset[str]:
@@ -82,7 +80,7 @@ def settled(site: Site, found: Snapshot) -> frozenset[str]:
     clean = found.clean()
     if PLAN not in clean:
         clean = frozenset(unit for unit in clean & set(units(site)) if found.plans.get(unit) == plan_digest(site, unit))
-    clean -= {PROJECT, PLAN, JOURNAL, THE_TEMPLATE}
+    clean -= {PROJECT, PLAN, JOURNAL, TEMPLATE}
     return frozenset(unit for unit in clean if _needs(site, unit) <= clean)
 
 
@@ -102,19 +100,8 @@ def plan_digest(site: Site, unit: str) -> str:
 
 
 def steps(site: Site, unit: str) -> list[Step]:
-    """The steps of a unit, as ``(kind, name)``."""
-    build = site.builds.get(unit)
-    if unit == SHARED:
-        resolved = dict.fromkeys(("resolve", sharer.resolution) for sharer in site.sharers.values())
-        return [*resolved, *(("share", step) for step in site.sharing_steps)]
-    if unit in site.images:
-        return [(kind, unit) for kind in site.images[unit].steps]
-    if build is None:
-        return [(TEMPLATE, TEMPLATE) if unit == THE_TEMPLATE else ("upload", unit)]
-    first = [("resolve", resolution) for resolution in build.resolutions]
-    first += [("package", build.package)] if build.package else []
-    first += [("compile", unit)] if build.compiles else []
-    return [*first, *((kind, unit) for kind in ("copy", "zip", "hash", *site.wanted(build)))]
+    """Return the steps of a unit, as ``(kind, name)``."""
+    return [(step.kind, step.name) for step in site.graph.chain(unit)]
 
 
 def _groups(site: Site, saved: Saved, made: Snapshot) -> dict[str, Group]:
@@ -162,8 +149,8 @@ def _trees(site: Site, unit: str) -> list[str]:
     """The folders of the build folder that a unit has."""
     if unit == SHARED:
         return [layer.name for layer in shared_layers.decided(site).layers] if "tree" in site.sharing_steps else []
-    build = site.builds.get(unit)
-    return [unit] if build is not None and "tree" in site.wanted(build) else []
+    tree = site.graph.by_task.get(f"tree:{unit}")
+    return [unit] if tree is not None and tree.is_wanted else []
 
 
 def _see_tree(site: Site, name: str, record: TreeRecord, seen: Seen, are_many: bool) -> None:

@@ -6,7 +6,7 @@ Imported instead of ``loader``, which knows the steps.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from lambdabuild.engine.base.display import DISPLAY
@@ -14,20 +14,8 @@ from lambdabuild.engine.base.snapshot import Snapshot
 from lambdabuild.engine.noop import doit_command
 from lambdabuild.engine.noop.doit_command import Asked
 
-KINDS = {
-    "resolve": "find and fetch the dependencies of {}",
-    "package": "build and install the distribution of {}",
-    "compile": "compile {}",
-    "copy": "settle which files go into {}",
-    "zip": "write the zip of {}",
-    "hash": "take the digest of {} and check its size",
-    "image": "build the image of {}, unless the engine has it",
-    "upload": "put {} into the artifact store, unless it is there",
-    "tree": "write {} as a folder, for sam local",
-    "publish": "publish {} as a version of a layer, unless the newest is the same",
-    "share": "{} of the layers that functions share (auto_layers)",
-    "template": "write built-template, packaged-template and manifest.json",
-}
+Titles = Mapping[str, Sequence[str]]
+"""What ``doit list`` shows of each kind of step, with {} for the step's name, and whose such steps are."""
 TEMPLATE = "template"
 WHY = {"basename": "why", "name": None, "doc": "tell for each step of a function whether it would run, and why"}
 
@@ -59,7 +47,7 @@ class Groups:
         if question is None or question.has_other_tasks(self) or not self._knows(question):
             yield from self.otherwise()["lambdabuild_tasks"].create_doit_tasks()
             return
-        yield from groups("template" in self.found.shown["groups"])
+        yield from groups(self.found.shown["titles"], "template" in self.found.shown["groups"])
         if question.is_overview:
             return
         from doit.globals import Globals
@@ -80,20 +68,18 @@ class Groups:
         )
 
 
-def heads() -> Iterator[dict[str, Any]]:
-    """The groups of steps and of functions, so that ``doit list`` says what they are, even those that are empty."""
-    for kind, doc in KINDS.items():
+def heads(titles: Titles) -> Iterator[dict[str, Any]]:
+    """Yield the groups of steps and of functions, so that ``doit list`` says what they are, even those without any."""
+    for kind, (title, whose) in titles.items():
         if kind != TEMPLATE:
-            whom = {"share": "all steps", "image": "each function"}.get(kind, "each function and layer")
-            yield {"basename": kind, "name": None, "doc": doc.format(whom)}
+            yield {"basename": kind, "name": None, "doc": title.format(whose)}
     yield {"basename": "build", "name": None, "doc": "build each function: all its steps"}
     yield {"basename": "layer", "name": None, "doc": "build each layer: all its steps"}
     yield {"basename": "source", "name": None, "doc": "build and publish each source: all its steps"}
 
 
-def groups(has_template: bool) -> Iterator[dict[str, Any]]:
-    """All that ``doit list`` shows: the heads, and tasks that are none's."""
-    yield from heads()
+def groups(titles: Titles, has_template: bool) -> Iterator[dict[str, Any]]:
+    """Yield all that ``doit list`` shows: the heads, and tasks that belong to none."""
+    yield from heads(titles)
     if has_template:
-        yield {"basename": TEMPLATE, "actions": None, "doc": KINDS[TEMPLATE]}
-    yield WHY
+        yield {"basename": TEMPLATE, "actions": None, "doc": titles[TEMPLATE][0]}

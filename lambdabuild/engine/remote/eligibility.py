@@ -8,6 +8,7 @@ import re
 from lambdabuild.core import messages
 from lambdabuild.core.errors import LambdaBuildError
 from lambdabuild.engine.base.site import Site
+from lambdabuild.engine.base.step_kind import kind_of
 from lambdabuild.plan.types import Build, StepClaims
 from lambdabuild.rule_api import portable
 
@@ -25,10 +26,13 @@ def may_go(site: Site, kind: str, name: str) -> bool:
     build = site.build(name)
     if settings.only and build.key.rule not in settings.only:
         return False
-    return kind == "zip" or _may_be_compiled(site, build)
+    can_be_remote = kind_of(site, kind).can_be_remote
+    return can_be_remote is not None and can_be_remote(site, name)
 
 
-def _may_be_compiled(site: Site, build: Build) -> bool:
+def may_be_compiled(site: Site, name: str) -> bool:
+    """Return whether a rule's compile step may be run elsewhere, and has no secret of this machine."""
+    build = site.build(name)
     claims = site.rules[build.key.rule].compile
     if claims is None or not claims.remote or build.key.container.mode or build.key.command.run:
         return False

@@ -20,7 +20,9 @@ from lambdabuild._version import __version__
 from lambdabuild.core.errors import LambdaBuildError
 from lambdabuild.core.records import Struct, field
 from lambdabuild.engine.base import lists, store_files
+from lambdabuild.engine.base.receipts import Saved
 from lambdabuild.engine.base.site import Site
+from lambdabuild.engine.base.step_kind import kind_of
 from lambdabuild.engine.freshness import inputs
 from lambdabuild.engine.remote import workers
 from lambdabuild.engine.step_cache import caches, materialize
@@ -28,7 +30,6 @@ from lambdabuild.files import fingerprint
 
 FORMAT = "2"
 """Raised when what is in an entry changes."""
-KINDS = frozenset({"resolve", "package", "compile", "copy", "zip"})
 
 
 class Entry(Struct, frozen=True):
@@ -64,7 +65,7 @@ def second_key(key: str, reads: Mapping[str, str]) -> str:
 
 def find(site: Site, kind: str, name: str, components: Mapping[str, str]) -> Entry | None:
     """What the step left when it was run with the same inputs before."""
-    cache = caches.caches(site) if kind in KINDS else None
+    cache = caches.caches(site) if kind_of(site, kind).restore is not None else None
     if cache is None:
         return None
     key = key_of(site, kind, name, components)
@@ -82,32 +83,34 @@ def find(site: Site, kind: str, name: str, components: Mapping[str, str]) -> Ent
     return None
 
 
-def where(site: Site, kind: str, name: str, saved: inputs.Saved) -> str:
+def where(site: Site, kind: str, name: str, saved: Saved) -> str:
     """The name of the cache that would spare a step, "" when there is none."""
-    if kind not in KINDS:
+    row = kind_of(site, kind)
+    if row.restore is None:
         return ""
-    found = find(site, kind, name, inputs.components(site, kind, name, saved))
+    found = find(site, kind, name, row.inputs(site, name, saved))
     return found.where if found is not None else ""
 
 
 def restore(site: Site, kind: str, name: str, entry: Entry) -> Left | None:
     """Leave what the step would have left; None when a cache no longer has what is needed for that."""
     try:
-        if not _RESTORE[kind](site, name, entry):
+        row = kind_of(site, kind)
+        if row.restore is None or not row.restore(site, name, entry):
             return None
         data = entry.data
         named = {name: [digest.sha256, digest.size] for name, digest in entry.blobs.items()}
         values = {
             **data["values"],
             "restored": entry.where,
-            **({"away": True} if kind in materialize.WITH_BYTES else {}),
+            **({"away": True} if row.has_bytes else {}),
         }
         return Left(data["output"], values, {**data["result"], "blobs": named}, data["reads"], data["folders"])
     except (KeyError, TypeError, AttributeError):
         return None  # it was stored by something that only looks like us
 
 
-def _without_bytes(kind: str) -> Callable[[Site, str, Entry], bool]:
+def without_bytes(kind: str) -> Callable[[Site, str, Entry], bool]:
     def restore(site: Site, name: str, entry: Entry) -> bool:
         """What lies there is of another run; whoever needs the bytes must not take those."""
         shutil.rmtree(site.out(kind, name), ignore_errors=True)
@@ -116,13 +119,13 @@ def _without_bytes(kind: str) -> Callable[[Site, str, Entry], bool]:
     return restore
 
 
-def _restore_list(site: Site, name: str, entry: Entry) -> bool:
+def restore_list(site: Site, name: str, entry: Entry) -> bool:
 
     lists.write_rows(site, name, entry.data["list"])
     return True
 
 
-def _restore_zip(site: Site, name: str, entry: Entry) -> bool:
+def restore_zip(site: Site, name: str, entry: Entry) -> bool:
     digest, target = entry.blobs[materialize.ZIP], site.zip(name)
     cache = caches.caches(site)
     if not cache.has_here(digest) and _is_cheaper_assembled(site, name, digest.size):
@@ -140,21 +143,12 @@ def _has_broken_packages(site: Site, name: str) -> bool:
     return any(caches.caches(site).was_broken(Digest(*blob)) for blob in blobs)
 
 
-_RESTORE: Mapping[str, Callable[[Site, str, Entry], bool]] = {
-    "resolve": _without_bytes("resolve"),
-    "package": _without_bytes("package"),
-    "compile": _without_bytes("compile"),
-    "copy": _restore_list,
-    "zip": _restore_zip,
-}
-
-
 def _is_cheaper_assembled(site: Site, name: str, size: int) -> bool:
     """Whether the packages that are not here yet, which others need too, are less to fetch than the zip."""
     build = site.build(name)
     if len(build.resolutions) != 1 or any(
         kind != "resolve" and materialize.is_away(site, kind, one)
-        for kind, one in materialize.steps_before(site, "zip", name)
+        for kind, one in kind_of(site, "zip").bytes_of(site, name)
     ):
         return False
     blobs = materialize.blobs_of(site, "resolve", build.resolution)

@@ -4,62 +4,44 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from lambdabuild.engine.base import receipts, store_files
 from lambdabuild.engine.base.session import saved
 from lambdabuild.engine.base.site import Site
+from lambdabuild.engine.base.step_kind import Step, kind_of
 from lambdabuild.engine.step_cache import caches
 
 OUT, ZIP = "out.tar.zst", "artifact.zip"
 IN_STORE = re.compile(r"\{store\}/(wheels/([0-9a-f]{64})/[^/]+)")
 """A file of the machine's store whose path says its content."""
-WITH_BYTES = frozenset({"resolve", "package", "compile"})
 
 
-def provide(site: Site, kind: str, name: str, run_again: Callable[[str, str], str]) -> bool:
-    """Have the bytes that a step is about to read. Gives whether a step before it now has another output.
+def provide(site: Site, steps: Iterable[Step], run_again: Callable[[str, str], str]) -> bool:
+    """Bring the bytes of some steps here, which another is about to read. Return whether one has a new output.
 
-    ``run_again`` runs a step and gives its output: the way out when no cache has its bytes any more.
+    ``run_again`` runs a step and returns its output: the way out when no cache has its bytes any more.
     """
-    changed = False
-    for before, one in steps_before(site, kind, name):
-        with site.shared.lock_of(f"{before}:{one}"):
-            if changed or not _are_here(site, before, one):
-                was = saved(f"{before}:{one}").get("output")
-                changed |= run_again(before, one) != was
-    return changed
+    has_changed = False
+    for kind, name in steps:
+        with site.shared.lock_of(f"{kind}:{name}"):
+            if has_changed or not _are_here(site, kind, name):
+                was = saved(f"{kind}:{name}").get("output")
+                has_changed |= run_again(kind, name) != was
+    return has_changed
 
 
 def _are_here(site: Site, kind: str, name: str) -> bool:
     """Return whether what a step left can be read, now that it was brought here if it was away."""
-    if kind in WITH_BYTES and is_away(site, kind, name):
+    if kind_of(site, kind).has_bytes and is_away(site, kind, name):
         return fetch(site, kind, name)
     return store_files.are_whole(site, kind, name)
 
 
-def steps_before(site: Site, kind: str, name: str) -> Iterator[tuple[str, str]]:
-    """The steps whose bytes a step reads."""
-    if kind == "tree":
-        yield from ((before, one) for before, one in steps_before(site, "zip", name) if not is_away(site, before, one))
-    if kind == "share":
-        yield from dict.fromkeys(("resolve", sharer.resolution) for sharer in site.sharers.values())
-    if kind not in ("compile", "copy", "zip"):
-        return
-    build = site.build(name)
-    yield from (("resolve", resolution) for resolution in build.resolutions)
-    if build.package:
-        yield "package", build.package
-    if build.compiles and kind != "compile":
-        yield "compile", name
-    if kind == "zip":
-        yield "copy", name
-
-
-def are_away(site: Site, name: str) -> bool:
-    """Whether bytes of a build's entries are not on this machine's disk."""
-    return any(is_away(site, kind, one) for kind, one in steps_before(site, "zip", name) if kind in WITH_BYTES)
+def are_away(site: Site, steps: Iterable[Step]) -> bool:
+    """Return whether bytes of some steps are not on this machine's disk."""
+    return any(kind_of(site, kind).has_bytes and is_away(site, kind, name) for kind, name in steps)
 
 
 def is_away(site: Site, kind: str, name: str) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 from lambdabuild.engine.base import lists, receipts
 from lambdabuild.engine.base.session import saved
 from lambdabuild.engine.base.site import Site
+from lambdabuild.engine.base.step_kind import kind_of
 from lambdabuild.engine.freshness import inputs
 from lambdabuild.engine.step_cache import caches, lookup, materialize
 
@@ -32,10 +33,10 @@ def offer(
     values: Mapping[str, Any],
 ) -> None:
     """Give what a step left to the caches, when it can be of use elsewhere and says nothing that it must not."""
-    cache = caches.caches(site) if kind in lookup.KINDS else None
+    cache = caches.caches(site) if kind_of(site, kind).restore is not None else None
     if cache is None or cache.read_only or any(digest == inputs.CHANGED for digest in receipt.reads.values()):
         return
-    if inputs.components(site, kind, name, saved) != components:
+    if kind_of(site, kind).inputs(site, name, saved) != components:
         return  # its inputs were edited while it ran: what it left may be of either
     data = {
         "output": receipt.output, "values": dict(values), "result": dict(receipt.result),
@@ -71,7 +72,7 @@ def _sources(site: Site, kind: str, name: str, receipt: receipts.Receipt) -> dic
         digest = Digest(receipt.result["sha256"], receipt.result["size"])
         return {materialize.ZIP: File(site.zip(name), digest)}
     found: dict[str, Any] = {}
-    for part in receipt.result["parts"] if kind in materialize.WITH_BYTES else ():
+    for part in receipt.result["parts"] if kind_of(site, kind).has_bytes else ():
         path, in_store = part["path"], materialize.IN_STORE.fullmatch(part["path"])
         if in_store:
             real = site.expand(path)

@@ -1,7 +1,7 @@
-"""What the tasks do. The only place where the bytes of a build move; a step does what the plan says.
+"""What the tasks do: a step is looked up in the caches, or run, and what it left is recorded.
 
-``perform`` is the action of every task: it takes the project's lock, runs one of ``STEPS``, writes the receipt
-and gives doit the values to keep: ``{"inputs": fingerprint, "output": digest, ...}``.
+``perform`` is the action of every task: it takes the project's lock, does what the step's row of ``KINDS`` says, writes
+the receipt and gives doit the values to keep: ``{"inputs": fingerprint, "output": digest, ...}``.
 """
 
 from __future__ import annotations
@@ -9,25 +9,25 @@ from __future__ import annotations
 import errno
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, cast
 
 from doit.exceptions import TaskFailed
 
-from lambdabuild.core import messages
 from lambdabuild.core.atomic import remove
-from lambdabuild.core.errors import CannotRead, CannotWrite, LambdaBuildError, NoEngine
+from lambdabuild.core.errors import CannotRead, CannotWrite, LambdaBuildError
 from lambdabuild.core.spans import Span
 from lambdabuild.engine.base import ownership, receipts
-from lambdabuild.engine.base.receipts import Done
 from lambdabuild.engine.base.session import begin, keep, saved
 from lambdabuild.engine.base.site import Site
+from lambdabuild.engine.base.step_kind import kind_of
 from lambdabuild.engine.freshness import inputs
 from lambdabuild.engine.remote import workers
 from lambdabuild.engine.remote.workers import StaysHere
 from lambdabuild.engine.step_cache import lookup, materialize, upload
-from lambdabuild.engine.steps import file_steps, place_steps, rule_steps
+from lambdabuild.engine.steps.left_behind import remove_empty_parents
 from lambdabuild.files import fingerprint
+from lambdabuild.plan.steps import task_name
 
 
 def perform(site: Site, kind: str, name: str) -> dict[str, Any] | TaskFailed:
@@ -38,15 +38,16 @@ def perform(site: Site, kind: str, name: str) -> dict[str, Any] | TaskFailed:
         except StaysHere:
             return _perform(site, kind, name)
     except (LambdaBuildError, OSError) as error:
-        return failed(error, f"{kind}:{name}")
+        return failed(error, task_name(kind, name))
 
 
 def _perform(site: Site, kind: str, name: str, *, look_up: bool = True) -> dict[str, Any]:
     begin(site)
-    ownership.claim(site, ownership.outputs(site, kind, name))
+    row = kind_of(site, kind)
+    ownership.claim(site, row.outputs(site, name))
     site.shared.ran.add((kind, name))
     workers.look(site, kind, name)
-    before = inputs.components(site, kind, name, saved)  # first: an edit made while we build must count as a change
+    before = row.inputs(site, name, saved)  # first: an edit made while we build must count as a change
     remove(site.receipt(kind, name))
     may_restore = look_up and not site.shared.is_anew
     values = (_restored(site, kind, name, before) if may_restore else None) or _run(site, kind, name, before)
@@ -60,27 +61,30 @@ def _restored(site: Site, kind: str, name: str, before: Mapping[str, str]) -> di
     left = lookup.restore(site, kind, name, entry) if entry is not None else None
     if left is None:
         return None
-    if kind == "zip":
-        file_steps.link_users(site, name, ".zip")
+    kind_of(site, kind).after_restore(site, name)
     return _kept(
         site, kind, name, receipts.Receipt(before, left.output, left.reads, left.folders, left.result), left.values
     )
 
 
 def _run(site: Site, kind: str, name: str, before: Mapping[str, str]) -> dict[str, Any]:
-    if materialize.provide(site, kind, name, lambda *step: _run_again(site, *step)):
-        before = inputs.components(site, kind, name, saved)
-    again = _sent_again(site) if kind == inputs.TEMPLATE else []
-    if again:
-        before = inputs.components(site, kind, name, saved)
+    row = kind_of(site, kind)
+
+    def run_again(kind: str, name: str) -> str:
+        return _run_again(site, kind, name)
+
+    has_changed = materialize.provide(site, row.bytes_of(site, name), run_again)
+    notes = row.before_run(site, name, run_again)
+    if has_changed or notes:
+        before = row.inputs(site, name, saved)
     started = time.time_ns()
     with workers.turn(site, kind, name):
-        done = STEPS[kind](site, name)
+        done = row.run(site, name)
     reads = {key: _unless_newer(site, key, digest, started) for key, digest in inputs.reads(site, done.reads).items()}
     receipt = receipts.Receipt(before, done.output, {**reads, **done.images}, done.folders, done.result)
     values = {
         **done.values,
-        **({"notes": again} if again else {}),
+        **({"notes": notes} if notes else {}),
         **({"images": dict(done.images)} if done.images else {}),
         "seconds": round((time.time_ns() - started) / 1e9, 3),
     }
@@ -88,20 +92,10 @@ def _run(site: Site, kind: str, name: str, before: Mapping[str, str]) -> dict[st
     return _kept(site, kind, name, receipt, values)
 
 
-def _sent_again(site: Site) -> list[str]:
-    """Run the upload steps whose objects have gone, so that the template names what is there; gives notes."""
-    from lambdabuild.engine.steps import present
-
-    lost = list(present.gone(site))
-    for step in lost:
-        _run_again(site, *step)
-    return [f"{kind}:{name}: what was sent had gone from there, and is sent again" for kind, name in lost]
-
-
 def _run_again(site: Site, kind: str, name: str) -> str:
-    """Run a step on behalf of one after it, for its bytes are nowhere any more; gives its output."""
+    """Run a step on behalf of one after it, because its bytes are nowhere any more; return its output."""
     values = _perform(site, kind, name, look_up=False)
-    keep(inputs.task_name(kind, name), values)
+    keep(task_name(kind, name), values)
     return str(values["output"])
 
 
@@ -155,82 +149,17 @@ def from_os_error(error: OSError, what: str) -> LambdaBuildError:
     return kind(f"{what}: {error.strerror or error}", where=where, help=HELP.get(error.errno or 0, ""))
 
 
-STEPS: dict[str, Callable[[Site, str], Done]] = {
-    "resolve": rule_steps.resolve,
-    "package": rule_steps.package,
-    "compile": rule_steps.compile,
-    "copy": rule_steps.copy,
-    "zip": file_steps.zip_,
-    "hash": file_steps.hash_,
-    "image": place_steps.image,
-    "upload": place_steps.upload,
-    "tree": file_steps.tree,
-    "publish": place_steps.publish,
-    "share": place_steps.share,
-    "template": place_steps.template,
-}
-
-
-def made_by(site: Site, kind: str, name: str) -> Iterable[str]:
-    """What a step keeps in the project's state, for ``doit clean``."""
-    yield site.receipt(kind, name)
-    if kind in ("resolve", "package", "compile"):
-        yield site.out(kind, name)
-    elif kind == "copy":
-        yield site.record("copy", name)
-        yield site.out("zipped", name)
-    elif kind in ("zip", "tree"):
-        yield site.record(kind, name)
-    elif kind == "share" and name in ("zip", "tree"):
-        from lambdabuild.engine.steps.auto_layers import shared_layers
-
-        yield from (site.record(name, layer) for layer in shared_layers.left_by(site, name))
-
-
 def clean(site: Site, kind: str, name: str, dryrun: bool = False) -> None:
-    """doit's clean action: remove what the step made, and containers that a killed run left."""
+    """Remove what a step made; doit's clean action."""
     begin(site)
-    if kind in ("resolve", "compile") and not dryrun:
-        from lambdabuild.engine.containers import pool
-
-        pool.sweep_if_there(site)
-    if kind == "image" and not dryrun:
-        _forget_image(site, name)
-    for output in () if dryrun else list(_left_by(site, kind, name)):
+    if dryrun:
+        return
+    row = kind_of(site, kind)
+    row.forget(site, name)
+    for output in list((row.removed or row.outputs)(site, name)):
         ownership.remove(site, output)
-        _remove_empty_parents(output.path, site.build_dir)
-    for path in list(made_by(site, kind, name)):
-        if os.path.lexists(path) and not dryrun:
+        remove_empty_parents(output.path, site.build_dir)
+    for path in [site.receipt(kind, name), *row.state(site, name)]:
+        if os.path.lexists(path):
             remove(path)
-            _remove_empty_parents(path, site.build_dir)
-
-
-def _left_by(site: Site, kind: str, name: str) -> Iterable[ownership.Output]:
-    """What a step put outside of the state; what is in a store stays there."""
-    if kind == "share" and name in ("zip", "tree"):
-        from lambdabuild.engine.steps.auto_layers import shared_layers
-
-        return [shared_layers.output(site, name, layer) for layer in shared_layers.left_by(site, name)]
-    return [] if kind == "upload" else ownership.outputs(site, kind, name)
-
-
-def _forget_image(site: Site, name: str) -> None:
-    """Without an engine there is nothing to be forgotten but files."""
-    from lambdabuild.engine.steps.images import images
-
-    receipt = receipts.read(site.receipt("image", name))
-    try:
-        if receipt is not None:
-            images.remove(site, name, receipt.result)
-    except NoEngine as error:
-        messages.report(error)
-
-
-def _remove_empty_parents(path: str, top: str) -> None:
-    parent = os.path.dirname(path)
-    while parent.startswith(top + os.sep):
-        try:
-            os.rmdir(parent)
-        except OSError:
-            return
-        parent = os.path.dirname(parent)
+            remove_empty_parents(path, site.build_dir)

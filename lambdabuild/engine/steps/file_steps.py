@@ -9,8 +9,10 @@ from contextlib import contextmanager, nullcontext
 
 from lambdabuild.artifacts.entries import Entry, InArchive
 from lambdabuild.engine.base import lists, ownership, receipts
+from lambdabuild.engine.base.outputs import Output, tree_output
 from lambdabuild.engine.base.receipts import Done
 from lambdabuild.engine.base.site import Site
+from lambdabuild.engine.base.step_kind import kind_of
 from lambdabuild.engine.remote import workers
 from lambdabuild.engine.step_cache import materialize
 
@@ -32,7 +34,7 @@ def zip_(site: Site, name: str) -> Done:
             found = (ZipSummary.read(site.record("zip", one), site.zip(one)) for one in (name, *newest))
             summary = write_zip(target, entries, previous=filter(None, found))
             summary.write(kept)  # before it is another's turn, who copies what is packed
-    link_users(site, name, ".zip")
+    link_zips(site, name)
     return Done(
         output=summary.sha256,
         values={"size": summary.size, "unzipped": summary.unzipped, **({"executor": where} if where else {})},
@@ -108,7 +110,11 @@ def _write_tree(site: Site, name: str) -> None:
     for other in _with_the_same_dependencies(site, name, site.tree):
         if site.tree(other) not in twins.trees and (record := TreeRecord.read(site.record("tree", other))):
             twins.add(site.tree(other), record, _packages_files(site, lists.read_list(site, other)))
-    written = lying_in(site.zip(name), entries) if materialize.are_away(site, name) else entries
+    written = (
+        lying_in(site.zip(name), entries)
+        if materialize.are_away(site, kind_of(site, "zip").bytes_of(site, name))
+        else entries
+    )
     record = KnownTree(target, kept).update(written, twins)
     twins.add(target, record, _packages_files(site, entries))
 
@@ -119,12 +125,17 @@ def _packages_files(site: Site, entries: Iterable[Entry]) -> Iterator[str]:
             yield entry.path
 
 
+def link_zips(site: Site, name: str) -> None:
+    """Link the zip for all who share the build."""
+    link_users(site, name, ".zip")
+
+
 def link_users(site: Site, name: str, suffix: str) -> None:
     """Those who share the build find it under their own name too."""
     for user in site.build(name).users:
         if user == name:
             continue
-        output = ownership.Output(site.zip(user)) if suffix else ownership.tree(site, user)
+        output = Output(site.zip(user)) if suffix else tree_output(site, user)
         link = output.path
         target = os.path.relpath(os.path.join(site.build_dir, name + suffix), os.path.dirname(link))
         ownership.make_room(site, link)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from lambdabuild.core.errors import NoEngine
@@ -56,3 +56,11 @@ def _is_image_there(site: Site, name: str, sent: Mapping[str, Any]) -> bool:
         return image_upload.is_there(site, name, sent["location"])
     except NoEngine:
         return True
+
+
+def send_again(site: Site, name: str, run_again: Callable[[str, str], str]) -> list[str]:
+    """Run the upload steps whose objects have gone, so that the template names what is there; return notes."""
+    lost = list(gone(site))
+    for step in lost:
+        run_again(*step)
+    return [f"{kind}:{name}: what was sent had gone from there, and is sent again" for kind, name in lost]

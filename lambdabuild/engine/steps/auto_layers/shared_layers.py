@@ -21,6 +21,7 @@ from lambdabuild.core.errors import CannotRead
 from lambdabuild.core.model import Document, Location
 from lambdabuild.core.records import Struct, asdict, field
 from lambdabuild.engine.base import ownership, receipts, session
+from lambdabuild.engine.base.outputs import Output, tree_output
 from lambdabuild.engine.base.site import Site
 from lambdabuild.engine.freshness import inputs
 from lambdabuild.engine.steps import assemble
@@ -338,6 +339,8 @@ def _upload(site: Site) -> Made:
 
 
 STEPS: Mapping[str, Callable[[Site], Made]] = {"plan": _plan, "zip": _zip, "upload": _upload, "tree": _tree}
+IN_FILES = ("zip", "tree")
+"""The steps that write the layers into the build folder."""
 
 
 def sent(site: Site) -> Mapping[str, Mapping[str, Any]]:
@@ -368,5 +371,5 @@ def left_by(site: Site, step: str) -> list[str]:
     return list(receipt.result["layers"]) if receipt is not None else []
 
 
-def output(site: Site, step: str, layer: str) -> ownership.Output:
-    return ownership.Output(site.zip(layer)) if step == "zip" else ownership.tree(site, layer)
+def output(site: Site, step: str, layer: str) -> Output:
+    return Output(site.zip(layer)) if step == "zip" else tree_output(site, layer)

@@ -20,7 +20,7 @@ from lambdabuild.core.lambda_limits import DIRECT_UPLOAD_BYTES
 from lambdabuild.core.records import Struct
 from lambdabuild.engine.base import receipts
 from lambdabuild.engine.base.site import Site
-from lambdabuild.engine.freshness import reasons
+from lambdabuild.engine.freshness import intact
 from lambdabuild.engine.steps.publish import artifacts
 from lambdabuild.files.stat_cache import sha256_of
 from lambdabuild.plan.types import Publication
@@ -216,9 +216,9 @@ def _retire(client: LayerVersions, keep: int) -> Iterator[str]:
 def write(site: Site, name: str, versions: Sequence[Mapping[str, Any]]) -> None:
     """Put a layer's versions into layers.json, beside those of the others."""
     with _alone(site):
-        others = {key: value for key, value in reasons.published(site).items() if key in site.publications}
+        others = {key: value for key, value in intact.published(site).items() if key in site.publications}
         text = json.dumps({**others, name: list(versions)}, indent=2, sort_keys=True) + "\n"
-        write_text(reasons.published_file(site), text)
+        write_text(intact.published_file(site), text)
 
 
 @contextmanager

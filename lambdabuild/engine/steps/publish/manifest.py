@@ -7,10 +7,10 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
-from lambdabuild.core import regular
+from lambdabuild.core import regular, units
 from lambdabuild.engine.base import receipts
 from lambdabuild.engine.base.site import Site
-from lambdabuild.engine.base.snapshot import PLAN, THE_TEMPLATE
+from lambdabuild.engine.base.snapshot import PLAN
 from lambdabuild.engine.base.template_files import MANIFEST, PACKAGED, TEMPLATE, template_file
 from lambdabuild.engine.steps.auto_layers import shared_layers
 from lambdabuild.files import fingerprint
@@ -64,7 +64,7 @@ def _sent_assets(site: Site) -> Iterator[tuple[str, dict[str, Any]]]:
 def _last_manifest(site: Site) -> Mapping[str, Any]:
     """What the last run wrote, when that is still there and the plan is the same; it tells of what is settled."""
     found = site.given.snapshot
-    if found is None or not {PLAN, THE_TEMPLATE} <= found.clean():
+    if found is None or not {PLAN, units.TEMPLATE} <= found.clean():
         return {}
     try:
         with open(os.path.join(site.build_dir, MANIFEST), encoding="utf-8", opener=regular.opener) as stream:

@@ -1,36 +1,26 @@
-"""Why a step would run now, in words: what was and what is, compared by name."""
+"""What changed since a step was last run, in words: what was and what is, compared by name."""
 
 from __future__ import annotations
 
 import os
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from lambdabuild.engine.base import receipts
 from lambdabuild.engine.base.site import Site
-from lambdabuild.engine.freshness import image_inputs, inputs, source_files
-from lambdabuild.engine.freshness import reasons as freshness
-from lambdabuild.engine.freshness.inputs import Saved
+from lambdabuild.engine.freshness import image_inputs, source_files
 from lambdabuild.files import fingerprint
 from lambdabuild.plan.types import Build, ImageBuild
 
+CHANGED = "what it depends on changed"
 
-def why(site: Site, kind: str, name: str, saved: Saved) -> list[str]:
-    """The reasons for which a step would run now, in words; none when it is up to date."""
-    receipt = receipts.read(site.receipt(kind, name))
-    values = saved(inputs.task_name(kind, name))
-    if not values.get("inputs") or receipt is None:
-        return ["it has not been run yet, or was forgotten"]
-    if asked := freshness.asks_always(site, kind, name):
-        return [asked]
-    now = inputs.components(site, kind, name, saved) | inputs.known_reads(site, values)
+
+def between(site: Site, kind: str, name: str, receipt: receipts.Receipt, now: Mapping[str, str]) -> Iterator[str]:
+    """Yield the differences between what a step was made of and what it would be made of now; at least one."""
     before = {**receipt.components, **receipt.reads}
     build = site.package(name) if kind == "package" else site.builds.get(name) or site.images.get(name)
-    reasons = [_change(site, receipt, key, before.get(key), now.get(key), build) for key in sorted({*before, *now})]
-    found = list(dict.fromkeys(reason for reason in reasons if reason))
-    if not found and not freshness.is_intact(site, kind, name, values):
-        found = ["what it made is gone or was changed by hand"]
-    return found
+    changes = (_change(site, receipt, key, before.get(key), now.get(key), build) for key in sorted({*before, *now}))
+    yield from dict.fromkeys(change for change in changes if change) or [CHANGED]
 
 
 def _change(

@@ -1,0 +1,68 @@
+"""All that anybody has to know about a kind of step: a row of ``engine.steps.kinds.KINDS``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, cast
+
+from lambdabuild.core.records import Struct
+from lambdabuild.engine.base.outputs import Output
+from lambdabuild.engine.base.receipts import Done, Saved
+from lambdabuild.engine.base.site import Site
+from lambdabuild.plan.steps import Planned
+
+Step = tuple[str, str]
+"""The kind and the name of a step."""
+
+
+class StepKind(Struct, frozen=True):
+    """What is done in a step of this kind, what it depends on, what it leaves and how that is brought back.
+
+    Every function is given the project and the step's name. Who walks the graph asks these; nothing else decides by the
+    name of a kind.
+    """
+
+    title: str
+    """What ``doit list`` shows; {} is the step's name."""
+    planned: Planned
+    inputs: Callable[[Site, str, Saved], dict[str, str]]
+    """Digests by name of all that the step depends on; nothing else may enter its fingerprint."""
+    run: Callable[[Site, str], Done]
+    usual_ms: int = 0
+    """What it costs until that was measured, in milliseconds."""
+    whose: str = "each function and layer"
+    """For whom there are such steps, in ``doit list``."""
+    is_for_all: bool = False
+    """Whether its steps are of the project as a whole, and not of a function or layer."""
+    needs_all: bool = False
+    """Whether it needs the last step of every unit."""
+    outputs: Callable[[Site, str], Iterable[Output]] = lambda site, name: ()
+    """What it makes outside of the project's state, as far as that is known before it runs."""
+    removed: Callable[[Site, str], Iterable[Output]] | None = None
+    """What ``doit clean`` removes of that; None is all of it."""
+    state: Callable[[Site, str], Iterable[str]] = lambda site, name: ()
+    """The files and folders that it keeps in the project's state, besides its receipt."""
+    forget: Callable[[Site, str], None] = lambda site, name: None
+    """Removes what is not a file, for ``doit clean``."""
+    is_intact: Callable[[Site, str, Mapping[str, Any]], bool] = lambda site, name, values: True
+    """Whether what it made is still what it made, not deleted or edited by hand."""
+    asks_always: Callable[[Site, str], str] = lambda site, name: ""
+    """Why it must ask others at every run, though nothing here changed; "" when it need not."""
+    reveals: Callable[[Site, str], bool] = lambda site, name: False
+    """Whether it may read files that nobody knows before it has run."""
+    before_run: Callable[[Site, str, Callable[[str, str], str]], list[str]] = lambda site, name, run_again: []
+    """Runs steps before it again whose results have gone from where they were sent; returns notes."""
+    bytes_of: Callable[[Site, str], Iterable[Step]] = lambda site, name: ()
+    """The steps whose files it reads."""
+    has_bytes: bool = False
+    """Whether a cache may leave its files where they are until a step that runs reads them."""
+    restore: Callable[[Site, str, Any], bool] | None = None
+    """Leaves what a cache's entry says that the step left; None for steps that no cache keeps."""
+    after_restore: Callable[[Site, str], None] = lambda site, name: None
+    can_be_remote: Callable[[Site, str], bool] | None = None
+    """Whether an executor may run it, None for never."""
+
+
+def kind_of(site: Site, kind: str) -> StepKind:
+    """Return the row of a kind. Raise KeyError for an unknown one."""
+    return cast("StepKind", site.kinds[kind])
