@@ -1,4 +1,4 @@
-"""What the tests beside the rules share with the others."""
+"""Fixtures that the rules' tests share with the others."""
 
 from docker_engine import base_image, engine
 from fixtures import project

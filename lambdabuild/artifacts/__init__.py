@@ -1,1 +1,1 @@
-"""What steps leave behind: entries, zips, trees, stores. Must not know templates, plans or languages."""
+"""The output of steps: entries, zips, trees, stores. Must not know templates, plans or languages."""

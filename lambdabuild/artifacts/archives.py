@@ -61,7 +61,7 @@ def lying_in(path: str, entries: Sequence[Entry]) -> tuple[Entry, ...]:
 
 
 def _offset(stream: BinaryIO, info: zipfile.ZipInfo) -> int:
-    """Where an entry's stream begins."""
+    """Return the offset of an entry's stream, in bytes."""
     stream.seek(info.header_offset)
     header = LOCAL_HEADER.unpack(stream.read(LOCAL_HEADER.size))
     return info.header_offset + LOCAL_HEADER.size + int(header[9]) + int(header[10])

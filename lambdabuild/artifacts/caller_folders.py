@@ -1,4 +1,4 @@
-"""What is written to a folder or file that a caller named: what others made there is neither replaced nor removed."""
+"""Write to a folder or file that a caller named, without replacing or removing what others made there."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ class _Segment(NamedTuple):
 
 
 def can_be_stripped(data: bytes) -> bool:
-    """Whether it is a program or a shared object with nothing appended, as programs that carry an archive have."""
+    """Return whether this is a program or shared object with nothing appended (some programs carry an archive)."""
     try:
         header = _header(data)
         ends = [header.sections_at + header.section_size * header.section_count]
@@ -57,7 +57,7 @@ def can_be_stripped(data: bytes) -> bool:
 
 
 def loads_the_same(before: bytes, after: bytes) -> bool:
-    """Whether the loader maps the same bytes to the same addresses, and finds each where it may be mapped.
+    """Return whether the loader maps the same bytes to the same addresses, each at an offset that may be mapped.
 
     A tool may lay a file out anew, as patchelf did before it, and has broken some by that: what is loaded must not
     differ but for the places that tell where in the file things are.

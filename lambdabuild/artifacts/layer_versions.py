@@ -67,7 +67,7 @@ def earlier_twins(wanted: Wanted, own: Version, before: int, versions: Iterable[
 
 
 def surplus(versions: Collection[Version], keep: int, in_use: Collection[int]) -> tuple[Version, ...]:
-    """What may be deleted: not one of the last ``keep`` of any architecture, and of no function. 0 keeps all."""
+    """Return the versions that may be deleted: unused, and not among the last ``keep`` (0: all) of an architecture."""
     if not keep:
         return ()
     latest = sorted(versions, key=lambda one: one.number, reverse=True)

@@ -31,7 +31,7 @@ Signature: 8a477f597d28d172789f06886806bc55
 SHOWN = 5
 """So many names are told of what is in the way."""
 LEFTOVER = re.compile(r"(^|/)__pycache__(/[^/]+\.pyc(\.\d+)?)?/?$")
-"""What a run of Python code leaves beside it."""
+"""Files that running Python code leaves next to it."""
 
 
 def take(folder: str) -> None:
@@ -142,7 +142,7 @@ class NamedFolder:
         self._files = self._recorded()
 
     def strangers(self) -> list[str]:
-        """What is in the folder that we did not put there, or that somebody changed since: the first few of it."""
+        """Return the first few files in the folder that we did not write, or that somebody changed since."""
         parents = {
             "/".join(parts[:n]) for path in self._files for parts in [path.split("/")] for n in range(len(parts))
         }
@@ -157,11 +157,11 @@ class NamedFolder:
         return next(_walk(self.folder), None) is None
 
     def obstacles(self, wanted: Mapping[str, str]) -> list[str]:
-        """Where something else is in the way of files (``{path: sha256}``) that are to be written."""
+        """Return the paths where something else is in the way of files (``{path: sha256}``) to be written."""
         return sorted({where for path in wanted for where in self._obstacle(path, wanted[path])})
 
     def has(self, path: str, sha256: str) -> bool:
-        """Whether a file is there as it is wanted."""
+        """Return whether a file exists with the wanted content."""
         return self._digest(path) == sha256
 
     def record(self, files: Mapping[str, str], *, only: bool = False) -> bool:
@@ -191,7 +191,7 @@ class NamedFolder:
         return self._is_named(path) and (path not in self._files or self.has(path, self._files[path]))
 
     def _is_named(self, path: str) -> bool:
-        """Whether it is a file of ours, or was about to become one when we were killed."""
+        """Return whether it is a file of ours, or was about to become one when we were killed."""
         return path in self._files or TEMPORARY.sub("", path) in self._files
 
     def _obstacle(self, path: str, sha256: str) -> Iterator[str]:
@@ -261,6 +261,6 @@ def why_never_emptied(folder: str, inside: Mapping[str, str]) -> str:
 
 
 def holds(folder: str, path: str) -> bool:
-    """Whether a path is a folder or lies below it, links followed."""
+    """Return whether a path is a folder or something in it, after following links."""
     real, inner = os.path.realpath(folder), os.path.realpath(path)
     return inner == real or inner.startswith(real.rstrip(os.sep) + os.sep)

@@ -39,7 +39,7 @@ def _folders(path: str) -> list[str]:
 
 
 def overlap(one: frozenset[str], other: frozenset[str]) -> bool:
-    """Whether one brings what the other has, or what lies below that."""
+    """Return whether one brings a path that the other has, or something below it."""
     return not one.isdisjoint(_with_folders(other)) or not other.isdisjoint(_with_folders(one))
 
 

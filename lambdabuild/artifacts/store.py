@@ -1,4 +1,4 @@
-"""Where artifacts are published.
+"""The stores that artifacts are published to.
 
 Most keys hold the content's sha256, so what is there is right (``put``). The keys of published versions do not: they
 belong to whoever is first, and then stay as they are (``put_once``).
@@ -21,7 +21,7 @@ from lambdabuild.core.store import sha256_of
 
 
 class Labels(Struct, frozen=True):
-    """What an object bears beside its content, where the store has a place for that (S3)."""
+    """Properties of an object besides its content, for stores that have them (S3)."""
 
     tags: Mapping[str, str] = field(default_factory=dict)
     """Beside those of the store itself."""
@@ -36,7 +36,7 @@ class Store(Protocol):
 
     @property
     def region(self) -> str:
-        """Where the store is, for addresses; "" when that has no meaning."""
+        """The store's region, for addresses; "" when that has no meaning."""
         ...
 
     def location(self, key: str) -> str:

@@ -33,7 +33,7 @@ Row = tuple[str, int, int, int]
 
 
 class TreeRecord(Struct, frozen=True):
-    """What was written: ``{path: row}``."""
+    """The record of what was written: ``{path: row}``."""
 
     rows: Mapping[str, Row] = field(default_factory=dict)
 
@@ -79,7 +79,7 @@ class KnownTree(Struct, frozen=True):
         return record
 
     def strangers(self) -> list[str]:
-        """What is in the folder that we did not make. Nothing is known of one whose record is broken."""
+        """Return what is in the folder that we did not make: everything, if our record is broken."""
         if not _is_folder(self.target):
             return []
         record, announced = self.record, self._announced()
@@ -186,7 +186,7 @@ def write_tree(
 
 
 def is_intact(target: str, record: TreeRecord, digest: Callable[[str], str]) -> bool:
-    """Whether the folder holds what was written, no less and no more.
+    """Return whether the folder holds exactly what was written.
 
     Names and stats tell mostly; ``digest`` (of a file, in hex) is asked about files with another stat than was
     recorded, for a folder that was touched, moved or brought back from a cache has the content it had.
@@ -274,7 +274,7 @@ def _is_folder(path: str) -> bool:
 def _strangers(
     target: str, there: Mapping[str, os.stat_result], ours: Collection[str], wanted: Mapping[str, Entry] | None = None
 ) -> list[str]:
-    """What is in a folder that is not ours. A file that is just as it is ``wanted`` is taken for ours."""
+    """Return what is in a folder that is not ours. A file that is already as ``wanted`` counts as ours."""
 
     def is_ours(path: str) -> bool:
         if path.endswith("/"):

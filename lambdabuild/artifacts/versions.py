@@ -19,7 +19,7 @@ SEMANTIC = re.compile(
 )
 """https://semver.org, but for the rule on leading zeros of pre-releases."""
 NONE_GIVEN = "0.0.0"
-"""What setuptools calls a project that names no version."""
+"""The version that setuptools gives a project that names none."""
 
 
 def source_key(prefix: str, version: str) -> str:
@@ -40,7 +40,7 @@ def check(version: str, who: str, where: Span | None = None) -> str:
 
 
 def is_development(version: str) -> bool:
-    """Whether it is a development or local version (PEP 440): ``0.1.2.dev1``, ``0.1.1+mine``."""
+    """Return whether it is a development or local version (PEP 440): ``0.1.2.dev1``, ``0.1.1+mine``."""
     found = _parsed(version)
     return found is not None and (found.is_devrelease or found.local is not None)
 

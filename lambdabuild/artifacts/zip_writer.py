@@ -41,7 +41,7 @@ class Packed(Struct, frozen=True):
     only_here: bool = False
     """The source is this entry's alone, so it is closed after it was written."""
     packed_crc: int | None = None
-    """What the stream's CRC must be, when that is known."""
+    """The CRC that the stream must have, when that is known."""
 
 
 class Row(NamedTuple):
@@ -55,7 +55,7 @@ class Row(NamedTuple):
     """Which of the zip's archives its stream was copied from, at ``offset_there``; None when it was packed."""
     offset_there: int
     start: int
-    """Where its header begins; ``offset`` is where its stream does."""
+    """Offset of the header in bytes; ``offset`` is that of the stream."""
     offset: int
     packed_size: int
     method: int

@@ -38,7 +38,7 @@ BATCH_BYTES = 256 << 10
 
 
 class ZipSummary(Struct, frozen=True):
-    """What was written: digest and size of the zip in bytes, and where each entry lies in it."""
+    """The record of a zip: its digest, its size in bytes, and the offset of each entry."""
 
     sha256: str
     size: int
@@ -47,7 +47,7 @@ class ZipSummary(Struct, frozen=True):
     stat: tuple[int, ...]
     rows: Sequence[Row]
     end: int
-    """Where the last entry ends, in bytes."""
+    """Offset of the end of the last entry, in bytes."""
     archives: Sequence[str] = ()
     """The archives that streams were copied from."""
 
@@ -140,7 +140,7 @@ def _run(entries: Sequence[Entry], here: int, zip_: ZipSummary, places: Mapping[
 
 
 def _is_same(entry: Entry, row: Row, archives: Sequence[str]) -> bool:
-    """Whether it would be packed to the same bytes."""
+    """Return whether it would be packed to the same bytes."""
     if row.path != entry.path or row.sha256 != entry.sha256 or row.executable != entry.executable:
         return False
     lies = entry.lies
@@ -174,7 +174,7 @@ class _Sources:
         return self.open[path]
 
     def is_still(self, summary: ZipSummary) -> bool:
-        """Whether a zip is as it was written. From here on it stays open, so another may take its place."""
+        """Return whether a zip is as it was written. It stays open from here on, so the file may be replaced."""
         try:
             return stat_of(self.get(summary.path).fileno()) == summary.stat
         except OSError:

@@ -15,14 +15,14 @@ HOST = re.compile(
 """https://docs.aws.amazon.com/codeartifact/latest/ug/python-configure-without-pip.html"""
 USER = "aws"
 VARIABLE = "CODEARTIFACT_AUTH_TOKEN"
-"""Where AWS's own pages keep a token; one that is there is taken."""
+"""The variable that AWS's documentation keeps a token in; if it is set, it is used."""
 
 _tokens: dict[str, str] = {}
 _lock = threading.Lock()
 
 
 def is_host(host: str) -> bool:
-    """Whether an address's host (a port may follow) is CodeArtifact's."""
+    """Return whether a host (a port may follow) is CodeArtifact's."""
     return HOST.fullmatch(host.partition(":")[0]) is not None
 
 

@@ -1,4 +1,4 @@
-"""What variables ask of AWS: outputs of stacks, parameters, objects, the account; and what a stack has deployed."""
+"""Look up what variables need from AWS: stack outputs, parameters, objects, the account, and deployed templates."""
 
 from __future__ import annotations
 

@@ -126,7 +126,7 @@ class S3Store:
             return send(path, sha256, about, condition)
 
     def read(self, key: str) -> bytes | None:
-        """What is there under a key, None when nothing is."""
+        """Return the object under a key; None when there is none."""
         if not self.has(key):
             return None
         with self._telling(f"get {self.location(key)}"):
@@ -257,7 +257,7 @@ class S3Store:
 
 
 def _is_etag_of(path: str, answer: Mapping[str, Any]) -> bool:
-    """Whether an ETag is the file's md5, as it is without KMS, and for older S3-compatible stores."""
+    """Return whether an ETag is the file's md5, as it is without KMS and in older S3-compatible stores."""
     etag = str(answer.get("ETag", "")).strip('"')
     with open(path, "rb") as stream:
         return (
@@ -292,7 +292,7 @@ def _read(stream: Any) -> str:
 
 
 def console_url(bucket: str, key: str, region: str = "") -> str:
-    """Where people look at an object: the console of the region's partition.
+    """Return the address of an object in the AWS console of the region's partition.
 
     https://docs.aws.amazon.com/general/latest/gr/rande.html
     """

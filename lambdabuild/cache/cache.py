@@ -1,4 +1,4 @@
-"""What a cache is, for all that hold one: records by key (an action cache), and bytes by digest (a CAS).
+"""The interface of a cache: records by key (an action cache), and bytes by digest (a CAS).
 
 A record is a serialized ActionResult of the Remote Execution API (``records``), so that servers which look into records
 accept ours.

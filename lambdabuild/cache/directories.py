@@ -15,7 +15,7 @@ from lambdabuild.cache.cache import Digest
 from lambdabuild.cache.nodes import File, Link, Node
 
 Blobs: TypeAlias = dict[Digest, str | bytes]
-"""What a server must have: digest -> a path, or bytes."""
+"""The blobs that a server must have: digest -> a path, or bytes."""
 
 
 def tree(files: Mapping[str, Node]) -> tuple[Digest, Blobs]:

@@ -25,9 +25,9 @@ from lambdabuild.core.records import Struct, field
 PAUSES = (0.2, 0.5, 1, 2, 4, 8)
 """Seconds before each new try; together longer than an engine needs to be started anew."""
 DEATHS = 3
-"""So often a worker may end without an answer."""
+"""How many times a worker may end without an answer."""
 LOST = frozenset({"UNAVAILABLE", "ABORTED", "INTERNAL", "UNKNOWN", "CANCELLED", "RESOURCE_EXHAUSTED", "DATA_LOSS"})
-"""What may go well the next time."""
+"""Statuses of gRPC that a retry may cure."""
 CODES = {
     0: "OK", 1: "CANCELLED", 2: "UNKNOWN", 3: "INVALID_ARGUMENT", 4: "DEADLINE_EXCEEDED", 5: "NOT_FOUND",
     7: "PERMISSION_DENIED", 8: "RESOURCE_EXHAUSTED", 9: "FAILED_PRECONDITION", 10: "ABORTED", 12: "UNIMPLEMENTED",
@@ -38,11 +38,11 @@ CANCEL_SECONDS, PATIENCE_SECONDS = 2, 15
 QUEUED = 2
 """ExecutionStage.Value"""
 SMALL_BYTES = 100_000
-"""What is no larger is fetched many a message."""
+"""Largest blob that is fetched together with others in one message, in bytes."""
 
 
 class Command(Struct, frozen=True):
-    """What is run: in the root of its input tree, with this environment and no other."""
+    """A command, run in the root of its input tree with this environment and no other."""
 
     arguments: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -50,7 +50,7 @@ class Command(Struct, frozen=True):
     """Folders that it may leave."""
     timeout_seconds: float | None = None
     may_be_known: bool = True
-    """Whether what it left the last time will do."""
+    """Whether the result of an earlier run may be used instead."""
 
 
 class Ran(Struct, frozen=True):
@@ -65,7 +65,7 @@ class Ran(Struct, frozen=True):
 
 
 class _Lost(Exception):
-    """It may go well when it is tried again."""
+    """A failure that a retry may cure."""
 
 
 class Executor:
@@ -200,7 +200,7 @@ class Executor:
         return Digest.of(content)
 
     def _send(self, blobs: Blobs) -> None:
-        """What the engine does not have yet."""
+        """Send the blobs that the engine does not have yet."""
         try:
             missing = self.cache.missing([digest for digest in blobs if digest not in self._sent])
             self.cache.put_sources([(digest, blobs[digest]) for digest in sorted(missing)])
@@ -315,7 +315,7 @@ class _Queue:
 
 
 def _why(error: Exception) -> str:
-    """What the server said."""
+    """Return the server's own message."""
     return str(error.__cause__ or error)
 
 

@@ -100,7 +100,7 @@ class FolderCache:
         self.put_bytes += digest.size
 
     def path(self, digest: Digest) -> str:
-        """Where the bytes lie, if they do."""
+        """Return the path where the blob is stored, if it exists."""
         return self._place(BLOBS, digest.sha256)
 
     def discard(self, path: str) -> None:

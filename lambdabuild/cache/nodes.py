@@ -1,4 +1,4 @@
-"""What a tree of the Remote Execution API is made of, before it is messages."""
+"""The nodes of a Remote Execution API tree, before they become messages."""
 
 from __future__ import annotations
 

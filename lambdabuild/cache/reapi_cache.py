@@ -37,7 +37,7 @@ HELP = {
 
 
 class Capabilities(Struct, frozen=True):
-    """What a server can do that matters here."""
+    """The capabilities of a server that matter here."""
 
     batch_bytes: int
     streams_zstd: bool

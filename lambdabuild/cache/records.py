@@ -1,4 +1,4 @@
-"""What a step left, as a record: an ActionResult that names its blobs, one of which says the rest.
+"""Write a step's output as a record: an ActionResult that names its blobs, one of which has the rest.
 
 That one is ``step.json``, packed by zstd. It is content-addressed as all blobs are and holds the key that it was stored
 under, so that a record which was damaged, or put in another's place, is known as such. A small one also comes inside
@@ -32,7 +32,7 @@ class Record(Struct, frozen=True):
 
 
 class Step(Struct, frozen=True):
-    """What ``step.json`` says: what the step left, and the digests of its blobs by name."""
+    """The content of ``step.json``: the step's output, and the digests of its blobs by name."""
 
     data: Mapping[str, Any]
     blobs: Mapping[str, Digest]

@@ -1,4 +1,4 @@
-"""What the clients of remote caches share: who they are, how long they wait, what they call themselves."""
+"""Shared by the clients of remote caches: how to reach a server, how long to wait, addresses to show."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ SMALL_BYTES = 1 << 16
 
 
 class Found(Struct, frozen=True):
-    """What a step left, the digests of its blobs by name, and the name of the cache that had it."""
+    """A step's output, the digests of its blobs by name, and the name of the cache that had it."""
 
     data: Mapping[str, Any]
     blobs: Mapping[str, Digest]
@@ -88,7 +88,7 @@ class SharedCache(Struct):
     # coming out
 
     def find(self, key: str) -> Found | None:
-        """What was stored under a key. Its blobs may have gone meanwhile."""
+        """Return what was stored under a key. Its blobs may be gone by now."""
         for layer in self.layers:
             raw = layer.record(key)
             if layer is not self.folder:
@@ -134,11 +134,11 @@ class SharedCache(Struct):
         return False
 
     def has_here(self, digest: Digest) -> bool:
-        """Whether the machine's folder has a blob, so that fetching it costs a copy."""
+        """Return whether the machine's folder has a blob, so that fetching it only costs a copy."""
         return self.folder.has(digest)
 
     def was_broken(self, digest: Digest) -> bool:
-        """Whether a cache gave other bytes for a digest in this run."""
+        """Return whether a cache returned the wrong bytes for a digest in this run."""
         return any(name == digest.sha256 for _, name in self._broken)
 
     def _fetched(self, layer: Cache, digest: Digest, target: str, mode: int) -> bool:
@@ -152,7 +152,7 @@ class SharedCache(Struct):
             return is_right
 
     def _received(self, layer: Cache, digest: Digest, stream: BinaryIO) -> bool:
-        """Whether the layer gave the bytes that the digest says."""
+        """Return whether the layer returned the bytes that the digest promises."""
         sha256, size = hashlib.sha256(), 0
 
         def sink(chunk: bytes) -> None:

@@ -22,7 +22,7 @@ from lambdabuild.core.store import remove_broken
 KEY = re.compile(r"[0-9a-f]{64}(?=\.)")
 
 Told = Mapping[str, Any]
-"""What an answer says, as plain data."""
+"""An answer as plain data."""
 
 
 def stats(cache: FolderCache) -> Told:

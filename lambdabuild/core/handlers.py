@@ -1,4 +1,4 @@
-"""Where Lambda's runtimes look for a handler: one row of ``FINDERS`` for each kind of runtime.
+"""Look for a handler where Lambda's runtimes do: one row of ``FINDERS`` for each kind of runtime.
 
 In: what a function's ``Handler`` says, and the paths in its artifact and layers. Out: what is missing, in words.
 No source is looked into: whether a module has the function is not checked.
@@ -18,14 +18,14 @@ ALIKE_AT_MOST = 3
 
 
 class Files(Struct, frozen=True):
-    """What a function finds where it runs: each path with whether it is executable."""
+    """The files that a function finds where it runs: each path, and whether it is executable."""
 
     code: Mapping[str, bool]
     """Of the artifact, relative to /var/task."""
     opt: Mapping[str, bool] = field(default_factory=dict)
     """Of the layers, relative to /opt."""
     is_in_jar: Callable[[Collection[str], str], bool] = lambda jars, name: False
-    """Whether one of some jars, by their full paths, holds a file."""
+    """Return whether one of some jars, given by their full paths, holds a file."""
 
 
 class Finder(Struct, frozen=True):
@@ -42,7 +42,7 @@ class Finder(Struct, frozen=True):
     search_path: tuple[str, ...] = ()
     """Variables with which a function has code found elsewhere."""
     reads_handler: bool = True
-    """Whether it depends on what ``Handler`` says."""
+    """Whether the value of ``Handler`` matters."""
 
 
 def finder_of(runtime: str) -> Finder | None:
@@ -61,7 +61,7 @@ def alike(finder: Finder, handler: str, paths: Iterable[str]) -> list[str]:
 
 
 def _stems(path: str, endings: tuple[str, ...]) -> set[str]:
-    """What names a file: ``orders`` of ``src/orders.js``, and of ``src/orders/index.js`` and ``orders/__init__.py``."""
+    """Return the names of a file: ``orders`` of ``src/orders.js``, ``src/orders/index.js``, ``orders/__init__.py``."""
     ending = max((end for end in endings if path.endswith(end)), key=len, default="")
     folder, name = posixpath.split(path.removesuffix(ending))
     return {name, posixpath.basename(folder)} if name in ("index", "__init__") and folder else {name}
@@ -93,7 +93,7 @@ def _python_file(handler: str) -> str:
 def _packages(
     roots: list[tuple[Mapping[str, bool], str]], name: str, endings: tuple[str, ...]
 ) -> Iterator[tuple[Mapping[str, bool], str]]:
-    """Where Python looks for what is in a package: the first regular one, else all folders of a namespace package."""
+    """Yield the folders of a package, as Python finds them: the first regular one, else all of a namespace package."""
     portions = []
     for paths, folder in roots:
         inside = f"{folder}{name}/"

@@ -111,7 +111,7 @@ def broken(store: str) -> Iterator[str]:
 
 
 def _is_file_in(folder: str) -> bool:
-    """Whether the folder's digest is that of the one wheel in it, or of one that was in it."""
+    """Return whether the folder's digest is that of the one wheel in it, or of one that was in it."""
     names = os.listdir(folder) if f"{os.sep}built{os.sep}" in folder else ["a program"]
     return all(name.endswith((".whl", ".whl" + INDEX)) for name in names)
 

@@ -30,7 +30,7 @@ BASE_ENVIRONMENT = (
     "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "no_proxy", "all_proxy",
     "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS", "GIT_SSL_CAINFO",
 )  # fmt: skip
-"""What any tool gets: where programs and homes are, and how the network is reached. Not part of a fingerprint."""
+"""Variables that every tool gets: paths of programs and homes, and the network. Not part of a fingerprint."""
 
 
 class Output(Struct, frozen=True):
@@ -39,7 +39,7 @@ class Output(Struct, frozen=True):
 
 
 class Runner(Protocol):
-    """Where tools run: on this machine or in a container. Paths are the same in both."""
+    """A place to run tools: this machine or a container. Paths are the same in both."""
 
     @property
     def machine(self) -> tuple[str, str]:
@@ -47,7 +47,7 @@ class Runner(Protocol):
 
     @property
     def identity(self) -> str:
-        """What makes two runners give the same result: an image's digest, "" for this machine."""
+        """Identifies runners that give the same result: an image's digest, "" for this machine."""
 
     def find(self, name: str) -> str | None:
         """The path of a program, None when there is none."""
@@ -105,7 +105,7 @@ def find(name: str, path: str | None = None) -> str | None:
 
 
 def version(name: str) -> str:
-    """What a tool says of itself, in a line; ``go version`` is one that does not know ``--version``."""
+    """Return a tool's version line; some, such as ``go version``, do not know ``--version``."""
     program, *question = name.split()
     found = find(program)
     if found is None:
@@ -119,7 +119,7 @@ def version(name: str) -> str:
 
 
 def machine() -> str:
-    """What of this machine may show in what tools make: system, processor, C library."""
+    """Return what tools' output may depend on of this machine: system, processor, C library."""
     import platform
 
     libc = os.confstr("CS_GNU_LIBC_VERSION") if "CS_GNU_LIBC_VERSION" in os.confstr_names else ""
@@ -191,7 +191,7 @@ def run(
 def _communicated(
     process: subprocess.Popen[str], stdin: str | None, timeout_seconds: float | None, heard: Heard | None
 ) -> tuple[str, str]:
-    """What ``process.communicate`` gives; ``heard`` is told meanwhile."""
+    """Return what ``process.communicate`` returns, and pass output to ``heard`` as it arrives."""
     if heard is None:
         return process.communicate(stdin, timeout=timeout_seconds)
 

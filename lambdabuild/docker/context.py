@@ -29,7 +29,7 @@ EPOCH_SECONDS = 315532800
 """1980-01-01, the time that the files of zips have too; SOURCE_DATE_EPOCH of a build."""
 
 OWN_DOCKERFILE = ".lambdabuild.Dockerfile"
-"""What a Dockerfile that lies outside of the folder is called in the tar."""
+"""The name in the tar of a Dockerfile that is outside the folder."""
 
 
 class Item(Struct, frozen=True):
@@ -98,7 +98,7 @@ class _Walk:
         self.errors: list[LambdaBuildError] = []
 
     def folder(self, real: str, inside: str) -> bool:
-        """Whether anything in the folder goes to the engine."""
+        """Return whether anything in the folder is sent to the engine."""
         self.folders.append(real)
         before = len(self.items)
         try:
@@ -153,7 +153,7 @@ def digest(key: str, context: Context, cache: StatCache) -> str:
 
 
 def _numbers(item: Item) -> tuple[int, ...]:
-    """What changes when a file does; that something comes or goes in a folder its items tell."""
+    """Return values that change when the file does. Files that appear or vanish show in the items of their folder."""
     now = item.stat
     return (now.st_mtime_ns, now.st_ctime_ns, now.st_size, now.st_ino) if item.kind == "file" else ()
 

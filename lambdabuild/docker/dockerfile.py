@@ -56,7 +56,7 @@ def bases(
 
 
 def _platforms(side: str, platform: str) -> dict[str, str]:
-    """What is known without an ``ARG``.
+    """Values that are known without an ``ARG``.
 
     https://docs.docker.com/reference/dockerfile/#automatic-platform-args-in-the-global-scope
     """

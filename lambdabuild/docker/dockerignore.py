@@ -1,4 +1,4 @@
-"""What a .dockerignore leaves out, by Docker's own rules, which are not git's: patterns start at the context's folder.
+"""Apply a .dockerignore by Docker's own rules, which differ from git's: patterns start at the context's folder.
 
 https://docs.docker.com/build/concepts/context/#dockerignore-files
 """
@@ -31,7 +31,7 @@ class Pattern(Struct, frozen=True):
         return False
 
     def may_match_below(self, folder: str) -> bool:
-        """Whether it may be about something in a folder; says yes when in doubt."""
+        """Return whether it may match something in a folder; yes when in doubt."""
         fixed = re.split(r"[*?\[\\]", self.text, maxsplit=1)[0]
         return f"{self.text}/".startswith(f"{folder}/") or (
             fixed != self.text and (fixed.startswith(f"{folder}/") or f"{folder}/".startswith(fixed))

@@ -23,7 +23,7 @@ LOCAL = ("unix", "npipe", "http+unix", "")
 PROCESSORS = {"x86_64": "amd64", "aarch64": "arm64"}
 NO_SPACE = "no space left on device"
 NO_SHARE = ("bind source path does not exist", "mounts denied", "is not shared from")
-"""What engines say of a folder that they do not see; the second and third are Docker Desktop's."""
+"""Messages of engines about a folder that they do not see; the second and third are Docker Desktop's."""
 TAIL_LINES = 25
 MARK = "LAMBDABUILD_TOOL"
 """A variable that a program and its children have, by which they are found when they must end. A shell around them
@@ -40,7 +40,7 @@ class Engine(Struct, frozen=True):
     client: Any
     host: str
     options: tuple[str, ...]
-    """What its ``SecurityOptions`` say: ``name=rootless``, ``name=userns``."""
+    """The engine's ``SecurityOptions``: ``name=rootless``, ``name=userns``."""
 
     @property
     def api(self) -> Any:
@@ -48,7 +48,7 @@ class Engine(Struct, frozen=True):
 
     @property
     def may_share(self) -> bool:
-        """Whether folders of this machine may be there too, with the same owners."""
+        """Return whether folders of this machine can be mounted with the same owners."""
         return urlsplit(self.host).scheme in LOCAL and not self.has("userns")
 
     def has(self, option: str) -> bool:
@@ -56,7 +56,7 @@ class Engine(Struct, frozen=True):
 
     @property
     def user(self) -> str:
-        """Who tools run as, so that what they leave is the caller's. A rootless engine's root is the caller."""
+        """Return the user that tools run as, so that the caller owns their output (a rootless engine: root)."""
         return "0:0" if self.has("rootless") else f"{os.getuid()}:{os.getgid()}"
 
 
@@ -273,7 +273,7 @@ def execute(
 
 
 def _said(api: Any, exec_id: str) -> Iterator[tuple[int, bytes]]:
-    """What a program says, piece by piece: https://docs.docker.com/reference/api/engine/, "stream format".
+    """Yield a program's output in pieces: https://docs.docker.com/reference/api/engine/, "stream format".
 
     The SDK reads from the socket itself, and so loses what came together with the head of the answer and lies in the
     buffer above; slow networks bring them together.
@@ -371,7 +371,7 @@ def _remove(engine: Engine, container: str) -> None:
 
 
 class Refused(Exception):
-    """What the engine would not do, in its own words; ``status`` is HTTP's, ``lines`` what was said before."""
+    """The engine refused a request. ``status`` is HTTP's, ``lines`` the output up to then."""
 
     def __init__(self, words: str, status: int = 0, lines: tuple[str, ...] = ()) -> None:
         super().__init__(words)
@@ -410,7 +410,7 @@ def client(timeout_seconds: float | None = None) -> Iterator[Any]:
 
 @contextmanager
 def refusals() -> Iterator[None]:
-    """What the engine refuses meanwhile is a Refused."""
+    """Turn errors of the engine in this block into Refused."""
     import docker
 
     try:
@@ -457,7 +457,7 @@ def _refused(what: str, error: Any) -> ContainerFailed:
 
 
 def _words(error: BaseException) -> str:
-    """What an error says, without the names of classes that wrap it."""
+    """Return an error's message without the names of the classes that wrap it."""
     inner: BaseException = error
     while inner.__cause__ or inner.__context__:
         inner = inner.__cause__ or inner.__context__  # type: ignore[assignment]  # one of them is there

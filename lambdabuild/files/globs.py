@@ -50,7 +50,7 @@ class GlobbedPatterns(Patterns):
 
 
 def decides(globs: Sequence[str], path: str) -> bool | None:
-    """Whether the last glob that matches takes a path in; None when none matches."""
+    """Return whether the last glob that matches includes the path; None when none matches."""
     for line in reversed(globs):
         glob = _glob(line)
         if glob.matches(path):
@@ -74,7 +74,7 @@ class _Glob:
         return self.regex.fullmatch(path) is not None
 
     def covers(self, folder: str) -> bool:
-        """Whether it matches everything in a folder."""
+        """Return whether it matches everything in a folder."""
         if self.body in ("**", "**/*"):
             return True
         if not self.body.endswith(("/**", "/**/*")):
@@ -88,7 +88,7 @@ class _Glob:
         return False
 
     def may_match_below(self, folder: str) -> bool:
-        """Whether it can match a file somewhere in a folder; says yes when in doubt."""
+        """Return whether it can match a file somewhere in a folder; yes when in doubt."""
         for part, name in zip(self.parts, folder.split("/"), strict=False):
             if part == "**" or re.search(r"[{(]", part):
                 return True

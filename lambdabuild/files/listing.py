@@ -37,7 +37,7 @@ class Found(Struct, frozen=True):
 
     @property
     def executable(self) -> bool:
-        """Whether its owner may run it; the rest of the mode is the machine's business."""
+        """Whether its owner may run it. The rest of the mode depends on the machine and is ignored."""
         return bool(self.stat.st_mode & stat.S_IXUSR)
 
 
@@ -97,7 +97,7 @@ def _alternatives(globs: Iterable[str]) -> re.Pattern[str] | None:
 
 
 def _regex(glob: str) -> str:
-    """What follows a star is taken where it first fits, and never looked for again: no pattern takes long."""
+    """Return a regex that takes what follows a star at its first match and never backtracks: no pattern takes long."""
     first, *rest = (re.escape(part).replace(r"\?", "[^/]") for part in re.split(r"\*+", glob))
     if not rest:
         return first
@@ -111,7 +111,7 @@ def _spec(lines: list[str]) -> PathSpec[Any]:
 
 
 def _says_something(line: str) -> bool:
-    """Whether a pattern can match. ``!``, a last backslash and ``[z-a]`` match nothing in git either."""
+    """Return whether a pattern can match. ``!``, a final backslash and ``[z-a]`` match nothing in git either."""
     from pathspec import GitIgnoreSpec
 
     try:
@@ -270,7 +270,7 @@ class _Walk:
 
 
 def stats(files: Iterable[Found]) -> Iterator[tuple[str, int, int, int, int, int]]:
-    """What a folder's record compares: cheap numbers that change when a file does."""
+    """Yield the numbers that a folder's record compares: cheap to get, and different when a file changes."""
     for found in files:
         st = found.stat
         yield found.path, st.st_mode, st.st_mtime_ns, st.st_ctime_ns, st.st_size, st.st_ino

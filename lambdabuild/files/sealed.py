@@ -80,7 +80,7 @@ def column(blob: bytes) -> dict[str, str]:
 
 
 class _Plain:
-    """What the scanner asks of a decoder."""
+    """The attributes of a decoder that the JSON scanner reads."""
 
     strict = True
     object_hook = object_pairs_hook = None

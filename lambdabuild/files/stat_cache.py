@@ -160,7 +160,7 @@ class _Files:
         return self._packed
 
     def beside(self, path: str) -> dict[str, str]:
-        """What is known of the files of a path's folder, and of others."""
+        """Return what is known of the files in a path's folder, and of others."""
         number = _part(path)
         if number not in self._parts:
             words = self._packed[number].decode("utf-8", "surrogateescape").split("\0")

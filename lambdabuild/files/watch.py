@@ -1,4 +1,4 @@
-"""What was looked at, by group, and whether anything of it is otherwise now. In: paths. Out: names of groups.
+"""Record which files were looked at, by group, and tell which groups have changed. In: paths. Out: group names.
 
 Asked before anything else at every start, so it imports next to nothing and reads no file. With many files the work is
 shared with forks, one a processor.
@@ -84,7 +84,7 @@ class Seen:
         return [[folder, *names] for folder, names in self._names.items()]
 
     def group(self, began_ns: int | None) -> Group | None:
-        """What was seen as it is now; None when something of it was touched since ``began_ns``, or just before."""
+        """Return the current state of what was recorded; None if some of it was touched since shortly before ``began_ns``."""
         folders = self.folders()
         found = _stats(folders)
         for one in found:

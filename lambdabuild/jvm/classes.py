@@ -62,7 +62,7 @@ def _files(folder: str) -> Iterator[str]:
 
 
 def _counts(name: str) -> bool:
-    """Whether every Java that sees the class must be able to load it."""
+    """Return whether every Java that sees the class must be able to load it."""
     return name.endswith(".class") and not name.startswith("META-INF/") and not name.endswith("module-info.class")
 
 

@@ -19,7 +19,7 @@ AGGREGATOR = "lambdabuild-layers.xml"
 
 @dataclass(frozen=True)
 class Pom:
-    """What a pom.xml says. Paths are absolute."""
+    """The content of a pom.xml. Paths are absolute."""
 
     file: str
     text: str

@@ -1,4 +1,4 @@
-"""What the Node.js rules share: manifests, workspaces, a place to install in, what was installed. Knows no tool.
+"""Shared by the Node.js rules: manifests, workspaces, a place to install in, what was installed. Knows no tool.
 
 Comes in: a Job with a package.json. Goes out: a Result whose part is a node_modules folder of real files.
 

@@ -1,4 +1,4 @@
-"""What a package of a workspace needs, from wherever a tool installed it, in one node_modules folder of real files.
+"""Gather what a package of a workspace needs, wherever a tool installed it, in one node_modules folder of real files.
 
 npm puts a member's packages partly into the root's node_modules, pnpm behind links into a store, and siblings are links
 to their folders. Here each package goes where Node.js finds it from the package that needs it: into the node_modules at
@@ -23,7 +23,7 @@ DEVELOPMENT = (*KINDS, "devDependencies")
 
 
 class Place(Struct, eq=False):
-    """Where in the artifact a package goes. ``real`` is the folder that it comes from."""
+    """The place in the artifact that a package goes to. ``real`` is the folder that it comes from."""
 
     path: str
     real: str
@@ -31,7 +31,7 @@ class Place(Struct, eq=False):
     modules: dict[str, Place] = field(default_factory=dict)
 
     def sees(self, name: str) -> Place | None:
-        """What Node.js finds under a name from here."""
+        """Return the package that Node.js finds under a name from here."""
         place: Place | None = self
         while place is not None and name not in place.modules:
             place = place.around
@@ -91,7 +91,7 @@ def _needed(folder: str, kinds: tuple[str, ...]) -> Iterator[tuple[str, str]]:
 
 
 def _bundled(folder: str) -> set[str]:
-    """What a package was published with (bundledDependencies); it stays where it is."""
+    """Return the packages inside a package (bundledDependencies); they stay where they are."""
     about = about_of(folder) if folder else {}
     named = about.get("bundledDependencies", about.get("bundleDependencies", []))
     if named is True:

@@ -14,7 +14,7 @@ MADE_BY_GYP = (
     "binding.Makefile", "config.gypi", "Makefile", "*.target.mk", "gyp-mac-tool", "node_gyp_bins/", "Release/.deps/",
     "Release/obj/", "Release/obj.target/", "Release/.forge-meta",
 )  # fmt: skip
-"""What node-gyp makes an add-on from and with; it names folders of the machine."""
+"""Files that node-gyp builds an add-on from and with; they name folders of the machine."""
 LEAVE_OUT = (
     "/node_modules/.package-lock.json", "/node_modules/.bin/", "/node_modules/.cache/", "/node_modules/.pnpm/",
     "/node_modules/.modules.yaml", "/node_modules/.pnpm-workspace-state*", "/node_modules/.yarn-integrity",
@@ -23,11 +23,11 @@ LEAVE_OUT = (
 )  # fmt: skip
 """The tools' own notes and links to programs, which Lambda never runs; .cache is written by post-install scripts."""
 NOT_PUBLISHED = (".git", ".npmrc", ".env", ".env.*", ".netrc", ".aws")
-"""What of a sibling is its own: what is for the machine that it is worked on."""
+"""Folders of a sibling that stay out: they are for the machine that it is developed on."""
 
 
 def is_installed(folder: str) -> bool:
-    """Whether a tool put a package there; a member of the workspace is as it is worked on."""
+    """Return whether a tool installed a package; a member of the workspace is the developer's own folder."""
     return "node_modules" in folder.split(os.sep)
 
 
@@ -87,7 +87,7 @@ def _copied(source: str, target: str, above: Mapping[str, str]) -> None:
 
 
 def _names(folder: str) -> Iterator[str]:
-    """What is in a folder; in a node_modules folder the packages, ``@scope/name`` too."""
+    """Yield the entries of a folder; of a node_modules folder the packages, ``@scope/name`` too."""
     is_modules = os.path.basename(folder) == "node_modules"
     for name in sorted(os.listdir(folder)):
         inner = os.path.join(folder, name)

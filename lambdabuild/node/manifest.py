@@ -19,7 +19,7 @@ OWN_SCRIPTS = ("preinstall", "install", "postinstall", "prepare")
 
 
 def read(job: Job, file: str) -> dict[str, Any]:
-    """What a package.json says. Raises BadManifest (LB402) when it is no JSON object, or its dependencies are none."""
+    """Read a package.json. Raises BadManifest (LB402) when it or its dependencies are not a JSON object."""
     shown = os.path.relpath(file, job.target.project)
     try:
         with open(file, encoding="utf-8-sig", opener=regular.opener) as stream:
@@ -84,6 +84,6 @@ def omitted(options: Mapping[str, Any]) -> set[str]:
 
 
 def names_packages(about: Mapping[str, Any], options: Mapping[str, Any]) -> bool:
-    """Whether there is anything to install: a bundler may be all that a project has, for development."""
+    """Return whether there is anything to install: all a project has may be a bundler, for development."""
     kinds = SHIPPED if "dev" in omitted(options) else (*SHIPPED, "devDependencies")
     return any(about.get(kind) for kind in kinds)

@@ -28,7 +28,7 @@ exec "$@"
 
 
 def is_auto(job: Job) -> bool:
-    """Whether scripts run in the container while the rest is done here."""
+    """Return whether only the scripts run in the container."""
     return job.use_container == "auto" and not job.target.options.get("ignore_scripts")
 
 
@@ -67,7 +67,7 @@ def _found(modules: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 
 def _key(job: Job, folder: str, about: Mapping[str, Any], modules: str) -> str:
-    """What makes two packages the same after their scripts: their files, the packages they name, the container."""
+    """Return a digest of what a package is after its scripts: its files, the packages it names, the container."""
     assert job.container is not None
     names = {
         name for kind in ("dependencies", "optionalDependencies", "peerDependencies") for name in about.get(kind) or {}
@@ -108,7 +108,7 @@ def _home(job: Job, key: str) -> str:
 
 
 def _restored(job: Job, folder: str, key: str) -> bool:
-    """Whether a package could be had from the store; the packages inside it stay as they are."""
+    """Restore a package from the store if it is there, and return whether it was; packages inside it stay."""
     kept = store.whole_folder(_home(job, key), job.discard)
     if not kept:
         return False

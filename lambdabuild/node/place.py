@@ -1,4 +1,4 @@
-"""Where a tool installs: a copy of what it reads, in the scratch folder. Nothing of the user's is written to."""
+"""Prepare the folder that a tool installs in: a copy of what it reads, so that nothing of the user's is written to."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ VARIABLE = re.compile(r"\$\{(\w+)(?:\?|:?-[^}]*)?\}")
 
 
 def is_native(job: Job) -> bool:
-    """What is installed for the machine on which tools run is for the function's too."""
+    """Return whether packages for the machine that tools run on fit the function, too."""
     system, processor = job.runner.machine
     return (system, MACHINES.get(processor)) == ("Linux", job.target.architecture)
 

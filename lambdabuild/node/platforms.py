@@ -62,7 +62,7 @@ def _bundled(about: Mapping[str, Any]) -> list[str]:
 
 
 def found(folder: str, name: str) -> str | None:
-    """Where Node.js finds a package that a folder's code asks for."""
+    """Return the folder where Node.js finds a package that a folder's code asks for."""
     while True:
         path = os.path.join(folder, "node_modules", name)
         if os.path.isdir(path):

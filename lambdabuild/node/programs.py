@@ -60,7 +60,7 @@ class Program(Struct, frozen=True):
 
 
 def pinned(job: Job, name: str, lock: str, folders: Iterable[str]) -> Pin | None:
-    """What the first package.json of these folders that has the field ``packageManager`` says there."""
+    """Return the version in the first ``packageManager`` field of the package.json files in these folders."""
     files = (os.path.join(folder, "package.json") for folder in folders)
     for file in filter(os.path.isfile, files):
         said = manifest.read(job, file).get("packageManager")

@@ -13,10 +13,10 @@ NOT_WRITTEN = (
     "package.json", "package-lock.json", "npm-shrinkwrap.json", "yarn.lock", "pnpm-lock.yaml", "pnpm-workspace.yaml",
     ".npmrc", ".yarnrc", ".yarnrc.yml", ".pnp.cjs", ".pnp.loader.mjs",
 )  # fmt: skip
-"""What tools, and we ourselves, write beside node_modules."""
+"""Files that tools, and lambdabuild itself, write next to node_modules."""
 NOT_ENTERED = frozenset({"node_modules", ".yarn", ".git"})
 BESIDE = ".beside"
-"""Where in ``job.out`` the files are that scripts wrote."""
+"""The folder in ``job.out`` for the files that scripts wrote."""
 
 Stamp = tuple[int, int]
 
@@ -35,7 +35,7 @@ class Beside:
         self.before = dict(self._stamps()) if job.files else {}
 
     def written(self) -> tuple[Part, ...]:
-        """What scripts made or changed since then, inside the code folder, as a part that goes before the source."""
+        """Return what scripts made or changed in the code folder since then, as a part that replaces the source's files."""
         if not self.job.files:
             return ()
         out = os.path.join(self.job.out, BESIDE)

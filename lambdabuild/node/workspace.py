@@ -38,7 +38,7 @@ class Workspace(Struct, frozen=True, dict=True):
         return sorted(found - {folder, self.folder})
 
     def siblings(self, folder: str, omitted: Iterable[str] = ()) -> Siblings:
-        """What a tool must see of the others to install for one package: all of them for the root itself."""
+        """Return the other packages that a tool must see to install one; for the root, all of them."""
         kinds = [kind for kind in manifest.KINDS if kind != "devDependencies" or "dev" not in omitted]
         if folder == self.folder:
             shipped = {one for member in self.members for one in self.needed(member, kinds)}

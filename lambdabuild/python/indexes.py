@@ -1,4 +1,4 @@
-"""Where packages come from and with which credentials: what tools are told, and what a download needs.
+"""Find package indexes and their credentials: for the tools, and for our own downloads.
 
 Nothing of it is kept: no record, message or artifact holds a credential.
 """
@@ -22,7 +22,7 @@ CONFIGURATION = ("uv.toml", "pyproject.toml")
 """Files beside a manifest that tell uv where packages come from."""
 PYPI = frozenset({"pypi.org", "pypi.python.org"})
 VARIABLE = re.compile(r"\$\{([A-Z_][A-Z0-9_]*)\}")
-"""What pip and uv fill in, in a requirements file."""
+"""A variable that pip and uv expand in a requirements file."""
 OPTION = re.compile(r"(?:-i|--index-url|--extra-index-url)[=\s]\s*(\S+)")
 DEFAULT = re.compile(r"(?:-i|--index-url)[=\s]\s*(\S+)")
 NAMED = re.compile(r"^[A-Za-z0-9_-]+=(?=https?:)")
@@ -101,7 +101,7 @@ def _credentials(named: list[tuple[str, str]], environment: Mapping[str, str]) -
 
 
 def _in_keyring(url: str, host: str, user: str) -> str:
-    """What the program keyring has for an address or its host, as uv and pip ask it; "" when it has nothing."""
+    """Ask the keyring program about an address or its host, as uv and pip do; "" when it has nothing."""
     program = tools.find("keyring")
     for service in (url, host) if program else ():
         try:

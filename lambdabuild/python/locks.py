@@ -37,7 +37,7 @@ class Wheel(Struct, frozen=True):
 
 
 class Source(Struct, frozen=True):
-    """What has to be built first: a folder or an archive on this machine, an sdist of an index, a git checkout."""
+    """Something to build first: a folder or an archive on this machine, an sdist of an index, a git checkout."""
 
     name: str
     version: str
@@ -65,7 +65,7 @@ def select(
     lock: Pylock, platform: Platform, folder: str, who: str, requirements: Requirements | None = None,
     *, may_build: bool = False,
 ) -> tuple[Choice, ...]:  # fmt: skip
-    """What to install, sorted by name; paths in the lock are relative to ``folder``.
+    """Return what to install, sorted by name; paths in the lock are relative to ``folder``.
 
     ``may_build``: the sdist of a package that has wheels, but none for the platform, can be built.
 

@@ -44,7 +44,7 @@ class Index:
 
 @dataclass(frozen=True)
 class Origins:
-    """Where a manifest, and the local projects that it leads to, say that packages come from."""
+    """The sources that a manifest, and the local projects it leads to, give for packages."""
 
     direct: Mapping[str, Line] = field(default_factory=dict)
     """``{package: a line such as name @ file:///folder}``"""
@@ -92,7 +92,7 @@ def with_indexes(job: Job, found: Indexes, named: Sequence[Index], more: Mapping
 
 
 def pinned(job: Job, ask: Ask, origins: Origins) -> tuple[Ask, Requirements | None]:
-    """What uv is asked, with a word for every package of which it is said where it comes from.
+    """Return the request to uv, extended by a line for every package with a source of its own.
 
     Paths and commits are constraints; the lines of these are given too. An index for some packages only, uv takes
     from a pyproject.toml alone.
@@ -149,7 +149,7 @@ def with_logins(job: Job, found: Indexes, private: Iterable[Index]) -> Indexes:
 
 
 def _login(job: Job, index: Index) -> tuple[str, str]:
-    """What an index wants; CodeArtifact's own token when nobody gave one."""
+    """Return the credentials of an index; for CodeArtifact a token of AWS when none were given."""
     host = urlsplit(index.url).netloc
     if index.password or job.offline or not codeartifact.is_host(host):
         return index.user, index.password

@@ -34,7 +34,7 @@ class Pin(Struct, frozen=True):
     hashes: tuple[str, ...]
     where: Span
     index: Index | None = None
-    """Where the lock has it from."""
+    """The index or address that the lock names."""
 
 
 class Locked(Struct, frozen=True):
@@ -50,13 +50,13 @@ class Locked(Struct, frozen=True):
 
 
 class Asked(Struct, frozen=True):
-    """What a manifest without a lock asks for on one platform."""
+    """The requirements of a manifest without a lock, for one platform."""
 
     file: str
     lines: tuple[tuple[str, Span], ...]
     """Requirements (PEP 508), each with its place."""
     origins: Origins = NOTHING_TOLD
-    """Where it says that packages come from; those that ``lines`` name by their address are there already."""
+    """The package indexes that it names; packages that ``lines`` name by address are not included."""
     projects: tuple[str, ...] = ()
     """Folders that local projects ask for in turn."""
 
@@ -149,7 +149,7 @@ def configuration(file: str) -> str:
 def file_or_folder(
     job: Job, name: str, version: str, path: str, sha256: str, where: Span, subdirectory: str = ""
 ) -> locks.Choice:
-    """What a path in a lock stands for: a project to build, or a wheel or sdist on this machine."""
+    """Return the choice for a path in a lock: a project to build, or a wheel or sdist on this machine."""
     if os.path.isdir(path):
         return locks.Source(name, version, path=path, subdirectory=subdirectory)
     if not os.path.isfile(path):
@@ -162,7 +162,7 @@ def file_or_folder(
 
 
 def at_address(name: str, version: str, url: str, sha256: str, subdirectory: str = "") -> locks.Choice:
-    """What an address in a lock stands for: a wheel, or an archive to build."""
+    """Return the choice for an address in a lock: a wheel, or an archive to build."""
     file_name, bare = locks.file_name_of(url), url.partition("#")[0]
     if file_name.endswith(".whl"):
         return locks.Wheel(name, version or file_name.split("-")[1], file_name, bare, sha256)

@@ -1,4 +1,4 @@
-"""What pip cannot be told: which package a pyproject.toml says is local, from git or of an index of its own.
+"""Refuse what pip cannot be told: packages that a pyproject.toml takes from a folder, git or another index.
 
 uv reads ``[tool.uv.sources]``, and is told what ``[tool.poetry]`` says. pip would take such a name from whatever index
 it asks, where anybody may have published one.

@@ -29,7 +29,7 @@ DEFAULT = "default"
 AGAIN = "pipenv lock"
 PAGE = "write it as https://pipenv.pypa.io/en/latest/pipfile.html says"
 IN_PIPFILE = {DEFAULT: "packages", "develop": "dev-packages"}
-"""What a lock calls the two sections that every Pipfile has; others keep their names."""
+"""The names in a lock of the two sections that every Pipfile has; others keep their names."""
 NO_PACKAGES = frozenset({"source", "packages", "dev-packages", "requires", "scripts", "pipfile", "pipenv"})
 PYPI = {"name": "pypi", "url": "https://pypi.org/simple", "verify_ssl": True}
 VARIABLE = re.compile(r"'?\$\{(\w+)\}'?|\$(\w+)")
@@ -146,7 +146,7 @@ def _other_python(pipfile: Pipfile, platform: Platform) -> list[str]:
 
 
 def read_lock(job: Job, pipfile: Pipfile, file: str, platform: Platform) -> pins.Locked:
-    """What a Pipfile.lock has for a platform in the chosen groups.
+    """Return what a Pipfile.lock has for a platform in the chosen groups.
 
     Raises BadManifest (LB402) for one that cannot be read or was made for another Pipfile.
     """

@@ -53,7 +53,7 @@ class Line(Struct, frozen=True):
 
     @property
     def is_source(self) -> bool:
-        """Whether it says where packages come from, such as --index-url."""
+        """Return whether it says where packages come from, such as --index-url."""
         return bool(SOURCES.match(self.text))
 
     @property
@@ -63,7 +63,7 @@ class Line(Struct, frozen=True):
         return normalised(match[0]) if match and not self.local else ""
 
     def is_from_elsewhere(self, first: str) -> bool:
-        """Whether paths in it are not relative to the folder of the first file."""
+        """Return whether its paths are not relative to the folder of the first file."""
         return bool(self.base) and self.base != os.path.dirname(first)
 
     def with_path(self, path: str) -> str:
@@ -150,7 +150,7 @@ class Requirements(Struct, frozen=True, dict=True):
         return os.path.normpath(os.path.join(line.base or os.path.dirname(self.file), path))
 
     def place_of(self, name: str) -> Span | None:
-        """Where a package is named, None when another package asks for it."""
+        """Return the place where a package is named; None when only another package asks for it."""
         return next((line.where for line in self.lines if line.name == normalised(name)), None)
 
     def disputed(self) -> Iterator[tuple[str, tuple[Line, ...]]]:

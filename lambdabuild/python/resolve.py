@@ -147,7 +147,7 @@ def _refuse_poetrys_own(job: Job) -> None:
 def joined(
     job: Job, platform: targets.Platform, where: indexes.Indexes, locked: tuple[locks.Choice, ...]
 ) -> tuple[tuple[locks.Choice, ...], list[str]]:
-    """What is locked, with what the files of the option ``requirements`` need beside it; and the files read.
+    """Return what is locked, plus what the files of the option ``requirements`` need; and the files read.
 
     The lock decides: the files are resolved with its versions as they are. Raises RequirementsClash (LB416) when that
     cannot be.

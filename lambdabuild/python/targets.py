@@ -1,4 +1,4 @@
-"""What a runtime can load: its Python, the glibc of its Amazon Linux, and what follows for tags and markers.
+"""Work out what a runtime can load: its Python, the glibc of its Amazon Linux, and the resulting tags and markers.
 
 Source: https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html (Amazon Linux 2 has glibc 2.26, 2023 has 2.34)
 """
@@ -25,7 +25,7 @@ UV_GLIBCS = (17, 28, *range(31, 41))
 
 
 class Platform(Struct, frozen=True):
-    """Where wheels are going to be loaded: CPython 3.``minor`` on ``machine`` with glibc 2.``glibc``."""
+    """The platform that loads the wheels: CPython 3.``minor`` on ``machine`` with glibc 2.``glibc``."""
 
     minor: int
     machine: str
@@ -41,7 +41,7 @@ class Platform(Struct, frozen=True):
 
     @property
     def uv_platforms(self) -> tuple[str, ...]:
-        """What to tell uv: the newest glibc that is not too new, then (to look behind uv's gap) the next one."""
+        """The platforms to tell uv: the newest glibc that is not too new, then the next one (uv's list has a gap)."""
         below = max(glibc for glibc in UV_GLIBCS if glibc <= self.glibc)
         above = min(glibc for glibc in UV_GLIBCS if glibc >= self.glibc)
         return tuple(f"{self.machine}-manylinux_2_{glibc}" for glibc in dict.fromkeys((below, above)))
@@ -54,7 +54,7 @@ class Platform(Struct, frozen=True):
                 yield f"{LEGACY[glibc]}_{self.machine}"
 
     def tags(self) -> list[Tag]:
-        """What the runtime can load, the best first."""
+        """Return the tags that the runtime can load, the best first."""
         from packaging.tags import compatible_tags, cpython_tags
 
         version, platforms = (3, self.minor), list(self.platforms())

@@ -31,7 +31,7 @@ from lambdabuild.rule_api import Job, KnownFailure, explain_output
 MEND = "install it with: pip install uv"
 SDISTS_AT_MOST = 50
 NO_COMPILER = {"CC": "false", "CXX": "false"}
-"""What is built here, if only for its metadata, must be pure Python."""
+"""Packages that are built on this machine, even just for their metadata, must be pure Python."""
 BUILD_ENVIRONMENT = {**NO_COMPILER, "SOURCE_DATE_EPOCH": "315532800"}
 """Wheels are dated 1980, the oldest that a zip can hold."""
 OLD_PYTHON = "3.7"
@@ -52,7 +52,7 @@ UNREACHABLE = KnownFailure(
 
 
 class Ask(Struct, frozen=True):
-    """What uv is asked to lock."""
+    """A request to uv: what to lock."""
 
     manifest: str
     extra: tuple[str, ...] = ()
@@ -251,7 +251,7 @@ def _unresolved(ask: Ask, platform: Platform) -> KnownFailure:
 
 
 def requirements_clash(job: Job, requirements: Requirements | None, said: str) -> RequirementsClash | None:
-    """What two files say of a package that the resolver complains of, if there is such a package."""
+    """Return an error if the resolver complains about a package for which two files ask differently."""
     for name, lines in requirements.disputed() if requirements else ():
         if re.search(rf"(?<![\w.-]){re.escape(name).replace('-', '[-_.]+')}(?![\w-])", said, re.IGNORECASE):
             return RequirementsClash(
@@ -301,7 +301,7 @@ def newest(job: Job, ask: Ask, platform: Platform) -> dict[str, str]:
 def export_lock(
     job: Job, project: str, platform: Platform, extra: Sequence[str], indexes: Indexes
 ) -> tuple[locks.Choice, ...]:
-    """What uv.lock says for a platform; nothing is resolved again and no interpreter is needed."""
+    """Return what uv.lock has for a platform; nothing is resolved again and no interpreter is needed."""
     command = [
         job.tool("uv", MEND),
         "export",

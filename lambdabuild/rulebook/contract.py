@@ -1,4 +1,4 @@
-"""What holds for every rule, however it is run: what a step does that it does not have, and where results may lie."""
+"""Rules that hold however a rule is run: defaults of the steps it leaves out, and where its results may be."""
 
 from __future__ import annotations
 

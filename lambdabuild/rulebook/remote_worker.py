@@ -56,7 +56,7 @@ def _zipped(rows: Iterable[list[Any]], folders: Mapping[str, str]) -> dict[str, 
 
 
 def _told_elsewhere(said: dict[str, Any], folders: Mapping[str, str]) -> dict[str, Any]:
-    """What tools said, with the folders' names for where they lie here."""
+    """Return the tools' output, with the folders' names in place of their paths here."""
     if "error" not in said:
         return said
     data = said["error"].get("data", {})

@@ -80,7 +80,7 @@ def result_to_data(result: Result, folders: Mapping[str, str] = NONE) -> dict[st
 
 
 def result_from_data(data: Any) -> Result:
-    """What a program answered: ``{parts: [{path, into, leave_out, moves, origin}], reads, notes, facts}``, all optional
+    """Read a program's answer: ``{parts: [{path, into, leave_out, moves, origin}], reads, notes, facts}``, all optional
     but a part's path. Raises ValueError with what is wrong, in words.
     """
     if not isinstance(data, Mapping):

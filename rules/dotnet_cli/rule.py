@@ -163,7 +163,7 @@ def _publish(job: Job, layout: Layout) -> list[str]:
 
 
 def _properties(job: Job, layout: Layout) -> dict[str, str]:
-    """What Lambda needs, and what keeps folders, commits and times out of assemblies.
+    """Return the properties that Lambda needs, and those that keep folders, commits and times out of assemblies.
 
     Without the two about source control the SDK writes the commit of the repository round the build folder into them.
     """
@@ -213,7 +213,7 @@ def _given(name: str, value: Any) -> list[str]:
 
 
 def _sources(job: Job) -> list[str]:
-    """Where packages come from. An empty folder has none: what is not in NuGet's cache is missing then."""
+    """Return the options for package sources. Offline it is an empty folder, so that only NuGet's cache counts."""
     if not job.offline:
         return _given("--source", job.target.options.get("--source", False))
     folder = os.path.join(job.scratch, "nothing")
@@ -325,7 +325,7 @@ def _referenced(job: Job, layout: Layout) -> tuple[str, ...]:
 
 
 def _others(job: Job, layout: Layout) -> tuple[str, ...]:
-    """What was read beside the manifest and its neighbours, which count anyway.
+    """Return what was read besides the manifest and its neighbours, which count anyway.
 
     Files that the SDK would find above, if they came to be, are among them.
     """

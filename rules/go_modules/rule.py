@@ -34,7 +34,7 @@ WHERE_MODULES_COME_FROM = (
     "GOTOOLCHAIN", "GOPATH", "GOMODCACHE", "GOCACHE", "GOPROXY", "GOPRIVATE", "GONOPROXY", "GONOSUMDB", "GOSUMDB",
     "GOINSECURE", "GOAUTH", "GOVCS",
 )  # fmt: skip
-"""What a machine's ``go env -w`` settings may say; its other settings would change the result unseen."""
+"""Settings of ``go env -w`` that are used; any other would silently change the result."""
 NOT_IN_THE_KEY = (
     "GOENV",
     "GOPATH",
@@ -128,7 +128,7 @@ class Go:
         return ran.stdout
 
     def packages(self, *arguments: str) -> list[dict[str, Any]]:
-        """What ``go list`` says, which is one JSON object after the other."""
+        """Return the output of ``go list``, which is one JSON object after another."""
         text, decoder, found = self.run("list", *arguments).strip(), json.JSONDecoder(), []
         while text:
             item, end = decoder.raw_decode(text)
@@ -269,7 +269,7 @@ def _package(go: Go, flags: Sequence[str]) -> str:
 
 
 def _reads(go: Go, used: Sequence[Mapping[str, Any]], settings: Mapping[str, str]) -> Iterator[str]:
-    """What was read that is no part of the source: replaced modules, other packages of the module, go.work."""
+    """Yield what was read outside the source: replaced modules, other packages of the module, go.work."""
     job, source = go.job, go.job.target.source
     elsewhere = tuple(settings[name] + os.sep for name in ("GOROOT", "GOMODCACHE"))
     own = {os.path.join(source, name) for name in job.files}
@@ -307,7 +307,7 @@ def _workspace(go: Go, settings: Mapping[str, str]) -> Iterator[str]:
 
 
 def _vendored(job: Job) -> str:
-    """What tells Go to take packages from the vendor folder of the module, whether it is there or not."""
+    """Return the path of the file that makes Go use the module's vendor folder; it may be missing."""
     return os.path.join(os.path.dirname(job.target.manifest), VENDORED)
 
 

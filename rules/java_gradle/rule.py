@@ -35,7 +35,7 @@ COLLECT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "collect.grad
 SETTINGS = ("settings.gradle", "settings.gradle.kts")
 SCRIPTS = ("*.gradle", "*.gradle.kts")
 BUILD_FILES = (*SCRIPTS, "gradle.properties", "*.lockfile", "*.versions.toml", "gradlew", "*.jar", "*.pom", "*.module")
-"""What Gradle reads before it comes to the source, wherever it lies in a build; jars may be local dependencies."""
+"""Files that Gradle reads before the source, anywhere in a build; jars may be local dependencies."""
 BUILD_FOLDERS = frozenset({"gradle", "buildSrc"})
 """Folders of which all is read before the source."""
 NOT_SOURCE = frozenset({
@@ -108,7 +108,7 @@ NOISE = re.compile(
     r"|^\* Where:\nInitialization script[^\n]*$",
     re.MULTILINE | re.DOTALL,
 )
-"""What Gradle says of every failure, and Debian's Gradle of every run."""
+"""Output of Gradle with every failure, and of Debian's Gradle in every run."""
 AT = (
     re.compile(r"(?m)^(?P<file>/.+?\.\w+):(?P<line>\d+): error:"),
     re.compile(r"(?m)^e: (?:file://)?(?P<file>/.+?\.kts?):\s?\(?(?P<line>\d+)[:,]\s?(?P<column>\d+)"),
@@ -233,7 +233,7 @@ def _may_hold_projects(job: Job, parent: str, name: str, beside: list[str]) -> b
 
 
 def _all_named(start: str, scripts: Iterable[str]) -> Iterator[str]:
-    """What scripts name, and what the scripts of that name in turn: an included build may include another."""
+    """Yield what scripts name, and what the scripts in there name in turn: an included build may include another."""
     waiting, seen = list(scripts), set[str]()
     while waiting:
         for path in sorted(set(_named(start, waiting.pop())) - seen):
@@ -285,7 +285,7 @@ def _files_of(folder: str, scratch: str = "", whole: bool = False) -> Iterator[s
 
 
 def _entries(folder: str, scratch: str = "", whole: bool = False) -> Iterator[str]:
-    """What is directly in a folder, as far as it is source, and ``src`` whether it is there or not."""
+    """Yield the source directly in a folder, and ``src`` even if it is missing."""
     names = {"src", *(os.listdir(folder) if os.path.isdir(folder) else ())}
     yield from (os.path.join(folder, name) for name in names if _is_source(folder, name, scratch, whole))
 
@@ -360,7 +360,7 @@ def _program(job: Job, build: Build, tree: Tree) -> tuple[list[str], tuple[str, 
 
 
 def _has_distribution(wrapper: str) -> bool:
-    """Whether what the wrapper wants was unpacked before."""
+    """Return whether the Gradle that the wrapper wants has been unpacked before."""
     properties = os.path.join(os.path.dirname(wrapper), "gradle/wrapper/gradle-wrapper.properties")
     if not os.path.isfile(properties):
         return False

@@ -157,7 +157,7 @@ class Family:
 
     @property
     def folder(self) -> str:
-        """Where Maven's settings are looked for: beside the first pom that is the user's, or above."""
+        """The folder to look for Maven's settings in, and above: that of the first pom that is the user's."""
         return self.start.folder if self.start in self.poms else self.own.folder
 
 
@@ -308,7 +308,7 @@ def _is_source(parent: str, name: str, scratch: str) -> bool:
 
 
 def _reads(job: Job, family: Family) -> tuple[str, ...]:
-    """What counts beside the manifest and the code folder. A parent that is not there counts as absent."""
+    """Return what is read besides the manifest and the code folder. A missing parent counts as absent."""
     found = {pom.file for pom in family.poms} | {pom.parent for pom in family.poms if pom.parent}
     found |= {path for pom in family.poms for path in _named(pom)} | set(_settings(job, family)) | {*_layer_poms(job)}
     found |= {os.path.join(os.environ[name], "release") for name in ("JAVA_HOME",) if name in os.environ}
@@ -346,7 +346,7 @@ def _program(job: Job, family: Family, tree: Tree) -> list[str]:
 
 
 def _variables() -> dict[str, str]:
-    """Where things lie, and the variables that Maven's settings name, such as a repository's password."""
+    """Return variables with paths, and those that Maven's settings name, such as a repository's password."""
     names = {*PLACES, "MAVEN_OPTS"}
     settings = os.path.expanduser("~/.m2/settings.xml")
     if os.path.isfile(settings):
@@ -372,7 +372,7 @@ def _jars(folder: str) -> list[str]:
 
 
 def _own_jars(target: str) -> list[str]:
-    """What a module was packaged as; ``original-*`` is what the shade plugin leaves of the jar before."""
+    """Return the jars that a module was packaged as; the shade plugin keeps the earlier jar as ``original-*``."""
     names = (os.path.basename(jar) for jar in _jars(target))
     return [os.path.join(target, n) for n in names if not n.endswith(OTHER_JARS) and not n.startswith("original-")]
 

@@ -16,7 +16,7 @@ KNOWS_PLATFORMS = 10
 """The first npm that can install for another machine than its own (--os, --cpu)."""
 CODE = r"(?m)^npm (?:error|ERR!) code "
 USAGE = "Clean install a project"
-"""Where npm begins to explain its options."""
+"""The start of npm's usage."""
 FOREIGN = re.compile(r"(?!(?:npm|file|git|github|gist|bitbucket|gitlab|https?|git\+\w+):)[a-z][\w+.-]*:")
 """A version of a kind that another package manager knows."""
 KNOWN_FAILURES = (

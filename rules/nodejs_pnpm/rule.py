@@ -145,12 +145,12 @@ def _install(job: Job, pnpm: Program, work: str, root: str, layout: tuple[str, .
 
 
 def _develops(job: Job) -> bool:
-    """Whether what is for development is wanted, too; such tools, as esbuild, are often the workspace's root's."""
+    """Return whether development packages are wanted; such tools (esbuild) are often in the workspace's root."""
     return "dev" not in manifest.omitted(job.target.options)
 
 
 def _chosen(job: Job) -> list[str]:
-    """What options and settings choose, as pnpm's flags."""
+    """Return pnpm's flags for the options and settings."""
     options = job.target.options
     flags = [FLAGS[kind] for kind in sorted(manifest.omitted(options)) if kind in FLAGS]
     flags += ["--ignore-scripts"] if options.get("ignore_scripts") else []

@@ -21,7 +21,7 @@ BESIDE = (*SETTINGS, ".yarn/plugins", ".yarn/patches")
 OLDEST = (3, 1)
 """The first after Yarn 1 that can install for another machine (supportedArchitectures)."""
 MODERN = "__metadata:"
-"""What only a lock file of Yarn 2 or newer has."""
+"""Found only in lock files of Yarn 2 or newer."""
 MEMBER = re.compile(r'^  resolution: "[^"\n]*@workspace:([^"\n]+)"', re.MULTILINE)
 YARN_PATH = re.compile(r"""^(?:yarnPath:|yarn-path)\s+["']?([^"'\s]+)""", re.MULTILINE)
 MIRROR = re.compile(r"""^yarn-offline-mirror\s+["']?([^"'\s]+)""", re.MULTILINE)
@@ -97,7 +97,7 @@ def resolve(job: Job) -> Result:
 
 
 def _develops(job: Job) -> bool:
-    """Whether what is for development is wanted, too; such tools, as esbuild, are often the workspace's root's."""
+    """Return whether development packages are wanted; such tools (esbuild) are often in the workspace's root."""
     return "dev" not in manifest.omitted(job.target.options)
 
 

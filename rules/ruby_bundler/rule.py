@@ -136,7 +136,7 @@ def _series(job: Job) -> str:
 
 
 def _place(job: Job, series: str) -> str:
-    """Where Lambda's GEM_PATH points; a layer's ``ruby/`` comes from the claims."""
+    """Return the folder that Lambda's GEM_PATH names; a layer's ``ruby/`` comes from the claims."""
     return f"gems/{series}.0" if job.target.kind == "layer" else f"vendor/bundle/ruby/{series}.0"
 
 
@@ -276,7 +276,7 @@ def _environment(job: Job, found: Mapping[str, Any], series: str) -> dict[str, s
 
 
 def _waits(job: Job) -> bool:
-    """Whether what is to be compiled is left to the container."""
+    """Return whether compiling is left to the container."""
     return job.use_container == "auto" and job.runner is not job.container
 
 

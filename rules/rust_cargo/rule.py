@@ -40,7 +40,7 @@ NOT_IN_THE_KEY = re.compile(
 )
 """Variables for cargo that say how crates are reached; which ones they are, Cargo.lock says."""
 CONFIGURATION = ("rust-toolchain", "rust-toolchain.toml", ".cargo/config", ".cargo/config.toml")
-"""What cargo and rustup look for in every folder above the code too."""
+"""Files that cargo and rustup also look for in every folder above the code."""
 NOT_COPIED = ("target", ".git", "node_modules")
 SINCE_1980 = "315532800"
 """SOURCE_DATE_EPOCH, for build scripts that write a date: the oldest that a zip can hold."""
@@ -115,7 +115,7 @@ class Workspace:
     top: str
     """The folder that holds them and the project."""
     twin: str = ""
-    """Where ``top`` is copied to, when it is."""
+    """The copy of ``top``, "" when there is none."""
 
     @property
     def is_locked(self) -> bool:
@@ -178,7 +178,7 @@ def _there(job: Job, manifest: str, about: Mapping[str, Any]) -> str:
 
 
 def _metadata(job: Job, manifest: str) -> dict[str, Any]:
-    """What cargo knows without dependencies, so that it writes no lock file."""
+    """Return what cargo knows without dependencies, so that it writes no lock file."""
     command = [job.tool("cargo", "install Rust: https://rustup.rs"), "metadata", "--no-deps", "--format-version=1"]
     command += [f"--manifest-path={manifest}", *(["--offline"] if job.offline else [])]
     try:
@@ -394,7 +394,7 @@ def _reads(job: Job, workspace: Workspace, binary: str) -> Iterator[str]:
 
 
 def _configuration(job: Job, workspace: Workspace) -> Iterator[str]:
-    """Where cargo and rustup look for settings, as far up as the checkout goes, nearest first."""
+    """Yield where cargo and rustup look for settings, nearest first, up to the top of the checkout."""
     for folder in _above(os.path.dirname(job.target.manifest), _highest(job, workspace)):
         yield from (os.path.join(folder, name) for name in CONFIGURATION)
 

@@ -67,7 +67,7 @@ def from_poetry(job: Job) -> Result:
 
 
 def read_lock(job: Job, manifest: Manifest, file: str, platform: Platform) -> tuple[pins.Locked, list[str]]:
-    """What a poetry.lock has for a platform, the chosen groups and extras; and notes.
+    """Return what a poetry.lock has for a platform, the chosen groups and extras; and notes.
 
     Raises BadManifest (LB402) for one that cannot be read or was made for another pyproject.toml.
     """
@@ -175,7 +175,7 @@ def _by_name(asked: Iterable[Dependency]) -> dict[str, list[Dependency]]:
 def _needs_of(
     chosen: Mapping[str, Mapping[str, Any]], roots: Sequence[Dependency], platform: Platform
 ) -> list[Dependency]:
-    """What the chosen packages need, each with the extras that anybody wants it with."""
+    """Return what the chosen packages need, each with all extras that are asked for."""
     extras: dict[str, frozenset[str]] = {}
     found: list[Dependency] = []
     waiting = list(roots)
@@ -248,7 +248,7 @@ def _direct(job: Job, package: Mapping[str, Any], folder: str, hashes: Mapping[s
 
 
 def _asked(job: Job, manifest: Manifest, platform: Platform) -> pins.Asked | None:
-    """What [tool.poetry] asks for; None when [project] does. What only Poetry can tell is an error: it needs a lock."""
+    """Return what [tool.poetry] asks for; None when [project] does. Raise an error if only Poetry can tell: lock it."""
     if not has_own_dependencies(manifest.data):
         return None
     tables = (

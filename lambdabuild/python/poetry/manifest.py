@@ -40,7 +40,7 @@ class Dependency(Struct, frozen=True):
     table: Mapping[str, Any]
 
     def applies(self, platform: Platform, extras: frozenset[str], where: Span | None = None) -> bool:
-        """Whether it counts on the platform, asked for by a package that is wanted with ``extras``."""
+        """Return whether it applies to the platform, for a package that is wanted with ``extras``."""
         fits = constraints.fits_python(self.python, platform, where)
         return fits and holds(self.marker, platform, extras, where)
 
@@ -72,7 +72,7 @@ class Manifest(Struct, frozen=True):
             yield normalised(name), group.get("dependencies", {})
 
     def wanted(self, platform: Platform) -> list[Dependency]:
-        """What [tool.poetry] asks for in the chosen groups, with the chosen extras, on a platform."""
+        """Yield what [tool.poetry] asks for in the chosen groups, with the chosen extras, on a platform."""
         listed = {normalised(name): names for name, names in self.poetry.get("extras", {}).items()}
         chosen = {name_of(text) for extra in self.extras for text in listed.get(extra, ())}
         return [
@@ -90,7 +90,7 @@ class Manifest(Struct, frozen=True):
 
 
 def has_own_dependencies(data: Mapping[str, Any]) -> bool:
-    """Whether a pyproject.toml lists packages in [tool.poetry], where tools of [project] do not look."""
+    """Return whether a pyproject.toml lists packages in [tool.poetry], where tools for [project] do not look."""
     about = data.get("tool", {}).get("poetry", {})
     listed = about.get("dependencies", {}) if isinstance(about, dict) else {}
     return "dependencies" not in data.get("project", {}) and any(name != "python" for name in listed)
@@ -180,7 +180,7 @@ def _dependency(name: str, table: Mapping[str, Any]) -> Dependency:
 
 
 def holds(marker: str, platform: Platform, extras: frozenset[str] = frozenset(), where: Span | None = None) -> bool:
-    """Whether a marker is true on a platform for a package that is wanted with ``extras``.
+    """Return whether a marker is true on a platform for a package that is wanted with ``extras``.
 
     Poetry holds ``extra == "a"`` against all extras at once; PEP 751 writes that ``"a" in extras``.
     """

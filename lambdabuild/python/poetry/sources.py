@@ -1,4 +1,4 @@
-"""Where the tables of [tool.poetry] say that packages come from, when no lock does."""
+"""Read where packages come from in the tables of [tool.poetry], when there is no lock."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def index(source: Mapping[str, Any]) -> Index:
 
 
 def indexes(manifest: Manifest) -> tuple[Index, ...]:
-    """Where packages are looked for that name no source; PyPI is among them unless another takes its place."""
+    """Return the indexes for packages that name no source; PyPI is among them unless another replaces it."""
     listed = [source for source in manifest.poetry.get("source", ()) if source.get("priority") != "explicit"]
     sources = [source for source in listed if "url" in source]
     replaced = any(source.get("priority", "primary") in ("primary", "default") for source in sources)
@@ -39,7 +39,7 @@ def indexes(manifest: Manifest) -> tuple[Index, ...]:
 
 
 def of(job: Job, manifest: Manifest, platform: Platform) -> Origins:
-    """What a manifest says of the packages of its chosen groups, on a platform."""
+    """Return the packages of a manifest's chosen groups on a platform."""
     wanted = list(_told(manifest, platform))
     _check_paths(job, manifest, wanted)
     direct = {
@@ -84,7 +84,7 @@ def _told(manifest: Manifest, platform: Platform) -> Iterator[Dependency]:
 
 
 def _check_paths(job: Job, manifest: Manifest, wanted: Iterable[Dependency]) -> None:
-    """What [project] needs must be where [tool.poetry] says; of the rest nobody may ask."""
+    """Keep the sources of packages that [project] needs; the others are not asked for."""
     needed = {name_of(str(text)) for text in manifest.data.get("project", {}).get("dependencies", ())}
     for one in wanted:
         if one.name in needed:
@@ -104,7 +104,7 @@ def check_path(job: Job, manifest: Manifest, one: Dependency) -> None:
 
 
 def address(manifest: Manifest, one: Dependency) -> str:
-    """Where a package is that comes from no index, as PEP 508 writes it; "" for another."""
+    """Return the address of a package that comes from no index, as PEP 508 writes it; "" otherwise."""
     below = f"#subdirectory={one.table['subdirectory']}" if one.table.get("subdirectory") else ""
     if path := one.table.get("path") or one.table.get("file"):
         return Path(os.path.normpath(os.path.join(manifest.folder, path))).as_uri() + below

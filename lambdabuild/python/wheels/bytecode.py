@@ -16,7 +16,7 @@ from lambdabuild.python.wheels import native
 from lambdabuild.rule_api import Archive, Folder, Job, Result
 
 PLACES = {"function": "/var/task", "layer": "/opt/python"}
-"""Where Lambda unpacks an artifact: what tracebacks will name."""
+"""The folder where Lambda unpacks an artifact; tracebacks name it."""
 
 
 def compile_all(job: Job) -> Result:

@@ -18,13 +18,13 @@ SAYS_VERSION = ("packed-refs", os.path.join("refs", "heads"), os.path.join("refs
 
 
 class Lent(Struct, frozen=True):
-    """Where the copy is now, and the files that what a backend learns rests on."""
+    """The copy's folder, and the files that a backend reads from the checkout."""
 
     folder: str
     ignores: tuple[str, ...] = ()
     """The .gitignore files above the project."""
     commits: tuple[str, ...] = ()
-    """What says which commit this is, and which tags there are."""
+    """Return the files that say which commit this is and which tags exist."""
 
 
 def lend(job: Job, copy: str) -> Lent:

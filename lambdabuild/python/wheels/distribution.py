@@ -54,7 +54,7 @@ KNOWN_FAILURES = (
 
 
 class About(Struct, frozen=True):
-    """What a wheel says of itself. ``requires`` are dependencies that no extra has to be asked for."""
+    """A wheel's metadata. ``requires`` are its dependencies without those of extras."""
 
     name: str
     version: str
@@ -115,7 +115,7 @@ def _manifest(job: Job) -> str:
 
 
 def _asks_git(pyproject: Mapping[str, Any]) -> bool:
-    """Whether the checkout may say what the version is, or which files there are."""
+    """Return whether the version or the list of files may come from the git checkout."""
     tools = pyproject.get("tool", {})
     is_written = "version" in pyproject.get("project", {}) or "version" in tools.get("poetry", {})
     requires = " ".join(map(str, pyproject.get("build-system", {}).get("requires", ()))).lower()

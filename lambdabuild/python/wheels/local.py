@@ -23,7 +23,7 @@ from lambdabuild.rule_api import Folder, Job, Part
 
 NOT_SOURCE = shutil.ignore_patterns(".git", ".hg", "__pycache__", "*.egg-info", ".venv", ".tox", "node_modules")
 AT_THE_TOP = frozenset({"build", "dist", "venv"})
-"""What backends and people leave beside a project's source; deeper down such a folder may well be a package."""
+"""Folders that backends and people leave next to a project's source; deeper down they may well be packages."""
 
 
 def build(job: Job, source: locks.Source, indexes: Indexes) -> Part:
@@ -50,7 +50,7 @@ def build(job: Job, source: locks.Source, indexes: Indexes) -> Part:
 
 
 def needs_build(folder: str) -> bool:
-    """Whether a local project's metadata can be learnt only by running its backend, which may write beside it."""
+    """Return whether only the project's backend can tell its metadata; running it may write next to the source."""
     try:
         with open(os.path.join(folder, "pyproject.toml"), "rb", opener=regular.opener) as stream:
             about = regular.toml(stream.read().decode()).get("project", {})

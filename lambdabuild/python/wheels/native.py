@@ -31,7 +31,7 @@ FLAGS = {"CFLAGS": "-g0 -O2", "CXXFLAGS": "-g0 -O2", "SOURCE_DATE_EPOCH": "31553
 """Debug information names folders and is of no use in Lambda."""
 
 SOURCES = (".c", ".cc", ".cpp", ".cxx", ".pyx", ".f", ".f90", ".rs", "/CMakeLists.txt", "/meson.build")
-"""What is compiled. A package that can do without would be built here without it, and nobody would be told."""
+"""Files to compile. A package that can do without them would silently be built here without them."""
 
 _turns: dict[str, threading.Lock] = defaultdict(threading.Lock)
 _asking = threading.Lock()
@@ -49,7 +49,7 @@ def wheel(job: Job, name: str, source: str) -> str:
 
 
 def has_native_source(source: str) -> bool:
-    """Whether a folder or an sdist has something to compile."""
+    """Return whether a folder or an sdist has something to compile."""
     if os.path.isdir(source):
         names = [f"{folder}/{name}" for folder, _, files in os.walk(source) for name in files]
     elif zipfile.is_zipfile(source):
@@ -69,7 +69,7 @@ def _turn(key: str) -> threading.Lock:
 
 
 def _key(job: Job, source: str) -> str:
-    """What makes two builds give the same wheel."""
+    """Return a digest of everything that the built wheel depends on."""
     assert job.container is not None
     target = platform_of(job.target.runtime, job.target.architecture, job.who)
     said = [_digest(source), f"cp3{target.minor}", target.machine, job.container.identity]
