@@ -51,7 +51,7 @@ def archive_entries(path: str, index: str | None = None) -> tuple[Entry, ...]:
 
 
 def lying_in(path: str, entries: Sequence[Entry]) -> tuple[Entry, ...]:
-    """The same entries, with their bytes in a zip that was made of them."""
+    """Return the same entries, with their bytes in a zip that was made of them."""
     with zipfile.ZipFile(path) as archive, open(path, "rb", opener=regular.opener) as stream:
         places = {
             info.filename: InArchive(path, _offset(stream, info), info.compress_size, info.compress_type, info.CRC)
@@ -109,7 +109,10 @@ def _read_archive(path: str) -> list[Any]:
 
 
 def _inside(path: str, name: str) -> str:
-    """An entry's name as every unpacker reads it: ``a//b/./c`` is ``a/b/c``. Raises HashMismatch if it leads out."""
+    """Return an entry's name as every unpacker reads it: ``a//b/./c`` is ``a/b/c``.
+
+    Raises HashMismatch if it leads out.
+    """
     parts = [part for part in name.split("/") if part not in ("", ".")]
     if name.startswith("/") or "\\" in name or ".." in parts or DRIVE.match(name) or not parts or not _is_text(name):
         raise _broken(path, f"the name {name!a} leads out of it, or is none")

@@ -79,7 +79,7 @@ def write(
 
 
 def links(folder: str) -> Iterator[tuple[str, str]]:
-    """The links to packages that an earlier build left at the top of a folder: (name, target)."""
+    """Yield the links to packages that an earlier build left at the top of a folder: (name, target)."""
     for entry in os.scandir(folder) if os.path.isdir(folder) else ():
         if entry.is_symlink():
             yield entry.name, os.readlink(entry.path)

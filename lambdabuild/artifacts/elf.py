@@ -83,7 +83,7 @@ def _loaded(data: bytes) -> list[object]:
 
 
 def _without_places(data: bytes, segment: _Segment, *tables: tuple[int, int]) -> bytes:
-    """A segment's bytes but for the file's header and the table of segments, which are compared by meaning."""
+    """Return a segment's bytes but for the file's header and the table of segments, which are compared by meaning."""
     content = bytearray(data[segment.offset : segment.offset + segment.size])
     for start, end in tables:
         first, last = max(start - segment.offset, 0), min(end - segment.offset, len(content))

@@ -46,7 +46,7 @@ class Entry(Struct, frozen=True):
 
 
 def broken_archive(entry: Entry) -> CannotRead:
-    """The error for an archive whose bytes are not those that were read when its entries were listed."""
+    """Return the error for an archive whose bytes are not those that were read when its entries were listed."""
     assert isinstance(entry.lies, InArchive)
     return CannotRead(
         f"{entry.path} cannot be taken out of {os.path.basename(entry.lies.archive)}: the archive is damaged",
@@ -56,7 +56,7 @@ def broken_archive(entry: Entry) -> CannotRead:
 
 
 def rows_of(entries: Iterable[Entry], portable: Callable[[str], str]) -> list[list[Any]]:
-    """A list as it is kept in a file; ``portable`` names a path so that it holds on every machine."""
+    """Return a list as it is kept in a file; ``portable`` names a path so that it holds on every machine."""
     rows = []
     for entry in entries:
         lies = entry.lies
@@ -70,7 +70,7 @@ def rows_of(entries: Iterable[Entry], portable: Callable[[str], str]) -> list[li
 
 
 def entries_of(rows: Iterable[Sequence[Any]], expanded: Callable[[str], str]) -> tuple[Entry, ...]:
-    """The inverse."""
+    """Return the inverse."""
     return tuple(
         Entry(path, bool(executable), size, sha256, _lies(expanded(where[0]), where[1:]), origin)
         for path, executable, size, sha256, origin, where in rows
@@ -82,7 +82,7 @@ def _lies(path: str, place: Sequence[int]) -> OnDisk | InArchive:
 
 
 def content_digest(entries: Iterable[Entry]) -> str:
-    """The identity of an artifact: sha256 over (path, mode, content digest) in order of the paths' UTF-8 bytes.
+    """Return the identity of an artifact: sha256 over (path, mode, content digest) in order of the paths' UTF-8 bytes.
 
     It says nothing about compression, so it stays the same when a compressor changes.
     """

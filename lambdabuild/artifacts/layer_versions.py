@@ -45,7 +45,7 @@ class Grant(Struct, frozen=True):
 
 
 def newest(wanted: Wanted, versions: Iterable[Version]) -> Version | None:
-    """The last version for any of the same architectures: a layer may have one version for each."""
+    """Return the last version for any of the same architectures: a layer may have one version for each."""
     return max((one for one in versions if _share(wanted, one)), key=lambda one: one.number, default=None)
 
 

@@ -38,7 +38,7 @@ def check_unzipped(name: str, entries: Iterable[Entry], layers: Sequence[tuple[s
 
 
 def check_files(name: str, files: Sequence[tuple[str, int]]) -> list[TooLarge]:
-    """An error when files that are all shipped, each a path with its size, are over 250 MB."""
+    """Return an error when files that are all shipped, each a path with its size, are over 250 MB."""
     total = sum(size for _, size in files)
     if total <= UNZIPPED_BYTES:
         return []
@@ -59,7 +59,7 @@ def check_layer_count(name: str, count: int) -> list[TooLarge]:
 
 
 def zip_notes(name: str, size: int) -> list[str]:
-    """A word about a zip that only S3 can bring to Lambda."""
+    """Return a note about a zip that is so large that Lambda takes it from S3 only."""
     if size <= DIRECT_UPLOAD_BYTES:
         return []
     return [f"{name}.zip is {size / 1e6:.1f} MB: over 50 MB, so it can be deployed through S3 only"]

@@ -18,7 +18,7 @@ NATIVE_NAME = re.compile(r"\.(so|node)(\.[\d.]+)?$")
 
 
 def wrong_machine(entries: Iterable[Entry], architecture: str) -> list[Entry]:
-    """The ELF files among the entries that the architecture ("x86_64" or "arm64") cannot load.
+    """Return the ELF files among the entries that the architecture ("x86_64" or "arm64") cannot load.
 
     Looked at are shared objects, Node.js add-ons and programs without an extension.
     """
@@ -26,7 +26,7 @@ def wrong_machine(entries: Iterable[Entry], architecture: str) -> list[Entry]:
 
 
 def native(entries: Iterable[Entry]) -> list[Entry]:
-    """The ELF files among the entries: shared objects, add-ons, programs without an extension."""
+    """Return the ELF files among the entries: shared objects, add-ons, programs without an extension."""
     return [entry for entry in entries if _may_be_native(entry) and _header(entry)[:4] == MAGIC]
 
 

@@ -58,7 +58,7 @@ def is_tagged(folder: str) -> bool:
 
 
 def some(names: Sequence[str]) -> str:
-    """The first of several names, and whether there are more."""
+    """Return the first of several names, and whether there are more."""
     return ", ".join(names[:SHOWN]) + (" and more" if len(names) > SHOWN else "")
 
 
@@ -77,7 +77,7 @@ class Ledger:
         return self._portable(path) in self._paths
 
     def paths(self, expand: Callable[[str], str]) -> list[str]:
-        """All of them; ``expand`` is the inverse of ``portable``."""
+        """Return all paths; ``expand`` is the inverse of ``portable``."""
         return [expand(name) for name in sorted(self._paths)]
 
     def add(self, paths: Iterable[str]) -> None:

@@ -12,7 +12,7 @@ from fnmatch import fnmatchcase
 
 
 def territory(paths: Iterable[str], marker: str, modules: Sequence[str]) -> frozenset[str]:
-    """The whole folders, modules without their endings, and other files below a folder, that a list brings.
+    """Return the whole folders, modules without their endings, and other files below a folder, that a list brings.
 
     ``marker`` and ``modules`` are patterns of file names. Other files at the top are nobody's concern.
     """
@@ -33,7 +33,7 @@ def _place(path: str, whole: set[str], modules: Sequence[str]) -> str:
 
 
 def _folders(path: str) -> list[str]:
-    """Those a path lies in, the outermost first."""
+    """Return the folders that contain a path, the outermost first."""
     parts = path.split("/")[:-1]
     return ["/".join(parts[: n + 1]) for n in range(len(parts))]
 
@@ -48,7 +48,7 @@ def _with_folders(places: frozenset[str]) -> frozenset[str]:
 
 
 def groups(territories: Sequence[frozenset[str]]) -> list[list[int]]:
-    """The positions of those that overlap, directly or by others, together; in order."""
+    """Return the positions of those that overlap, directly or by others, together; in order."""
     found: list[tuple[list[int], frozenset[str]]] = []
     for number, territory in enumerate(territories):
         near = [group for group in found if overlap(group[1], territory)]

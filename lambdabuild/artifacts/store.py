@@ -40,7 +40,7 @@ class Store(Protocol):
         ...
 
     def location(self, key: str) -> str:
-        """The address of a key: ``s3://bucket/prefix/key`` or an absolute path."""
+        """Return the address of a key: ``s3://bucket/prefix/key`` or an absolute path."""
         ...
 
     def has(self, key: str) -> bool: ...
@@ -50,7 +50,7 @@ class Store(Protocol):
         ...
 
     def digest(self, key: str) -> str | None:
-        """The sha256 of what is under a key, None when nothing is. Raises StoreFailed (LB601)."""
+        """Return the sha256 of what is under a key, None when nothing is. Raises StoreFailed (LB601)."""
         ...
 
     def put_once(
@@ -65,7 +65,7 @@ class Store(Protocol):
 
 
 def taken(location: str, there: str, ours: str) -> VersionTaken:
-    """The error of one who comes with other content."""
+    """Return the error for an upload of different content under the same version."""
     return VersionTaken(
         f"{location} is published already, with other content: sha256 {there} is there, {ours} was built",
         help="raise the version; when the source is the same, pin what the build requires ([build-system] requires)."

@@ -331,7 +331,7 @@ def write_entry(path: str, entry: Entry) -> None:
 
 
 def content(entry: Entry) -> Iterator[bytes]:
-    """The bytes of an entry, a chunk at a time."""
+    """Yield the bytes of an entry, a chunk at a time."""
     lies = entry.lies
     if isinstance(lies, OnDisk):
         with open(lies.path, "rb", opener=regular.opener) as stream:
@@ -355,7 +355,7 @@ def content(entry: Entry) -> Iterator[bytes]:
 
 
 def _packed(lies: InArchive) -> Iterator[bytes]:
-    """The stream as it lies in the archive."""
+    """Yield the stream as it is stored in the archive."""
     with open(lies.archive, "rb", opener=regular.opener) as stream:
         stream.seek(lies.offset)
         left = lies.compressed_size

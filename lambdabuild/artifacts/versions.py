@@ -23,12 +23,12 @@ NONE_GIVEN = "0.0.0"
 
 
 def source_key(prefix: str, version: str) -> str:
-    """The key of a version of a source."""
+    """Return the key of a version of a source."""
     return f"{prefix.strip('/')}/source/{version}/source.zip".lstrip("/")
 
 
 def check(version: str, who: str, where: Span | None = None) -> str:
-    """The version, when it may name what is published. Raises BadVersion (LB607)."""
+    """Return a version that may be published. Raises BadVersion (LB607) for any other."""
     if version != NONE_GIVEN and (SEMANTIC.fullmatch(version) or _parsed(version)):
         return version
     said = "no version (its backend calls it 0.0.0)" if version == NONE_GIVEN else f"the version {version!r}"

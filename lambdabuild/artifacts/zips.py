@@ -56,7 +56,7 @@ class ZipSummary(Struct, frozen=True):
 
     @classmethod
     def read(cls, file: str, zip_path: str) -> ZipSummary | None:
-        """The summary of a zip that is still as it was written, else None."""
+        """Return the summary of a zip that is still as it was written, else None."""
         try:
             with open(file, encoding="utf-8", opener=regular.opener) as stream:
                 data = regular.json(stream.read())
@@ -118,7 +118,7 @@ def write_zip(
 
 
 def _pieces(entries: Sequence[Entry], previous: Sequence[ZipSummary]) -> Iterator[Entry | _Run]:
-    """The entries in order, those that can be copied together as one run."""
+    """Yield the entries in order, those that can be copied together as one run."""
     known = [(one, {row.path: at for at, row in enumerate(one.rows)}) for one in previous]
     here = 0
     while here < len(entries):
@@ -128,7 +128,7 @@ def _pieces(entries: Sequence[Entry], previous: Sequence[ZipSummary]) -> Iterato
 
 
 def _run(entries: Sequence[Entry], here: int, zip_: ZipSummary, places: Mapping[str, int]) -> _Run | None:
-    """The longest run from this entry on."""
+    """Return the longest run from this entry on."""
     first = after = places.get(entries[here].path, -1)
     if first < 0:
         return None

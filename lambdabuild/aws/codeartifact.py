@@ -27,7 +27,7 @@ def is_host(host: str) -> bool:
 
 
 def token(host: str) -> str:
-    """The token for a host of CodeArtifact's, asked for once in a process. Raises NoToken (LB612).
+    """Return the token for a host of CodeArtifact's, asked for once in a process. Raises NoToken (LB612).
 
     The account is the environment's (AWS_PROFILE and what else boto3 knows).
     """

@@ -38,7 +38,7 @@ class Registry:
         return {"username": user, "password": password}
 
     def repository(self, name: str, new: NewRepository | None = None) -> str:
-        """The address of a repository; one that is not there is made when ``new`` says how."""
+        """Return the address of a repository; create a missing one when ``new`` says how."""
         from botocore.exceptions import ClientError
 
         with _failures(f"find the repository {name!r}"):

@@ -33,7 +33,7 @@ class LayerVersions:
         self._client = session.client("lambda", region=region, profile=profile, endpoint_url=endpoint_url)
 
     def list(self) -> tuple[Version, ...]:
-        """All versions, none for a layer that is not there."""
+        """Return all versions, none for a layer that is missing."""
         with self._telling("list the versions of"):
             pages = self._client.get_paginator("list_layer_versions").paginate(LayerName=self.name)
             return tuple(_version(item) for page in pages for item in page.get("LayerVersions", ()))
@@ -48,7 +48,7 @@ class LayerVersions:
             return str(found["Content"]["CodeSha256"])
 
     def publish(self, wanted: Wanted, content: Mapping[str, Any]) -> Version:
-        """A new version. ``content`` is ``{S3Bucket, S3Key}`` or ``{ZipFile: bytes}``."""
+        """Publish a new version and return it. ``content`` is ``{S3Bucket, S3Key}`` or ``{ZipFile: bytes}``."""
         said: dict[str, Any] = {
             "Description": wanted.description,
             "LicenseInfo": wanted.license,
@@ -66,7 +66,7 @@ class LayerVersions:
             self._client.delete_layer_version(LayerName=self.name, VersionNumber=number)
 
     def statements(self, number: int) -> frozenset[str]:
-        """The ids of the statements of a version's policy."""
+        """Return the ids of the statements of a version's policy."""
         with self._telling(f"read the policy of version {number} of"):
             try:
                 answer = self._client.get_layer_version_policy(LayerName=self.name, VersionNumber=number)
@@ -95,7 +95,7 @@ class LayerVersions:
                 pass  # another run was as fast
 
     def in_use(self) -> frozenset[int]:
-        """The versions that a function here, or a published version of one, has."""
+        """Return the versions that a function here, or a published version of one, has."""
         with self._telling("find the functions that use"):
             pages = self._client.get_paginator("list_functions").paginate(FunctionVersion="ALL")
             arns = [layer["Arn"] for page in pages for one in page["Functions"] for layer in one.get("Layers") or ()]

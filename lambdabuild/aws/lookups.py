@@ -18,7 +18,7 @@ class Lookups:
         self.profile, self.endpoint_url = profile, endpoint_url
 
     def ask(self, service: str, region: str, name: str) -> Any:
-        """The answer as plain data, None when there is no such thing. Raises SourceFailed (LB205)."""
+        """Return the answer as plain data, None when there is no such thing. Raises SourceFailed (LB205)."""
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:

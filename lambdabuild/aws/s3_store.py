@@ -194,7 +194,7 @@ class S3Store:
         return {"PartNumber": number, "ETag": _field(answer, "ETag"), "ChecksumSHA256": checksum}
 
     def _conditionally(self, send: Any, otherwise: Any = None) -> Mapping[str, Any] | None:
-        """The answer; None when somebody else put the object first."""
+        """Return the answer; None when somebody else put the object first."""
         from botocore.exceptions import ClientError
 
         try:
@@ -266,7 +266,7 @@ def _is_etag_of(path: str, answer: Mapping[str, Any]) -> bool:
 
 
 def _field(answer: Mapping[str, Any], name: str) -> str:
-    """A field that every answer of S3 has. Raises StoreFailed (LB601) for one that is not S3's."""
+    """Return a field that every answer of S3 has. Raises StoreFailed (LB601) for one that is not S3's."""
     if not answer.get(name):
         raise StoreFailed(
             f"the answer to an upload has no {name}, so it is not from S3",
@@ -276,7 +276,7 @@ def _field(answer: Mapping[str, Any], name: str) -> str:
 
 
 def _said(found: Mapping[str, Any]) -> str | None:
-    """The sha256 that an object bears: S3's own when it is of the whole object, not of parts, else ours."""
+    """Return the sha256 that an object bears: S3's own when it is of the whole object, not of parts, else ours."""
     checksum, is_in_parts = str(found.get("ChecksumSHA256", "")), "-" in str(found.get("ETag", ""))
     if checksum and not is_in_parts and found.get("ChecksumType", "FULL_OBJECT") == "FULL_OBJECT":
         return base64.b64decode(checksum).hex()

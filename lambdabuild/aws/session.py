@@ -12,7 +12,7 @@ CONNECTIONS = 16
 def client(
     service: str, *, region: str = "", profile: str = "", endpoint_url: str = "", timeout_seconds: float = 0
 ) -> Any:
-    """A client with boto3's standard retries and back-off. Raises StoreFailed (LB601) for an unknown profile.
+    """Return a client with boto3's standard retries and back-off. Raises StoreFailed (LB601) for an unknown profile.
 
     With ``timeout_seconds`` it gives up soon, for what a build can do without.
     """

@@ -66,7 +66,7 @@ class Channel:
                 calls.discard(call)
 
     def tell(self, method: str, requests: Iterable[Any], kind: Any, answer: Any, seconds: float) -> Any:
-        """A stream of messages, one answer."""
+        """Call a method that takes a stream of messages and gives one answer."""
         import grpc
 
         call = self._channel.stream_unary(

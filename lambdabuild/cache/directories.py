@@ -19,7 +19,7 @@ Blobs: TypeAlias = dict[Digest, str | bytes]
 
 
 def tree(files: Mapping[str, Node]) -> tuple[Digest, Blobs]:
-    """The digest of the root, and all blobs of a tree whose files have these POSIX paths.
+    """Return the digest of the root, and all blobs of a tree whose files have these POSIX paths.
 
     A link to a folder gives way to files that are named below it.
     """
@@ -55,7 +55,7 @@ def _sealed(folder: Mapping[str, Any], blobs: Blobs) -> Digest:
 
 
 def files_of(content: bytes) -> dict[str, Node]:
-    """The files of a serialized Tree. Raises ValueError for what is none, or leads out of itself."""
+    """Return the files of a serialized Tree. Raises ValueError for what is none, or leads out of itself."""
     from google.protobuf.message import DecodeError
 
     try:
@@ -87,5 +87,5 @@ def _path(inside: str, name: str) -> str:
 
 
 def message(digest: Digest) -> api.Digest:
-    """A digest as the protocol has it."""
+    """Return a digest as the protocol has it."""
     return api.Digest(hash=digest.sha256, size_bytes=digest.size)

@@ -182,7 +182,7 @@ class Executor:
                 pass  # it has ended, or the engine cancels what nobody listens to
 
     def _action(self, command: Command, root: Digest, blobs: Blobs) -> Digest:
-        """The digest of the action, which is added to the blobs with its command."""
+        """Return the digest of the action, which is added to the blobs with its command."""
         properties = [api.Property(name=name, value=command.environment[name]) for name in sorted(command.environment)]
         said = api.Command(
             arguments=command.arguments, environment_variables=properties, platform=self.platform,
@@ -209,7 +209,10 @@ class Executor:
         self._sent |= blobs.keys()
 
     def _execute(self, action: Digest, *, is_anew: bool) -> Any:
-        """The ExecuteResponse. A stream that broke is taken up again, as long as the engine knows the operation."""
+        """Return the ExecuteResponse.
+
+        A stream that broke is taken up again, as long as the engine knows the operation.
+        """
         request: Any = api.ExecuteRequest(
             instance_name=self._channel.instance, action_digest=message(action), skip_cache_lookup=is_anew,
             digest_function=api.SHA256, inline_stdout=True, inline_stderr=True,

@@ -159,7 +159,7 @@ class FolderCache:
     # how much there is
 
     def entries(self, kind: str) -> Iterator[Entry]:
-        """All records ("ac") or blobs ("cas"), in no order; what goes meanwhile is passed over."""
+        """Yield all records ("ac") or blobs ("cas"), in no order; what goes meanwhile is passed over."""
         for part in _listed(os.path.join(self.folder, kind)):
             for file in _listed(part.path):
                 try:

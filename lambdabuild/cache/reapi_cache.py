@@ -108,7 +108,7 @@ class ReapiCache:
         self._put_small(small)
 
     def fetch_many(self, digests: Sequence[Digest]) -> Iterator[tuple[Digest, bytes]]:
-        """Those of the blobs that are there, in no order; all are small."""
+        """Yield those of the blobs that exist, in no order; all are small."""
         limit = min(BATCH_BYTES, self._can.batch_bytes)
         for batch in _batches([(digest, b"") for digest in digests], limit):
             yield from self._fetched([digest for digest, _ in batch])
@@ -209,7 +209,7 @@ class ReapiCache:
         )
 
     def _told(self, what: str, ask: Callable[[], T], *, or_missing: bool = False) -> T | None:
-        """The answer; None for what is not there. What moved away for a moment is asked once more."""
+        """Return the answer; None for what is missing. What moved away for a moment is asked once more."""
         for is_last in (False, True):
             try:
                 return ask()
@@ -254,7 +254,7 @@ def _chunks(stream: Any) -> Iterator[bytes]:
 
 
 def _requests(name: str, chunks: Iterable[bytes]) -> Iterator[api.WriteRequest]:
-    """The stream of a write; an empty last one says that it is all."""
+    """Yield the stream of a write; an empty last one says that it is all."""
     offset = 0
     for chunk in chunks:
         yield api.WriteRequest(resource_name=name, write_offset=offset, data=chunk)

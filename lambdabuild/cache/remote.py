@@ -63,6 +63,6 @@ def patience(timeout_seconds: float, size: int) -> float:
 
 
 def shown(address: str) -> str:
-    """An address without user, password and query, which may be secret."""
+    """Return an address without user, password and query, which may be secret."""
     parts = urlsplit(address)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()

@@ -106,7 +106,7 @@ class SharedCache(Struct):
         return None
 
     def _step(self, layer: Cache, record: Record) -> bytes | None:
-        """The verified content of a record's ``step.json``; None when it is gone, or broken."""
+        """Return the verified content of a record's ``step.json``; None when it is gone, or broken."""
         if record.inline:
             return record.inline if Digest.of(record.inline) == record.step else None
         return self._bytes(layer, record.step)
@@ -208,7 +208,7 @@ class SharedCache(Struct):
             self.background.do(partial(self._send, remote, key, records.to_bytes(content, blobs), uploads))
 
     def _put_blob(self, source: Source) -> tuple[Digest, str]:
-        """A blob's digest, and the file that has its bytes from now on."""
+        """Return a blob's digest, and the file that has its bytes from now on."""
         if isinstance(source, Stays):
             return source.digest, source.path
         if isinstance(source, File):
@@ -222,7 +222,7 @@ class SharedCache(Struct):
         return digest, self.folder.path(digest)
 
     def _put_record(self, key: str, content: bytes, blobs: Mapping[str, Digest]) -> Digest:
-        """A small step goes inside its record; remote ones want it by itself too."""
+        """Store a record, and return its digest. A small step goes inside it; remote caches want it separately too."""
         digest = Digest.of(content)
         if self.remotes or len(content) > records.INLINE_BYTES:
             with self.folder.unfinished() as temporary:

@@ -70,7 +70,7 @@ def verify_store(folder: str) -> list[str]:
 
 
 def verify_artifacts(folder: str) -> list[str]:
-    """The same for a build folder's artifacts, whose names begin with their sha256; the next run sends them again."""
+    """Check a build folder's artifacts, whose names begin with their sha256; the next run uploads broken ones again."""
     paths = [os.path.join(place, name) for place, _, names in os.walk(folder) for name in names]
     keys = {path: KEY.match(os.path.basename(path)) for path in paths}
     broken = [path for path, key in keys.items() if key and key[0] != store.sha256_of(path)]

@@ -51,7 +51,7 @@ def finder_of(runtime: str) -> Finder | None:
 
 
 def alike(finder: Finder, handler: str, paths: Iterable[str]) -> list[str]:
-    """The files that may be meant by a handler that is not there, the likeliest first."""
+    """Return the files that a missing handler may mean, the likeliest first."""
     wanted = posixpath.basename(finder.file(handler))
     stems = {path: _stems(path, finder.endings) for path in sorted(paths) if path.endswith(finder.endings)}
     same = [path for path, both in stems.items() if wanted.lower() in map(str.lower, both)]
@@ -125,7 +125,7 @@ def _python_handler(path: str, handler: str) -> str:
 
 
 def shortened(handler: str, code: Collection[str]) -> str:
-    """A bundle's handler without the folders that its file is not in.
+    """Return a bundle's handler without the folders that its file is not in.
 
     ``src/orders.get`` is ``orders.get`` when the artifact has no src/orders.js, but an orders.js.
     """

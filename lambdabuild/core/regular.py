@@ -35,7 +35,7 @@ def _check(status: os.stat_result, path: str) -> None:
 
 
 def read_text(path: str | os.PathLike[str], encoding: str = "utf-8", errors: str = "strict") -> str:
-    """A file's text. Raises OSError, UnicodeDecodeError."""
+    """Return a file's text. Raises OSError, UnicodeDecodeError."""
     with open(path, encoding=encoding, errors=errors, opener=opener) as stream:
         return stream.read()
 

@@ -50,7 +50,7 @@ class Runner(Protocol):
         """Identifies runners that give the same result: an image's digest, "" for this machine."""
 
     def find(self, name: str) -> str | None:
-        """The path of a program, None when there is none."""
+        """Return the path of a program, None when there is none."""
 
     def run(
         self,
@@ -95,7 +95,7 @@ HERE: Runner = ThisMachine()
 
 
 def find(name: str, path: str | None = None) -> str | None:
-    """The absolute path of a program: beside this Python first (a virtual environment's own tools), then on PATH."""
+    """Return the absolute path of a program: next to this Python (a virtual environment's tools), then on PATH."""
     if os.sep in name:
         return name if os.access(name, os.X_OK) else None
     beside = os.path.join(os.path.dirname(sys.executable), name)
@@ -127,7 +127,7 @@ def machine() -> str:
 
 
 def environment(names: Sequence[str] = (), extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The base environment, the variables named (when set) and the extra ones; always UTF-8 and no locale."""
+    """Return the base environment, the variables named (when set) and the extra ones; always UTF-8 and no locale."""
     chosen = {name: os.environ[name] for name in (*BASE_ENVIRONMENT, *names) if name in os.environ}
     return chosen | {"LC_ALL": "C.UTF-8", "PYTHONHASHSEED": "0"} | dict(extra or {})
 
@@ -288,7 +288,7 @@ def _close(stream: IO[str] | None) -> None:
 def failure(
     command: Sequence[str], cwd: str, status: int, stdout: str, stderr: str, *, who: str = "", help: str = ""
 ) -> ToolFailed:
-    """The error of a program that ended with a status other than 0."""
+    """Return the error of a program that ended with a status other than 0."""
     said = [line for text in (stdout, stderr) for line in text.splitlines() if line.strip()][-TAIL_LINES:]
     how = f"was ended by signal {-status}" if status < 0 else f"failed with exit code {status}"
     error = ToolFailed(

@@ -63,7 +63,7 @@ class Context(Struct, frozen=True):
 def read(
     folder: str, dockerfile: str, cache: StatCache, *, skip: frozenset[str] = frozenset(), who: str = ""
 ) -> Context:
-    """All that the engine gets. ``skip`` are real paths that are left out whatever is said (the build folder).
+    """Return all that the engine gets. ``skip`` are real paths that are always left out (the build folder).
 
     A Dockerfile's own ignore file (``Dockerfile.dockerignore``) takes the place of the folder's.
     """
@@ -145,7 +145,7 @@ def _is_utf8(path: str) -> bool:
 
 
 def digest(key: str, context: Context, cache: StatCache) -> str:
-    """The digest of all that the engine gets; nothing is read that the cache knows."""
+    """Return the digest of all that the engine gets; nothing is read that the cache knows."""
     cache.saw_listing(context.folders, (item.real for item in context.items if item.kind == "file"))
     rows = [(item.path, item.target, item.stat.st_mode, *_numbers(item)) for item in context.items]
     newest = max((max(i.stat.st_mtime_ns, i.stat.st_ctime_ns) for i in context.items if i.kind == "file"), default=0)
@@ -197,7 +197,7 @@ def unpack(file: str, folder: str) -> None:
 
 
 def write_dockerfile(context: Context, folder: str) -> str:
-    """The Dockerfile in a folder of its own, with the ignore file that counts under the name that goes with it."""
+    """Write the Dockerfile to a folder of its own, with the ignore file that applies under its matching name."""
     os.makedirs(folder)
     path = os.path.join(folder, "Dockerfile")
     shutil.copyfile(context.dockerfile, path)
@@ -207,7 +207,7 @@ def write_dockerfile(context: Context, folder: str) -> str:
 
 
 def _beside(context: Context) -> Iterator[Item]:
-    """The Dockerfile and the .dockerignore, where patterns leave them out; the engine takes them away again."""
+    """Yield the Dockerfile and the .dockerignore, where patterns leave them out; the engine takes them away again."""
     there = {item.path for item in context.items}
     ignore_file = os.path.join(context.folder, dockerignore.FILE)
     for path, real in ((dockerignore.FILE, ignore_file), (context.dockerfile_inside, context.dockerfile)):

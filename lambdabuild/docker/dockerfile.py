@@ -27,7 +27,7 @@ class Base(Struct, frozen=True, order=True):
 def bases(
     text: str, arguments: Mapping[str, str], target: str = "", platform: str = "", builder: str = ""
 ) -> tuple[Base, ...]:
-    """The images that a build needs to be there, sorted; a stage after the target does not count.
+    """Return the images that a build needs to be there, sorted; a stage after the target does not count.
 
     ``arguments`` win over what ``ARG`` says before the first ``FROM``. A name that is made of an argument nobody gives
     is left to the engine, which refuses it. ``builder`` is the engine's own platform.

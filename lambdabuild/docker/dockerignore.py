@@ -56,7 +56,7 @@ class Ignored:
 
 
 def parse(file: str, text: str) -> Ignored:
-    """The patterns of a text. Raises BadImage (LB810) for one that is none."""
+    """Return the patterns of a text. Raises BadImage (LB810) for a line that is not one."""
     lines = text.removeprefix("\ufeff").splitlines()
     return Ignored(
         pattern

@@ -94,7 +94,7 @@ class NoShare(Exception):
 
 
 def connect() -> Engine:
-    """The engine that DOCKER_HOST, else Docker's current context, names. Raises NoEngine (LB801)."""
+    """Return the engine that DOCKER_HOST, else Docker's current context, names. Raises NoEngine (LB801)."""
     import docker
 
     host = os.environ.get("DOCKER_HOST", "")
@@ -114,7 +114,10 @@ def connect() -> Engine:
 
 
 def find_image(engine: Engine, name: str) -> str:
-    """The id of an image that the engine has, "" when it has none. Raises NoEngine (LB801) when it does not answer."""
+    """Return the id of an image that the engine has, "" when it has none.
+
+    Raises NoEngine (LB801) when it does not answer.
+    """
     import docker
 
     try:
@@ -126,7 +129,10 @@ def find_image(engine: Engine, name: str) -> str:
 
 
 def get_image(engine: Engine, name: str, platform: str, pull: str) -> str:
-    """The id of an image for a platform, pulled as ``pull`` says (missing, always, never). Raises NoImage (LB802)."""
+    """Return the id of an image for a platform, pulled as ``pull`` says (missing, always, never).
+
+    Raises NoImage (LB802).
+    """
     import docker
 
     with _answers(engine, f"look for the image {name}"):
@@ -181,7 +187,10 @@ def _not_pulled(name: str, platform: str, said: str) -> NoImage:
 
 
 def built_image(engine: Engine, label: str, context: IO[bytes], platform: str, network: str, shown: str) -> str:
-    """The id of the image that bears a label, built from a context's tar when none does. Raises ImageFailed (LB803)."""
+    """Return the id of the image that bears a label, built from a context's tar when none does.
+
+    Raises ImageFailed (LB803).
+    """
     key, _, value = label.partition("=")
     with _answers(engine, f"build {shown}"):
         there = engine.api.images(filters={"label": label})
@@ -350,7 +359,7 @@ def remove(container: Container) -> None:
 
 
 def strays(engine: Engine, labels: Mapping[str, str], ours: str) -> list[str]:
-    """The ids of all containers with these labels but for those whose label ``lambdabuild.run`` is ours."""
+    """Return the ids of all containers with these labels but for those whose label ``lambdabuild.run`` is ours."""
     wanted = [f"{name}={value}" for name, value in labels.items()]
     with _answers(engine, "look for containers"):
         found = engine.api.containers(all=True, filters={"label": wanted})

@@ -21,7 +21,7 @@ def of(components: Mapping[str, str]) -> str:
 
 
 def of_file(path: str, cache: StatCache) -> str:
-    """The digest of a file, or of all below a folder, or "absent"."""
+    """Return the digest of a file, or of all below a folder, or "absent"."""
     if os.path.isdir(path):
         return of_listing(path, scan(path, Patterns(()), boundary="/"), cache)
     try:
@@ -31,7 +31,7 @@ def of_file(path: str, cache: StatCache) -> str:
 
 
 def of_listing(key: str, listing: Listing, cache: StatCache) -> str:
-    """The digest of a listed folder: each file's path, whether it may be run, and its content."""
+    """Return the digest of a listed folder: each file's path, whether it may be run, and its content."""
     cache.saw_listing(listing.folders, (found.real for found in listing.files))
     newest = max((max(f.stat.st_mtime_ns, f.stat.st_ctime_ns) for f in listing.files), default=0)
     return cache.folder(key, list(stats(listing.files)), newest, lambda: of(files(listing, cache)))

@@ -79,7 +79,7 @@ class Patterns:
 
 @lru_cache(maxsize=256)
 def patterns(lines: tuple[str, ...]) -> Patterns:
-    """The same patterns are made once: most sources have the same."""
+    """Return the patterns for these lines, compiled once: most sources have the same."""
     return Patterns(lines)
 
 
@@ -129,7 +129,10 @@ def _read(path: str) -> str:
 def ignore_lines(
     folder: str, name: str = IGNORE_FILE, *, below: str = "", read: Callable[[str], str] = _read
 ) -> tuple[str, ...]:
-    """The patterns of a folder's ignore file, none when it has none; as they read from the folder ``below`` it."""
+    """Return the patterns of a folder's ignore file, none when it has none.
+
+    As they read from the folder ``below`` it.
+    """
     path = os.path.join(folder, name)
     try:
         lines = read(path).splitlines()
@@ -143,7 +146,7 @@ def ignore_lines(
 
 
 def _rebased(line: str, below: list[str]) -> str:
-    """A gitignore pattern as it reads from a folder further down; "" when it can match nothing there."""
+    """Return a gitignore pattern as it reads from a folder further down; "" when it can match nothing there."""
     sign, body = ("!", line[1:]) if line.startswith("!") else ("", line)
     if "/" not in body.rstrip("/") or body.startswith("**/"):
         return line  # it has no anchor, so it matches at any depth

@@ -38,7 +38,7 @@ def write(file: str, mark: str, head: Any, blobs: Iterable[bytes]) -> bool:
 
 
 def read(file: str, mark: str) -> tuple[Any, list[bytes]]:
-    """The head and the blobs. Raises OSError, Damaged."""
+    """Return the head and the blobs. Raises OSError, Damaged."""
     with open(file, "rb", opener=regular.opener) as stream:
         data = stream.read()
     begin = len(mark.encode()) + 1

@@ -51,7 +51,7 @@ class StatCache:
         self._files, self._folders, self._facts = _load(file)
 
     def digest(self, path: str, stat: os.stat_result | None = None) -> str:
-        """The sha256 of a file's bytes, in hex. Raises OSError."""
+        """Return the sha256 of a file's bytes, in hex. Raises OSError."""
         self.saw(path)
         now = signature(stat or os.stat(path))
         known = self._files.get(path)
@@ -89,7 +89,7 @@ class StatCache:
                 seen.add(file)
 
     def folder(self, key: str, stats: list[tuple[Any, ...]], newest_ns: int, compute: Callable[[], str]) -> str:
-        """The digest of a folder whose files have these stats; ``compute`` is asked only when they changed."""
+        """Return the digest of a folder whose files have these stats; ``compute`` is called only when they changed."""
         now = hashlib.blake2b(dumps(stats, 2), digest_size=16).hexdigest()
         known = self._folders.get(key)
         if known and known[0] == now and not self._paranoid and newest_ns < known[1] - window(newest_ns):
@@ -173,7 +173,7 @@ def _part(path: str) -> int:
 
 
 def sha256_of(path: str) -> str:
-    """The sha256 of a file's bytes, in hex, in constant memory."""
+    """Return the sha256 of a file's bytes, in hex, in constant memory."""
     with open(path, "rb", opener=regular.opener) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 

@@ -84,7 +84,7 @@ class Seen:
         return [[folder, *names] for folder, names in self._names.items()]
 
     def group(self, began_ns: int | None) -> Group | None:
-        """Return the current state of what was recorded; None if some of it was touched since shortly before ``began_ns``."""
+        """Return the current state of what was recorded; None if any of it was touched since about ``began_ns``."""
         folders = self.folders()
         found = _stats(folders)
         for one in found:
@@ -94,7 +94,7 @@ class Seen:
 
 
 def changed(groups: Mapping[str, Group]) -> set[str]:
-    """The groups of which something is otherwise now."""
+    """Return the groups of which any recorded file has changed."""
     total = sum(count for _, count, _ in groups.values())
     gc.disable()  # there are no circles, and it would look for them at every 700th stat
     try:
@@ -164,7 +164,7 @@ def _processors() -> int:
 
 
 def _fork(part: list[tuple[str, Group]]) -> tuple[int, int] | None:
-    """A process that looks at a part: its number and where it answers. None when there can be no more processes."""
+    """Start a process that checks a part; return its number and pipe. None when no more processes can be started."""
     read, write = os.pipe()
     try:
         process = os.fork()

@@ -20,13 +20,13 @@ TRACES = re.compile(
 
 
 def of_jar(jar: str) -> Mapping[str, bytes]:
-    """The entries of a jar without traces."""
+    """Return the entries of a jar without traces."""
     with zipfile.ZipFile(jar) as archive:
         return {name: _without_traces(name, archive.read(name)) for name in archive.namelist()}
 
 
 def of_folder(folder: str) -> Mapping[str, bytes]:
-    """The entries of a jar of classes. Folders have entries too, for some frameworks look for classes by them."""
+    """Return the entries of a jar of classes; folders too, because some frameworks look for classes by them."""
     found = {"META-INF/": b"", MANIFEST: b"Manifest-Version: 1.0\r\n\r\n"}
     for parent, folders, names in os.walk(folder):
         inside = os.path.relpath(parent, folder) + "/" if parent != folder else ""

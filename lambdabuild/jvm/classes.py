@@ -39,7 +39,7 @@ def refuse_too_new(job: Job, classes: str, help: str) -> None:
 
 
 def too_new_jars(job: Job) -> Iterator[str]:
-    """A note for each jar whose first class the runtime cannot load; it may be one that is never asked for."""
+    """Yield a note for each jar whose first class the runtime cannot load; it may be one that is never asked for."""
     for name in sorted(os.listdir(job.out)) if runtime(job) else ():
         if not zipfile.is_zipfile(os.path.join(job.out, name)):
             continue
@@ -51,7 +51,7 @@ def too_new_jars(job: Job) -> Iterator[str]:
 
 
 def runtime(job: Job) -> int:
-    """The Java of the runtime, 0 when it names none."""
+    """Return the Java of the runtime, 0 when it names none."""
     found = re.match(r"java(\d+)", job.target.runtime)
     return int(found[1]) if found else 0
 
@@ -67,5 +67,5 @@ def _counts(name: str) -> bool:
 
 
 def _made_for(head: bytes) -> int:
-    """The oldest Java that can load a class file: its version is 44 more."""
+    """Return the oldest Java that can load a class file: its version is 44 more."""
     return int.from_bytes(head[6:8]) - 44

@@ -59,7 +59,7 @@ def of_out(job: Job, reads: Iterable[str], notes: Iterable[str] = (), written: t
 
 
 def _modules(top: str) -> Iterator[str]:
-    """The node_modules folders below a folder, but for those inside others."""
+    """Yield the node_modules folders below a folder, but for those inside others."""
     for folder, names, _ in os.walk(top):
         if "node_modules" in names:
             yield os.path.join(folder, "node_modules")
@@ -112,7 +112,7 @@ def packages(modules: str) -> Iterator[dict[str, str]]:
 
 
 def found(modules: str) -> Iterator[tuple[str, Mapping[str, object]]]:
-    """The folder and package.json of every package below a node_modules folder, nested ones too."""
+    """Yield the folder and package.json of every package below a node_modules folder, nested ones too."""
     for entry in sorted(os.listdir(modules)):
         folder = os.path.join(modules, entry)
         if entry.startswith("@"):

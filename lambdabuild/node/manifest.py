@@ -57,7 +57,7 @@ def _local(folder: str, about: Mapping[str, Any]) -> Iterator[str]:
 
 
 def own_scripts(about: Mapping[str, Any]) -> list[str]:
-    """The install scripts that a package has of its own, in the order in which they are run."""
+    """Return the install scripts that a package has of its own, in the order in which they are run."""
     scripts = about.get("scripts", {})
     return [name for name in OWN_SCRIPTS if name in (scripts if isinstance(scripts, dict) else {})]
 
@@ -74,7 +74,7 @@ def scripts_not_run(job: Job, about: Mapping[str, Any], shown: str) -> list[str]
 
 
 def listed(value: Any) -> list[str]:
-    """An option that may be one name or several."""
+    """Return an option that may be one name or several."""
     return [value] if isinstance(value, str) else [str(item) for item in value]
 
 

@@ -33,7 +33,7 @@ def is_auto(job: Job) -> bool:
 
 
 def with_headers(job: Job, command: Sequence[str]) -> list[str]:
-    """A command that may compile add-ons, wherever it runs."""
+    """Return a command that may compile add-ons, wherever it runs."""
     return ["sh", "-c", WITH_HEADERS, "sh", *command] if job.runner is job.container else list(command)
 
 
@@ -88,7 +88,7 @@ def _rows(folder: str) -> Iterator[tuple[str, bool, str]]:
 
 
 def _version(folder: str, name: str, modules: str) -> str:
-    """The version of a package that Node.js finds from a folder."""
+    """Return the version of a package that Node.js finds from a folder."""
     while folder.startswith(modules):
         file = os.path.join(folder, "node_modules", name, "package.json")
         if os.path.isfile(file):
@@ -139,6 +139,6 @@ def _not_kept(folder: str, names: Iterable[str]) -> set[str]:
 
 
 def scriptless(job: Job) -> Job:
-    """The same step with no script of a package run."""
+    """Return the same step with no script of a package run."""
     target = replace(job.target, options={**job.target.options, "ignore_scripts": True})
     return replace(job, target=target)

@@ -34,7 +34,7 @@ def present(folder: str, names: Iterable[str]) -> list[str]:
 
 
 def mirrored(job: Job, folder: str, paths: Iterable[str]) -> str:
-    """A folder in scratch that lies to copies of files and folders as ``folder`` does to them. It may have a part of
+    """Return a folder in scratch, with copies of files and folders at the same relative paths. It may have a part of
     them or none: it holds only those that were named."""
     paths = sorted(set(paths))
     top = os.path.commonpath([folder, *paths])
@@ -61,7 +61,7 @@ def edited(file: str, change: Callable[[dict[str, Any]], None]) -> None:
 
 
 def variables(job: Job, *files: str) -> dict[str, str]:
-    """The variables that settings files name, such as a registry's token, with their values.
+    """Return the variables that settings files name, such as a registry's token, with their values.
 
     A registry of CodeArtifact's needs none: its token is asked for, and given to the tool as AWS's pages have it
     (${CODEARTIFACT_AUTH_TOKEN}) and under the registry's own name, unless the files have one.

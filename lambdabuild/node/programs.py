@@ -78,7 +78,7 @@ def pinned(job: Job, name: str, lock: str, folders: Iterable[str]) -> Pin | None
 
 
 def find(job: Job, name: str, pin: Pin | None, package: str, folders: Iterable[str]) -> Program:
-    """The program to run. ``package`` is what npm knows it as; an .npmrc in the folders says from where."""
+    """Return the program to run. ``package`` is what npm knows it as; an .npmrc in the folders says from where."""
     try:
         path = job.tool(name)
     except ToolMissing as error:
@@ -94,7 +94,7 @@ def find(job: Job, name: str, pin: Pin | None, package: str, folders: Iterable[s
 
 
 def asked(job: Job, *command: str) -> Program:
-    """A program with the version that it says."""
+    """Return a program with the version that it says."""
     folder = os.path.join(job.scratch, "asked")
     os.makedirs(folder, exist_ok=True)
     for name, text in (("package.json", "{}"), ("pnpm-workspace.yaml", "packages: ['.']\n"), ("yarn.lock", "")):

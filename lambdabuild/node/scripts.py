@@ -35,7 +35,7 @@ class Beside:
         self.before = dict(self._stamps()) if job.files else {}
 
     def written(self) -> tuple[Part, ...]:
-        """Return what scripts made or changed in the code folder since then, as a part that replaces the source's files."""
+        """Return what scripts made or changed in the code folder since then, as a part that goes before the source."""
         if not self.job.files:
             return ()
         out = os.path.join(self.job.out, BESIDE)

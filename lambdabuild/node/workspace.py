@@ -27,7 +27,7 @@ class Workspace(Struct, frozen=True, dict=True):
         return {os.path.dirname(file): manifest.read(self.job, file) for file in files if os.path.isfile(file)}
 
     def needed(self, folder: str, kinds: Iterable[str] = manifest.KINDS) -> list[str]:
-        """The folders of the members that a package of the workspace depends on, directly or not, sorted."""
+        """Return the folders of the members that a package of the workspace depends on, directly or not, sorted."""
         named = {str(about.get("name", "")): member for member, about in self.manifests.items()}
         found, ahead, kinds = {folder}, [folder], tuple(kinds)
         while ahead:
@@ -68,7 +68,7 @@ class Siblings(Struct, frozen=True):
 
 
 def around(job: Job, folder: str, members: Iterable[str]) -> Workspace | None:
-    """The workspace that a package belongs to, None when it stands alone.
+    """Return the workspace that a package belongs to, None when it stands alone.
 
     ``members`` are the folders that belong, relative to the root.
     """
@@ -94,13 +94,13 @@ def globbed(root: str, patterns: Iterable[Any]) -> list[str]:
 
 
 def patterns_of(about: dict[str, Any]) -> list[Any]:
-    """The globs of the field ``workspaces``, a list or an object with one."""
+    """Return the globs of the field ``workspaces``, a list or an object with one."""
     said = about.get("workspaces", [])
     found = said.get("packages", []) if isinstance(said, dict) else said
     return found if isinstance(found, list) else []
 
 
 def of_package_json(job: Job, folder: str) -> Workspace | None:
-    """The workspace of npm's or Yarn's that a package belongs to."""
+    """Return the workspace of npm's or Yarn's that a package belongs to."""
     file = os.path.join(job.target.workspace or folder, "package.json")
     return around(job, folder, globbed(os.path.dirname(file), patterns_of(manifest.read(job, file))))

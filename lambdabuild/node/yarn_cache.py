@@ -33,7 +33,7 @@ def record(cache: str, lock: str) -> None:
 
 
 def _entries(cache: str, lock: str) -> Iterator[Path]:
-    """The folders of a lock file's packages, ``npm-<name>-<version>-<sha1>-integrity``."""
+    """Yield the folders of a lock file's packages, ``npm-<name>-<version>-<sha1>-integrity``."""
     wanted = {f"npm-{name.replace('/', '-')}-{version}" for name, version in PACKAGE.findall(lock)}
     for entry in Path(cache).glob("v*/npm-*"):
         if re.sub(r"-[0-9a-f]{40}(-integrity)?$", "", entry.name) in wanted:

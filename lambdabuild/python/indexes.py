@@ -47,7 +47,7 @@ class Indexes:
 
 
 def of(folder: str, listed: Requirements | None, *, offline: bool) -> Indexes:
-    """The indexes of a manifest in ``folder``, as the environment, its lines and uv's files name them.
+    """Return the indexes of a manifest in ``folder``, as the environment, its lines and uv's files name them.
 
     Raises NoToken (LB612) when one is CodeArtifact's and no token is to be had; offline none is asked for.
     """
@@ -113,7 +113,7 @@ def _in_keyring(url: str, host: str, user: str) -> str:
 
 
 def _with_tokens(found: Indexes, urls: list[str]) -> Indexes:
-    """The same with tokens for the indexes that are CodeArtifact's and have no password.
+    """Return the same with tokens for the indexes that are CodeArtifact's and have no password.
 
     uv is told the address once more, with the token in it, for it knows it then for the whole host.
     """

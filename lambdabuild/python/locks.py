@@ -104,7 +104,7 @@ def check_pinned(choices: Iterable[Choice], requirements: Requirements, who: str
 
 
 def _pinned(package: Package, requirements: Requirements, who: str) -> Package:
-    """The package with only the files whose hash is pinned."""
+    """Return the package with only the files whose hash is pinned."""
     if package.directory is not None or package.vcs is not None:
         raise HashMismatch(
             f"{who}: {package.name} is a folder, which has no hash, but the requirements pin hashes",
@@ -190,10 +190,10 @@ def _file_name(what: Any) -> str:
 
 
 def file_name_of(url: str) -> str:
-    """The last part of an address or a path."""
+    """Return the last part of an address or a path."""
     return os.path.basename(path_of(url))
 
 
 def path_of(url: str) -> str:
-    """The path of an address, decoded."""
+    """Return the path of an address, decoded."""
     return unquote(urlsplit(url).path)

@@ -55,7 +55,7 @@ class Origins:
     """The local projects among ``direct``."""
 
     def and_then(self, other: Origins) -> Origins:
-        """The same with what another says of other packages."""
+        """Return these sources plus another's for packages that are not in here."""
         direct = {name: line for name, line in other.direct.items() if name not in self.named}
         named = {name: index for name, index in other.named.items() if name not in self.direct}
         folders = tuple(dict.fromkeys((*self.folders, *other.folders)))
@@ -66,14 +66,14 @@ NOTHING_TOLD = Origins()
 
 
 def index_of(name: str, url: str, user: str = "", password: str = "") -> Index:
-    """An index; credentials in the address are taken out of it, so that no lock that uv writes holds them."""
+    """Return an index; credentials in the address are taken out of it, so that no lock that uv writes holds them."""
     parts = urlsplit(url)
     bare = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
     return Index(name, bare, user or unquote(parts.username or ""), password or unquote(parts.password or ""))
 
 
 def with_indexes(job: Job, found: Indexes, named: Sequence[Index], more: Mapping[str, str]) -> Indexes:
-    """The same with indexes that a lock names. PyPI is what the environment says it is, which may be a mirror.
+    """Return the same with indexes that a lock names. PyPI is what the environment says it is, which may be a mirror.
 
     ``more`` holds what uv is told once there are several. By itself it takes a package from the first index that has
     it, so a name of a private index cannot be taken on PyPI.
@@ -117,7 +117,7 @@ def _constraints(job: Job, origins: Origins) -> Requirements:
 
 
 def _project(job: Job, where: Indexes, named: Mapping[str, Index]) -> str:
-    """A project that needs these packages, each from its index and from no other."""
+    """Write a project that needs these packages, each from its index and no other; return its manifest."""
     folder = os.path.join(job.scratch, "origins")
     os.makedirs(folder, exist_ok=True)
     text = '[project]\nname = "lambdabuild-origins"\nversion = "0"\ndependencies = []\n'
@@ -137,7 +137,7 @@ def _address(index: Index, where: Indexes) -> str:
 
 
 def with_logins(job: Job, found: Indexes, private: Iterable[Index]) -> Indexes:
-    """The same with what these indexes want of whoever asks them."""
+    """Return the same with the credentials that these indexes require."""
     environment, credentials = {**found.environment}, {**found.credentials}
     for index in private:
         user, password = _login(job, index)

@@ -62,7 +62,7 @@ class Asked(Struct, frozen=True):
 
 
 def from_lock(job: Job, platform: Platform, locked: Locked, reads: Sequence[str], notes: Sequence[str] = ()) -> Result:
-    """The parts of all that is locked. Raises what ``uv.compile_lock`` and ``fetch.fetch`` raise."""
+    """Return the parts of all that is locked. Raises what ``uv.compile_lock`` and ``fetch.fetch`` raise."""
     folder = os.path.dirname(locked.file)
     # Where hashes decide, it does no harm to look in every index, and a name may be in several.
     more = {"UV_INDEX_STRATEGY": "unsafe-best-match"} if all(pin.hashes for pin in locked.pins) else {}
@@ -104,7 +104,7 @@ def _check_tags(job: Job, platform: Platform, locked: Locked) -> None:
 def from_constraints(
     job: Job, platform: Platform, asked: Asked, reads: Sequence[str], notes: Sequence[str] = ()
 ) -> Result:
-    """The parts of all that is asked for, resolved for the platform. Raises what ``uv.compile_lock`` does."""
+    """Return the parts of all that is asked for, resolved for the platform. Raises what ``uv.compile_lock`` does."""
     if not asked.lines and not job.target.options.get("requirements"):
         return Result(reads=tuple(reads), notes=tuple(notes))
     found = indexes.of(os.path.dirname(asked.file), None, offline=job.offline)
@@ -121,7 +121,10 @@ def from_constraints(
 
 
 def _ask(job: Job, file: str, lines: Sequence[tuple[str, Span]], where: Indexes) -> tuple[uv.Ask, Requirements]:
-    """The lines as a requirements file in the scratch folder, each on the line that it has in the user's file."""
+    """Write the lines as a requirements file in the scratch folder, each on its line of the user's file.
+
+    Return its path.
+    """
     folder = os.path.join(job.scratch, "requirements")
     os.makedirs(folder, exist_ok=True)
     name = os.path.basename(file)
@@ -142,7 +145,7 @@ def _ask(job: Job, file: str, lines: Sequence[tuple[str, Span]], where: Indexes)
 
 
 def configuration(file: str) -> str:
-    """The file beside a manifest in which uv is told where packages come from."""
+    """Return the file next to a manifest in which uv is told where packages come from."""
     return os.path.join(os.path.dirname(file), "uv.toml")
 
 
@@ -170,7 +173,7 @@ def at_address(name: str, version: str, url: str, sha256: str, subdirectory: str
 
 
 def sha256_among(hashes: Sequence[str]) -> str:
-    """The only sha256 of a list of hashes; "" when there is none, or no telling which it is."""
+    """Return the only sha256 of a list of hashes; "" when there is none, or no telling which it is."""
     found = [text.removeprefix("sha256:") for text in hashes if text.startswith("sha256:")]
     return found[0] if len(found) == 1 else ""
 

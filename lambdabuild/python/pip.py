@@ -92,7 +92,7 @@ def install(job: Job, wheel: str, target: str) -> None:
 
 
 def _python(job: Job) -> str:
-    """An interpreter that has pip: this one, else the first on PATH."""
+    """Return an interpreter that has pip: this one, else the first on PATH."""
     if importlib.util.find_spec("pip") is not None:
         return sys.executable
     try:

@@ -56,7 +56,7 @@ def _wanted(about: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _read(file: str) -> Mapping[str, Any]:
-    """A pyproject.toml; nothing when it is not there, or broken, of which pip tells."""
+    """Return a pyproject.toml; {} when it is missing or broken (pip reports that)."""
     try:
         return regular.toml(regular.read_text(file))
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError):
@@ -64,7 +64,7 @@ def _read(file: str) -> Mapping[str, Any]:
 
 
 def _only_index(listed: Requirements, where: Indexes) -> str:
-    """The one index that pip asks, "" when there are several, or it is PyPI."""
+    """Return the one index that pip asks, "" when there are several, or it is PyPI."""
     texts = [line.text for line in listed.lines]
     if where.environment.get("PIP_EXTRA_INDEX_URL") or any("--extra-index-url" in text for text in texts):
         return ""

@@ -93,7 +93,7 @@ def _sources(pipfile: Pipfile) -> tuple[Index, ...]:
 
 
 def _named(job: Job, pipfile: Pipfile) -> dict[str, Index]:
-    """The packages of which it is said which index has them."""
+    """Return the packages of which it is said which index has them."""
     known = {source.name: source for source in _sources(pipfile)}
     found = {}
     for group in pipfile.groups:
@@ -104,7 +104,7 @@ def _named(job: Job, pipfile: Pipfile) -> dict[str, Index]:
 
 
 def _source_of(job: Job, pipfile: Pipfile, known: Mapping[str, Index], name: str, asked: str) -> Index:
-    """An index by its name or, as Pipenv takes it too, by its address."""
+    """Return an index by its name or, as Pipenv takes it too, by its address."""
     if "://" in asked:
         return _index({"name": name, "url": asked})
     if asked not in known:

@@ -152,7 +152,7 @@ def _key(name: str, specifier: str) -> tuple[str, str]:
 
 
 def _members_named(job: Job, about: Mapping[str, Any]) -> Iterator[str]:
-    """The folders of the workspace's members that a project names directly; uv says where from."""
+    """Yield the folders of the workspace's members that a project names directly; uv says where from."""
     root = job.target.workspace
     if not root:
         return

@@ -67,7 +67,7 @@ class Line(Struct, frozen=True):
         return bool(self.base) and self.base != os.path.dirname(first)
 
     def with_path(self, path: str) -> str:
-        """The same line with another path in place of the one it names."""
+        """Return the same line with another path in place of the one it names."""
         if "file:" in self.text:
             return re.sub(r"file:\S+", lambda _: Path(path).as_uri(), self.text, count=1)
         link = FIND_LINKS.match(self.text)
@@ -135,7 +135,7 @@ class Requirements(Struct, frozen=True, dict=True):
         return any(line.is_from_elsewhere(self.file) for line, _ in self.local_lines())
 
     def passed_over(self) -> Iterator[Line]:
-        """The lines whose options are not taken by anybody."""
+        """Yield the lines whose options are not taken by anybody."""
         yield from (line for line in self.lines if line.passed_over)
 
     @property
@@ -163,7 +163,7 @@ class Requirements(Struct, frozen=True, dict=True):
 
 
 def normalised(name: str) -> str:
-    """A package's name as indexes compare it (PEP 503)."""
+    """Return a package's name as indexes compare it (PEP 503)."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 

@@ -58,7 +58,7 @@ def _lines(job: Job) -> list[str]:
 
 
 def _said(job: Job) -> dict[str, str]:
-    """A file with the option ``requirement_options``: lines such as ``--extra-index-url https://...``."""
+    """Write a file with the option ``requirement_options`` (lines such as ``--extra-index-url https://...``)."""
     lines = [_absolute(job, line) for line in _lines(job) if line.partition(" ")[0] not in ARGUMENTS]
     if not lines:
         return {}
@@ -186,7 +186,7 @@ def _compiled(
     job: Job, ask: uv.Ask, platform: targets.Platform, listed: Requirements | None, local_paths: list[str],
     told: Origins = NOTHING_TOLD,
 ) -> tuple[tuple[locks.Choice, ...], list[str]]:  # fmt: skip
-    """The choices, and what they would have been without regard to wheels, asked at the same time."""
+    """Return the choices, and what they would have been without regard to wheels, asked at the same time."""
     projects = _projects([*local_paths, *told.folders], listed)
     ask, constraints = named_indexes.pinned(job, ask, told)
     names = local.names_of(job, filter(local.needs_build, projects), ask.indexes)
@@ -258,7 +258,7 @@ def _fact(choice: locks.Choice, part: Part) -> dict[str, Any]:
 
 
 def _links(job: Job) -> str:
-    """A folder with a link to each wheel of the store, from which uv resolves when the run is offline."""
+    """Return a folder with a link to each wheel of the store, from which uv resolves when the run is offline."""
     if not job.offline:
         return ""
     folder, store = os.path.join(job.scratch, "links"), os.path.join(job.store, "wheels")

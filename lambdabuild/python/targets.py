@@ -65,7 +65,7 @@ class Platform(Struct, frozen=True):
         ]
 
     def environment(self) -> dict[str, str]:
-        """The values of environment markers there (PEP 508); none is the host's."""
+        """Return the values of environment markers there (PEP 508); none is the host's."""
         return {
             "implementation_name": "cpython",
             "implementation_version": f"{self.python}.0",
@@ -82,7 +82,10 @@ class Platform(Struct, frozen=True):
 
 
 def platform_of(runtime: str, architecture: str, who: str) -> Platform:
-    """The platform of a runtime such as ``python3.13`` (any later one too). Raises BadManifest (LB402) for others."""
+    """Return the platform of a runtime such as ``python3.13`` (any later one too).
+
+    Raises BadManifest (LB402) for others.
+    """
     match = re.fullmatch(r"python3\.(\d+)", runtime)
     if match is None:
         raise BadManifest(

@@ -12,7 +12,7 @@ from lambdabuild.rule_api import Folder, Job, Result
 
 
 def default(rule: Rule, job: Job) -> Result:
-    """The step of a rule that has none of its own."""
+    """Run the default of a step that the rule does not have."""
     return _DEFAULTS[job.step](rule, job)
 
 
@@ -28,7 +28,7 @@ def _copy_source(rule: Rule, job: Job) -> Result:
 
 
 def _manifest(rule: Rule, job: Job) -> tuple[Folder, ...]:
-    """The manifest as a part of its own, from where it lies, when it ships and is not in the code folder."""
+    """Return the manifest as a part of its own, from where it lies, when it ships and is not in the code folder."""
     folder, name = os.path.split(job.target.manifest)
     is_outside = bool(name) and folder != job.target.source and name not in job.files
     return (Folder(folder, leave_out=("/*", f"!/{name}")),) if is_outside and name == rule.ships_manifest else ()
@@ -68,7 +68,7 @@ def check(rule: Rule, job: Job, result: Result) -> None:
 
 
 def place(rule: Rule) -> Span:
-    """The rule's program."""
+    """Return the rule's program."""
     programs = [rule.entry] if isinstance(rule.entry, str) else list(rule.entry[::-1])
     paths = [os.path.join(rule.folder, name) for name in programs if name]
     return Span(next(filter(os.path.isfile, paths), rule.folder))

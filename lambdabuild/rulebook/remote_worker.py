@@ -27,7 +27,7 @@ REQUEST, RULE, OUT, SCRATCH, ARTIFACT = "request.json", "rule", "out", "tmp", "a
 
 
 def respond(request: Mapping[str, Any], here: str) -> dict[str, Any]:
-    """The answer to a request; ``here`` is the root of the input tree."""
+    """Return the answer to a request; ``here`` is the root of the input tree."""
     if "ask" in request:
         said = {"tools": {name: tools.version(name) for name in request["ask"]}, "machine": tools.machine()}
         return {**said, "python": sysconfig.get_config_var("SOABI")}
@@ -44,7 +44,7 @@ def respond(request: Mapping[str, Any], here: str) -> dict[str, Any]:
 
 
 def _zipped(rows: Iterable[list[Any]], folders: Mapping[str, str]) -> dict[str, Any]:
-    """The summary of a zip made of a list as it is kept (``engine.assemble``)."""
+    """Return the summary of a zip made of a list as it is kept (``engine.assemble``)."""
     from lambdabuild.artifacts.entries import entries_of
     from lambdabuild.artifacts.zips import write_zip
 

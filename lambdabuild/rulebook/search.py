@@ -26,7 +26,7 @@ STEPS = ("resolve", "fetch", "compile", "copy")
 
 
 def search_path(project: str, environment: Mapping[str, str]) -> tuple[str, ...]:
-    """The folders that may hold rules, those that matter most first."""
+    """Return the folders that may hold rules, those that matter most first."""
     shipped = (os.path.join(PACKAGE, "rules"), os.path.join(os.path.dirname(PACKAGE), "rules"))
     given = environment.get("LAMBDABUILD_RULES_PATH", "").split(os.pathsep)
     return (os.path.join(project, "rules"), *filter(None, given), next(filter(os.path.isdir, shipped), shipped[0]))
@@ -70,7 +70,7 @@ def _names(files: Files, folder: str) -> list[str]:
 
 
 def read_claims(file: str, files: Files | None = None) -> Rule:
-    """A rule.toml as a Rule."""
+    """Return a rule.toml as a Rule."""
     try:
         data = regular.toml((files or Disk()).read(file))
     except (OSError, ValueError) as error:

@@ -16,7 +16,7 @@ from lambdabuild.rulebook.search import CLAIMS, read_claims
 
 
 def answer(rule: Rule, request: dict[str, Any], folders: Mapping[str, str] = wire.NONE) -> dict[str, Any]:
-    """The response to one request; paths in both are below the named folders, or absolute when none are named."""
+    """Answer one request; paths in both are below the named folders, or absolute when none are named."""
     params = request["params"]
     if params["protocol"].partition(".")[0] != wire.PROTOCOL.partition(".")[0]:
         return {"error": {"code": wire.OTHER_PROTOCOL, "message": f"this rule speaks {wire.PROTOCOL}"}}

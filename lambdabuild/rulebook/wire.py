@@ -30,7 +30,10 @@ NONE: Mapping[str, str] = {}
 
 
 def job_to_data(job: Job, folders: Mapping[str, str] = NONE) -> dict[str, Any]:
-    """The params of a request; paths below the named folders as ``{name}/rest``, for where they lie elsewhere."""
+    """Return the params of a request.
+
+    Paths below the named folders as ``{name}/rest``, for where they lie elsewhere.
+    """
     target = {key: getattr(job.target, key) for key in TARGET}
     plain = {key: getattr(job, key) for key in PLAIN}
     return {
@@ -48,7 +51,7 @@ def job_to_data(job: Job, folders: Mapping[str, str] = NONE) -> dict[str, Any]:
 
 
 def job_from_data(step: str, data: Mapping[str, Any], folders: Mapping[str, str] = NONE) -> Job:
-    """The inverse, on a machine where the named folders lie here."""
+    """Return the inverse, on a machine where the named folders lie here."""
     given = {"workspace": "", "checkout": ""} | {key: data["target"][key] for key in TARGET if key in data["target"]}
     plain = {key: data[key] for key in PLAIN if key in data}
     earlier = data.get("earlier", {})

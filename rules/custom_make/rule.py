@@ -31,13 +31,13 @@ def compile(job: Job) -> Result:
 
 
 def _manifest(job: Job, copy: str) -> str:
-    """The copy of the Makefile, when it is part of the source."""
+    """Return the copy of the Makefile, when it is part of the source."""
     inside = os.path.relpath(job.target.manifest, job.target.source)
     return job.target.manifest if inside.startswith("..") else os.path.join(copy, inside)
 
 
 def _working_directory(job: Job, copy: str) -> str:
-    """The copy, or what WorkingDirectory names: its twin in the copy when it lies in the source."""
+    """Return the folder to run in: the copy, or what WorkingDirectory names (in the copy, if that is in the source)."""
     wanted = job.target.options.get("WorkingDirectory")
     if not wanted:
         return copy

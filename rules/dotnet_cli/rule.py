@@ -207,7 +207,7 @@ def _self_contained(job: Job, layout: Layout, parameters: list[str]) -> list[str
 
 
 def _given(name: str, value: Any) -> list[str]:
-    """An option of the user's: a list is an option several times, true is one without a value."""
+    """Return an option of the user's: a list is an option several times, true is one without a value."""
     values = value if isinstance(value, (list, tuple)) else [value]
     return [word for item in values if item is not False for word in ([name] if item is True else [name, str(item)])]
 
@@ -233,7 +233,7 @@ def _dotnet(job: Job, layout: Layout, arguments: list[str]) -> None:
 
 
 def _variables(layout: Layout) -> Iterator[str]:
-    """The variables that NuGet.config files name, such as a feed's password."""
+    """Yield the variables that NuGet.config files name, such as a feed's password."""
     user = os.path.expanduser("~/.nuget/NuGet/NuGet.Config")
     for file in (*layout.above, user):
         if os.path.basename(file).lower() == "nuget.config" and os.path.isfile(file):
@@ -268,7 +268,7 @@ def _layout(job: Job) -> Layout:
 
 
 def _paths(job: Job, file: str) -> Iterator[str]:
-    """The paths in a project or an imported file; those with other variables are left to MSBuild."""
+    """Yield the paths in a project or an imported file; those with other variables are left to MSBuild."""
     for element in _parsed(job, file).iter():
         names = [element.get(name, "") for name in ("Include", "Project", "Update")]
         names += [element.text or ""] if element.tag.rpartition("}")[2] == "HintPath" else []
@@ -319,7 +319,7 @@ def _copy_outside(job: Job, layout: Layout) -> None:
 
 
 def _referenced(job: Job, layout: Layout) -> tuple[str, ...]:
-    """The folders of the projects that the manifest's needs, apart from those in the source."""
+    """Return the folders of the projects that the manifest's needs, apart from those in the source."""
     folders = {os.path.dirname(project) for project in layout.projects[1:] if project.endswith("proj")}
     return tuple(sorted(folder for folder in folders if not is_below(folder, job.target.source)))
 
@@ -374,7 +374,7 @@ def _check_framework(job: Job) -> None:
 
 
 def _framework_wanted(job: Job) -> list[str]:
-    """A project with several frameworks is published for one."""
+    """Return the options that choose one of a project's several frameworks."""
     several = "<TargetFrameworks" in _uncommented(job.target.manifest)
     return ["--framework", _wanted(job)] if several and _wanted(job) else []
 
@@ -441,7 +441,7 @@ def _explain(job: Job, layout: Layout, error: ToolFailed) -> LambdaBuildError:
 
 
 def _uncommented(file: str) -> str:
-    """A file's XML without comments, its lines where they were."""
+    """Return a file's XML without comments, its lines where they were."""
     return re.sub(r"<!--.*?-->", lambda found: "\n" * found[0].count("\n"), _text(file), flags=re.DOTALL)
 
 

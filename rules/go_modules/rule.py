@@ -138,7 +138,7 @@ class Go:
 
 
 def fetch(job: Job) -> Result:
-    """The modules that compile needs, as ``go mod download`` keeps them: a module proxy in a folder."""
+    """Return the modules that compile needs, as ``go mod download`` stores them: a module proxy in a folder."""
     go, settings = _go(job)
     flags = _flags(job)
     used = go.packages("-deps", *flags, "-json=Dir,Module", _package(go, flags))
@@ -157,7 +157,7 @@ def fetch(job: Job) -> Result:
 
 
 def _graph(go: Go) -> list[str]:
-    """The go.mod files of all modules that may have a say in which versions are taken."""
+    """Return the go.mod files of all modules that may have a say in which versions are taken."""
     listed = go.run("list", "-m", "-f", "{{if .Version}}{{.GoMod}}{{end}}", "all").splitlines()
     return [file for file in listed if file]
 
@@ -244,7 +244,7 @@ def _handler(job: Job) -> str:
 
 
 def _package(go: Go, flags: Sequence[str]) -> str:
-    """The main package: the one asked for, the code folder's own, the handler's, or the only one there is."""
+    """Return the main package: the one asked for, the code folder's own, the handler's, or the only one there is."""
     job = go.job
     if job.target.options.get("package"):
         return str(job.target.options["package"])
@@ -297,7 +297,7 @@ def _manifests(module: Mapping[str, Any], elsewhere: tuple[str, ...]) -> Iterato
 
 
 def _workspace(go: Go, settings: Mapping[str, str]) -> Iterator[str]:
-    """The go.work in force with the modules it uses, and the places where another one would take over."""
+    """Yield the go.work in force with the modules it uses, and the places where another one would take over."""
     work = settings.get("GOWORK", "")
     if work not in ("", "off"):
         yield from (work, work + ".sum", os.path.join(os.path.dirname(work), VENDORED))
@@ -312,7 +312,7 @@ def _vendored(job: Job) -> str:
 
 
 def _upwards(job: Job) -> Iterator[str]:
-    """The code folder and those above it, as far as the checkout, and the project, go."""
+    """Yield the code folder and those above it, as far as the checkout, and the project, go."""
     folder = job.target.source
     last = os.path.commonpath([folder, job.target.checkout or job.target.project, job.target.project])
     while is_below(folder, last):
@@ -338,7 +338,7 @@ def _explain(job: Job, error: ToolFailed) -> LambdaBuildError:
 
 
 def _place(job: Job, pattern: re.Pattern[str], output: str) -> Span:
-    """The first place that Go names, which it does from the folder it runs in; else go.mod."""
+    """Return the first place that Go names, which it does from the folder it runs in; else go.mod."""
     found = pattern.search(output)
     if not found:
         return job.place(job.target.manifest)

@@ -118,7 +118,7 @@ AT = (
 
 
 def resolve(job: Job) -> Result:
-    """The jars of the runtime class path that come from repositories."""
+    """Fetch the jars of the runtime class path that come from repositories."""
     build = _build(job)
     tree = _copy(job, build, build.files)
     notes, facts = _gradle(job, build, tree, "lambdabuildResolve")
@@ -169,7 +169,7 @@ def compile(job: Job) -> Result:
 
 
 def _outside(job: Job, paths: Iterable[str]) -> list[str]:
-    """Those that are not in the code folder, of which the project decides what may enter."""
+    """Return the paths outside the code folder; of that folder the project decides what may enter."""
     return [path for path in paths if not is_below(path, job.target.source)]
 
 
@@ -211,7 +211,7 @@ def _build(job: Job) -> Build:
 
 
 def _projects(job: Job, build: Build) -> list[str]:
-    """The folders of the own project and of those it depends on, as resolve found them."""
+    """Return the folders of the own project and of those it depends on, as resolve found them."""
     facts = job.earlier["resolve"].facts if "resolve" in job.earlier else {}
     own = os.path.relpath(os.path.dirname(job.target.manifest), build.start)
     return [os.path.normpath(os.path.join(build.start, name)) for name in facts.get("projects", [own])]
@@ -278,7 +278,7 @@ def _copy(job: Job, build: Build, files: Sequence[str]) -> Tree:
 
 
 def _files_of(folder: str, scratch: str = "", whole: bool = False) -> Iterator[str]:
-    """The files of a project, without what was made there, and unless ``whole`` those of inner projects."""
+    """Yield the files of a project, without what was made there, and unless ``whole`` those of inner projects."""
     for parent, children, names in os.walk(folder):
         children[:] = sorted(name for name in children if _is_source(parent, name, scratch, whole))
         yield from (os.path.join(parent, name) for name in sorted(names) if os.path.isfile(os.path.join(parent, name)))
@@ -332,7 +332,7 @@ def _variables() -> dict[str, str]:
 
 
 def _program(job: Job, build: Build, tree: Tree) -> tuple[list[str], tuple[str, ...]]:
-    """The project's wrapper, or the machine's Gradle when the wrapper cannot get its own."""
+    """Return the project's wrapper, or the machine's Gradle when the wrapper cannot get its own."""
     help = "install Gradle and a JDK, or add a wrapper to the project: gradle wrapper"
     if not build.wrapper:
         return [job.tool("gradle", help)], ()
@@ -398,5 +398,5 @@ def _place(job: Job, tree: Tree, match: re.Match[str]) -> Span:
 
 
 def _twin_or(tree: Tree, source: str) -> str:
-    """The code folder's twin; one that is not in the copy is no project."""
+    """Return the code folder's twin; one that is not in the copy is no project."""
     return tree.twin(source) if is_below(source, tree.top) else tree.copy

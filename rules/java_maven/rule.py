@@ -92,7 +92,10 @@ KNOWN_FAILURES = (
 
 
 def resolve(job: Job) -> Result:
-    """The jars of the runtime scope. A pom with siblings leaves them to compile, which makes the siblings first."""
+    """Fetch the jars of the runtime scope.
+
+    A pom with siblings leaves that to compile, which builds the siblings first.
+    """
     family = _family(job)
     if family.siblings:
         return Result(reads=_reads(job, family))
@@ -162,7 +165,7 @@ class Family:
 
 
 def _family(job: Job) -> Family:
-    """The own pom with its parents and siblings, and the layers of the service that it needs.
+    """Return the own pom with its parents and siblings, and the layers of the service that it needs.
 
     Such a layer is in no repository: it is built along, by a pom of ours that has both as modules, so that nothing has
     to be installed on this machine.
@@ -178,7 +181,7 @@ def _family(job: Job) -> Family:
 
 
 def _layers(job: Job, family: Family) -> Iterator[Family]:
-    """The layers whose jar the poms name, and those that these layers need in turn."""
+    """Yield the layers whose jar the poms name, and those that these layers need in turn."""
     known = [_reactor(job, maven.read_pom(job, file)) for file in _layer_poms(job) if os.path.isfile(file)]
     waiting, seen = [family], {pom.file for pom in family.poms}
     while waiting:
@@ -196,7 +199,7 @@ def _layer_poms(job: Job) -> list[str]:
 
 
 def _reactor(job: Job, own: Pom) -> Family:
-    """A pom with its parents, and the modules that it needs of a pom above that has it as a module."""
+    """Return a pom with its parents, and the modules that it needs of a pom above that has it as a module."""
     parents = tuple(maven.parents(job, own))
     for top in _aggregators(job, own, parents):
         modules = tuple(maven.modules(job, top))
@@ -257,14 +260,14 @@ def _copy(job: Job, files: list[str]) -> Tree:
 
 
 def _poms_and_more(job: Job, family: Family) -> list[str]:
-    """All that Maven reads before it comes to the source."""
+    """Return all that Maven reads before it comes to the source."""
     named = [file for pom in family.poms for path in _named(pom) for file in _files_below(path)]
     settings = [file for path in _settings(job, family) for file in _files_below(path)]
     return [*(pom.file for pom in family.poms), *named, *settings]
 
 
 def _named(pom: Pom) -> Iterator[str]:
-    """Files and folders that a pom names from where it lies, such as a repository of jars, but for source."""
+    """Yield files and folders that a pom names from where it lies, such as a repository of jars, but for source."""
     for path in re.findall(r"\$\{(?:project\.)?basedir\}/+([^<>\s\"'$]+)", pom.text):
         found = os.path.normpath(os.path.join(pom.folder, path))
         is_source = path.split("/")[0] in ("src", "target") or is_below(pom.folder, found)
@@ -273,27 +276,27 @@ def _named(pom: Pom) -> Iterator[str]:
 
 
 def _settings(job: Job, family: Family) -> list[str]:
-    """The nearest ``.mvn`` folder, the nearest wrapper, and the folder that this wrapper reads."""
+    """Return the nearest ``.mvn`` folder, the nearest wrapper, and the folder that this wrapper reads."""
     found = [_nearest(job, family, ".mvn"), _nearest(job, family, "mvnw")]
     found.append(os.path.join(os.path.dirname(found[1]), ".mvn", "wrapper") if found[1] else "")
     return [path for path in found if os.path.exists(path)]
 
 
 def _nearest(job: Job, family: Family, name: str) -> str:
-    """A file or folder of that name where Maven starts or above, "" when there is none."""
+    """Return a file or folder of that name where Maven starts or above, "" when there is none."""
     paths = (os.path.join(folder, name) for folder in folders_above(job, family.folder))
     return next(filter(os.path.exists, paths), "")
 
 
 def _sources(job: Job, family: Family) -> Iterator[str]:
-    """The files of the own module and its siblings; of the code folder only what the project lets in."""
+    """Yield the files of the own module and its siblings; of the code folder only what the project lets in."""
     yield from (os.path.join(job.target.source, name) for name in job.files)
     for folder in sorted({family.own.folder, *family.siblings}):
         yield from (file for file in _files_below(folder, job.scratch) if not is_below(file, job.target.source))
 
 
 def _files_below(path: str, scratch: str = "") -> Iterator[str]:
-    """A file itself, or the files of a folder, without what was made there and what belongs to other modules."""
+    """Yield a file itself, or the files of a folder, without what was made there and what belongs to other modules."""
     if os.path.isfile(path):
         yield path
     for parent, folders, names in os.walk(path):

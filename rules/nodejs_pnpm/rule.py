@@ -98,7 +98,7 @@ def _notes(job: Job, about: Mapping[str, Any], lock: str) -> list[str]:
 
 
 def _members(root: str, lock: str) -> set[str]:
-    """The packages that the lock file knows, and those that pnpm-workspace.yaml means."""
+    """Return the packages that the lock file knows, and those that pnpm-workspace.yaml means."""
     import yaml
 
     block = re.search(r"^importers:\n((?:[ \t].*\n|\n)*)", lock, re.MULTILINE)

@@ -107,7 +107,7 @@ def _notes(job: Job, about: Mapping[str, Any], lock: str) -> list[str]:
 
 
 def _space(job: Job, folder: str, lock: str) -> Workspace | None:
-    """The workspace of a package; also one of its own that only its lock file knows."""
+    """Return the workspace of a package; also one of its own that only its lock file knows."""
     found = workspace.of_package_json(job, folder)
     if found is None:
         return Workspace(job, folder, (folder,)) if lock else None
@@ -146,7 +146,7 @@ def _reads(job: Job, folder: str, about: Mapping[str, Any], space: Workspace | N
 
 
 def _upwards(job: Job, folder: str) -> Iterator[str]:
-    """A folder and those above it, as far as the checkout goes: Yarn takes settings from all of them."""
+    """Yield a folder and those above it, as far as the checkout goes: Yarn takes settings from all of them."""
     last = os.path.commonpath([folder, job.target.checkout or job.target.project])
     yield folder
     while folder not in (last, os.path.dirname(folder)):
@@ -166,7 +166,7 @@ def _settings(folder: str) -> str:
 
 
 def _yarn(job: Job, folder: str, top: str, lock: str) -> Program:
-    """The Yarn that the project carries or names, else the one on PATH."""
+    """Return the Yarn that the project carries or names, else the one on PATH."""
     for path in _upwards(job, folder):
         for name in YARN_PATH.findall(_settings(path)):
             return _fitting(job, programs.asked(job, job.tool("node"), os.path.join(path, name)), lock)
@@ -345,7 +345,7 @@ def _for_target(job: Job, root: str) -> None:
 
 
 def _pins(lock: str) -> list[str]:
-    """A lock file without the digests of local packages: their contents are inputs, not pins."""
+    """Return a lock file without the digests of local packages: their contents are inputs, not pins."""
     blocks = lock.strip().split("\n\n")
     return [block if "@file:" not in block else block.partition("\n  resolution:")[0] for block in blocks]
 

@@ -14,7 +14,7 @@ BUILT_FROM: Mapping[str, str] = {".go": "go.mod", ".rs": "Cargo.toml"}
 
 
 def compile(job: Job) -> Result:
-    """The bootstrap, executable; the rest of the folder is copied as it is."""
+    """Return the bootstrap, executable; the rest of the folder is copied as it is."""
     bootstrap = os.path.join(job.target.source, "bootstrap")
     if os.path.dirname(job.target.manifest) != job.target.source or not os.path.isfile(bootstrap):
         return Result(notes=_without(job))
@@ -28,7 +28,10 @@ def compile(job: Job) -> Result:
 
 
 def _without(job: Job) -> tuple[str, ...]:
-    """A layer may bring the bootstrap: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-custom.html"""
+    """Return the parts.
+
+    A layer may have the bootstrap: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-custom.html
+    """
     for name in job.files:
         manifest = BUILT_FROM.get(os.path.splitext(name)[1])
         if manifest:

@@ -92,7 +92,7 @@ def resolve(job: Job) -> Result:
 
 
 def _resolve(job: Job) -> Result:
-    """The gems as a tree, and for functions the Gemfile, its lock and the settings to use it."""
+    """Install the gems as a tree, and for functions the Gemfile, its lock and the settings to use it."""
     series = _series(job)
     found = _look(job, series)
     gems = [gem for source in found["local"] for gem in _gems(job, source)]
@@ -114,7 +114,10 @@ def _resolve(job: Job) -> Result:
 
 
 def copy(job: Job) -> Result:
-    """All of the source. A function and a layer with one Gemfile share what was resolved, but look for it apart."""
+    """Return all of the source.
+
+    A function and a layer with one Gemfile share what was resolved, but look for it apart.
+    """
     made_for = job.earlier["resolve"].facts.get("kind") if "resolve" in job.earlier else None
     if made_for not in (None, job.target.kind):
         raise CannotResolve(
@@ -169,7 +172,7 @@ def _line_of(file: str, pattern: str) -> int:
 
 
 def _gems(job: Job, source: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The gem of a path; that of the code folder (``gemspec``) is the source and ships as such."""
+    """Return the gem of a path; that of the code folder (``gemspec``) is the source and ships as such."""
     if source["folder"] == os.path.realpath(job.target.source):
         return []
     if len(source["gems"]) != 1:
@@ -200,7 +203,7 @@ def _reads(job: Job, found: Mapping[str, Any], gems: Sequence[Mapping[str, Any]]
 
 
 def _read_of(job: Job, gem: Mapping[str, Any]) -> Iterator[str]:
-    """A gem's folder; of one that the code lies in too, what the gem is made of."""
+    """Yield a gem's folder; of one that the code lies in too, what the gem is made of."""
     if not os.path.realpath(job.target.source).startswith(gem["folder"] + os.sep):
         yield gem["folder"]
         return
@@ -209,7 +212,7 @@ def _read_of(job: Job, gem: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _own_gemspec(folder: str) -> Iterator[str]:
-    """The gemspecs beside the Gemfile, and the files that they take their version from by custom."""
+    """Yield the gemspecs next to the Gemfile, and the files that usually hold their version."""
     gemspecs = [name for name in sorted(os.listdir(folder)) if name.endswith(".gemspec")]
     yield from (os.path.join(folder, name) for name in gemspecs)
     for parent, _, names in os.walk(os.path.join(folder, "lib")) if gemspecs else ():
@@ -220,7 +223,10 @@ def _own_gemspec(folder: str) -> Iterator[str]:
 
 
 def _mirrored(job: Job, found: Mapping[str, Any], gems: Sequence[Mapping[str, Any]]) -> str:
-    """A place in the scratch folder that lies to local gems as the Gemfile does, so that the user's stays as it is."""
+    """Return a copy of the Gemfile's folder with its local gems at the same relative paths.
+
+    The user's stays as it is.
+    """
     folder = os.path.realpath(os.path.dirname(job.target.manifest))
     files = {os.path.join(gem["folder"], name) for gem in gems for name in (*gem["files"], *gem["gemspecs"])}
     files |= {os.path.realpath(file) for file in (*found["gemfiles"], *_own_gemspec(folder))}
@@ -333,7 +339,7 @@ def _folders(parent: str) -> Iterator[str]:
 
 
 def _native(file: str) -> dict[str, bool]:
-    """The gems with something to compile, and whether each comes with Ruby itself."""
+    """Return the gems with something to compile, and whether each comes with Ruby itself."""
     if not os.path.exists(file):
         return {}
     with open(file, encoding="utf-8") as stream:

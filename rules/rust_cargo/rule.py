@@ -122,7 +122,7 @@ class Workspace:
         return os.path.exists(os.path.join(self.root, "Cargo.lock"))
 
     def back(self, path: str) -> str:
-        """A path of the copy as the user has it."""
+        """Return a path of the copy as the user has it."""
         return _moved(path, self.twin, self.top) if self.twin else path
 
 
@@ -166,7 +166,7 @@ def _workspace(job: Job) -> Workspace:
 
 
 def _there(job: Job, manifest: str, about: Mapping[str, Any]) -> str:
-    """The manifest of a crate that others name by its path; one that is not there has no stand-in in a registry."""
+    """Return the manifest of a crate that others name by its path. Raises BadManifest (LB402) when it is missing."""
     if not os.path.isfile(manifest):
         path = os.path.relpath(os.path.dirname(manifest), job.target.project)
         raise BadManifest(
@@ -190,7 +190,7 @@ def _metadata(job: Job, manifest: str) -> dict[str, Any]:
 
 
 def _beside(about: Mapping[str, Any]) -> Iterator[str]:
-    """The folders that dependencies name by their path."""
+    """Yield the folders that dependencies name by their path."""
     for package in about["packages"]:
         yield from (str(wanted["path"]) for wanted in package["dependencies"] if wanted.get("path"))
 
@@ -209,7 +209,7 @@ def _patches(root: str) -> Iterator[str]:
 
 
 def _binary(job: Job, workspace: Workspace) -> str:
-    """The one asked for, the only one, the package's default, or the handler's."""
+    """Return the one asked for, the only one, the package's default, or the handler's."""
     own = [package for package in workspace.packages if package["manifest_path"] == workspace.manifest]
     every, ours = (sorted(_binaries(packages)) for packages in (workspace.packages, own or workspace.packages))
     options = job.target.options
@@ -235,7 +235,7 @@ def _binaries(packages: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def _copy(job: Job, workspace: Workspace) -> Workspace:
-    """A copy in a place that stays, for cargo knows by path and time what is compiled already.
+    """Return a copy in a place that stays, because cargo knows by path and time what is already compiled.
 
     cargo's settings of the folders above lie above the copy, too: they may say which registry stands for which name.
     """
@@ -300,14 +300,14 @@ def _glibc(job: Job) -> str:
 
 
 def _profile(job: Job, flags: Sequence[str]) -> str:
-    """The profile as cargo names its folder."""
+    """Return the profile as cargo names its folder."""
     named = re.search(r"--profile[= ](\S+)", " ".join(flags))
     debug = str(job.target.options.get("mode", "")).lower() == "debug"
     return named[1] if named else "debug" if debug else "release"
 
 
 def _sysroot(job: Job, workspace: Workspace) -> str:
-    """The folder of the toolchain in force, which a rust-toolchain file may choose."""
+    """Return the folder of the toolchain in force, which a rust-toolchain file may choose."""
     command = [job.tool("rustc", "install Rust: https://rustup.rs"), "--print=sysroot"]
     return job.run(command, cwd=os.path.dirname(workspace.manifest), extra_environment=_own()).stdout.strip()
 
@@ -342,7 +342,7 @@ def _zig(job: Job) -> str:
 
 
 def _wrapper(job: Job, workspace: Workspace, sysroot: str) -> str:
-    """A program that calls rustc with the machine's folders under names of our own, the nearest last."""
+    """Return a program that calls rustc with the machine's folders under names of our own, the nearest last."""
     home = os.environ.get("CARGO_HOME") or os.path.expanduser("~/.cargo")
     named = {sysroot: "/rust", workspace.twin or workspace.top: "/source", home: "/cargo"}
     named[os.path.join(_cache(job), "target")] = "/target"
@@ -358,7 +358,7 @@ def _wrapper(job: Job, workspace: Workspace, sysroot: str) -> str:
 
 
 def _part(job: Job, workspace: Workspace, binary: str) -> Folder:
-    """A function's bootstrap, a layer's program in bin/, or an extension where cargo-lambda puts it."""
+    """Return a function's bootstrap, a layer's program in bin/, or an extension where cargo-lambda puts it."""
     made = os.path.join(job.scratch, "lambda")
     if os.path.isdir(os.path.join(made, "extensions")):
         shutil.copytree(made, job.out, dirs_exist_ok=True)
@@ -404,7 +404,7 @@ def _highest(job: Job, workspace: Workspace) -> str:
 
 
 def _above(folder: str, top: str) -> Iterator[str]:
-    """The folder and those it lies in, up to ``top``."""
+    """Yield the folder and those it lies in, up to ``top``."""
     while is_below(folder, top):
         yield folder
         folder = os.path.dirname(folder)
@@ -441,7 +441,7 @@ def _explain(job: Job, error: ToolFailed, folder: str, workspace: Workspace | No
 
 
 def _place(job: Job, output: str, folder: str, workspace: Workspace | None) -> Span:
-    """The place of the first error, which rustc names from the workspace's folder."""
+    """Return the place of the first error, which rustc names from the workspace's folder."""
     first = re.search(r"^error", output, re.MULTILINE)
     found = PLACE.search(output, first.start() if first else 0)
     if not found:

@@ -22,7 +22,7 @@ PATCH = 99
 
 
 def specifier(constraint: str, where: Span | None = None) -> str | None:
-    """The same for PEP 440, "" for any version; None when that has no word for it.
+    """Return the same for PEP 440, "" for any version; None when that has no word for it.
 
     Raises BadManifest (LB402), as all here do.
 
@@ -80,7 +80,7 @@ def _clause(operator: str, version: str) -> str:
 
 
 def _next(operator: str, version: str) -> str:
-    """The first version that a caret or a tilde shuts out."""
+    """Return the first version that a caret or a tilde shuts out."""
     numbers = [int(number) for number in re.findall(r"\d+", re.split(r"[^\d.]", version)[0])]
     if not numbers:
         raise ValueError(version)

@@ -227,7 +227,7 @@ def _hashes(package: Mapping[str, Any], lock: Mapping[str, Any]) -> dict[str, st
 
 
 def _direct(job: Job, package: Mapping[str, Any], folder: str, hashes: Mapping[str, str], where: Span) -> locks.Choice:
-    """A package that comes from no index: a path, an address, a git commit."""
+    """Return the choice for a package that comes from no index: a path, an address, a git commit."""
     source, name, version = package["source"], normalised(package["name"]), package["version"]
     url, below = source["url"], source.get("subdirectory", "")
     mine = [digest for digest, file in hashes.items() if file == locks.file_name_of(url)]

@@ -85,7 +85,7 @@ class Manifest(Struct, frozen=True):
         ]
 
     def where(self, name: str) -> Span:
-        """The line that names a package."""
+        """Return the line that names a package."""
         return Span(self.shown, line_of(self.text, rf"(?im)^\s*[\"']?{_any_spelling(name)}[\"']?\s*="))
 
 
@@ -198,7 +198,7 @@ def holds(marker: str, platform: Platform, extras: frozenset[str] = frozenset(),
 
 
 def name_of(text: str) -> str:
-    """The package of a requirement such as ``PySocks (>=1.5.6)``."""
+    """Return the package of a requirement such as ``PySocks (>=1.5.6)``."""
     return normalised(re.split(r"[\s\[(;<>=!~@]", text.strip(), maxsplit=1)[0])
 
 
@@ -207,6 +207,6 @@ def _any_spelling(name: str) -> str:
 
 
 def line_of(text: str, pattern: str) -> int:
-    """The line on which a pattern is found first; 1 when it is not."""
+    """Return the line on which a pattern is found first; 1 when it is not."""
     match = re.search(pattern, text)
     return text.count("\n", 0, match.start() + len(match[0]) - len(match[0].lstrip())) + 1 if match else 1

@@ -53,7 +53,7 @@ def of(job: Job, manifest: Manifest, platform: Platform) -> Origins:
 
 
 def of_projects(job: Job, folders: Iterable[str], platform: Platform) -> Origins:
-    """The same of local projects and those that they lead to.
+    """Return the same of local projects and those that they lead to.
 
     poetry-core writes the paths and commits of [tool.poetry.dependencies] into a package's metadata, but none that
     only tell more of what stands in [project]; and never a source.
@@ -132,7 +132,7 @@ def _named(job: Job, manifest: Manifest, one: Dependency) -> Index:
 
 
 def local_projects(job: Job, folder: str, asked: Iterable[Dependency]) -> list[str]:
-    """The folders that are asked for by path, and those that they ask for in the same way."""
+    """Return the folders that are asked for by path, and those that they ask for in the same way."""
     found: list[str] = []
     waiting = _folders(folder, asked)
     while waiting:

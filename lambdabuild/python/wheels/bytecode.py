@@ -50,7 +50,7 @@ def compile_all(job: Job) -> Result:
 
 
 def _python(job: Job, platform: targets.Platform) -> str:
-    """An interpreter of the target's version; any processor will do."""
+    """Return an interpreter of the target's version; any processor will do."""
     if job.use_container == "true":
         return native.interpreter(job)
     if sys.version_info[:2] == (3, platform.minor):

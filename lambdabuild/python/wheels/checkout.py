@@ -28,7 +28,10 @@ class Lent(Struct, frozen=True):
 
 
 def lend(job: Job, copy: str) -> Lent:
-    """The copy of ``job.target.source`` inside a clone of the checkout; as it is when there is none, or no git."""
+    """Return the copy of ``job.target.source`` inside a clone of the checkout.
+
+    As it is when there is none, or no git.
+    """
     git = tools.find("git")
     if git is None:
         return Lent(copy)
@@ -58,7 +61,7 @@ def _clone(job: Job, git: str, top: str, own: str) -> str:
 
 
 def _placed(copy: str, clone: str, prefix: str) -> str:
-    """The copy where the project lies in the checkout."""
+    """Return the copy where the project lies in the checkout."""
     place = os.path.normpath(os.path.join(clone, prefix))
     os.makedirs(place, exist_ok=True)
     for name in os.listdir(copy):
@@ -67,7 +70,7 @@ def _placed(copy: str, clone: str, prefix: str) -> str:
 
 
 def _with_ignores(top: str, clone: str, prefix: str) -> tuple[str, ...]:
-    """The .gitignore files of the folders above the project, copied; where they are or may come."""
+    """Copy the .gitignore files of the folders above the project; return where they are or may appear."""
     found, folder = [], os.path.normpath(prefix)
     while folder != ".":
         folder = os.path.dirname(folder) or "."

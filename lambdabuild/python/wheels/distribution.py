@@ -96,7 +96,7 @@ def build(job: Job) -> Result:
 
 
 def _pyproject(job: Job) -> Mapping[str, Any]:
-    """The project's pyproject.toml; nothing when it has none. Raises BadManifest (LB402)."""
+    """Return the project's pyproject.toml; nothing when it has none. Raises BadManifest (LB402)."""
     file = os.path.join(job.target.source, "pyproject.toml")
     try:
         with open(file, "rb", opener=regular.opener) as stream:
@@ -184,7 +184,7 @@ def _requires(metadata: Message) -> Iterator[str]:
 
 
 def _programs(entry_points: str) -> Iterator[str]:
-    """The format of https://packaging.python.org/en/latest/specifications/entry-points/"""
+    """Yield the programs of https://packaging.python.org/en/latest/specifications/entry-points/"""
     parser = configparser.ConfigParser(delimiters=("=",), interpolation=None)
     parser.optionxform = str  # type: ignore[assignment,method-assign]  # names keep their case
     parser.read_string(entry_points)

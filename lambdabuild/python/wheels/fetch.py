@@ -101,7 +101,7 @@ def _read_file(wheel: Wheel) -> Iterator[bytes]:
 
 
 def shown(url: str) -> str:
-    """An address without user, password and query, which may be secret."""
+    """Return an address without user, password and query, which may be secret."""
     parts = urlsplit(url)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 

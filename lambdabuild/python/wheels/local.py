@@ -73,7 +73,7 @@ def names_of(job: Job, folders: Iterable[str], indexes: Indexes) -> dict[str, st
 def mirrored(
     job: Job, ask: uv.Ask, lists: Sequence[Requirements], projects: list[str], names: Mapping[str, str]
 ) -> uv.Ask:
-    """The manifest, what it includes and its local projects, copied so that they lie to one another as they do.
+    """Copy the manifest, what it includes and its local projects, keeping their relative paths; return the copy.
 
     Options that pip passes over are gone. Lines that name a project by its path only get its name too, for uv wants to
     know whom it may build. Resolvers read paths from the first file's folder, so those of files that lie elsewhere
@@ -119,7 +119,7 @@ def _write_line(file: str, number: int, text: str) -> None:
 
 
 def _brought(job: Job, source: locks.Source, work: str, indexes: Indexes) -> str:
-    """The source as a folder or an archive that may be written to."""
+    """Return the source as a folder or an archive that may be written to."""
     if source.git:
         return _cloned(job, source, os.path.join(work, "git"))
     if source.path and os.path.isdir(source.path):

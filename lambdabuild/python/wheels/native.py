@@ -38,7 +38,7 @@ _asking = threading.Lock()
 
 
 def wheel(job: Job, name: str, source: str) -> str:
-    """The path in the store of a wheel of a folder or an sdist, built when nobody has before.
+    """Return the path in the store of a wheel of a folder or an sdist, after building it if necessary.
 
     Raises NoWheel (LB403) with the compiler's words, WrongImage (LB805) for an image with another Python.
     """
@@ -77,7 +77,7 @@ def _key(job: Job, source: str) -> str:
 
 
 def _digest(source: str) -> str:
-    """The sha256 of an archive; of a folder's names and contents."""
+    """Return the sha256 of an archive; of a folder's names and contents."""
     if os.path.isfile(source):
         with open(source, "rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
@@ -146,7 +146,7 @@ def _kept(job: Job, made: str, key: str) -> str:
 
 
 def interpreter(inside: Job) -> str:
-    """The container's Python of the runtime's version. Raises WrongImage (LB805) when it has none."""
+    """Return the container's Python of the runtime's version. Raises WrongImage (LB805) when it has none."""
     wanted = inside.target.runtime
     for name in (wanted, "python3", "python"):
         path = inside.runner.find(name)

@@ -25,7 +25,7 @@ SPREAD = ("purelib", "platlib", "data")
 
 
 def archive(wheel: Wheel, path: str) -> Archive:
-    """A wheel in the store as a part. Raises HashMismatch (LB404) when it is no zip."""
+    """Return a wheel in the store as a part. Raises HashMismatch (LB404) when it is no zip."""
     try:
         with zipfile.ZipFile(path) as opened:
             tops = {name.partition("/")[0] for name in opened.namelist()}
@@ -41,7 +41,7 @@ def archive(wheel: Wheel, path: str) -> Archive:
 
 
 def built_archive(name: str, path: str) -> Archive:
-    """A wheel that was built in a container."""
+    """Return the choice for a wheel that was built in a container."""
     version = os.path.basename(path).split("-")[1]
     found = archive(Wheel(name, version, os.path.basename(path), "", ""), path)
     return replace(found, leave_out=NOT_FROM_BUILT)
