@@ -58,20 +58,20 @@ class Function(Struct, frozen=True):
     is_bundled: bool = False
     """Its handler's file is put into the folder that all entry points share, and its Handler shortened to that."""
     handler_place: Span | None = None
-    """Where its handler is written, when that is not in a settings file."""
+    """The place of its handler, if that is not in a settings file."""
     extras: tuple[str, ...] = ()
     """Globs of files of the service's folder that go in under their own paths beside what a rule makes."""
 
 
 class About(Struct, frozen=True):
-    """What is said of a layer version when it is published, as far as a template says it; "" and () are nothing."""
+    """Metadata of a layer version when it is published, as far as a template has it; "" and () mean nothing."""
 
     name: str = ""
     description: str = ""
     license: str = ""
     architectures: tuple[str, ...] = ()
     accounts: tuple[str, ...] = ()
-    """Who may use it; ``*`` is everybody."""
+    """Accounts that may use it; ``*`` means everybody."""
 
 
 class Layer(Struct, frozen=True):
@@ -103,7 +103,7 @@ class DockerBuild(Struct, frozen=True):
     """Build arguments, sorted by name. They may be secrets: no record and no plan holds them."""
     target: str = ""
     options: tuple[str, ...] = ()
-    """What ``docker build`` gets beside, as its command line takes it."""
+    """More arguments of ``docker build``, as on its command line."""
     cache_from: tuple[str, ...] = ()
     provenance: str = ""
 
@@ -130,7 +130,7 @@ class Image(Struct, frozen=True):
     push_tags: tuple[str, ...] = ()
     """Tags that it gets in its repository, beside one that says what is in it."""
     repository: str = ""
-    """Where it goes when the settings say nothing."""
+    """Its place if the settings name none."""
 
 
 class Asset(Struct, frozen=True):
@@ -145,7 +145,9 @@ class Asset(Struct, frozen=True):
 
 
 class Skipped(Struct, frozen=True):
-    """What is left as the template has it, and why (inline code, a ready zip, an S3 location...)."""
+    """A function or layer that is left as the template has it, and why (inline code, a ready zip, an S3
+    location...).
+    """
 
     name: str
     reason: str
@@ -179,7 +181,7 @@ class Iteration(Struct, frozen=True):
     logical_id: str
     property: str
     otherwise: str | None = None
-    """What the place says of it, when that is a text."""
+    """The text at the place, if it is one."""
     is_same: bool = False
     """The place says the same of all that the loop makes, and of what it would make with other values."""
 
@@ -206,7 +208,7 @@ class Rewrite(Struct, frozen=True):
 
 
 class LayersPlace(Struct, frozen=True):
-    """Where a template's text names more layers of the function ``target``.
+    """The place in a template's text for more layers of the function ``target``.
 
     ``before``, the references with ``between`` among them, and ``after`` are put at ``span``, which is empty.
     """
@@ -219,7 +221,7 @@ class LayersPlace(Struct, frozen=True):
 
 
 class ResourcesPlace(Struct, frozen=True):
-    """Where a template's text takes more resources, before all others.
+    """The place in a template's text for more resources, before all others.
 
     In a block each is led by ``indent`` and followed by ``between``, which is a line's end; else ``indent`` is "" and
     ``between`` has the comma.
@@ -234,14 +236,14 @@ class ResourcesPlace(Struct, frozen=True):
 
 
 class MappingsPlace(Struct, frozen=True):
-    """Where a template's text takes more mappings, before all others, as ResourcesPlace says of resources."""
+    """The place in a template's text for more mappings, before all others, like ResourcesPlace."""
 
     span: Span
     is_block: bool
     indent: str
     between: str
     has_section: bool
-    """Whether there is a section Mappings; else it is put before Resources."""
+    """True if there is a section Mappings; else it is put before Resources."""
     names: frozenset[str]
     """The mappings that are there."""
 
@@ -302,7 +304,7 @@ class Definition(Struct, frozen=True, dict=True):
         return "/".join(part for part in parts if part)
 
     def at(self, *path: str) -> Span:
-        """Where a value stands, or the nearest thing around it that is written."""
+        """Return the place of a value, or of the nearest thing around it that is written."""
         node, span = self.root, Span(self.path)
         for key in path:
             if isinstance(node.value, dict) and key in node.value:
@@ -326,7 +328,7 @@ class Read(Struct, frozen=True):
 
 
 class Service(Struct, frozen=True):
-    """What one template describes, its nested local stacks included."""
+    """Everything that one template describes, including its nested local stacks."""
 
     documents: tuple[Document, ...]
     """The texts to be spliced; none when there is a definition to compile."""
@@ -336,15 +338,15 @@ class Service(Struct, frozen=True):
     assets: tuple[Asset, ...] = ()
     skipped: tuple[Skipped, ...] = ()
     notes: tuple[str, ...] = ()
-    """What could not be known before deployment and was therefore left as it is."""
+    """Notes about what is not known before deployment and was left as it is."""
     warnings: tuple[str, ...] = ()
-    """What is most likely a mistake in the template, though it means something."""
+    """Warnings about what is most likely a mistake in the template."""
     definition: Definition | None = None
     read: Read = Read()
     settings: Mapping[str, FunctionSettings] = field(default_factory=dict)
-    """What the template says of a function or layer as settings do; the user's own win."""
+    """Settings that the template has for a function or layer; the user's own win."""
     broken: tuple[Broken, ...] = ()
-    """What could not be read for its own mistakes."""
+    """Functions and layers that could not be read because of their own mistakes."""
 
     @property
     def has_template(self) -> bool:
@@ -374,7 +376,7 @@ class ImageLocation(Struct, frozen=True):
 
 
 class Text(Struct, frozen=True):
-    """What is written at a place that takes no location: a handler, a variable."""
+    """The text for a place that takes no location: a handler, a variable."""
 
     text: str
 

@@ -1,1 +1,1 @@
-"""What all floors above use: where a project's files are, what its steps share, receipts, the journal, the snapshot."""
+"""The ground floor: a project's paths, what its steps share, receipts, the journal, the snapshot."""

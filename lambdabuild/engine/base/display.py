@@ -1,4 +1,4 @@
-"""What the summary of a run is to show, decided while doit loads its tasks and read when the run ends."""
+"""Settings of a run's summary, made while doit loads its tasks and read when the run ends."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class Display:
-    """What the summary shows besides the results of the steps.
+    """The part of the summary that does not come from the steps.
 
     ``mode`` is "text", "quiet" (errors only) or "json" (one object a line). Each run of everything prints ``notes``;
     those that have something to do print ``news`` too. ``left_out`` is what they do not build, as ``{reason, names}``.

@@ -110,7 +110,7 @@ class Journal:
         self._append(task, key, value)
 
     def _default(self, task: str, key: str) -> Any:
-        """What a key that is not there means: most of what doit writes says nothing. A step's result is its values."""
+        """Return the meaning of a missing key: most of what doit writes says nothing. A step's result is its values."""
         if key != "result:":
             return DEFAULTS.get(key)
         values = self.get(task, "_values_:")

@@ -41,7 +41,7 @@ def read_list(site: Site, name: str) -> tuple[Entry, ...]:
 
 
 def _written(site: Site, name: str) -> tuple[int, ...]:
-    """Whether a list is still the one that was written: doit may fork, and somebody else settle it anew."""
+    """Return whether a list is still the one that was written: doit may fork, and somebody else settle it anew."""
     try:
         found = os.stat(site.record("copy", name))
     except OSError:

@@ -1,4 +1,4 @@
-"""What steps make outside of a project's state."""
+"""Outputs of steps outside of a project's state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a project puts outside of its state, and whether it may: ``artifacts.owned`` for one project.
+"""Claims and removes a project's outputs outside of its state: ``artifacts.owned`` for one project.
 
 Before a step runs, all that it makes is in the ledger. Before a run begins, the places of all that its steps make were
 looked at, so that everything in the way is named while nothing is built.
@@ -138,7 +138,7 @@ def refuse_folders(site: Site) -> None:
 
 
 def _held(site: Site, folder: str, is_named: bool) -> Iterator[str]:
-    """What speaks against a folder. Code may lie in one that nobody named, for other tools write to build/, too."""
+    """Return why a folder cannot be used. Code may be in one that nobody named: other tools write to build/ too."""
     top, project = os.path.realpath(folder), os.path.realpath(site.project)
     if owned.holds(top, project):
         yield "is or holds the project's folder"

@@ -1,4 +1,4 @@
-"""What a step leaves besides its artifact: a small JSON file that says what it was made from and what came out."""
+"""Receipts: small JSON files that say what a step was made from and what came out."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lambdabuild.core import regular
 from lambdabuild.core.records import Struct, asdict, field
 
 Saved = Callable[[str], Mapping[str, Any]]
-"""What doit's state holds of a task: ``{"inputs": fingerprint, "output": digest, "reads": [paths]}``, or nothing."""
+"""Returns a task's values in doit's state: ``{"inputs": fingerprint, "output": digest, "reads": [paths]}``, or {}."""
 
 
 class Receipt(Struct, frozen=True):
@@ -29,7 +29,7 @@ class Receipt(Struct, frozen=True):
 
 
 class Done(Struct, frozen=True):
-    """What a step hands to ``actions``: the digest of what came out, and what people, ``why`` and later steps need."""
+    """The result of a step: the digest of what came out, and what people, ``why`` and later steps need."""
 
     output: str
     values: Mapping[str, Any] = field(default_factory=dict)
@@ -37,7 +37,7 @@ class Done(Struct, frozen=True):
     result: Mapping[str, Any] = field(default_factory=dict)
     """Kept in the receipt, for the steps after it and the manifest."""
     reads: tuple[str, ...] = ()
-    """What the step found out it reads, as records name it."""
+    """Files that turned out to be read when the step ran, as records name them."""
     images: Mapping[str, str] = field(default_factory=dict)
     """The images in which its tools ran."""
     folders: Mapping[str, Mapping[str, str]] = field(default_factory=dict)

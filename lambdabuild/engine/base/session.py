@@ -39,7 +39,7 @@ def about_to_look(tasks: Iterable[str]) -> None:
 
 
 def saved(task: str) -> Mapping[str, Any]:
-    """What doit keeps of a task's last success, in the run that is going on; nothing for a task that never ran."""
+    """Return what doit keeps of a task's last success, during a run; {} for a task that never ran."""
     from doit.globals import Globals
 
     manager: Any = Globals.dep_manager

@@ -1,4 +1,4 @@
-"""Where everything of one project lies, and what its steps share while they run."""
+"""The paths of one project, look-ups in its plan, and what its steps share while they run."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class Site(Struct, frozen=True, dict=True):
 
     @cached_property
     def bucket(self) -> str:
-        """Where artifacts are sent: the setting, else what a serverless.yml names, unless a folder was named."""
+        """The bucket for artifacts: the setting, otherwise what a serverless.yml names, unless a folder is set."""
         definition = self.service.definition
         if self.settings.bucket or definition is None or self.settings.store:
             return self.settings.bucket
@@ -109,7 +109,7 @@ class Site(Struct, frozen=True, dict=True):
 
     @cached_property
     def owned(self) -> Ledger:
-        """What steps made outside of the project's state."""
+        """The record of what steps made outside of the project's state."""
         return Ledger(os.path.join(self.state_dir, "owned"), self.portable)
 
     @property
@@ -263,7 +263,7 @@ class Site(Struct, frozen=True, dict=True):
 
     @cached_property
     def left_out(self) -> tuple[LeftOut, ...]:
-        """What a run of everything does not build, and why."""
+        """What a run of everything skips, and why."""
         missing = {
             user: f"{tool} is not on PATH" for name, tool in self.unbuildable.items() for user in self.build(name).users
         }
@@ -284,7 +284,7 @@ class Site(Struct, frozen=True, dict=True):
         return next((name for name in programs if tools.find(name) is None), "")
 
     def tool_version(self, name: str) -> str:
-        """What a tool says of itself, asked only when the program changed since the last time."""
+        """Return the version that a tool prints; it is asked only if the program changed since the last time."""
         program, *question = name.split()
         found = tools.find(program)
         if found is None:
@@ -308,7 +308,7 @@ class Site(Struct, frozen=True, dict=True):
 
 
 class Given(Struct, frozen=True):
-    """What a project was opened with, and when (``time.time_ns``)."""
+    """The arguments that a project was opened with, and when (``time.time_ns``)."""
 
     variables: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -317,13 +317,13 @@ class Given(Struct, frozen=True):
     rule_folders: tuple[str, ...] = ()
     opened_ns: int = 0
     snapshot: Snapshot | None = None
-    """What the last run left, when it was run with the same."""
+    """The snapshot of the last run, if that had the same arguments."""
     kept: str = ""
     """The digest by which service, plan and rules were read (``kept``), "" when they were made."""
 
 
 class Shared(Struct):
-    """What the steps of one run make once: the store, digests of rules, locks."""
+    """Things that the steps of one run make once and share: the store, digests of rules, locks."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     rule_digests: dict[str, str] = field(default_factory=dict)
@@ -333,13 +333,13 @@ class Shared(Struct):
     """The outputs of the deployed stack, once it was asked."""
     project_lock: Any = None
     seen: dict[tuple[str, str], Seen] = field(default_factory=dict)
-    """What each step that is up to date was found to rest on."""
+    """The files that each step that is up to date depends on."""
     ran: set[tuple[str, str]] = field(default_factory=set)
     last_ran_ns: int = 0
     """When the last step ended."""
     turns: dict[str, threading.Lock] = field(default_factory=dict)
     archives: dict[tuple[Archive, str], tuple[Entry, ...]] = field(default_factory=dict)
-    """What is in each archive of a package, by the folder that it is put into."""
+    """The content of each archive of a package, by the folder that it goes into."""
     lists: dict[str, tuple[tuple[int, ...], tuple[Entry, ...]]] = field(default_factory=dict)
     """The lists that this run settled, with the stat of the file that has each (``assemble``)."""
     listed: int = 0
@@ -349,7 +349,7 @@ class Shared(Struct):
     fleet: Any = None
     """The containers of the run (``containers``), once one was asked for."""
     is_looked_at: bool = False
-    """What the run's steps will write was looked at (``ownership.claim_all``)."""
+    """True once the places that the run's steps write to were checked (``ownership.claim_all``)."""
     is_swept: bool = False
     """``doit clean`` has looked for containers that were left."""
     is_anew: bool = False
@@ -365,7 +365,7 @@ class Shared(Struct):
     checkout: Any = None
     """The files that go along with steps that may read any of the checkout."""
     asked: set[str] = field(default_factory=set)
-    """What its workers were asked in this run."""
+    """The questions that its workers were asked in this run."""
     local_turns: Any = None
     """As many turns as steps may work on this machine at once, when others wait for the engine beside them."""
     process: int = field(default_factory=os.getpid)

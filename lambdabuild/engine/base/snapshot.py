@@ -1,4 +1,4 @@
-"""What the last run found up to date and what it looked at to know that, so that the next can say so at once.
+"""Units that the last run found up to date, with the files it looked at, so that the next can answer at once.
 
 Read before anything else at every start: it imports next to nothing. A snapshot only spares work: whatever is not as it
 was, or is not in it, is asked the long way (``freshness``), and ``observe`` writes what that found.
@@ -54,9 +54,9 @@ class Snapshot:
         self.names = list(names)
         """Variables of the environment that count, beside ours."""
         self.programs: dict[str, str | None] = {}
-        """Where each program was found whose version counts; the file itself is in the project's group."""
+        """The path of each program whose version counts; the file itself is in the project's group."""
         self.groups: dict[str, Group] = {}
-        """What each unit's answer rests on; a unit that is not in it must be asked."""
+        """The files that each unit depends on; a unit that is missing must be asked."""
         self.plans: dict[str, str] = {}
         """The digest of what the plan says of each unit."""
         self.owners: dict[str, str] = {}
@@ -75,7 +75,7 @@ class Snapshot:
         """Groups that were found unchanged by themselves."""
 
     def mode(self, variables: Mapping[str, str]) -> str | None:
-        """What a reporter shows with these settings: text, json or quiet; None when they make no sense."""
+        """Return the reporter's mode with these settings: text, json or quiet; None if they are invalid."""
         quiet = {"true": True, "false": False}.get(variables.get("quiet", str(self.shown["quiet"]).lower()))
         form = variables.get("format", self.shown["format"])
         if quiet is None or form not in ("text", "json") or "jobs" in variables:
@@ -90,7 +90,7 @@ class Snapshot:
         return self._clean
 
     def answers(self, asked: Iterable[str]) -> bool:
-        """Whether all that is asked for (``build:F``; nothing is everything) is known and up to date."""
+        """Return whether all that is asked for (``build:F``; nothing is everything) is known and up to date."""
         wanted = list(asked)
         if any(name not in self.owners for name in wanted):
             return False
@@ -201,11 +201,11 @@ SHAPES: Mapping[str, Callable[[Any], bool]] = {
     "kept": _is_text,
     "shown": _is_shown,
 }
-"""What is kept, and what of it a file must say at least: it may have come with somebody's CI cache."""
+"""The shape that a snapshot must have at least: the file may have come with somebody's CI cache."""
 
 
 def find(program: str, path: str) -> str | None:
-    """Where a program is found, as ``tools.find`` says, without what that has to import."""
+    """Return the path of a program, as ``tools.find`` does, without its imports."""
     for folder in (os.path.dirname(sys.executable), *path.split(os.pathsep)):
         place = os.path.join(folder, program)
         if os.access(place, os.X_OK) and not os.path.isdir(place):
@@ -222,7 +222,7 @@ def digest(environment: Mapping[str, str], names: Iterable[str]) -> str:
 
 
 def build_dir_of(folder: str, variables: Mapping[str, str], environment: Mapping[str, str]) -> str | None:
-    """Where a project is built, when that can be told without reading its settings."""
+    """Return where a project is built, if that is known without reading its settings."""
     given = variables.get("build_dir") or environment.get("LAMBDABUILD_BUILD_DIR")
     for name in (SETTINGS_FILE, "pyproject.toml"):
         if not given and _says_where(os.path.join(folder, name)):
@@ -231,11 +231,11 @@ def build_dir_of(folder: str, variables: Mapping[str, str], environment: Mapping
 
 
 BUILD_DIR, APART = "build", ".lambdabuild"
-"""Where a project is built that names no folder; the second when the first is somebody else's."""
+"""Build folders of a project that names none; the second is used if the first belongs to somebody else."""
 
 
 def is_built_apart(folder: str) -> bool:
-    """Whether a project that names no build folder was built in the second."""
+    """Return whether a project that names no build folder was built in the second."""
     return os.path.isdir(os.path.join(folder, APART, STATE))
 
 

@@ -16,51 +16,51 @@ Step = tuple[str, str]
 
 
 class StepKind(Struct, frozen=True):
-    """What is done in a step of this kind, what it depends on, what it leaves and how that is brought back.
+    """A kind of step: what its steps do, depend on, leave behind, and how a cache brings that back.
 
     Every function is given the project and the step's name. Who walks the graph asks these; nothing else decides by the
     name of a kind.
     """
 
     title: str
-    """What ``doit list`` shows; {} is the step's name."""
+    """Its line in ``doit list``; {} is the step's name."""
     planned: Planned
     inputs: Callable[[Site, str, Saved], dict[str, str]]
     """Digests by name of all that the step depends on; nothing else may enter its fingerprint."""
     run: Callable[[Site, str], Done]
     usual_ms: int = 0
-    """What it costs until that was measured, in milliseconds."""
+    """Its cost in milliseconds until one was recorded."""
     whose: str = "each function and layer"
     """For whom there are such steps, in ``doit list``."""
     is_for_all: bool = False
-    """Whether its steps are of the project as a whole, and not of a function or layer."""
+    """True if its steps are of the project as a whole, and not of a function or layer."""
     needs_all: bool = False
-    """Whether it needs the last step of every unit."""
+    """True if it needs the last step of every unit."""
     outputs: Callable[[Site, str], Iterable[Output]] = lambda site, name: ()
-    """What it makes outside of the project's state, as far as that is known before it runs."""
+    """Its outputs outside of the project's state, as far as they are known before it runs."""
     removed: Callable[[Site, str], Iterable[Output]] | None = None
-    """What ``doit clean`` removes of that; None is all of it."""
+    """The outputs that ``doit clean`` removes; None means all."""
     state: Callable[[Site, str], Iterable[str]] = lambda site, name: ()
     """The files and folders that it keeps in the project's state, besides its receipt."""
     forget: Callable[[Site, str], None] = lambda site, name: None
     """Removes what is not a file, for ``doit clean``."""
     is_intact: Callable[[Site, str, Mapping[str, Any]], bool] = lambda site, name, values: True
-    """Whether what it made is still what it made, not deleted or edited by hand."""
+    """True if what it made is still what it made, not deleted or edited by hand."""
     asks_always: Callable[[Site, str], str] = lambda site, name: ""
     """Why it must ask others at every run, though nothing here changed; "" when it need not."""
     reveals: Callable[[Site, str], bool] = lambda site, name: False
-    """Whether it may read files that nobody knows before it has run."""
+    """True if it may read files that nobody knows before it has run."""
     before_run: Callable[[Site, str, Callable[[str, str], str]], list[str]] = lambda site, name, run_again: []
     """Runs steps before it again whose results have gone from where they were sent; returns notes."""
     bytes_of: Callable[[Site, str], Iterable[Step]] = lambda site, name: ()
     """The steps whose files it reads."""
     has_bytes: bool = False
-    """Whether a cache may leave its files where they are until a step that runs reads them."""
+    """True if a cache may leave its files where they are until a step that runs reads them."""
     restore: Callable[[Site, str, Any], bool] | None = None
     """Leaves what a cache's entry says that the step left; None for steps that no cache keeps."""
     after_restore: Callable[[Site, str], None] = lambda site, name: None
     can_be_remote: Callable[[Site, str], bool] | None = None
-    """Whether an executor may run it, None for never."""
+    """True if an executor may run it, None for never."""
 
 
 def kind_of(site: Site, kind: str) -> StepKind:

@@ -1,4 +1,4 @@
-"""What steps left in the machine's store: looked at, before its bytes go anywhere, for what its path promises."""
+"""Checks files of the machine's store against what their paths promise, before their bytes go anywhere."""
 
 from __future__ import annotations
 

@@ -14,7 +14,9 @@ from lambdabuild.engine.base.site import Site
 
 
 def state(site: Site) -> None:
-    """What lies in the state's own folder and among its scratch folders: at every run, for it costs two listings."""
+    """Remove leftovers from the state's own folder and its scratch folders; at every run, because it costs two
+    listings.
+    """
     for entry in _listed(site.state_dir):
         if is_abandoned(entry.name) and entry.is_file(follow_symlinks=False):
             _remove(entry.path)
@@ -24,7 +26,7 @@ def state(site: Site) -> None:
 
 
 def outputs(site: Site) -> None:
-    """What lies beside zips and templates, in the store and deeper in the state: only after a death.
+    """Remove leftovers next to zips and templates, in the store and deeper in the state; only after a run was killed.
 
     Trees are put right by their own steps, which see that something is in them.
     """

@@ -1,4 +1,4 @@
-"""What a container has of this machine: mounted, or sent as an archive."""
+"""Files of this machine in a container: mounted, or sent as an archive."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HOME = "/tmp/lambdabuild/home"
 
 
 def shared_folders(site: Site) -> tuple[tuple[str, str, bool], ...]:
-    """What tools read, read-only; what steps write into."""
+    """Return the folders that tools read, read-only, and those that steps write to."""
     os.makedirs(site.cache_dir, exist_ok=True)
     written = [(folder, folder, False) for folder in (site.state_dir, site.cache_dir)]
     return (*((folder, folder, True) for folder in source_files(site)), *written)

@@ -30,7 +30,7 @@ class Running(Struct):
 
     container: Container
     shares: bool
-    """Whether folders are mounted."""
+    """True if folders are mounted."""
     programs: dict[str, str | None] = field(default_factory=dict)
 
 
@@ -44,7 +44,7 @@ class Fleet:
         self.running: dict[ContainerKey, Running] = {}
         self.images: dict[ContainerKey, str] = {}
         self.answers: dict[str, str] = {}
-        """What the engine said of images that earlier runs used."""
+        """What the engine said about images that earlier runs used."""
         self.found: Engine | None = None
 
     def engine(self) -> Engine:
@@ -218,5 +218,5 @@ def _now(site: Site, key: str, old: str) -> str:
 
 
 def must_ask(recorded: Iterable[str]) -> bool:
-    """Whether only the engine knows what an image is now; a name with a digest says it itself."""
+    """Return whether only the engine knows what an image is now; a name with a digest says it itself."""
     return any(key.startswith("image:") and "@sha256:" not in key for key in recorded)

@@ -1,4 +1,4 @@
-"""Where a step's tools run when they run in a container."""
+"""Runs a step's tools in a container."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lambdabuild.rule_api import Job
 
 MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 NOT_INSIDE = frozenset({"PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "XDG_CACHE_HOME", "SYSTEMROOT"})
-"""What of the base environment is about this machine."""
+"""Variables of the base environment that are about this machine."""
 KILLED = 137
 """The exit code of a program that was killed (128 + SIGKILL)."""
 
@@ -103,7 +103,7 @@ class InContainer:
         return self.job
 
     def _environment(self, names: Sequence[str], extra: Mapping[str, str]) -> dict[str, str]:
-        """What rules let through and the settings pass on, but for paths that the container does not have."""
+        """Return the variables that rules and settings pass on, without paths that the container does not have."""
         asked = (*(name for name in tools.BASE_ENVIRONMENT if name not in NOT_INSIDE), *names)
         found = {name: value for name in asked if (value := os.environ.get(name)) is not None and self._has(value)}
         passed = {name: os.environ[name] for name in self.wanted.pass_environment if name in os.environ}
@@ -124,7 +124,7 @@ class InContainer:
 
 
 def _send(container: Container, job: Job) -> None:
-    """What a step has so far: its folders, and what the steps before it left."""
+    """Yield the folders of a step, and what the steps before it left."""
     with tempfile.TemporaryFile() as stream:
         with tarfile.open(fileobj=stream, mode="w") as archive:
             earlier = [part for result in job.earlier.values() for part in result.parts]
@@ -136,7 +136,7 @@ def _send(container: Container, job: Job) -> None:
 
 
 def _fetch(container: Container, job: Job) -> None:
-    """What a tool left in a step's folders takes the place of what was there."""
+    """Replace the content of a step's folders with what a tool left there."""
     for path in filter(None, (job.scratch, job.out, job.cache)):
         with tempfile.TemporaryFile() as stream:
             if not engine_api.get(container, path, stream.write):

@@ -66,7 +66,7 @@ def _available(site: Site) -> list[str]:
 
 
 class ProjectTasks:
-    """What a dodo.py holds: doit calls ``create_doit_tasks`` and gets every task of the service."""
+    """The tasks of a dodo.py: doit calls ``create_doit_tasks`` and gets every task of the service."""
 
     def __init__(self, site: Site) -> None:
         self.site = site
@@ -133,7 +133,7 @@ def namespace(open_project: Callable[[], Site]) -> dict[str, Any]:
 
 
 def _refuse(site: Site, tasks: tuple[str, ...]) -> None:
-    """What is left out has no tasks; asked for by name it is an error that says why."""
+    """Raise the reason why something that is asked for by name is left out and has no tasks."""
     ours = {*site.kinds, *GROUPS}
     try:
         refuse(site.plan, [name for name in tasks if ":" in name and name.partition(":")[0] in ours])
@@ -147,7 +147,7 @@ def _refused(error: LambdaBuildError) -> InvalidDodoFile:
 
 
 def prepare(site: Site) -> None:
-    """What a run needs beside its tasks: a folder for its state, an orderly end on SIGTERM and Ctrl-C."""
+    """Prepare a run: make the folder for its state, and end in order on SIGTERM and Ctrl-C."""
     ownership.prepare(site)
     session.use(site)
     messages.MESSAGES.folder = site.project

@@ -1,4 +1,4 @@
-"""What a person or a machine sees of a run: doit's reporter, as text, as nothing but errors, or as JSON lines.
+"""doit's reporter: shows a run as text, as JSON lines, or only its errors.
 
 Imported at every start of doit: keep it small. The live view for terminals is loaded when the first step runs.
 """
@@ -23,7 +23,7 @@ from lambdabuild.engine.doit.progress import Progress
 
 
 class View(Protocol):
-    """Where the text goes: a terminal that is redrawn, or lines."""
+    """Takes the text: a terminal that is redrawn, or plain lines."""
 
     def line(self, text: str) -> None:
         """Print a text that may have several lines."""

@@ -1,1 +1,1 @@
-"""What a step depends on, and whether it is up to date. Runs no step."""
+"""Finds what a step depends on and whether it is up to date. Runs no step."""

@@ -1,4 +1,4 @@
-"""What changed since a step was last run, in words: what was and what is, compared by name."""
+"""Differences since a step last ran, in words: its inputs then and now, compared by name."""
 
 from __future__ import annotations
 

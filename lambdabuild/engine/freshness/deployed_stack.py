@@ -1,4 +1,4 @@
-"""What the stack has deployed already: a layer that did not change keeps the object that it was made from."""
+"""Objects that the deployed stack uses: a layer that did not change keeps the object that it was made from."""
 
 from __future__ import annotations
 

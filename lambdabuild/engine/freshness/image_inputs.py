@@ -15,7 +15,7 @@ from lambdabuild.plan.types import ImageBuild
 
 
 def context_of(site: Site, image: ImageBuild) -> Context:
-    """What the engine gets."""
+    """Return the build context that the engine gets."""
     who = f"the image of {image.name!r}"
     folder, dockerfile = site.path(image.key.place), site.path(image.key.dockerfile)
     return contexts.read(folder, dockerfile, site.stats, skip=site.not_source, who=who)
@@ -41,7 +41,7 @@ def inputs(site: Site, image: ImageBuild) -> dict[str, str]:
 
 
 def files(site: Site, image: ImageBuild) -> Mapping[str, str]:
-    """What is in the context, file by file."""
+    """Return the digests of the files in the context."""
     return contexts.files(context_of(site, image), site.stats)
 
 

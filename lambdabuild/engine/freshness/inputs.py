@@ -30,7 +30,7 @@ ACCOUNT = ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_ROLE_ARN", "AWS_REGION", "AW
 HELPER = os.path.join(
     os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "steps", "programs", "unzip_requirements.py"
 )
-"""What a function with zipped dependencies imports first."""
+"""The module that a function with zipped dependencies imports first."""
 
 CHANGED = "changed while it was read"
 """In place of the digest of a file that a step read and somebody edited meanwhile."""
@@ -147,7 +147,7 @@ def copy(site: Site, name: str, saved: Saved) -> dict[str, str]:
 
 
 def _beside(site: Site, build: Build) -> dict[str, str]:
-    """What goes in beside the source; in which order decides who wins."""
+    """Return what is added to the source. The order decides which file wins."""
     who, found = f"{build.key.kind} {build.name!r}", dict[str, str]()
     if build.key.include:
         found["include"] = " ".join(build.key.include)
@@ -180,7 +180,7 @@ def share(site: Site, name: str, saved: Saved) -> dict[str, str]:
 
 
 def _what_is_shared(site: Site, saved: Saved) -> Iterator[tuple[str, str]]:
-    """Who takes part, by what rules, and what each was resolved to; never a source."""
+    """Yield who takes part, by what rules, and what each was resolved to; never a source."""
     yield "sharing format", SHARING_FORMAT
     for document in site.service.documents:
         yield f"ids of {document.path}", _short(json.dumps(sorted(document.names)))
@@ -240,7 +240,7 @@ def upload(site: Site, name: str, saved: Saved) -> dict[str, str]:
 
 
 def publish(site: Site, name: str, saved: Saved) -> dict[str, str]:
-    """What is asked for, and of which account; what Lambda has is asked by the step itself."""
+    """Return what is published, and in which account. The step itself asks Lambda what it has."""
     publication = site.publications[name]
     builds = [site.plan.build_of(layer).name for layer in publication.layers]
     found = {f"step:upload:{build}": _output(saved, f"upload:{build}") for build in builds}
@@ -280,7 +280,7 @@ def _place(rewrite: Rewrite) -> list[Any]:
 
 
 def store_identity(site: Site) -> str:
-    """Where artifacts go, as text; without secrets."""
+    """Return as text where artifacts go, without secrets."""
     settings = site.settings
     if not site.bucket:
         return f"folder {settings.store or '.store'}"

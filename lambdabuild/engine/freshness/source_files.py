@@ -40,7 +40,7 @@ def ignore_files(site: Site, key: BuildKey) -> tuple[str, ...]:
 
 
 def source_patterns(site: Site, key: BuildKey, lines_of: Callable[..., tuple[str, ...]]) -> Patterns:
-    """What of a build's source stays out of its artifact; ``lines_of`` reads ignore files (``ignore_lines``)."""
+    """Return the patterns of what stays out of an artifact; ``lines_of`` reads ignore files (``ignore_lines``)."""
     first, *own = (os.path.split(file) for file in ignore_files(site, key))
     lines = [*key.leave_out, *lines_of(*first, below=key.source)]
     lines += (line for folder, name in own for line in lines_of(folder, name))

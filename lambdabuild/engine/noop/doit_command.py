@@ -1,4 +1,4 @@
-"""What doit was asked to do, known while it loads a dodo.py: doit itself tells a dodo.py nothing of that."""
+"""The command that doit was given, for a dodo.py that is being loaded: doit itself does not pass it on."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Asked(Struct, frozen=True):
         return self.command == "list" and not self.tasks and not shows_all
 
     def has_other_tasks(self, ours: object) -> bool:
-        """Whether the dodo.py makes tasks of its own, which may need any of ours by name."""
+        """Return whether the dodo.py makes tasks of its own, which may need any of ours by name."""
         return any(
             value is not ours and (name.startswith("task_") or hasattr(value, "create_doit_tasks"))
             for name, value in (self.namespace or {}).items()

@@ -64,7 +64,7 @@ def _has_arguments(image: model.Image) -> bool:
 
 
 def read(build_dir: str, digest: str) -> Kept | None:
-    """What was kept under the digest, if it is still there."""
+    """Return what was kept under the digest, None if it is gone."""
     try:
         _, (data,) = sealed.read(os.path.join(build_dir, STATE, FILE), MARK)
         if not digest or blake2b(data, digest_size=16).hexdigest() != digest:

@@ -62,7 +62,7 @@ def renew(site: Site, saved: Saved, shown: Mapping[str, Any]) -> None:
 
 
 def _clean_groups(site: Site) -> Mapping[str, Group]:
-    """What was as the last run left it when this one began."""
+    """Return the groups that were as the last run left them when this one began."""
     found = site.given.snapshot
     return {name: found.groups[name] for name in found.clean()} if found is not None else {}
 
@@ -85,7 +85,7 @@ def settled(site: Site, found: Snapshot) -> frozenset[str]:
 
 
 def plan_digest(site: Site, unit: str) -> str:
-    """What the plan says of a unit."""
+    """Return a digest of what the plan says about a unit."""
     build = site.builds.get(unit)
     if unit == SHARED:
         return repr(site.plan.sharers)
@@ -129,7 +129,7 @@ def _groups(site: Site, saved: Saved, made: Snapshot) -> dict[str, Group]:
 
 
 def _observed(site: Site, unit: str, saved: Saved) -> tuple[Seen, int] | None:
-    """What a unit's steps rest on, and since when; None when one is not up to date, or was not looked at."""
+    """Return the files that a unit's steps depend on, and since when; None if one is stale or was not looked at."""
     wanted = steps(site, unit)
     began = site.given.opened_ns
     if any(step in site.shared.ran for step in wanted):
@@ -163,7 +163,7 @@ def _see_tree(site: Site, name: str, record: TreeRecord, seen: Seen, are_many: b
 
 
 def _project(site: Site) -> Seen:
-    """What reading the project rests on: settings, templates, rules and their code, tools."""
+    """Record the files that loading the project depends on: settings, templates, rules with their code, tools."""
     seen = Seen()
     for path in (snapshot.SETTINGS_FILE, "pyproject.toml", IGNORE_FILE, *site.service.read.files):
         seen.add(site.path(path))
@@ -189,7 +189,7 @@ def _used(site: Site) -> list[Rule]:
 
 
 def _programs(site: Site) -> dict[str, str | None]:
-    """Where the programs lie whose versions count."""
+    """Return the paths of the programs whose versions count."""
     found = {tool for build in site.plan.builds for tool in build.key.command.tools}
     found |= {STRIP for build in site.plan.builds if build.key.strip}
     for rule in _used(site):
@@ -203,7 +203,7 @@ def _claims(rule: Rule) -> list[StepClaims]:
 
 
 def _plan(site: Site) -> Seen:
-    """What planning rests on: the names in the folders where manifests may lie, and the manifests."""
+    """Record the files that planning depends on: names in folders that may hold manifests, and the manifests."""
     seen, names = Seen(), _names_of_manifests(site)
     sources = {one.source for items in (site.service.functions, site.service.layers) for one in items}
     for folder in manifest_folders(site.service, site.settings):

@@ -15,7 +15,7 @@ from lambdabuild.engine.noop import doit_command
 from lambdabuild.engine.noop.doit_command import Asked
 
 Titles = Mapping[str, Sequence[str]]
-"""What ``doit list`` shows of each kind of step, with {} for the step's name, and whose such steps are."""
+"""For each kind of step its title in ``doit list``, with {} for the step's name, and who has such steps."""
 TEMPLATE = "template"
 WHY = {"basename": "why", "name": None, "doc": "tell for each step of a function whether it would run, and why"}
 
@@ -36,7 +36,7 @@ def creator(make: Any) -> Any:
 
 
 class Groups:
-    """What a dodo.py holds: doit calls ``create_doit_tasks`` and gets the groups without their steps."""
+    """The tasks of a dodo.py: doit calls ``create_doit_tasks`` and gets the groups without their steps."""
 
     def __init__(self, found: Snapshot, otherwise: Callable[[], Mapping[str, Any]]) -> None:
         self.found, self.otherwise = found, otherwise
@@ -62,7 +62,7 @@ class Groups:
         DISPLAY.settle({name: owners[name] for name in asked_for} or owners, self.found.steps(asked_for))
 
     def _knows(self, question: Asked) -> bool:
-        """Whether the dodo.py selects nothing but what was found to be up to date."""
+        """Return whether the dodo.py selects nothing but what was found to be up to date."""
         return question.is_overview or self.found.answers(
             name for name in question.selected if name not in self.found.shown["groups"]
         )

@@ -17,7 +17,7 @@ SECRET = re.compile(r"TOKEN|SECRET|PASSW|CREDENTIAL|_AUTH|ACCESS_KEY|://[^/\s@]+
 
 
 def may_go(site: Site, kind: str, name: str) -> bool:
-    """Whether the rule of a step can be run elsewhere, and nothing of the step is for this machine alone."""
+    """Return whether the rule of a step can be run elsewhere, and nothing of the step is for this machine alone."""
     settings = site.settings.executor
     if kind not in settings.steps or not is_wanted(site) or site.shared.executor_lost:
         return False

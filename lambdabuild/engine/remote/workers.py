@@ -53,7 +53,9 @@ class StaysHere(Exception):  # no error: the step is performed once more, on thi
 
 
 def goes(site: Site, kind: str, name: str) -> bool:
-    """Whether a step is run on the executor: it may, and the workers have its tools; to zip, our own Python's kind."""
+    """Return whether a step is run on the executor: it may, and the workers have its tools; to zip, our own Python's
+    kind.
+    """
     if not may_go(site, kind, name):
         return False
     try:
@@ -128,7 +130,7 @@ def tool_version(site: Site, names: tuple[str, ...], name: str) -> str:
 
 
 def machine(site: Site, kind: str, name: str) -> str:
-    """What of the machine that runs a step may show in what it makes."""
+    """Return the properties of the machine that runs a step that its result may depend on."""
     return str(_workers(site, tools_of(site, kind, name))["machine"]) if goes(site, kind, name) else tools.machine()
 
 
@@ -213,7 +215,7 @@ def file_of(site: Site, path: str) -> File:
 
 
 def is_broken(ran: Ran) -> bool:
-    """Whether it ended without an answer: the worker died, or has no Python that will do.
+    """Return whether it ended without an answer: the worker died, or has no Python that will do.
 
     Some engines keep failures too; whatever was missing then may be there now.
     """

@@ -1,1 +1,1 @@
-"""What a step made, given to the caches and taken from them. Runs no step."""
+"""Gives results of steps to the caches and takes them from there. Runs no step."""

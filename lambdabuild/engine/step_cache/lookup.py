@@ -33,7 +33,7 @@ FORMAT = "2"
 
 
 class Entry(Struct, frozen=True):
-    """What a step left, as a cache had it. ``where`` is the cache's name."""
+    """The result of a step as a cache had it. ``where`` is the cache's name."""
 
     data: Mapping[str, Any]
     blobs: Mapping[str, Any]
@@ -41,7 +41,7 @@ class Entry(Struct, frozen=True):
 
 
 class Left(Struct, frozen=True):
-    """What a step that need not be run would have left: see ``receipts.Done``."""
+    """The result of a step that need not be run: see ``receipts.Done``."""
 
     output: str
     values: Mapping[str, Any]
@@ -64,7 +64,7 @@ def second_key(key: str, reads: Mapping[str, str]) -> str:
 
 
 def find(site: Site, kind: str, name: str, components: Mapping[str, str]) -> Entry | None:
-    """What the step left when it was run with the same inputs before."""
+    """Return the result of an earlier run with the same inputs, None if no cache has it."""
     cache = caches.caches(site) if kind_of(site, kind).restore is not None else None
     if cache is None:
         return None
@@ -112,7 +112,7 @@ def restore(site: Site, kind: str, name: str, entry: Entry) -> Left | None:
 
 def without_bytes(kind: str) -> Callable[[Site, str, Entry], bool]:
     def restore(site: Site, name: str, entry: Entry) -> bool:
-        """What lies there is of another run; whoever needs the bytes must not take those."""
+        """Remove files of another run: whoever needs the bytes must not take those."""
         shutil.rmtree(site.out(kind, name), ignore_errors=True)
         return True
 
@@ -144,7 +144,7 @@ def _has_broken_packages(site: Site, name: str) -> bool:
 
 
 def _is_cheaper_assembled(site: Site, name: str, size: int) -> bool:
-    """Whether the packages that are not here yet, which others need too, are less to fetch than the zip."""
+    """Return whether the packages that are not here yet, which others need too, are less to fetch than the zip."""
     build = site.build(name)
     if len(build.resolutions) != 1 or any(
         kind != "resolve" and materialize.is_away(site, kind, one)

@@ -71,7 +71,7 @@ def files_in_store(site: Site, blobs: Mapping[str, list[Any]]) -> Iterator[tuple
 
 
 def fetch(site: Site, kind: str, name: str) -> bool:
-    """Whether the bytes that a step left are here now."""
+    """Return whether the bytes that a step left are here now."""
     cache, blobs = caches.caches(site), blobs_of(site, kind, name)
     if cache is None:
         return False

@@ -1,4 +1,4 @@
-"""What a step left, given to the caches: all that another machine can use, and nothing that it must not see."""
+"""Gives results of steps to the caches: all that another machine can use, nothing that it must not see."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lambdabuild.engine.freshness import inputs
 from lambdabuild.engine.step_cache import caches, lookup, materialize
 
 LISTED = re.compile(r"\{(project|checkout)\}|\{store\}/wheels/|\{state\}/out/(resolve|package|compile)/")
-"""Where the files of a list may lie."""
+"""The places that files of a list may be in."""
 CREDENTIALS = re.compile(r"://[^/\s\"@:]+:[^/\s\"@]+@")
 MOST_CANDIDATES = 8
 """So many lists of what runs revealed are kept for a key; the newest go first."""
@@ -85,7 +85,8 @@ def _sources(site: Site, kind: str, name: str, receipt: receipts.Receipt) -> dic
 
 
 def _is_portable(data: Mapping[str, Any]) -> bool:
-    """Whether all files of a list lie where another machine has them or can fetch them: not what copy itself made.
+    """Return whether all files of a list lie where another machine has them or can fetch them: not what copy itself
+    made.
 
     Files that were only read, such as a compiler, may lie anywhere: elsewhere they are looked for in the same place,
     and must be the same.
@@ -94,7 +95,9 @@ def _is_portable(data: Mapping[str, Any]) -> bool:
 
 
 def _may_leave(site: Site, data: Mapping[str, Any], components: Mapping[str, str]) -> bool:
-    """Whether an entry names no place of this machine and holds no value of a variable that the step was given."""
+    """Return whether an entry names no place of this machine and holds no value of a variable that the step was
+    given.
+    """
     text = json.dumps(data, ensure_ascii=False)
     names = (name.removeprefix("environment:") for name in components if name.startswith("environment:"))
     values = (os.environ.get(name, "") for name in names)

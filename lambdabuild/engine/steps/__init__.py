@@ -1,1 +1,1 @@
-"""What each step does. The only place where bytes of a build move."""
+"""Runs the steps. The only place where bytes of a build move."""

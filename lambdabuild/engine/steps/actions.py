@@ -56,7 +56,7 @@ def _perform(site: Site, kind: str, name: str, *, look_up: bool = True) -> dict[
 
 
 def _restored(site: Site, kind: str, name: str, before: Mapping[str, str]) -> dict[str, Any] | None:
-    """What a cache has of the step, put where the step would have left it."""
+    """Put what a cache has of the step where the step would have left it; None if there is nothing."""
     entry = lookup.find(site, kind, name, before)
     left = lookup.restore(site, kind, name, entry) if entry is not None else None
     if left is None:
@@ -141,7 +141,7 @@ HELP = {
 
 
 def from_os_error(error: OSError, what: str) -> LambdaBuildError:
-    """What the operating system refused, in words: which path, and how to put it right."""
+    """Return an error of the operating system in words: which path, and what to do."""
     path = str(error.filename2 or error.filename or "")
     unreadable = error.errno == errno.EACCES and os.path.exists(path) and not os.access(path, os.R_OK)
     kind = CannotRead if unreadable or error.errno in (errno.ENOENT, errno.ELOOP) else CannotWrite

@@ -25,11 +25,11 @@ from lambdabuild.plan.types import Build, Rule
 from lambdabuild.rule_api import Archive, Folder, Part, Result
 
 ORDER = ("copy", "compile", "package")
-"""Who wins a path that two want: the function's own files, then what goes in beside them, then packages; it is told."""
+"""Which step wins a path that two bring: own files, then what is added to them, then packages. A note says so."""
 
 
 ZIPPED = ".requirements.zip"
-"""Where zipped dependencies lie in an artifact, as ``programs/unzip_requirements.py`` knows it."""
+"""The path of zipped dependencies in an artifact, as ``programs/unzip_requirements.py`` knows it."""
 
 
 class Settled(Struct, frozen=True):
@@ -44,7 +44,7 @@ class Settled(Struct, frozen=True):
     files: Mapping[str, Mapping[str, str]]
     """For each folder of the user's that is in it ``{path: digest}``."""
     made: tuple[str, ...] = ()
-    """What was written to settle it: folders of the project's state."""
+    """Folders of the project's state that were written to settle it."""
 
 
 class InLayer(Struct, frozen=True):
@@ -117,7 +117,7 @@ def _own(
 
 
 def _replacing(site: Site, build: Build, prefix: str, results: Mapping[str, Result]) -> Iterator[list[Entry]]:
-    """What goes before the source, such as what its own scripts made of it, without what is left out of the source."""
+    """Return what goes before the source, such as what its scripts made, without what is left out of the source."""
     resolved = results.get("resolve")
     if resolved is None or build.key.is_source_replaced or not site.rules[build.key.rule].ships_source:
         return
@@ -138,7 +138,7 @@ def _without_layers(result: Result, in_layers: Sequence[InLayer]) -> Result:
 def _dependencies(
     site: Site, build: Build, rule: Rule, resolved: Sequence[tuple[str, Result]], left_out: list[str]
 ) -> list[list[Entry]]:
-    """What each runtime needs, filtered, in its place: one for all of them when they need the same.
+    """Return what each runtime needs, filtered and in its place; one list if all need the same.
 
     Source of a layer's paths: https://docs.aws.amazon.com/lambda/latest/dg/packaging-layers.html
     """
@@ -175,7 +175,7 @@ def _below(folder: str, entries: list[Entry]) -> list[Entry]:
 def _beside(
     site: Site, build: Build, prefix: str, left_out: list[str], files: dict[str, dict[str, str]]
 ) -> Iterator[list[Entry]]:
-    """What goes in beside the source, in the order in which it wins."""
+    """Yield what is added to the source, in the order in which it wins."""
     who = f"{build.key.kind} {build.name!r}"
     for key in source_files.extras_keys(build.key):
         yield list(from_files(site, source_files.listing(site, key, who), prefix, key.source))
@@ -241,7 +241,7 @@ def _entries(
 
 
 def _moved(site: Site, part: Archive, into: str) -> tuple[Entry, ...]:
-    """What an archive brings, the same for all that have it there."""
+    """Return the entries of an archive, made once for all that have it in the same place."""
     known = site.shared.archives
     if (part, into) not in known:
         found = archive_entries(part.path, index=part.path + ".index")

@@ -1,4 +1,4 @@
-"""What looks like a secret in an artifact, or was left out of one for that; says so and how to decide otherwise."""
+"""Notes and warnings about files that look like secrets, with the setting that decides otherwise."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PRIVATE_KEY = re.compile(
 
 
 def is_credential(path: str) -> bool:
-    """Whether a path has the name of a file, or lies in a folder, that usually holds secrets."""
+    """Return whether a path has the name of a file, or lies in a folder, that usually holds secrets."""
     parts, chosen = path.rstrip("/").split("/"), patterns(CREDENTIALS)
     above = ("/".join(parts[:count]) for count in range(1, len(parts)))
     return any(chosen.leaves_out(folder, posixpath.basename(folder), True) for folder in above) or chosen.leaves_out(

@@ -1,4 +1,4 @@
-"""Whether functions can be started from a finished artifact: it, or a layer, must hold what their ``Handler`` names."""
+"""True if functions can be started from a finished artifact: it, or a layer, must hold what their ``Handler`` names."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class _Check(Struct, frozen=True, dict=True):
 
     @cached_property
     def missing(self) -> str:
-        """What is not there, "" when all is, or nobody looks."""
+        """Return what is missing; "" if nothing is, or nobody looks there."""
         if self.finder is None or self.is_unknown:
             return ""
         archive = self.site.zip(self.build.name)
@@ -114,7 +114,7 @@ class _Check(Struct, frozen=True, dict=True):
 
     @property
     def elsewhere(self) -> str:
-        """Where else it may be, "" when it can be nowhere else."""
+        """Return where else it may be; "" if nowhere."""
         variables = self.sizes.handler[2:]
         if len(self.layers) < self.sizes.layer_count:
             return "a layer that is not built here must have it"
@@ -161,12 +161,12 @@ class _Check(Struct, frozen=True, dict=True):
 
 
 def _is_own(entry: Entry) -> bool:
-    """Whether a file may be the user's own, and no package's."""
+    """Return whether a file may be the user's own, and no package's."""
     return isinstance(entry.lies, OnDisk) and not {"node_modules", "vendor"} & set(entry.path.split("/")[:-1])
 
 
 def _files(code: Sequence[Entry], layers: Sequence[Sequence[Entry]], archive: str) -> Files:
-    """What a function finds where it runs; ``archive`` is its zip."""
+    """The files that a function finds where it runs; ``archive`` is its zip."""
     jars = {handlers.TASK + entry.path: entry for entry in code if entry.path.endswith(JAR)}
     in_layers = {entry.path: entry for layer in reversed(layers) for entry in layer}
     jars |= {handlers.OPT + entry.path: entry for entry in in_layers.values() if entry.path.endswith(JAR)}
@@ -178,7 +178,7 @@ def _files(code: Sequence[Entry], layers: Sequence[Sequence[Entry]], archive: st
 
 
 def _is_in(jar: Entry, name: str, archive: str) -> bool:
-    """Whether a jar holds a file. One whose bytes are not on this machine is believed to."""
+    """Return whether a jar holds a file. One whose bytes are not on this machine is believed to."""
     try:
         if isinstance(jar.lies, OnDisk) and os.path.exists(jar.lies.path):
             with zipfile.ZipFile(jar.lies.path) as opened:

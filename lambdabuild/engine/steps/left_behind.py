@@ -1,4 +1,4 @@
-"""What the steps of each kind leave: files of the project's state, and outputs outside of it."""
+"""Files that the steps of each kind leave: in the project's state, and outside of it."""
 
 from __future__ import annotations
 

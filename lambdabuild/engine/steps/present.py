@@ -49,7 +49,9 @@ def _places(site: Site, sent: Mapping[str, Any]) -> list[str]:
 
 
 def _is_image_there(site: Site, name: str, sent: Mapping[str, Any]) -> bool:
-    """Whether the registry has an image; without an engine nobody can ask it, and the image is taken to be there."""
+    """Return whether the registry has an image; without an engine nobody can ask it, and the image is taken to be
+    there.
+    """
     from lambdabuild.engine.steps.images import image_upload
 
     try:

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 NOTHING = Patterns(())
 ONLY_HERE = (ToolMissing, CannotResolve, DownloadFailed, Offline)
-"""What a worker lacks and this machine may have: a tool, the network."""
+"""Failures of things that a worker lacks and this machine may have: a tool, the network."""
 
 
 def run(site: Site, rule: Rule, claims: StepClaims, build: Build, job: Job) -> tuple[Result, str]:
@@ -95,7 +95,7 @@ def sent(
 
 
 def _fetched(rule: Rule, job: Job) -> Result | None:
-    """What the rule fetches for a step that will have no network."""
+    """Fetch what a step needs that will have no network."""
     if rule.fetch is None:
         return None
     folder = os.path.join(job.scratch, "fetched")
@@ -168,7 +168,7 @@ def _inputs(
 
 
 def place_of(path: str, there: Mapping[str, str]) -> str:
-    """Where in the input tree a path ``{name}/rest`` is."""
+    """Return the place of a path ``{name}/rest`` in the input tree."""
     name, _, rest = path[1:].partition("}")
     if not path.startswith("{") or name not in there:
         raise ExecutorFailed(f"{path} lies outside of the checkout", help="set project_root to a folder that holds it")

@@ -84,7 +84,7 @@ def _rule_step(
 
 
 def _result(site: Site, rule: Rule, claims: StepClaims, step: str, build: Build, job: Job) -> tuple[Result, str]:
-    """What the step gives, and the name of the engine that ran it; "" when it was run here."""
+    """Return the result, and the name of the executor that ran the step; "" if it ran here."""
     if workers.goes(site, step, build.name):
         from lambdabuild.engine.steps import remote_action
 
@@ -136,7 +136,7 @@ def _job(
 
 
 def _files(site: Site, step: str, name: str, build: Build) -> tuple[str, ...]:
-    """What of the source may enter the artifact; nothing when a distribution does and no command wants the source.
+    """Return the source files that may enter the artifact; none if a distribution does and no command wants them.
 
     For resolve what lies beside the manifest, when its scripts are run.
     """
@@ -230,7 +230,7 @@ def copy(site: Site, name: str) -> Done:
 
 
 def _packages(results: Iterable[Result]) -> list[Any]:
-    """What was resolved, each once though several runtimes have it."""
+    """Yield the resolutions, each once even if several runtimes have it."""
     found = [package for result in results for package in result.facts.get("packages", ())]
     return [package for position, package in enumerate(found) if package not in found[:position]]
 

@@ -62,14 +62,14 @@ def _stripped(site: Site, tool: str, folder: str, entry: Entry) -> str:
 
 
 def _kept(site: Site, place: str) -> str:
-    """What is in the store already and is what its name promises."""
+    """Return the stripped file that the store has, None if it has none that is whole."""
     paths = (os.path.join(place, name) for name in sorted(os.listdir(place) if os.path.isdir(place) else ()))
     whole = (path for path in paths if store.promised(site.cache_dir, path) and store_files.is_whole(site, path))
     return next(whole, "")
 
 
 def _run(site: Site, tool: str, data: bytes) -> bytes:
-    """What the tool makes of a file; nothing when it does not know what to do with it."""
+    """Return the file without symbols; None if the tool does not know the format."""
     with site.scratch() as scratch:
         source, target = os.path.join(scratch, "in"), os.path.join(scratch, "out")
         with open(source, "wb") as stream:

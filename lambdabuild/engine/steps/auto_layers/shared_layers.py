@@ -38,7 +38,7 @@ Known = dict[tuple[object, ...], tuple[Entry, ...]]
 
 
 class Made(Struct, frozen=True):
-    """What a step of these hands to doit and leaves in its receipt."""
+    """The result of one of these steps."""
 
     output: str
     values: Mapping[str, Any] = field(default_factory=dict)
@@ -72,7 +72,7 @@ class Layer(Struct, frozen=True):
 
 
 class Share(Struct, frozen=True):
-    """What of a build lies in layers: the layers by name, and for each package its parts and its territory."""
+    """The packages of a build that are in layers: the layers, and for each package its parts and its territory."""
 
     layers: tuple[str, ...]
     units: tuple[tuple[tuple[int, ...], tuple[str, ...]], ...]
@@ -146,7 +146,7 @@ def _zipped(entry: Entry, prefix: str) -> int:
 
 
 def _entries(site: Site, name: str, part: Part, known: Known) -> tuple[Entry, ...]:
-    """What a part brings to a build, filtered; looked at once for all builds that filter alike."""
+    """Return the filtered entries of a part, made once for all builds with the same filter."""
     build = site.build(name)
     key = (part, build.key.rule, build.key.leave_out_dependencies, build.key.globs, build.key.strip)
     if key not in known:
@@ -155,7 +155,7 @@ def _entries(site: Site, name: str, part: Part, known: Known) -> tuple[Entry, ..
 
 
 def _taken(site: Site) -> dict[str, frozenset[str]]:
-    """What no layer may be called: ids of the templates, names in the build folder."""
+    """Return the names that no layer may have: ids in the templates, names in the build folder."""
     names = {user for build in site.plan.builds for user in build.users} | {asset.name for asset in site.plan.assets}
     definition = site.service.definition
     if definition is not None:
@@ -224,7 +224,7 @@ def _to_data(decision: Decision) -> dict[str, Any]:
 
 
 def decided(site: Site) -> Decision:
-    """What ``share:plan`` last decided; nothing when nobody takes part."""
+    """Return the last decision of ``share:plan``; an empty one when nobody takes part."""
     receipt = receipts.read(site.receipt("share", "plan")) if site.sharers else None
     if receipt is None:
         return Decision((), {}, {})
@@ -292,7 +292,7 @@ def _is_as_before(site: Site, last: Mapping[str, Any] | None, content: str, targ
 
 
 def _remove_others(site: Site, step: str, before: Iterable[str], now: Iterable[str]) -> None:
-    """What layers left that are there no more."""
+    """Remove what layers left that no longer exist."""
     for name in set(before) - set(now):
         ownership.remove(site, output(site, step, name))
         remove(site.record(step, name))
@@ -351,7 +351,7 @@ def sent(site: Site) -> Mapping[str, Mapping[str, Any]]:
 
 
 def added(site: Site, document: Document, locate: Callable[[str], Location | None]) -> Iterator[AddedLayer]:
-    """What a template gets."""
+    """Yield the layers that are added to a template."""
     for layer in decided(site).layers:
         location = locate(layer.name)
         if layer.stack == document.stack and location is not None:

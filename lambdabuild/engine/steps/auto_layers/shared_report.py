@@ -1,4 +1,4 @@
-"""What shared layers spare, for ``lambdabuild plan``: by what was last resolved, and the zips as last built."""
+"""Bytes that automatic layers save, for ``lambdabuild plan``, from the last resolution and the last zips."""
 
 from __future__ import annotations
 

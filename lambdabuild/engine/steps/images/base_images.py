@@ -17,7 +17,7 @@ from lambdabuild.engine.steps.images import image_calls
 from lambdabuild.plan.types import ImageBuild
 
 PROCESSORS = {"x86_64": "amd64", "aarch64": "arm64"}
-"""What some images say of theirs, as Docker says it."""
+"""Architectures as images name them -> as Docker names them."""
 
 
 def digests(
@@ -33,7 +33,7 @@ def digests(
 
 
 def _digest_of(site: Site, image: ImageBuild, described: Image, base: Base, engine: Any) -> str:
-    """What a base image is now: its registry's digest, else the engine's own."""
+    """Return the current digest of a base image: its registry's, otherwise the engine's own."""
     pull = site.settings.container_of(image.name).pull
     there = _is_there(engine, base.name, base.platform or image.key.platform)
     if (pull == "always" and not site.settings.offline) or (pull != "never" and not there):
@@ -51,7 +51,7 @@ def _digest_of(site: Site, image: ImageBuild, described: Image, base: Base, engi
 
 
 def _is_there(engine: Any, name: str, platform: str) -> bool:
-    """Whether the engine has an image, and for this platform; of some it does not know which they are for."""
+    """Return whether the engine has an image, and for this platform; of some it does not know which they are for."""
     if image_calls.id_of(engine, name) is None:
         return False
     given = str(engine.inspect_image(name).get("Architecture") or "")

@@ -153,7 +153,7 @@ def with_buildkit(order: Order, engine: Any) -> None:
 
 
 def has_buildkit(site: Site) -> bool:
-    """Whether the docker command is there with its buildx; DOCKER_BUILDKIT, as that reads it, decides before."""
+    """Return whether the docker command is there with its buildx; DOCKER_BUILDKIT, as that reads it, decides before."""
     asked, command = os.environ.get("DOCKER_BUILDKIT"), tools.find("docker")
     if asked or command is None:
         return command is not None and asked not in ("0", "false")

@@ -1,4 +1,4 @@
-"""What is asked of the engine about images, whoever asks."""
+"""Calls to the engine about images."""
 
 from __future__ import annotations
 

@@ -106,7 +106,7 @@ def pinned(site: Site, item: Pinned) -> Sent:
 
 
 def console_note(site: Site, sent: Sent) -> str:
-    """Where a version can be looked at; "" when no console shows it."""
+    """Return the console's address of a version; "" if no console shows it."""
     if not sent.location.startswith("s3://") or site.settings.endpoint_url:
         return ""
     from lambdabuild.aws.s3_store import console_url
@@ -144,7 +144,7 @@ def asset(site: Site, item: Asset) -> Sent:
 
 
 def _asset_files(site: Site, item: Asset, path: str) -> Listing:
-    """What is below a folder; a file is all there is of its own."""
+    """Return the files of a folder, or the file itself."""
     if item.is_folder:
         return scan(path, Patterns(DEFAULT_EXCLUDE), boundary=site.boundary, who=item.name)
     return Listing((Found(posixpath.basename(item.source), path, os.stat(path)),), ())

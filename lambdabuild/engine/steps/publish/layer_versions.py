@@ -99,7 +99,7 @@ def _version(site: Site, client: LayerVersions, build: str, wanted: Wanted) -> t
 
 
 def _has_content(site: Site, client: LayerVersions, build: str, wanted: Wanted, version: Version) -> bool:
-    """Whether a version has the same files. Its zip may be another's: one made by an older compressor."""
+    """Return whether a version has the same files. Its zip may be another's: one made by an older compressor."""
     code_sha256 = client.code_sha256(version.number)
     if code_sha256 == wanted.code_sha256:
         return True
@@ -111,7 +111,7 @@ def _has_content(site: Site, client: LayerVersions, build: str, wanted: Wanted, 
 
 
 def _content(site: Site, build: str) -> dict[str, Any]:
-    """Where Lambda takes the zip from: the bucket, or the request itself up to its limit."""
+    """Return where Lambda takes the zip from: the bucket, or the request itself up to its limit."""
     location = _result(site, "upload", build)["location"]
     if location.startswith("s3://"):
         bucket, _, key = location.removeprefix("s3://").partition("/")

@@ -17,7 +17,7 @@ from lambdabuild.files import fingerprint
 
 
 def of(site: Site) -> dict[str, Any]:
-    """What was built, for machines: each function and layer, what it was made from and where it is."""
+    """Return the manifest: each function and layer, what it was made from and where it is."""
     last = _last_manifest(site)
     return {
         "version": 1,
@@ -62,7 +62,7 @@ def _sent_assets(site: Site) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _last_manifest(site: Site) -> Mapping[str, Any]:
-    """What the last run wrote, when that is still there and the plan is the same; it tells of what is settled."""
+    """Return the last run's manifest if the plan is the same; units that did not run are taken from it."""
     found = site.given.snapshot
     if found is None or not {PLAN, units.TEMPLATE} <= found.clean():
         return {}
@@ -135,7 +135,7 @@ def _items(site: Site, group: str, last: Mapping[str, Any]) -> Iterator[tuple[st
 
 
 def _place(site: Site, sent: Mapping[str, Any], user: str) -> dict[str, str]:
-    """Where an artifact is; a layer of a deployed stack stays where it was."""
+    """Return the location of an artifact; a layer of a deployed stack stays where it was."""
     key = sent.get("deployed", {}).get(user, "")
     location = f"s3://{site.bucket}/{key}" if key else _portable(site, sent.get("location", ""))
     return {"location": location, "key": key or sent.get("key", "")}

@@ -43,12 +43,12 @@ class Written(Struct, frozen=True):
     files: dict[str, str]
     deploy_command: str = ""
     is_sent: bool = False
-    """Whether the zips are in S3, where the template says they are."""
+    """True if the zips are in S3, where the template says they are."""
     notes: tuple[str, ...] = ()
 
     @property
     def values(self) -> dict[str, Any]:
-        """What the reporter reads."""
+        """The values for the reporter."""
         said = {"deploy_command": self.deploy_command, "is_sent": self.is_sent} if self.deploy_command else {}
         return said | ({"notes": list(self.notes)} if self.notes else {})
 
@@ -113,7 +113,7 @@ def _compile(definition: Definition, artifacts: dict[str, Artifact]) -> dict[str
 
 
 def artifacts_of(definition: Definition, project: str, built: Built) -> dict[str, Artifact]:
-    """Where every function's and layer's zip is, and every image."""
+    """Return the places of all zips and images."""
     return {
         what: _in_s3(name) if name.startswith("s3://") else built(name) or _unbuilt(definition, project, what)
         for what, name in definition.artifacts.items()
@@ -172,7 +172,7 @@ def place(location: str, key: str) -> tuple[str, str]:
 
 
 def _manifest(build_dir: str) -> dict[str, Any]:
-    """What the last build told, nothing when there was none."""
+    """Return the manifest of the last build, {} if there was none."""
     try:
         with open(os.path.join(build_dir, MANIFEST), encoding="utf-8", opener=regular.opener) as stream:
             return cast("dict[str, Any]", regular.json(stream.read()))
@@ -200,7 +200,8 @@ def _shared(items: Items) -> list[SharedLayer]:
 def _compatible(
     site: Site, definition: Definition, artifacts: dict[str, Artifact], template: dict[str, Any], notes: list[str]
 ) -> dict[str, str]:
-    """What ``serverless package`` leaves beside the template, as its ``deploy --package`` and scripts read it."""
+    """Return the files that ``serverless package`` writes next to the template, for ``deploy --package`` and
+    scripts."""
     from lambdabuild.cloudformation import compiler
 
     folder = site.path(site.settings.serverless_dir)
@@ -252,7 +253,7 @@ def _beside(site: Site, folder: str, name: str, key: str) -> str:
 
 
 def _state(definition: Definition, files: Mapping[str, str]) -> dict[str, Any]:
-    """What a deployment needs to know, with no path of this machine.
+    """Return the state that a deployment needs, without paths of this machine.
 
     A zip lies in ``.serverless``, where a deployment puts what it is given before it looks; each function names its
     own, for one that is not packaged individually would be the zip of the whole service.
