@@ -49,7 +49,7 @@ class ProjectFiles:
         """Return a file's text with its line ends, without a byte order mark at its beginning."""
         self.seen[path] = None
         if not can_be_path(path):
-            raise OSError(errno.EINVAL, "no file can be called so", ascii(path))
+            raise OSError(errno.EINVAL, "cannot be the name of a file", ascii(path))
         with open(os.path.join(self.project, path), encoding="utf-8-sig", newline="", opener=regular.opener) as stream:
             return stream.read()
 
@@ -114,7 +114,7 @@ def check_paths(service: Service) -> None:
     places += [(layer.name, layer.source, layer.where) for layer in service.layers]
     places += [(asset.name, asset.source, asset.where) for asset in service.assets]
     raise_all(
-        BadTemplate(f"{name} is at {path!a}, and no file can be called so", where=where, help="correct the path")
+        BadTemplate(f"{name} is at {path!a}, which cannot be the name of a file", where=where, help="correct the path")
         for name, path, where in places
         if not can_be_path(path)
     )
@@ -133,7 +133,7 @@ def read_settings(
     in_pyproject = pyproject is not None and re.search(r"(?m)^\s*\[tool\.lambdabuild\b", pyproject)
     if text is not None and in_pyproject:
         raise BadSettings(
-            f"settings stand in both {SETTINGS_FILE} and pyproject.toml",
+            f"there are settings in both {SETTINGS_FILE} and pyproject.toml",
             where=(Span(SETTINGS_FILE), Span("pyproject.toml")),
             help="keep one of them",
         )
@@ -203,7 +203,7 @@ def load_service(
     passed_over = () if settings.template else looked_for[: looked_for.index(path)] if path else ()
     if not path and not settings.needs_no_template:
         raise CannotReadTemplate(
-            f"there is no template in {folder}: looked for {', '.join(looked_for)}",
+            f"no template in {folder}: looked for {', '.join(looked_for)}",
             help="run in the project's folder, or set template in lambdabuild.toml;"
             " tables [sources.NAME] and [layers.NAME] there need none",
         )
@@ -298,8 +298,8 @@ def _told_of_build_dir(settings: Settings) -> list[str]:
     if settings.build_dir != snapshot.APART:
         return []
     return [
-        f"{snapshot.BUILD_DIR}/ holds files that lambdabuild did not make, so what it makes goes to {snapshot.APART}/;"
-        " the setting build_dir names another folder"
+        f"{snapshot.BUILD_DIR}/ holds files that lambdabuild did not make, so its output goes to {snapshot.APART}/;"
+        " set build_dir to use another folder"
     ]
 
 
@@ -352,5 +352,5 @@ def write_file(path: str, text: str, store: str) -> None:
             stream.write(text)
     except OSError as error:
         raise CannotWrite(
-            f"cannot write {path}: {error.strerror}", where=Span(path), help="name a file in a folder that is there"
+            f"cannot write {path}: {error.strerror}", where=Span(path), help="name a file in a folder that exists"
         ) from error

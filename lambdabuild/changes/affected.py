@@ -115,7 +115,9 @@ class _Why:
     ) -> None:  # fmt: skip
         self.site, self.reader, self.difference, self.past, self.now = site, reader, difference, past, now
         self.before = before if isinstance(before, Planned) else None
-        self.unreadable = f"it cannot be read as it was: {str(before).splitlines()[0]}" if self.before is None else ""
+        self.unreadable = (
+            f"it cannot be read at that revision: {str(before).splitlines()[0]}" if self.before is None else ""
+        )
         self._said_now, self._said_before = _said(now.plan), _said(self.before.plan) if self.before else {}
         self._of_build: dict[str, str] = {}
 
@@ -131,7 +133,7 @@ class _Why:
         if user not in self._said_before:
             return "it is new"
         same = self._said_before[user] == self._said_now[user]
-        return "" if same else "what the template or the settings say of it changed"
+        return "" if same else "its description in the template or the settings changed"
 
     def _files_of(self, build: Build | ImageBuild) -> str:
         try:
@@ -154,9 +156,9 @@ class _Why:
                 yield f"{folder} changed"
         ignoring = (os.path.relpath(file, self.difference.top) for file in ignore_files)
         if any(map(self.difference.is_changed, ignoring)) and any(source.lists_others() for source in sources):
-            yield "what is left out of it changed"
+            yield "the rules for what is left out changed"
         if reads.unknown and (other := self._not_the_templates()):
-            yield f"{reads.unknown} may read {other}: it has not been run with what is there now"
+            yield f"{reads.unknown} may read {other}: it has not run since its inputs changed"
 
     def _is_read(self, real: str, path: str, reads: Reads, sources: list[_Source]) -> bool:
         if real in reads.files:
@@ -177,9 +179,9 @@ class _Why:
             return self.unreadable if now.service.has_template else ""
         if before.service.definition is not None and now.service.definition is not None:
             if before.service.definition.digest != now.service.definition.digest:
-                return "what the template says changed"
+                return "the template changed"
         elif _documents(before.service) != _documents(now.service):
-            return "it is another file"
+            return "it is a different file"
         else:
             for path in _documents(now.service):
                 if self.difference.is_changed(self._inside(path)):
@@ -190,7 +192,7 @@ class _Why:
 
     def _assets(self, before: Planned, now: Planned) -> str:
         if [_asset(one) for one in before.plan.assets] != [_asset(one) for one in now.plan.assets]:
-            return "the files that it names are others"
+            return "it names different files"
         for asset in now.plan.assets:
             folder = self._inside(asset.source)
             for path in sorted({*self.difference.changed, *self.difference.changed_folders}):

@@ -97,12 +97,12 @@ def _top(folder: str) -> str:
     except ToolFailed as error:
         if "dubious ownership" in error.tail:
             raise NotACheckout(
-                f"git does not read {folder}, for it belongs to another user",
+                f"git refuses to read {folder} because it belongs to another user",
                 help=f"git config --global --add safe.directory {folder}",
                 tail=error.tail,
             ) from error
         raise NotACheckout(
-            f"{folder} is in no git checkout", help="run in a clone; CI's checkout step makes one", tail=error.tail
+            f"{folder} is not in a git checkout", help="run in a clone; CI's checkout step makes one", tail=error.tail
         ) from error
 
 
@@ -110,12 +110,14 @@ def _commit(top: str, revision: str) -> str:
     try:
         return _git(top, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}").strip()
     except ToolFailed as error:
-        raise UnknownRevision(f"git has no revision {revision!r} here", help=_mend_unknown(top, revision)) from error
+        raise UnknownRevision(
+            f"git does not know the revision {revision!r}", help=_mend_unknown(top, revision)
+        ) from error
 
 
 def _mend_unknown(top: str, revision: str) -> str:
     if not revision.strip("0"):
-        return "that is no commit but what CI gives for a new branch: name the branch it will be merged into"
+        return "CI passes this instead of a commit for a new branch: name the branch it will be merged into"
     remote = [name for name in _git(top, "remote").split() if _is_there(top, f"{name}/{revision}")]
     if remote:
         return f"did you mean {remote[0]}/{revision}?"
@@ -145,7 +147,7 @@ def _merge_base(top: str, commit: str, since: str) -> str:
         return _git(top, "merge-base", commit, "HEAD").split()[0]
     except (ToolFailed, IndexError) as error:
         raise NoCommonAncestor(
-            f"git finds no commit that both {since!r} and HEAD come from",
+            f"{since!r} and HEAD have no common ancestor",
             help=_deepen(top) or "name a revision of the same history",
         ) from error
 

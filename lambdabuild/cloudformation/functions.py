@@ -347,7 +347,7 @@ def _type_of(context: Context, given: Any, where: tuple[str, ...]) -> str:
         kind = next((kind for sign, kind in IN_ARN.items() if sign in given), "")
     if kind not in ACTIONS:
         raise BadFunction(
-            f"function {where[0]!r}: {given!r} is nothing that events can be sent to",
+            f"function {where[0]!r}: events cannot be sent to {given!r}",
             where=context.definition.at("functions", *where),
             help="give the ARN of a function, an SQS queue, an SNS topic or an event bus",
             known_as="UNSUPPORTED_DESTINATION_TARGET",

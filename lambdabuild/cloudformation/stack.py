@@ -124,7 +124,7 @@ def notes(stack: Json) -> list[str]:
             " `aws cloudformation create-change-set --rollback-configuration`; the stack keeps what it was given last"
         )
     if "RoleARN" in stack and not isinstance(stack["RoleARN"], str):
-        found.append("iam.deploymentRole is no ARN, and CloudFormation resolves nothing in a stack's role")
+        found.append("iam.deploymentRole is not an ARN, and CloudFormation resolves no functions in a stack's role")
     return found
 
 

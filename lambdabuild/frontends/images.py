@@ -93,9 +93,9 @@ def _docker_build(resource: CodeResource) -> DockerBuild:
     options = _known(resource, "DockerBuildExtraParams")
     architecture = resource.architecture(resource.value("Architectures"), "Architectures")
     if arguments is not None and not isinstance(arguments, dict):
-        raise _bad(resource, "DockerBuildArgs", "no mapping", "write NAME: value")
+        raise _bad(resource, "DockerBuildArgs", "not a mapping", "write NAME: value")
     if options is not None and not isinstance(options, list | str):
-        raise _bad(resource, "DockerBuildExtraParams", "no list", "write a list of texts")
+        raise _bad(resource, "DockerBuildExtraParams", "not a list", "write a list of texts")
     return docker_build(
         resource.label,
         where,
@@ -112,7 +112,7 @@ def _docker_build(resource: CodeResource) -> DockerBuild:
 def _text(resource: CodeResource, key: str) -> str:
     value = _known(resource, key)
     if isinstance(value, dict | list):
-        raise _bad(resource, key, "no text", "write a text")
+        raise _bad(resource, key, "not text", "write a text")
     return "" if value is None else str(value)
 
 

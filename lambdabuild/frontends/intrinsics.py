@@ -199,7 +199,7 @@ def _sub(node: Node, argument: Node, names: Scope) -> Value:
         name = match[2].strip()
         found = own[name] if name in own else _named(name, node, names)
         if isinstance(found, Unresolved | list | dict):
-            missing.append(found if isinstance(found, Unresolved) else Unresolved(f"{name} is no text", node.span))
+            missing.append(found if isinstance(found, Unresolved) else Unresolved(f"{name} is not text", node.span))
             return match[0]
         filling = "" if found is NO_VALUE else text_of(found)
         names.makes(len(filling), node)
@@ -395,6 +395,6 @@ def nearest(name: str, known: Any, what: str) -> str:
     """What to say of a name that is not known: which one is, or all that are."""
     near = settings.nearest(name, known)
     if near or len(known) > settings.MOST_NAMES:
-        return f"did you mean {near!r}?" if near else f"it is none of the {len(known)} {what}"
+        return f"did you mean {near!r}?" if near else f"it is not among the {len(known)} {what}"
     listed = ", ".join(sorted(map(str, known))[:20])
     return f"known {what}: {listed}" if listed else f"there are no {what}"

@@ -85,7 +85,7 @@ def mistakes(root: Node, names: Scope, transforms: Iterable[object]) -> list[Lam
 def _refuse_misplaced(root: Node) -> None:
     found = [(key, node.keys[key]) for name in NEVER if (node := root.get(name)) is not None for key in _loops(node)]
     raise_all(
-        BadTemplate(f"{key} stands where no loop may", where=where, help=f"loops are for {', '.join(SECTIONS)}")
+        BadTemplate(f"a loop is not allowed here: {key}", where=where, help=f"loops are for {', '.join(SECTIONS)}")
         for key, where in found
     )
 
@@ -150,7 +150,7 @@ class _Expander:
     def _logical_id(self, key: str, written: str, where: Span) -> None:
         if not NAME.fullmatch(key):
             raise BadTemplate(
-                f"the loop makes {key!r}, which is no logical id: letters and digits only",
+                f"the loop makes {key!r}, which is not a logical id: use letters and digits only",
                 where=where,
                 help="&{Name} stands for the value without all other characters",
             )
@@ -255,7 +255,7 @@ class _Expander:
         if isinstance(found, Unresolved):
             raise _unknown(loop, found)
         if not isinstance(found, list):
-            raise _bad(loop.key, f"goes through {found!r}, which is no list", node.span, LISTS)
+            raise _bad(loop.key, f"goes through {found!r}, which is not a list", node.span, LISTS)
         return [_item(loop, item, node.span) for item in found]
 
     def _refuse_secret(self, loop: _Loop, node: Node) -> None:
@@ -282,7 +282,7 @@ def _item(loop: _Loop, item: object, where: Span) -> str:
     if isinstance(item, Unresolved):
         raise _unknown(loop, item)
     if not isinstance(item, str | int | float) or item == "":
-        raise _bad(loop.key, f"goes through {item!r}, which is no text", where, LISTS)
+        raise _bad(loop.key, f"goes through {item!r}, which is not text", where, LISTS)
     text = text_of(item)
     if DYNAMIC.search(text):
         raise _unknown(loop, Unresolved(f"{text} is looked up at deployment", where))
@@ -301,7 +301,7 @@ def _bad(key: str, wrong: str, where: Span, help: str) -> BadTemplate:
 
 def _twice(name: str, first: Span, second: Span) -> DuplicateKey:
     help = "put all identifiers into the key, as in '${Name}Function', and each value into the collection once"
-    return DuplicateKey(f"a loop makes {name!r}, which is there already", where=(first, second), help=help)
+    return DuplicateKey(f"a loop makes {name!r}, which already exists", where=(first, second), help=help)
 
 
 def _is(one: object, other: object) -> bool:

@@ -68,7 +68,7 @@ def tagged(kind: str, text: str) -> Scalar:
     words = yaml.SafeLoader.bool_values if kind == "bool" else None
     if kind == "null" or (words is not None and text.lower() in words):
         return _typed(kind, text)
-    raise NoScalar(f"{shown(text)} is no value of the type {kind}")
+    raise NoScalar(f"{shown(text)} is not a value of type {kind}")
 
 
 def _is_number(text: str) -> bool:

@@ -143,7 +143,7 @@ def _yaml(reader: _Reader) -> Node:
         raise _yaml_error(reader, error) from error
     except yaml.reader.ReaderError as error:
         character = error.character if isinstance(error.character, str) else chr(error.character)
-        raise reader.broken(f"{character!a} may not stand in YAML", int(error.position), "remove it") from error
+        raise reader.broken(f"{character!a} is not allowed in YAML", int(error.position), "remove it") from error
 
 
 def _yaml_error(reader: _Reader, error: yaml.MarkedYAMLError) -> BrokenYaml:
@@ -180,7 +180,7 @@ class _YamlTree:
             self.loader.get_event()  # the document ends
             if not self.loader.check_event(yaml.StreamEndEvent):
                 place = self.loader.peek_event().start_mark.index
-                raise self.reader.broken("there is more than one document", place, "keep one template in a file")
+                raise self.reader.broken("the file has more than one document", place, "keep one template per file")
             return root
         finally:
             self.loader.dispose()
@@ -219,7 +219,7 @@ class _YamlTree:
             raise self.reader.broken(f"the alias *{event.anchor} names no anchor before it", place)
         named = self.anchors[event.anchor]
         if named is None:
-            raise self.reader.broken(f"the alias *{event.anchor} stands inside what it names", place)
+            raise self.reader.broken(f"the alias *{event.anchor} is used inside its own anchor", place)
         self.count += named.size
         self.repeated += named.size
         self.deepest = max(self.deepest, self.depth + named.height)

@@ -42,7 +42,7 @@ def _refuse_unknown_commands(service: Service, settings: Settings) -> None:
     known = {name for name in names if name}
     raise_all(
         BadSettings(
-            f"[commands] has {name!r}, which is no function, layer, build method or runtime here",
+            f"[commands] has {name!r}, which is not a function, layer, build method or runtime of this project",
             help=_closest(name, known),
         )
         for name in sorted(settings.commands)
@@ -85,7 +85,7 @@ def _missing_file(item: Function | Layer, setting: str, path: str, names: Names)
     folder, name = posixpath.split(path)
     near = nearest(name, names.get(folder, frozenset()))
     return NoInclude(
-        f"{path}, which the {setting} of {targets.kind(item)} {item.name!r} names, is not there",
+        f"{path}, named by {setting} of {targets.kind(item)} {item.name!r}, does not exist",
         where=item.where,
         help=f"did you mean {posixpath.join(folder, near)}?"
         if near
@@ -100,7 +100,7 @@ def refuse_bytecode_of_several(
     places = {item.name: item.where for item in items}
     raise_all(
         BadLayer(
-            f"layer {build.name!r} is for several runtimes, and bytecode is of one",
+            f"layer {build.name!r} is for several runtimes, but bytecode works with one only",
             where=places[build.name],
             help=f"set bytecode = false in [layers.{build.name}]",
         )

@@ -61,7 +61,7 @@ def _runtimes(item: Function | Layer, rule: Rule) -> tuple[str, ...]:
     foreign = [name for name in item.runtimes if not any(fnmatchcase(name, method) for method in rule.build_methods)]
     if foreign:
         raise BadLayer(
-            f"layer {item.name!r} is for {item.runtimes[0]}, and {', '.join(foreign)} would need another rule",
+            f"layer {item.name!r} is for {item.runtimes[0]}, but {', '.join(foreign)} needs a different rule",
             where=item.where,
             help="make a layer for each language",
         )

@@ -49,5 +49,5 @@ def refuse(plan: BuildPlan, tasks: Sequence[str]) -> None:
                 where=one.where,
                 help=f"doit upload:{one.name} sends it as it is"
                 if one.name in sent
-                else "give it a folder of source, or ask for the others",
+                else "give it a code folder, or build the others",
             )

@@ -215,7 +215,7 @@ def _unlocked(choices: Mapping[str, Choice], rules: tuple[Rule, ...], disk: Disk
             lock = not_covered(choice.resolver or choice.rule, choice.manifest, rules, disk)
             manifests[lock].add(choice.manifest)
     return [
-        f"{lock} is not about {', '.join(sorted(names))}, which no workspace there names: what is newest is taken"
+        f"{lock} does not cover {', '.join(sorted(names))}, which no workspace there names: the newest version is used"
         for lock, names in sorted(manifests.items())
         if lock
     ]

@@ -50,7 +50,8 @@ def refuse_unknown(only: tuple[str, ...], rules: tuple[Rule, ...]) -> None:
             near = nearest(name, able)
             is_rule = any(rule.name == name for rule in rules)
             raise BadSettings(
-                f"executor.only names {name!r}, " + ("a rule that runs here only" if is_rule else "which is no rule"),
+                f"executor.only names {name!r}, "
+                + ("a rule that runs here only" if is_rule else "which is not a rule"),
                 help=f"did you mean {near!r}?" if near else f"rules that can: {', '.join(able)}",
             )
 
@@ -141,7 +142,7 @@ def _named(item: Function | Layer, name: str, rules: tuple[Rule, ...]) -> tuple[
     found = tuple(rule for rule in rules if rule.name == name)
     if not found:
         raise NoRule(
-            f"there is no rule {name!r}, which {_kind(item)} {item.name!r} asks for",
+            f"{_kind(item)} {item.name!r} asks for the rule {name!r}, which does not exist",
             where=item.where,
             help=_mend(name, [rule.name for rule in rules], "rules"),
         )

@@ -37,7 +37,9 @@ def _bad_sources(service: Service, settings: Settings) -> Iterator[LambdaBuildEr
     for name, source in settings.sources.items():
         if name in named:
             places = [place for place in (source.where, named[name]) if place]
-            yield BadSettings(f"the source {name!r} has a name of the template's", where=places, help="rename it")
+            yield BadSettings(
+                f"the source {name!r} has the name of something in the template", where=places, help="rename it"
+            )
         if not name or name in (".", "..") or name.startswith(".") or set(name) & set("/:*?[] "):
             help = "use letters, digits, - and _: it names tasks and files"
             yield BadSettings(f"{name!r} cannot be the name of a source", where=source.where, help=help)
@@ -46,7 +48,7 @@ def _bad_sources(service: Service, settings: Settings) -> Iterator[LambdaBuildEr
         if first != name:
             places = [place for place in (settings.sources[first].where, source.where) if place]
             yield BadSettings(
-                f"the sources {first!r} and {name!r} have one prefix, so their versions would have one place",
+                f"the sources {first!r} and {name!r} have the same prefix, so their versions would collide",
                 where=places,
                 help=f'give one of them a prefix of its own: prefix = "{name}"',
             )
@@ -86,7 +88,7 @@ def _bad_function(
     """Return what is wrong and how to fix it, None when nothing is wrong."""
     said = "packaged" if mine.packaged else "source" if mine.source else "source_version"
     if function is None:
-        why = f"is left alone ({alone})" if alone else "is no function"
+        why = f"is not built ({alone})" if alone else "is no function"
         return f"has {said}, but {name} {why}", f"remove {said}, or give it a code folder"
     if not function.runtime.startswith("python"):
         return f"has {said}, but its runtime is {function.runtime}", f"remove {said}: distributions are Python's"
@@ -100,7 +102,7 @@ def _bad_function(
         return f"names the source {mine.source!r}", f"did you mean {near!r}?" if near else f"there are: {known}"
     command = settings.command_of(name, function.build_method, function.runtime)
     if command.run and (mine.source or not command.adds):
-        return f"has {said}, and [commands] has a command for it", "keep one: both say what its code is"
+        return f"has {said}, and [commands] has a command for it", "keep one: both define its code"
     return None
 
 

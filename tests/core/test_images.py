@@ -113,7 +113,7 @@ def test_an_image_in_a_file_is_sent() -> None:
         (image("{Dockerfile: none}"), BadImage, "none, from which the image of function 'F' is built, does not exist"),
         (image("{DockerContext: gone}"), NoSource, "gone/"),
         (image("", "ImageUri: gone.tar.gz"), NoSource, "gone.tar.gz of function 'F' does not exist"),
-        (image("{Dockerfile: Dockerfile, DockerBuildArgs: [a]}"), BadTemplate, "DockerBuildArgs of function 'F' is no mapping"),
+        (image("{Dockerfile: Dockerfile, DockerBuildArgs: [a]}"), BadTemplate, "DockerBuildArgs of function 'F' is not a mapping"),
         (image("{Dockerfile: Dockerfile, DockerBuildArgs: {A: !ImportValue x}}"), Unresolvable, "DockerBuildArgs"),
         (image(more="Architectures: [sparc]"), BadTemplate, "sparc"),
     ],

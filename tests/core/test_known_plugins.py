@@ -123,11 +123,11 @@ def test_a_role_for_one_function_is_made_where_its_plugin_is_listed(head: str, i
     text = f"{HEAD.replace('error', 'warn')}{head}functions: {{one: {{handler: a.b, {ROLE}}}}}\n"
     template, notes = compiled(tmp_path, text)
     assert ("mine" in str(template)) == is_made
-    told = [note for note in notes if "which is not among the plugins: it is not used" in note]
+    told = [note for note in notes if "which is not listed under plugins: it has no effect" in note]
     assert len(told) == (0 if is_made else 2)
     assert all("functions.one.iamRoleStatements" in note for note in told)
 
 
 def test_it_is_a_mistake_where_mistakes_are_errors(tmp_path: Path) -> None:
-    with pytest.raises(LambdaBuildError, match="iamRoleStatements is of serverless-iam-roles"):
+    with pytest.raises(LambdaBuildError, match="iamRoleStatements belongs to serverless-iam-roles"):
         compiled(tmp_path, f"{HEAD}functions: {{one: {{handler: a.b, {ROLE}}}}}\n")

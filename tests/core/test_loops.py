@@ -129,19 +129,19 @@ def test_a_length_and_a_json_text_can_decide_what_is_built() -> None:
     ("text", "kind", "words"),
     [
         (loop("!Ref Open"), Unresolvable, "param.Open=..."),
-        (loop("[a, !Ref Names]"), BadTemplate, "which is no text"),
+        (loop("[a, !Ref Names]"), BadTemplate, "which is not text"),
         (loop("[a, !Ref Open]"), Unresolvable, "param.Open=..."),
         (loop("[a, !Select [0, !Ref Open]]"), Unresolvable, "param.Open=..."),
         (loop("!GetAtt T.Names"), Unresolvable, "Fn::GetAtt"),
         (loop("['{{resolve:ssm:x}}']"), Unresolvable, "looked up at deployment"),
         (loop("!Ref Text"), BadTemplate, "CommaDelimitedList"),
         (loop("!Ref Secret"), BadTemplate, "NoEcho"),
-        (loop("[Alpha, '']"), BadTemplate, "'', which is no text"),
-        (loop("[Alpha, Alpha]"), DuplicateKey, "'AlphaFunction', which is there already"),
-        (loop("[a-b, ab]", key="F&{Name}"), DuplicateKey, "'Fab', which is there already"),
+        (loop("[Alpha, '']"), BadTemplate, "'', which is not text"),
+        (loop("[Alpha, Alpha]"), DuplicateKey, "'AlphaFunction', which already exists"),
+        (loop("[a-b, ab]", key="F&{Name}"), DuplicateKey, "'Fab', which already exists"),
         (loop(key="Function"), DuplicateKey, "all identifiers into the key"),
         (loop("[a-b]"), BadTemplate, "&{Name} stands for the value"),
-        (loop(key="${Nmae}Function"), BadTemplate, "'${Nmae}Function', which is no logical id"),
+        (loop(key="${Nmae}Function"), BadTemplate, "'${Nmae}Function', which is not a logical id"),
         (loop().replace("[Name,", "[Text,"), BadTemplate, "the identifier of a parameter, Text"),
         (loop().replace("ForEach::Functions", "ForEach::Text"), BadTemplate, "the name of a parameter, Text"),
         (loop().replace("ForEach::Functions", "ForEach::T"), BadTemplate, "'T' is called as a resource is"),
@@ -202,7 +202,7 @@ def test_loops_need_the_transform() -> None:
         load(resources(loop(), head="Transform: AWS::Serverless-2016-10-31\n"))
 
     assert raised.value.where[0].line == 3
-    with pytest.raises(BadTemplate, match=r"stands where no loop may"):
+    with pytest.raises(BadTemplate, match=r"a loop is not allowed here"):
         load(HEAD + "Mappings: {'Fn::ForEach::M': [a, [b], {c: d}]}\n" + resources(loop(), head=""))
 
 

@@ -231,7 +231,7 @@ def test_the_layer_has_the_packages_and_functions_have_none() -> None:
         ("pythonRequirements: {layer: mine}", "LB112", "must be true or false or a mapping"),
         ("pythonRequirements: {dockerImage: a, dockerFile: b}", "LB113", "both dockerImage and dockerFile"),
         ("pythonRequirements: {vendor: nowhere}", "LB415", "there is no folder nowhere"),
-        ("pythonRequirements: {requirePoetryLockFile: true}", "LB114", "there is no poetry.lock"),
+        ("pythonRequirements: {requirePoetryLockFile: true}", "LB114", "poetry.lock does not exist"),
         ("pythonRequirements: {pipCmdExtraArgs: ['-i https://u:pass@h/']}", "LB112", "holds a password"),
         ("esbuild: {outputFileExtension: .mjs}", "LB113", "CommonJS cannot be in files that end in .mjs"),
         ("esbuild: {external: 3}", "LB112", "external is 3"),

@@ -121,7 +121,7 @@ def test_a_variable_is_what_it_stands_for(written: str, expected: Any) -> None:
         ("'${slef:a}'", UnknownSource, "did you mean self:?"),
         ("'${self:a'", BadVariable, "the closing } is missing"),
         ("'${opt:a, ${self:b}}'", BadVariable, "without its own ${}"),
-        ("'a${self:m}'", BadVariable, "cannot stand inside a text"),
+        ("'a${self:m}'", BadVariable, "cannot be used inside text"),
         ("'${sls:nothing}'", SourceFailed, "sls:stage"),
         ("'${strToBool(maybe)}'", SourceFailed, "true, false, 1 or 0"),
         ("'${file()}'", SourceFailed, "no file is named"),

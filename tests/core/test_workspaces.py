@@ -142,7 +142,7 @@ def test_a_lock_file_that_is_not_about_a_manifest_is_told_where_there_is_somethi
 
     noted = planned(folder, "nodejs22.x", root | {f"{folder}/package.json": needs}).notes
     assert noted == (
-        "package-lock.json is not about other/a/package.json, which no workspace there names: what is newest is taken",
+        "package-lock.json does not cover other/a/package.json, which no workspace there names: the newest version is used",
     )
     assert planned(folder, "nodejs22.x", root | {f"{folder}/package.json": needs_none}).notes == ()
     assert (

@@ -170,9 +170,9 @@ def test_what_was_printed_as_yaml_is_read_as_it_was(data: dict, flow: bool) -> N
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("A: !!float x\n", "no value of the type float"),
-        ("A: !!int 3.x\n", "no value of the type int"),
-        ("A: [1, !!bool perhaps]\n", "no value of the type bool"),
+        ("A: !!float x\n", "not a value of type float"),
+        ("A: !!int 3.x\n", "not a value of type int"),
+        ("A: [1, !!bool perhaps]\n", "not a value of type bool"),
         ("A: !!int 1" + "0" * 5000 + "\n", "5001 characters"),
         ("A: -1" + "7" * 5000 + "\n", "5002 characters"),
         ("A: 0x" + "f" * 5000 + "\n", "5002 characters"),

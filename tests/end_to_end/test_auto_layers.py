@@ -259,7 +259,7 @@ def test_functions_that_cannot_take_part_are_told_with_the_reason(project: Sandb
 
     plan = project.run("plan")
 
-    assert "auto_layers: A with all packages in the zip, for PYTHONPATH is set" in plan.out
+    assert "auto_layers: all packages of A stay in the zip: PYTHONPATH is set" in plan.out
     project.append("lambdabuild.toml", "[functions.A]\nauto_layers = true\n")
     refused = project.run("build")
     assert refused.code == 3

@@ -297,8 +297,8 @@ def test_a_table_with_several_runtimes_and_architectures(project: Sandbox, serve
         ("[layers.a]\npath = 'src'\naccounts = ['12']\n", "[layers.a] accounts is ('12',); Lambda takes numbers of 12 digits in quotes"),
         ("[layers.a]\npath = 'src'\nruntime = 'python3.12'\n", "did you mean 'runtimes'?"),
         ("[layers.'a b']\npath = 'src'\n", "a layer cannot be called 'a b'"),
-        ("[layers.a-arm64]\npath = 'src'\n[layers.a]\npath = 'src'\narchitectures = ['x86_64', 'arm64']\n", "there would be two of 'a-arm64'"),
-        ("[layers.a]\npath = 'src'\nruntimes = ['python3.12', 'nodejs22.x']\n", "nodejs22.x would need another rule"),
+        ("[layers.a-arm64]\npath = 'src'\n[layers.a]\npath = 'src'\narchitectures = ['x86_64', 'arm64']\n", "two layers would be named 'a-arm64'"),
+        ("[layers.a]\npath = 'src'\nruntimes = ['python3.12', 'nodejs22.x']\n", "nodejs22.x needs a different rule"),
         ("bytecode = true\n[layers.a]\npath = 'src'\nruntimes = ['python3.12', 'python3.13']\n", "set bytecode = false in [layers.a]"),
     ],
 )  # fmt: skip
@@ -343,7 +343,7 @@ def test_a_layer_of_a_template_is_published_as_it_says_and_its_table_has_the_las
 
     project.write({"lambdabuild.toml": "[layers.Words]\npath = 'x'\n[layers.Wrods]\nkeep = 3\n"})
     said = project.run("plan").err
-    assert "layer 'Words' stands in the template, which says its path" in said
+    assert "layer 'Words' is in the template, which sets its path" in said
     assert "did you mean 'Words'?" in said
 
 

@@ -106,8 +106,8 @@ def test_loops_of_a_services_own_resources_stay_loops(project: Sandbox) -> None:
     ("old", "new", "words"),
     [
         ("  Transform: AWS::LanguageExtensions\n", "", "LB104]: Fn::ForEach needs the transform"),
-        ("[Alpha, Beta]", "[Alpha, Alpha]", "LB103]: a loop makes 'AlphaTable', which is there already"),
-        ("[Alpha, Beta]", "[a-b]", "LB104]: the loop makes 'a-bTable', which is no logical id"),
+        ("[Alpha, Beta]", "[Alpha, Alpha]", "LB103]: a loop makes 'AlphaTable', which already exists"),
+        ("[Alpha, Beta]", "[a-b]", "LB104]: the loop makes 'a-bTable', which is not a logical id"),
         ("      - Name\n", "", "LB109"),
     ],
 )

@@ -156,7 +156,7 @@ def test_a_folder_that_no_workspace_names_stands_alone_and_a_note_says_so(projec
     ran = project.run("build")
 
     assert ran.code == 0, ran.said
-    assert "package-lock.json is not about services/ship/package.json" in ran.said
+    assert "package-lock.json does not cover services/ship/package.json" in ran.said
 
 
 @pytest.mark.parametrize("manager", ["npm", "yarn1", "yarn4", "pnpm10.34"])

@@ -75,7 +75,7 @@ def test_a_build_folder_of_the_service_itself_is_source_and_nothing_is_written_i
     project.write({"serverless.yml": HEAD + ONE, "a.py": "", "build/out.py": "", "build/deep/x.txt": ""})
     ran = project.run("build")
     assert ran.code == 0, ran.said
-    assert "build/ holds files that lambdabuild did not make, so what it makes goes to .lambdabuild/" in ran.said
+    assert "build/ holds files that lambdabuild did not make, so its output goes to .lambdabuild/" in ran.said
     assert sorted(path.name for path in project.path("build").iterdir()) == ["deep", "out.py"]
     assert project.names("one", build_dir=".lambdabuild") == ["a.py", "build/deep/x.txt", "build/out.py"]
     assert "nothing to do" in project.run("build").said

@@ -187,7 +187,7 @@ def test_includes_may_be_several_files_and_other_names(project: Sandbox) -> None
     assert {"lambda.py", "extra.py", "one.txt", "all.txt", "idna/__init__.py", "reqs"} <= set(project.names("fun"))
     assert "js.js" in project.names("js")
     plan = project.run("plan").out
-    assert "custom.soclessPackager.globalIncludes: missing is not there" in plan
+    assert "custom.soclessPackager.globalIncludes: missing does not exist" in plan
     assert "left alone: ready (its artifact is ready)" in plan
 
 
@@ -196,7 +196,7 @@ def test_includes_may_be_several_files_and_other_names(project: Sandbox) -> None
     [
         ("{}", FUN, "LB114]: custom.soclessPackager.buildDir is missing"),
         ("{buildDir: 1}", FUN, "LB112]: custom.soclessPackager.buildDir is 1, and must be a text"),
-        ("[./requirements.txt, ./common_files]", FUN, "LB112]: custom.soclessPackager is no mapping"),
+        ("[./requirements.txt, ./common_files]", FUN, "LB112]: custom.soclessPackager is not a mapping"),
         (
             "{buildDir: _build}",
             FUN.replace("include: [fun]", "include: [fnu]"),
@@ -219,7 +219,9 @@ def test_the_readmes_misspelled_folder_is_told_with_the_right_one(slack: Sandbox
         {"serverless.yml": SERVERLESS.replace("- functions/slack_send_dialog", "- fucntions/slack_send_dialog")}
     )
     ran = project.run("build", "stage=dev")
-    assert "LB415]: fucntions/slack_send_dialog, which function 'slack_send_dialog' includes, is not there" in ran.said
+    assert (
+        "LB415]: fucntions/slack_send_dialog, which function 'slack_send_dialog' includes, does not exist" in ran.said
+    )
     assert "did you mean functions/slack_send_dialog?" in ran.said
 
 

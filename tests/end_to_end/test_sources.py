@@ -369,7 +369,7 @@ def test_a_project_whose_settings_say_what_to_build_needs_no_template(project: S
         ("[sources.a]\nmetadata = { sha256 = 'x' }\n", "metadata cannot be 'sha256'"),
         ("[sources.a]\nmetadata = { author = 'Zoë' }\n", "metadata cannot be 'author'"),
         ("[sources.'a b']\n", "cannot be the name of a source"),
-        ("[sources.Hello]\n", "the source 'Hello' has a name of the template's"),
+        ("[sources.Hello]\n", "the source 'Hello' has the name of something in the template"),
         ("[sources.a]\n[functions.Hello]\nsource = 'b'\n", "names the source 'b'"),
         ("[functions.Hello]\nsource_version = '1'\n", "name the source as well"),
         ("[functions.Hello]\npackaged = true\n[commands]\nHello = 'true'\n", "[commands] has a command for it"),

@@ -129,7 +129,7 @@ def test_an_excluded_folder_stands_alone_and_is_told_that_the_lock_is_not_about_
 
     assert ran.code == 0, ran.said
     assert packages(shop) == {"six": "1.16.0"}
-    assert "uv.lock is not about services/old/pyproject.toml" in ran.said
+    assert "uv.lock does not cover services/old/pyproject.toml" in ran.said
 
 
 def test_a_workspace_above_the_projects_folder_counts_inside_one_checkout(shop: Sandbox, tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def _refuse_equal_priorities(events: Sequence[Event]) -> None:
             same_listener = _listener(event)[1] == _listener(other)[1]
             if event.get("priority") == other.get("priority") and same_function != same_listener:
                 raise event.bad(
-                    f"the priority {event.get('priority')} is another rule's", "give it another priority",
+                    f"the priority {event.get('priority')} is already used by another rule", "give it another priority",
                     "ALB_PRIORITY_ALREADY_IN_USE", beside=other,
                 )  # fmt: skip
 
@@ -58,7 +58,7 @@ def _listener(event: Event) -> tuple[str, str]:
         return str(arn["Ref"]), str(arn["Ref"])
     match = LISTENER.match(str(arn))
     if match is None:
-        raise event.bad(f"{arn!r} is no listener's ARN", "give its ARN, or a Ref", "ALB_INVALID_LISTENER_ARN")
+        raise event.bad(f"{arn!r} is not the ARN of a listener", "give its ARN, or a Ref", "ALB_INVALID_LISTENER_ARN")
     return match[1], match[2]
 
 

@@ -134,7 +134,7 @@ def _default_origin(events: Sequence[Event], origins: Mapping[str, Json]) -> str
     said = {_origin(event)["Id"]: event for event in events if event.get("isDefaultOrigin")}
     if len(said) > 1:
         first, *_, last = said.values()
-        raise last.bad("another origin is the default already", "keep one isDefaultOrigin", known_as, beside=first)
+        raise last.bad("there is already a default origin", "keep one isDefaultOrigin", known_as, beside=first)
     if not said and len(origins) > 1:
         raise events[0].bad(
             f"every event has a pathPattern, and there are {len(origins)} origins for what none of them matches",
@@ -157,7 +157,7 @@ def _behaviours(context: Context, events: Sequence[Event]) -> dict[str, Json]:
         firsts.setdefault(pattern, event)
         if before and before["TargetOriginId"] != behaviour["TargetOriginId"]:
             raise event.bad(
-                f"{pattern or 'what no pattern matches'} has another origin already",
+                f"{pattern or 'the default behaviour'} already has another origin",
                 "give them one origin, or patterns of their own",
                 "CLOUDFRONT_MULTIPLE_BEHAVIORS_FOR_SINGLE_PATH_PATTERN", beside=firsts[pattern],
             )  # fmt: skip
@@ -165,7 +165,7 @@ def _behaviours(context: Context, events: Sequence[Event]) -> dict[str, Json]:
         kinds = [one["EventType"] for one in merged["LambdaFunctionAssociations"] if "EventType" in one]
         if len(kinds) != len(set(kinds)):
             raise event.bad(
-                f"another function has {kinds[-1]} of {pattern or 'the default behaviour'} already",
+                f"{kinds[-1]} of {pattern or 'the default behaviour'} is already used by another function",
                 "call one function for an event type, or give them patterns of their own",
                 "CLOUDFRONT_EVENT_TYPE_NON_UNIQUE_CACHE_BEHAVIOR", beside=firsts[pattern],
             )  # fmt: skip

@@ -41,7 +41,7 @@ class Event(Struct, frozen=True):
         parts = str(arn).split(sign)
         if isinstance(arn, str) and len(parts) > position:
             return parts[position]
-        raise self.bad(f"{_short(arn)} is no ARN of what it reads", "write its ARN")
+        raise self.bad(f"{_short(arn)} is not the ARN of an event source", "write its ARN")
 
     def bad(self, message: str, help: str, known_as: str = "", *, beside: Event | None = None) -> BadEvent:
         """What is wrong with it; ``beside`` is another event that it cannot stand beside."""

@@ -91,7 +91,7 @@ def _refuse_what_only_ours_has(api: Api) -> None:
     for word, value in given.items():
         if value:
             raise api.bad(
-                f"an HTTP API that is there already gets no {word.lower()} from this service",
+                f"this service cannot add {word.lower()} to an HTTP API that already exists",
                 "remove them here, and set them where the API is made", f"EXTERNAL_HTTP_API_{word}_CONFIG",
             )  # fmt: skip
 
@@ -106,7 +106,7 @@ def _route_keys(events: Sequence[Event]) -> list[tuple[str, Event]]:
         key = _route_key(event)
         if key in found and key != "*":
             raise event.bad(
-                f"the route {key!r} is somebody's already", "give it another path", "DUPLICATE_HTTP_API_ROUTE",
+                f"the route {key!r} is already used", "give it another path", "DUPLICATE_HTTP_API_ROUTE",
                 beside=found[key],
             )  # fmt: skip
         found[key] = event
@@ -137,7 +137,7 @@ def _method_and_path(event: Event) -> tuple[str, str]:
         return "", "*"
     match = re.fullmatch(r"([a-zA-Z]+|\*)\s+(/\S*)", event.options)
     if match is None:
-        raise event.bad(f"{event.options!r} is no route", "write METHOD /path, or *")
+        raise event.bad(f"{event.options!r} is not a route", "write METHOD /path, or *")
     return match[1], match[2]
 
 
@@ -195,7 +195,8 @@ def _authorization(api: Api, event: Event) -> Json:
         )  # fmt: skip
     if id_ and api.is_ours:
         raise event.bad(
-            "an authorizer's id is for an HTTP API that is there already", "name one of provider.httpApi.authorizers",
+            "an authorizer's id can only be used with an HTTP API that already exists",
+            "name one of provider.httpApi.authorizers",
             "EXTERNAL_HTTP_API_AUTHORIZER_WITHOUT_EXTERNAL_HTTP_API",
         )  # fmt: skip
     if not id_ and name not in api.authorizers:
@@ -362,12 +363,12 @@ def _authorizing_function(api: Api, key: str, given: Json) -> Lambda | None:
         )  # fmt: skip
     if name and name not in api.context.functions:
         raise api.bad(
-            f"authorizer {key!r} names {name!r}, which is no function of this service",
+            f"authorizer {key!r} names {name!r}, which is not a function of this service",
             f"there are: {', '.join(api.context.functions)}", start + "FUNCTION_NOT_FOUND_IN_SERVICE", *path,
         )  # fmt: skip
     if given.get("resultTtlInSeconds") and not given.get("identitySource"):
         raise api.bad(
-            f"authorizer {key!r} keeps results, and has no identitySource to tell callers apart", "add identitySource",
+            f"authorizer {key!r} caches results, but has no identitySource to tell callers apart", "add identitySource",
             start + "IDENTITY_SOURCE_MISSING_WHEN_CACHING_ENABLED", *path,
         )  # fmt: skip
     return api.context.functions[name] if name else None

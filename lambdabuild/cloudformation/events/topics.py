@@ -69,7 +69,7 @@ def _said(events: Sequence[Event], name: str, option: str) -> Any:
     said = [event for event in events if event.get(option)]
     for event in said:
         if event.get(option) != said[0].get(option):
-            raise event.bad(f"the topic {name} has another {option} already", "keep one", beside=said[0])
+            raise event.bad(f"the topic {name} already has a different {option}", "keep one", beside=said[0])
     return said[0].get(option) if said else None
 
 

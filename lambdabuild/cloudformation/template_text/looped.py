@@ -123,7 +123,7 @@ def _refuse_mixed(group: Sequence[Filled]) -> None:
         raise CannotCompile(
             f"{odd.rewrite.target!r} has no artifact, and shares this place of the loop with what has one",
             where=odd.rewrite.span,
-            help="write it beside the loop",
+            help="write it next to the loop",
         )
 
 

@@ -88,7 +88,7 @@ def _add(there: list[_Edit], edit: _Edit) -> None:
     same = [one for one in there if one.rewrite.pair == edit.rewrite.pair or not (one.pair and edit.pair)]
     if any(one.text != edit.text for one in same):
         raise CannotCompile(
-            f"{edit.rewrite.target!r} shares this place of the template with another, but not its artifact",
+            f"{edit.rewrite.target!r} shares this place in the template with another function, but not its artifact",
             where=edit.rewrite.span,
             help="write the property for each of them, not through an alias",
         )

@@ -219,7 +219,7 @@ class CodeResource:
             raise BadTemplate(
                 f"the {key} of {self.label} is made by an Fn::ForEach among its properties",
                 where=where,
-                help="write it out, beside the loop",
+                help="write it out, next to the loop",
             )
 
     def meta(self, key: str) -> Value:

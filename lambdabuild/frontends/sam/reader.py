@@ -155,7 +155,7 @@ def _read(files: Files, path: str, where: Span | None) -> str:
         raise CannotReadTemplate(
             f"cannot read the template {path}: {error.strerror or error}",
             where=where or Span(path),
-            help="correct the path (setting template), or give yourself the right to read it",
+            help=f"correct the path (setting template), or fix its permissions: chmod u+r {path}",
         ) from error
 
 
@@ -211,7 +211,9 @@ class _Stack:
             )
         properties = node.get("Properties")
         if properties is not None and not isinstance(properties.value, dict | None):
-            raise BadTemplate(f"the Properties of {name!r} are no mapping", where=properties.span, help="indent them")
+            raise BadTemplate(
+                f"the Properties of {name!r} are not a mapping", where=properties.span, help="indent them"
+            )
         if (kind.value in SHAPES or kind.value in packaged.STACKS) and not LOGICAL_ID.fullmatch(name):
             raise BadTemplate(
                 f"the logical id {name!r} is not made of letters and digits only", where=where, help="rename it"

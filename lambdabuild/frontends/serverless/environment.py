@@ -112,7 +112,7 @@ class Outside:
 
     def _run_node(self, path: str, address: str, ask: Callable[[str, Any], Any]) -> Any:
         if not self.files.runs_programs:
-            raise SourceFailed(f"{path} is a program, which is not run as it once was", where=Span(path))
+            raise SourceFailed(f"{path} is a program; its past versions are not run", where=Span(path))
         from importlib import resources
 
         from lambdabuild.core import tools

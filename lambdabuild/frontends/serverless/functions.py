@@ -184,7 +184,7 @@ def _add_artifact(configuration: Configuration, kind: str, key: str, artifact: s
         return
     if configuration.files.kind(path) != "file":
         wrong = NoSource(
-            f"the artifact {artifact} of {kind} {key!r} is not there",
+            f"the artifact {artifact} of {kind} {key!r} does not exist",
             where=where,
             help="make it first, or correct package.artifact",
             known_as="INVALID_PACKAGE_ARTIFACT_PATH",

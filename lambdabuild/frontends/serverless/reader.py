@@ -63,7 +63,7 @@ def _parsed(path: str, text: str, outside: before.Outside) -> Node:
     except SourceFailed as error:
         raise BadConfiguration(f"{path}: {error.message}", where=Span(path), help=error.help) from error
     if not isinstance(data, dict):
-        raise BadConfiguration(f"{path} exports no mapping", where=Span(path), help="export the configuration")
+        raise BadConfiguration(f"{path} does not export a mapping", where=Span(path), help="export the configuration")
     return from_data(data, Span(path))
 
 

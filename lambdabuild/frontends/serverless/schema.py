@@ -184,7 +184,7 @@ class _Checker:
         if is_few or count > schema.get("maxProperties", count):
             wanted = schema.get("maxProperties", schema.get("minProperties"))
             told = f"has {count} keys with a value, and must have {wanted}"
-            help = "what is commented out is nothing" if is_few else ""
+            help = "a key whose value is commented out has no value" if is_few else ""
             mistakes.append(Mistake(path, told, node.span, help, is_structural=is_few))
         return replace(node, value=found), mistakes
 

@@ -52,9 +52,9 @@ def _merged_list(key: str, node: Node) -> Node:
     wrong = [part for part in parts if not isinstance(part.value, dict)]
     if wrong:
         raise BadConfiguration(
-            f"{key} is a list with an item that is no mapping",
+            f"{key} is a list, but one of its items is not a mapping",
             where=wrong[0].span,
-            help=f"let every item of {key} be a mapping, or file() one",
+            help=f"make every item of {key} a mapping, or a file() of one",
             known_as="LEGACY_CONFIGURATION_PROPERTY_MERGE_INVALID_INPUT",
         )
     whole = Node({}, node.span, "flow")
@@ -88,7 +88,7 @@ def refuse_what_is_no_service(root: Node) -> None:
         raise BadConfiguration(
             "service is a mapping",
             where=service.span,
-            help="write its name alone",
+            help="write only its name: service: NAME",
             known_as="SERVICE_OBJECT_NOTATION",
         )
     _refuse_other_provider(root)
@@ -111,7 +111,7 @@ def _refuse_malformed_functions(root: Node) -> None:
     functions = root.get("functions")
     if functions is not None and functions.value is not None and not isinstance(functions.value, dict):
         raise BadConfiguration(
-            "functions is no mapping",
+            "functions is not a mapping",
             where=functions.span,
             help="name each function",
             known_as="NON_OBJECT_FUNCTIONS_CONFIGURATION",
@@ -119,7 +119,7 @@ def _refuse_malformed_functions(root: Node) -> None:
     for key, function in members(functions).items():
         if not isinstance(function.value, dict):
             raise BadConfiguration(
-                f"function {key!r} is no mapping",
+                f"function {key!r} is not a mapping",
                 where=function.span,
                 help="give it a handler",
                 known_as="NON_OBJECT_FUNCTION_CONFIGURATION_ERROR",

@@ -30,15 +30,15 @@ def shares_in(item: Function | Layer, rule: Rule, options: Options, settings: Se
 def refusal(function: Function, rule: Rule, options: Options, settings: Settings) -> str:
     """Return why a function's packages have to stay in its zip; "" when they need not."""
     if rule.package_layers is None or not rule.ships_dependencies:
-        return f"rule {rule.name} knows no layers of packages"
+        return f"rule {rule.name} does not support layers of packages"
     if len(function.layers) + function.foreign_layers >= LAYERS:
-        return f"there are {LAYERS} layers already"
+        return f"there are already {LAYERS} layers"
     if dict(options).get("bytecode") == "true":
-        return "bytecode lies beside the modules it is of"
+        return "bytecode has to be next to its modules"
     if settings.flag("zip_dependencies", function.name):
-        return "they go into it as one zip (zip_dependencies)"
+        return "they are packed as one zip (zip_dependencies)"
     hiding = [name for name in rule.package_layers.hidden_by if name in function.environment]
-    return f"{hiding[0]} is set, so that layers are not looked into" if hiding else function.fixed_layers
+    return f"{hiding[0]} is set, so layers are not searched" if hiding else function.fixed_layers
 
 
 def check(item: Function | Layer, rule: Rule, options: Options, settings: Settings) -> None:
@@ -46,7 +46,7 @@ def check(item: Function | Layer, rule: Rule, options: Options, settings: Settin
     reason = _reason(item, rule, options, settings)
     if reason and settings.of(item.name).auto_layers:
         raise CannotShare(
-            f"packages of {item.name!r} cannot lie in layers of their own: {reason}",
+            f"packages of {item.name!r} cannot be put into layers: {reason}",
             where=item.where,
             help=f"remove auto_layers from [functions.{item.name}]",
         )
@@ -67,7 +67,7 @@ def notes(items: Iterable[tuple[Function | Layer, Rule, Options]], settings: Set
         if reason:
             refused[reason].append(item.name)
     return tuple(
-        f"auto_layers: {', '.join(sorted(names))} with all packages in the zip, for {reason}"
+        f"auto_layers: all packages of {', '.join(sorted(names))} stay in the zip: {reason}"
         for reason, names in sorted(refused.items())
     )
 

@@ -42,7 +42,7 @@ def layers_of(settings: Settings, service: Service) -> tuple[Layer, ...]:
     found = [layer for name, table in own for layer in _layers(name, table)]
     names = Counter([*taken, *(layer.name for layer in found)])
     raise_all(
-        BadLayer(f"there would be two of {layer.name!r}", where=layer.where, help="choose another name")
+        BadLayer(f"two layers would be named {layer.name!r}", where=layer.where, help="choose another name")
         for layer in found
         if names[layer.name] > 1
     )
@@ -102,19 +102,21 @@ def _mistakes(
 ) -> Iterator[BadLayer]:
     where = table.where
     if name in settings.functions:
-        yield BadLayer(f"both [functions.{name}] and [layers.{name}] are there", where=where, help="join them in one")
+        yield BadLayer(f"there are both [functions.{name}] and [layers.{name}]", where=where, help="join them in one")
     if name in in_template:
         for key in IN_TEMPLATE:
             if getattr(table, key):
                 yield BadLayer(
-                    f"layer {name!r} stands in the template, which says its {key}",
+                    f"layer {name!r} is in the template, which sets its {key}",
                     where=where,
                     help=f"leave {key} out of [layers.{name}], or choose another name",
                 )
         yield from _refused_by_lambda(name, table)
         return
     if name in taken:
-        yield BadLayer(f"{name!r} is no layer, but a function of the template", where=where, help="choose another name")
+        yield BadLayer(
+            f"{name!r} is not a layer but a function of the template", where=where, help="choose another name"
+        )
     elif not table.path and not table.manifest:
         near = nearest(name, in_template)
         yield BadLayer(
@@ -124,9 +126,9 @@ def _mistakes(
         )
     elif table.manifest and not table.runtimes and not table.rule:
         yield BadLayer(
-            f"[layers.{name}] has a manifest, and nothing says for which runtimes",
+            f"[layers.{name}] has a manifest, but no runtimes",
             where=where,
-            help='say so: runtimes = ["python3.13"]',
+            help='add them: runtimes = ["python3.13"]',
         )
     if not NAME.fullmatch(name):
         yield BadLayer(

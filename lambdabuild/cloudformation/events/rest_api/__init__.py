@@ -78,7 +78,7 @@ def _refuse_what_does_not_fit(api: Api, events: Sequence[Event]) -> None:
         for word, value in given.items():
             if value is not None:
                 raise api.bad(
-                    f"a REST API that is there already gets no {word.lower()} from this service",
+                    f"this service cannot add {word.lower()} to a REST API that already exists",
                     "remove them here, and set them where the API is made", f"API_GATEWAY_EXTERNAL_API_{word}",
                 )  # fmt: skip
     if not STAGE_NAME.fullmatch(api.context.stage):

@@ -95,7 +95,7 @@ def _method_and_path(event: Event) -> tuple[str, str]:
         return event.get("method", ""), event.get("path", "")
     method, _, path = event.options.partition(" ")
     if not path:
-        raise event.bad(f"{event.options!r} is no method and path", "write METHOD /path")
+        raise event.bad(f"{event.options!r} is not a method and a path", "write METHOD /path")
     return method, path
 
 

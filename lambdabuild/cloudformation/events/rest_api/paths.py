@@ -38,7 +38,7 @@ class Tree:
                 resource = {"Type": "AWS::ApiGateway::Resource", "Properties": properties}
                 if found.setdefault(self.logical_id(path), resource) != resource:
                     raise call.event.bad(
-                        f"the path {path!r} has the same logical id as another one", "name one of them otherwise"
+                        f"the path {path!r} has the same logical id as another path", "rename one of them"
                     )
         return found
 
@@ -48,7 +48,7 @@ class Tree:
         while path and path not in self.known:
             if any(known.startswith(path + "/") for known in self.known):
                 raise call.event.bad(
-                    f"something below {path!r} is there already, so it is too",
+                    f"a path below {path!r} already exists, so it must exist, too",
                     "add it to provider.apiGateway.restApiResources",
                 )
             found.append(path)

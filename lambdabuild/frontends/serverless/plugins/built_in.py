@@ -32,15 +32,15 @@ OLD = re.compile(r"^[\s^~=v<>]*[123](\.|\s|$)")
 FLAG = "--enable-source-maps"
 
 OPTIONS: Mapping[str, Option] = {
-    "external": Option(("texts",), "mapped", "option `ship`: not bundled, shipped beside the bundle"),
+    "external": Option(("texts",), "mapped", "option `ship`: not bundled, packed next to the bundle"),
     "exclude": Option(("texts",), "mapped", "option `external`: not bundled, not shipped"),
     "packages": Option(
-        ("text",), "mapped", "`external`: all that package.json names is shipped beside the bundle, if it is imported"
+        ("text",), "mapped", "`external`: everything package.json names is packed next to the bundle if it is imported"
     ),
-    "bundle": Option(("flag",), "mapped", "`false` is told: a function is always one bundle"),
+    "bundle": Option(("flag",), "mapped", "`false` gets a note: a function is always one bundle"),
     "sourcemap": Option(("flag", "mapping"), "mapped", "option `sourcemap`, and NODE_OPTIONS"),
     "configFile": Option(("text",), "told", "options are read from serverless.yml only"),
-    "buildConcurrency": Option(("number", "text"), "no effect", "the setting `jobs` says how much runs side by side"),
+    "buildConcurrency": Option(("number", "text"), "no effect", "the setting `jobs` limits how many steps run at once"),
 }  # fmt: skip
 
 

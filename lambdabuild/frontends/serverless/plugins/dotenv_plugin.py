@@ -21,7 +21,7 @@ OPTIONS: Mapping[str, Option] = {
     "basePath": Option(("text",), "mapped", "what the files' names begin with"),
     "include": Option(("texts", "text"), "mapped", "these variables alone"),
     "exclude": Option(("texts", "text"), "mapped", "all but these, when nothing is included by name"),
-    "required": Option(("mapping",), "mapped", "`env`, `file`: LB114 when a variable or a file is not there"),
+    "required": Option(("mapping",), "mapped", "`env`, `file`: LB114 when a variable or a file is missing"),
     "variableExpansion": Option(("flag",), "mapped", "`false`: `$NAME` stays as it is"),
     "logging": Option(("flag",), "mapped", "`false`: no note names the variables"),
     "v4BreakingChanges": Option(("flag",), "no effect", "mistakes are errors anyway"),

@@ -13,13 +13,13 @@ from lambdabuild.frontends.serverless.plugins.options import Option, Packing, Se
 NAME, SECTION = "serverless-esbuild", "esbuild"
 
 OPTIONS: Mapping[str, Option] = {
-    "external": Option(("texts",), "mapped", "option `ship`: not bundled, shipped beside the bundle"),
+    "external": Option(("texts",), "mapped", "option `ship`: not bundled, packed next to the bundle"),
     "exclude": Option(("texts", "text"), "mapped", "option `external`: not bundled, not shipped; `*`: nothing is"),
     "outputFileExtension": Option(("text",), "mapped", "option `out_extension`"),
     "packagePath": Option(("text",), "mapped", "setting `manifest`"),
-    "packager": Option(("text",), "no effect", "the lock file says who installs: npm, pnpm or Yarn"),
-    "bundle": Option(("flag",), "mapped", "`false` is told: a function is always one bundle"),
-    "platform": Option(("text",), "mapped", "anything but `node` is told: the bundle is for Lambda's Node.js"),
+    "packager": Option(("text",), "no effect", "the lock file decides who installs: npm, pnpm or Yarn"),
+    "bundle": Option(("flag",), "mapped", "`false` gets a note: a function is always one bundle"),
+    "platform": Option(("text",), "mapped", "anything but `node` gets a note: the bundle is for Lambda's Node.js"),
     "plugins": Option(("text", "texts"), "told", "esbuild plugins are not run"),
     "config": Option(("text",), "told", "options are read from serverless.yml only"),
     "nodeExternals": Option(("mapping",), "told", "name the packages in external"),
@@ -29,16 +29,16 @@ OPTIONS: Mapping[str, Option] = {
     "skipBuildExcludeFns": Option(("texts",), "no effect", "what did not change is not built"),
     "skipRebuild": Option(("flag",), "no effect", "what did not change is not built"),
     "stripEntryResolveExtensions": Option(("flag",), "told", "name the entry point in the setting options"),
-    "concurrency": Option(("number", "text"), "no effect", "the setting `jobs` says how much runs side by side"),
-    "zipConcurrency": Option(("number", "text"), "no effect", "the setting `jobs` says how much runs side by side"),
+    "concurrency": Option(("number", "text"), "no effect", "the setting `jobs` limits how many steps run at once"),
+    "zipConcurrency": Option(("number", "text"), "no effect", "the setting `jobs` limits how many steps run at once"),
     "nativeZip": Option(("flag",), "no effect", "zips are the same on every machine"),
-    "keepOutputDirectory": Option(("flag",), "no effect", "what was made lies in the build folder"),
-    "outputBuildFolder": Option(("text",), "no effect", "what was made lies in the build folder"),
-    "outputWorkFolder": Option(("text",), "no effect", "what was made lies in the build folder"),
+    "keepOutputDirectory": Option(("flag",), "no effect", "outputs are stored in the build folder"),
+    "outputBuildFolder": Option(("text",), "no effect", "outputs are stored in the build folder"),
+    "outputWorkFolder": Option(("text",), "no effect", "outputs are stored in the build folder"),
     "disposeContext": Option(("flag",), "no effect", "esbuild ends with each bundle"),
     "watch": Option(("mapping",), "no effect", "it is about serverless-offline"),
     "setNodeOptions": Option(("flag",), "no effect", "set NODE_OPTIONS in the function's environment"),
-    "buildConcurrency": Option(("number", "text"), "no effect", "the setting `jobs` says how much runs side by side"),
+    "buildConcurrency": Option(("number", "text"), "no effect", "the setting `jobs` limits how many steps run at once"),
 }  # fmt: skip
 """Beside esbuild's own, which are options of the rule ``nodejs_npm_esbuild`` as they are."""
 

@@ -195,7 +195,7 @@ def not_listed(root: Node, plugins: Sequence[Listed], built_in: Sequence[str]) -
         for key in sorted(absent.keys() & node.value.keys()) if isinstance(node.value, dict) else ():
             yield Mistake(
                 ("functions", function, key),
-                f"is of {absent[key]}, which is not among the plugins: it is not used",
+                f"belongs to {absent[key]}, which is not listed under plugins: it has no effect",
                 node.keys.get(key, node.span),
                 f"list {absent[key]} among the plugins, or remove the key",
                 unknown=key,

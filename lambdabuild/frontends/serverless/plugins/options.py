@@ -84,7 +84,7 @@ class Table(Struct, frozen=True):
         if self.node is None or self.node.value is None:
             return []
         if not isinstance(self.node.value, dict):
-            return [BadPluginOption(f"{self.at} is no mapping", where=self.node.span, help="name each option")]
+            return [BadPluginOption(f"{self.at} is not a mapping", where=self.node.span, help="name each option")]
         return [
             BadPluginOption(
                 f"{self.at}.{name} is {value!r}, and must be {' or '.join(A_OR_AN[kind] for kind in option.kinds)}",

@@ -24,7 +24,7 @@ OPTIONS: Mapping[str, Option] = {
     "fileName": Option(("text",), "mapped", "the manifest, when none of Poetry, Pipenv and uv goes before it"),
     "usePoetry": Option(("flag",), "mapped", "rule `python_poetry`, when Poetry builds the `pyproject.toml`"),
     "requirePoetryLockFile": Option(("flag",), "mapped", "LB114 when there is no `poetry.lock`"),
-    "poetryWithGroups": Option(("texts",), "mapped", "option `groups`, beside the main one"),
+    "poetryWithGroups": Option(("texts",), "mapped", "option `groups`, in addition to the main one"),
     "poetryWithoutGroups": Option(("texts",), "mapped", "option `groups`, without these"),
     "poetryOnlyGroups": Option(("texts",), "mapped", "option `groups`, these alone"),
     "usePipenv": Option(("flag",), "mapped", "rule `python_pipenv`, when the service has a `Pipfile`"),
@@ -102,7 +102,9 @@ class PythonRequirements(Struct, frozen=True):
         unknown = [word for word, _ in arguments(self.options) if word not in IN_FILES | POINTLESS]
         if unknown:
             place = self.table.place("pipCmdExtraArgs")
-            found.append(f"{place}: pipCmdExtraArgs: {', '.join(unknown)} is not passed on, for pip installs nothing")
+            found.append(
+                f"{place}: pipCmdExtraArgs: {', '.join(unknown)} is not passed on, because pip installs nothing"
+            )
         return found
 
     def layers(self) -> dict[str, Any]:
@@ -255,7 +257,7 @@ class PythonRequirements(Struct, frozen=True):
         for module in sorted(modules) if options.get("requirePoetryLockFile") else ():
             if self._is_poetrys(f"{module}/pyproject.toml") and not service.is_there(f"{module}/poetry.lock"):
                 yield PluginNeeds(
-                    f"there is no {service.local(f'{module}/poetry.lock')}, which requirePoetryLockFile asks for",
+                    f"{service.local(f'{module}/poetry.lock')} does not exist, but requirePoetryLockFile requires it",
                     where=self.table.place("requirePoetryLockFile"),
                     help="make it with: poetry lock",
                     known_as="MISSING_REQUIRED_POETRY_LOCK",

@@ -60,7 +60,7 @@ class Socless(Struct, frozen=True):
                 PluginNeeds(
                     f"{self.table.at}.buildDir is missing",
                     where=self.table.where,
-                    help="say where package.artifact of the functions lies, such as buildDir: _build",
+                    help="name the folder that package.artifact of the functions is in, such as buildDir: _build",
                 )
             )
         return [*found, *(error for key in packed for error in self._includes_missing(key))]
@@ -70,7 +70,7 @@ class Socless(Struct, frozen=True):
         for option in ("globalRequirements", "globalIncludes"):
             for path in texts(self.options.get(option)):
                 if not self.service.is_there(path):
-                    found.append(f"{self.table.place(option)}: {self.table.at}.{option}: {path} is not there")
+                    found.append(f"{self.table.place(option)}: {self.table.at}.{option}: {path} does not exist")
         found += self._elsewhere()
         for config in filter(self.packs, self.service.functions.values()):
             found += [
@@ -166,7 +166,7 @@ class Socless(Struct, frozen=True):
             if not self.service.is_there(path):
                 near = self._nearest(path)
                 yield NoInclude(
-                    f"{path}, which function {key!r} includes, is not there",
+                    f"{path}, which function {key!r} includes, does not exist",
                     where=self.places.get(key),
                     help=f"did you mean {near}?" if near else "correct package.include",
                 )

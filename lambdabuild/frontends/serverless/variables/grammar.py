@@ -105,7 +105,7 @@ class _Parser:
     def variable(self, start: int, nested: int) -> tuple[Variable, int]:
         """The variable that begins at ``${``, and where it ends; ``nested`` is how many it stands in."""
         if nested > NESTED:
-            self.refuse(f"variables stand in one another more than {NESTED} times", start, "name the values in between")
+            self.refuse(f"variables are nested more than {NESTED} deep", start, "name the values in between")
         kind = KIND.match(self.text, start + 2)
         after = kind.end() if kind else start + 2
         sign = self.text[after : after + 1]
@@ -168,7 +168,9 @@ class _Parser:
         after = self.skip(word.end())
         if self.text[after : after + 1] in (":", "(") and KIND.fullmatch(word[0].strip()):
             return self.source(word[0].strip(), after, nested)
-        return Literal(_literal(word[0], lambda: self.refuse(f"{word[0]!r} is no value", position, "quote it"))), after
+        return Literal(
+            _literal(word[0], lambda: self.refuse(f"{word[0]!r} is not a value", position, "quote it"))
+        ), after
 
     def words(
         self, position: int, ends: str, nested: int, literal: Callable[[str], Scalar] | None = None

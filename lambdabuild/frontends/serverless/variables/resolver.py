@@ -192,7 +192,7 @@ class Resolver:
             raise self.circular(path, node.span)
         if len(self.active) > LONGEST_CHAIN:
             raise BadVariable(
-                f"more than {LONGEST_CHAIN} variables wait for one another",
+                f"more than {LONGEST_CHAIN} variables depend on one another",
                 where=node.span,
                 help="write some of them out",
             )
@@ -242,7 +242,7 @@ class Resolver:
     def word(part: Any, found: Node) -> str:
         if isinstance(found.value, dict | list) or found.value is None:
             raise BadVariable(
-                f"{part.text} is a {type(to_data(found)).__name__}, which cannot stand inside a text",
+                f"{part.text} is a {type(to_data(found)).__name__}, which cannot be used inside text",
                 help="let the variable be the whole value, or address a text in it",
             )
         return as_text(found.value)
@@ -269,7 +269,7 @@ class Resolver:
         params = None if source.params is None else tuple(self.argument(param, span) for param in source.params)
         address = "" if source.address is None else self.argument(source.address, span)
         if isinstance(address, dict | list) or address is None:
-            raise BadVariable(f"the address of {variable.text} is no text", help="address a text")
+            raise BadVariable(f"the address of {variable.text} is not text", help="address a text")
         if kind.remote and not self.may_ask_the_network:
             raise Remote
         try:
