@@ -331,9 +331,11 @@ def _as_planned(files: ProjectFiles, variables: Mapping[str, str]) -> Planned:
 
 
 def cache_dir(environment: Mapping[str, str]) -> str:
-    """Return the machine's folder for downloads, shared by all projects (XDG base directory specification)."""
-    base = environment.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    return os.path.join(base, "lambdabuild")
+    """Return the machine's folder for downloads, shared by all projects: ``~/.cache/lambdabuild`` on Linux."""
+    from platformdirs import user_cache_dir
+
+    base = environment.get("XDG_CACHE_HOME")
+    return os.path.join(base, "lambdabuild") if base else user_cache_dir("lambdabuild", appauthor=False)
 
 
 def built_steps_dir(folder: str, settings: Settings, environment: Mapping[str, str]) -> str:
