@@ -1,4 +1,4 @@
-"""Span (file, line, column) and the values that remember theirs."""
+"""Places in text files, and parsed values that know theirs."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ class Node(Struct, frozen=True):
     inherited: frozenset[str] = frozenset()
 
     def get(self, key: str) -> Node | None:
-        """The value under a key, or None when this is no mapping or has no such key."""
+        """Return the value of a key, or None if this is not a mapping or has no such key."""
         return self.value.get(key) if isinstance(self.value, dict) else None
 
 
 def to_data(node: Node) -> Any:
-    """The value without its places: dicts, lists and scalars, in the order written."""
+    """Return the value without its places: dicts, lists and scalars, in the order written."""
     value = node.value
     if isinstance(value, dict):
         return {key: to_data(child) for key, child in value.items()}
@@ -54,18 +54,18 @@ def to_data(node: Node) -> Any:
 
 
 def from_data(data: Any, span: Span, style: Style = "plain") -> Node:
-    """Plain data as nodes that all stand at one place. Raises TypeError for what JSON has no word for."""
+    """Return plain data as nodes that all have the same place. Raise TypeError for a value that JSON cannot hold."""
     if isinstance(data, dict):
         return Node({str(key): from_data(value, span, style) for key, value in data.items()}, span, style)
     if isinstance(data, list | tuple):
         return Node([from_data(value, span, style) for value in data], span, style)
     if data is None or isinstance(data, str | int | float | bool):
         return Node(data, span, style)
-    raise TypeError(f"{type(data).__name__} is no value of a configuration")
+    raise TypeError(f"{type(data).__name__} cannot be a value of a configuration")
 
 
 def secret_texts(node: Node) -> set[str]:
-    """The texts below a node that no message may quote."""
+    """Return the texts below a node that no message may quote."""
     if isinstance(node.value, str):
         return {node.value} if node.style == "secret" else set()
     if isinstance(node.value, dict | list):

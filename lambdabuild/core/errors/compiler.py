@@ -12,30 +12,30 @@ class CannotCompile(LambdaBuildError):
 
 
 class BadFunction(LambdaBuildError):
-    """Settings of a function or layer that cannot go together, or name what is not there."""
+    """Settings of a function or layer contradict each other, or name something that does not exist."""
 
     code = "LB702"
 
 
 class OverLimit(LambdaBuildError):
-    """A compiled template is larger than CloudFormation takes."""
+    """A compiled template exceeds a limit of CloudFormation."""
 
     code = "LB703"
 
 
 class NameClash(LambdaBuildError):
-    """Two things of a serverless.yml would be one resource."""
+    """Two things in a serverless.yml would get the same logical id."""
 
     code = "LB705"
 
 
 class BadExtension(LambdaBuildError):
-    """``resources.extensions`` is about a resource that is not there, or an attribute that cannot be extended."""
+    """``resources.extensions`` names a resource that does not exist, or an attribute that cannot be extended."""
 
     code = "LB706"
 
 
 class BadEvent(LambdaBuildError):
-    """An event of a function says what cannot go together, or lacks what it needs."""
+    """The settings of a function's event contradict each other, or one is missing."""
 
     code = "LB707"

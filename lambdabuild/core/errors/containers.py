@@ -6,13 +6,13 @@ from lambdabuild.core.errors.root import LambdaBuildError
 
 
 class NoEngine(LambdaBuildError):
-    """A container is needed, and no Docker engine answers."""
+    """A container is needed, and no Docker engine is running."""
 
     code = "LB801"
 
 
 class NoImage(LambdaBuildError):
-    """An image is not there and may not or cannot be pulled, or is for another processor."""
+    """An image does not exist and may not or cannot be pulled, or is for a different processor."""
 
     code = "LB802"
 
@@ -24,36 +24,36 @@ class ImageFailed(LambdaBuildError):
 
 
 class ContainerFailed(LambdaBuildError):
-    """A container cannot be started, or it or its engine ended while a tool ran in it."""
+    """A container cannot be started, or it or its engine stopped while a tool was running in it."""
 
     code = "LB804"
 
 
 class WrongImage(LambdaBuildError):
-    """An image has not what it takes to build for a runtime, such as another Python."""
+    """An image lacks what a runtime needs, such as the right Python."""
 
     code = "LB805"
 
 
 class BadImage(LambdaBuildError):
-    """An image function is not described as it can be built: no Dockerfile, an unknown option, two of one name."""
+    """An image function cannot be built as described: no Dockerfile, an unknown option, two images of one name."""
 
     code = "LB810"
 
 
 class PushFailed(LambdaBuildError):
-    """A registry did not take an image: its credentials, its rights, the network."""
+    """A registry did not accept an image: credentials, permissions, or the network."""
 
     code = "LB811"
 
 
 class NoRepository(LambdaBuildError):
-    """An image is to be deployed, and nothing says to which repository it goes."""
+    """An image function has no repository to push its image to."""
 
     code = "LB812"
 
 
 class RegistryFailed(LambdaBuildError):
-    """ECR refused, could not be asked, or has no image of that tag."""
+    """ECR refused a request, could not be reached, or has no image with that tag."""
 
     code = "LB813"

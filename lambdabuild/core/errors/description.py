@@ -20,14 +20,14 @@ class BrokenYaml(LambdaBuildError):
 class DuplicateKey(LambdaBuildError):
     """Two definitions of one key, such as a logical id.
 
-    In a SAM or CloudFormation template it is a warning: the last one counts, as it does there.
+    In a SAM or CloudFormation template this is a warning, and the last definition counts, as in CloudFormation.
     """
 
     code = "LB103"
 
 
 class BadTemplate(LambdaBuildError):
-    """Well-formed, but not what a template may say at this place."""
+    """The text is well-formed, but a template may not say it at this place."""
 
     code = "LB104"
 
@@ -51,36 +51,36 @@ class BadSettings(LambdaBuildError):
 
 
 class UnknownName(LambdaBuildError):
-    """A name was asked for that the template does not have."""
+    """You asked for a name that the template does not have."""
 
     code = "LB108"
 
 
 class BadConfiguration(LambdaBuildError):
-    """A serverless.yml says what its schema does not know or does not allow at this place."""
+    """A serverless.yml has a key or value that its schema does not allow at this place."""
 
     code = "LB109"
 
 
 class BadPluginOption(LambdaBuildError):
-    """An option of a plugin that lambdabuild stands in for is not what it may be."""
+    """An option of a plugin that lambdabuild replaces has a wrong value."""
 
     code = "LB112"
 
 
 class PluginOptionsClash(LambdaBuildError):
-    """Options of a plugin that cannot go together."""
+    """Options of a plugin contradict each other."""
 
     code = "LB113"
 
 
 class PluginNeeds(LambdaBuildError):
-    """An option of a plugin needs a file or another option that is not there."""
+    """An option of a plugin needs a file or another option that is missing."""
 
     code = "LB114"
 
 
 class PluginNotRun(LambdaBuildError):
-    """A plugin is listed that changes the template or the code, and lambdabuild neither runs it nor does its work."""
+    """A plugin changes the template or the code, and lambdabuild neither runs it nor does its work."""
 
     code = "LB115"

@@ -18,18 +18,18 @@ class NoSource(LambdaBuildError):
 
 
 class NoManifest(LambdaBuildError):
-    """The manifest that the template, the settings or the rule names is not there."""
+    """The manifest that the template, the settings or the rule names does not exist."""
 
     code = "LB303"
 
 
 class CannotShare(LambdaBuildError):
-    """``auto_layers`` was asked for by a function's name, and its packages cannot lie in layers."""
+    """``auto_layers`` is set for a function whose packages cannot be put into layers."""
 
     code = "LB304"
 
 
 class NotBuilt(LambdaBuildError):
-    """What was asked for by name is in the template, but nothing is built from it."""
+    """You asked for something by name that is in the template, but nothing is built from it."""
 
     code = "LB305"

@@ -24,25 +24,25 @@ class NoWheel(LambdaBuildError):
 
 
 class HashMismatch(LambdaBuildError):
-    """A download is not what its pinned hash promises."""
+    """A download does not match its pinned hash."""
 
     code = "LB404"
 
 
 class BadSource(LambdaBuildError):
-    """A file of the source cannot enter an artifact: a link that leaves the project, a socket, an odd name."""
+    """A source file cannot be put into an artifact: a link that leaves the project, a socket, an odd name."""
 
     code = "LB405"
 
 
 class Collision(LambdaBuildError):
-    """Two sources want one path of the artifact with different content."""
+    """Two files with different contents have the same path in an artifact."""
 
     code = "LB406"
 
 
 class WrongMachine(LambdaBuildError):
-    """A native file in the artifact is for another processor than the function's."""
+    """A native file in the artifact was built for a different processor than the function's."""
 
     code = "LB407"
 
@@ -54,18 +54,18 @@ class CannotResolve(LambdaBuildError):
 
 
 class NoHandler(LambdaBuildError):
-    """What a function's ``Handler`` names is neither in its artifact nor in its layers."""
+    """A function's ``Handler`` is neither in its artifact nor in its layers."""
 
     code = "LB409"
 
 
 class NoInclude(LambdaBuildError):
-    """What ``include``, ``requirements`` or a plugin's option names to go into an artifact is not there."""
+    """A file that ``include``, ``requirements`` or a plugin's option names does not exist."""
 
     code = "LB415"
 
 
 class RequirementsClash(LambdaBuildError):
-    """Requirements files of one function ask for versions of a package that cannot go together."""
+    """Requirements files of one function ask for conflicting versions of a package."""
 
     code = "LB416"

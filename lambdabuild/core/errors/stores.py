@@ -6,31 +6,31 @@ from lambdabuild.core.errors.root import LambdaBuildError
 
 
 class StoreFailed(LambdaBuildError):
-    """The artifact store refused, or could not be reached."""
+    """The artifact store refused a request, or could not be reached."""
 
     code = "LB601"
 
 
 class TooLarge(LambdaBuildError):
-    """An artifact is over a limit of Lambda."""
+    """An artifact exceeds a limit of Lambda."""
 
     code = "LB602"
 
 
 class Offline(LambdaBuildError):
-    """Something is needed that only the network has, and the run is offline."""
+    """The run is offline and needs something from the network."""
 
     code = "LB603"
 
 
 class DownloadFailed(LambdaBuildError):
-    """A download ended with an error after its retries."""
+    """A download failed, after retries."""
 
     code = "LB604"
 
 
 class VersionTaken(LambdaBuildError):
-    """The version of a source is published already, with other content."""
+    """This version of a source is already published, with different content."""
 
     code = "LB606"
 
@@ -54,13 +54,13 @@ class HandlerNotPackaged(LambdaBuildError):
 
 
 class CacheFailed(LambdaBuildError):
-    """A cache of built steps refused, or could not be reached; told once, and the build goes on without it."""
+    """A cache of built steps refused a request, or could not be reached. Reported once; the build goes on."""
 
     code = "LB620"
 
 
 class BrokenEntry(LambdaBuildError):
-    """An entry of a cache is not what its digest says; it is passed over, and written anew."""
+    """A cache entry does not match its digest. It is ignored and written again."""
 
     code = "LB621"
 
@@ -72,13 +72,13 @@ class BadExport(LambdaBuildError):
 
 
 class BadLayer(LambdaBuildError):
-    """A layer's table says what cannot go together, or what Lambda does not take."""
+    """A layer's settings contradict each other, or Lambda does not accept them."""
 
     code = "LB610"
 
 
 class CannotPublish(LambdaBuildError):
-    """Lambda refused a layer version or what goes with it, or could not be reached."""
+    """Lambda refused a layer version or its permissions, or could not be reached."""
 
     code = "LB611"
 
@@ -90,13 +90,13 @@ class NoToken(LambdaBuildError):
 
 
 class NotACheckout(LambdaBuildError):
-    """What changed is asked of git, and the project is in no checkout that git reads."""
+    """You asked what changed, and the project is not in a git checkout."""
 
     code = "LB630"
 
 
 class UnknownRevision(LambdaBuildError):
-    """Git does not have the revision that changes are counted from."""
+    """Git does not know the revision to compare with."""
 
     code = "LB631"
 
@@ -114,13 +114,13 @@ class BadCosts(LambdaBuildError):
 
 
 class NoExecutor(LambdaBuildError):
-    """There is no engine of the Remote Execution API at the address, or it refuses; told once, and all is run here."""
+    """No Remote Execution API server answers at the address, or it refuses. Reported once; all steps run locally."""
 
     code = "LB640"
 
 
 class ExecutorFailed(LambdaBuildError):
-    """An engine gave up on a step, however often it was asked; told, and the step is run here."""
+    """A remote execution server failed to run a step, after retries. Reported; the step runs locally."""
 
     code = "LB641"
 

@@ -12,14 +12,14 @@ class ToolMissing(LambdaBuildError):
 
 
 class ToolFailed(LambdaBuildError):
-    """A program ended with an error. ``output`` is all that it said, for those who must understand it."""
+    """A program ended with an error. ``output`` is everything that it printed."""
 
     code = "LB502"
     output: str = ""
 
 
 class ToolTimeout(LambdaBuildError):
-    """A program took longer than it may."""
+    """A program did not end within its time limit."""
 
     code = "LB503"
 
@@ -31,18 +31,18 @@ class CannotWrite(LambdaBuildError):
 
 
 class CannotRead(LambdaBuildError):
-    """A file that a step needs may not be read."""
+    """A file that a step needs cannot be read."""
 
     code = "LB505"
 
 
 class Locked(LambdaBuildError):
-    """Another run works in this project and did not end in time."""
+    """Another run is working in this project and did not end in time."""
 
     code = "LB506"
 
 
 class InTheWay(CannotWrite):
-    """Something that lambdabuild did not make is where a file or folder of its own belongs."""
+    """Something that lambdabuild did not make is in the place of an output."""
 
     code = "LB507"

@@ -6,13 +6,13 @@ from lambdabuild.core.errors.root import LambdaBuildError
 
 
 class BadVariable(LambdaBuildError):
-    """A ``${...}`` of a serverless.yml is not written as a variable may be."""
+    """A ``${...}`` of a serverless.yml is not a well-formed variable."""
 
     code = "LB201"
 
 
 class MissingVariable(LambdaBuildError):
-    """A variable has no value, and no fallback that has one."""
+    """A variable has no value, and none of its fallbacks has one."""
 
     code = "LB202"
 
@@ -24,12 +24,12 @@ class CircularVariable(LambdaBuildError):
 
 
 class UnknownSource(LambdaBuildError):
-    """A variable asks a source that does not exist."""
+    """A variable names a source that does not exist."""
 
     code = "LB204"
 
 
 class SourceFailed(LambdaBuildError):
-    """A variable's source could not answer: a broken file, a refused request, a wrong address."""
+    """A variable's source gave no value: a broken file, a refused request, a wrong address."""
 
     code = "LB205"
