@@ -53,7 +53,7 @@ FLOORS = ("base", "containers", "remote", "freshness", "step_cache", "steps", "n
 HEAVY = {
     "boto3": "aws",
     "botocore": "aws",
-    "docker": "docker/engine_api.py",
+    "docker": "docker/",
     "grpc": "cache",
     "rich": "engine/doit/live.py",
 }

@@ -1,6 +1,6 @@
-"""The Docker engine: images, containers, programs in them, archives in and out. Nothing here knows a project.
+"""The Docker engine: containers, programs in them, archives in and out. Nothing here knows a project.
 
-The only module that imports docker. Whatever the engine says comes out as an error of ours.
+Every error of the engine comes out as one of ours.
 """
 
 from __future__ import annotations
@@ -13,14 +13,13 @@ from contextlib import contextmanager
 from typing import IO, Any
 from urllib.parse import urlsplit
 
-from lambdabuild.core.errors import ContainerFailed, ImageFailed, NoEngine, NoImage, ToolTimeout
+from lambdabuild.core.errors import ContainerFailed, ImageFailed, NoEngine, ToolTimeout
 from lambdabuild.core.records import Struct
 
 ANSWER_SECONDS = 120
 """How long the engine may take to answer; it may take longer to pull, to build and to run."""
 LOCAL = ("unix", "npipe", "http+unix", "")
 """Schemes of an engine that may see this machine's files."""
-PROCESSORS = {"x86_64": "amd64", "aarch64": "arm64"}
 NO_SPACE = "no space left on device"
 NO_SHARE = ("bind source path does not exist", "mounts denied", "is not shared from")
 """Messages of engines about a folder that they do not see; the second and third are Docker Desktop's."""
@@ -106,110 +105,11 @@ def connect() -> Engine:
         refused = "Permission denied" in str(error)
         raise NoEngine(
             f"no Docker engine answers at {host or 'its usual place'}",
-            tail=_words(error),
+            tail=message_of(error),
             help="become a member of the group that may use its socket (docker)"
             if refused
             else "start one, or say where it is with DOCKER_HOST",
         ) from error
-
-
-def find_image(engine: Engine, name: str) -> str:
-    """Return the id of an image that the engine has, "" when it has none.
-
-    Raises NoEngine (LB801) when it does not answer.
-    """
-    import docker
-
-    try:
-        return str(engine.api.inspect_image(name)["Id"])
-    except docker.errors.NotFound:
-        return ""
-    except (docker.errors.DockerException, OSError) as error:
-        raise NoEngine(f"the Docker engine at {engine.host} does not answer", tail=_words(error)) from error
-
-
-def get_image(engine: Engine, name: str, platform: str, pull: str) -> str:
-    """Return the id of an image for a platform, pulled as ``pull`` says (missing, always, never).
-
-    Raises NoImage (LB802).
-    """
-    import docker
-
-    with _answers(engine, f"look for the image {name}"):
-        found = {} if pull == "always" else _inspect(engine, name)
-        if found and _fits(found, platform):
-            return str(found["Id"])
-        if pull == "never":
-            what = f"is for {found['Os']}/{found['Architecture']}, not {platform}" if found else "is not there"
-            raise NoImage(
-                f"the image {name} {what}, and may not be pulled",
-                help=f'docker pull --platform {platform} {name}, or let it be pulled: pull = "missing" in [container]',
-            )
-        try:
-            _pull(engine, name, platform)
-        except docker.errors.APIError as error:
-            raise _not_pulled(name, platform, str(error.explanation or error)) from error
-        found = _inspect(engine, name)
-    if not _fits(found, platform):
-        raise _not_pulled(name, platform, f"what came is for {found.get('Os')}/{found.get('Architecture')}")
-    return str(found["Id"])
-
-
-def _inspect(engine: Engine, name: str) -> dict[str, Any]:
-    import docker
-
-    try:
-        return dict(engine.api.inspect_image(name))
-    except docker.errors.NotFound:
-        return {}
-
-
-def _fits(found: Mapping[str, Any], platform: str) -> bool:
-    given = str(found.get("Architecture", ""))
-    return not platform or PROCESSORS.get(given, given) == platform.split("/")[1]
-
-
-def _pull(engine: Engine, name: str, platform: str) -> None:
-    from docker.utils import parse_repository_tag
-
-    repository, tag = parse_repository_tag(name)
-    for line in engine.api.pull(repository, tag=tag or "latest", platform=platform, stream=True, decode=True):
-        if "error" in line:
-            raise _not_pulled(name, platform, line["error"])
-
-
-def _not_pulled(name: str, platform: str, said: str) -> NoImage:
-    return NoImage(
-        f"the image {name} for {platform} cannot be pulled",
-        tail=said,
-        help="correct its name, log in to its registry (docker login), or name another: image, images, dockerfile",
-    )
-
-
-def built_image(engine: Engine, label: str, context: IO[bytes], platform: str, network: str, shown: str) -> str:
-    """Return the id of the image that bears a label, built from a context's tar when none does.
-
-    Raises ImageFailed (LB803).
-    """
-    key, _, value = label.partition("=")
-    with _answers(engine, f"build {shown}"):
-        there = engine.api.images(filters={"label": label})
-        if there:
-            return str(there[0]["Id"])
-        said: list[str] = []
-        lines = engine.api.build(
-            fileobj=context, custom_context=True, rm=True, forcerm=True, labels={key: value}, platform=platform,
-            network_mode=network or None, decode=True, timeout=None,
-        )  # fmt: skip
-        for line in lines:
-            said += str(line.get("stream", "")).splitlines()
-            if "error" in line:
-                raise ImageFailed(
-                    f"{shown} cannot be built",
-                    tail="\n".join([*filter(str.strip, said[-TAIL_LINES:]), str(line["error"])]),
-                    help="the last lines say which instruction failed",
-                )
-        return str(engine.api.images(filters={"label": label})[0]["Id"])
 
 
 def start(engine: Engine, spec: Spec) -> Container:
@@ -224,7 +124,7 @@ def start(engine: Engine, spec: Spec) -> Container:
     options = engine.api.create_host_config(
         auto_remove=True, network_mode=spec.network or None, mounts=mounts, security_opt=["label=disable"]
     )
-    with _answers(engine, "start a container"):
+    with answers(engine, "start a container"):
         try:
             made = engine.api.create_container(
                 spec.image, entrypoint=[IDLE], command=[], stdin_open=True, labels=dict(spec.labels), user="0:0",
@@ -258,7 +158,7 @@ def execute(
     """Run a program in a container to its end. Raises ContainerFailed (LB804) when that or the engine ended before."""
     engine, mark = container.engine, os.urandom(12).hex()
     api = engine.api
-    with _answers(engine, f"run {os.path.basename(argv[0])} in a container", container):
+    with answers(engine, f"run {os.path.basename(argv[0])} in a container", container):
         made = api.exec_create(
             container.id, list(argv), workdir=cwd, environment={**env, MARK: mark}, user=user or engine.user
         )["Id"]
@@ -330,7 +230,7 @@ def _end_late(container: Container, mark: str, is_late: threading.Event) -> None
 
 def put(container: Container, tar: IO[bytes]) -> None:
     """Unpack a tar of whole paths in a container."""
-    with _answers(container.engine, "send files into a container", container):
+    with answers(container.engine, "send files into a container", container):
         container.engine.api.put_archive(container.id, "/", tar)
 
 
@@ -338,7 +238,7 @@ def get(container: Container, path: str, write: Callable[[bytes], object]) -> bo
     """A folder of a container as a tar, written piece by piece; False when there is none."""
     import docker
 
-    with _answers(container.engine, "fetch files from a container", container):
+    with answers(container.engine, "fetch files from a container", container):
         try:
             pieces, _ = container.engine.api.get_archive(container.id, path)
         except docker.errors.NotFound:
@@ -361,7 +261,7 @@ def remove(container: Container) -> None:
 def strays(engine: Engine, labels: Mapping[str, str], ours: str) -> list[str]:
     """Return the ids of all containers with these labels but for those whose label ``lambdabuild.run`` is ours."""
     wanted = [f"{name}={value}" for name, value in labels.items()]
-    with _answers(engine, "look for containers"):
+    with answers(engine, "look for containers"):
         found = engine.api.containers(all=True, filters={"label": wanted})
     return [item["Id"] for item in found if item["Labels"].get("lambdabuild.run") != ours]
 
@@ -411,7 +311,9 @@ def client(timeout_seconds: float | None = None) -> Iterator[Any]:
         ) from error
     except (requests.RequestException, urllib3.exceptions.HTTPError, ConnectionError) as error:
         raise NoEngine(
-            "the Docker engine went away", tail=_words(error), help="start it and run again; what is finished is kept"
+            "the Docker engine went away",
+            tail=message_of(error),
+            help="start it and run again; what is finished is kept",
         ) from error
     finally:
         found.close()
@@ -431,7 +333,7 @@ def refusals() -> Iterator[None]:
 
 
 @contextmanager
-def _answers(engine: Engine, what: str, container: Container | None = None) -> Iterator[None]:
+def answers(engine: Engine, what: str, container: Container | None = None) -> Iterator[None]:
     """Whatever goes wrong with the engine as ContainerFailed (LB804)."""
     import docker
     import requests
@@ -454,7 +356,7 @@ def _answers(engine: Engine, what: str, container: Container | None = None) -> I
     ) as error:  # fmt: skip
         raise ContainerFailed(
             f"the Docker engine at {engine.host} went away, so that it could not {what}",
-            tail=_words(error),
+            tail=message_of(error),
             help="start it and run again; what was built before is kept",
         ) from error
 
@@ -465,7 +367,7 @@ def _refused(what: str, error: Any) -> ContainerFailed:
     return ContainerFailed(f"the Docker engine could not {what}", tail=said, help=help)
 
 
-def _words(error: BaseException) -> str:
+def message_of(error: BaseException) -> str:
     """Return an error's message without the names of the classes that wrap it."""
     inner: BaseException = error
     while inner.__cause__ or inner.__context__:

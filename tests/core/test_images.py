@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 import os
 import tarfile
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from docker.utils.build import exclude_paths
@@ -30,6 +31,8 @@ from lambdabuild.core.function_settings import FunctionSettings
 from lambdabuild.core.model import Archive, DockerBuild, ImageLocation, Service
 from lambdabuild.docker import context, dockerfile, dockerignore
 from lambdabuild.docker.dockerfile import Base
+from lambdabuild.engine.base.site import Site
+from lambdabuild.engine.containers import context as container_context
 from lambdabuild.engine.steps.kinds import KINDS
 from lambdabuild.files.stat_cache import StatCache
 from lambdabuild.plan.explain import as_data, as_text
@@ -276,6 +279,38 @@ def test_what_is_brought_back_is_found_in_folders_that_are_left_out(tmp_path: Pa
 
     assert [item.path for item in found.items if item.kind == "file"] == [".git/x", "src/deep/a"]
     assert docker == {"Dockerfile", ".dockerignore", "src/deep", "src/deep/a"}
+
+
+@pytest.mark.parametrize("name", ["Dockerfile", "build.Dockerfile"])
+def test_a_containers_dockerfile_gets_what_docker_would_send(tmp_path: Path, name: str) -> None:
+    write(tmp_path, *(f"box/{path}" for path in (".git/config", "src/keep.txt", "src/drop.txt", "a")))
+    (tmp_path / "box" / name).write_text("FROM scratch\nCOPY . /all\n")
+    (tmp_path / "box/.dockerignore").write_text("src\n!src/keep.txt\n")
+    project = cast(Site, Project(tmp_path))
+    sent = container_context.context(project, f"box/{name}")
+
+    assert sent.dockerfile_inside == name
+    assert [item.path for item in sent.items if item.kind == "file"] == sorted(
+        [".dockerignore", name, "a", "src/keep.txt"]
+    )
+
+    before = container_context.dockerfile_digest(project, f"box/{name}")
+    (tmp_path / "box/src/drop.txt").write_text("changed")
+    assert container_context.dockerfile_digest(project, f"box/{name}") == before
+    (tmp_path / "box/src/keep.txt").write_text("changed")
+    assert container_context.dockerfile_digest(project, f"box/{name}") != before
+
+
+@dataclass(frozen=True)
+class Project:
+    """As much of a project as a container's context asks for."""
+
+    folder: Path
+    not_source: frozenset[str] = frozenset()
+    stats: StatCache = field(default_factory=lambda: StatCache(""))
+
+    def path(self, path: str) -> str:
+        return str(self.folder / path)
 
 
 def test_a_dockerfiles_own_ignore_file_takes_the_place_of_the_folders(tmp_path: Path) -> None:

@@ -1,59 +1,56 @@
-"""A Dockerfile for containers, with all that it may copy: its digest, and as an archive."""
+"""A Dockerfile for containers, with all that it may copy: its digest, and as an archive.
+
+Which files that is, ``docker.context`` says, for these Dockerfiles as for the images of functions.
+"""
 
 from __future__ import annotations
 
 import os
-import tarfile
-from collections.abc import Iterator
 from typing import IO
 
 from lambdabuild.core import regular
 from lambdabuild.core.errors import BadSettings
 from lambdabuild.core.spans import Span
+from lambdabuild.docker import context as contexts
+from lambdabuild.docker.context import Context
 from lambdabuild.engine.base.site import Site
 from lambdabuild.files import fingerprint
-from lambdabuild.files.listing import Listing, ignore_lines, patterns, scan
 
 
 def dockerfile_digest(site: Site, dockerfile: str) -> str:
-    """The digest of a Dockerfile and of all that it may copy."""
-    return fingerprint.of_listing(f"dockerfile {dockerfile}", context(site, dockerfile), site.stats)[:32]
+    """Return the digest of a Dockerfile and of all that it may copy."""
+    files = {"Dockerfile": fingerprint.of_file(site.path(dockerfile), site.stats)}
+    if _copies(site, dockerfile):
+        files["folder"] = contexts.digest(f"dockerfile {dockerfile}", context(site, dockerfile), site.stats)
+    return fingerprint.of(files)[:32]
 
 
-def context(site: Site, dockerfile: str) -> Listing:
-    """The Dockerfile's folder without what its .dockerignore leaves out; when it copies nothing, it alone."""
+def context(site: Site, dockerfile: str) -> Context:
+    """Return what the engine gets: the Dockerfile's folder by its .dockerignore, without .git; nothing if it copies
+    nothing."""
     path = site.path(dockerfile)
+    folder = os.path.dirname(path)
+    if not _copies(site, dockerfile):
+        return Context(folder, path, (), (), "")
+    skip = frozenset({*site.not_source, os.path.realpath(os.path.join(folder, ".git"))})
+    return contexts.read(folder, path, site.stats, skip=skip, who=f"the Dockerfile {dockerfile}")
+
+
+def _copies(site: Site, dockerfile: str) -> bool:
+    """Return whether a Dockerfile copies files. Raises BadSettings (LB107) when it cannot be read."""
     try:
-        with open(path, encoding="utf-8", errors="replace", opener=regular.opener) as stream:
-            words = {line.split()[0].upper() for line in stream if line.split()}
+        text = regular.read_text(site.path(dockerfile), errors="replace")
     except OSError as error:
         raise BadSettings(
             f"the Dockerfile {dockerfile} cannot be read: {error.strerror}",
             where=Span(dockerfile),
             help="correct the setting dockerfile; it is relative to the project's folder",
         ) from error
-    folder, name = os.path.split(path)
-    alone = ("/*", f"!/{name}")
-    lines = (".git/", *_dockerignored(folder)) if words & {"COPY", "ADD"} else alone
-    site.stats.saw(os.path.join(folder, ".dockerignore"))
-    return scan(folder, patterns((*lines, f"!/{name}")), boundary=site.boundary, skip=site.not_source)
+    words = {line.split()[0].upper() for line in text.splitlines() if line.split()}
+    return bool(words & {"COPY", "ADD"})
 
 
-def _dockerignored(folder: str) -> Iterator[str]:
-    """Patterns of a .dockerignore count from its folder, with a slash before them or not."""
-    for line in ignore_lines(folder, ".dockerignore"):
-        bare = line.removeprefix("!").strip("/")
-        yield ("!" if line.startswith("!") else "") + (bare if bare.startswith("**") else f"/{bare}")
-
-
-def write_context(stream: IO[bytes], listing: Listing, dockerfile: str) -> None:
-    with tarfile.open(fileobj=stream, mode="w") as archive:
-        for found in listing.files:
-            archive.add(found.real, "Dockerfile" if found.path == dockerfile else found.path, filter=_plain)
+def write_context(stream: IO[bytes], context: Context) -> None:
+    """Write the context as a tar, from its start."""
+    contexts.write_tar(context, stream)
     stream.seek(0)
-
-
-def _plain(info: tarfile.TarInfo) -> tarfile.TarInfo:
-    info.uid = info.gid = info.mtime = 0
-    info.uname = info.gname = ""
-    return info

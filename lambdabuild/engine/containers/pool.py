@@ -6,7 +6,6 @@ are mounted under their own paths; else they are sent before a tool runs and fet
 
 from __future__ import annotations
 
-import os
 import socket
 import tempfile
 import threading
@@ -15,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from lambdabuild.config.settings import Container as Wanted
 from lambdabuild.core.errors import BadSettings, LambdaBuildError, NoEngine
 from lambdabuild.core.records import Struct, field, replace
-from lambdabuild.docker import engine_api
+from lambdabuild.docker import engine_api, images
 from lambdabuild.docker.engine_api import Container, Engine
 from lambdabuild.engine.base.site import Site
 from lambdabuild.engine.containers import context, files
@@ -64,12 +63,14 @@ class Fleet:
         engine, wanted = self.engine(), self._wanted(key)
         if not key.dockerfile:
             pull = "never" if self.site.settings.offline else wanted.pull
-            return engine_api.get_image(engine, key.image, key.platform, pull)
-        listing = context.context(self.site, key.dockerfile)
+            return images.get_image(engine, key.image, key.platform, pull)
+        sent = context.context(self.site, key.dockerfile)
         with tempfile.TemporaryFile() as stream:
-            context.write_context(stream, listing, os.path.basename(key.dockerfile))
+            context.write_context(stream, sent)
             label = f"{DOCKERFILE}={context.dockerfile_digest(self.site, key.dockerfile)} {key.platform}"
-            return engine_api.built_image(engine, label, stream, key.platform, wanted.network, key.dockerfile)
+            return images.built_image(
+                engine, label, stream, sent.dockerfile_inside, key.platform, wanted.network, key.dockerfile
+            )
 
     def container(self, key: ContainerKey) -> Running:
         """The running container, started when it is the first time."""
@@ -211,7 +212,7 @@ def _now(site: Site, key: str, old: str) -> str:
     answers = fleet(site).answers
     if key not in answers:
         try:
-            answers[key] = engine_api.find_image(fleet(site).engine(), name)
+            answers[key] = images.find_image(fleet(site).engine(), name)
         except NoEngine:
             answers[key] = ""
     return answers[key] or old
