@@ -15,9 +15,9 @@ from lambdabuild.core.model import Definition
 
 
 def compile(definition: Definition, artifacts: Mapping[str, Artifact]) -> Json:
-    """The template of a service whose artifacts are known (``function:KEY``, ``layer:KEY``).
+    """Return the template of a service whose artifacts are known (``function:KEY``, ``layer:KEY``).
 
-    All functions that cannot be compiled are told together. Whether CloudFormation takes it, ``limits.check`` tells.
+    Raise the mistakes of all functions together. ``limits.check`` decides whether CloudFormation accepts the result.
     """
     context = Context(definition, artifacts)
     everything = joined(_parts(context))
@@ -38,7 +38,7 @@ def compile(definition: Definition, artifacts: Mapping[str, Artifact]) -> Json:
 
 
 def compile_core(definition: Definition) -> Json:
-    """The template that makes the stack's bucket, before anything can be sent to it."""
+    """Return the template that creates the stack's bucket, before anything can be uploaded to it."""
     found = core.compile(Context(definition, {}))
     return {
         "AWSTemplateFormatVersion": "2010-09-09",
@@ -49,7 +49,7 @@ def compile_core(definition: Definition) -> Json:
 
 
 def _parts(context: Context) -> list[Fragment]:
-    """Everything but the roles, which depend on all of it."""
+    """Return everything but the roles, which depend on all of it."""
     made: list[Callable[[], Fragment]] = [partial(durable.compile, context)]
     for part in (logs.compile, *functions.PARTS):
         made += [partial(part, context, function) for function in context.functions.values()]

@@ -49,17 +49,17 @@ class Lambda(Struct, frozen=True):
 
     @property
     def is_at_edge(self) -> bool:
-        """Whether CloudFront calls it, so that Lambda@Edge's rules are its own."""
+        """Return whether CloudFront calls it, so that Lambda@Edge's rules apply."""
         return any(isinstance(event, Mapping) and "cloudFront" in event for event in self.config.get("events") or ())
 
     @property
     def is_durable(self) -> bool:
-        """Whether its executions outlive a call, so that everything calls a version of it."""
+        """Return whether its executions outlive a call, so that everything calls a version of it."""
         return self.config.get("durableConfig") is not None
 
     @property
     def target(self) -> Json:
-        """What events call: the function, or its alias."""
+        """Return what events call: the function, or its alias."""
         return {"Fn::Join": [":", [self.arn, self.alias]]} if self.alias else self.arn
 
 
@@ -93,7 +93,7 @@ class Context(Struct, frozen=True, dict=True):
 
     @cached_property
     def functions(self) -> dict[str, Lambda]:
-        """By key, in the order of the file: lists in the template follow it, as in stacks that are deployed."""
+        """Return the functions by key, in the order of the file, as lists in deployed templates have it."""
         return {key: self._function(key, config) for key, config in (self.data.get("functions") or {}).items()}
 
     def _function(self, key: str, config: Mapping[str, Any]) -> Lambda:
@@ -109,7 +109,7 @@ class Context(Struct, frozen=True, dict=True):
         return Lambda(key, config, name, alias, alias_id, self.definition.at("functions", key))
 
     def runtime_of(self, function: Lambda) -> Any:
-        """The runtime of a function that is no image."""
+        """Return the runtime of a function that is not an image."""
         return function.config.get("runtime") or self.provider.get("runtime") or RUNTIME
 
     @cached_property
@@ -118,53 +118,53 @@ class Context(Struct, frozen=True, dict=True):
 
     @cached_property
     def bucket(self) -> str:
-        """The bucket that the service names for its artifacts; "" when the stack makes one."""
+        """Return the bucket the service names for its artifacts; "" when the stack creates one."""
         given = self.provider.get("deploymentBucket")
         return (given.get("name") or "") if isinstance(given, dict) else given or ""
 
     def place(self, artifact: Artifact) -> Json:
-        """S3Bucket and S3Key of an artifact."""
+        """Return the S3Bucket and S3Key of an artifact."""
         bucket = artifact.bucket or self.bucket
         return {"S3Bucket": bucket or {"Ref": naming.BUCKET}, "S3Key": artifact.key}
 
     @cached_property
     def given_role(self) -> Any:
-        """What the provider says of the role: one that is there already, or how to make one."""
+        """Return the provider's setting for the role: an existing role, or how to create one."""
         return (self.provider.get("iam") or {}).get("role") or {}
 
     @cached_property
     def role_options(self) -> dict[str, Any]:
-        """How the provider wants its role made."""
+        """Return the provider's options for the role that is created."""
         return self.given_role if isinstance(self.given_role, dict) else {}
 
     def foreign_role(self, function: Lambda) -> Any:
-        """The role that a function or the provider names, which is not made here; None when there is none."""
+        """Return the existing role that a function or the provider names, None when there is none."""
         existing = self.given_role if is_existing_role(self.given_role) else None
         return function.config.get("role") or existing or self.provider.get("role")
 
     def has_own_role(self, function: Lambda) -> bool:
-        """Whether a role is made for this function alone."""
+        """Return whether a role is created for this function alone."""
         return "iamRoleStatements" in function.config or self.needs_no_shared_role(function)
 
     def needs_no_shared_role(self, function: Lambda) -> bool:
-        """Whether its own role is made instead of the shared one. That of ``iamRoleStatements`` is made besides."""
+        """Return whether its own role replaces the shared one; that of ``iamRoleStatements`` is created in addition."""
         asked = (function.config.get("iam") or {}).get("role")
         each = self.role_options.get("mode") == "perFunction"
         return bool(asked or (each and not self.foreign_role(function)))
 
     def role_of(self, function: Lambda) -> Any:
-        """The role of a function; None for the shared one. A text is an ARN or a logical id."""
+        """Return the role of a function, None for the shared one. A text is an ARN or a logical id."""
         return naming.own_role(function.key) if self.has_own_role(function) else self.foreign_role(function)
 
     def needs(self, function: Lambda, *statements: Json, once: bool = False) -> tuple[Need, ...]:
-        """The statements as what this function's role must have.
+        """Return the statements as needs of this function's role.
 
-        Those of a function that brings a role of somebody else's go to the shared role, as deployed stacks have it.
+        Those of a function with an existing role go to the shared role, as in deployed stacks.
         """
         return tuple(Need(self.owner(function), one, once) for one in statements)
 
     def owner(self, function: Lambda) -> str:
-        """Whose role a function has, as ``Need`` names it."""
+        """Return whose role a function has, as ``Need`` names it."""
         return function.key if self.has_own_role(function) else ""
 
     @cached_property

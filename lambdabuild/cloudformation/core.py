@@ -10,7 +10,7 @@ DESCRIPTION = "The AWS CloudFormation template for this Serverless application"
 
 
 def compile(context: Context) -> Fragment:
-    """The bucket, its TLS-only policy and the output that names it."""
+    """Return the bucket, its TLS-only policy and the output that names it."""
     if context.bucket:
         return Fragment(outputs={naming.BUCKET_OUTPUT: {"Value": context.bucket}})
     given = context.provider.get("deploymentBucket")

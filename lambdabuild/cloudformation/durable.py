@@ -26,7 +26,7 @@ SNAP_START_STORAGE_MEGABYTES = 512
 
 
 def properties(function: Lambda) -> Json | None:
-    """The value of the property DurableConfig; None for an ordinary function."""
+    """Return the value of the property DurableConfig; None for an ordinary function."""
     given = function.config.get("durableConfig")
     if given is None:
         return None
@@ -36,7 +36,7 @@ def properties(function: Lambda) -> Json | None:
 
 
 def compile(context: Context) -> Fragment:
-    """What roles must allow: one statement for all functions that share one."""
+    """Return the permissions for roles: one statement for all functions that share a role."""
     errors = list[LambdaBuildError]()
     arns: dict[str, list[Json]] = defaultdict(list)
     for function in context.functions.values():
@@ -52,7 +52,7 @@ def compile(context: Context) -> Fragment:
 
 
 def _mistakes(context: Context, function: Lambda) -> Iterator[BadFunction]:
-    """All that a durable function must not have, each at its place."""
+    """Yield everything a durable function must not have, with its place."""
     config = function.config
 
     def bad(option: str, why: str, help: str, known_as: str) -> BadFunction:

@@ -52,7 +52,7 @@ class Fragment(Struct, frozen=True):
 
 
 def joined(fragments: Iterable[Fragment]) -> Fragment:
-    """All of them as one. Two that define one id differently are told (LB705), for CloudFormation knows one only."""
+    """Join fragments. Raise LB705 if two define one id differently, because CloudFormation knows one only."""
     resources: dict[str, Json] = {}
     outputs: dict[str, Json] = {}
     places: dict[str, Span | None] = {}
@@ -83,28 +83,28 @@ def _clash(logical_id: str, one: Span | None, other: Span | None) -> NameClash:
 
 
 def without_nothing(resource: Json) -> Json:
-    """A resource without the keys that hold None."""
+    """Return a resource without the keys that hold None."""
     return {key: value for key, value in resource.items() if value is not None}
 
 
 def allow(actions: Any, resources: Any) -> Json:
-    """A statement of a role's policy."""
+    """Return a statement of a role's policy."""
     return {"Effect": "Allow", "Action": actions, "Resource": resources}
 
 
 def arn_here(service: str, *rest: Any) -> Json:
-    """An ARN in the stack's own region and account; ``rest`` are its last parts."""
+    """Return an ARN in the stack's own region and account; ``rest`` are its last parts."""
     place = [{"Ref": "AWS::Partition"}, service, {"Ref": "AWS::Region"}, {"Ref": "AWS::AccountId"}]
     return {"Fn::Join": [":", ["arn", *place, *rest]]}
 
 
 def compact(value: Any) -> str:
-    """JSON text inside a template, as JavaScript writes it: in the order given, without blanks."""
+    """Return JSON text as JavaScript writes it: keys in the given order, no spaces."""
     return json.dumps(plain_numbers(value), separators=(",", ":"), ensure_ascii=False)
 
 
 def plain_numbers(value: Any) -> Any:
-    """1.0 is 1 in JSON as JavaScript writes it."""
+    """Replace 1.0 by 1, as JavaScript writes it in JSON."""
     if isinstance(value, dict):
         return {key: plain_numbers(one) for key, one in value.items()}
     if isinstance(value, list):

@@ -23,7 +23,7 @@ LOGGING = {"applicationLogLevel": "ApplicationLogLevel", "logFormat": "LogFormat
 
 
 def compile(context: Context, function: Lambda) -> Fragment:
-    """The function and its version; events and urls come by themselves."""
+    """Return the function and its version; events and urls are compiled separately."""
     config = function.config
     if config.get("provisionedConcurrency") and config.get("snapStart"):
         raise BadFunction(
@@ -57,13 +57,13 @@ def compile(context: Context, function: Lambda) -> Fragment:
 
 
 def version_of(context: Context, function: Lambda) -> Json:
-    """A reference to the version of a versioned function."""
+    """Return a reference to the version of a versioned function."""
     found: Json = compile(context, function).outputs[naming.version_output(function.key)]["Value"]
     return found
 
 
 def _code(context: Context, function: Lambda) -> tuple[Json, str]:
-    """What is run, and the digest that its version remembers."""
+    """Return the code's properties, and the digest that its version records."""
     config = function.config
     if config.get("image"):
         uri, sha256, settings = images.of(context, function)
@@ -88,7 +88,7 @@ def _management(config: Mapping[str, Any]) -> Json:
 
 
 def _settings(context: Context, function: Lambda) -> Json:
-    """Every property that does not say what is run. Lambda@Edge knows neither variables nor networks."""
+    """Return all properties except the code's. Lambda@Edge supports neither variables nor networks."""
     config, provider, at_edge = function.config, context.provider, function.is_at_edge
     architecture = config.get("architecture") or provider.get("architecture")
     tracing = config.get("tracing") or (provider.get("tracing") or {}).get("lambda")
@@ -121,7 +121,7 @@ def _settings(context: Context, function: Lambda) -> Json:
 
 
 def _first(*values: Any) -> Any:
-    """The first that was given; an empty list was."""
+    """Return the first value that is not None; an empty list counts."""
     return next((value for value in values if value is not None), None)
 
 
@@ -133,14 +133,14 @@ def _tags(provider: Json, config: Mapping[str, Any]) -> list[Json] | None:
 
 
 def _environment(provider: Json, config: Mapping[str, Any]) -> Json | None:
-    """A variable that the function gives no value is one that it does not want of the provider's."""
+    """Return the variables. A function removes one of the provider's by giving it no value."""
     if config.get("environment") is None and provider.get("environment") is None:
         return None
     return {"Variables": {**(provider.get("environment") or {}), **(config.get("environment") or {})}}
 
 
 def role_property(role: Any) -> Any:
-    """A role as a property has it: an ARN, or a reference to what the stack makes."""
+    """Return a role as a property's value: an ARN, or a reference to a resource of the stack."""
     if role is None:
         return {"Fn::GetAtt": [naming.ROLE, "Arn"]}
     is_logical_id = isinstance(role, str) and not role.startswith("arn:")
@@ -190,7 +190,7 @@ def _logging(provider: Json, config: Mapping[str, Any]) -> Json | None:
 
 
 def _without_unset(properties: Json) -> Json:
-    """Variables without a value were kept so far, for they take a provider's away."""
+    """Drop variables without a value, which were kept until now because they remove the provider's."""
     found = dict(properties)
     if "Environment" in found:
         variables = found["Environment"]["Variables"]
@@ -199,7 +199,7 @@ def _without_unset(properties: Json) -> Json:
 
 
 def _needs(context: Context, function: Lambda, properties: Json) -> Iterator[Need]:
-    """What its role must allow. An ARN that only CloudFormation knows is the user's to allow."""
+    """Return the permissions its role needs. The user has to allow an ARN that only CloudFormation knows."""
     on_error, key = function.config.get("onError"), properties.get("KmsKeyArn")
     if isinstance(on_error, str):
         yield from context.needs(function, allow(["sns:Publish"], [on_error]))
@@ -226,7 +226,7 @@ URL_CORS = {
 
 
 def url(context: Context, function: Lambda) -> Fragment:
-    """The function's own address, and who may call it."""
+    """Return the function's own address, and who may call it."""
     given = function.config.get("url")
     if not given:
         return Fragment()
@@ -254,7 +254,7 @@ def url(context: Context, function: Lambda) -> Fragment:
 
 
 def _cors(given: Any) -> Json:
-    """A list that is given takes the default's place, one that is null takes it away."""
+    """Return the CORS settings: a list replaces the default, null removes it."""
     own = given if isinstance(given, dict) else {}
     lists = {key: list(dict.fromkeys(own[key])) if own.get(key) else default for key, default in URL_CORS.items()}
     lists = {key: value for key, value in lists.items() if key not in own or own[key] is not None}
@@ -277,7 +277,7 @@ def _after_alias(function: Lambda, resource: Json) -> Json:
 
 
 def asynchronous(context: Context, function: Lambda) -> Fragment:
-    """How often and how long an event is tried, and where it or its result goes."""
+    """Return how often and how long an event is retried, and where it or its result is sent."""
     config = function.config
     destinations, age, attempts = (
         config.get("destinations"), config.get("maximumEventAge"), config.get("maximumRetryAttempts")
@@ -323,7 +323,7 @@ def _destination(context: Context, given: Any, where: tuple[str, ...]) -> Any:
 
 
 def _alias_of(context: Context, given: Any) -> list[str]:
-    """The alias by which a durable function of this service is reached, which must be there first."""
+    """Return the alias of a durable function of this service, which must be created first."""
     target = context.functions.get(given) if isinstance(given, str) else None
     return [target.alias_id] if target is not None and target.is_durable else []
 
@@ -340,7 +340,7 @@ def _reach(context: Context, given: Any, where: tuple[str, ...]) -> Json:
 
 
 def _type_of(context: Context, given: Any, where: tuple[str, ...]) -> str:
-    """What kind of thing events are sent to, as ``ACTIONS`` names it."""
+    """Return the kind of destination, as ``ACTIONS`` names it."""
     if isinstance(given, dict):
         kind = given["type"]
     else:
@@ -356,7 +356,7 @@ def _type_of(context: Context, given: Any, where: tuple[str, ...]) -> str:
 
 
 def function_of(context: Context, key: str, where: tuple[str, ...]) -> Lambda:
-    """The service's own function of that key."""
+    """Return the service's own function with that key."""
     if key not in context.functions:
         import difflib
 

@@ -36,7 +36,7 @@ def function_id(kind: str) -> str:
 
 
 def compile(context: Context, helpers: Sequence[Helper]) -> Fragment:
-    """The functions that are needed, and their role with what each of them must do."""
+    """Return the helper functions that are needed, and their role with the permissions they need."""
     helpers = [helper for position, helper in enumerate(helpers) if helper not in helpers[:position]]
     kinds = sorted({helper.kind for helper in helpers})
     if not kinds:
@@ -51,7 +51,7 @@ def compile(context: Context, helpers: Sequence[Helper]) -> Fragment:
 
 
 def account_role(context: Context) -> Fragment:
-    """The account's role by which API Gateway writes logs; none when somebody else sees to it."""
+    """Return the account's role with which API Gateway writes logs; None when the service does not want it."""
     given = (context.provider.get("logs") or {}).get("restApi")
     options = given if isinstance(given, dict) else {}
     if options.get("roleManagedExternally"):
@@ -128,6 +128,6 @@ def _function(context: Context, kind: str, role: Any) -> dict[str, Json]:
 
 @cache
 def code(kind: str) -> str:
-    """The whole of a helper's program."""
+    """Return the complete program of a helper."""
     here = resources.files("lambdabuild.cloudformation") / "programs"
     return "\n\n".join(here.joinpath(name).read_text(encoding="utf-8") for name in (KINDS[kind][1], "answer.py"))

@@ -19,7 +19,7 @@ VPC_POLICY = {
 
 
 def compile(context: Context, needed: tuple[Need, ...], services: Iterable[str] = ()) -> Fragment:
-    """The role; ``needed`` is what functions and events ask for, ``services`` may assume it too."""
+    """Return the role. ``needed`` is what functions and events ask for; ``services`` may assume it, too."""
     if not context.has_shared_role:
         return Fragment()
     provider, given = context.provider, context.role_options
@@ -41,7 +41,7 @@ def compile(context: Context, needed: tuple[Need, ...], services: Iterable[str] 
 
 
 def of_one(context: Context, function: Lambda, needed: tuple[Need, ...], services: Iterable[str] = ()) -> Fragment:
-    """A role for one function alone: its own statements, what its settings and events need, and its own logs."""
+    """Return a role for one function: its own statements, what its settings and events need, and its own logs."""
     config, common = function.config, context.role_options
     own = (config.get("iam") or {}).get("role") or {}
     stated = own.get("statements") or config.get("iamRoleStatements") or []
@@ -112,13 +112,13 @@ def _own_statements(context: Context) -> list[Json]:
 
 
 def _plugin(context: Context) -> Json:
-    """The settings of serverless-iam-roles-per-function, whose work this is."""
+    """Return the settings of serverless-iam-roles-per-function, whose work this module does."""
     found = (context.data.get("custom") or {}).get("serverless-iam-roles-per-function")
     return found if isinstance(found, dict) else {}
 
 
 def _inherits(context: Context, function: Lambda) -> bool:
-    """Whether the provider's statements count for a function's own role too."""
+    """Return whether the provider's statements also apply to a function's own role."""
     config = function.config
     said = (config.get("iam") or {}).get("inheritStatements", config.get("iamRoleStatementsInherit"))
     if said is not None:
@@ -131,7 +131,7 @@ def _name(context: Context) -> list[Any]:
 
 
 def _own_name(context: Context, function: Lambda) -> Json:
-    """The shared role's name with the function's key in it; without its end when it would be too long.
+    """Return the shared role's name with the function's key in it, cut off where it would be too long.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
     """
@@ -161,7 +161,9 @@ def _own_logs(function: Lambda) -> list[Json]:
 
 
 def _logs(context: Context) -> list[Json]:
-    """Writing logs: a function of a name of its own is named, all others share a prefix; no empty list is left."""
+    """Return the permission to write logs. A function with a name of its own is named, all others share a prefix; empty
+    lists are left out.
+    """
     prefix = f"{context.service}-{context.stage}"
     sharing = [one for one in context.functions.values() if not context.needs_no_shared_role(one)]
     usual = [one for one in sharing if one.name.startswith(prefix)]

@@ -13,9 +13,9 @@ SETTINGS = {"command": "Command", "entryPoint": "EntryPoint", "workingDirectory"
 
 
 def of(context: Context, function: Lambda) -> tuple[str, str, Json]:
-    """Address with digest, the digest in hexadecimal, and ImageConfig when there is one.
+    """Return the address with the digest, the digest in hexadecimal, and ImageConfig if there is one.
 
-    A tag says nothing of the content, so what it stands for is an artifact like one that was built.
+    A tag says nothing about the content, so what it refers to is an artifact like an image that was built.
     https://docs.aws.amazon.com/lambda/latest/dg/images-create.html
     """
     given = function.config["image"]
@@ -39,7 +39,7 @@ def _refuse_other_regions(context: Context, function: Lambda, region: str) -> No
 
 
 def _uri(context: Context, function: Lambda, given: Any) -> str:
-    """The address that is written, or the folder of one that is built."""
+    """Return the address that is written, or the folder of an image that is built."""
     if isinstance(given, dict):
         if bool(given.get("uri")) == bool(given.get("name")):
             word = "both a uri and a name" if given.get("uri") else "neither a uri nor a name"

@@ -36,7 +36,7 @@ def compile(context: Context, key: str) -> Fragment:
 
 
 def logical_id(context: Context, key: str) -> str:
-    """The layer version's id; that of a retained one holds its digest."""
+    """Return the logical id of the layer version; that of a retained one includes its digest."""
     digest = layer_digest(context, key, context.artifacts[f"layer:{key}"])
     return naming.layer(key) + (digest if context.layers[key].get("retain") else "")
 
@@ -49,7 +49,7 @@ def _version(context: Context, key: str, artifact: Artifact) -> Json:
 
 
 def layer_digest(context: Context, key: str, artifact: Artifact) -> str:
-    """What makes the layer another version: its content and what is said of it, not where it lies.
+    """Return the digest that decides about a new version: content and description, but not the location.
 
     It is the sha1 of both in hexadecimal, as stacks have it in their ``...LambdaLayerHash`` output.
     """

@@ -16,7 +16,7 @@ RESOURCES, OUTPUTS, BYTES, PARAMETERS, MAPPINGS = 500, 200, 1_000_000, 200, 200
 
 
 def check(template: Json, text: str, definition: Definition) -> None:
-    """Raises OverLimit (LB703) for every limit that is passed, with what takes most of it."""
+    """Raise OverLimit (LB703) for every exceeded limit, with what contributes most to it."""
     raise_all(_passed(template, text, definition))
 
 

@@ -13,7 +13,7 @@ REPLACED = ("Condition", "CreationPolicy", "DeletionPolicy", "UpdatePolicy", "Up
 
 
 def merged(template: Json, definition: Definition) -> Json:
-    """The template with ``resources`` over it: mappings are joined, lists item by item, anything else is replaced."""
+    """Merge ``resources`` over the template: mappings are joined, lists item by item, anything else is replaced."""
     written = definition.data.get("resources") or {}
     given = {section: value for section, value in written.items() if value is not None}  # one without content is none
     extensions = given.pop("extensions", {})
@@ -26,7 +26,7 @@ def merged(template: Json, definition: Definition) -> Json:
 
 
 def _nulls(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """Where something is null, which CloudFormation takes nowhere; properties have none any more."""
+    """Return the places of nulls, which CloudFormation accepts nowhere; properties no longer have any."""
     if len(path) == 3 and path[0] == "Resources" and path[2] == "Properties":
         return
     if value is None:
@@ -88,7 +88,7 @@ def _extended(resources: Json, name: str, attributes: Json, definition: Definiti
 
 
 def _without_null(resource: Any) -> Any:
-    """Null takes an attribute or a property away. A null in a list is no item."""
+    """Remove attributes and properties that are null, and nulls in lists."""
     if not isinstance(resource, dict):
         return resource
     found = {key: value for key, value in resource.items() if value is not None}

@@ -26,7 +26,7 @@ class SharedLayer(Struct, frozen=True):
 
 
 def with_layers(definition: Definition, layers: Sequence[SharedLayer]) -> Definition:
-    """The same with these layers, each used after what its functions or the provider name."""
+    """Return the service with these layers added, each after the layers its functions or the provider name."""
     if not layers:
         return definition
     made = {layer.key: _layer(definition, layer) for layer in layers}
@@ -55,7 +55,7 @@ def _layer(definition: Definition, layer: SharedLayer) -> Node:
 
 
 def shortened(description: str) -> str:
-    """As long as Lambda takes it."""
+    """Cut a text to the length that Lambda allows."""
     return description if len(description) <= DESCRIPTION_LENGTH else description[: DESCRIPTION_LENGTH - 3] + "..."
 
 
@@ -71,7 +71,7 @@ def _function(definition: Definition, key: str, references: Iterable[Mapping[str
 
 
 def _with(node: Node, key: str, more: Node | Mapping[str, Node]) -> Node:
-    """The mapping with another value under a key, or with more in the mapping under it."""
+    """Return the mapping with a new value under a key, or with members added to the mapping under it."""
     assert isinstance(node.value, dict)
     if isinstance(more, Node):
         return replace(node, value={**node.value, key: more})

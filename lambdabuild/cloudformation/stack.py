@@ -62,7 +62,7 @@ def name(definition: Definition) -> str:
 
 
 def deployment_role(provider: Mapping[str, Any]) -> Any:
-    """The role by which CloudFormation acts, None when it acts with the rights of who deploys."""
+    """Return the role with which CloudFormation acts, None when it acts with the caller's permissions."""
     return (provider.get("iam") or {}).get("deploymentRole") or provider.get("cfnRole")
 
 
@@ -109,14 +109,14 @@ def _if_any(option: str, words: list[str]) -> list[str]:
 
 
 def _parameters(stack: Json) -> Iterator[tuple[str, Any]]:
-    """Those with a value; the others keep the value that the deployed stack has, as the command sees to by itself."""
+    """Return the parameters with a value; the deploy command keeps the deployed stack's values for the others."""
     for one in stack["Parameters"]:
         if isinstance(one, dict) and "ParameterKey" in one and "ParameterValue" in one:
             yield str(one["ParameterKey"]), one["ParameterValue"]
 
 
 def notes(stack: Json) -> list[str]:
-    """What the command cannot say."""
+    """Return notes about settings that the command has no option for."""
     found = []
     if "RollbackConfiguration" in stack:
         found.append(
@@ -129,7 +129,7 @@ def notes(stack: Json) -> list[str]:
 
 
 def provider_keys(definition: Definition) -> Json:
-    """The provider's settings that the framework's ``deploy --package`` reads, in the form it leaves them in itself."""
+    """Return the provider's settings that the Serverless Framework's ``deploy --package`` reads, in its own form."""
     provider = definition.data["provider"]
     found = {key: provider[key] for key in PROVIDER if key in provider}
     role = (provider.get("iam") or {}).get("deploymentRole")

@@ -28,7 +28,7 @@ def is_versioned(context: Context, function: Lambda) -> bool:
 
 
 def compile(context: Context, function: Lambda, properties: Mapping[str, Any], code_sha256: str) -> Fragment:
-    """The version of a function whose properties are final, its output, and the alias that keeps it warm."""
+    """Return the version of a function whose properties are final, its output, and the alias that keeps it warm."""
     versioned = is_versioned(context, function)
     if not versioned and not function.alias:
         return Fragment()
@@ -58,9 +58,9 @@ def _alias(function: Lambda, version: str) -> Json:
 
 
 def _digest(context: Context, properties: Mapping[str, Any], code_sha256: str) -> str:
-    """base64 of sha256 over the code's digest, those of the service's own layers, and the properties.
+    """Return base64 of the sha256 of the code's digest, those of the service's own layers, and the properties.
 
-    An image has no zip, so its address in ``Code`` counts instead.
+    An image has no zip, so its address in ``Code`` is used instead.
     """
     known = {layers.logical_id(context, key): key for key in context.layers}
     references = [item["Ref"] for item in properties.get("Layers") or () if isinstance(item, dict) and "Ref" in item]
@@ -98,7 +98,7 @@ def _collated(key: str) -> tuple[tuple[int, ...], tuple[bool, ...]]:
 
 
 def _in_order(value: Any) -> Any:
-    """Mappings sorted as the Serverless Framework's hashes have them (JavaScript's localeCompare)."""
+    """Sort mappings as the Serverless Framework does for its hashes (JavaScript's localeCompare)."""
     if isinstance(value, dict):
         return {key: _in_order(value[key]) for key in sorted(value, key=_collated)}
     return [_in_order(item) for item in value] if isinstance(value, list) else value

@@ -16,7 +16,7 @@ class Order:
         self._needs: dict[str, tuple[str, ...]] = {}
 
     def before(self, name: str, known: Container[str]) -> Iterator[str]:
-        """What must be decided for a condition, itself last. Whoever asks adds each to what is known.
+        """Yield the conditions a condition depends on, itself last; the caller records each before the next.
 
         Raises CircularReference (LB105).
         """
@@ -33,7 +33,7 @@ class Order:
                 waiting[needed] = iter(self.needs(needed))
 
     def needs(self, name: str) -> tuple[str, ...]:
-        """The conditions that a condition's definition names."""
+        """Return the conditions that a condition's definition names."""
         if name not in self._needs:
             named = (other for other in _named(self._conditions[name]) if other in self._conditions)
             self._needs[name] = tuple(dict.fromkeys(named))

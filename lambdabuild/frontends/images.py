@@ -31,12 +31,12 @@ class Files(Protocol):
 
 
 def is_image(resource: CodeResource) -> bool:
-    """Whether a function's code is an image."""
+    """Return whether a function's code is an image."""
     return resource.text("PackageType") == "Image" or _in_code(resource) is not None
 
 
 def read(resource: CodeResource) -> None:
-    """A SAM or CloudFormation function: built as its Metadata says, taken from an archive, or left as it is."""
+    """Read a SAM or CloudFormation function: built as its Metadata says, loaded from an archive, or left as it is."""
     uri = _uri(resource)
     skips = str(resource.meta("SkipBuild")).lower() == "true"
     if not skips and any(resource.metadata.get(key) is not None for key in TO_BUILD):
@@ -153,9 +153,9 @@ def docker_build(
     provenance: str = "",
     known_as: str = "",
 ) -> DockerBuild:
-    """How an image is built. What ``options`` say of arguments, target and platform counts as if it stood there.
+    """Return how an image is built. ``options`` for arguments, target and platform win over the parameters.
 
-    Raises NoSource (LB302) when the folder, BadImage (LB810) when the Dockerfile is not there.
+    Raises NoSource (LB302) when the folder does not exist, BadImage (LB810) when the Dockerfile does not.
     """
     if files.kind(context) != "folder":
         raise NoSource(

@@ -16,7 +16,7 @@ SECRET_TYPES = ("AWS::SSM::", "AWS::EC2::", "AWS::Route53::", "List<AWS::")
 def scope(
     file: str, root: Node, overrides: Mapping[str, Value], *, stack: str = "", stage: str = "", region: str = ""
 ) -> Scope:
-    """The names of a template. ``overrides`` are parameters as given; ``stage`` is for a parameter Stage.
+    """Return the names of a template. ``overrides`` are parameters; ``stage`` is the value of a parameter Stage.
 
     Raises all mistakes of its parameters together: unknown names (LB108), values that are not allowed (LB104).
     """
@@ -33,7 +33,7 @@ def scope(
 
 
 def with_sections(names: Scope, root: Node) -> Scope:
-    """The same names, with the conditions and resources of a template whose loops are expanded."""
+    """Return the names with the conditions and resources of a template whose loops are expanded."""
     conditions = root.get("Conditions")
     return replace(
         names,

@@ -44,11 +44,11 @@ def parse(
     core_schema: bool = False,
     tell_duplicate: Callable[[LambdaBuildError], None] | None = None,
 ) -> tuple[Node, bool]:
-    """The root mapping of a template, and whether the text is JSON.
+    """Return the root mapping of a template, and whether the text is JSON.
 
     ``core_schema`` reads plain scalars by YAML 1.2 (``yes`` is a text), as a serverless.yml means them; CloudFormation
-    means YAML 1.1. Of a key that is written twice the last one counts, and ``tell_duplicate`` gets the mistake. Raises
-    BrokenYaml (LB102), and when nobody is told, DuplicateKey (LB103) for all such keys.
+    means YAML 1.1. The last of two equal keys counts, and ``tell_duplicate`` gets the mistake. Raises BrokenYaml
+    (LB102), and without ``tell_duplicate`` DuplicateKey (LB103) for all such keys.
     """
     reader = _Reader(file, text, scalars.core if core_schema else scalars.implicit)
     looks_like_json = text.lstrip(f"{MARK} \t\r\n")[:1] == "{"
@@ -72,7 +72,7 @@ def parse(
 
 
 def parse_any(file: str, text: str) -> Node | None:
-    """A YAML or JSON file that a variable names, whatever it holds; None when it is empty."""
+    """Return the content of a YAML or JSON file that a variable names, whatever it is; None when it is empty."""
     if not text.strip():
         return None
     reader = _Reader(file, text, scalars.core)
@@ -114,14 +114,14 @@ class _Reader:
         return self.broken(TOO_DEEP, place, "a template has a few levels only")
 
     def value(self, read: Callable[[], Scalar], place: int) -> Scalar:
-        """A scalar's value. Raises BrokenYaml for what only looks like one."""
+        """Return a scalar's value. Raises BrokenYaml for text that only looks like a number or another type."""
         try:
             return read()
         except NoScalar as error:
             raise self.broken(str(error), place, "correct it, or quote it if it is a text") from error
 
     def key(self, keys: dict[str, Span], key: str, span: Span) -> None:
-        """Note a key's place, and that it is there already."""
+        """Record a key's place, and report a key that already exists."""
         if key in keys:
             self.duplicates.append(
                 DuplicateKey(
@@ -282,7 +282,7 @@ class _YamlTree:
         return str(event.value)
 
     def merged(self, node: Node) -> dict[str, Node]:
-        """What ``<<`` brings in: a mapping, or several, of which the first wins."""
+        """Return what ``<<`` merges: a mapping, or several, of which the first wins."""
         parts = node.value if isinstance(node.value, list) else [node]
         found: dict[str, Node] = {}
         for part in reversed(parts):
@@ -292,7 +292,9 @@ class _YamlTree:
         return found
 
     def collection_span(self, start: int, style: Style, items: list[Node]) -> Span:
-        """A block collection ends with its last item; the parser would count blank lines and comments in."""
+        """Return the span of a collection. It ends with its last item; the parser would include blank lines and
+        comments.
+        """
         end = self.end if style == "flow" or not items else items[-1].span.end
         return self.reader.span(start, max(start, end))
 
@@ -412,7 +414,7 @@ class _JsonTree(Struct):
         return Node(items, self.reader.span(start, self.position), "flow")
 
     def items(self, end: str) -> Iterator[None]:
-        """Between the brackets: yields where an item begins, and sees to the commas."""
+        """Yield where each item between brackets begins, and consume the commas."""
         if self.depth >= DEEPEST:
             raise self.reader.too_deep(self.position)
         self.position += 1

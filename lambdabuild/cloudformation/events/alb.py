@@ -39,7 +39,9 @@ def compile(context: Context, events: Sequence[Event]) -> Fragment:
 
 
 def _refuse_equal_priorities(events: Sequence[Event]) -> None:
-    """A listener tries its rules in order; and a function's rules are told apart by their priority."""
+    """Raise an error for equal priorities: a listener tries rules in order, and priorities tell a function's rules
+    apart.
+    """
     for position, event in enumerate(events):
         for other in events[:position]:
             same_function = event.function.key == other.function.key
@@ -52,7 +54,7 @@ def _refuse_equal_priorities(events: Sequence[Event]) -> None:
 
 
 def _listener(event: Event) -> tuple[str, str]:
-    """What stands for the balancer and the listener in names."""
+    """Return the part of names for the balancer and the listener."""
     arn = event.get("listenerArn")
     if isinstance(arn, dict) and "Ref" in arn:
         return str(arn["Ref"]), str(arn["Ref"])
@@ -136,7 +138,7 @@ def _group(context: Context, event: Event, balancer: str, multi: bool) -> Json:
 
 
 def _group_name(context: Context, event: Event, balancer: str, multi: bool) -> str:
-    """At most 32 characters, so a digest stands for the rest."""
+    """Return a name of at most 32 characters; a digest replaces the rest."""
     prefix = (context.provider.get("alb") or {}).get("targetGroupPrefix") or ""
     given = event.get("targetGroupName")
     if given and prefix:

@@ -19,13 +19,13 @@ WITHOUT = {
 
 
 def is_asked(context: Context) -> bool:
-    """Whether rules are left to a helper: a mapping that does not say ``useCloudFormation: true`` counts as false."""
+    """Return whether a helper creates the rules: a mapping without ``useCloudFormation: true`` counts as false."""
     given = context.provider.get("eventBridge")
     return given is not None and not given.get("useCloudFormation")
 
 
 def compile(context: Context, events: Sequence[tuple[Event, str]]) -> Fragment:
-    """A custom resource for each event, with its rule's name, and the helper that makes them."""
+    """Return a custom resource for each event, with its rule's name, and the helper that creates the rules."""
     if not events:
         return Fragment()
     made = each(events, lambda one: _rule(*one))
@@ -41,7 +41,7 @@ def compile(context: Context, events: Sequence[tuple[Event, str]]) -> Fragment:
 
 
 def bus_name(bus: Any) -> Any:
-    """The name of a bus that is told by its ARN; anything else as it is."""
+    """Return the name of a bus from its ARN; anything else unchanged."""
     return bus.partition("/")[2] if isinstance(bus, str) and bus.startswith("arn") else bus or None
 
 

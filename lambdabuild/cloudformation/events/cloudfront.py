@@ -25,7 +25,7 @@ OWN_CACHING = ("CachePolicyId", "ForwardedValues", "MaxTTL", "MinTTL", "DefaultT
 
 
 def compile(context: Context, events: Sequence[Event]) -> Fragment:
-    """CloudFront tries behaviours in order, so the order in the file counts."""
+    """Compile the distribution. CloudFront tries behaviours in order, so they keep the order of the file."""
     permissions = each(events, lambda event: _permission(context, event))
     origins = _origins(events)
     behaviours = _behaviours(context, events)
@@ -49,7 +49,7 @@ def compile(context: Context, events: Sequence[Event]) -> Fragment:
 
 
 def _permission(context: Context, event: Event) -> Fragment:
-    """CloudFront may call the function's version; the function writes logs in whatever region it runs."""
+    """Allow CloudFront to call the function's version; the function writes logs in whatever region it runs."""
     _refuse(context, event)
     function = event.function
     arn = [
@@ -75,7 +75,7 @@ def _permission(context: Context, event: Event) -> Fragment:
 
 
 def _refuse(context: Context, event: Event) -> None:
-    """What Lambda@Edge takes is less than what Lambda takes."""
+    """Raise what Lambda@Edge does not support, which is more than what Lambda does not."""
     if context.region != REGION:
         raise event.bad(
             f"functions at the edge are deployed to {REGION}, and this is {context.region}",
@@ -120,7 +120,7 @@ def _origin_at(address: str) -> Json:
 
 
 def _origins(events: Sequence[Event]) -> dict[str, Json]:
-    """By id; what two events say of one origin is put together."""
+    """Return the origins by id; settings of two events for one origin are merged."""
     found: dict[str, Json] = {}
     for event in events:
         origin = _origin(event)
@@ -129,7 +129,7 @@ def _origins(events: Sequence[Event]) -> dict[str, Json]:
 
 
 def _default_origin(events: Sequence[Event], origins: Mapping[str, Json]) -> str:
-    """The id of the origin of whatever no pattern matches."""
+    """Return the id of the origin for requests that no pattern matches."""
     known_as = "CLOUDFRONT_MULTIPLE_DEFAULT_ORIGIN_EVENTS"
     said = {_origin(event)["Id"]: event for event in events if event.get("isDefaultOrigin")}
     if len(said) > 1:
@@ -147,7 +147,9 @@ def _default_origin(events: Sequence[Event], origins: Mapping[str, Json]) -> str
 
 
 def _behaviours(context: Context, events: Sequence[Event]) -> dict[str, Json]:
-    """By path pattern, in the order of the file; "" is the default. Functions that share one are put together."""
+    """Return the behaviours by path pattern, in the order of the file; "" is the default. Functions of one pattern are
+    joined.
+    """
     found: dict[str, Json] = {}
     firsts: dict[str, Event] = {}
     for event in events:
@@ -184,7 +186,7 @@ def _behaviour(context: Context, event: Event) -> Json:
 
 
 def _caching(context: Context, event: Event, behaviour: Mapping[str, Any]) -> Json:
-    """The policy that the event names; the managed one when nothing is said of caching."""
+    """Return the cache policy that the event names, otherwise the managed one."""
     policy = event.get("cachePolicy")
     if not policy:
         said = any(behaviour.get(key) is not None for key in OWN_CACHING)
@@ -199,14 +201,14 @@ def _caching(context: Context, event: Event, behaviour: Mapping[str, Any]) -> Js
 
 
 def _default_behaviour(behaviours: Mapping[str, Json], origin_id: str) -> Json:
-    """That of the first pattern without its functions, for a distribution must have one."""
+    """Return the first pattern's behaviour without its functions, because a distribution must have a default."""
     first = next(iter(behaviours.values()))
     kept = {key: value for key, value in first.items() if key not in ("PathPattern", "LambdaFunctionAssociations")}
     return kept | {"TargetOriginId": origin_id}
 
 
 def _merged(one: Json, other: Json) -> Json:
-    """Both; lists hold the items of both once, and of two values the first stays."""
+    """Merge two mappings; lists get the items of both once, and of two values the first wins."""
     found = dict(one)
     for key, value in other.items():
         before = found.get(key)
@@ -224,7 +226,7 @@ def _merged(one: Json, other: Json) -> Json:
 
 
 def cache_policies(context: Context) -> Fragment:
-    """Those of the provider, which the service's own resources may use without any event."""
+    """Return the provider's cache policies, which the service's own resources may use without any event."""
     return Fragment({
         _policy_id(name): {
             "Type": "AWS::CloudFront::CachePolicy",

@@ -45,7 +45,7 @@ def _rules(event: Event) -> list[Json]:
 
 
 def raised(options: Mapping[str, Any]) -> Json:
-    """With keys as CloudFormation and the services' own calls write them."""
+    """Return the mapping with capitalized keys, as CloudFormation and the services' calls write them."""
     return {name[:1].upper() + name[1:]: value for name, value in options.items()}
 
 
@@ -86,7 +86,7 @@ def _trigger(event: Event, keys: dict[str, Any]) -> Json:
 
 
 def sender_key(event: Event, known: Any) -> Any:
-    """The key that encrypts what is sent; a pool has one only."""
+    """Return the key that encrypts messages; a pool has only one."""
     key = event.get("kmsKeyId")
     if not key:
         raise event.bad(
@@ -111,7 +111,7 @@ def _refuse_two(group: Sequence[Event], option: str, known_as: str) -> None:
 
 
 def custom(kind: str, helper: str, event: Event, properties: Mapping[str, Any]) -> Json:
-    """A resource that a helper makes for a function."""
+    """Return a custom resource that a helper creates for a function."""
     function = event.function
     token = {"ServiceToken": {"Fn::GetAtt": [helpers.function_id(helper), "Arn"]}, "FunctionName": function.name}
     depends = [function.logical_id, helpers.function_id(helper)]

@@ -44,7 +44,7 @@ class Api(Struct, frozen=True, dict=True):
 
     @property
     def id(self) -> Any:
-        """Of the API: one that is there already, or ours."""
+        """Return the id of the API: an existing one, or ours."""
         return self.config.get("id") or {"Ref": API}
 
     @property
@@ -57,7 +57,7 @@ class Api(Struct, frozen=True, dict=True):
 
     @cached_property
     def log_format(self) -> str:
-        """ "" when nothing is logged."""
+        """Return the log format; "" when nothing is logged."""
         given = (self.context.provider.get("logs") or {}).get("httpApi")
         if not given:
             return ""
@@ -100,7 +100,7 @@ def _refuse_what_only_ours_has(api: Api) -> None:
 
 
 def _route_keys(events: Sequence[Event]) -> list[tuple[str, Event]]:
-    """Each event's route (``GET /a/{b}``, ``*`` for all others); no two functions have the same."""
+    """Return each event's route (``GET /a/{b}``, ``*`` for all others). Raise an error for equal routes."""
     found: dict[str, Event] = {}
     for event in events:
         key = _route_key(event)
@@ -348,7 +348,7 @@ def _authorizer(api: Api, key: str, given: Json) -> dict[str, Json]:
 
 
 def _authorizing_function(api: Api, key: str, given: Json) -> Lambda | None:
-    """The service's own function that is asked; None when its ARN is given. Raises what does not fit."""
+    """Return the service's own function that authorizes; None when its ARN is given. Raises what does not fit."""
     start, path = "HTTP_API_CUSTOM_AUTHORIZER_", ("httpApi", "authorizers", key)
     name, arn = given.get("functionName"), given.get("functionArn")
     if not name and not arn:

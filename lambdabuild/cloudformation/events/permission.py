@@ -34,7 +34,7 @@ def _alexa(event: Event, name: str, principal: str) -> Fragment:
 
 
 def iot(context: Context, events: Sequence[Event]) -> Fragment:
-    """Rules on messages of things."""
+    """Compile rules on messages of things."""
     return each(events, _iot)
 
 
@@ -65,7 +65,7 @@ def _iot(event: Event) -> Fragment:
 
 
 def iot_fleet_provisioning(context: Context, events: Sequence[Event]) -> Fragment:
-    """The function that is asked before a thing is let in; a function may be that once."""
+    """Compile the function that is asked before a thing is registered; a function can have this role once."""
     for group in by_function(events).values():
         if len(group) > 1:
             raise group[1].bad(
@@ -94,7 +94,7 @@ def _fleet(event: Event) -> Fragment:
 
 
 def cloudwatch_log(context: Context, events: Sequence[Event]) -> Fragment:
-    """Log groups; one permission for all of a function's."""
+    """Compile log groups; all of a function's share one permission."""
     count: Counter[str] = Counter()
     for event in events:
         count[_group(event)] += 1
@@ -141,7 +141,7 @@ def _group(event: Event) -> str:
 
 
 def _filter(event: Event) -> str:
-    """Quotes that were escaped once too often are unescaped."""
+    """Unescape quotes that were escaped once too often."""
     pattern = _one_line(event.get("filter"))
     if 0 <= pattern.find("\\") < pattern.find('"'):
         return re.sub(r"\\([\"\\'])", r"\1", pattern)

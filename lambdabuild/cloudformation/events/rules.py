@@ -24,7 +24,7 @@ ID_LENGTH = 64
 
 
 def schedule(context: Context, events: Sequence[Event]) -> Fragment:
-    """Rules that call at a rate, and schedules of EventBridge Scheduler (``method: scheduler``)."""
+    """Compile rules that call at a rate, and schedules of EventBridge Scheduler (``method: scheduler``)."""
     numbered: list[tuple[Event, int]] = []
     for group in by_function(events).values():
         position = 0
@@ -104,7 +104,7 @@ def _rate_rule(context: Context, event: Event, rate: Any, number: int) -> dict[s
 
 
 def cloudwatch_event(context: Context, events: Sequence[Event]) -> Fragment:
-    """Rules on the default bus, by what an event looks like."""
+    """Compile rules on the default bus that match events."""
     return each(events, _cloudwatch_event)
 
 
@@ -126,7 +126,7 @@ def _cloudwatch_event(event: Event) -> Fragment:
 
 
 def event_bridge(context: Context, events: Sequence[Event]) -> Fragment:
-    """Rules on any bus, by what an event looks like or by time; a bus that is only named is made."""
+    """Compile rules on any bus that match events or times; a bus that is only named is created."""
     if not bridge.is_asked(context):
         return each(events, _event_bridge)
     for event in events:
@@ -182,7 +182,7 @@ def _event_bridge(event: Event) -> Fragment:
 
 
 def _short(name: str, end: str) -> str:
-    """A name of at most 64 characters: what is too long is cut, and told apart by its digest."""
+    """Return a name of at most 64 characters: a longer one is cut, and a digest keeps it unique."""
     if len(name) <= ID_LENGTH:
         return name
     return f"{name[: 31 - len(end)]}{hashlib.md5(name.encode(), usedforsecurity=False).hexdigest()}-{end}"
@@ -213,7 +213,7 @@ def _target(event: Event, target_id: str) -> Json:
 
 
 def _input(event: Event) -> str | None:
-    """What the function is called with, as JSON text. A schedule's ``body`` may be JSON text itself."""
+    """Return the function's input as JSON text. A schedule's ``body`` may be JSON text itself."""
     given = event.get("input")
     if not given:
         return None

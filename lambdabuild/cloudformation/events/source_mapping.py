@@ -35,7 +35,7 @@ SQS = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
 
 
 def sqs(context: Context, events: Sequence[Event]) -> Fragment:
-    """Queues; one statement for all of a role's."""
+    """Compile SQS queues; a role gets one statement for all."""
     resources: dict[str, list[Any]] = defaultdict(list)
     for event in events:
         resources[context.owner(event.function)].append(_arn(event))
@@ -59,7 +59,7 @@ def _sqs(context: Context, event: Event) -> Fragment:
 
 
 def stream(context: Context, events: Sequence[Event]) -> Fragment:
-    """Streams of DynamoDB and Kinesis; statements are of each function."""
+    """Compile streams of DynamoDB and Kinesis; each function has its own statements."""
     found = each(events, lambda event: _stream(context, event))
     needs: list[Need] = []
     for group in by_function(events).values():
@@ -109,7 +109,7 @@ def _stream(context: Context, event: Event) -> Fragment:
 
 
 def _stream_rights(context: Context, event: Event) -> list[tuple[tuple[str, ...], Any]]:
-    """(actions, on what) that reading the stream and telling of failures takes."""
+    """Return (actions, resources) for reading the stream and reporting failures."""
     arn, consumer = _arn(event), event.get("consumer")
     found: list[tuple[tuple[str, ...], Any]] = []
     if _stream_kind(event) == "dynamodb":
@@ -158,7 +158,7 @@ def _failure_arn(failure: Any) -> Any:
 
 
 def msk(context: Context, events: Sequence[Event]) -> Fragment:
-    """Topics of Amazon's Kafka."""
+    """Compile topics of Amazon's managed Kafka."""
     found = each(events, lambda event: _msk(context, event))
     needs: list[Need] = []
     for group in by_function(events).values():
@@ -199,7 +199,7 @@ ACCESS: Mapping[str, tuple[str, str]] = {
 
 
 def kafka(context: Context, events: Sequence[Event]) -> Fragment:
-    """Topics of somebody's own Kafka."""
+    """Compile topics of self-managed Kafka."""
     found = each(events, lambda event: _kafka(context, event))
     needs: list[Need] = []
     for group in by_function(events).values():
@@ -242,7 +242,7 @@ def _kafka(context: Context, event: Event) -> Fragment:
 
 
 def _access(event: Event) -> Mapping[str, Sequence[str]]:
-    """How its brokers are reached; one without content says nothing."""
+    """Return how its brokers are reached; entries without content are dropped."""
     found = {key: values for key, values in event.get("accessConfigurations").items() if values is not None}
     for key in found:
         if key not in ACCESS:
@@ -259,7 +259,7 @@ def rabbitmq(context: Context, events: Sequence[Event]) -> Fragment:
 
 
 def _brokers(context: Context, events: Sequence[Event], name: str) -> Fragment:
-    """Queues of Amazon MQ."""
+    """Compile queues of Amazon MQ."""
     found = each(events, lambda event: _broker(context, event, name))
     needs: list[Need] = []
     for group in by_function(events).values():
@@ -308,7 +308,7 @@ def _name(arn: Any) -> str:
 
 
 def _intrinsic_name(value: Json) -> str:
-    """A name out of a CloudFormation function: what it refers to, or the last part of what it joins."""
+    """Return a name from a CloudFormation function: what it refers to, or the last part of what it joins."""
     match value:
         case {"Fn::GetAtt": [first, *_]}:
             name = first

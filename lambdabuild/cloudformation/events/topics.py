@@ -44,7 +44,7 @@ def _subscribed(context: Context, event: Event) -> Fragment:
 
 
 def _topics(events: Sequence[Event]) -> dict[str, Json]:
-    """The topics to be made, with the subscriptions that need nothing of their own."""
+    """Return the topics to create, with the subscriptions that need no resource of their own."""
     found: dict[str, Json] = {}
     about: dict[str, list[Event]] = defaultdict(list)
     made = [(event, name) for event in events for arn, name in (_topic(event),) if arn is None]
@@ -65,7 +65,7 @@ def _topics(events: Sequence[Event]) -> dict[str, Json]:
 
 
 def _said(events: Sequence[Event], name: str, option: str) -> Any:
-    """An option of a topic to be made, of the events that are about it; one may say it for all."""
+    """Return an option of a topic to create; one of its events may set it for all."""
     said = [event for event in events if event.get(option)]
     for event in said:
         if event.get(option) != said[0].get(option):
@@ -74,7 +74,7 @@ def _said(events: Sequence[Event], name: str, option: str) -> Any:
 
 
 def _topic(event: Event) -> tuple[Any, str]:
-    """The ARN of a topic that is there already, None for one to be made, and its name."""
+    """Return the ARN of an existing topic, None for one to create, and its name."""
     if isinstance(event.options, str):
         is_arn = event.options.startswith("arn:")
         return (event.options, event.options.rpartition(":")[2]) if is_arn else (None, event.options)
@@ -112,7 +112,7 @@ def _is_apart(event: Event) -> bool:
 
 
 def _elsewhere(context: Context, event: Event, arn: Any) -> str | None:
-    """The region of a topic that lies in another one."""
+    """Return the region of a topic that is in a different region."""
     if not isinstance(arn, str) or isinstance(event.options, str):
         return None
     region = re.split(r"(?<!:):(?!:)", arn)[3:4]
@@ -120,7 +120,7 @@ def _elsewhere(context: Context, event: Event, arn: Any) -> str | None:
 
 
 def _redrive(event: Event, name: str, arn: Any, resources: dict[str, Json]) -> Json | None:
-    """Where go messages that could not be delivered; the queue is told to take them."""
+    """Return where undeliverable messages go; the queue's policy allows it."""
     given = event.get("redrivePolicy")
     if not given:
         return None
@@ -142,7 +142,7 @@ def _redrive(event: Event, name: str, arn: Any, resources: dict[str, Json]) -> J
 
 
 def _queue(event: Event, given: Json) -> tuple[Any, Any]:
-    """ARN and address of a queue."""
+    """Return the ARN and the address of a queue."""
     arn, reference = given.get("deadLetterTargetArn"), given.get("deadLetterTargetRef")
     if arn:
         region, account, name = (event.part_of_arn(arn, ":", position) for position in (3, 4, 5))

@@ -64,7 +64,7 @@ def _description(context: Context) -> str:
 
 
 def _digest(resources: dict[str, Json]) -> str:
-    """What is deployed, so that there is another deployment when that changes."""
+    """Return a digest of what is deployed, so that a change makes a new deployment."""
     digest = hashlib.sha256(compact(dict(sorted(resources.items()))).encode()).digest()
     return re.sub(r"[^0-9a-zA-Z]", "", base64.b64encode(digest).decode())
 

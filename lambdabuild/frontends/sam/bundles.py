@@ -21,7 +21,7 @@ FLAG, VARIABLE = "--enable-source-maps", "NODE_OPTIONS"
 
 
 def rewrites(resource: CodeResource) -> None:
-    """Note where the template's text takes a function's Handler and its NODE_OPTIONS."""
+    """Record where the template names a function's Handler and its NODE_OPTIONS."""
     if not is_looped(resource):
         _rewrite(resource, "handler", resource.node, "Properties", "Handler")
     said = _node_options(resource)
@@ -32,12 +32,12 @@ def rewrites(resource: CodeResource) -> None:
 
 
 def is_looped(resource: CodeResource) -> bool:
-    """Whether a loop makes the function, so that its Handler is written once for all that the loop makes."""
+    """Return whether a loop makes the function, so that all functions of the loop share one Handler."""
     return resource.name in resource.template.loops.keys
 
 
 def in_place(options: dict[str, object], handler: str) -> dict[str, object]:
-    """The options with which the bundle of a Handler that cannot be shortened is where that says."""
+    """Return the options that put the bundle where a Handler that cannot be shortened expects it."""
     folder, name = posixpath.split(handler)
     points = options.get("EntryPoints")
     entries = [str(point) for point in points] if isinstance(points, list) else []
@@ -55,12 +55,12 @@ def _cannot(resource: CodeResource, why: str) -> None:
 
 
 def wants_source_maps(resource: CodeResource) -> bool:
-    """Whether NODE_OPTIONS asks for source maps."""
+    """Return whether NODE_OPTIONS asks for source maps."""
     return FLAG in (_node_options(resource) or "").split()
 
 
 def _node_options(resource: CodeResource) -> str | None:
-    """What it is, that of Globals too; None when that is no plain text."""
+    """Return its value, including that of Globals; None when it is not plain text."""
     for node in (resource.own("Environment"), resource.common("Environment")):
         for key in ("Variables", VARIABLE):
             node = node.get(key) if node is not None else None
@@ -107,6 +107,6 @@ def _rewrite(
 
 
 def with_source_maps(options: dict[str, object], resource: CodeResource) -> dict[str, object]:
-    """The options with ``Sourcemap`` when nothing is said of it and NODE_OPTIONS asks for source maps."""
+    """Return the options with ``Sourcemap`` when it is not set and NODE_OPTIONS asks for source maps."""
     names = {name.replace("_", "").lower() for name in options}
     return options if "sourcemap" in names or not wants_source_maps(resource) else {**options, "Sourcemap": True}

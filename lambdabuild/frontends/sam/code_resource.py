@@ -38,7 +38,7 @@ class Files(Protocol):
     def kind(self, path: str) -> Literal["file", "folder", ""]: ...
 
     def real(self, path: str) -> str:
-        """Where a file is that may be a link."""
+        """Return where a link leads to; any other path unchanged."""
         ...
 
 
@@ -56,7 +56,7 @@ class Template(Struct, frozen=True):
     loops: Loops = field(default_factory=Loops)
 
     def full(self, name: str) -> str:
-        """A logical id led by the stacks it stands in."""
+        """Return a logical id with the stacks it is in before it."""
         return self.names.stack + name
 
     def iteration(self, name: str, key: str, node: Node | None) -> Iteration | None:
@@ -132,7 +132,7 @@ class CodeResource:
         return properties.get(key) if properties is not None else None
 
     def property(self, key: str) -> Node | None:
-        """A property, or what Globals give it."""
+        """Return a property of the resource, otherwise of Globals."""
         found = self.own(key)
         return found if found is not None or key in self.ignored_globals() else self.common(key)
 
@@ -158,7 +158,7 @@ class CodeResource:
         return value if isinstance(value, str) else ""
 
     def needed(self, key: str) -> str:
-        """A property without which there is nothing to build."""
+        """Return a property without which nothing can be built."""
         value = self.value(key)
         node = self.property(key)
         if isinstance(value, Unresolved):
@@ -177,7 +177,7 @@ class CodeResource:
         return value
 
     def cdk_asset(self) -> Node | None:
-        """The folder that the CDK made an asset of; what the property names is where the CDK itself would put that."""
+        """Return the folder from which the CDK made an asset; the property itself names the CDK's copy."""
         path, of = self.metadata.get("aws:asset:path"), self.metadata.get("aws:asset:property")
         return path if of is not None and of.value == self.shape.code else None
 
@@ -190,7 +190,7 @@ class CodeResource:
         self.found.skipped.append(Skipped(self.template.full(self.name), reason, self.where, self.shape.kind))
 
     def rewrite(self, kind: Literal["artifact", "asset", "image", "kept"], key: str = "") -> None:
-        """Note the place of its code's location, or of another property."""
+        """Record the place of its code's location, or of another property."""
         key = key or self.shape.code
         self.refuse_looped(key)
         span, insert = property_place(self.template.text, self.template.is_json, self.node, key)
@@ -204,7 +204,7 @@ class CodeResource:
             self.found.rewrites.append(Rewrite(self.template.full(self.name), kind, "uri", asset.span, more))
 
     def normalized(self, key: Span) -> str:
-        """The value beside this key, and after it the mark by which SAM knows that it was put into its property."""
+        """Return the value next to this key, and the mark with which SAM records that it copied it to its property."""
         if self.template.is_json:
             return '{}, "SamNormalized": true'
         newline = "\r\n" if "\r\n" in self.template.text else "\n"
@@ -212,7 +212,7 @@ class CodeResource:
         return "{}" + (", " if is_flow else newline + " " * (key.column - 1)) + "SamNormalized: true"
 
     def refuse_looped(self, key: str) -> None:
-        """A property that a loop among the properties makes cannot be written for itself."""
+        """Raise an error for a property that a loop creates, because it cannot be written for one function alone."""
         properties = self.node.get("Properties")
         where = properties.keys.get(key) if properties is not None else None
         if where is not None and self.template.text[where.start : where.end].strip("'\"") not in (key, ""):

@@ -62,7 +62,7 @@ def _read_code(resource: CodeResource) -> None:
 
 
 def _location(resource: CodeResource) -> str | Elsewhere:
-    """The path of its code, or why nothing is built from it."""
+    """Return the path of its code, or why nothing is built from it."""
     key = resource.shape.code
     node = resource.cdk_asset() or resource.property(key)
     value = code_location(node, resource.template.names) if node is not None else None
@@ -104,7 +104,7 @@ def _local(resource: CodeResource, path: str) -> None:
 
 
 def _as_it_is(resource: CodeResource, path: str, kind: str, reason: str) -> None:
-    """Not built, but sent."""
+    """Upload the code as it is, without building."""
     node = resource.property(resource.shape.code)
     where = node.span if node is not None else resource.where
     resource.leave_out(reason)
@@ -151,7 +151,9 @@ def _build(resource: CodeResource, source: str) -> None:
 
 
 def _usual_method(resource: CodeResource) -> str:
-    """SAM runs make for custom runtimes; here a ``bootstrap`` and the like will do, but where make is told how."""
+    """Return the usual build method. SAM runs make for custom runtimes; here a ``bootstrap`` is enough unless make is
+    configured.
+    """
     is_make = any(resource.metadata.get(key) is not None for key in (*MAKE_OPTIONS, MAKE_ROOT))
     is_custom = resource.shape.kind == "function" and resource.text("Runtime").startswith("provided")
     return "makefile" if is_make and is_custom else ""
@@ -199,7 +201,7 @@ def _options(resource: CodeResource, method: str) -> Options:
 
 
 def _layers(resource: CodeResource) -> tuple[tuple[str, ...], int]:
-    """The service's own layers by name, in order, and how many others; those of Globals come first."""
+    """Return the service's own layers by name, those of Globals first, and the number of other layers."""
     own: list[str] = []
     foreign = 0
     for item in _layer_values(resource):
@@ -212,7 +214,7 @@ def _layers(resource: CodeResource) -> tuple[tuple[str, ...], int]:
 
 
 def _fixed_layers(resource: CodeResource) -> str:
-    """Notes where more layers are named; gives why they cannot be."""
+    """Record where more layers can be named, or return why they cannot be."""
     if resource.shape.is_web:
         return "a web function has no layers"
     if resource.name in resource.template.loops.keys:
@@ -232,7 +234,7 @@ def _fixed_layers(resource: CodeResource) -> str:
 
 
 def _environment(resource: CodeResource) -> tuple[str, ...]:
-    """The names of the function's variables, those of Globals too."""
+    """Return the names of the function's variables, including those of Globals."""
     names: set[str] = set()
     for node in (resource.common("Environment"), resource.own("Environment")):
         variables = node.get("Variables") if node is not None else None

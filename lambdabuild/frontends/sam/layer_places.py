@@ -13,7 +13,7 @@ REST_OF_LINE = re.compile(r"[ \t]*(?:#[^\r\n]*)?(?=\r?\n|\Z)")
 
 
 def layers_place(text: str, is_json: bool, target: str, resource: Node) -> LayersPlace | str:
-    """Where more layers of a function are named, or why that cannot be done without changing another's.
+    """Return where more layers of a function can be named, or why they cannot without changing another function's.
 
     The text of the resource and of its Properties and Layers must be its own, and Layers a list that is written out.
     """
@@ -61,7 +61,7 @@ def _into_block(text: str, target: str, layers: Node) -> LayersPlace | str:
 
 
 def mappings_place(text: str, root: Node) -> MappingsPlace | None:
-    """Where mappings are added: before all others, else in a section of their own before Resources."""
+    """Return where mappings are added: before all others, otherwise in a new section before Resources."""
     mappings = root.get("Mappings")
     if mappings is not None:
         place = resources_place(text, root, "", "Mappings")
@@ -79,7 +79,7 @@ def mappings_place(text: str, root: Node) -> MappingsPlace | None:
 
 
 def resources_place(text: str, root: Node, kind: str, section: str = "Resources") -> ResourcesPlace | None:
-    """Where layers are added: before all other resources. None when Resources is not a mapping of its own."""
+    """Return where layers are added: before all other resources. None when Resources is not a mapping of its own."""
     resources, key = root.get(section), root.keys.get(section)
     if resources is None or key is None or not resources.keys or text.startswith("*", resources.span.start):
         return None

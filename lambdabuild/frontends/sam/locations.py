@@ -25,7 +25,7 @@ IN_PLACE: Mapping[str, Elsewhere] = {"ZipFile": INLINE, "S3Bucket": IN_S3, "S3Ke
 
 
 def code_location(node: Node, names: Scope) -> Value:
-    """A path, Elsewhere, Unresolved where it may be a path that is not known; any other value as it is.
+    """Return a path, Elsewhere, Unresolved where it may be an unknown path; any other value unchanged.
 
     Both branches of an Fn::If count when its condition is not known: if none of them is a path, none is meant.
     """
@@ -37,7 +37,7 @@ def code_location(node: Node, names: Scope) -> Value:
 
 
 def may_be_local(value: Unresolved) -> bool:
-    """Whether a path may be meant: a person can say it now, or what is known of it begins as a path does."""
+    """Return whether a path may be meant: a person can supply it now, or its known part begins as a path does."""
     if not value.text or value.text.startswith("${"):
         return bool(value.give)
     return is_local(value.text)

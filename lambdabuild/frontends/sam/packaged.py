@@ -60,35 +60,35 @@ REMOTE = ("s3://", "http://", "https://", "arn:")
 
 
 def is_local(text: str) -> bool:
-    """Whether a text is the path of a file, for all that its form tells."""
+    """Return whether a text has the form of a local path."""
     return bool(text) and not text.startswith(REMOTE)
 
 
 def may_be_path(text: str) -> bool:
-    """Whether it is worth a look at the disk: a short line."""
+    """Return whether a text is worth a look at the disk: it is a short line."""
     return is_local(text) and len(text) < LONGEST_PATH and text.isprintable()
 
 
 def code(properties: Node | None) -> Iterator[tuple[str, Node]]:
-    """The properties in which resources of any type name their code, by the words that are usual for it."""
+    """Return the properties in which resources of any type name their code, found by usual names."""
     if properties is not None and isinstance(properties.value, dict):
         yield from ((key, node) for key, node in properties.value.items() if key in CODE or key.endswith("Uri"))
 
 
 def path_of(text: str) -> str:
-    """The path in a text that may be a ``file://`` address."""
+    """Return the path in a text that may be a ``file://`` address."""
     return unquote(text.removeprefix(FILE)) if text.startswith(FILE) else text
 
 
 def properties(kind: str, resource: Node) -> Iterator[tuple[str, Node, Form]]:
-    """What a resource names: (property, its node, how a place in S3 is written there)."""
+    """Yield what a resource names: (property, its node, the form of a place in S3)."""
     node = resource.get("Properties")
     if node is not None:
         yield from _below(node, PROPERTIES.get(kind, {}))
 
 
 def metadata(root: Node) -> Iterator[tuple[str, Node, Form]]:
-    """The same of what the template says of itself."""
+    """Yield what the template's own Metadata names, in the same form."""
     section = root.get("Metadata")
     for kind, properties in METADATA.items():
         node = section.get(kind) if section is not None else None
@@ -111,7 +111,7 @@ def _at(node: Node, path: Sequence[str]) -> Iterator[tuple[list[str], Node]]:
 
 
 def includes(node: Node) -> Iterator[Node]:
-    """The Location of every AWS::Include below a node, however it is written."""
+    """Yield the Location of every AWS::Include below a node, in every notation."""
     if isinstance(node.value, list):
         for item in node.value:
             yield from includes(item)

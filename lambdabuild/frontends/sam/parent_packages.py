@@ -15,7 +15,7 @@ MODES = ("explicit", "auto")
 
 
 def applied(options: Mapping[str, Any], handler: str, source: str) -> dict[str, Any]:
-    """The options with what the mode means, as the Python rules know it: ``app.orders``."""
+    """Return the options with what the mode means, as the Python rules know it: ``app.orders``."""
     mode = options.get(MODE)
     rest = {name: value for name, value in options.items() if name not in (MODE, PACKAGES)}
     packages = options.get(PACKAGES) if mode == "explicit" else inferred(handler, source) if mode == "auto" else ""
@@ -23,10 +23,10 @@ def applied(options: Mapping[str, Any], handler: str, source: str) -> dict[str, 
 
 
 def inferred(handler: str, source: str) -> str:
-    """The packages that a handler names before its module, as far as the code's path ends in them.
+    """Return the packages a handler names before its module, as far as the code's path ends in them.
 
-    ``app.orders.main.handler`` of ``app/orders`` is below ``app.orders``, of ``app`` below ``app``. A path that does
-    not name the first of them is the folder of all of them.
+    ``app.orders.main.handler`` in ``app/orders`` is below ``app.orders``, in ``app`` below ``app``. A path that does
+    not name the first package is the folder of all of them.
     """
     wanted, path = handler.split(".")[:-2], posixpath.normpath(source).split("/")
     if not wanted or wanted[0] not in path:

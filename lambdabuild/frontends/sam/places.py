@@ -12,9 +12,9 @@ SHARED = ("&", "*", "!")
 
 
 def property_place(text: str, is_json: bool, resource: Node, key: str, section: str = "Properties") -> tuple[Span, str]:
-    """The span of a resource's property and "", or what to replace and the text that stands around the value.
+    """Return the span of a resource's property and "", or what to replace and the text around the value.
 
-    A property that the resource itself does not write (Globals gave it, or a merge) is inserted before the others.
+    A property that the resource itself does not have (Globals or a merge gave it) is inserted before the others.
     """
     properties = resource.get(section)
     if properties is None:
@@ -35,7 +35,7 @@ def pair_of(is_json: bool, key: str, value: str = "{}") -> str:
 
 
 def is_own(text: str, node: Node) -> bool:
-    """Whether what a node says is its own text, and no other's by an anchor."""
+    """Return whether a node's text is its own and not shared through an anchor."""
     return node.style != "tagged" and not text.startswith(SHARED, node.span.start)
 
 
@@ -69,5 +69,5 @@ def _blank_before(text: str, place: int) -> str:
 
 @lru_cache(maxsize=8)
 def line_end(text: str) -> str:
-    """How a text's lines end. It is looked through once, and asked about for every function."""
+    """Return how a text's lines end; remembered, because it is asked for every function."""
     return "\r\n" if "\r\n" in text else "\n"

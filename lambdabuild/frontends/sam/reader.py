@@ -114,7 +114,7 @@ def _read_stack(
 
 
 def _without_loops(text: str, root: Node, names: Scope, warnings: list[str]) -> tuple[Node, Scope, loops.Loops]:
-    """The template as its loops make it, what names mean there, and what is known of the loops."""
+    """Return the template with loops expanded, the meaning of names in it, and what is known of the loops."""
     if loops.LOOP not in text:
         return root, names, loops.Loops()
     transforms = _transforms(root, names)
@@ -132,7 +132,7 @@ def _transforms(root: Node, names: Scope) -> list[Value]:
 
 
 def _layer_type(root: Node, names: Scope) -> str:
-    """A layer's type where SAM's transform is, else CloudFormation's own."""
+    """Return a layer's type: SAM's where its transform is used, otherwise CloudFormation's own."""
     return "AWS::Serverless::LayerVersion" if SERVERLESS in _transforms(root, names) else "AWS::Lambda::LayerVersion"
 
 
@@ -188,7 +188,7 @@ class _Stack:
             self.collecting(lambda key=key, node=node, form=form: self.asset(f"Metadata-{key}", node, form))
 
     def collecting(self, action: Any) -> None:
-        """Go on after a mistake, so that all are told."""
+        """Continue after a mistake, so that all are reported."""
         try:
             action()
         except LambdaBuildError as error:
@@ -238,7 +238,7 @@ class _Stack:
         self.found.rewrites.append(Rewrite(target, kind, form, span, iteration=iteration))
 
     def asset(self, name: str, node: Node, form: Form, iteration: Iteration | None = None) -> None:
-        """A local file that a property names; what is in S3 already is left alone."""
+        """Add a local file that a property names; what is already in S3 is skipped."""
         value = resolve(node, self.names)
         if isinstance(value, Unresolved):
             self.unknown_file(name, value, form)
@@ -252,7 +252,7 @@ class _Stack:
         self.rewrite(self.template.full(name), "asset", form, node.span, iteration)
 
     def unknown_file(self, name: str, value: Unresolved, form: Form) -> None:
-        """SAM's own properties name files as a rule, those of CloudFormation what is in S3."""
+        """Raise Unresolvable for an unknown path in SAM's own properties; skip other unknown files."""
         label = name.replace("-", ".")
         if form == "uri" and name.endswith("Uri") and may_be_local(value):
             raise Unresolvable(f"{label} is not known: {value.reason}", where=value.where, help=value.remedy)
@@ -261,7 +261,7 @@ class _Stack:
             self.found.skipped.append(Skipped(self.template.full(label), reason, value.where, "file"))
 
     def unbuilt(self, name: str, kind: str, properties: Node | None, where: Span) -> None:
-        """A type that is not known here, though it names code that is there: it is said that nothing is built."""
+        """Warn that nothing is built for a resource of unknown type, although it names existing code."""
         for key, node in packaged.code(properties):
             value = resolve(node, self.names)
             is_path = isinstance(value, str) and packaged.may_be_path(value)
@@ -300,7 +300,7 @@ class _Stack:
         )  # fmt: skip
 
     def rebase_globals(self) -> None:
-        """A code folder in Globals stays where it was, told from the folder of the output."""
+        """Rewrite a code folder in Globals relative to the folder of the output."""
         for section, key in (("Function", "CodeUri"), ("LayerVersion", "ContentUri")):
             group = self.template.globals.get(section) if self.template.globals is not None else None
             node = group.get(key) if group is not None else None

@@ -21,7 +21,7 @@ well refer back."""
 
 
 def circles(root: Node, names: Scope) -> list[LambdaBuildError]:
-    """An error (LB105) for each circle that CloudFormation would refuse."""
+    """Yield an error (LB105) for each circle that CloudFormation would refuse."""
     resources = root.get("Resources")
     if resources is None or not isinstance(resources.value, dict):
         return []
@@ -41,7 +41,7 @@ def circles(root: Node, names: Scope) -> list[LambdaBuildError]:
 
 
 def is_deployed(resource: Node, names: Scope) -> bool:
-    """Whether a resource may be in the stack: its condition is not known to be false."""
+    """Return whether a resource may be in the stack: its condition is not known to be false."""
     condition = resource.get("Condition")
     name = resolve(condition, names) if condition is not None else None
     if condition is None or not isinstance(name, str):
@@ -90,7 +90,7 @@ def _named_by(function: str, argument: Node, names: Scope) -> Iterable[str] | No
 
 
 def _followed(function: str, value: dict[str, Node], names: Scope) -> Iterable[Node]:
-    """The parts to look into: of an Fn::If only the branch that is taken, when that is known."""
+    """Return the parts to look into: of an Fn::If only the branch that is known to be taken."""
     argument = value.get(function)
     if function == "Fn::If" and argument is not None and isinstance(argument.value, list) and len(argument.value) == 3:
         name, when, otherwise = argument.value
@@ -100,7 +100,7 @@ def _followed(function: str, value: dict[str, Node], names: Scope) -> Iterable[N
 
 
 def _rings(edges: Edges) -> list[list[str]]:
-    """Each circle once, beginning with its first name in the alphabet; the first few, when there are very many."""
+    """Yield each circle once, beginning with its first name in the alphabet; only the first few if there are many."""
     done: set[str] = set()
     found: dict[frozenset[str], list[str]] = {}
     for start in edges:

@@ -73,7 +73,7 @@ class Outside:
         return value
 
     def read(self, others: Iterable[str]) -> Read:
-        """What was asked so far; ``others`` are files that were read elsewhere."""
+        """Return what was read so far; ``others`` are files that were read elsewhere."""
         kinds = {key[0] for key in self._known}
         files = dict.fromkeys([*others, *(key[1] for key in self._known if key[0] == "text")])
         return Read(tuple(files), tuple(sorted(self._variables)), kinds <= {"text", "nodes"})
@@ -157,7 +157,7 @@ class Outside:
         return said.get("value")
 
     def conditions(self, conditions: Sequence[str], service: Any) -> Sequence[Mapping[str, Any]]:
-        """What node says of JavaScript conditions: ``{holds: bool}`` or ``{error: text}`` for each."""
+        """Return node's answer for each JavaScript condition: ``{holds: bool}`` or ``{error: text}``."""
         given = json.dumps({"conditions": conditions, "service": service, "options": self.options})
         found: Sequence[Mapping[str, Any]] = self._once(
             ("conditions", given), lambda: json.loads(self._node("evaluate_conditions.cjs", given))

@@ -28,7 +28,7 @@ NEVER = (
 
 
 def globs(excluded: Iterable[str], included: Iterable[str]) -> tuple[str, ...]:
-    """The lines in the order in which they count: what is left out first, then patterns, which may bring back."""
+    """Return the lines in the order in which they count: exclusions, then patterns, which may bring files back."""
     lines = [line[1:] if line.startswith("!") else f"!{line}" for line in excluded]
     patterns = list(dict.fromkeys(tidy(line) for line in included))
     chosen: list[str] = []
@@ -45,13 +45,13 @@ def globs(excluded: Iterable[str], included: Iterable[str]) -> tuple[str, ...]:
 
 
 def from_above(lines: Sequence[str]) -> tuple[str, ...]:
-    """The lines about files above the service's folder, none when they take in none."""
+    """Return the lines about files above the service's folder, none when they include none."""
     chosen = tuple(line for line in lines if line.removeprefix("!").startswith(UP))
     return chosen if any(not line.startswith("!") for line in chosen) else ()
 
 
 def _with_content(body: str, before: Sequence[str]) -> list[str]:
-    """What leaves out the folders' content that a pattern names, but for what was looked for in them before."""
+    """Return lines that exclude the content of folders a pattern names, except for what was included in them before."""
     names = [one for one in _braces(body) if not WILD.search(posixpath.basename(one)) and not one.endswith("/")]
     if not names:
         return []
@@ -61,7 +61,7 @@ def _with_content(body: str, before: Sequence[str]) -> list[str]:
 
 
 def _begins_in(line: str, folder: str) -> bool:
-    """Whether the search for a pattern begins in a folder, or below it."""
+    """Return whether the search for a pattern begins in a folder, or below it."""
     parts = line.split("/")
     count = next((n for n, part in enumerate(parts) if WILD.search(part)), len(parts) - 1)
     base, top = "/".join(parts[:count]), folder.removeprefix("**/")
@@ -70,7 +70,7 @@ def _begins_in(line: str, folder: str) -> bool:
 
 
 def _braces(body: str) -> list[str]:
-    """``a/{b,c}`` is ``a/b`` and ``a/c``."""
+    """Expand braces: ``a/{b,c}`` is ``a/b`` and ``a/c``."""
     found = re.search(r"\{([^{}]*,[^{}]*)\}", body)
     if found is None:
         return [body]
@@ -79,6 +79,6 @@ def _braces(body: str) -> list[str]:
 
 
 def tidy(line: str) -> str:
-    """``!./x`` is ``!x``."""
+    """Remove ``./``: ``!./x`` is ``!x``."""
     sign, body = ("!", line[1:]) if line.startswith("!") else ("", line)
     return sign + body.removeprefix("./")

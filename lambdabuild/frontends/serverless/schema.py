@@ -50,7 +50,7 @@ class Mistake(Struct, frozen=True):
 
 
 def check(node: Node, schema: Schema) -> tuple[Node, tuple[Mistake, ...]]:
-    """The node with its values in the types that the schema wants, and all mistakes in it."""
+    """Return the node with its values in the types that the schema wants, and all mistakes in it."""
     checker = _Checker(schema)
     found, mistakes = checker.visit(node, schema, ())
     return found, tuple(mistakes)
@@ -62,7 +62,7 @@ class _Checker:
         self.hints = MOST_HINTS
 
     def near(self, name: str, known: Iterable[str]) -> str:
-        """The known name most like this one, for the first few mistakes: looking takes a millisecond."""
+        """Return the closest known name, for the first few mistakes only: each search takes a millisecond."""
         self.hints -= 1
         return nearest(name, known) if self.hints >= 0 else ""
 
@@ -101,8 +101,7 @@ class _Checker:
         return node, mistakes
 
     def one_of(self, node: Node, branches: list[Schema], path: tuple[str, ...]) -> tuple[Node, list[Mistake]]:
-        """The first branch that fits; what a branch that fails has rewritten stays so, as with the Serverless
-        Framework.
+        """Return the first branch that fits. Rewrites by branches that fail remain, as with the Serverless Framework.
 
         Once a branch that wants a scalar was offered a list of one, the branches after it see the item alone. The list
         itself stays, unless one of them makes another value of a scalar: ``[!Ref Table]`` is a list when it fits
@@ -125,7 +124,7 @@ class _Checker:
         ]
 
     def offers_item(self, schema: Schema) -> bool:
-        """Whether a list of one that does not fit here was taken for its item."""
+        """Return whether a list of one that does not fit here was taken for its item."""
         if "$ref" in schema:
             return self.offers_item(self.definitions[schema["$ref"].removeprefix("#/definitions/")])
         if "type" in schema:
@@ -135,7 +134,7 @@ class _Checker:
     def nearest_branch(
         self, node: Node, branches: list[Schema], path: tuple[str, ...], failed: list[tuple[int, int, list[Mistake]]]
     ) -> list[Mistake]:
-        """What is wrong with a value that fits no branch: the mistakes of the one it fits best, or what it may be."""
+        """Return the mistakes of the branch that a value fits best, or what the value may be."""
         best = min(failed, key=lambda item: (item[0], len(item[2]), item[1]))
         if -best[0] > len(path) or len(branches) == 1:
             return best[2]
@@ -191,7 +190,7 @@ class _Checker:
     def without_content(
         self, path: tuple[str, ...], node: Node, members: dict[str, Node], schema: Schema
     ) -> Iterator[Mistake]:
-        """Names with nothing below them that something is described under: it may be commented out."""
+        """Yield names without content that are meant to describe something: it may be commented out."""
         empty = [
             key for key, child in members.items() if child.value is None and key not in schema.get("properties", {})
         ]
@@ -240,7 +239,7 @@ def _is_named(key: str, schema: Schema) -> bool:
 
 
 def _as_type(node: Node, wanted: str | list[str]) -> tuple[Node, bool]:
-    """The node in one of the types wanted, as the Serverless Framework's validator rewrites it."""
+    """Return the node in one of the types wanted, as the Serverless Framework's validator rewrites it."""
     types = _listed(wanted)
     if any(_is(node.value, one) for one in types):
         return node, True
@@ -269,7 +268,7 @@ def _listed(wanted: str | list[str]) -> list[str]:
 
 
 def _put_back(node: Node, seen: Node, found: Node) -> Node:
-    """A value of which ``seen`` was looked at, itself or its only item, when that has become ``found``."""
+    """Return a value in which ``seen``, itself or its only item, is replaced by ``found``."""
     if seen is node or not isinstance(seen.value, dict | list):
         return node if found is seen else found
     return replace(node, value=[found]) if _only_item(node) is seen and isinstance(found.value, dict | list) else found
@@ -401,7 +400,7 @@ def _one_of(values: list[Any]) -> str:
 
 
 def _told(schema: Schema, definitions: Mapping[str, Schema]) -> Iterator[str]:
-    """What a branch wants, in a few words."""
+    """Return what a branch wants, in a few words."""
     if "$ref" in schema:
         yield from _told(definitions[schema["$ref"].removeprefix("#/definitions/")], definitions)
     elif "description" in schema:

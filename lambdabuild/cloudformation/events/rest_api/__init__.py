@@ -118,7 +118,7 @@ def _api(api: Api) -> Json:
 
 
 def _digest(resources: Mapping[str, Json]) -> str:
-    """What is deployed: the same API is the same deployment, and another one is made when it changed."""
+    """Return a digest of what is deployed: the same API is the same deployment, a change makes a new one."""
     digest = hashlib.sha256(compact(dict(sorted(resources.items()))).encode()).digest()
     return re.sub(r"[^0-9a-zA-Z]", "", base64.b64encode(digest).decode())
 
@@ -131,7 +131,7 @@ def _endpoint(api: Api) -> Json:
 
 
 def _permission(api: Api, call: Http) -> dict[str, Json]:
-    """The function's, and that of the function which is asked first."""
+    """Return the permission of the function, and that of its authorizer."""
     found = {
         naming.normal(call.function.key) + "LambdaPermissionApiGateway": permission(
             call.function, GATEWAY, SourceArn=api.source

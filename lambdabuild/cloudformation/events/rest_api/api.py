@@ -30,7 +30,7 @@ class Api(Struct, frozen=True, dict=True):
 
     @property
     def root(self) -> Any:
-        """The resource of the path ``/``."""
+        """Return the resource of the path ``/``."""
         return self.config.get("restApiRootResourceId") or {"Fn::GetAtt": [API, "RootResourceId"]}
 
     @property
@@ -39,7 +39,7 @@ class Api(Struct, frozen=True, dict=True):
 
     @cached_property
     def source(self) -> Json:
-        """All of the API, as permissions name it."""
+        """Return the ARN of the whole API for permissions."""
         account = [{"Ref": "AWS::Region"}, ":", {"Ref": "AWS::AccountId"}]
         return {"Fn::Join": ["", ["arn:", {"Ref": "AWS::Partition"}, ":execute-api:", *account, ":", self.id, "/*/*"]]}
 

@@ -16,7 +16,7 @@ def logical_id(authorizer: Authorizer) -> str:
 
 
 def of_method(call: Http) -> Json:
-    """The properties of a method that say who may call it."""
+    """Return the properties of a method that decide who may call it."""
     found = call.authorizer
     if found is None:
         return {"AuthorizationType": "NONE"}
@@ -31,7 +31,7 @@ def of_method(call: Http) -> Json:
 
 
 def compile(api: Api, calls: Sequence[Http]) -> Fragment:
-    """Each authorizer once. When two events describe it, what either says counts, and the later in the file wins."""
+    """Return each authorizer once. Settings of two events are merged, and the later one in the file wins."""
     found: dict[str, Json] = {}
     for call in calls:
         authorizer = call.authorizer

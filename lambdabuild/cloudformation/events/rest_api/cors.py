@@ -21,7 +21,7 @@ ALL_METHODS = "DELETE,GET,HEAD,PATCH,POST,PUT"
 
 
 def allowed_origin(given: Any) -> str:
-    """The origin that an answer names; several are joined."""
+    """Return the origin that an answer names; several are joined."""
     options = given if isinstance(given, dict) else {}
     return ",".join(options["origins"]) if options.get("origins") else str(options.get("origin") or "*")
 
@@ -36,7 +36,7 @@ def preflights(api: Api, tree: Tree, calls: Sequence[Http]) -> dict[str, Json]:
 
 
 def _joined(calls: Sequence[Http]) -> Json:
-    """What all methods of a path say together; the last one's words go first."""
+    """Merge the CORS settings of all methods of a path; the last one's values come first."""
     headers: list[str] = []
     methods: list[str] = []
     origins: list[str] = []

@@ -182,7 +182,7 @@ def _authorizer(api: Api, event: Event, integration: str) -> Authorizer | None:
 
 
 def _ttl(event: Event, given: Any) -> int:
-    """Seconds. Where the schema is only advice, anything may be written there."""
+    """Return the time to live in seconds. Where the schema is only advice, anything may be written there."""
     if given is None:
         return TTL_SECONDS
     try:
@@ -203,7 +203,7 @@ def _in_a_word(api: Api, event: Event, given: str) -> Authorizer:
 
 
 def _who(api: Api, event: Event, given: Mapping[str, Any], kind: str) -> tuple[str, Any, Lambda | None]:
-    """Name, ARN, and the service's own function when it is one."""
+    """Return the name, the ARN, and the service's own function if it is one."""
     arn, name = given.get("arn"), given.get("name")
     if arn is None and not name:
         raise event.bad(
@@ -228,5 +228,5 @@ def _own(api: Api, event: Event, name: str) -> Lambda:
 
 
 def _name_in(arn: str) -> str:
-    """What stands for an ARN in names: the end of it after the last dash, as deployed stacks have it."""
+    """Return the part of an ARN used in names: the end after the last dash, as in deployed stacks."""
     return arn.rpartition(":")[2].rpartition("-")[2]

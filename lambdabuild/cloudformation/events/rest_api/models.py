@@ -25,7 +25,7 @@ def compile(api: Api, tree: Tree, calls: Sequence[Http]) -> Fragment:
 
 
 def of_method(api: Api, call: Http) -> Json:
-    """The properties of a method whose requests are checked."""
+    """Return the properties of a method whose requests are checked."""
     schemas = call.request.get("schemas") or {}
     if not schemas and not any(is_needed(value) for value in call.parameters.values()):
         return {}
@@ -44,7 +44,7 @@ def _validator(api: Api) -> Json:
 
 
 def _model(api: Api, call: Http, kind: str, given: Any) -> tuple[str, Json]:
-    """A model's id and itself: written here, or one of provider.apiGateway.request.schemas."""
+    """Return a model's id and the model: written here, or one of provider.apiGateway.request.schemas."""
     known = (api.config.get("request") or {}).get("schemas") or {}
     if isinstance(given, str) and given in known:
         content, named = "application/json", known[given]
@@ -69,7 +69,7 @@ def _model(api: Api, call: Http, kind: str, given: Any) -> tuple[str, Json]:
 
 
 def _parts(text: str) -> list[str]:
-    """The words in a text: parted by signs, and where small letters end."""
+    """Return the words in a text, separated by signs and where lower case ends."""
     return re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+", text)
 
 

@@ -29,7 +29,7 @@ class Tree:
         return "ApiGatewayResource" + naming.path(path)
 
     def resources(self) -> dict[str, Json]:
-        """All parts of all paths that are not there yet, parents before children."""
+        """Return all parts of all paths that do not exist yet, parents before children."""
         found: dict[str, Json] = {}
         for call in self.calls:
             for path in self._missing(call):

@@ -19,16 +19,16 @@ class Outside(World, Protocol):
         ...
 
     def conditions(self, conditions: Sequence[str], service: Any) -> Sequence[Mapping[str, Any]]:
-        """What JavaScript conditions of plugins are in a service: ``{holds: bool}`` or ``{error: text}`` each."""
+        """Evaluate JavaScript conditions of plugins: ``{holds: bool}`` or ``{error: text}`` for each."""
         ...
 
 
 def changed(
     root: Node, value: Value, ignored: Sequence[str], outside: Outside, options: Mapping[str, str]
 ) -> tuple[Node, list[str]]:
-    """The service after its plugins, and notes. ``options`` are those of the command line.
+    """Return the service as its plugins change it, and notes. ``options`` are those of the command line.
 
-    Plugins whose work would be lost are an error (LB115); what else is listed and not run is told.
+    Plugins whose work would be lost are an error (LB115); other plugins that are not run get a note.
     """
     listed = known.listed(root)
     raise_all(known.not_run(listed, ignored))

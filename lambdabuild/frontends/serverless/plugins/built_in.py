@@ -45,18 +45,18 @@ OPTIONS: Mapping[str, Option] = {
 
 
 def ending(service: Service, handler: str) -> str:
-    """How the handler's file ends, "" when there is none."""
+    """Return the extension of the handler's file, "" when there is none."""
     stem = handler.rpartition(".")[0]
     return next((end for end in ENDINGS if service.files.kind(service.local(stem + end)) == "file"), "")
 
 
 def has_builder(plugins: list[str]) -> bool:
-    """Whether a plugin is listed that makes JavaScript of what handlers name."""
+    """Return whether a listed plugin makes JavaScript of the handlers' files."""
     return any(word in name for name in plugins for word in BUILDERS)
 
 
 def bundles_by_itself(data: Mapping[str, Any], plugins: list[str]) -> bool:
-    """Whether the framework bundles TypeScript that nobody said anything about. Version 3 would ship it as it is."""
+    """Return whether the Serverless Framework bundles TypeScript without configuration; version 3 packs it as it is."""
     return (
         not data.get("build") and not has_builder(plugins) and not OLD.match(str(data.get("frameworkVersion") or "4"))
     )
@@ -89,7 +89,7 @@ class BuiltIn(Struct, frozen=True):
         return Packing(bundled=self._bundled(runtime), extras=extras)
 
     def node_options(self) -> bool:
-        """Whether functions get ``NODE_OPTIONS: --enable-source-maps``."""
+        """Return whether functions get ``NODE_OPTIONS: --enable-source-maps``."""
         said = self.table.written.get("sourcemap", True)
         return said is True or (isinstance(said, dict) and said.get("setNodeOptions") is True)
 
@@ -116,7 +116,7 @@ OURS: Mapping[str, Any] = {"outbase": ".", "esbuild_version": ESBUILD_VERSION}
 
 
 def sdk_of(runtime: str) -> list[str]:
-    """The packages that a runtime has itself: version 2 of the SDK up to Node.js 16, then version 3."""
+    """Return the packages a runtime provides: version 2 of the SDK up to Node.js 16, then version 3."""
     number = int("".join(filter(str.isdigit, runtime.partition(".")[0])) or 18)
     return ["@aws-sdk/*"] if number >= 18 else ["aws-sdk"]
 

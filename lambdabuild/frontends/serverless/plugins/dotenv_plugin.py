@@ -44,7 +44,7 @@ class Dotenv(Struct, frozen=True):
         return self.table.values
 
     def files(self) -> list[str]:
-        """Those that are there, the most particular first."""
+        """Return the files that exist, the most specific first."""
         if self.options.get("path"):
             return texts(self.options["path"])
         names = [f".env.{self.name}.local", f".env.{self.name}", ".env.local", ".env"]
@@ -53,7 +53,7 @@ class Dotenv(Struct, frozen=True):
         return [path for path in paths if self.is_there(posixpath.normpath(path))]
 
     def with_variables(self, root: Node, load: Load, environment: Callable[[str], Any]) -> tuple[Node, list[str]]:
-        """The service with the variables, and notes. Raises LB112 and LB114."""
+        """Return the service with the variables, and notes. Raises LB112 and LB114."""
         raise_all(self.errors())
         files = self.files()
         found = load(*map(posixpath.normpath, files), expands=self.options.get("variableExpansion") is not False)

@@ -65,7 +65,7 @@ class Esbuild(Struct, frozen=True):
         return found
 
     def packing(self, config: Mapping[str, Any], is_alone: bool) -> Packing:
-        """A bundle, with the files that patterns bring in beside it."""
+        """Return a bundle, with the files that patterns add to it."""
         if config.get("skipEsbuild"):
             return Packing()
         manifest = self.options.get("packagePath")
@@ -89,7 +89,7 @@ class Esbuild(Struct, frozen=True):
         }
 
     def _extras(self, config: Mapping[str, Any]) -> Iterator[str]:
-        """Patterns bring in files, and leave out of them, but take nothing from a bundle."""
+        """Return the files that patterns add; patterns remove nothing from a bundle."""
         for package in (self.service.package, config.get("package") or {}):
             yield from texts(package.get("include"))
             yield from (f"!{line}" for line in texts(package.get("exclude")))

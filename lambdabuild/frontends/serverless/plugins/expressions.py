@@ -20,7 +20,7 @@ class NotSimple(Exception):
 
 
 def truth(condition: str) -> bool | None:
-    """Whether a condition holds; None when it is more than comparisons of texts, numbers and true or false."""
+    """Return whether a condition holds; None unless it only compares texts, numbers and booleans."""
     try:
         tokens = _tokens(condition)
         value, rest = _either(tokens, 0)

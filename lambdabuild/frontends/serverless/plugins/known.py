@@ -144,14 +144,14 @@ PLUGINS: Mapping[str, Known] = {
 
 
 def row(name: str) -> Known:
-    """A plugin's row; one that nobody knows, also a file of the service's, is an error."""
+    """Return a plugin's row. An unknown plugin, such as a file of the service, is an error."""
     if name in PLUGINS:
         return PLUGINS[name]
     return next((known for pattern, known in PLUGINS.items() if "*" in pattern and fnmatchcase(name, pattern)), UNKNOWN)
 
 
 def listed(root: Node) -> list[Listed]:
-    """The plugins of a service: ``plugins`` is a list of names, or ``{modules: [...]}``."""
+    """Return the plugins of a service: ``plugins`` is a list of names, or ``{modules: [...]}``."""
     plugins = root.get("plugins")
     modules = plugins.get("modules") if plugins is not None and isinstance(plugins.value, dict) else plugins
     items = modules.value if modules is not None and isinstance(modules.value, list) else []
@@ -163,7 +163,7 @@ def is_ignored(name: str, ignored: Iterable[str]) -> bool:
 
 
 def not_run(plugins: Sequence[Listed], ignored: Sequence[str]) -> Iterator[LambdaBuildError]:
-    """One error that names all whose work would be lost (LB115)."""
+    """Return one error that names all plugins whose work would be lost (LB115)."""
     lost = [one for one in plugins if one.row.becomes == "error" and not is_ignored(one.name, ignored)]
     if not lost:
         return
@@ -177,7 +177,7 @@ def not_run(plugins: Sequence[Listed], ignored: Sequence[str]) -> Iterator[Lambd
 
 
 def notes(plugins: Sequence[Listed], ignored: Sequence[str]) -> Iterator[str]:
-    """What is told of plugins that a template does without."""
+    """Return notes about plugins that a template does without."""
     for one in plugins:
         if one.row.becomes == "harmless":
             yield f"{one.where}: {one.name} is not run: {one.row.words}"
@@ -186,7 +186,7 @@ def notes(plugins: Sequence[Listed], ignored: Sequence[str]) -> Iterator[str]:
 
 
 def not_listed(root: Node, plugins: Sequence[Listed], built_in: Sequence[str]) -> Iterator[Mistake]:
-    """Keys of functions that a plugin brings which is neither listed nor ``built_in``: the framework uses none."""
+    """Return keys of functions of plugins that are neither listed nor ``built_in``: they have no effect."""
     functions = root.get("functions")
     members = functions.value if functions is not None and isinstance(functions.value, dict) else {}
     there = {*(one.name for one in plugins), *built_in}
@@ -203,9 +203,10 @@ def not_listed(root: Node, plugins: Sequence[Listed], built_in: Sequence[str]) -
 
 
 def is_of_a_plugin(path: Sequence[str], is_unknown: bool, plugins: Sequence[Listed]) -> bool:
-    """Whether what the schema does not take at a place may be a listed plugin's.
+    """Return whether something the schema refuses may belong to a listed plugin.
 
-    ``is_unknown``: the framework knows no such key. What is done here, or harmless, has only the keys of its row.
+    ``is_unknown``: the Serverless Framework knows no such key. Of plugins that are supported or harmless, only the keys
+    of their row count.
     """
     return any(
         (is_unknown and one.row.becomes == "error") or any(_is_at(path, key.split(".")) for key in one.row.keys)
@@ -219,7 +220,7 @@ def _is_at(path: Sequence[str], pattern: Sequence[str]) -> bool:
 
 
 def without(node: Node, path: Sequence[str]) -> Node:
-    """A mapping without the member at a path, which only a plugin understands."""
+    """Return a mapping without the member at a path, which only a plugin understands."""
     if not isinstance(node.value, dict) or path[0] not in node.value:
         return node
     first, *rest = path

@@ -65,12 +65,12 @@ class Table(Struct, frozen=True):
 
     @property
     def values(self) -> dict[str, Any]:
-        """What is said of each known option. ``"true"`` is true, as variables give it."""
+        """Return the value of each known option. ``"true"`` is true, as variables give it."""
         return {name: _typed(value, self.known[name]) for name, value in self.written.items() if name in self.known}
 
     @property
     def written(self) -> dict[str, Any]:
-        """All that is said, as it is said."""
+        """Return all options as they are written."""
         found = to_data(self.node) if self.node is not None else {}
         return found if isinstance(found, dict) else {}
 
@@ -80,7 +80,7 @@ class Table(Struct, frozen=True):
         return self.node.keys.get(name, self.node.span)
 
     def errors(self) -> list[LambdaBuildError]:
-        """Values that are not what they may be (LB112)."""
+        """Return an error for each value that is not allowed (LB112)."""
         if self.node is None or self.node.value is None:
             return []
         if not isinstance(self.node.value, dict):
@@ -96,7 +96,7 @@ class Table(Struct, frozen=True):
         ]
 
     def notes(self, passes_others: bool = False) -> list[str]:
-        """What is said and does not count; that an option has no effect here is no news when none is wanted."""
+        """Return notes about options without effect, unless no effect is wanted."""
         found = []
         for name in self.written:
             if name not in self.known:
@@ -153,14 +153,14 @@ class Service(Struct, frozen=True):
         return {key: one for key, one in found if isinstance(one, dict)}
 
     def local(self, path: str) -> str:
-        """A path of the service's as one of the project's."""
+        """Return a path of the service relative to the project."""
         return posixpath.normpath(posixpath.join(self.base, path))
 
     def runtime(self, function: Mapping[str, Any]) -> str:
         return str(function.get("runtime") or self.provider.get("runtime") or "")
 
     def is_python(self, function: Mapping[str, Any]) -> bool:
-        """As the plugins find it out: only a runtime that is named counts."""
+        """Return whether a function is Python, as the plugins decide: only a runtime that is named counts."""
         return self.runtime(function).startswith("python") and not function.get("image")
 
     def is_there(self, path: str) -> bool:
@@ -177,7 +177,7 @@ def container(variables: Any, name: Any = None) -> dict[str, Any]:
 
 
 def texts(value: Any) -> list[str]:
-    """A list of texts that may be written as one, or not at all."""
+    """Return a list of texts that may be written as one text, or be missing."""
     if not value:
         return []
     given: Sequence[Any] = value if isinstance(value, list) else [value]

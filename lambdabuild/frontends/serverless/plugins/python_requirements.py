@@ -108,7 +108,7 @@ class PythonRequirements(Struct, frozen=True):
         return found
 
     def layers(self) -> dict[str, Any]:
-        """The layer that holds all packages, when the service wants one."""
+        """Return the layer that holds all packages, if the service wants one."""
         wanted = self.options.get("layer")
         if not wanted:
             return {}
@@ -124,7 +124,7 @@ class PythonRequirements(Struct, frozen=True):
         return Packing(self._settings("", {}))
 
     def packing(self, config: Mapping[str, Any], is_alone: bool) -> Packing:
-        """Of a Python function: what ``module`` is, and where its packages come from."""
+        """Return how a Python function is packed: the meaning of ``module``, and the origin of its packages."""
         source = str(config.get("module") or ".") if is_alone else "."
         if self.options.get("layer"):
             return Packing(FunctionSettings(dependencies=False), self.service.local(source))
@@ -161,7 +161,7 @@ class PythonRequirements(Struct, frozen=True):
         }
 
     def _manifest(self, module: str) -> tuple[str, str]:
-        """(rule, manifest), in the plugin's order; both "" when there is none, for no other folder counts."""
+        """Return (rule, manifest) in the plugin's order; both "" when there is none, because no other folder counts."""
         service, options = self.service, self.options
         local, there = service.local, service.is_there
         if options.get("usePoetry") is not False and self._is_poetrys(f"{module}/pyproject.toml"):
@@ -178,7 +178,7 @@ class PythonRequirements(Struct, frozen=True):
         return ("python_uv", local(f"{module}/pyproject.toml")) if there(f"{module}/pyproject.toml") else ("", "")
 
     def _is_poetrys(self, path: str) -> bool:
-        """As the plugin knows it: the project is built by Poetry."""
+        """Return whether the project is built by Poetry, as the plugin decides."""
         if not self.service.is_there(path):
             return False
         try:
@@ -204,7 +204,7 @@ class PythonRequirements(Struct, frozen=True):
         yield from [("requirement_options", lines)] if lines else []
 
     def _lines(self) -> Iterator[str]:
-        """pip's arguments as lines of a requirements file; of credentials only the variables' names."""
+        """Return pip's arguments as lines of a requirements file, with variables in place of credentials."""
         for (word, value), (_, raw) in zip(arguments(self.options), self._raw_arguments(), strict=True):
             if word in PATHS and "://" not in value:
                 yield f"{word} {self.service.local(value)}"
@@ -212,7 +212,7 @@ class PythonRequirements(Struct, frozen=True):
                 yield f"{word} {_by_name(value, raw)}".rstrip()
 
     def _raw_arguments(self) -> list[tuple[str, str]]:
-        """The same as they are written, before variables; where that has another shape, as they are."""
+        """Return the arguments before variables were resolved, or as they are if the file has a different shape."""
         node = self.raw.get("pipCmdExtraArgs") if self.raw is not None else None
         found = arguments({"pipCmdExtraArgs": texts(_raw_data(node))})
         known = arguments(self.options)
@@ -237,7 +237,7 @@ class PythonRequirements(Struct, frozen=True):
         return tuple(anchored for pattern in patterns for anchored in _anchored(pattern))
 
     def _not_deployed(self) -> tuple[str, ...]:
-        """Files by the first part of their path, as the plugin leaves them out of functions' zips."""
+        """Return patterns of files by the first part of their path, as the plugin excludes them from zips."""
         if self.options.get("layer") or self.options.get("zip"):
             return ()
         names = texts(self.options.get("noDeploy"))
@@ -279,7 +279,7 @@ def _groups(default: list[str], tool: str, options: Mapping[str, Any]) -> list[s
 
 
 def arguments(options: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """pip's extra arguments, each with its value; ``--a=b`` is ``--a b``."""
+    """Return pip's extra arguments, each with its value; ``--a=b`` is ``--a b``."""
     found: list[tuple[str, str]] = []
     for word in " ".join(texts(options.get("pipCmdExtraArgs"))).split():
         if word.startswith("-"):
@@ -304,7 +304,7 @@ USER = re.compile(r"^(?P<scheme>[\w+]+://)(?P<user>[^/@]*)@(?P<rest>.*)$")
 
 
 def _by_name(value: str, raw: str) -> str:
-    """An address in which user and password are the variables that they came from: ``https://${USER}@host``."""
+    """Return an address with variables in place of user and password: ``https://${USER}@host``."""
     said, written = USER.match(value), USER.match(raw)
     if said is None or written is None:
         return value
@@ -313,7 +313,7 @@ def _by_name(value: str, raw: str) -> str:
 
 
 def _secret(address: str) -> bool:
-    """Whether something in the place of a password is written out."""
+    """Return whether a password is written out."""
     match = USER.match(address)
     if match is None or match["scheme"].startswith("git"):
         return False
@@ -322,7 +322,7 @@ def _secret(address: str) -> bool:
 
 
 def _anchored(pattern: str) -> Iterator[str]:
-    """A glob of the plugin's as gitignore patterns: from the top unless it says otherwise, one for each alternative."""
+    """Return a glob as gitignore patterns: from the top unless it says not to, one for each alternative."""
     choice = re.search(r"\{([^{}]*,[^{}]*)\}", pattern)
     if choice:
         for one in choice[1].split(","):

@@ -40,7 +40,7 @@ class Plugins(Struct, frozen=True):
         return [one for one in every if one is not None]
 
     def with_source_maps(self, root: Node) -> Node:
-        """The configuration with the NODE_OPTIONS of functions that version 4 bundles with source maps."""
+        """Return the configuration with NODE_OPTIONS for functions that version 4 bundles with source maps."""
         functions = root.get("functions")
         if self.built_in is None or not self.built_in.node_options() or functions is None or not functions.value:
             return root
@@ -66,7 +66,7 @@ class Plugins(Struct, frozen=True):
         return replace(function, value={**cast("dict[str, Node]", function.value), "environment": own})
 
     def with_layers(self, root: Node) -> Node:
-        """The configuration with the layers that plugins add; one of the same name that is written wins nothing."""
+        """Return the configuration with the layers that plugins add, which win over layers of the same name."""
         added = self.python.layers() if self.python is not None else {}
         if self.python is None or not added:
             return root
@@ -83,7 +83,7 @@ class Plugins(Struct, frozen=True):
         return self.python.packing_of_layer() if self.python is not None and self.makes_layer(key) else Packing()
 
     def of_function(self, config: Mapping[str, Any], runtime: str, is_alone: bool) -> Packing:
-        """How a function is packed. ``is_alone`` says that it has a zip of its own."""
+        """Return how a function is packed. ``is_alone`` means that it has a zip of its own."""
         if self.socless is not None and self.socless.packs(config):
             return self.socless.packing(config)
         if self.python is not None and runtime.startswith("python"):
@@ -97,7 +97,7 @@ class Plugins(Struct, frozen=True):
 
 
 def read(root: Node, raw: Node, value: Value, base: str, stage: str, files: Files, build_dir: str = "build") -> Plugins:
-    """The plugins that are listed, or whose options are there. ``raw`` is the file before variables."""
+    """Return the plugins that are listed or configured. ``raw`` is the file before variables were resolved."""
     data = to_data(root)
     listed = [one.name for one in known.listed(root)]
     service = Service(data, base, stage, files, build_dir)

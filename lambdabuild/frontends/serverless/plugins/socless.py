@@ -81,7 +81,7 @@ class Socless(Struct, frozen=True):
         return list(dict.fromkeys(found))
 
     def _elsewhere(self) -> list[str]:
-        """A note that says where the zips are that the plugin would write into ``buildDir``."""
+        """Return a note that says where the zips are, which the plugin would write to ``buildDir``."""
         folder, build_dir = str(self.options.get("buildDir")), posixpath.normpath(self.service.build_dir)
         moved = []
         for key, config in self.service.functions.items():
@@ -97,7 +97,7 @@ class Socless(Struct, frozen=True):
         return [f"{self.table.place('buildDir')}: {self.table.at}.buildDir: {', '.join(moved[:SHOWN])}{more}{hint}"]
 
     def packs(self, config: Mapping[str, Any]) -> bool:
-        """Whether a function is the plugin's: a Python function that says what it includes."""
+        """Return whether the plugin packs a function: a Python function that says what it includes."""
         package = config.get("package")
         if not isinstance(package, dict) or not package.get("include") or not self.service.is_python(config):
             return False
@@ -105,7 +105,7 @@ class Socless(Struct, frozen=True):
         return not artifact or not folder or _is_below(str(artifact), str(folder))
 
     def packing(self, config: Mapping[str, Any]) -> Packing:
-        """The folder with the handler is the root of the zip; what else is included lies beside it."""
+        """Return the packing: the handler's folder is the root of the zip, and other files are next to it."""
         source, *others = self._included(config)
         manifest = self._manifest([source, *others])
         common = self._there("globalRequirements", GLOBAL_REQUIREMENTS)
@@ -142,7 +142,7 @@ class Socless(Struct, frozen=True):
         return str(self.options.get("requirementsFile") or REQUIREMENTS)
 
     def _included(self, config: Mapping[str, Any]) -> list[str]:
-        """What the function includes, the folder that holds its handler first; paths of the project."""
+        """Return what the function includes, the handler's folder first; paths of the project."""
         paths = [self.service.local(path) for path in _paths(config)]
         module = str(config.get("handler") or "").rpartition(".")[0]
         folders = [path for path in paths if self.service.files.kind(path) == "folder"]
@@ -151,13 +151,13 @@ class Socless(Struct, frozen=True):
         return [source, *(path for path in paths if path != source)]
 
     def _manifest(self, included: list[str]) -> str:
-        """The function's requirements, which may also come with what else is put at the root."""
+        """Return the function's requirements, which may come with other files at the root."""
         folders = [*included, *self._there("globalIncludes", GLOBAL_INCLUDES)]
         files = (posixpath.join(folder, self._requirements_file) for folder in folders)
         return next((file for file in files if self.service.files.kind(file) == "file"), "")
 
     def _there(self, option: str, default: list[str]) -> tuple[str, ...]:
-        """Paths of the project that are there; the plugin passes over the others too."""
+        """Return the paths that exist; the plugin ignores the others, too."""
         given = texts(self.options.get(option)) or default
         return tuple(self.service.local(path) for path in given if self.service.is_there(path))
 
@@ -172,7 +172,7 @@ class Socless(Struct, frozen=True):
                 )
 
     def _nearest(self, path: str) -> str:
-        """A path that another function includes, or with a folder that another has."""
+        """Return the closest path that other functions include or have in their folders."""
         others = [other for one in self.service.functions.values() if self.packs(one) for other in _paths(one)]
         there = [posixpath.normpath(other) for other in others if self.service.is_there(other)]
         heads = {posixpath.dirname(other) for other in there}
@@ -181,7 +181,7 @@ class Socless(Struct, frozen=True):
 
 
 def _paths(config: Mapping[str, Any]) -> list[str]:
-    """``functions/one/**`` is functions/one."""
+    """Return folders without wildcards: ``functions/one/**`` is functions/one."""
     lines = texts(config["package"]["include"])
     return [re.sub(r"(/\*\*?)+$", "", line) for line in lines if not line.startswith("!")]
 

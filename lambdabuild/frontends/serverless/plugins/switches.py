@@ -34,7 +34,7 @@ class Switches(Struct):
     known: dict[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def apply(self, plugins: Sequence[str]) -> Node:
-        """The service after the plugins of these that are listed. Raises BadPluginOption (LB112)."""
+        """Return the service as these plugins change it. Raises BadPluginOption (LB112)."""
         for name in plugins:
             if name == IF_ELSE:
                 self.if_else()
@@ -74,7 +74,7 @@ class Switches(Struct):
             self.known |= dict(zip(hard, self.evaluate(hard, to_data(self.root)), strict=True))
 
     def holds(self, condition: Node) -> bool | None:
-        """Whether it does; None when it cannot be evaluated."""
+        """Return whether it holds; None when it cannot be evaluated."""
         text = _text(condition)
         simple = expressions.truth(text)
         if simple is not None:
@@ -124,7 +124,7 @@ def _members(node: Node | None) -> dict[str, Node]:
 
 
 def _text(condition: Node) -> str:
-    """``true`` of YAML is the condition ``true``."""
+    """Return a condition as text; ``true`` of YAML is the condition ``true``."""
     value = condition.value
     return str(value).lower() if isinstance(value, bool) else str(value)
 

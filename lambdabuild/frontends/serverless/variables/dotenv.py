@@ -25,7 +25,7 @@ MOST_GROUPS, LONGEST = 500, 100_000
 
 
 def parse(text: str) -> dict[str, str]:
-    """``{name: value}`` as written; of a name that stands twice the last counts."""
+    """Return ``{name: value}`` as written; the last of equal names counts."""
     found: dict[str, str] = {}
     for match in LINE.finditer(text.replace("\r\n", "\n").replace("\r", "\n")):
         value = (match[2] or "").strip()
@@ -36,7 +36,7 @@ def parse(text: str) -> dict[str, str]:
 
 
 def load(text: str, environment: MutableMapping[str, str], *, expands: bool = True) -> dict[str, str]:
-    """The file's variables as they come out; the environment gets those that it has not, and what is filled in."""
+    """Return the file's variables, expanded. The environment gets those it does not have."""
     found = parse(text)
     for name, value in found.items():
         environment.setdefault(name, value)
@@ -49,7 +49,7 @@ def load(text: str, environment: MutableMapping[str, str], *, expands: bool = Tr
 
 
 def _filled_in(name: str, value: str, environment: Mapping[str, str], parsed: Mapping[str, str]) -> str:
-    """A value whose ``$NAME`` and ``${NAME:-fallback}`` are replaced, the last first, again and again."""
+    """Return a value with ``$NAME`` and ``${NAME:-fallback}`` replaced, from the last to the first, repeatedly."""
     for _ in range(MOST_GROUPS):
         last = _last_dollar(value)
         group = GROUP.search(value, last) if last >= 0 else None
@@ -63,7 +63,7 @@ def _filled_in(name: str, value: str, environment: Mapping[str, str], parsed: Ma
 
 
 def _last_dollar(value: str) -> int:
-    """Where the last ``$`` stands that no backslash is before; -1 when there is none."""
+    """Return where the last ``$`` without a backslash before it is; -1 when there is none."""
     place = value.rfind("$")
     while place > 0 and value[place - 1] == "\\":
         place = value.rfind("$", 0, place)
@@ -71,7 +71,9 @@ def _last_dollar(value: str) -> int:
 
 
 def _replaced(value: str, group: str, known: str) -> str:
-    """JavaScript's ``value.replace(group, known)``: the first one, and ``$&`` and its like in the new text count."""
+    """Replace as JavaScript's ``value.replace(group, known)`` does: once, and ``$&`` and the like in the new text
+    count.
+    """
     before, _, after = value.partition(group)
     meant = {"$$": "$", "$&": group, "$`": before, "$'": after}
     return before + SPECIAL.sub(lambda match: meant[match[0]], known) + after

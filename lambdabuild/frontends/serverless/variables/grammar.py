@@ -103,7 +103,9 @@ class _Parser:
         return tuple(parts.all())
 
     def variable(self, start: int, nested: int) -> tuple[Variable, int]:
-        """The variable that begins at ``${``, and where it ends; ``nested`` is how many it stands in."""
+        """Return the variable that begins at ``${``, and where it ends; ``nested`` is the number of variables around
+        it.
+        """
         if nested > NESTED:
             self.refuse(f"variables are nested more than {NESTED} deep", start, "name the values in between")
         kind = KIND.match(self.text, start + 2)
@@ -175,7 +177,7 @@ class _Parser:
     def words(
         self, position: int, ends: str, nested: int, literal: Callable[[str], Scalar] | None = None
     ) -> tuple[Parts, int]:
-        """A param or an address: quoted, or text up to one of ``ends`` with variables in it."""
+        """Return a param or an address: quoted, or text up to one of ``ends`` with variables in it."""
         if self.text[position : position + 1] in ("'", '"'):
             value, after = self.quoted(position)
             if self.sign(self.skip(after)) in tuple(ends):
@@ -250,7 +252,7 @@ class _Words:
 
 
 def _before(text: str, place: int, least: int, sign: str) -> int:
-    """How many of a sign stand before a place, not further back than ``least``."""
+    """Return how many of a sign are before a place, not further back than ``least``."""
     start = place
     while start > least and text[start - 1] == sign:
         start -= 1
@@ -273,7 +275,7 @@ def _word(word: str) -> Scalar:
 
 
 def _trimmed(parts: list[Part], literal: Callable[[str], Scalar] | None) -> Parts:
-    """Without the space round it; a param without variables may be a number or the like."""
+    """Return a text without surrounding spaces; a param without variables may be a number or another scalar."""
     if parts and isinstance(parts[0], str):
         parts[0] = parts[0].lstrip()
     if parts and isinstance(parts[-1], str):

@@ -87,10 +87,10 @@ class Resolver:
         """How much variables brought in so far."""
 
     def whole(self, unneeded: tuple[str, ...] = ()) -> Node:
-        """The document without variables; all mistakes are raised together.
+        """Return the document with all variables resolved. Raise all mistakes together.
 
-        Sections in ``unneeded`` are there to be referred to: what in them only the network knows stays as it is
-        written, unless something else asked for it.
+        Sections in ``unneeded`` exist to be referred to: variables in them that need the network stay as they are
+        written, unless something else asked for them.
         """
         errors: list[LambdaBuildError] = []
         value = self.root.value if isinstance(self.root.value, dict) else {}
@@ -104,7 +104,7 @@ class Resolver:
         return replace(self.root, value={key: found[key] for key in value})
 
     def at(self, path: Path) -> Node | None:
-        """The value at a path, whole; None when there is none. Raises what is wrong with it."""
+        """Return the resolved value at a path; None when there is none. Raises what is wrong with it."""
         node: Node | None = self.root
         for position, key in enumerate(path):
             if node is None:
@@ -118,7 +118,7 @@ class Resolver:
         return found
 
     def brings(self, node: Node, values: int = 1, characters: int = 0) -> None:
-        """Count what a variable brought in. Raises TooMuch (LB201)."""
+        """Count what a variable added. Raises TooMuch (LB201)."""
         self.values += values
         self.characters += characters
         if self.values > MOST_VALUES or self.characters > MOST_TEXT:
@@ -154,7 +154,7 @@ class Resolver:
 
     @contextmanager
     def walking(self, variable: Node, path: Path) -> Iterator[None]:
-        """Within what a variable brought in, where the same variable must not stand again."""
+        """Walk what a variable added, in which the same variable must not occur again."""
         mark = (variable.span, str(variable.value))
         if mark in self.brought:
             raise CircularVariable(
@@ -181,7 +181,7 @@ class Resolver:
         return node
 
     def shallow(self, path: Path, node: Node) -> Node:
-        """The node itself without a variable; its children may have some."""
+        """Return the node itself resolved; its children may have variables."""
         if not isinstance(node.value, str) or "${" not in node.value:
             return node
         if path in self.known:
@@ -213,7 +213,7 @@ class Resolver:
         return CircularVariable(f"a variable needs its own value: {words}", where=span, help="break the circle")
 
     def text(self, node: Node, depth: int = 0) -> Node:
-        """What a text with variables stands for."""
+        """Return the value of a text with variables."""
         if depth > DEEPEST:
             raise BadVariable(
                 f"{node.value!r} is a variable that gives a variable, more than {DEEPEST} times", help="write it out"
@@ -224,7 +224,7 @@ class Resolver:
         return self.joined(parts, node, depth)
 
     def again(self, found: Node, depth: int) -> Node:
-        """A value that came from elsewhere may hold variables too."""
+        """Resolve a value that came from elsewhere, because it may contain variables, too."""
         if not isinstance(found.value, str) or "${" not in found.value:
             return found
         return self.text(found, depth + 1)
@@ -282,7 +282,7 @@ class Resolver:
         return _secret(node) if kind.secret else node
 
     def argument(self, parts: Parts, span: Span) -> Any:
-        """A param or an address; a variable that is all of it keeps its type."""
+        """Return a param or an address; a variable that is all of it keeps its type."""
         if len(parts) == 1 and isinstance(parts[0], Literal):
             return parts[0].value
         if not any(isinstance(part, Variable) for part in parts):
@@ -292,7 +292,7 @@ class Resolver:
         return to_data(self.joined(parts, Node("", span)))
 
     def deep_of(self, node: Node) -> Node:
-        """A value that stands nowhere in the document, whole."""
+        """Return a value that is not part of the document, resolved completely."""
         if isinstance(node.value, str):
             return self.text(node) if "${" in node.value else node
         self.brings(node)
@@ -303,12 +303,12 @@ class Resolver:
         return node
 
     def inside(self, text: str, span: Span) -> Any:
-        """Plain data for a text with variables in it, as a JavaScript file or an address may ask."""
+        """Return plain data for a text with variables in it, as a JavaScript file or an address may ask."""
         return to_data(self.deep_of(Node(text, span)))
 
 
 def as_text(value: Any) -> str:
-    """A scalar inside a text, as JavaScript writes it: ``true``, ``1``, ``1.5``."""
+    """Return a scalar as JavaScript writes it inside a text: ``true``, ``1``, ``1.5``."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e21:

@@ -19,25 +19,27 @@ class World(Protocol):
     """Everything that lies outside the file: each method gives None when there is no such thing."""
 
     def variable(self, name: str) -> str | None:
-        """A variable of the environment, those of .env files included."""
+        """Return a variable of the environment, including those of .env files."""
         ...
 
     def text(self, path: str) -> str | None:
-        """A file's text; the path is relative to the project."""
+        """Return a file's text; the path is relative to the project."""
         ...
 
     def nodes(self, path: str) -> Node | None:
-        """A YAML or JSON file, parsed."""
+        """Return the content of a YAML or JSON file."""
         ...
 
     def javascript(self, path: str, address: str, ask: Callable[[str, Any], Any]) -> Any:
-        """What a JavaScript file exports, its functions called; ``ask`` answers what they ask back."""
+        """Return what a JavaScript file exports, its functions called; ``ask`` answers its questions."""
         ...
 
     def git(self, what: str) -> str | None: ...
 
     def aws(self, service: str, region: str, name: str) -> Any:
-        """``service`` is ``cf``, ``ssm``, ``ssm-encrypted``, ``s3`` or ``account``. Raises SourceFailed."""
+        """Return a value of AWS; ``service`` is ``cf``, ``ssm``, ``ssm-encrypted``, ``s3`` or ``account``. Raises
+        SourceFailed.
+        """
         ...
 
 
@@ -48,7 +50,7 @@ class Service(Protocol):
     def options(self) -> Mapping[str, str]: ...
     @property
     def params(self) -> Mapping[str, str]:
-        """Those of the command line."""
+        """Return the params of the command line."""
         ...
 
     def stage(self) -> str: ...
@@ -56,7 +58,7 @@ class Service(Protocol):
 
 
 def sources(world: World, service: Service) -> dict[str, Asked]:
-    """The table of sources."""
+    """Return the table of sources."""
     return {
         "self": Asked(_self),
         "opt": Asked(lambda call: _option(call, service)),
@@ -88,9 +90,9 @@ def _option(call: Call, service: Service) -> Any:
 
 
 def _param(call: Call, service: Service) -> Any:
-    """From the command line, then the stage's params, then the default ones.
+    """Return a param from the command line, then the stage's params, then the default ones.
 
-    ``stages`` is where the newest version of the Serverless Framework keeps them; ``params`` goes before it.
+    ``stages`` is where the newest version of the Serverless Framework keeps them; ``params`` wins over it.
     """
     name = _address(call)
     if name in service.params:
@@ -196,7 +198,7 @@ def _file(call: Call, world: World) -> Any:
 
 
 def _answer(call: Call, kind: str, what: Any) -> Any:
-    """What a JavaScript file asks back: ``resolveVariable`` and ``resolveConfigurationProperty`` of its argument."""
+    """Answer a JavaScript file: ``resolveVariable`` and ``resolveConfigurationProperty`` of its argument."""
     if kind == "variable":
         return call.resolver.inside("${" + str(what) + "}", call.span)
     found = call.resolver.at(tuple(str(key) for key in what))
