@@ -21,15 +21,16 @@ TYPE_CHECKING = False  # as typing has it, without what typing imports at every 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from lambdabuild.changes.affected import Planned, Touched
+    from lambdabuild.changes.affected import Planned
+    from lambdabuild.changes.affected import Touched as Touched  # for the command line too
     from lambdabuild.config.settings import Settings
-    from lambdabuild.engine.base.site import Site
+    from lambdabuild.engine.base.site import Site as Site
     from lambdabuild.engine.base.snapshot import Snapshot
-    from lambdabuild.engine.doit.loader import ProjectLoader
     from lambdabuild.engine.noop.doit_command import Asked, Wanted
     from lambdabuild.engine.noop.plan_cache import Kept
     from lambdabuild.files.stat_cache import StatCache
-    from lambdabuild.plan.shards import Costs, Shard
+    from lambdabuild.plan.shards import Costs
+    from lambdabuild.plan.shards import Shard as Shard
     from lambdabuild.plan.types import BuildPlan
     from lambdabuild.project_loader import ProjectFiles
 
@@ -223,11 +224,29 @@ def _with_settled(site: Site) -> Site:
     return site if last_run is None else replace(site, settled=snapshot_writer.settled(site, last_run))
 
 
-def task_loader(open_site: Callable[[], Site]) -> ProjectLoader:
-    """Return doit's loader for a project without a dodo.py."""
-    from lambdabuild.engine.doit import loader
+def run_doit(open_site: Callable[[], Site], command: str, flags: Sequence[str], tasks: Sequence[str]) -> int:
+    """Run a command of doit's on a project without a dodo.py; return its exit code."""
+    from lambdabuild.engine.doit import command as doit_commands
 
-    return loader.ProjectLoader(open_site)
+    return doit_commands.run(open_site, command, flags, tasks)
+
+
+def task_groups() -> tuple[str, ...]:
+    """Return the groups of tasks that ``lambdabuild list`` shows, all of which can be run by name."""
+    from lambdabuild.engine.steps.kinds import KINDS
+
+    return (*snapshot.GROUPS, *KINDS, "why")
+
+
+def known_tasks(folder: str) -> tuple[str, ...]:
+    """Return the groups, functions, layers and sources (``build:F``) that the last run knew. Loads no project."""
+    build_dir = snapshot.build_dir_of(folder, {}, os.environ)
+    if build_dir is None:
+        from lambdabuild.project_loader import read_settings
+
+        build_dir = os.path.join(folder, read_settings(folder, os.environ, {}).build_dir)
+    last_run = snapshot.last(build_dir)
+    return (*snapshot.GROUPS, *last_run.shown["titles"], *last_run.owners) if last_run is not None else ()
 
 
 def refuse_left_out(site: Site, names: Sequence[str]) -> None:
@@ -262,6 +281,14 @@ def why(site: Site, name: str) -> str:
     text = loader.why_text(site, name, session.saved_outside(site))
     site.stats.save()
     return text
+
+
+def why_text(site: Site, names: Sequence[str]) -> str:
+    """Return the same for several names, none for all; what they share is said once."""
+    import re
+
+    text = "".join(why(site, name) for name in names or site.plan.users)
+    return "".join(dict.fromkeys(re.findall(r"^\S.*\n(?:[ ].*\n)*", text, re.MULTILINE)))
 
 
 def costs(site: Site, file: str = "") -> Costs:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sandbox import Sandbox
 
-from lambdabuild.cli.main import DODO
+from lambdabuild.cli.basics import DODO
 
 TEMPLATE = """\
 Transform: AWS::Serverless-2016-10-31

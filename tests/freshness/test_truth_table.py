@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -267,11 +268,13 @@ def test_doits_own_commands_know_the_tasks(built: Sandbox) -> None:
     assert "up-to-date" in built.run("info", "zip:Orders").out
     append("orders/app.py")(built)
     assert "R copy:Orders" in built.run("list", "--all", "-s").out
-    assert built.run("reset-dep").code == 0
+    built.run("init")
+    assert built.command([sys.executable, "-m", "doit", "reset-dep"]).code == 0
 
 
 def test_an_ignored_task_is_not_run(built: Sandbox) -> None:
-    built.run("ignore", "zip:Orders")
+    built.run("init")
+    built.command([sys.executable, "-m", "doit", "ignore", "zip:Orders"])
     append("orders/app.py")(built)
     before = built.path("build/Orders.zip").read_bytes()
     built.run("build")

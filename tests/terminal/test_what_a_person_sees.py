@@ -189,31 +189,6 @@ def test_the_plan_is_printed_without_building(plain: Sandbox) -> None:
     assert not plain.path("build/Orders.zip").exists()
 
 
-def test_help_and_version(project: Sandbox) -> None:
-    assert "lambdabuild build" in project.run("--help").out
-    assert project.run("--version").out.startswith("lambdabuild ")
-    assert project.run("help", "list").code == 0
-
-
-@pytest.mark.parametrize("command", ["build", "plan", "why"])
-def test_an_unknown_option_is_told_with_the_usage(command: str, plain: Sandbox) -> None:
-    ran = plain.run(command, "--nope")
-
-    assert ran.code == 2
-    assert "'--nope'" in ran.err
-    assert "lambdabuild build" in ran.err
-    assert "lambdabuild build" in plain.run(command, "--help").out
-
-
-@pytest.mark.parametrize("arguments", [["info", "Orders"], ["build", "-n"], ["zip:Ordres"], ["forget", "zip:Ordres"]])
-def test_a_slip_at_the_command_line_is_no_traceback(arguments: list[str], plain: Sandbox) -> None:
-    ran = plain.run(*arguments)
-
-    assert ran.code != 0
-    assert ran.said
-    assert "Traceback" not in ran.said, ran.said
-
-
 def test_a_build_from_nothing_in_particular_can_be_forced(plain: Sandbox) -> None:
     plain.build()
 

@@ -23,6 +23,7 @@ from lambdabuild.core.errors.containers import (
     WrongImage,
 )
 from lambdabuild.core.errors.description import (
+    BadCommandLine,
     BadConfiguration,
     BadPluginOption,
     BadSettings,
@@ -103,6 +104,7 @@ from lambdabuild.core.errors.variables import (
 )
 
 __all__ = [
+    "BadCommandLine",
     "BadConfiguration",
     "BadCosts",
     "BadEvent",

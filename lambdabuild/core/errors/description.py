@@ -5,6 +5,12 @@ from __future__ import annotations
 from lambdabuild.core.errors.root import LambdaBuildError
 
 
+class BadCommandLine(LambdaBuildError):
+    """The command line names a command, an option or a value that does not exist."""
+
+    code = "LB100"
+
+
 class CannotReadTemplate(LambdaBuildError):
     """The template is missing, is a folder, may not be read, or is not UTF-8."""
 

@@ -123,16 +123,23 @@ class Snapshot:
 
 def read(build_dir: str, variables: Mapping[str, str], environment: Mapping[str, str]) -> Snapshot | None:
     """The project's snapshot when it was made for the same settings and environment."""
-    try:
-        head, blobs = sealed.read(os.path.join(build_dir, STATE, FILE), MARK)
-        found = _from(head, blobs)
-    except (OSError, ValueError, TypeError, KeyError):
+    found = last(build_dir)
+    if found is None:
         return None
     given = {name: value for name, value in variables.items() if name not in NOT_INPUTS}
     if (found.place, found.variables) != (build_dir, given) or found.environment != digest(environment, found.names):
         return None
     path = environment.get("PATH", "")
     return found if all(find(name, path) == place for name, place in found.programs.items()) else None
+
+
+def last(build_dir: str) -> Snapshot | None:
+    """The snapshot in a build folder, whatever settings and environment it was made for."""
+    try:
+        head, blobs = sealed.read(os.path.join(build_dir, STATE, FILE), MARK)
+        return _from(head, blobs)
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
 
 
 def _from(head: Any, blobs: list[bytes]) -> Snapshot:

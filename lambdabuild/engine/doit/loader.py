@@ -8,15 +8,15 @@ import shlex
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from doit.cmd_base import NamespaceTaskLoader
 from doit.exceptions import InvalidCommand, InvalidDodoFile, TaskFailed
 
-from lambdabuild.config.settings import Settings
+from lambdabuild.config.settings import Settings, nearest
 from lambdabuild.core import messages
-from lambdabuild.core.errors import LambdaBuildError
+from lambdabuild.core.errors import LambdaBuildError, UnknownName
 from lambdabuild.core.units import SHARED, TEMPLATE
 from lambdabuild.engine.base import ownership, session
 from lambdabuild.engine.base.display import DISPLAY
@@ -114,10 +114,21 @@ class ProjectLoader(NamespaceTaskLoader):
 
     def load_tasks(self, cmd: Any, pos_args: list[str]) -> Any:
         tasks = super().load_tasks(cmd, pos_args)  # type: ignore[no-untyped-call]  # doit ships no types
-        if cmd.get_name() == "info":  # doit 0.37 looks the name up without a check
-            for name in set(pos_args) - {task.name for task in tasks}:
-                raise InvalidCommand(not_found=name)
+        _check_names(pos_args, tasks, takes_targets=cmd.get_name() == "run")
         return tasks
+
+
+def _check_names(names: Sequence[str], tasks: Sequence[Any], *, takes_targets: bool) -> None:
+    """Refuse names that no task has: LB108, with the closest one."""
+    known = {task.name for task in tasks}
+    others = {target for task in tasks for target in task.targets} if takes_targets else set()
+    for name in names:
+        if name in known or name in others or any(char in name for char in "*?["):
+            continue
+        groups = {task.partition(":")[2]: task for task in sorted(known) if task.partition(":")[0] in GROUPS}
+        near = nearest(name, known) if ":" in name else groups.get(nearest(name, groups), "") or nearest(name, known)
+        hint = f"did you mean {near!r}?" if near else "lambdabuild list --all shows all of them"
+        raise InvalidCommand(not_found=name) from UnknownName(f"there is no task {name!r}", help=hint)
 
 
 def namespace(open_project: Callable[[], Site]) -> dict[str, Any]:
@@ -126,9 +137,10 @@ def namespace(open_project: Callable[[], Site]) -> dict[str, Any]:
         site = open_project()
         prepare(site)
     except LambdaBuildError as error:
-        raise _refused(error) from None
+        raise _refused(error) from error
     except OSError as error:
-        raise _refused(from_os_error(error, "the project cannot be opened")) from None
+        failure = from_os_error(error, "the project cannot be opened")
+        raise _refused(failure) from failure
     return {"DOIT_CONFIG": config(site, site.settings), "lambdabuild_tasks": ProjectTasks(site)}
 
 
@@ -138,7 +150,7 @@ def _refuse(site: Site, tasks: tuple[str, ...]) -> None:
     try:
         refuse(site.plan, [name for name in tasks if ":" in name and name.partition(":")[0] in ours])
     except LambdaBuildError as error:
-        raise _refused(error) from None
+        raise _refused(error) from error
 
 
 def _refused(error: LambdaBuildError) -> InvalidDodoFile:

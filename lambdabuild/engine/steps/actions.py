@@ -149,17 +149,23 @@ def from_os_error(error: OSError, what: str) -> LambdaBuildError:
     return kind(f"{what}: {error.strerror or error}", where=where, help=HELP.get(error.errno or 0, ""))
 
 
-def clean(site: Site, kind: str, name: str, dryrun: bool = False) -> None:
-    """Remove what a step made; doit's clean action."""
+def clean(site: Site, kind: str, name: str, dryrun: bool = False) -> dict[str, Any]:
+    """Remove what a step made; doit's clean action.
+
+    Return ``{"removed": [path]}``: what is gone outside of our own state or, in a dry run, what would be.
+    """
     begin(site)
-    if dryrun:
-        return
     row = kind_of(site, kind)
+    outputs = list((row.removed or row.outputs)(site, name))
+    before = [output.path for output in outputs if os.path.lexists(output.path)]
+    if dryrun:
+        return {"removed": before}
     row.forget(site, name)
-    for output in list((row.removed or row.outputs)(site, name)):
+    for output in outputs:
         ownership.remove(site, output)
         remove_empty_parents(output.path, site.build_dir)
     for path in [site.receipt(kind, name), *row.state(site, name)]:
         if os.path.lexists(path):
             remove(path)
             remove_empty_parents(path, site.build_dir)
+    return {"removed": [path for path in before if not os.path.lexists(path)]}

@@ -1,0 +1,92 @@
+"""``lambdabuild plan`` and ``lambdabuild why``: what would be done, and because of what. Nothing is built."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+
+from lambdabuild import project
+from lambdabuild.cli import ci
+from lambdabuild.cli.builds import check_name
+from lambdabuild.cli.parser import Arguments, Command, wrong
+
+SHARD = re.compile(r"([1-9]\d*)/([1-9]\d*)")
+
+
+def plan(arguments: Arguments) -> int:
+    """Print the plan, or one machine's share of its tasks."""
+    if arguments.options.shard:
+        return _shard(arguments)
+    if arguments.options.costs:
+        raise wrong("lambdabuild plan: --costs goes with --shard", "lambdabuild plan --shard 2/5 --costs FILE")
+    site = project.open_for(arguments.folder, arguments.settings, (), is_run=False, keeps_going=False)
+    as_json = site.settings.format == "json"
+    sys.stdout.write(
+        json.dumps(project.plan_data(site), indent=2) + "\n" if as_json else project.plan_text(site)
+    )  # fmt: skip
+    return 0
+
+
+def _shard(arguments: Arguments) -> int:
+    number, count = _share(arguments.options.shard)
+    site = project.open_project(arguments.folder, arguments.settings)
+    file = arguments.options.costs
+    shards = project.shards(site, count, project.costs(site, arguments.path(file) if file else ""))
+    sys.stdout.write(ci.shard_text(shards, number, as_json=site.settings.format == "json"))
+    return 0
+
+
+def _share(text: str) -> tuple[int, int]:
+    """The numbers of ``2/5``. Raises WrongUse."""
+    found = SHARD.fullmatch(text)
+    if found is None:
+        raise wrong(f"option --shard: {text!r} is not a share", "write it as 2/5, the second of five")
+    number, count = int(found[1]), int(found[2])
+    if number > count:
+        raise wrong(f"there is no shard {number} of {count}", f"shards are numbered 1/{count} to {count}/{count}")
+    return number, count
+
+
+def why(arguments: Arguments) -> int:
+    """Print for each step whether it would run, and because of what."""
+    names = arguments.words
+    tasks = [f"why:{name}" for name in names]
+    site = project.open_for(arguments.folder, arguments.settings, tasks, is_run=False, keeps_going=False)
+    known = site.plan.users
+    if names:
+        project.refuse_left_out(site, names)
+    for name in names:
+        check_name(name, known)
+    for name in names or known:
+        sys.stdout.write(project.why(site, name))
+    return 0
+
+
+def _plan_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--shard", metavar="N/M", default="", help="the Nth of M shares of about equal time, as tasks")
+    parser.add_argument("--costs", metavar="FILE", default="", help="what steps cost, as `lambdabuild costs` wrote it")
+
+
+COMMANDS = {
+    "plan": Command(
+        "plan",
+        "Show what would be built, by which rule, and what shares what; build nothing",
+        plan,
+        options=_plan_options,
+        examples=(
+            ("lambdabuild plan", "for people"),
+            ("lambdabuild plan --format json", "for programs"),
+            ("lambdabuild plan --shard 2/5", "the tasks of the second of five machines"),
+        ),
+    ),
+    "why": Command(
+        "why",
+        "Say for each step whether it would run, and because of what; run nothing",
+        why,
+        words="[NAME ...]",
+        takes="functions",
+        examples=(("lambdabuild why Orders", "one function"), ("lambdabuild why stage=prod", "everything")),
+    ),
+}
