@@ -94,7 +94,7 @@ CASES = [
     Case("a requirement that cannot be read", needs("six\nsix ===== 1\n"), "LB402", ("src/requirements.txt:2",)),
     Case("an include that is not there", needs("-r base.txt\n"), "LB402", ("src/requirements.txt:1:1", "base.txt")),
     Case("a wheel that does not exist for the platform", needs("numpy==1.19.5\n"), "LB403",
-         ("numpy 1.19.5", "manylinux_2_26_x86_64", "manylinux2014_x86_64", "native")),
+         ("numpy 1.19.5", "manylinux_2_26_x86_64", "manylinux2014_x86_64", "use_container")),
     Case("a hash that is not the package's",
          needs("six==1.17.0 --hash=sha256:" + "0" * 64 + "\n"), "LB404", ("src/requirements.txt:1:1", "six")),
     Case("a package without a hash where others have one",
