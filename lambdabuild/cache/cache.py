@@ -90,3 +90,25 @@ class MemoryCache:
     def put(self, digest: Digest, path: str) -> None:
         with open(path, "rb") as stream:
             self.blobs[digest.sha256] = stream.read()
+
+
+class File(Struct, frozen=True):
+    """A file of a tree. ``source`` is where its bytes are: a path, or they themselves."""
+
+    digest: Digest
+    executable: bool
+    source: str | bytes = b""
+
+    @classmethod
+    def of(cls, content: bytes) -> File:
+        return cls(Digest.of(content), False, content)
+
+
+class Link(Struct, frozen=True):
+    """A symbolic link of a tree."""
+
+    target: str
+
+
+Node: TypeAlias = File | Link
+"""What a folder of a Remote Execution API tree holds, before it becomes messages."""

@@ -11,8 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
 from lambdabuild.cache import remote_execution_pb2 as api
-from lambdabuild.cache.cache import Digest
-from lambdabuild.cache.nodes import File, Link, Node
+from lambdabuild.cache.cache import Digest, File, Link, Node
 
 Blobs: TypeAlias = dict[Digest, str | bytes]
 """The blobs that a server must have: digest -> a path, or bytes."""

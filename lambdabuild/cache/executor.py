@@ -13,10 +13,9 @@ from typing import Any
 
 from lambdabuild.cache import directories
 from lambdabuild.cache import remote_execution_pb2 as api
-from lambdabuild.cache.cache import Digest
+from lambdabuild.cache.cache import Digest, File, Link, Node
 from lambdabuild.cache.channel import SPEC, Refused
 from lambdabuild.cache.directories import Blobs, message
-from lambdabuild.cache.nodes import File, Link, Node
 from lambdabuild.cache.reapi_cache import ReapiCache
 from lambdabuild.cache.remote import Connection
 from lambdabuild.core.errors import CacheFailed, ExecutorFailed, NoExecutor, ToolTimeout

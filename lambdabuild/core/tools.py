@@ -143,30 +143,14 @@ def run(
     stdin: str | None = None,
     heard: Heard | None = None,
 ) -> Output:
-    """Run a program to its end and give its output; ``who`` is the function it works for.
+    """Run a program to its end and return its output; ``who`` is the function it works for.
 
-    ``heard`` gets each line as soon as the program prints it. Raises ToolMissing, ToolTimeout (the whole process group
-    is killed) or ToolFailed with the command, the folder, the exit code and the last lines of both streams.
+    ``heard`` is called with each line as soon as the program prints it. Raises ToolMissing, ToolTimeout (after
+    killing the process group) or ToolFailed with the command, folder, exit code and the last lines of both streams.
     """
     command = list(argv)
-    try:
-        process = subprocess.Popen(
-            command,
-            cwd=cwd,
-            env=dict(env),
-            stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-            process_group=0,
-        )
-    except (FileNotFoundError, PermissionError) as error:
-        raise ToolMissing(
-            f"{_for(who)}cannot start {command[0]!r}: {error.strerror}",
-            help=help or f"install {os.path.basename(command[0])} or put it on PATH",
-        ) from error
+    missing = help or f"install {os.path.basename(command[0])} or put it on PATH"
+    process = _started(command, cwd, env, takes_input=stdin is not None, who=who, help=missing)
     with _Watched(process.pid):
         try:
             stdout, stderr = _communicated(process, stdin, timeout_seconds, heard)
@@ -186,6 +170,27 @@ def run(
     if process.returncode:
         raise failure(command, cwd, process.returncode, stdout, stderr, who=who, help=help)
     return Output(stdout, stderr)
+
+
+def _started(
+    command: list[str], cwd: str, env: Mapping[str, str], *, takes_input: bool, who: str = "", help: str = ""
+) -> subprocess.Popen[str]:
+    """Start a program in a process group of its own. Raises ToolMissing (LB501)."""
+    try:
+        return subprocess.Popen(
+            command,
+            cwd=cwd,
+            env=dict(env),
+            stdin=subprocess.PIPE if takes_input else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            process_group=0,
+        )
+    except (FileNotFoundError, PermissionError) as error:
+        raise ToolMissing(f"{_for(who)}cannot start {command[0]!r}: {error.strerror}", help=help) from error
 
 
 def _communicated(
@@ -233,17 +238,11 @@ def converse(
     answer: Callable[[str], str | None],
     help: str = "",
 ) -> None:
-    """Run a program that says lines and may be answered with lines, until it ends.
+    """Run a program to its end, answering its lines with lines.
 
-    ``answer`` gets each line and gives what to say to it, None for nothing. Raises as ``run`` does.
+    ``answer`` gets each line and returns the reply, None for no reply. Raises as ``run`` does.
     """
-    try:
-        process = subprocess.Popen(
-            list(argv), cwd=cwd, env=dict(env), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            text=True, encoding="utf-8", errors="replace", process_group=0,
-        )  # fmt: skip
-    except (FileNotFoundError, PermissionError) as error:
-        raise ToolMissing(f"cannot start {argv[0]!r}: {error.strerror}", help=help) from error
+    process = _started(list(argv), cwd, env, takes_input=True, help=help)
     said: list[str] = []
     errors = threading.Thread(target=lambda: said.append(process.stderr.read() if process.stderr else ""))
     errors.start()
@@ -251,11 +250,7 @@ def converse(
     late.start()
     with _Watched(process.pid):
         try:
-            for line in process.stdout or ():
-                reply = answer(line)
-                if reply is not None and process.stdin:
-                    process.stdin.write(reply + "\n")
-                    process.stdin.flush()
+            _answer_lines(process, answer)
             process.wait()
         except BrokenPipeError:
             process.wait()
@@ -275,6 +270,14 @@ def converse(
         )
     if process.returncode:
         raise failure(argv, cwd, process.returncode, "", "".join(said), help=help)
+
+
+def _answer_lines(process: subprocess.Popen[str], answer: Callable[[str], str | None]) -> None:
+    for line in process.stdout or ():
+        reply = answer(line)
+        if reply is not None and process.stdin:
+            process.stdin.write(reply + "\n")
+            process.stdin.flush()
 
 
 def _close(stream: IO[str] | None) -> None:
@@ -325,7 +328,7 @@ for group in groups:
 
 
 class _Watched:
-    """Registers a process group with the watchdog for as long as its program runs."""
+    """Register a process group with the watchdog for as long as its program runs."""
 
     lock = threading.Lock()
     pipe: int | None = None
@@ -350,7 +353,7 @@ class _Watched:
 
 
 def _start_watchdog() -> tuple[subprocess.Popen[bytes], int]:
-    """It ends when this process does; the pipe is what it is told by."""
+    """Start the watchdog, which ends when this process does; return it and the pipe that tells it what to watch."""
     read, write = os.pipe()  # both ends close at exec, so no tool keeps the pipe open
     process = subprocess.Popen(
         [sys.executable, "-I", "-S", "-c", _WATCHDOG],

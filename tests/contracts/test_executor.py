@@ -14,9 +14,8 @@ from hypothesis import strategies as st
 
 from lambdabuild.cache import directories
 from lambdabuild.cache import remote_execution_pb2 as api
-from lambdabuild.cache.cache import Digest
+from lambdabuild.cache.cache import Digest, File, Link, Node
 from lambdabuild.cache.executor import Command, Executor, Ran
-from lambdabuild.cache.nodes import File, Link, Node
 from lambdabuild.cache.remote import Connection
 from lambdabuild.core.errors import ExecutorFailed, NoExecutor
 

@@ -15,8 +15,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
-from lambdabuild.cache.cache import Digest
-from lambdabuild.cache.nodes import File, Node
+from lambdabuild.cache.cache import Digest, File, Node
 from lambdabuild.core import messages, regular, tools
 from lambdabuild.core.errors import ExecutorFailed, NoExecutor
 from lambdabuild.engine.base.site import Site

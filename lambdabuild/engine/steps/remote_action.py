@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from lambdabuild.cache.nodes import File, Link, Node
+from lambdabuild.cache.cache import File, Link, Node
 from lambdabuild.config.settings import DEFAULT_EXCLUDE
 from lambdabuild.core import messages
 from lambdabuild.core.errors import (

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lambdabuild.artifacts.entries import rows_of
-from lambdabuild.cache.nodes import Node
+from lambdabuild.cache.cache import Node
 from lambdabuild.core.errors import ExecutorFailed
 from lambdabuild.engine.base.site import Site
 from lambdabuild.engine.remote import workers
