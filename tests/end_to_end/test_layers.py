@@ -291,7 +291,7 @@ def test_a_table_with_several_runtimes_and_architectures(project: Sandbox, serve
     ("table", "words"),
     [
         ("[layers.a]\n", "LB610]: [layers.a] has neither a path nor a manifest, and the template has no such layer\n  --> lambdabuild.toml:1:2"),
-        ("[layers.a]\nmanifest = 'requirements.txt'\n", "nothing says for which runtimes"),
+        ("[layers.a]\nmanifest = 'requirements.txt'\n", "has a manifest, but no runtimes"),
         ("[layers.a]\npath = 'src'\narchitectures = ['arm']\n", "layer 'a' is for 'arm'; Lambda knows x86_64 and arm64"),
         ("[layers.a]\npath = 'nowhere'\n", "LB302]: the code folder nowhere/ of layer 'a' does not exist"),
         ("[layers.a]\npath = 'src'\naccounts = ['12']\n", "[layers.a] accounts is ('12',); Lambda takes numbers of 12 digits in quotes"),
