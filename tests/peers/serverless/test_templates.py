@@ -100,7 +100,7 @@ def test_the_schema_finds_mistakes_where_the_peers_does(name: str, many, tmp_pat
     expected |= {_place(match) for match in re.finditer(r"at (root): (.*)", theirs.said)}
     ran = ours(place)
     assert ran.code != 0
-    found = {match[1] for match in re.finditer(r"(?m)^LB109[^:]*: (\S+) ", ran.err)}
+    found = {match[1] for match in re.finditer(r"(?m)^error\[LB109[^\]]*\]: (\S+) ", ran.err)}
     assert expected
     # Ours may be closer: a missing key by its name, where the Serverless Framework says that the mapping round it fits no form.
     assert {one for one in expected if not any(_is_in(other, one) for other in found)} == set()
