@@ -115,17 +115,14 @@ def open_project(
     ``last_run`` is the snapshot, if it was read already. A mistake in one function or layer is raised only when that is
     ``wanted``; None means all.
     """
-    from lambdabuild.cache.remote import check_extra
     from lambdabuild.engine.base import ownership
     from lambdabuild.engine.base.site import Given, Site
     from lambdabuild.engine.steps.kinds import KINDS
-    from lambdabuild.project_loader import read_settings
     from lambdabuild.rulebook.search import search_path
 
     began = time.time_ns()
     environment, variables = os.environ if environment is None else environment, variables or {}
-    settings = read_settings(folder, environment, variables)
-    check_extra((*settings.cache.remotes, settings.executor.address))
+    settings = _settings(folder, variables, environment)
     rule_folders = tuple(search_path(folder, environment))
 
     # The state that earlier runs left.
@@ -139,7 +136,6 @@ def open_project(
     settings = settings.merged_over(service.settings)
     _refuse_broken(plan, wanted, settings)
 
-    plan_kept = last_run.kept if kept and last_run else ""
     usual = _usual_settings(folder, variables, environment, settings)
     site = Site(
         project=folder,
@@ -152,7 +148,7 @@ def open_project(
         rules=rules,
         stats=stats,
         kinds=KINDS,
-        given=Given(dict(variables), environment, usual, rule_folders, began, last_run, plan_kept),
+        given=Given(dict(variables), environment, usual, rule_folders, began, last_run, _digest(kept, last_run)),
     )
     ownership.refuse_folders(site)
     return _with_settled(site)
@@ -165,6 +161,21 @@ def open_for(
     from lambdabuild.engine.noop.doit_command import Wanted
 
     return open_project(folder, variables, wanted=Wanted(tuple(tasks), is_run, keeps_going))
+
+
+def _settings(folder: str, variables: Mapping[str, str], environment: Mapping[str, str]) -> Settings:
+    """Return the project's settings. Raise MissingExtra if they need packages that are not installed."""
+    from lambdabuild.cache.remote import check_extra
+    from lambdabuild.project_loader import read_settings
+
+    settings = read_settings(folder, environment, variables)
+    check_extra((*settings.cache.remotes, settings.executor.address))
+    return settings
+
+
+def _digest(kept: Kept | None, last_run: Snapshot | None) -> str:
+    """Return the digest under which the last run kept the plan that is used again, "" if none is."""
+    return last_run.kept if kept and last_run else ""
 
 
 def _stat_cache(build_dir: str, settings: Settings) -> StatCache:
