@@ -157,7 +157,7 @@ class Job(Struct, frozen=True):
     runner: tools.Runner = tools.HERE
     """Where this step's tools run."""
     use_container: Literal["", "auto", "true"] = ""
-    """Whether what must be compiled is (``auto``), or all tools are (``true``), run in a container like the runtime."""
+    """True if what must be compiled is (``auto``), or all tools are (``true``), run in a container like the runtime."""
     container: tools.Runner | None = None
     """That container; None when ``use_container`` is ""."""
     digest: Callable[[str], str] = sha256_of

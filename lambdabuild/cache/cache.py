@@ -111,4 +111,4 @@ class Link(Struct, frozen=True):
 
 
 Node: TypeAlias = File | Link
-"""What a folder of a Remote Execution API tree holds, before it becomes messages."""
+"""The content of a folder in a tree of the Remote Execution API, before it becomes messages."""

@@ -49,7 +49,7 @@ class Command(Struct, frozen=True):
     """Folders that it may leave."""
     timeout_seconds: float | None = None
     may_be_known: bool = True
-    """Whether the result of an earlier run may be used instead."""
+    """True if the result of an earlier run may be used instead."""
 
 
 class Ran(Struct, frozen=True):

@@ -14,7 +14,7 @@ BYTES_A_SECOND = 200_000
 
 GRPC = ("grpc://", "grpcs://")
 EXTRA = ("grpc", "google.protobuf")
-"""What the extra ``remote`` installs, as it is imported."""
+"""Packages of the extra ``remote``, as they are imported."""
 
 
 def check_extra(addresses: Iterable[str], packages: Iterable[str] = EXTRA) -> None:

@@ -74,7 +74,9 @@ def check_name(name: str, known: Sequence[str]) -> None:
 
 
 def _is_done(arguments: Arguments, names: list[str]) -> bool:
-    """Whether nothing has to be done, if that can be known without loading the project, and was not asked before."""
+    """Return whether nothing has to be done, if that can be known without loading the project, and was not asked
+    before.
+    """
     is_plain = ALL_AGAIN.isdisjoint(arguments.doit_flags) and not arguments.options.verbose
     return is_plain and not arguments.is_asked and quick.is_done(arguments.settings, names)
 

@@ -1,4 +1,4 @@
-"""What CI asks: ``lambdabuild affected``, ``lambdabuild costs``, and the shares of ``lambdabuild plan --shard``."""
+"""Commands for CI: ``lambdabuild affected``, ``lambdabuild costs``, and the shares of ``lambdabuild plan --shard``."""
 
 from __future__ import annotations
 

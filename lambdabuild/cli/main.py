@@ -99,7 +99,7 @@ def _tell(error: LambdaBuildError, arguments: list[str]) -> None:
 
 
 def _wants_json(arguments: list[str]) -> bool:
-    """Whether errors are to be JSON; asked of the words themselves, for they may be what is wrong."""
+    """Return whether errors are to be JSON; asked of the words themselves, for they may be what is wrong."""
     words = [word.removeprefix("--") for word in arguments]
     given = [word.partition("=")[2] for word in words if word.startswith("format=")]
     given += [after for word, after in itertools.pairwise(arguments) if word == "--format"]

@@ -44,11 +44,11 @@ class Arguments:
     words: list[str]
     options: argparse.Namespace
     here: str
-    """Where the user stands."""
+    """The folder that the user is in."""
     folder: str
     """The project's folder, which is the current one now."""
     is_asked: bool = False
-    """Whether it is known already that there is something to do."""
+    """True if it is known already that there is something to do."""
 
     @property
     def doit_flags(self) -> list[str]:
@@ -76,7 +76,7 @@ class Command:
     examples: tuple[tuple[str, str], ...] = ()
     exits: Mapping[int, str] = field(default_factory=dict)
     is_of_project: bool = True
-    """Whether it takes settings, and works in the project's folder."""
+    """True if it takes settings, and works in the project's folder."""
 
     @property
     def usage(self) -> str:

@@ -27,7 +27,7 @@ CALLERS_MISTAKES: Final = frozenset({
     errno.EACCES, errno.EEXIST, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOENT, errno.ENOTDIR, errno.EPERM,
     errno.EROFS,
 })  # fmt: skip
-"""What is wrong with a path that was given; a full disk is not."""
+"""Errors of a path that was given; a full disk is not one."""
 LONGEST_SHOWN = 300
 VERSION = re.compile(r"([0-9]{1,9})\.([0-9]{1,9})")
 LOG = logging.getLogger(__name__)

@@ -1,4 +1,4 @@
-"""What every compiler reads: the configuration, its functions with their targets, and where artifacts are."""
+"""The input of every compiler: the configuration, its functions with their targets, and the artifacts' places."""
 
 from __future__ import annotations
 

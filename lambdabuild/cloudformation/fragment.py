@@ -1,4 +1,4 @@
-"""What one part of a service adds to the template: a value to be joined with others, never a shared thing to change."""
+"""The part of a template that one part of a service adds: a value to join with others, never changed in place."""
 
 from __future__ import annotations
 

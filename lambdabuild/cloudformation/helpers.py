@@ -26,7 +26,7 @@ KINDS: Mapping[str, tuple[str, str]] = {
     "event_bridge": ("custom-resource-event-bridge", "event_bridge.py"),
     "account_role": ("custom-resource-apigw-cw-role", "account_role.py"),
 }
-"""What there is: the function's name, by which deployed stacks know it, and its code."""
+"""The helpers: the function's name, by which deployed stacks know it, and its code."""
 
 ACCOUNT_ROLE = "CustomApiGatewayAccountCloudWatchRole"
 

@@ -1,4 +1,4 @@
-"""What CloudFormation takes at most.
+"""Limits of CloudFormation.
 
 https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
 """

@@ -1,4 +1,4 @@
-"""What a service says of the template itself: its own resources merged over the compiled ones, and extensions."""
+"""A service's own resources, merged over the compiled ones, and its extensions."""
 
 from __future__ import annotations
 

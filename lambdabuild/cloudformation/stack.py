@@ -1,4 +1,4 @@
-"""What a service says of its stack, which no template can: tags, notifications, parameters, role, policy, rollback."""
+"""Settings of a stack that no template can hold: tags, notifications, parameters, role, policy, rollback."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What somebody gave -> Settings: the file, then LAMBDABUILD_* variables, then doit's own ``key=value`` arguments.
+"""Text -> Settings: the file, then LAMBDABUILD_* variables, then ``key=value`` arguments.
 
 The later wins. Pure given what was read. A key is dotted (``parameters.Stage``, ``functions.Orders.exclude``); in the
 environment a dot is ``__`` and the case of the first part does not matter (``LAMBDABUILD_PARAMETERS__Stage``).
@@ -35,7 +35,7 @@ RENAMED = {
 }
 """Old spellings and what they are called now, for the hint of an unknown setting."""
 SHORTHANDS = {"param": "parameters", "opt": "serverless_options"}
-"""What the command line may say for short: ``param.Size=3``, ``opt.colour=red``."""
+"""Short names on the command line: ``param.Size=3``, ``opt.colour=red``."""
 NOT_SETTINGS = frozenset({"LAMBDABUILD_RULES_PATH"})
 CACHES = ("s3://", "http://", "https://", "grpc://", "grpcs://")
 EXECUTORS = ("grpc://", "grpcs://")
@@ -106,7 +106,7 @@ class _Given:
     source: str
     where: Span | None = None
     item: Span | None = None
-    """Where the named item that it is about begins."""
+    """Return the place of the named item that a key is about."""
 
     @property
     def key(self) -> str:
@@ -147,7 +147,7 @@ def _leaves(data: Any, path: tuple[str, ...] = ()) -> Iterable[tuple[list[str], 
 
 
 def _places(file: str, text: str) -> dict[tuple[str, ...], Span]:
-    """Where each key stands at first; TOML's parser keeps no places."""
+    """Return the first place of each key; TOML's parser keeps no places."""
     places: dict[tuple[str, ...], Span] = {}
     position = 0
     table: tuple[str, ...] = ()
@@ -164,7 +164,7 @@ def _places(file: str, text: str) -> dict[tuple[str, ...], Span]:
 
 
 def _place(file: str, places: Mapping[tuple[str, ...], Span], path: tuple[str, ...]) -> Span:
-    """Where a key stands, or the nearest thing around it."""
+    """Return the place of a key, or of the nearest thing around it."""
     above = (path[:count] for count in range(len(path), 0, -1))
     return next((places[name] for name in above if name in places), Span(file))
 
@@ -278,7 +278,7 @@ def _texts(given: _Given, old: Mapping[str, str], rest: list[str]) -> dict[str, 
 
 
 def _container(old: Mapping[str, Any], given: _Given, rest: list[str]) -> dict[str, Any]:
-    """What is given of a [container] table, as a whole table or one key of it."""
+    """Return the given part of a [container] table, as a whole table or one key of it."""
     if not rest:
         if not isinstance(given.value, dict):
             raise _bad(given, "a table")

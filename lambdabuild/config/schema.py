@@ -61,7 +61,7 @@ TYPES: Mapping[str, Schema] = {
     "Mapping[str, str]": NAMED_TEXTS,
     "Mapping[str, Any]": {"type": "object"},
 }
-"""What a field's annotation allows."""
+"""Types that a field's annotation allows."""
 
 FLAGS: Mapping[str, bool | str] = {"true": True, "false": False}
 """How a word among CHOICES is written in TOML, when it is not a text."""

@@ -1,1 +1,1 @@
-"""What everything else speaks of: errors, places in files, the model, names, programs that are run. No imports."""
+"""The ground of everything: errors, places in files, the model, names, running a program. Imports nothing else."""

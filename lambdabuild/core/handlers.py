@@ -42,7 +42,7 @@ class Finder(Struct, frozen=True):
     search_path: tuple[str, ...] = ()
     """Variables with which a function has code found elsewhere."""
     reads_handler: bool = True
-    """Whether the value of ``Handler`` matters."""
+    """True if the value of ``Handler`` matters."""
 
 
 def finder_of(runtime: str) -> Finder | None:

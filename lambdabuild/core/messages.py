@@ -1,4 +1,4 @@
-"""What a run says to people while it goes on, from whatever thread; warnings are kept for its summary.
+"""Messages of a run to people, from any thread; warnings are kept for its summary.
 
 Imported at every start of doit: what prints an error is loaded with the first one.
 """

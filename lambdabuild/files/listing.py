@@ -37,7 +37,7 @@ class Found(Struct, frozen=True):
 
     @property
     def executable(self) -> bool:
-        """Whether its owner may run it. The rest of the mode depends on the machine and is ignored."""
+        """Return whether its owner may run it. The rest of the mode depends on the machine and is ignored."""
         return bool(self.stat.st_mode & stat.S_IXUSR)
 
 

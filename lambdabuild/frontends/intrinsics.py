@@ -59,7 +59,7 @@ multiply it at each level. https://docs.aws.amazon.com/AWSCloudFormation/latest/
 
 
 class Scope(Struct, dict=True):
-    """What names mean in one template. ``cache`` holds the conditions that are decided."""
+    """The names of one template and their values. ``cache`` holds the conditions that are decided."""
 
     file: str
     stack: str = ""
@@ -68,7 +68,7 @@ class Scope(Struct, dict=True):
     mappings: Mapping[str, Node] = field(default_factory=dict)
     conditions: Mapping[str, Node] = field(default_factory=dict)
     places: Mapping[str, Span] = field(default_factory=dict)
-    """Where each condition is defined."""
+    """The place of each condition's definition."""
     resources: frozenset[str] = frozenset()
     pseudo: Mapping[str, Value] = field(default_factory=dict)
     cache: dict[str, Value] = field(default_factory=dict)
@@ -77,7 +77,7 @@ class Scope(Struct, dict=True):
 
     @cached_property
     def all(self) -> tuple[str, ...]:
-        """What a Ref may name."""
+        """Return the names that a Ref may have."""
         return (*self.parameters, *self.resources)
 
     @cached_property
@@ -371,7 +371,7 @@ FUNCTIONS: Mapping[str, Callable[[Node, Node, Scope], Value]] = {
     "Fn::Length": _length,
     "Fn::ToJsonString": _to_json,
 }
-"""What can be worked out here; any other ``Fn::`` waits for the deployment."""
+"""Functions that are evaluated here; any other ``Fn::`` waits for the deployment."""
 
 
 def _arguments(node: Node, argument: Node, names: Scope, count: int | None = None) -> list[Value]:

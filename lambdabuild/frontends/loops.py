@@ -16,7 +16,7 @@ from lambdabuild.frontends.intrinsics import Scope, Unresolved, resolve, text_of
 LOOP = "Fn::ForEach"
 TRANSFORM = "AWS::LanguageExtensions"
 SECTIONS = ("Conditions", "Resources", "Outputs")
-"""Where loops may stand."""
+"""Sections that may hold loops."""
 NEVER = ("Parameters", "Mappings", "Metadata", "Rules", "Hooks", "Globals")
 DEEPEST = 5
 """So many loops may stand in one another."""
@@ -34,7 +34,7 @@ Check = Callable[[str, str, Span], None]
 
 
 class Loops(Struct, frozen=True):
-    """What is known of a template's loops once they are expanded."""
+    """A template's loops after they were expanded."""
 
     keys: Mapping[str, str] = field(default_factory=dict)
     """For each resource that a loop made its logical id as the loop writes it."""
@@ -95,7 +95,7 @@ def _loops(node: Node) -> Iterator[str]:
 
 
 def first_loop(root: Node) -> Span | None:
-    """Where the first loop of a template begins."""
+    """Return the place of the first loop of a template."""
     sections = (root.get(name) for name in SECTIONS)
     return next((where for node in sections if node is not None for where in _all_loops(node)), None)
 
@@ -207,7 +207,7 @@ class _Expander:
         return replace(node, value=result, keys=keys, inherited=frozenset(inherited))
 
     def entry(self, entry: Entry, values: Values, depth: int, check: Check | None) -> Iterator[Entry]:
-        """What stands under a key, or what a loop makes."""
+        """Yield what is under a key, or what a loop makes."""
         key, item, where = entry
         name = _filled(key, values)
         if key.startswith(LOOP):

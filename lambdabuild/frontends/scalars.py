@@ -106,7 +106,7 @@ def _short(text: str) -> str:
 
 
 def is_unicode(text: str) -> bool:
-    """Whether a text can be written anywhere: JSON's ``\\ud800`` is half a character."""
+    """Return whether a text can be written anywhere: JSON's ``\\ud800`` is half a character."""
     if text.isascii():
         return True
     try:

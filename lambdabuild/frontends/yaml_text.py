@@ -329,7 +329,7 @@ class _YamlTree:
 
 
 class _Anchored(Struct, frozen=True):
-    """What an anchor names, how many nodes that is, and how many levels."""
+    """The node of an anchor, with its number of nodes and levels."""
 
     node: Node
     size: int

@@ -80,7 +80,7 @@ class _Choices(Struct, frozen=True):
     packages: dict[str, str]
     """The folder of its distribution, for each function that is installed as one."""
     errors: dict[str, list[LambdaBuildError]]
-    """What is wrong with the others."""
+    """The mistakes in the others."""
 
 
 def _choices(service: Service, rules: tuple[Rule, ...], disk: Disk, settings: Settings) -> _Choices:

@@ -26,7 +26,7 @@ class Step(Struct, frozen=True, order=True):
     unit: str = ""
     """The build, image or asset that it belongs to; "" when it belongs to all that need it."""
     is_wanted: bool = True
-    """Whether a run of the unit runs it; other steps are run only when they are named."""
+    """True if a run of the unit runs it; other steps are run only when they are named."""
 
     @property
     def task(self) -> str:
@@ -43,19 +43,19 @@ Planned = Callable[[BuildPlan, Collection[str]], Iterable[Step]]
 
 
 class PlannedKind(Protocol):
-    """What planning has to know about a kind of step."""
+    """The part of a kind of step that planning needs."""
 
     @property
     def planned(self) -> Planned: ...
 
     @property
     def needs_all(self) -> bool:
-        """Whether it needs the last step of every unit."""
+        """Return whether it needs the last step of every unit."""
         ...
 
     @property
     def usual_ms(self) -> int:
-        """What it costs until that was measured, in milliseconds."""
+        """Its cost in milliseconds until one was recorded."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""What the settings and the template together say about one function or layer, before and after its rule is chosen."""
+"""One function or layer as settings and template describe it together, before and after its rule is chosen."""
 
 from __future__ import annotations
 

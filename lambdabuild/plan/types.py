@@ -402,7 +402,7 @@ class BuildPlan(Struct, frozen=True, dict=True):
     broken: tuple[Broken, ...] = ()
     """What has a mistake; nothing else in the plan is about it."""
     has_trees: bool = False
-    """Whether built-template.yaml points at folders, so that a run of everything writes them."""
+    """True if built-template.yaml points at folders, so that a run of everything writes them."""
     has_template: bool = False
 
     def build_of(self, user: str) -> Build:

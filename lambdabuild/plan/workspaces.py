@@ -21,7 +21,7 @@ def _unreadable(path: str) -> str:
 
 
 class Disk(Struct, frozen=True):
-    """What planning knows of the disk. Paths are relative to the project's folder."""
+    """The disk as planning sees it. Paths are relative to the project's folder."""
 
     names: Mapping[str, frozenset[str]]
     """For each folder that may hold a manifest, the names of the files in it."""

@@ -15,7 +15,7 @@ WITHOUT = {
     "retryPolicy": "ERROR_INVALID_RETRY_POLICY_TO_EVENT_BUS_CUSTOM_RESOURCE",
     "deadLetterQueueArn": "ERROR_INVALID_DEAD_LETTER_CONFIG_TO_EVENT_BUS_CUSTOM_RESOURCE",
 }
-"""What the helper cannot do, and the names by which the Serverless Framework refuses it."""
+"""Options that the helper cannot do, with the names of the Serverless Framework's errors."""
 
 
 def is_asked(context: Context) -> bool:

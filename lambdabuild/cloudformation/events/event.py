@@ -44,7 +44,7 @@ class Event(Struct, frozen=True):
         raise self.bad(f"{_short(arn)} is not the ARN of an event source", "write its ARN")
 
     def bad(self, message: str, help: str, known_as: str = "", *, beside: Event | None = None) -> BadEvent:
-        """What is wrong with it; ``beside`` is another event that it cannot stand beside."""
+        """Return a mistake in it; ``beside`` is another event that it excludes."""
         return BadEvent(
             f"function {self.function.key!r}, event {self.kind}: {message}",
             where=(beside.where, self.where) if beside else self.where,
@@ -106,7 +106,7 @@ def after_alias(function: Lambda, resource: Json) -> Json:
 
 
 def permission(function: Lambda, principal: Any, **more: Any) -> Json:
-    """Who may call a function. https://docs.aws.amazon.com/lambda/latest/dg/access-control-resource-based.html"""
+    """Permission to call a function. https://docs.aws.amazon.com/lambda/latest/dg/access-control-resource-based.html"""
     properties = {"FunctionName": function.target, "Action": "lambda:InvokeFunction", "Principal": principal} | more
     return after_alias(function, {"Type": "AWS::Lambda::Permission", "Properties": properties})
 

@@ -23,7 +23,7 @@ HEADERS = (
     "Content-Type", "X-Amz-Date", "Authorization", "X-Api-Key", "X-Amz-Security-Token", "X-Amz-User-Agent",
     "X-Amzn-Trace-Id",
 )  # fmt: skip
-"""What a browser may send when nothing else is said."""
+"""Headers that a browser may send by default."""
 
 TIMEOUT_MILLISECONDS = 30_000
 LOGGED = {
@@ -34,7 +34,7 @@ LOGGED = {
 
 
 class Api(Struct, frozen=True, dict=True):
-    """What the provider says of the service's HTTP API."""
+    """The provider's settings of the service's HTTP API."""
 
     context: Context
 

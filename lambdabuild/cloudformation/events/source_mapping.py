@@ -20,7 +20,7 @@ NETWORK = (
     "ec2:CreateNetworkInterface", "ec2:DescribeNetworkInterfaces", "ec2:DescribeVpcs", "ec2:DeleteNetworkInterface",
     "ec2:DescribeSubnets", "ec2:DescribeSecurityGroups",
 )  # fmt: skip
-"""What a poller needs that works inside a VPC."""
+"""Rights of a poller that works inside a VPC."""
 
 DYNAMODB = ("dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:DescribeStream", "dynamodb:ListStreams")
 KINESIS = ("kinesis:GetRecords", "kinesis:GetShardIterator", "kinesis:DescribeStream", "kinesis:ListStreams")

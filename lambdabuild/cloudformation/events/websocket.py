@@ -189,7 +189,7 @@ def _permission(api_id: Any, target: Any, after: Sequence[str]) -> Json:
 
 
 class Authorizer(Struct, frozen=True):
-    """Who is asked whether a connection may be made."""
+    """Return the authorizer of connections."""
 
     name: str
     target: Any

@@ -22,11 +22,11 @@ Data: TypeAlias = "str | Mapping[str, str]"
 """A location as a property takes it: a text, or a mapping of texts such as ``{S3Bucket, S3Key}``."""
 
 BUCKETS = ("S3Bucket", "Bucket")
-"""What of a location is the same for all artifacts."""
+"""The part of a location that is the same for all artifacts."""
 
 
 class Filled(Struct, frozen=True):
-    """What one iteration of a loop wants at a place; ``data`` is None when no artifact goes there."""
+    """The value of one iteration of a loop at a place; ``data`` is None if no artifact goes there."""
 
     rewrite: Rewrite
     data: Data | None
@@ -42,7 +42,7 @@ class Filled(Struct, frozen=True):
 
 
 def loop_values(document: Document, filled: Sequence[Filled]) -> Iterator[tuple[Rewrite, str]]:
-    """What is written at each place: the value, when it is everybody's, else where it is looked up."""
+    """Return the text for each place: the value if all share it, otherwise its look-up."""
     names = _mapping_names(document, filled)
     for group in _places(filled):
         _refuse_mixed(group)
@@ -103,7 +103,7 @@ def _tables(document: Document, filled: Sequence[Filled]) -> Tables:
 
 
 def _places(filled: Sequence[Filled]) -> list[list[Filled]]:
-    """What shares a place; places where no artifact goes stay as they are."""
+    """Return the iterations by place; places without artifacts stay as they are."""
     found: dict[tuple[int, int, str], list[Filled]] = {}
     for one in filled:
         span = one.rewrite.span
@@ -112,7 +112,7 @@ def _places(filled: Sequence[Filled]) -> list[list[Filled]]:
 
 
 def _is_one(group: Sequence[Filled]) -> bool:
-    """Whether all have one artifact, and would have it whatever the loop goes through."""
+    """Return whether all have one artifact, and would have it whatever the loop goes through."""
     return all(one.iteration.is_same and one.data is not None and one.data == group[0].data for one in group)
 
 

@@ -72,7 +72,7 @@ def splice(
 
 
 class _Edit(Struct, frozen=True):
-    """What is put at one place of the text; ``pair`` is the property alone, where it is inserted beside others."""
+    """Return the text for one place; ``pair`` is the property alone, if it is inserted next to others."""
 
     rewrite: Rewrite
     text: str
@@ -114,7 +114,7 @@ def _applied(text: str, edits: Mapping[tuple[int, int], str]) -> str:
 
 
 def _additions(document: Document, out_folder: str, layers: Sequence[AddedLayer]) -> Iterator[tuple[Span, str]]:
-    """What is put between, and where: the layers, then their names in the functions."""
+    """Yield the insertions: the layers, then their names in the functions."""
     place = document.resources
     if place is None or not layers:
         return

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 
 PLAIN = re.compile(r"(?!(?:y|n|yes|no|on|off|true|false|null)$)[A-Za-z./][A-Za-z0-9_./-]*", re.IGNORECASE)
-"""What needs no quotes in YAML, wherever it stands."""
+"""Texts that need no quotes anywhere in YAML."""
 
 
 def written(value: str | Mapping[str, str], is_json: bool) -> str:

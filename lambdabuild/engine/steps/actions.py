@@ -1,4 +1,4 @@
-"""What the tasks do: a step is looked up in the caches, or run, and what it left is recorded.
+"""The actions of the tasks: look a step up in the caches, or run it, and record what it left.
 
 ``perform`` is the action of every task: it takes the project's lock, does what the step's row of ``KINDS`` says, writes
 the receipt and gives doit the values to keep: ``{"inputs": fingerprint, "output": digest, ...}``.

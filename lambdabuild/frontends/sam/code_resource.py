@@ -52,7 +52,7 @@ class Template(Struct, frozen=True):
     files: Files
     globals: Node | None
     takes_resources: bool = True
-    """Whether resources can be added to its text."""
+    """True if resources can be added to its text."""
     loops: Loops = field(default_factory=Loops)
 
     def full(self, name: str) -> str:
@@ -73,7 +73,7 @@ class Template(Struct, frozen=True):
 
 
 class Reading(Struct):
-    """What has been read so far; ``rewrites`` and ``layer_places`` are of one template."""
+    """Everything read so far; ``rewrites`` and ``layer_places`` are of one template."""
 
     functions: list[Function] = field(default_factory=list)
     layers: list[Layer] = field(default_factory=list)
@@ -98,7 +98,7 @@ class Shape(Struct, frozen=True):
     default: str | None
     """The code folder when none is given; None when that is a mistake."""
     is_web: bool = False
-    """Whether it serves HTTP: an ``EntryPoint`` (a file; there is a default) is in place of a Handler. No layers."""
+    """True if it serves HTTP: an ``EntryPoint`` (a file; there is a default) is in place of a Handler. No layers."""
 
 
 SHAPES: Mapping[str, Shape] = {

@@ -1,4 +1,4 @@
-"""Where in a template's text a function names its layers, and where a layer nobody wrote would stand."""
+"""The places in a template's text where a function names its layers, and where added ones go."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a property says of a location: a path on this machine, or why nothing here is meant, or that it is not known."""
+"""A property -> the location it names: a path on this machine, a reason why it is elsewhere, or that it is unknown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where in a template's text the value of a property stands, or would stand if it were written."""
+"""The place of a property's value in a template's text, or where it goes if it is missing."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from lambdabuild.core.records import replace
 from lambdabuild.core.spans import Node, Span
 
 SHARED = ("&", "*", "!")
-"""What begins a text that others have by an alias, or that a tag makes something else."""
+"""First characters of a value that has an anchor or a tag."""
 
 
 def property_place(text: str, is_json: bool, resource: Node, key: str, section: str = "Properties") -> tuple[Span, str]:

@@ -76,7 +76,7 @@ def load(
 
 
 class _Run(Struct, frozen=True):
-    """What all stacks of one load share."""
+    """State that all stacks of one load share."""
 
     files: Files
     root: str

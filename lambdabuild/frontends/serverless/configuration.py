@@ -91,7 +91,7 @@ class Configuration:
 
 @dataclass
 class Collected:
-    """What has been read of a configuration so far."""
+    """Everything read of a configuration so far."""
 
     functions: list[Function] = field(default_factory=list)
     layers: list[Layer] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""What the provider says of the service's REST API."""
+"""The provider's settings of the service's REST API."""
 
 from __future__ import annotations
 

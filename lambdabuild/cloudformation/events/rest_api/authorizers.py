@@ -1,4 +1,4 @@
-"""Who is asked whether a call may be made: a function, a user pool, IAM."""
+"""Authorizers of calls: a function, a user pool, IAM."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a browser asks before it calls from another origin: one answer for each path.
+"""Answers to a browser's question before it calls from another origin: one for each path.
 
 https://docs.aws.amazon.com/apigateway/latest/developerguide/how-to-cors.html
 """

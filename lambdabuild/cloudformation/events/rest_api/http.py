@@ -17,7 +17,7 @@ TTL_SECONDS = 300
 AUTHORIZATION = "method.request.header.Authorization"
 LOCATIONS = {"querystrings": "querystring", "paths": "path", "headers": "header"}
 KEPT = {"AWS_PROXY": ("parameters", "schema", "schemas"), "HTTP_PROXY": ("parameters", "uri", "schema", "schemas")}
-"""What of a request a proxy integration knows."""
+"""Parts of a request that a proxy integration knows."""
 
 
 class Authorizer(Struct, frozen=True):

@@ -27,7 +27,7 @@ STATUS_CODES: Mapping[str, Json] = {
     "502": {"pattern": rf"{EVERYTHING}\[502\]{EVERYTHING}"},
     "504": {"pattern": rf"({EVERYTHING}\[504\]{EVERYTHING})|(.*Task timed out after \d+\.\d+ seconds$)"},
 }
-"""What the text of a function's error is looked at for when nothing else is said."""
+"""Patterns that a function's error is searched for by default."""
 
 
 def compile(api: Api, tree: Tree, call: Http) -> Fragment:
@@ -191,7 +191,7 @@ MAPS = {
     "identity": "$context.identity",
     "stageVariables": "$stageVariables",
 }
-"""What of a call is handed on as a mapping of texts."""
+"""Return the part of a call that is passed on as a mapping of texts."""
 
 
 def _event_template(claims: tuple[str, ...]) -> str:

@@ -1,4 +1,4 @@
-"""What a request must look like: models of its body, and the validator that holds requests against them."""
+"""Models of request bodies, and the validator that checks requests against them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What plugins do to a service before it is checked and packaged: .env files' variables, and what conditions change."""
+"""Changes that plugins make to a service before it is checked: .env files' variables, and conditions."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from lambdabuild.frontends.serverless.plugins.options import Option, Packing, Se
 
 NAME, SECTION = "serverless-plugin-typescript", "serverlessPluginTypescript"
 ESBUILD_VERSION = "0.25.12"
-"""What bundles when package.json names no esbuild: the framework brings one of its own."""
+"""The version of esbuild if package.json names none: the framework brings its own."""
 ENDINGS = (".js", ".ts", ".cjs", ".mjs", ".cts", ".mts", ".jsx", ".tsx")
 """Of a handler's file, in the order in which version 4 looks for it."""
 TYPESCRIPT = (".ts", ".cts", ".mts", ".tsx")

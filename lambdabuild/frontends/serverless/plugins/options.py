@@ -134,7 +134,7 @@ class Service(Struct, frozen=True):
     stage: str
     files: Files
     build_dir: str = "build"
-    """Where zips are written; relative to the project."""
+    """The folder for zips, relative to the project."""
 
     @property
     def provider(self) -> Mapping[str, Any]:

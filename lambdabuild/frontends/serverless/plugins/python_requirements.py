@@ -148,7 +148,7 @@ class PythonRequirements(Struct, frozen=True):
         )
 
     def _container(self) -> dict[str, Any]:
-        """Where what has no wheel is built."""
+        """Return the container in which packages without wheels are built."""
         options = self.options
         if not options.get("dockerizePip"):
             return {}

@@ -16,7 +16,7 @@ from lambdabuild.frontends.serverless.plugins.python_requirements import PythonR
 from lambdabuild.frontends.serverless.plugins.socless import Socless
 
 Value = Callable[[tuple[str, ...]], Node | None]
-"""What stands at a path of the file, all variables in it filled in."""
+"""Returns the value at a path of the file with its variables resolved."""
 
 
 class Plugins(Struct, frozen=True):

@@ -35,7 +35,7 @@ REQUIREMENTS, GLOBAL_REQUIREMENTS, GLOBAL_INCLUDES = (
     ["./functions/requirements.txt"],
     ["./common_files"],
 )
-"""What the plugin takes when nothing is said; of the last two those that are there."""
+"""The plugin's defaults; the last two count only if they exist."""
 SHOWN = 3
 """How many zips a note names."""
 
@@ -46,7 +46,7 @@ class Socless(Struct, frozen=True):
     service: Service
     table: Table
     places: Mapping[str, Span]
-    """Where each function stands."""
+    """The place of each function."""
 
     @property
     def options(self) -> Mapping[str, Any]:
@@ -130,7 +130,7 @@ class Socless(Struct, frozen=True):
         )
 
     def _container(self) -> dict[str, Any]:
-        """Where what has no wheel is built."""
+        """Return the container in which packages without wheels are built."""
         options = self.options
         if options.get("useDocker") is False:
             return {}

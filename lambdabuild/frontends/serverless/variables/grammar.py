@@ -72,7 +72,7 @@ def has_variables(text: str) -> bool:
 
 
 class _NotAVariable(Exception):
-    """What was begun is foreign text."""
+    """The text that was begun is foreign."""
 
 
 class _Parser:

@@ -44,7 +44,7 @@ class World(Protocol):
 
 
 class Service(Protocol):
-    """What is known of the service before it is whole."""
+    """Values of the service that are known before the whole is."""
 
     @property
     def options(self) -> Mapping[str, str]: ...
