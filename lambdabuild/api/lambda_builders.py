@@ -150,8 +150,10 @@ class LambdaBuilder:
         if build_in_source is not None and build_in_source not in flow.in_source:
             LOG.warning(
                 'Workflow %s does not support value "%s" for building in source. Using default value "%s".',
-                flow.name, build_in_source, flow.in_source[0],
-            )  # fmt: skip
+                flow.name,
+                build_in_source,
+                flow.in_source[0],
+            )
 
     def _check_entry_points(self, options: Mapping[str, Any]) -> None:
         """Raise WorkflowFailedError unless esbuild has entry points: a list, as in Lambda Builders, or a text with
@@ -199,9 +201,11 @@ class LambdaBuilder:
         folders = {"": [], "source": [source], "above": [source, *_above(source)]}[self.workflow.looks_in]
         found = (
             os.path.join(folder, name)
-            for folder in folders if os.path.isdir(folder)
-            for pattern in names for name in sorted(fnmatch.filter(os.listdir(folder), pattern))
-        )  # fmt: skip
+            for folder in folders
+            if os.path.isdir(folder)
+            for pattern in names
+            for name in sorted(fnmatch.filter(os.listdir(folder), pattern))
+        )
         return next(filter(os.path.isfile, found), "")
 
     def _rule_for(self, manifest: str) -> Rule:

@@ -147,10 +147,11 @@ class NamedFolder:
             "/".join(parts[:n]) for path in self._files for parts in [path.split("/")] for n in range(len(parts))
         }
         found = (
-            path for path in _walk(self.folder)
+            path
+            for path in _walk(self.folder)
             if not (path.rstrip("/") in parents if path.endswith("/") else self._is_ours(path))
             and not LEFTOVER.search(path)
-        )  # fmt: skip
+        )
         return sorted(islice(found, SHOWN + 1))  # it may be the whole machine's
 
     def is_empty(self) -> bool:

@@ -79,9 +79,13 @@ class LayerVersions:
         with self._telling(f"share version {number} of"):
             try:
                 self._client.add_layer_version_permission(
-                    LayerName=self.name, VersionNumber=number, StatementId=grant.statement_id, Action=ACTION,
-                    Principal=grant.principal, **more,
-                )  # fmt: skip
+                    LayerName=self.name,
+                    VersionNumber=number,
+                    StatementId=grant.statement_id,
+                    Action=ACTION,
+                    Principal=grant.principal,
+                    **more,
+                )
             except self._client.exceptions.ResourceConflictException:
                 pass  # another run was as fast
 

@@ -137,9 +137,13 @@ class S3Store:
         bucket, _, source = location.removeprefix("s3://").partition("/")
         with self._telling(f"copy {location} to {self.location(key)}"):
             answer = self._client.copy_object(
-                Bucket=self.bucket, Key=self.prefix + key, CopySource={"Bucket": bucket, "Key": source},
-                MetadataDirective="COPY", TaggingDirective="COPY", **self._encryption(),
-            )  # fmt: skip
+                Bucket=self.bucket,
+                Key=self.prefix + key,
+                CopySource={"Bucket": bucket, "Key": source},
+                MetadataDirective="COPY",
+                TaggingDirective="COPY",
+                **self._encryption(),
+            )
             _field(answer.get("CopyObjectResult", {}), "ETag")
         self._keys(key).add(self.prefix + key)
 

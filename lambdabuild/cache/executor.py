@@ -101,9 +101,11 @@ class Executor:
         request = api.GetCapabilitiesRequest(instance_name=self._channel.instance)
         try:
             said = self._channel.ask(
-                f"{SPEC}Capabilities/GetCapabilities", request, api.ServerCapabilities,
+                f"{SPEC}Capabilities/GetCapabilities",
+                request,
+                api.ServerCapabilities,
                 self.cache.connection.timeout_seconds,
-            )  # fmt: skip
+            )
         except Refused as error:
             raise self._refused(error) from error
         if not said.execution_capabilities.exec_enabled:
@@ -184,16 +186,22 @@ class Executor:
         """Return the digest of the action, which is added to the blobs with its command."""
         properties = [api.Property(name=name, value=command.environment[name]) for name in sorted(command.environment)]
         said = api.Command(
-            arguments=command.arguments, environment_variables=properties, platform=self.platform,
-            output_paths=sorted(command.outputs), output_directories=sorted(command.outputs),
-        )  # fmt: skip
+            arguments=command.arguments,
+            environment_variables=properties,
+            platform=self.platform,
+            output_paths=sorted(command.outputs),
+            output_directories=sorted(command.outputs),
+        )
         content = said.SerializeToString(deterministic=True)
         blobs[Digest.of(content)] = content
         seconds = int(command.timeout_seconds or 0)
         action = api.Action(
-            command_digest=message(Digest.of(content)), input_root_digest=message(root), platform=self.platform,
-            do_not_cache=not command.may_be_known, timeout=api.Duration(seconds=seconds) if seconds else None,
-        )  # fmt: skip
+            command_digest=message(Digest.of(content)),
+            input_root_digest=message(root),
+            platform=self.platform,
+            do_not_cache=not command.may_be_known,
+            timeout=api.Duration(seconds=seconds) if seconds else None,
+        )
         content = action.SerializeToString(deterministic=True)
         blobs[Digest.of(content)] = content
         return Digest.of(content)
@@ -213,9 +221,13 @@ class Executor:
         A stream that broke is taken up again, as long as the engine knows the operation.
         """
         request: Any = api.ExecuteRequest(
-            instance_name=self._channel.instance, action_digest=message(action), skip_cache_lookup=is_anew,
-            digest_function=api.SHA256, inline_stdout=True, inline_stderr=True,
-        )  # fmt: skip
+            instance_name=self._channel.instance,
+            action_digest=message(action),
+            skip_cache_lookup=is_anew,
+            digest_function=api.SHA256,
+            inline_stdout=True,
+            inline_stderr=True,
+        )
         method, name = "Execution/Execute", ""
         queue = _Queue(lambda: self._tell(f"waiting for a worker of {self.name}"), self._patience_seconds)
         try:

@@ -58,24 +58,29 @@ class ReapiCache:
 
     def record(self, key: str) -> bytes | None:
         request = api.GetActionResultRequest(
-            instance_name=self._instance, action_digest=_action(key), inline_output_files=[STEP],
+            instance_name=self._instance,
+            action_digest=_action(key),
+            inline_output_files=[STEP],
             digest_function=api.SHA256,
-        )  # fmt: skip
+        )
         found = self._call("ActionCache/GetActionResult", request, api.ActionResult, or_missing=True)
         return None if found is None else found.SerializeToString()
 
     def put_record(self, key: str, record: bytes) -> None:
         request = api.UpdateActionResultRequest(
-            instance_name=self._instance, action_digest=_action(key), digest_function=api.SHA256,
+            instance_name=self._instance,
+            action_digest=_action(key),
+            digest_function=api.SHA256,
             action_result=api.ActionResult.FromString(record),
-        )  # fmt: skip
+        )
         self._call("ActionCache/UpdateActionResult", request, api.ActionResult)
 
     def missing(self, digests: Iterable[Digest]) -> set[Digest]:
         request = api.FindMissingBlobsRequest(
-            instance_name=self._instance, blob_digests=[message(digest) for digest in digests],
+            instance_name=self._instance,
+            blob_digests=[message(digest) for digest in digests],
             digest_function=api.SHA256,
-        )  # fmt: skip
+        )
         found = self._call("ContentAddressableStorage/FindMissingBlobs", request, api.FindMissingBlobsResponse)
         return {Digest(message.hash, message.size_bytes) for message in found.missing_blob_digests}
 
@@ -121,9 +126,10 @@ class ReapiCache:
         how = api.ZSTD if self._can.batches_zstd else api.IDENTITY
         one = api.BatchUpdateBlobsRequest.Request
         request = api.BatchUpdateBlobsRequest(
-            instance_name=self._instance, digest_function=api.SHA256,
+            instance_name=self._instance,
+            digest_function=api.SHA256,
             requests=[one(digest=message(d), data=_zstd(data) if how else data, compressor=how) for d, data in batch],
-        )  # fmt: skip
+        )
         size = sum(digest.size for digest, _ in batch)
         said = self._call(
             "ContentAddressableStorage/BatchUpdateBlobs", request, api.BatchUpdateBlobsResponse, size=size
@@ -140,9 +146,11 @@ class ReapiCache:
 
     def _fetched(self, digests: Sequence[Digest]) -> Iterator[tuple[Digest, bytes]]:
         request = api.BatchReadBlobsRequest(
-            instance_name=self._instance, digests=[message(digest) for digest in digests], digest_function=api.SHA256,
+            instance_name=self._instance,
+            digests=[message(digest) for digest in digests],
+            digest_function=api.SHA256,
             acceptable_compressors=[api.ZSTD] if self._can.streams_zstd else [],
-        )  # fmt: skip
+        )
         size = sum(digest.size for digest in digests)
         said = self._call("ContentAddressableStorage/BatchReadBlobs", request, api.BatchReadBlobsResponse, size=size)
         for answer in said.responses:

@@ -212,8 +212,12 @@ def parser_of(command: Command) -> Parser:
     if command.is_of_project:
         _settings_options(general)
     if "--format" not in parser.flags:
-        general.add_argument("--format", action=SettingFlag, choices=("text", "json"),
-                             help="lines for people, or one JSON object a line; errors too")  # fmt: skip
+        general.add_argument(
+            "--format",
+            action=SettingFlag,
+            choices=("text", "json"),
+            help="lines for people, or one JSON object a line; errors too",
+        )
     amount = general.add_mutually_exclusive_group()
     amount.add_argument("-v", "--verbose", action="store_true", help="say more: the project, and why steps run")
     amount.add_argument("-q", "--quiet", action=SettingFlag, nargs=0, help="print nothing but errors")

@@ -23,9 +23,7 @@ def plan(arguments: Arguments) -> int:
         raise wrong("lambdabuild plan: --costs goes with --shard", "lambdabuild plan --shard 2/5 --costs FILE")
     site = project.open_for(arguments.folder, arguments.settings, (), is_run=False, keeps_going=False)
     as_json = site.settings.format == "json"
-    sys.stdout.write(
-        json.dumps(project.plan_data(site), indent=2) + "\n" if as_json else project.plan_text(site)
-    )  # fmt: skip
+    sys.stdout.write(json.dumps(project.plan_data(site), indent=2) + "\n" if as_json else project.plan_text(site))
     return 0
 
 

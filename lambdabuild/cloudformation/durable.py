@@ -30,9 +30,12 @@ def properties(function: Lambda) -> Json | None:
     given = function.config.get("durableConfig")
     if given is None:
         return None
-    return without_nothing({
-        "ExecutionTimeout": given["executionTimeout"], "RetentionPeriodInDays": given.get("retentionPeriodInDays"),
-    })  # fmt: skip
+    return without_nothing(
+        {
+            "ExecutionTimeout": given["executionTimeout"],
+            "RetentionPeriodInDays": given.get("retentionPeriodInDays"),
+        }
+    )
 
 
 def compile(context: Context) -> Fragment:

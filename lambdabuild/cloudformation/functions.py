@@ -96,28 +96,30 @@ def _settings(context: Context, function: Lambda) -> Json:
     memory_size = EDGE_MEMORY_SIZE if at_edge else provider.get("memorySize") or MEMORY_SIZE
     timeout = EDGE_TIMEOUT if at_edge else provider.get("timeout") or TIMEOUT
     storage, reserved = config.get("ephemeralStorageSize"), config.get("reservedConcurrency")
-    return without_nothing({
-        "FunctionName": function.name,
-        "MemorySize": config.get("memorySize") or memory_size,
-        "Timeout": config.get("timeout") or timeout,
-        "Architectures": [architecture] if architecture else None,
-        "Description": config.get("description") or None,
-        "Tags": _tags(provider, config),
-        "EphemeralStorage": {"Size": storage} if storage else None,
-        "DeadLetterConfig": {"TargetArn": config["onError"]} if config.get("onError") else None,
-        "KmsKeyArn": config.get("kmsKeyArn") or provider.get("kmsKeyArn"),
-        "TracingConfig": {"Mode": tracing if isinstance(tracing, str) else "Active"} if tracing else None,
-        "Environment": None if at_edge else _environment(provider, config),
-        "Role": role_property(context.role_of(function)),
-        "VpcConfig": None if at_edge else _vpc(provider, config),
-        "FileSystemConfigs": _file_systems(context, function),
-        "ReservedConcurrentExecutions": reserved,
-        "Layers": list(layers) if layers is not None else None,
-        "SnapStart": {"ApplyOn": "PublishedVersions"} if config.get("snapStart") else None,
-        "LoggingConfig": _logging(provider, config),
-        "DurableConfig": durable.properties(function),
-        "RecursiveLoop": config.get("recursiveLoop"),
-    })  # fmt: skip
+    return without_nothing(
+        {
+            "FunctionName": function.name,
+            "MemorySize": config.get("memorySize") or memory_size,
+            "Timeout": config.get("timeout") or timeout,
+            "Architectures": [architecture] if architecture else None,
+            "Description": config.get("description") or None,
+            "Tags": _tags(provider, config),
+            "EphemeralStorage": {"Size": storage} if storage else None,
+            "DeadLetterConfig": {"TargetArn": config["onError"]} if config.get("onError") else None,
+            "KmsKeyArn": config.get("kmsKeyArn") or provider.get("kmsKeyArn"),
+            "TracingConfig": {"Mode": tracing if isinstance(tracing, str) else "Active"} if tracing else None,
+            "Environment": None if at_edge else _environment(provider, config),
+            "Role": role_property(context.role_of(function)),
+            "VpcConfig": None if at_edge else _vpc(provider, config),
+            "FileSystemConfigs": _file_systems(context, function),
+            "ReservedConcurrentExecutions": reserved,
+            "Layers": list(layers) if layers is not None else None,
+            "SnapStart": {"ApplyOn": "PublishedVersions"} if config.get("snapStart") else None,
+            "LoggingConfig": _logging(provider, config),
+            "DurableConfig": durable.properties(function),
+            "RecursiveLoop": config.get("recursiveLoop"),
+        }
+    )
 
 
 def _first(*values: Any) -> Any:
@@ -259,14 +261,16 @@ def _cors(given: Any) -> Json:
     lists = {key: list(dict.fromkeys(own[key])) if own.get(key) else default for key, default in URL_CORS.items()}
     lists = {key: value for key, value in lists.items() if key not in own or own[key] is not None}
     exposed = own.get("exposedResponseHeaders")
-    return without_nothing({
-        "AllowCredentials": True if own.get("allowCredentials") else None,
-        "AllowHeaders": lists.get("allowedHeaders"),
-        "AllowMethods": lists.get("allowedMethods"),
-        "AllowOrigins": lists.get("allowedOrigins"),
-        "ExposeHeaders": list(dict.fromkeys(exposed)) if exposed else None,
-        "MaxAge": own.get("maxAge"),
-    })  # fmt: skip
+    return without_nothing(
+        {
+            "AllowCredentials": True if own.get("allowCredentials") else None,
+            "AllowHeaders": lists.get("allowedHeaders"),
+            "AllowMethods": lists.get("allowedMethods"),
+            "AllowOrigins": lists.get("allowedOrigins"),
+            "ExposeHeaders": list(dict.fromkeys(exposed)) if exposed else None,
+            "MaxAge": own.get("maxAge"),
+        }
+    )
 
 
 def _after_alias(function: Lambda, resource: Json) -> Json:
@@ -280,8 +284,10 @@ def asynchronous(context: Context, function: Lambda) -> Fragment:
     """Return how often and how long an event is retried, and where it or its result is sent."""
     config = function.config
     destinations, age, attempts = (
-        config.get("destinations"), config.get("maximumEventAge"), config.get("maximumRetryAttempts")
-    )  # fmt: skip
+        config.get("destinations"),
+        config.get("maximumEventAge"),
+        config.get("maximumRetryAttempts"),
+    )
     if not destinations and not age and attempts is None:
         return Fragment()
     found, statements = dict[str, Json](), list[Json]()
@@ -294,13 +300,15 @@ def asynchronous(context: Context, function: Lambda) -> Fragment:
             after += _alias_of(context, destination)
             if not context.foreign_role(function):
                 statements.append(_reach(context, destination, where))
-    properties = without_nothing({
-        "FunctionName": {"Ref": function.logical_id},
-        "DestinationConfig": found,
-        "Qualifier": function.alias or "$LATEST",
-        "MaximumEventAgeInSeconds": age or None,
-        "MaximumRetryAttempts": attempts,
-    })  # fmt: skip
+    properties = without_nothing(
+        {
+            "FunctionName": {"Ref": function.logical_id},
+            "DestinationConfig": found,
+            "Qualifier": function.alias or "$LATEST",
+            "MaximumEventAgeInSeconds": age or None,
+            "MaximumRetryAttempts": attempts,
+        }
+    )
     resource: Json = {"Type": "AWS::Lambda::EventInvokeConfig", "Properties": properties}
     resource |= {"DependsOn": after[0] if len(after) == 1 else list(dict.fromkeys(after))} if after else {}
     needs = context.needs(function, *statements, once=True)

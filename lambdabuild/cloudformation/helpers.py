@@ -56,9 +56,12 @@ def account_role(context: Context) -> Fragment:
     options = given if isinstance(given, dict) else {}
     if options.get("roleManagedExternally"):
         return Fragment()
-    properties = without_nothing({
-        "ServiceToken": {"Fn::GetAtt": [function_id("account_role"), "Arn"]}, "RoleArn": options.get("role"),
-    })  # fmt: skip
+    properties = without_nothing(
+        {
+            "ServiceToken": {"Fn::GetAtt": [function_id("account_role"), "Arn"]},
+            "RoleArn": options.get("role"),
+        }
+    )
     roles = {"Fn::Join": [":", ["arn", {"Ref": "AWS::Partition"}, "iam:", {"Ref": "AWS::AccountId"}, "role/*"]]}
     account = {"Fn::Join": [":", ["arn", {"Ref": "AWS::Partition"}, "apigateway:*::/account"]]}
     make = ["iam:AttachRolePolicy", "iam:CreateRole", "iam:ListAttachedRolePolicies", "iam:PassRole"]
@@ -104,11 +107,13 @@ def _function(context: Context, kind: str, role: Any) -> dict[str, Json]:
     found: dict[str, Json] = {}
     if _logs(context):
         group_id = naming.log_group(KINDS[kind][0])
-        properties = without_nothing({
-            "LogGroupName": naming.log_group_name(name),
-            "RetentionInDays": context.provider.get("logRetentionInDays"),
-            "DataProtectionPolicy": context.provider.get("logDataProtectionPolicy"),
-        })  # fmt: skip
+        properties = without_nothing(
+            {
+                "LogGroupName": naming.log_group_name(name),
+                "RetentionInDays": context.provider.get("logRetentionInDays"),
+                "DataProtectionPolicy": context.provider.get("logDataProtectionPolicy"),
+            }
+        )
         found[group_id] = {"Type": "AWS::Logs::LogGroup", "Properties": properties}
         depends.append(group_id)
     function: Json = {

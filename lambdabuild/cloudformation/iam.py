@@ -32,11 +32,13 @@ def compile(context: Context, needed: tuple[Need, ...], services: Iterable[str] 
         services=services,
         name=given.get("name") or {"Fn::Join": ["-", _name(context)]},
         path=given.get("path"),
-        boundary=given.get("permissionsBoundary") or given.get("permissionBoundary")
-        or _plugin(context).get("iamGlobalPermissionsBoundary") or provider.get("rolePermissionsBoundary"),
+        boundary=given.get("permissionsBoundary")
+        or given.get("permissionBoundary")
+        or _plugin(context).get("iamGlobalPermissionsBoundary")
+        or provider.get("rolePermissionsBoundary"),
         tags=given.get("tags"),
         managed=[*managed, VPC_POLICY] if in_vpc else managed or None,
-    )  # fmt: skip
+    )
     return Fragment({naming.ROLE: {"Type": "AWS::IAM::Role", "Properties": properties}})
 
 
@@ -55,11 +57,13 @@ def of_one(context: Context, function: Lambda, needed: tuple[Need, ...], service
         services=services,
         name=own.get("name") or config.get("iamRoleStatementsName") or _own_name(context, function),
         path=own.get("path") or common.get("path"),
-        boundary=own.get("permissionsBoundary") or config.get("iamPermissionsBoundary")
-        or _plugin(context).get("iamGlobalPermissionsBoundary") or common.get("permissionsBoundary"),
+        boundary=own.get("permissionsBoundary")
+        or config.get("iamPermissionsBoundary")
+        or _plugin(context).get("iamGlobalPermissionsBoundary")
+        or common.get("permissionsBoundary"),
         tags=own.get("tags") or common.get("tags"),
         managed=managed if "iamRoleStatements" in config else managed or None,  # the plugin leaves an empty list
-    )  # fmt: skip
+    )
     role = {"Type": "AWS::IAM::Role", "Properties": properties}
     return Fragment({naming.own_role(function.key): role}, where=function.where)
 
@@ -84,15 +88,17 @@ def _role(
         "PolicyName": {"Fn::Join": ["-", [context.service, context.stage, "lambda"]]},
         "PolicyDocument": {"Version": "2012-10-17", "Statement": statements},
     }
-    return without_nothing({
-        "AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": [trust]},
-        "Policies": [policy] if statements else None,  # IAM refuses a policy without a statement
-        "Path": path or "/",
-        "RoleName": name,
-        "PermissionsBoundary": boundary or None,
-        "Tags": [{"Key": key, "Value": value} for key, value in tags.items()] if tags else None,
-        "ManagedPolicyArns": managed,
-    })  # fmt: skip
+    return without_nothing(
+        {
+            "AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": [trust]},
+            "Policies": [policy] if statements else None,  # IAM refuses a policy without a statement
+            "Path": path or "/",
+            "RoleName": name,
+            "PermissionsBoundary": boundary or None,
+            "Tags": [{"Key": key, "Value": value} for key, value in tags.items()] if tags else None,
+            "ManagedPolicyArns": managed,
+        }
+    )
 
 
 def _with(needed: Iterable[Need], statements: list[Json]) -> list[Json]:

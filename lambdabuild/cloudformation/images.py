@@ -32,10 +32,12 @@ def of(context: Context, function: Lambda) -> tuple[str, str, Json]:
 def _refuse_other_regions(context: Context, function: Lambda, region: str) -> None:
     if region != context.region:
         raise _bad(
-            context, function, f"its image is in {region}, and the service in {context.region}",
+            context,
+            function,
+            f"its image is in {region}, and the service in {context.region}",
             f"push it to a repository in {context.region}",
             "LAMBDA_ECR_REGION_MISMATCH_ERROR",
-        )  # fmt: skip
+        )
 
 
 def _uri(context: Context, function: Lambda, given: Any) -> str:
@@ -44,10 +46,13 @@ def _uri(context: Context, function: Lambda, given: Any) -> str:
         if bool(given.get("uri")) == bool(given.get("name")):
             word = "both a uri and a name" if given.get("uri") else "neither a uri nor a name"
             raise _bad(
-                context, function, f"its image has {word}", "give one of them",
+                context,
+                function,
+                f"its image has {word}",
+                "give one of them",
                 f"FUNCTION_IMAGE_{'BOTH' if given.get('uri') else 'NEITHER'}_URI_{'AND' if given.get('uri') else 'NOR'}"
                 "_NAME_DEFINED_ERROR",
-            )  # fmt: skip
+            )
         given = given.get("uri") or given["name"]
     if ECR_URI.match(given):
         return str(given)
@@ -58,10 +63,12 @@ def _named(context: Context, function: Lambda, name: str) -> str:
     known = (context.provider.get("ecr") or {}).get("images") or {}
     if name not in known:
         raise _bad(
-            context, function, f"its image {name!r} is not in provider.ecr.images",
+            context,
+            function,
+            f"its image {name!r} is not in provider.ecr.images",
             f"there are: {', '.join(known) or 'none'}",
             "REFERENCED_FUNCTION_IMAGE_NOT_DEFINED_IN_PROVIDER",
-        )  # fmt: skip
+        )
     image = known[name]
     uri, path = (image.get("uri"), image.get("path")) if isinstance(image, dict) else (image, None)
     if isinstance(image, str) and not ECR_URI.match(image):
@@ -69,16 +76,22 @@ def _named(context: Context, function: Lambda, name: str) -> str:
     if bool(uri) == bool(path):
         word = "both a uri and a path" if uri else "neither a uri nor a path"
         raise _bad(
-            context, function, f"the image {name!r} has {word}", "give one of them",
+            context,
+            function,
+            f"the image {name!r} has {word}",
+            "give one of them",
             f"ECR_IMAGE_{'BOTH' if uri else 'NEITHER'}_URI_{'AND' if uri else 'NOR'}_PATH_DEFINED_ERROR",
-        )  # fmt: skip
+        )
     if uri and isinstance(image, dict):
         for key in ("buildArgs", "cacheFrom", "platform", "buildOptions", "provenance"):
             if image.get(key):
                 raise _bad(
-                    context, function, f"the image {name!r} has both a uri and {key}, which is for building",
-                    "remove one of them", f"ECR_IMAGE_BOTH_URI_AND_{key.upper()}_DEFINED_ERROR",
-                )  # fmt: skip
+                    context,
+                    function,
+                    f"the image {name!r} has both a uri and {key}, which is for building",
+                    "remove one of them",
+                    f"ECR_IMAGE_BOTH_URI_AND_{key.upper()}_DEFINED_ERROR",
+                )
     return str(uri or path)
 
 

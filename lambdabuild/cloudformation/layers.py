@@ -29,9 +29,11 @@ def compile(context: Context, key: str) -> Fragment:
     outputs: dict[str, Json] = {
         naming.layer(key) + end: {"Description": f"Current Lambda layer {word}", "Value": value}
         for end, word, value in (
-            ("QualifiedArn", "version", {"Ref": logical_id}), ("Hash", "hash", digest), ("S3Key", "S3Key", artifact.key)
+            ("QualifiedArn", "version", {"Ref": logical_id}),
+            ("Hash", "hash", digest),
+            ("S3Key", "S3Key", artifact.key),
         )
-    }  # fmt: skip
+    }
     return Fragment(resources, outputs, where=context.definition.at("layers", key))
 
 

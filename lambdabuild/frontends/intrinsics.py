@@ -290,9 +290,11 @@ def _if(node: Node, argument: Node, names: Scope) -> Value:
 def _condition(node: Node, argument: Node, names: Scope) -> Value:
     if not isinstance(argument.value, str):
         return {"Condition": resolve(argument, names)}  # an IAM statement's, not a reference
-    return names.condition(argument.value, argument.span) if argument.value in names.conditions else {
-        "Condition": argument.value
-    }  # fmt: skip
+    return (
+        names.condition(argument.value, argument.span)
+        if argument.value in names.conditions
+        else {"Condition": argument.value}
+    )
 
 
 def _equals(node: Node, argument: Node, names: Scope) -> Value:

@@ -169,7 +169,7 @@ def _in_folder(folder: str, candidates: tuple[Rule, ...], disk: Disk) -> Choice 
         (UNLOCKED, len(candidates) + position, rule, manifest)
         for position, rule in enumerate(candidates)
         for manifest in _present(rule.manifests[1:], here)
-    ]  # fmt: skip
+    ]
     if not offers:
         return None
     _, _, rule, manifest = min(offers, key=lambda offer: offer[:2])

@@ -183,9 +183,13 @@ def _configuration(folder: str) -> list[str]:
 
 
 def _compiled(
-    job: Job, ask: uv.Ask, platform: targets.Platform, listed: Requirements | None, local_paths: list[str],
+    job: Job,
+    ask: uv.Ask,
+    platform: targets.Platform,
+    listed: Requirements | None,
+    local_paths: list[str],
     told: Origins = NOTHING_TOLD,
-) -> tuple[tuple[locks.Choice, ...], list[str]]:  # fmt: skip
+) -> tuple[tuple[locks.Choice, ...], list[str]]:
     """Return the choices, and what they would have been without regard to wheels, asked at the same time."""
     projects = _projects([*local_paths, *told.folders], listed)
     ask, constraints = named_indexes.pinned(job, ask, told)

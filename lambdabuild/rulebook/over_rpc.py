@@ -81,9 +81,11 @@ def error_of(rule: Rule, job: Job, told: dict[str, Any]) -> LambdaBuildError:
     kind: type[LambdaBuildError] = KINDS.get(str(data.get("kind", "")), ToolFailed)
     whole = message if message.startswith(job.who) else f"{job.who}: {message}"
     return kind(
-        whole, where=_where(job, data.get("where")), tail=str(data.get("tail", "")),
+        whole,
+        where=_where(job, data.get("where")),
+        tail=str(data.get("tail", "")),
         help=str(data.get("help", "")),
-    )  # fmt: skip
+    )
 
 
 def _where(job: Job, given: Any) -> Span | None:

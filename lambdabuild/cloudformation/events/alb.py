@@ -48,9 +48,11 @@ def _refuse_equal_priorities(events: Sequence[Event]) -> None:
             same_listener = _listener(event)[1] == _listener(other)[1]
             if event.get("priority") == other.get("priority") and same_function != same_listener:
                 raise event.bad(
-                    f"the priority {event.get('priority')} is already used by another rule", "give it another priority",
-                    "ALB_PRIORITY_ALREADY_IN_USE", beside=other,
-                )  # fmt: skip
+                    f"the priority {event.get('priority')} is already used by another rule",
+                    "give it another priority",
+                    "ALB_PRIORITY_ALREADY_IN_USE",
+                    beside=other,
+                )
 
 
 def _listener(event: Event) -> tuple[str, str]:
@@ -94,13 +96,14 @@ def _alb(context: Context, event: Event, last_group: str) -> Fragment:
                 "DependsOn": depends,
             },
             f"{own}AlbListenerRule{event.get('priority')}": {
-                "Type": "AWS::ElasticLoadBalancingV2::ListenerRule", "Properties": rule,
+                "Type": "AWS::ElasticLoadBalancingV2::ListenerRule",
+                "Properties": rule,
             },
             allowed: _permission(event, SourceArn={"Ref": group_id}),
             register: _permission(event),
         },
         where=event.where,
-    )  # fmt: skip
+    )
 
 
 def _permission(event: Event, **more: Any) -> Json:
@@ -143,9 +146,10 @@ def _group_name(context: Context, event: Event, balancer: str, multi: bool) -> s
     given = event.get("targetGroupName")
     if given and prefix:
         raise event.bad(
-            "targetGroupName and provider.alb.targetGroupPrefix exclude each other", "remove one of them",
+            "targetGroupName and provider.alb.targetGroupPrefix exclude each other",
+            "remove one of them",
             "ALB_TARGET_GROUP_NAME_EXCLUSIVE",
-        )  # fmt: skip
+        )
     key = f"{context.service}-{event.function.key}-{balancer}-{'multi-value-' if multi else ''}{context.stage}"
     return str(given or (prefix + hashlib.md5(key.encode(), usedforsecurity=False).hexdigest())[:32])
 
@@ -157,8 +161,9 @@ def _actions(context: Context, event: Event, group_id: str) -> list[Json]:
         if name not in known:
             raise event.bad(
                 f"there is no authorizer {name!r} in provider.alb.authorizers",
-                f"there are: {', '.join(known) or 'none'}", "ALB_MISSING_AUTHORIZER",
-            )  # fmt: skip
+                f"there are: {', '.join(known) or 'none'}",
+                "ALB_MISSING_AUTHORIZER",
+            )
         found.append(_authenticate(known[name], len(found) + 1))
     forward: Json = {"Type": "forward", "TargetGroupArn": {"Ref": group_id}}
     return [*found, forward | ({"Order": len(found) + 1} if found else {})]

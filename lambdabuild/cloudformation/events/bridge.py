@@ -33,7 +33,7 @@ def compile(context: Context, events: Sequence[tuple[Event, str]]) -> Fragment:
     statements = [
         allow(rule, arn_here("events", "rule/*")),
         allow(["lambda:AddPermission", "lambda:RemovePermission"], arn_here("lambda", "function", "*")),
-    ]  # fmt: skip
+    ]
     if any(bus_name(event.get("eventBus")) not in (None, "default") for event, _ in events):
         make = allow(["events:CreateEventBus", "events:DeleteEventBus"], arn_here("events", "event-bus/*"))
         statements.insert(0, make)
@@ -53,16 +53,18 @@ def _rule(event: Event, name: str) -> Fragment:
         known_as = "ERROR_INVALID_REFERENCE_TO_EVENT_BUS_CUSTOM_RESOURCE"
         raise event.bad("a bus that CloudFormation resolves needs a rule that CloudFormation makes", MEND, known_as)
     transformer = event.get("inputTransformer")
-    config = without_nothing({
-        "RuleName": name,
-        "State": state(event),
-        "EventBus": event.get("eventBus"),
-        "Schedule": event.get("schedule"),
-        "Pattern": event.get("pattern"),
-        "Input": event.get("input"),
-        "InputPath": event.get("inputPath"),
-        "InputTransformer": existing.raised(transformer) if transformer else None,
-    })  # fmt: skip
+    config = without_nothing(
+        {
+            "RuleName": name,
+            "State": state(event),
+            "EventBus": event.get("eventBus"),
+            "Schedule": event.get("schedule"),
+            "Pattern": event.get("pattern"),
+            "Input": event.get("input"),
+            "InputPath": event.get("inputPath"),
+            "InputTransformer": existing.raised(transformer) if transformer else None,
+        }
+    )
     resource = existing.custom("Custom::EventBridge", "event_bridge", event, {"EventBridgeConfig": config})
     return Fragment({f"{naming.normal(event.function.key)}CustomEventBridge{event.index}": resource}, where=event.where)
 

@@ -53,9 +53,14 @@ def _permission(context: Context, event: Event) -> Fragment:
     _refuse(context, event)
     function = event.function
     arn = [
-        "", "arn:", {"Ref": "AWS::Partition"}, ":cloudfront::", {"Ref": "AWS::AccountId"}, ":distribution/",
+        "",
+        "arn:",
+        {"Ref": "AWS::Partition"},
+        ":cloudfront::",
+        {"Ref": "AWS::AccountId"},
+        ":distribution/",
         {"Ref": DISTRIBUTION},
-    ]  # fmt: skip
+    ]
     properties = {
         "FunctionName": functions.version_of(context, function),
         "Action": "lambda:InvokeFunction",
@@ -79,8 +84,9 @@ def _refuse(context: Context, event: Event) -> None:
     if context.region != REGION:
         raise event.bad(
             f"functions at the edge are deployed to {REGION}, and this is {context.region}",
-            f"deploy this service with region={REGION}", "CLOUDFRONT_INVALID_REGION",
-        )  # fmt: skip
+            f"deploy this service with region={REGION}",
+            "CLOUDFRONT_INVALID_REGION",
+        )
     if not event.get("origin"):
         raise event.bad("it has no origin", "say where CloudFront gets what it does not have: origin: https://...")
     kind = event.get("eventType") or "viewer-request"
@@ -93,8 +99,9 @@ def _refuse(context: Context, event: Event) -> None:
         if not isinstance(given, int) or given > most:
             raise event.bad(
                 f"{key} is {given} {unit}, and a {kind} function has {most} at most",
-                f"set {key} to {most} or less", known_as,
-            )  # fmt: skip
+                f"set {key} to {most} or less",
+                known_as,
+            )
 
 
 # origins
@@ -138,8 +145,9 @@ def _default_origin(events: Sequence[Event], origins: Mapping[str, Json]) -> str
     if not said and len(origins) > 1:
         raise events[0].bad(
             f"every event has a pathPattern, and there are {len(origins)} origins for what none of them matches",
-            "say isDefaultOrigin: true for one of them", known_as,
-        )  # fmt: skip
+            "say isDefaultOrigin: true for one of them",
+            known_as,
+        )
     return next(iter(said or origins))
 
 
@@ -161,16 +169,18 @@ def _behaviours(context: Context, events: Sequence[Event]) -> dict[str, Json]:
             raise event.bad(
                 f"{pattern or 'the default behaviour'} already has another origin",
                 "give them one origin, or patterns of their own",
-                "CLOUDFRONT_MULTIPLE_BEHAVIORS_FOR_SINGLE_PATH_PATTERN", beside=firsts[pattern],
-            )  # fmt: skip
+                "CLOUDFRONT_MULTIPLE_BEHAVIORS_FOR_SINGLE_PATH_PATTERN",
+                beside=firsts[pattern],
+            )
         merged = _merged(before, behaviour)
         kinds = [one["EventType"] for one in merged["LambdaFunctionAssociations"] if "EventType" in one]
         if len(kinds) != len(set(kinds)):
             raise event.bad(
                 f"{kinds[-1]} of {pattern or 'the default behaviour'} is already used by another function",
                 "call one function for an event type, or give them patterns of their own",
-                "CLOUDFRONT_EVENT_TYPE_NON_UNIQUE_CACHE_BEHAVIOR", beside=firsts[pattern],
-            )  # fmt: skip
+                "CLOUDFRONT_EVENT_TYPE_NON_UNIQUE_CACHE_BEHAVIOR",
+                beside=firsts[pattern],
+            )
         found[pattern] = merged
     return found
 
@@ -194,9 +204,10 @@ def _caching(context: Context, event: Event, behaviour: Mapping[str, Any]) -> Js
     name = policy.get("name")
     if not policy.get("id") and name not in _policies(context):
         raise event.bad(
-            f"there is no cache policy {name!r}", "name one of provider.cloudFront.cachePolicies",
+            f"there is no cache policy {name!r}",
+            "name one of provider.cloudFront.cachePolicies",
             "UNRECOGNIZED_CLOUDFRONT_CACHE_POLICY",
-        )  # fmt: skip
+        )
     return {"CachePolicyId": policy.get("id") or {"Ref": _policy_id(name)}}
 
 
@@ -227,13 +238,15 @@ def _merged(one: Json, other: Json) -> Json:
 
 def cache_policies(context: Context) -> Fragment:
     """Return the provider's cache policies, which the service's own resources may use without any event."""
-    return Fragment({
-        _policy_id(name): {
-            "Type": "AWS::CloudFront::CachePolicy",
-            "Properties": {"CachePolicyConfig": {**config, "Name": f"{context.service}-{context.stage}-{name}"}},
+    return Fragment(
+        {
+            _policy_id(name): {
+                "Type": "AWS::CloudFront::CachePolicy",
+                "Properties": {"CachePolicyConfig": {**config, "Name": f"{context.service}-{context.stage}-{name}"}},
+            }
+            for name, config in _policies(context).items()
         }
-        for name, config in _policies(context).items()
-    })  # fmt: skip
+    )
 
 
 def _policies(context: Context) -> Json:

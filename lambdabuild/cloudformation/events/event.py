@@ -70,7 +70,7 @@ def events_of(context: Context) -> dict[str, list[Event]]:
                     raise Event(kind, function, options, 0, index, where).bad(
                         f"it has nothing in it, and {', '.join(key for key in event if key != kind)} beside it",
                         f"indent what belongs to {kind} below it",
-                    )  # fmt: skip
+                    )
                 counts[kind] += 1
                 found[kind].append(Event(kind, function, options, counts[kind], index, where))
     return found

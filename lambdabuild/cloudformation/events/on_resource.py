@@ -33,9 +33,10 @@ def _bucket_key(event: Event) -> str:
     key = event.options if isinstance(event.options, str) else event.get("bucket")
     if not isinstance(key, str):
         raise event.bad(
-            "a bucket that CloudFormation knows the name of exists already", "add existing: true",
+            "a bucket that CloudFormation knows the name of exists already",
+            "add existing: true",
             "S3_INVALID_NEW_BUCKET_FORMAT",
-        )  # fmt: skip
+        )
     return key
 
 
@@ -44,9 +45,10 @@ def _bucket(context: Context, key: str, events: Sequence[Event]) -> Fragment:
     name = given.get("name") or key
     if not BUCKET_NAME.match(name):
         raise events[0].bad(
-            f"{name!r} cannot be the name of a bucket", "write it in small letters, digits, dots and dashes",
+            f"{name!r} cannot be the name of a bucket",
+            "write it in small letters, digits, dots and dashes",
             "S3_INVALID_BUCKET_PATTERN",
-        )  # fmt: skip
+        )
     options = {option[:1].upper() + option[1:]: value for option, value in given.items() if option != "name"}
     notifications = {
         "LambdaConfigurations": [_notification(event) for event in events],
@@ -63,8 +65,10 @@ def _bucket(context: Context, key: str, events: Sequence[Event]) -> Fragment:
         )
     properties = {"BucketName": name, "NotificationConfiguration": notifications, **options}
     resources["S3Bucket" + naming.letters(key)] = {
-        "Type": "AWS::S3::Bucket", "Properties": properties, "DependsOn": list(dict.fromkeys(depends)),
-    }  # fmt: skip
+        "Type": "AWS::S3::Bucket",
+        "Properties": properties,
+        "DependsOn": list(dict.fromkeys(depends)),
+    }
     return Fragment(resources, where=events[0].where)
 
 

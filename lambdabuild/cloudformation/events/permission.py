@@ -41,18 +41,26 @@ def iot(context: Context, events: Sequence[Event]) -> Fragment:
 def _iot(event: Event) -> Fragment:
     own = naming.normal(event.function.key)
     rule_id, function = f"{own}IotTopicRule{event.number}", event.function
-    payload = without_nothing({
-        "RuleDisabled": event.get("enabled") is False,
-        "Sql": _one_line(event.get("sql")),
-        "Actions": [{"Lambda": {"FunctionArn": function.target}}],
-        "Description": _one_line(event.get("description")) or None,
-        "AwsIotSqlVersion": event.get("sqlVersion") or None,
-    })  # fmt: skip
+    payload = without_nothing(
+        {
+            "RuleDisabled": event.get("enabled") is False,
+            "Sql": _one_line(event.get("sql")),
+            "Actions": [{"Lambda": {"FunctionArn": function.target}}],
+            "Description": _one_line(event.get("description")) or None,
+            "AwsIotSqlVersion": event.get("sqlVersion") or None,
+        }
+    )
     properties = without_nothing({"TopicRulePayload": payload, "RuleName": _one_line(event.get("name")) or None})
     arn = [
-        "arn:", {"Ref": "AWS::Partition"}, ":iot:", {"Ref": "AWS::Region"}, ":", {"Ref": "AWS::AccountId"}, ":rule/",
+        "arn:",
+        {"Ref": "AWS::Partition"},
+        ":iot:",
+        {"Ref": "AWS::Region"},
+        ":",
+        {"Ref": "AWS::AccountId"},
+        ":rule/",
         {"Ref": rule_id},
-    ]  # fmt: skip
+    ]
     return Fragment(
         {
             rule_id: after_alias(function, {"Type": "AWS::IoT::TopicRule", "Properties": properties}),
@@ -69,22 +77,26 @@ def iot_fleet_provisioning(context: Context, events: Sequence[Event]) -> Fragmen
     for group in by_function(events).values():
         if len(group) > 1:
             raise group[1].bad(
-                "a function can be the hook of one template only", "give the other template a function of its own",
-                "MULTIPLE_IOT_PROVISIONING_TEMPLATE_HOOK", beside=group[0],
-            )  # fmt: skip
+                "a function can be the hook of one template only",
+                "give the other template a function of its own",
+                "MULTIPLE_IOT_PROVISIONING_TEMPLATE_HOOK",
+                beside=group[0],
+            )
     return each(events, _fleet)
 
 
 def _fleet(event: Event) -> Fragment:
     function, own = event.function, naming.normal(event.function.key)
     allowed = f"{own}LambdaPermissionIotProvisioningTemplate"
-    properties = without_nothing({
-        "Enabled": event.get("enabled", True),
-        "PreProvisioningHook": {"TargetArn": function.target},
-        "ProvisioningRoleArn": event.get("provisioningRoleArn"),
-        "TemplateBody": compact(event.get("templateBody")),
-        "TemplateName": event.get("templateName") or None,
-    })  # fmt: skip
+    properties = without_nothing(
+        {
+            "Enabled": event.get("enabled", True),
+            "PreProvisioningHook": {"TargetArn": function.target},
+            "ProvisioningRoleArn": event.get("provisioningRoleArn"),
+            "TemplateBody": compact(event.get("templateBody")),
+            "TemplateName": event.get("templateName") or None,
+        }
+    )
     depends = [allowed, function.alias_id] if function.alias_id else [allowed]
     resource = {"Type": "AWS::IoT::ProvisioningTemplate", "Properties": properties, "DependsOn": depends}
     return Fragment(
@@ -101,8 +113,9 @@ def cloudwatch_log(context: Context, events: Sequence[Event]) -> Fragment:
         if count[_group(event)] > FILTERS_OF_A_GROUP:
             raise event.bad(
                 f"the log group {_group(event)} has more than {FILTERS_OF_A_GROUP} filters, which is all it can have",
-                "let one function hand on to the others", "CLOUDWATCHLOG_LOG_GROUP_EVENT_PER_FUNCTION_LIMIT_EXCEEDED",
-            )  # fmt: skip
+                "let one function hand on to the others",
+                "CLOUDWATCHLOG_LOG_GROUP_EVENT_PER_FUNCTION_LIMIT_EXCEEDED",
+            )
     resources: dict[str, Json] = {}
     for group in by_function(events).values():
         resources |= _logs_of_one(group)
@@ -128,9 +141,16 @@ def _logs_of_one(events: Sequence[Event]) -> dict[str, Json]:
     common = groups[0] if len(groups) == 1 else os.path.commonprefix(groups)  # noqa: RUF071  # of letters, not of folders
     common += "*" if len(groups) > 1 and not common.endswith("*") else ""
     arn = [
-        "arn:", {"Ref": "AWS::Partition"}, ":logs:", {"Ref": "AWS::Region"}, ":", {"Ref": "AWS::AccountId"},
-        ":log-group:", common, ":*",
-    ]  # fmt: skip
+        "arn:",
+        {"Ref": "AWS::Partition"},
+        ":logs:",
+        {"Ref": "AWS::Region"},
+        ":",
+        {"Ref": "AWS::AccountId"},
+        ":log-group:",
+        common,
+        ":*",
+    ]
     principal = {"Fn::Join": ["", ["logs.", {"Ref": "AWS::Region"}, ".amazonaws.com"]]}
     found[allowed] = permission(function, principal, SourceArn={"Fn::Join": ["", arn]})
     return found

@@ -56,9 +56,10 @@ def _schedule(context: Context, event: Event, first: int) -> Fragment:
     rates = _rates(event)
     if len(rates) > 1 and event.get("name"):
         raise event.bad(
-            "one name cannot be that of several rates", "give each rate an event of its own",
+            "one name cannot be that of several rates",
+            "give each rate an event of its own",
             "SCHEDULE_NAME_NOT_ALLOWED_MULTIPLE_RATES",
-        )  # fmt: skip
+        )
     unfit = ("inputTransformer", "inputPath") if _is_scheduler(event) else ("timezone", "groupName", "roleArn")
     for key in unfit:
         if event.get(key):
@@ -77,16 +78,18 @@ def _scheduler(context: Context, event: Event, rate: Any, number: int) -> dict[s
     function = event.function
     role = event.get("roleArn") or role_property(context.role_of(function))
     target = without_nothing({"Arn": function.target, "RoleArn": role, "Input": _input(event)})
-    properties = without_nothing({
-        "ScheduleExpression": rate,
-        "State": state(event),
-        "Target": target,
-        "FlexibleTimeWindow": {"Mode": "OFF"},
-        "Name": event.get("name"),
-        "Description": event.get("description"),
-        "ScheduleExpressionTimezone": event.get("timezone"),
-        "GroupName": event.get("groupName"),
-    })  # fmt: skip
+    properties = without_nothing(
+        {
+            "ScheduleExpression": rate,
+            "State": state(event),
+            "Target": target,
+            "FlexibleTimeWindow": {"Mode": "OFF"},
+            "Name": event.get("name"),
+            "Description": event.get("description"),
+            "ScheduleExpressionTimezone": event.get("timezone"),
+            "GroupName": event.get("groupName"),
+        }
+    )
     resource = after_alias(function, {"Type": "AWS::Scheduler::Schedule", "Properties": properties})
     return {f"{naming.normal(function.key)}SchedulerSchedule{number}": resource}
 
@@ -94,8 +97,12 @@ def _scheduler(context: Context, event: Event, rate: Any, number: int) -> dict[s
 def _rate_rule(context: Context, event: Event, rate: Any, number: int) -> dict[str, Json]:
     key = event.function.key
     logical_id = f"{naming.normal(key)}EventsRuleSchedule{number}"
-    given = {"ScheduleExpression": rate, "State": state(event), "Name": event.get("name") or None,
-             "Description": event.get("description") or None}  # fmt: skip
+    given = {
+        "ScheduleExpression": rate,
+        "State": state(event),
+        "Name": event.get("name") or None,
+        "Description": event.get("description") or None,
+    }
     target = _target(event, f"{key}Schedule")
     return {
         logical_id: _rule(event.function, without_nothing({**given, "Targets": [target]})),
@@ -112,8 +119,12 @@ def _cloudwatch_event(event: Event) -> Fragment:
     _refuse_several_inputs(event, "CLOUDWATCH_MULTIPLE_INPUT_PROPERTIES")
     key = event.function.key
     logical_id = f"{naming.normal(key)}EventsRuleCloudWatchEvent{event.number}"
-    given = {"EventPattern": event.get("event"), "State": state(event), "Name": event.get("name") or None,
-             "Description": event.get("description") or None}  # fmt: skip
+    given = {
+        "EventPattern": event.get("event"),
+        "State": state(event),
+        "Name": event.get("name") or None,
+        "Description": event.get("description") or None,
+    }
     target = _target(event, f"{key}CloudWatchEvent")
     allowed = f"{naming.normal(key)}LambdaPermissionEventsRuleCloudWatchEvent{event.number}"
     return Fragment(
@@ -156,25 +167,35 @@ def _event_bridge(event: Event) -> Fragment:
         resources[bus_id] = {"Type": "AWS::Events::EventBus", "Properties": {"Name": bus}}
         after = {"DependsOn": [bus_id, function.alias_id] if function.alias_id else bus_id}
     retry, dead = event.get("retryPolicy"), event.get("deadLetterQueueArn")
-    target = _target(event, _short(f"{name}-target", "target")) | without_nothing({
-        "RetryPolicy": without_nothing({
-            "MaximumEventAgeInSeconds": retry.get("maximumEventAge"),
-            "MaximumRetryAttempts": retry.get("maximumRetryAttempts"),
-        }) if retry else None,
-        "DeadLetterConfig": {"Arn": dead} if dead else None,
-    })  # fmt: skip
-    properties = without_nothing({
-        "Description": event.get("description"),
-        "EventBusName": name_of_bus,
-        "EventPattern": event.get("pattern"),
-        "Name": name,
-        "ScheduleExpression": event.get("schedule"),
-        "State": state(event),
-        "Targets": [target],
-    })  # fmt: skip
+    target = _target(event, _short(f"{name}-target", "target")) | without_nothing(
+        {
+            "RetryPolicy": without_nothing(
+                {
+                    "MaximumEventAgeInSeconds": retry.get("maximumEventAge"),
+                    "MaximumRetryAttempts": retry.get("maximumRetryAttempts"),
+                }
+            )
+            if retry
+            else None,
+            "DeadLetterConfig": {"Arn": dead} if dead else None,
+        }
+    )
+    properties = without_nothing(
+        {
+            "Description": event.get("description"),
+            "EventBusName": name_of_bus,
+            "EventPattern": event.get("pattern"),
+            "Name": name,
+            "ScheduleExpression": event.get("schedule"),
+            "State": state(event),
+            "Targets": [target],
+        }
+    )
     resources[naming.letters(_rule_stub(event)) + "EventBridgeRule"] = {
-        "Type": "AWS::Events::Rule", "Properties": properties, **after,
-    }  # fmt: skip
+        "Type": "AWS::Events::Rule",
+        "Properties": properties,
+        **after,
+    }
     path = {"Fn::Join": ["/", ["rule", *([name_of_bus] if name_of_bus else []), name]]}
     allowed = f"{naming.normal(function.key)}EventBridgeLambdaPermission{event.index}"
     resources[allowed] = permission(function, EVENTS, SourceArn=arn_here("events", path))
@@ -201,15 +222,22 @@ def _rule_permission(function: Lambda, rule: str) -> Json:
 
 def _target(event: Event, target_id: str) -> Json:
     transformer = event.get("inputTransformer")
-    return without_nothing({
-        "Arn": event.function.target,
-        "Id": target_id,
-        "Input": _input(event),
-        "InputPath": event.get("inputPath") or None,
-        "InputTransformer": without_nothing({
-            "InputTemplate": transformer["inputTemplate"], "InputPathsMap": transformer.get("inputPathsMap"),
-        }) if transformer else None,
-    })  # fmt: skip
+    return without_nothing(
+        {
+            "Arn": event.function.target,
+            "Id": target_id,
+            "Input": _input(event),
+            "InputPath": event.get("inputPath") or None,
+            "InputTransformer": without_nothing(
+                {
+                    "InputTemplate": transformer["inputTemplate"],
+                    "InputPathsMap": transformer.get("inputPathsMap"),
+                }
+            )
+            if transformer
+            else None,
+        }
+    )
 
 
 def _input(event: Event) -> str | None:

@@ -83,8 +83,9 @@ def _stream(context: Context, event: Event) -> Fragment:
             name = _consumer_name(context, event, _stream_name(arn))
             logical_id = naming.normal(name) + "StreamConsumer"
             extra[logical_id] = {
-                "Type": "AWS::Kinesis::StreamConsumer", "Properties": {"StreamARN": arn, "ConsumerName": name},
-            }  # fmt: skip
+                "Type": "AWS::Kinesis::StreamConsumer",
+                "Properties": {"StreamARN": arn, "ConsumerName": name},
+            }
             source, after = {"Ref": logical_id}, [logical_id]
     failure = (event.get("destinations") or {}).get("onFailure")
     properties = {
@@ -218,9 +219,10 @@ def _kafka(context: Context, event: Event) -> Fragment:
     if bool(access.get("vpcSubnet")) != bool(access.get("vpcSecurityGroup")):
         missing = "vpcSubnet" if access.get("vpcSecurityGroup") else "vpcSecurityGroup"
         raise event.bad(
-            f"accessConfigurations has no {missing}", f"add {missing}: a VPC is reached by both",
+            f"accessConfigurations has no {missing}",
+            f"add {missing}: a VPC is reached by both",
             "FUNCTION_KAFKA_VPC_ACCESS_CONFIGURATION_INVALID",
-        )  # fmt: skip
+        )
     position = event.get("startingPosition") or TRIM_HORIZON
     group, failure = event.get("consumerGroupId"), event.get("onFailureDestination")
     properties = {
@@ -277,8 +279,11 @@ def _broker(context: Context, event: Event, name: str) -> Fragment:
     access = [{"Type": "BASIC_AUTH", "URI": event.get("basicAuthArn")}]
     access += [{"Type": "VIRTUAL_HOST", "URI": host}] if host else []
     properties = {
-        "EventSourceArn": _arn(event), "Queues": [queue], "SourceAccessConfigurations": access, **_batches(event),
-    }  # fmt: skip
+        "EventSourceArn": _arn(event),
+        "Queues": [queue],
+        "SourceAccessConfigurations": access,
+        **_batches(event),
+    }
     return _mapping(context, event, name + naming.letters(queue)[:150], properties)
 
 
@@ -324,8 +329,9 @@ def _moment(event: Event, position: str, known_as: str) -> Any:
     if position == AT_TIMESTAMP and moment is None:
         raise event.bad(
             "it starts AT_TIMESTAMP, and no startingPositionTimestamp is given",
-            "add startingPositionTimestamp, in seconds since 1970", known_as,
-        )  # fmt: skip
+            "add startingPositionTimestamp, in seconds since 1970",
+            known_as,
+        )
     return moment
 
 

@@ -136,8 +136,9 @@ def _redrive(event: Event, name: str, arn: Any, resources: dict[str, Json]) -> J
     }
     document = {"Version": "2012-10-17", "Id": policy_id, "Statement": [statement]}
     resources[policy_id] = {
-        "Type": "AWS::SQS::QueuePolicy", "Properties": {"PolicyDocument": document, "Queues": [url]},
-    }  # fmt: skip
+        "Type": "AWS::SQS::QueuePolicy",
+        "Properties": {"PolicyDocument": document, "Queues": [url]},
+    }
     return {"deadLetterTargetArn": target}
 
 

@@ -43,16 +43,24 @@ def compile(context: Context, events: Sequence[Event]) -> Fragment:
     deployment: Json = {"ApiId": api_id, "Description": _description(context)}
     deployment |= {"StageName": context.stage} if external else {}
     resources[deployment_id] = {
-        "Type": "AWS::ApiGatewayV2::Deployment", "Properties": deployment, "DependsOn": _routes_of(events),
-    }  # fmt: skip
+        "Type": "AWS::ApiGatewayV2::Deployment",
+        "Properties": deployment,
+        "DependsOn": _routes_of(events),
+    }
     manage = allow(
         ["execute-api:ManageConnections"], [{"Fn::Sub": "arn:${AWS::Partition}:execute-api:*:*:*/@connections/*"}]
     )
     functions = {context.owner(event.function): event.function for event in events} if not external else {}
     needs = [need for function in functions.values() for need in context.needs(function, manage)]
     address = [
-        "wss://", api_id, ".execute-api.", {"Ref": "AWS::Region"}, ".", {"Ref": "AWS::URLSuffix"}, f"/{context.stage}",
-    ]  # fmt: skip
+        "wss://",
+        api_id,
+        ".execute-api.",
+        {"Ref": "AWS::Region"},
+        ".",
+        {"Ref": "AWS::URLSuffix"},
+        f"/{context.stage}",
+    ]
     output = {"Description": "URL of the service endpoint", "Value": {"Fn::Join": ["", address]}}
     logged = not external and (context.provider.get("logs") or {}).get("websocket")
     role = helpers.account_role(context) if logged else Fragment()
@@ -72,13 +80,15 @@ def _digest(resources: dict[str, Json]) -> str:
 def _api(context: Context) -> Json:
     provider = context.provider
     tags = provider.get("tags") if (provider.get("websocket") or {}).get("useProviderTags") else None
-    properties = without_nothing({
-        "Name": provider.get("websocketsApiName") or f"{context.stage}-{context.service}-websockets",
-        "RouteSelectionExpression": provider.get("websocketsApiRouteSelectionExpression") or "$request.body.action",
-        "Description": _description(context),
-        "ProtocolType": "WEBSOCKET",
-        "Tags": tags,
-    })  # fmt: skip
+    properties = without_nothing(
+        {
+            "Name": provider.get("websocketsApiName") or f"{context.stage}-{context.service}-websockets",
+            "RouteSelectionExpression": provider.get("websocketsApiRouteSelectionExpression") or "$request.body.action",
+            "Description": _description(context),
+            "ProtocolType": "WEBSOCKET",
+            "Tags": tags,
+        }
+    )
     return {"Type": "AWS::ApiGatewayV2::Api", "Properties": properties}
 
 
@@ -106,11 +116,13 @@ def _stage(context: Context, deployment_id: str) -> dict[str, Json]:
             "DestinationArn": {"Fn::Sub": group},
             "Format": given.get("format") or LOG_FORMAT,
         }
-    group_properties = without_nothing({
-        "LogGroupName": f"/aws/websocket/{context.service}-{context.stage}",
-        "RetentionInDays": context.provider.get("logRetentionInDays"),
-        "DataProtectionPolicy": context.provider.get("logDataProtectionPolicy"),
-    })  # fmt: skip
+    group_properties = without_nothing(
+        {
+            "LogGroupName": f"/aws/websocket/{context.service}-{context.stage}",
+            "RetentionInDays": context.provider.get("logRetentionInDays"),
+            "DataProtectionPolicy": context.provider.get("logDataProtectionPolicy"),
+        }
+    )
     return found | {LOG_GROUP: {"Type": "AWS::Logs::LogGroup", "Properties": group_properties}}
 
 
@@ -118,9 +130,11 @@ def _refuse_bad_logs(context: Context, given: Json) -> None:
     where = context.definition.at("provider", "logs", "websocket")
     if given.get("executionLogging", True) and given.get("level") not in (None, "INFO", "ERROR"):
         raise BadFunction(
-            f"provider.logs.websocket.level is {given['level']!r}", where=where, help="write INFO or ERROR",
+            f"provider.logs.websocket.level is {given['level']!r}",
+            where=where,
+            help="write INFO or ERROR",
             known_as="WEBSOCKETS_INVALID_LOGS_LEVEL",
-        )  # fmt: skip
+        )
 
 
 # routes
@@ -147,14 +161,16 @@ def _route(context: Context, event: Event, api_id: Any) -> Fragment:
     authorizer = _authorizer(context, event)
     expression = event.get("routeResponseSelectionExpression")
     integration_id = naming.normal(function.key) + "WebsocketsIntegration"
-    properties = without_nothing({
-        "ApiId": api_id,
-        "RouteKey": key,
-        "AuthorizationType": "CUSTOM" if authorizer else "NONE",
-        "AuthorizerId": {"Ref": authorizer.logical_id} if authorizer else None,
-        "Target": {"Fn::Join": ["/", ["integrations", {"Ref": integration_id}]]},
-        "RouteResponseSelectionExpression": expression,
-    })  # fmt: skip
+    properties = without_nothing(
+        {
+            "ApiId": api_id,
+            "RouteKey": key,
+            "AuthorizationType": "CUSTOM" if authorizer else "NONE",
+            "AuthorizerId": {"Ref": authorizer.logical_id} if authorizer else None,
+            "Target": {"Fn::Join": ["/", ["integrations", {"Ref": integration_id}]]},
+            "RouteResponseSelectionExpression": expression,
+        }
+    )
     integration = {"ApiId": api_id, "IntegrationType": "AWS_PROXY", "IntegrationUri": _invocations(function.target)}
     resources = {
         integration_id: after_alias(function, {"Type": "AWS::ApiGatewayV2::Integration", "Properties": integration}),
@@ -213,9 +229,10 @@ def _authorizer(context: Context, event: Event) -> Authorizer | None:
         return Authorizer(function.key, function.target, sources, function)
     if not isinstance(arn, str) and not options.get("name"):
         raise event.bad(
-            "the authorizer's arn is known to CloudFormation only, and it has no name", "add a name",
+            "the authorizer's arn is known to CloudFormation only, and it has no name",
+            "add a name",
             "WEBSOCKETS_MISSING_AUTHORIZER_NAME",
-        )  # fmt: skip
+        )
     name = arn.rpartition(":")[2] if isinstance(arn, str) else options["name"]
     return Authorizer(name, arn, sources, None)
 

@@ -26,7 +26,7 @@ from lambdabuild.files.stat_cache import StatCache
 from lambdabuild.files.watch import Seen
 from lambdabuild.plan.left_out import LeftOut, left_out
 from lambdabuild.plan.steps import Graph, PlannedKind, steps
-from lambdabuild.plan.types import (  # fmt: skip
+from lambdabuild.plan.types import (
     Build,
     BuildPlan,
     ImageBuild,

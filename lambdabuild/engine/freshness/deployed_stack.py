@@ -22,8 +22,11 @@ def layer_keys(site: Site, name: str, sha256: str) -> dict[str, str]:
     if definition is None or not site.bucket or site.settings.offline:
         return {}
     users = site.build(name).users
-    layers = {one: what.removeprefix("layer:") for what, one in definition.artifacts.items()
-              if what.startswith("layer:") and one in users}  # fmt: skip
+    layers = {
+        one: what.removeprefix("layer:")
+        for what, one in definition.artifacts.items()
+        if what.startswith("layer:") and one in users
+    }
     keys = {one: _key(site, definition, key, sha256) for one, key in layers.items()}
     return {one: key for one, key in keys.items() if key}
 

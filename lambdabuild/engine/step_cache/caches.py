@@ -47,9 +47,13 @@ def _client(site: Site, address: str) -> Any:
 
         bucket, _, prefix = rest.partition("/")
         return S3Cache(
-            bucket, prefix, region=site.region, profile=site.settings.profile,
-            endpoint_url=site.settings.endpoint_url, timeout_seconds=settings.timeout_seconds,
-        )  # fmt: skip
+            bucket,
+            prefix,
+            region=site.region,
+            profile=site.settings.profile,
+            endpoint_url=site.settings.endpoint_url,
+            timeout_seconds=settings.timeout_seconds,
+        )
     from lambdabuild.cache.remote import Connection
 
     headers = {name: environment[variable] for name, variable in settings.headers.items() if variable in environment}

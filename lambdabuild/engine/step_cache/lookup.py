@@ -53,9 +53,13 @@ class Left(Struct, frozen=True):
 def key_of(site: Site, kind: str, name: str, components: Mapping[str, str]) -> str:
     """The first key of a step: all that is known to matter before it is run. Only its digest leaves the machine."""
     said = {
-        "format": FORMAT, "lambdabuild": __version__, "namespace": site.settings.cache.namespace,
-        "machine": workers.machine(site, kind, name), "step": f"{kind}:{name}", "components": dict(components),
-    }  # fmt: skip
+        "format": FORMAT,
+        "lambdabuild": __version__,
+        "namespace": site.settings.cache.namespace,
+        "machine": workers.machine(site, kind, name),
+        "step": f"{kind}:{name}",
+        "components": dict(components),
+    }
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 

@@ -39,9 +39,12 @@ def offer(
     if kind_of(site, kind).inputs(site, name, saved) != components:
         return  # its inputs were edited while it ran: what it left may be of either
     data = {
-        "output": receipt.output, "values": dict(values), "result": dict(receipt.result),
-        "reads": dict(receipt.reads), "folders": {path: dict(files) for path, files in receipt.folders.items()},
-    }  # fmt: skip
+        "output": receipt.output,
+        "values": dict(values),
+        "result": dict(receipt.result),
+        "reads": dict(receipt.reads),
+        "folders": {path: dict(files) for path, files in receipt.folders.items()},
+    }
     if kind == "copy":
         data["list"] = lists.read_rows(site, name)
     sources = _sources(site, kind, name, receipt)

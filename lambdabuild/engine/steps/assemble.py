@@ -203,9 +203,13 @@ def _zipped(site: Site, build: Build, packages: list[list[Entry]]) -> tuple[list
 
 
 def _brought_back(
-    site: Site, build: Build, rule: Rule, resolved: Sequence[tuple[str, Result]], in_layers: Sequence[InLayer],
+    site: Site,
+    build: Build,
+    rule: Rule,
+    resolved: Sequence[tuple[str, Result]],
+    in_layers: Sequence[InLayer],
     lists: Sequence[Sequence[Entry]],
-) -> list[tuple[str, list[Entry]]]:  # fmt: skip
+) -> list[tuple[str, list[Entry]]]:
     """The packages of layers that have to lie in the zip too, each list with a word about it."""
     claims = rule.package_layers
     if claims is None:

@@ -78,9 +78,13 @@ def staying_when_it_fails(site: Site, kind: str, name: str) -> Iterator[None]:
 
 
 def sent(
-    site: Site, executor: Executor, request: Mapping[str, Any], inputs: dict[str, Node],
-    environment: Mapping[str, str], out: str,
-) -> dict[str, Any]:  # fmt: skip
+    site: Site,
+    executor: Executor,
+    request: Mapping[str, Any],
+    inputs: dict[str, Node],
+    environment: Mapping[str, str],
+    out: str,
+) -> dict[str, Any]:
     """Run a request on a tree of files; its answer, with what it left in ``out``."""
     inputs[remote_worker.REQUEST] = File.of(json.dumps(request, sort_keys=True).encode())
     command = workers.command(environment, site.settings.tool_timeout_seconds or None)
@@ -110,18 +114,26 @@ def _fetched(rule: Rule, job: Job) -> Result | None:
 def folders_here(site: Site, job: Job) -> dict[str, str]:
     """The folders that paths are told from; the first that fits counts, so the inner ones come first."""
     return {
-        "out": job.out, "scratch": job.scratch, "state": site.state_dir, "store": site.cache_dir,
-        "project": site.project, "checkout": site.boundary,
-    }  # fmt: skip
+        "out": job.out,
+        "scratch": job.scratch,
+        "state": site.state_dir,
+        "store": site.cache_dir,
+        "project": site.project,
+        "checkout": site.boundary,
+    }
 
 
 def folders_there(site: Site) -> dict[str, str]:
     """The same folders in the input tree."""
     project = os.path.normpath(os.path.join("checkout", os.path.relpath(site.project, site.boundary)))
     return {
-        "out": remote_worker.OUT, "scratch": remote_worker.SCRATCH, "state": "state", "store": "store",
-        "project": project, "checkout": "checkout",
-    }  # fmt: skip
+        "out": remote_worker.OUT,
+        "scratch": remote_worker.SCRATCH,
+        "state": "state",
+        "store": "store",
+        "project": project,
+        "checkout": "checkout",
+    }
 
 
 def _request(site: Site, build: Build, job: Job, here: Mapping[str, str]) -> dict[str, Any]:

@@ -76,9 +76,11 @@ def _run(site: Site, tool: str, data: bytes) -> bytes:
             stream.write(data)
         try:
             tools.run(
-                [tool, "--strip-unneeded", "-o", target, source], cwd=scratch, env=tools.environment(),
+                [tool, "--strip-unneeded", "-o", target, source],
+                cwd=scratch,
+                env=tools.environment(),
                 timeout_seconds=site.settings.tool_timeout_seconds or None,
-            )  # fmt: skip
+            )
         except ToolFailed:
             return b""
         with open(target, "rb") as stream:

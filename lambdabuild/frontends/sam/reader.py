@@ -295,9 +295,13 @@ class _Stack:
         given = resolve(passed, self.names) if passed is not None else {}
         self.rewrite(self.template.full(name), "stack", "template-url", location.span, iteration)
         _read_stack(
-            self.run, self.template.full(name), path, given if isinstance(given, dict) else {}, "",
+            self.run,
+            self.template.full(name),
+            path,
+            given if isinstance(given, dict) else {},
+            "",
             ((self.path, location.span), *self.above),
-        )  # fmt: skip
+        )
 
     def rebase_globals(self) -> None:
         """Rewrite a code folder in Globals relative to the folder of the output."""

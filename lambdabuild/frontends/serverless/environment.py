@@ -147,9 +147,10 @@ class Outside:
     def _exported(path: str, said: Mapping[str, Any]) -> Any:
         if said.get("missing"):
             raise SourceFailed(
-                f"{path} is TypeScript, which this node does not read", where=Span(path),
+                f"{path} is TypeScript, which this node does not read",
+                where=Span(path),
                 help="npm install --save-dev esbuild, tsx or typescript, or use a node that strips types (22.18)",
-            )  # fmt: skip
+            )
         if "cause" in said and "error" in said:
             raise said["cause"]
         if "error" in said:

@@ -84,8 +84,11 @@ def _digest(source: str) -> str:
     rows = []
     for folder, folders, names in os.walk(source):
         folders[:] = sorted(set(folders) - {".git"})
-        rows += [(os.path.relpath(path, source), _digest(path))
-                 for name in names if os.path.isfile(path := os.path.join(folder, name))]  # fmt: skip
+        rows += [
+            (os.path.relpath(path, source), _digest(path))
+            for name in names
+            if os.path.isfile(path := os.path.join(folder, name))
+        ]
     return hashlib.sha256(json.dumps(sorted(rows)).encode()).hexdigest()
 
 

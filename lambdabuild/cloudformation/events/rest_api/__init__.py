@@ -35,14 +35,16 @@ def compile(context: Context, events: Sequence[Event]) -> Fragment:
 
     each(events, read)
     tree = paths.Tree(api, calls)
-    api_parts = joined([
-        Fragment({API: _api(api)}) if api.is_ours else Fragment(),
-        Fragment(tree.resources()),
-        Fragment(cors.preflights(api, tree, calls)),
-        *(methods.compile(api, tree, call) for call in calls),
-        models.compile(api, tree, calls),
-        authorizers.compile(api, calls),
-    ])  # fmt: skip
+    api_parts = joined(
+        [
+            Fragment({API: _api(api)}) if api.is_ours else Fragment(),
+            Fragment(tree.resources()),
+            Fragment(cors.preflights(api, tree, calls)),
+            *(methods.compile(api, tree, call) for call in calls),
+            models.compile(api, tree, calls),
+            authorizers.compile(api, calls),
+        ]
+    )
     method_ids = [key for key, one in api_parts.resources.items() if one["Type"] == "AWS::ApiGateway::Method"]
     deployment_id = f"ApiGatewayDeployment{_digest(api_parts.resources)}"
     description = (context.provider.get("apiGateway") or {}).get("description")
@@ -53,13 +55,15 @@ def compile(context: Context, events: Sequence[Event]) -> Fragment:
         ),
         "DependsOn": method_ids,
     }
-    return joined([
-        api_parts,
-        Fragment({deployment_id: deployment}, {"ServiceEndpoint": _endpoint(api)}),
-        Fragment({key: one for call in calls for key, one in _permission(api, call).items()}),
-        Fragment(keys.compile(api, deployment_id)),
-        _logs(context),
-    ])  # fmt: skip
+    return joined(
+        [
+            api_parts,
+            Fragment({deployment_id: deployment}, {"ServiceEndpoint": _endpoint(api)}),
+            Fragment({key: one for call in calls for key, one in _permission(api, call).items()}),
+            Fragment(keys.compile(api, deployment_id)),
+            _logs(context),
+        ]
+    )
 
 
 def _refuse_what_does_not_fit(api: Api, events: Sequence[Event]) -> None:
@@ -70,7 +74,7 @@ def _refuse_what_does_not_fit(api: Api, events: Sequence[Event]) -> None:
                 "provider.apiGateway.restApiId is given without restApiRootResourceId",
                 "add the id of its root resource",
                 "API_GATEWAY_MISSING_REST_API_ROOT_RESOURCE_ID",
-            )  # fmt: skip
+            )
         given = {
             "TRACING": (provider.get("tracing") or {}).get("apiGateway"),
             "LOGS": (provider.get("logs") or {}).get("restApi"),
@@ -79,13 +83,15 @@ def _refuse_what_does_not_fit(api: Api, events: Sequence[Event]) -> None:
             if value is not None:
                 raise api.bad(
                     f"this service cannot add {word.lower()} to a REST API that already exists",
-                    "remove them here, and set them where the API is made", f"API_GATEWAY_EXTERNAL_API_{word}",
-                )  # fmt: skip
+                    "remove them here, and set them where the API is made",
+                    f"API_GATEWAY_EXTERNAL_API_{word}",
+                )
     if not STAGE_NAME.fullmatch(api.context.stage):
         raise events[0].bad(
             f"{api.context.stage!r} cannot be the name of a stage of API Gateway",
-            "name the stage in letters, digits, - and _", "API_GATEWAY_INVALID_STAGE_NAME",
-        )  # fmt: skip
+            "name the stage in letters, digits, - and _",
+            "API_GATEWAY_INVALID_STAGE_NAME",
+        )
 
 
 def _api(api: Api) -> Json:
@@ -94,26 +100,29 @@ def _api(api: Api) -> Json:
     endpoints = provider.get("vpcEndpointIds") if provider.get("endpointType") else None
     if endpoints and kind != "PRIVATE":
         raise api.bad(
-            "vpcEndpointIds are for private APIs", "set endpointType: PRIVATE, or remove them",
+            "vpcEndpointIds are for private APIs",
+            "set endpointType: PRIVATE, or remove them",
             "API_GATEWAY_INVALID_VPC_ENDPOINT_IDS_CONFIG",
-        )  # fmt: skip
+        )
     starts_with_service = config.get("shouldStartNameWithService")
     service, stage = api.context.service, api.context.stage
     usual = f"{service}-{stage}" if starts_with_service else f"{stage}-{service}"
     policy = config.get("resourcePolicy")
     source, endpoint = config.get("apiKeySourceType"), config.get("endpoint") or {}
-    properties = without_nothing({
-        "Name": provider.get("apiName") or usual,
-        "BinaryMediaTypes": config.get("binaryMediaTypes") or None,
-        "DisableExecuteApiEndpoint": config.get("disableDefaultEndpoint"),
-        "EndpointConfiguration": {"Types": [kind]} | ({"VpcEndpointIds": endpoints} if endpoints else {}),
-        "SecurityPolicy": endpoint.get("securityPolicy") or None,
-        "EndpointAccessMode": str(endpoint["accessMode"]).upper() if endpoint.get("accessMode") else None,
-        "Policy": {"Version": "2012-10-17", "Statement": policy} if policy else "",
-        "ApiKeySourceType": source.upper() if source else None,
-        "MinimumCompressionSize": config.get("minimumCompressionSize"),
-        "Description": config.get("description") or None,
-    })  # fmt: skip
+    properties = without_nothing(
+        {
+            "Name": provider.get("apiName") or usual,
+            "BinaryMediaTypes": config.get("binaryMediaTypes") or None,
+            "DisableExecuteApiEndpoint": config.get("disableDefaultEndpoint"),
+            "EndpointConfiguration": {"Types": [kind]} | ({"VpcEndpointIds": endpoints} if endpoints else {}),
+            "SecurityPolicy": endpoint.get("securityPolicy") or None,
+            "EndpointAccessMode": str(endpoint["accessMode"]).upper() if endpoint.get("accessMode") else None,
+            "Policy": {"Version": "2012-10-17", "Statement": policy} if policy else "",
+            "ApiKeySourceType": source.upper() if source else None,
+            "MinimumCompressionSize": config.get("minimumCompressionSize"),
+            "Description": config.get("description") or None,
+        }
+    )
     return {"Type": "AWS::ApiGateway::RestApi", "Properties": properties}
 
 
@@ -125,8 +134,14 @@ def _digest(resources: Mapping[str, Json]) -> str:
 
 def _endpoint(api: Api) -> Json:
     address: list[Any] = [
-        "https://", api.id, ".execute-api.", {"Ref": "AWS::Region"}, ".", {"Ref": "AWS::URLSuffix"}, f"/{api.stage}",
-    ]  # fmt: skip
+        "https://",
+        api.id,
+        ".execute-api.",
+        {"Ref": "AWS::Region"},
+        ".",
+        {"Ref": "AWS::URLSuffix"},
+        f"/{api.stage}",
+    ]
     return {"Description": "URL of the service endpoint", "Value": {"Fn::Join": ["", address]}}
 
 
@@ -142,17 +157,20 @@ def _permission(api: Api, call: Http) -> dict[str, Json]:
         return found
     target = {"Ref": asked.function.alias_id} if asked.function and asked.function.alias_id else asked.arn
     properties = {
-        "FunctionName": target, "Action": "lambda:InvokeFunction", "Principal": GATEWAY, "SourceArn": api.source,
-    }  # fmt: skip
+        "FunctionName": target,
+        "Action": "lambda:InvokeFunction",
+        "Principal": GATEWAY,
+        "SourceArn": api.source,
+    }
     own = {
         naming.normal(asked.name) + "LambdaPermissionApiGateway": {
             "Type": "AWS::Lambda::Permission",
             "Properties": properties,
         }
     }
-    is_a_target_too = any(
-        "http" in one for one in (asked.function.config.get("events") or [])
-    ) if asked.function else False  # fmt: skip
+    is_a_target_too = (
+        any("http" in one for one in (asked.function.config.get("events") or [])) if asked.function else False
+    )
     return found if is_a_target_too else found | own
 
 
@@ -160,10 +178,12 @@ def _logs(context: Context) -> Fragment:
     given = (context.provider.get("logs") or {}).get("restApi")
     if not given or (isinstance(given, dict) and given.get("accessLogging") is False):
         return Fragment()
-    properties = without_nothing({
-        "LogGroupName": f"/aws/api-gateway/{context.service}-{context.stage}",
-        "RetentionInDays": context.provider.get("logRetentionInDays"),
-        "DataProtectionPolicy": context.provider.get("logDataProtectionPolicy"),
-    })  # fmt: skip
+    properties = without_nothing(
+        {
+            "LogGroupName": f"/aws/api-gateway/{context.service}-{context.stage}",
+            "RetentionInDays": context.provider.get("logRetentionInDays"),
+            "DataProtectionPolicy": context.provider.get("logDataProtectionPolicy"),
+        }
+    )
     group = {"Type": "AWS::Logs::LogGroup", "Properties": properties}
     return joined([Fragment({LOG_GROUP: group}), helpers.account_role(context)])

@@ -40,8 +40,9 @@ def compile(api: Api, calls: Sequence[Http]) -> Fragment:
         key = logical_id(authorizer)
         before = found.get(key, {}).get("Properties", {})
         resource = {
-            "Type": "AWS::ApiGateway::Authorizer", "Properties": {**before, **_properties(api, authorizer)},
-        }  # fmt: skip
+            "Type": "AWS::ApiGateway::Authorizer",
+            "Properties": {**before, **_properties(api, authorizer)},
+        }
         found[key] = after_alias(authorizer.function, resource) if authorizer.function else resource
     return Fragment(found)
 

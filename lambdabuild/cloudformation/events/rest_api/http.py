@@ -111,9 +111,10 @@ def _transfer_mode(event: Event, integration: str) -> str | None:
     given = (event.get("response") or {}).get("transferMode")
     if given and integration not in KEPT:
         raise event.bad(
-            f"an integration of type {integration} knows no transferMode", "use a proxy integration, or remove it",
+            f"an integration of type {integration} knows no transferMode",
+            "use a proxy integration, or remove it",
             "API_GATEWAY_TRANSFER_MODE_UNSUPPORTED_INTEGRATION",
-        )  # fmt: skip
+        )
     return str(given).upper() if given else None
 
 
@@ -169,15 +170,24 @@ def _authorizer(api: Api, event: Event, integration: str) -> Authorizer | None:
     if not source and not (kind.upper() == "REQUEST" and ttl == 0):
         source = AUTHORIZATION
     found = Authorizer(
-        kind, name, arn, None, ttl, source, given.get("identityValidationExpression"), claims, scopes,
-        bool(given.get("managedExternally")), function,
-    )  # fmt: skip
+        kind,
+        name,
+        arn,
+        None,
+        ttl,
+        source,
+        given.get("identityValidationExpression"),
+        claims,
+        scopes,
+        bool(given.get("managedExternally")),
+        function,
+    )
     if integration == "AWS_PROXY" and isinstance(arn, str) and COGNITO.match(arn) and claims:
         raise event.bad(
             "claims are chosen by a mapping, which a proxy integration has not",
             "set integration: lambda, or remove claims",
             "API_GATEWAY_INVALID_COGNITO_CLAIMS",
-        )  # fmt: skip
+        )
     return found
 
 
@@ -207,9 +217,10 @@ def _who(api: Api, event: Event, given: Mapping[str, Any], kind: str) -> tuple[s
     arn, name = given.get("arn"), given.get("name")
     if arn is None and not name:
         raise event.bad(
-            "the authorizer has neither a name nor an arn", "name a function, or give an ARN",
+            "the authorizer has neither a name nor an arn",
+            "name a function, or give an ARN",
             "API_GATEWAY_MISSING_AUTHORIZER_NAME_OR_ARN",
-        )  # fmt: skip
+        )
     if arn is None:
         function = _own(api, event, str(name))
         return str(name), function.target, function

@@ -33,22 +33,26 @@ STATUS_CODES: Mapping[str, Json] = {
 def compile(api: Api, tree: Tree, call: Http) -> Fragment:
     function = call.function
     depends = [naming.normal(function.key) + "LambdaPermissionApiGateway", function.alias_id]
-    properties: Json = without_nothing({
-        "HttpMethod": call.method,
-        "RequestParameters": {key: _required(value) for key, value in call.parameters.items()},
-        "ResourceId": tree.id_of(call.path),
-        "RestApiId": api.id,
-        "OperationName": call.event.get("operationId"),
-        "ApiKeyRequired": bool(call.event.get("private")),
-        "Integration": _integration(call),
-        "MethodResponses": _method_responses(call),
-    })  # fmt: skip
+    properties: Json = without_nothing(
+        {
+            "HttpMethod": call.method,
+            "RequestParameters": {key: _required(value) for key, value in call.parameters.items()},
+            "ResourceId": tree.id_of(call.path),
+            "RestApiId": api.id,
+            "OperationName": call.event.get("operationId"),
+            "ApiKeyRequired": bool(call.event.get("private")),
+            "Integration": _integration(call),
+            "MethodResponses": _method_responses(call),
+        }
+    )
     properties |= authorizers.of_method(call) | models.of_method(api, call)
     if call.authorizer is not None and call.authorizer.arn is not None:
         depends[0] = authorizers.logical_id(call.authorizer)
     resource = {
-        "Type": "AWS::ApiGateway::Method", "Properties": properties, "DependsOn": [one for one in depends if one],
-    }  # fmt: skip
+        "Type": "AWS::ApiGateway::Method",
+        "Properties": properties,
+        "DependsOn": [one for one in depends if one],
+    }
     return Fragment({method_id(call.path, call.method): resource}, where=call.event.where)
 
 
@@ -129,13 +133,15 @@ def _integration_response(call: Http, code: str, config: Json) -> Json:
         templates["application/json"] = call.response["template"]
     own = config.get("template")
     templates |= {"application/json": own} if isinstance(own, str) and own else own or {}
-    return without_nothing({
-        "StatusCode": code,
-        "SelectionPattern": config.get("pattern") or "",
-        "ResponseParameters": {f"method.response.header.{name}": value for name, value in headers.items()},
-        "ResponseTemplates": templates,
-        "ContentHandling": call.response.get("contentHandling") if code.startswith("2") else None,
-    })  # fmt: skip
+    return without_nothing(
+        {
+            "StatusCode": code,
+            "SelectionPattern": config.get("pattern") or "",
+            "ResponseParameters": {f"method.response.header.{name}": value for name, value in headers.items()},
+            "ResponseTemplates": templates,
+            "ContentHandling": call.response.get("contentHandling") if code.startswith("2") else None,
+        }
+    )
 
 
 def _method_responses(call: Http) -> list[Json]:

@@ -58,13 +58,15 @@ def _model(api: Api, call: Http, kind: str, given: Any) -> tuple[str, Json]:
         content, named = kind, given
         model_id = f"{method_id(call.path, call.method)}{_words(kind)}Model"
     options = named if named.get("schema") is not None else {"schema": named}
-    properties = without_nothing({
-        "RestApiId": api.id,
-        "ContentType": content,
-        "Schema": options["schema"],
-        "Name": options.get("name"),
-        "Description": options.get("description"),
-    })  # fmt: skip
+    properties = without_nothing(
+        {
+            "RestApiId": api.id,
+            "ContentType": content,
+            "Schema": options["schema"],
+            "Name": options.get("name"),
+            "Description": options.get("description"),
+        }
+    )
     return model_id, {"Type": "AWS::ApiGateway::Model", "Properties": properties}
 
 

@@ -63,9 +63,14 @@ def _digest_there(engine: Any, name: str, credentials: Mapping[str, str] | None)
 
 
 def _push(
-    site: Site, image: ImageBuild, engine: Any, image_id: str, repository: str, tag: str,
+    site: Site,
+    image: ImageBuild,
+    engine: Any,
+    image_id: str,
+    repository: str,
+    tag: str,
     credentials: Mapping[str, str] | None,
-) -> str:  # fmt: skip
+) -> str:
     name = f"{repository}:{tag}"
     try:
         with engine_api.refusals():
@@ -129,9 +134,11 @@ def ask(site: Site, name: str) -> Sent:
             help="name the image by its digest: REPOSITORY@sha256:...",
         )
     registry = Registry(
-        account=found["account"], region=found["region"], profile=site.settings.profile,
+        account=found["account"],
+        region=found["region"],
+        profile=site.settings.profile,
         endpoint_url=site.settings.endpoint_url,
-    )  # fmt: skip
+    )
     digest = registry.digest(found["repository"], found["tag"] or "latest")
     address = found[0].partition("/")[0] + "/" + found["repository"]
     return Sent(f"{address}@{digest}", digest, False, 0)

@@ -206,8 +206,10 @@ def _compatible(
 
     folder = site.path(site.settings.serverless_dir)
     os.makedirs(folder, exist_ok=True)
-    files = {what: one.key if what.startswith("image:") else _beside(site, folder, definition.artifacts[what], one.key)
-             for what, one in artifacts.items()}  # fmt: skip
+    files = {
+        what: one.key if what.startswith("image:") else _beside(site, folder, definition.artifacts[what], one.key)
+        for what, one in artifacts.items()
+    }
     core = compiler.compile_core(definition)
     state = _state(definition, files)
     state["service"]["provider"] |= {"compiledCloudFormationTemplate": template, "coreCloudFormationTemplate": core}

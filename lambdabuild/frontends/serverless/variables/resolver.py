@@ -158,9 +158,10 @@ class Resolver:
         mark = (variable.span, str(variable.value))
         if mark in self.brought:
             raise CircularVariable(
-                f"{variable.value} brings in what holds it, without end: {'.'.join(path[:9])}", where=variable.span,
+                f"{variable.value} brings in what holds it, without end: {'.'.join(path[:9])}",
+                where=variable.span,
                 help="address a part of the file that does not hold the variable",
-            )  # fmt: skip
+            )
         self.brought.append(mark)
         try:
             yield

@@ -99,8 +99,11 @@ def _param(call: Call, service: Service) -> Any:
         return service.params[name]
     stage = service.stage()
     for path in (
-        ("stages", stage, "params"), ("stages", "default", "params"), ("params", stage), ("params", "default"),
-    ):  # fmt: skip
+        ("stages", stage, "params"),
+        ("stages", "default", "params"),
+        ("params", stage),
+        ("params", "default"),
+    ):
         found = call.resolver.at((*path, name))
         if found is not None and found.value is not None:
             return found
