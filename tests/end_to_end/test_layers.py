@@ -217,7 +217,7 @@ def test_without_an_account_it_is_said_plainly_and_nothing_else_needs_one(layere
     assert ran.code == 1
     assert "LB611]: cannot list the versions of layer deps: there are no AWS credentials" in ran.err
     assert "Traceback" not in ran.said
-    assert layered.run("publish", "offline=true", env=nobody).err.startswith("publish:deps failed\nLB603")
+    assert layered.run("publish", "offline=true", env=nobody).err.startswith("publish:deps failed\nerror[LB603]: ")
     listed = layered.run("list", "--all")
     assert "publish:deps" in listed.out
     assert "publish:deps  would run" in layered.run("why", "deps").out
