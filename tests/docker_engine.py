@@ -113,9 +113,16 @@ class Engine:
             about = [event["Actor"]["Attributes"] for event in events]
             found += [one["name"] for one in about if _is_of(one, project)]
 
+    def in_its_mounts(self, *command: str | Path) -> list[str | Path]:
+        """Return a command that mounts something where the engine sees it."""
+        return [*(["nsenter", "--mount", "--target", str(self._pid())] if self.folder else []), *command]
+
+    def _pid(self) -> int:
+        return int(Path(self.folder, "pid").read_text())
+
     def kill(self) -> None:
         """End the engine as a crash would. It is started again."""
-        os.kill(int(Path(self.folder, "pid").read_text()), signal.SIGKILL)
+        os.kill(self._pid(), signal.SIGKILL)
 
 
 def _is_of(labels: dict[str, str], project: Path) -> bool:

@@ -378,7 +378,7 @@ def test_mistakes_are_told_with_a_way_out(service: Sandbox, tmp_path: Path) -> N
 
     told(service.run("affected", "--since", "nowhere"), "LB631", "git fetch origin nowhere")
     told(service.run("affected", "--since", "0" * 40), "LB631", "new branch")
-    told(service.run("affected", "--since", "--output=/tmp/x"), "LB631", "does not know the revision")
+    told(service.run("affected", "--since=--output=/tmp/x"), "LB631", "does not know the revision")
     assert service.run("affected").code == 2
     assert service.run("affected", "Orders", "--since", "main").code == 2
 

@@ -115,7 +115,10 @@ def test_paths_in_a_shared_file_are_relative_to_it(shared: Sandbox) -> None:
     [
         ('include = ["shraed"]', "LB415]: shraed, named by include of function 'One', does not exist"),
         ('include = ["shraed"]', "did you mean shared?"),
-        ('[functions.One]\nrequirements = ["nowhere/x.txt"]', "LB415]: nowhere/x.txt, which the requirements of"),
+        (
+            '[functions.One]\nrequirements = ["nowhere/x.txt"]',
+            "LB415]: nowhere/x.txt, named by requirements of function 'One', does not exist",
+        ),
         ("include = 1", "LB107]: setting 'include' is 1, expected a list of texts"),
     ],
 )

@@ -42,12 +42,12 @@ def left(project: Sandbox) -> list[str]:
 
 
 @pytest.fixture
-def full_disk(tmp_path: Path) -> Iterator[Path]:
+def full_disk(engine: Engine, tmp_path: Path) -> Iterator[Path]:
     folder = tmp_path / "full"
     folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", folder], check=True)
+    subprocess.run(engine.in_its_mounts("mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", folder), check=True)
     yield folder
-    subprocess.run(["umount", folder], check=True)
+    subprocess.run(engine.in_its_mounts("umount", folder), check=True)
 
 
 CASES = {

@@ -363,7 +363,7 @@ def test_a_project_whose_settings_say_what_to_build_needs_no_template(project: S
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ("[sources.a]\n[sources.b]\n", "LB107]: the sources 'a' and 'b' have one prefix"),
+        ("[sources.a]\n[sources.b]\n", "LB107]: the sources 'a' and 'b' have the same prefix"),
         ("[sources.a]\npath = 'nowhere'\n", "LB302]: the folder nowhere/ of source 'a'"),
         ("[sources.a]\npath = 'my_lambda_app'\n", "LB303]: source 'a' has no pyproject.toml or setup.py"),
         ("[sources.a]\nmetadata = { sha256 = 'x' }\n", "metadata cannot be 'sha256'"),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Container, Iterable
 
 from lambdabuild.core import regular
 from lambdabuild.core.errors import BadCosts
 from lambdabuild.core.spans import Span
 from lambdabuild.engine.base.receipts import Saved
-from lambdabuild.engine.base.site import Site
+from lambdabuild.engine.base.run import Run
 from lambdabuild.plan.shards import Costs, estimated
 from lambdabuild.plan.steps import Graph
 from lambdabuild.plan.types import Build
@@ -24,14 +25,14 @@ def recorded(graph: Graph, units: Iterable[str], saved: Saved) -> dict[str, int]
     return {name: round(seconds * 1000) for name, seconds in found.items() if isinstance(seconds, int | float)}
 
 
-def slowest_first(site: Site, saved: Saved, left_out: Container[str]) -> list[Build]:
+def slowest_first(run: Run, left_out: Container[str]) -> list[Build]:
     """The builds that are not left out, so that no processor waits at the end for one that began late."""
-    builds = [build for build in site.plan.builds if build.name not in left_out]
-    known = recorded(site.graph, [build.name for build in builds], saved) if len(builds) > 1 else {}
+    builds = [build for build in run.index.plan.builds if build.name not in left_out]
+    known = recorded(run.index.graph, [build.name for build in builds], run.saved) if len(builds) > 1 else {}
     if not known:
         return builds
-    costs = estimated(site.plan, site.graph, site.kinds, known)
-    return sorted(builds, key=lambda build: -sum(costs[step.task] for step in site.graph.chain(build.name)))
+    costs = estimated(run.index.plan, run.index.graph, run.index.kinds, known)
+    return sorted(builds, key=lambda build: -sum(costs[step.task] for step in run.index.graph.chain(build.name)))
 
 
 def as_text(costs: Costs) -> str:
@@ -55,4 +56,5 @@ def from_file(path: str) -> dict[str, int]:
 
 
 def _bad(path: str, why: str) -> BadCosts:
-    return BadCosts(f"cannot read the costs {path}: {why}", where=Span(path), help=f"lambdabuild costs --output {path}")
+    name = os.path.relpath(path) if path.startswith(os.getcwd() + os.sep) else path
+    return BadCosts(f"cannot read the costs {name}: {why}", where=Span(name), help=f"lambdabuild costs --output {name}")
