@@ -200,25 +200,25 @@ def lock_to_zip(bench: Bench) -> Iterator[Figure]:
     yield from _to_zip(bench, "lock to zip", locked, exported)
     yield from _to_zip(bench, "requirements.txt to zip", wanted, wanted / "src/f0000/requirements.txt")
     packed = (wanted / "build/Fn0000.zip").stat().st_size
-    site = bench.top / "site"
-    once(_installed(bench, site, _by_uv(bench, wanted / "src/f0000/requirements.txt")))
+    run = bench.top / "run"
+    once(_installed(bench, run, _by_uv(bench, wanted / "src/f0000/requirements.txt")))
     yield Figure(
-        "its zip's size, of zip -9 of what uv installs", packed / (bench.top / "site.zip").stat().st_size, 1.01
+        "its zip's size, of zip -9 of what uv installs", packed / (bench.top / "run.project.zip").stat().st_size, 1.01
     )
-    yield from _of_a_tree(bench, site)
+    yield from _of_a_tree(bench, run)
 
 
 def _to_zip(bench: Bench, what: str, folder: Path, requirements: Path) -> Iterator[Figure]:
     """The wheels are in the store, and in the other tools' caches."""
-    site = bench.top / "site"
+    run = bench.top / "run"
     once(bench.ours("doit", folder=folder))
     ours = Contestant([str(bench.programs / "doit"), "zip:Fn0000"], folder, bench._env({}),
                       lambda: shutil.rmtree(folder / "build", ignore_errors=True))  # fmt: skip
     with_pip = (
-        f"{bench.programs / 'python'} -m pip install -q --disable-pip-version-check --target {site} -r {requirements}"
+        f"{bench.programs / 'python'} -m pip install -q --disable-pip-version-check --target {run} -r {requirements}"
     )
-    taken = in_turn({"ours": ours, "uv": _installed(bench, site, _by_uv(bench, requirements)),
-                     "pip": _installed(bench, site, with_pip)}, max(1, bench.rounds // 2))  # fmt: skip
+    taken = in_turn({"ours": ours, "uv": _installed(bench, run, _by_uv(bench, requirements)),
+                     "pip": _installed(bench, run, with_pip)}, max(1, bench.rounds // 2))  # fmt: skip
     for name, goal in (("uv", 10), ("pip", 15)):
         yield Figure(f"{what} of 17 wheels in the store, times faster than {name} install and zip -9",
                      seconds(taken[name]) / seconds(taken["ours"]), goal, more=True,
@@ -227,26 +227,26 @@ def _to_zip(bench: Bench, what: str, folder: Path, requirements: Path) -> Iterat
 
 def _by_uv(bench: Bench, requirements: Path) -> str:
     return (
-        f"{bench.programs / 'uv'} pip install -q --target {bench.top / 'site'} -r {requirements} --python-version 3.11"
+        f"{bench.programs / 'uv'} pip install -q --target {bench.top / 'run'} -r {requirements} --python-version 3.11"
     )
 
 
-def _installed(bench: Bench, site: Path, command: str) -> Contestant:
+def _installed(bench: Bench, run: Path, command: str) -> Contestant:
     """What an installer puts into a folder, zipped."""
 
     def clear() -> None:
-        shutil.rmtree(site, ignore_errors=True)
-        (bench.top / "site.zip").unlink(missing_ok=True)
+        shutil.rmtree(run, ignore_errors=True)
+        (bench.top / "run.project.zip").unlink(missing_ok=True)
 
     return Contestant(
-        ["sh", "-c", f"{command} && cd {site} && zip -9 -q -r ../site.zip ."], bench.top, bench._env({}), clear
+        ["sh", "-c", f"{command} && cd {run} && zip -9 -q -r ../site.project.zip ."], bench.top, bench._env({}), clear
     )
 
 
-def _of_a_tree(bench: Bench, site: Path) -> Iterator[Figure]:
+def _of_a_tree(bench: Bench, run: Path) -> Iterator[Figure]:
     """The same files, as if they came from no archive."""
     folder = services.write(bench.folder("tree"), 1, 1)
-    shutil.copytree(site, folder / "src/f0000/vendored")
+    shutil.copytree(run, folder / "src/f0000/vendored")
     for found in (folder / "src/f0000/vendored").rglob("__pycache__"):
         shutil.rmtree(found)
     once(bench.ours("doit", "copy:Fn0000", folder=folder))

@@ -1,10 +1,10 @@
-"""The story of a run: settings, Service, plan, and a Site on which doit builds. Only this module knows all others.
+"""The story of a run: settings, Service, plan, and a Run on which doit builds. Only this module knows all others.
 
     folder, environment, key=value  --read_settings-->  Settings   (``project_loader``; reads no template)
     Settings, files                 --load_service-->   Service    (``project_loader``; node alone, for a serverless.ts)
     Service, rules, file names      --plan-->           BuildPlan  (``project_planner``, ``plan.planner``: no code)
-    all of these, the last run      --open_project-->   Site       (here; builds nothing)
-    Site                            --tasks-->          doit       (``engine.doit``; decides nothing)
+    all of these, the last run      --open_project-->   Run       (here; builds nothing)
+    Run                            --tasks-->          doit       (``engine.doit``; decides nothing)
 
 Before all of that the last run's snapshot is asked (``doit_project``, ``nothing_to_do``). When nothing has changed, no
 project is loaded, and nothing that loads one is imported: this is why the functions here import what they need.
@@ -16,6 +16,7 @@ import os
 import time
 
 from lambdabuild.engine.base import snapshot
+from lambdabuild.engine.base.plan_index import PlanIndex
 
 TYPE_CHECKING = False  # as typing has it, without what typing imports at every start
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from lambdabuild.changes.affected import Planned
     from lambdabuild.changes.affected import Touched as Touched  # for the command line too
     from lambdabuild.config.settings import Settings
-    from lambdabuild.engine.base.site import Site as Site
+    from lambdabuild.engine.base.run import Run as Run
     from lambdabuild.engine.base.snapshot import Snapshot
     from lambdabuild.engine.noop.doit_command import Asked, Wanted
     from lambdabuild.engine.noop.plan_cache import Kept
@@ -109,14 +110,17 @@ def open_project(
     environment: Mapping[str, str] | None = None,
     last_run: Snapshot | None = None,
     wanted: Wanted | None = None,
-) -> Site:
+) -> Run:
     """Load and plan the project in a folder. Starts no tool; hashes nothing that the stat cache knows.
 
     ``last_run`` is the snapshot, if it was read already. A mistake in one function or layer is raised only when that is
     ``wanted``; None means all.
     """
     from lambdabuild.engine.base import ownership
-    from lambdabuild.engine.base.site import Given, Site
+    from lambdabuild.engine.base.plan_index import index
+    from lambdabuild.engine.base.project import Project
+    from lambdabuild.engine.base.run import OpenedWith, new_run
+    from lambdabuild.engine.base.session import saved_in
     from lambdabuild.engine.steps.kinds import KINDS
     from lambdabuild.rulebook.search import search_path
 
@@ -137,26 +141,22 @@ def open_project(
     _refuse_broken(plan, wanted, settings)
 
     usual = _usual_settings(folder, variables, environment, settings)
-    site = Site(
-        project=folder,
-        build_dir=build_dir,
-        cache_dir=cache_dir(environment),
-        built_steps_dir=built_steps_dir(folder, settings, environment),
-        settings=settings,
-        service=service,
-        plan=plan,
-        rules=rules,
-        stats=stats,
-        kinds=KINDS,
-        given=Given(dict(variables), environment, usual, rule_folders, began, last_run, _digest(kept, last_run)),
+    project = Project(
+        folder, build_dir, cache_dir(environment), built_steps_dir(folder, settings, environment), settings, service
     )
-    ownership.refuse_folders(site)
-    return _with_settled(site)
+    may_skip = settings.missing_tools == "skip" and environment.get("CI") != "true"
+    looked_up = index(service, plan, rules, KINDS, may_skip=may_skip)
+    opened_with = OpenedWith(
+        dict(variables), environment, usual, rule_folders, began, last_run, _digest(kept, last_run)
+    )
+    run = new_run(project, looked_up, stats, saved_in(project), opened_with)
+    ownership.refuse_folders(run)
+    return _with_settled(run)
 
 
 def open_for(
     folder: str, variables: Mapping[str, str], tasks: Sequence[str], *, is_run: bool, keeps_going: bool
-) -> Site:
+) -> Run:
     """Load and plan the project for a command about some tasks; no tasks means all."""
     from lambdabuild.engine.noop.doit_command import Wanted
 
@@ -226,16 +226,16 @@ def _usual_settings(
     return read_settings(folder, environment, usual) if usual != variables else settings
 
 
-def _with_settled(site: Site) -> Site:
-    """Return the site with what the last run's snapshot knows to be up to date."""
+def _with_settled(run: Run) -> Run:
+    """Return the run with what the last run's snapshot knows to be up to date."""
     from lambdabuild.core.records import replace
     from lambdabuild.engine.noop import snapshot_writer
 
-    last_run = site.given.snapshot
-    return site if last_run is None else replace(site, settled=snapshot_writer.settled(site, last_run))
+    last_run = run.opened_with.snapshot
+    return run if last_run is None else replace(run, settled=snapshot_writer.settled(run, last_run))
 
 
-def run_doit(open_site: Callable[[], Site], command: str, flags: Sequence[str], tasks: Sequence[str]) -> int:
+def run_doit(open_site: Callable[[], Run], command: str, flags: Sequence[str], tasks: Sequence[str]) -> int:
     """Run a command of doit's on a project without a dodo.py; return its exit code."""
     from lambdabuild.engine.doit import command as doit_commands
 
@@ -260,73 +260,74 @@ def known_tasks(folder: str) -> tuple[str, ...]:
     return (*snapshot.GROUPS, *last_run.shown["titles"], *last_run.owners) if last_run is not None else ()
 
 
-def refuse_left_out(site: Site, names: Sequence[str]) -> None:
+def refuse_left_out(index: PlanIndex, names: Sequence[str]) -> None:
     """Raise NotBuilt (LB305) if one of the names is in the template, but nothing is built from it."""
     from lambdabuild.plan import left_out
 
-    left_out.refuse(site.plan, names)
+    left_out.refuse(index.plan, names)
 
 
-def plan_text(site: Site) -> str:
+def plan_text(run: Run) -> str:
     """Return the plan as text."""
     from lambdabuild.engine.steps.auto_layers import shared_report
     from lambdabuild.plan import explain
 
-    return explain.as_text(site.plan, site.graph) + shared_report.text(site)
+    return explain.as_text(run.index.plan, run.index.graph) + shared_report.text(run)
 
 
-def plan_data(site: Site) -> dict[str, object]:
+def plan_data(run: Run) -> dict[str, object]:
     """Return the plan as plain data, for JSON."""
     from lambdabuild.engine.steps.auto_layers import shared_report
     from lambdabuild.plan import explain
 
-    return explain.as_data(site.plan) | {"shared_layers": shared_report.data(site)}
+    return explain.as_data(run.index.plan) | {"shared_layers": shared_report.data(run)}
 
 
-def why(site: Site, name: str) -> str:
+def why(run: Run, name: str) -> str:
     """Return for each step of a function or layer whether it would run, and why. Runs nothing."""
-    from lambdabuild.engine.base import ownership, session
+    from lambdabuild.engine.base import ownership
     from lambdabuild.engine.doit import loader
 
-    ownership.prepare(site)
-    text = loader.why_text(site, name, session.saved_outside(site))
-    site.stats.save()
+    ownership.prepare(run)
+    text = loader.why_text(run, name)
+    run.stats.save()
     return text
 
 
-def why_text(site: Site, names: Sequence[str]) -> str:
+def why_text(run: Run, names: Sequence[str]) -> str:
     """Return the same for several names, none for all; what they share is said once."""
     import re
 
-    text = "".join(why(site, name) for name in names or site.plan.users)
+    text = "".join(why(run, name) for name in names or run.index.plan.users)
     return "".join(dict.fromkeys(re.findall(r"^\S.*\n(?:[ ].*\n)*", text, re.MULTILINE)))
 
 
-def costs(site: Site, file: str = "") -> Costs:
+def costs(run: Run, file: str = "") -> Costs:
     """Return the costs of steps in milliseconds: those in a file, otherwise those recorded here."""
-    from lambdabuild.engine.base import session
     from lambdabuild.engine.freshness import costs
 
     return (
         costs.from_file(file)
         if file
-        else costs.recorded(site.graph, [unit.name for unit in site.plan.made], session.saved_outside(site))
+        else costs.recorded(run.index.graph, [unit.name for unit in run.index.plan.made], run.saved)
     )
 
 
-def costs_text(site: Site) -> str:
+def costs_text(run: Run) -> str:
     """Return the recorded costs as the text of a file."""
     from lambdabuild.engine.freshness import costs as engine_costs
 
-    return engine_costs.as_text(costs(site))
+    return engine_costs.as_text(costs(run))
 
 
-def shards(site: Site, count: int, known: Costs) -> tuple[Shard, ...]:
+def shards(index: PlanIndex, count: int, known: Costs) -> tuple[Shard, ...]:
     """Divide the builds among ``count`` machines; equal plans and costs give equal shards."""
     from lambdabuild.plan import shards
 
     return shards.split(
-        shards.chains(site.plan, site.graph), shards.estimated(site.plan, site.graph, site.kinds, known), count
+        shards.chains(index.plan, index.graph),
+        shards.estimated(index.plan, index.graph, index.kinds, known),
+        count,
     )
 
 
@@ -339,18 +340,17 @@ def affected(folder: str, variables: Mapping[str, str], since: str) -> tuple[Tou
     from lambdabuild.changes.repository import compare
     from lambdabuild.changes.revision_files import PastFiles
     from lambdabuild.core.errors import LambdaBuildError
-    from lambdabuild.engine.base import session
     from lambdabuild.project_loader import ProjectFiles
 
     difference = compare(folder, since)
-    site = open_project(folder, variables)
+    run = open_project(folder, variables)
     now = _as_planned(ProjectFiles(folder), variables)
     before: Planned | Exception
     try:
         before = _as_planned(PastFiles(folder, difference), variables)
     except (LambdaBuildError, OSError) as error:
         before = error
-    return changes.affected(site, session.saved_outside(site), difference, now, before)
+    return changes.affected(run, difference, now, before)
 
 
 def _as_planned(files: ProjectFiles, variables: Mapping[str, str]) -> Planned:

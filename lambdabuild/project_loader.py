@@ -93,7 +93,7 @@ def names_in(files: ProjectFiles, folders: Iterable[str]) -> dict[str, frozenset
 
 def disk_around(folder: str) -> Disk:
     """Return what planning looks at for one manifest in a folder, whose own path is ``.``."""
-    from lambdabuild.engine.base.site import root_above
+    from lambdabuild.engine.base.project import root_above
     from lambdabuild.plan.workspaces import Disk, above
 
     files, top = ProjectFiles(folder), root_above(folder, Settings())

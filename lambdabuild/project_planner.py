@@ -13,7 +13,7 @@ from lambdabuild.core import regular
 from lambdabuild.core.errors import LambdaBuildError
 from lambdabuild.core.records import replace
 from lambdabuild.core.spans import secret_texts
-from lambdabuild.engine.base.site import root_above
+from lambdabuild.engine.base.project import root_above
 from lambdabuild.plan import planner
 from lambdabuild.plan.workspaces import Disk
 from lambdabuild.project_loader import ProjectFiles, load_service, names_in

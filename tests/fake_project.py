@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,10 @@ from lambdabuild.core.errors import BadSource
 from lambdabuild.core.model import Service
 from lambdabuild.core.records import replace
 from lambdabuild.engine.base.outputs import Output
+from lambdabuild.engine.base.plan_index import index
+from lambdabuild.engine.base.project import Project
 from lambdabuild.engine.base.receipts import Done
-from lambdabuild.engine.base.site import Site
+from lambdabuild.engine.base.run import Run, new_run
 from lambdabuild.engine.base.step_kind import StepKind
 from lambdabuild.engine.steps import actions
 from lambdabuild.files import fingerprint
@@ -27,20 +29,17 @@ from lambdabuild.plan.types import Build, BuildKey, BuildPlan
 
 
 @dataclass
-class Project:
+class FakeProject:
     """The project, what doit would keep of its steps, and which steps ran."""
 
     folder: Path
-    site: Site
-    kept: dict[str, Mapping[str, Any]] = field(default_factory=dict)
-    ran: list[str] = field(default_factory=list)
-
-    def saved(self, task: str) -> Mapping[str, Any]:
-        return self.kept.get(task, {})
+    run: Run
+    kept: dict[str, Mapping[str, Any]]
+    ran: list[str]
 
     def perform(self, kind: str, name: str) -> Any:
         """Run a step as doit does, and keep its values if it succeeds."""
-        values = actions.perform(self.site, kind, name)
+        values = actions.perform(self.run, kind, name)
         if isinstance(values, dict):
             self.kept[task_name(kind, name)] = values
         return values
@@ -51,45 +50,50 @@ class Project:
     def packed(self, name: str) -> Path:
         return self.folder / "build" / f"{name}.packed"
 
-    def with_kind(self, kind: str, **more: Any) -> Project:
+    def with_kind(self, kind: str, **more: Any) -> FakeProject:
         """Return the same project with other functions in one row."""
-        kinds = dict(self.site.kinds)
+        kinds = dict(self.run.index.kinds)
         kinds[kind] = replace(kinds[kind], **more)
-        return Project(self.folder, replace(self.site, kinds=kinds), self.kept, self.ran)
+        changed = replace(self.run, index=replace(self.run.index, kinds=kinds))
+        return FakeProject(self.folder, changed, self.kept, self.ran)
+
+    def with_plan(self, plan: BuildPlan) -> FakeProject:
+        """Return the same project with another plan."""
+        planned = index(self.run.project.service, plan, {}, self.run.index.kinds, may_skip=False)
+        return FakeProject(self.folder, replace(self.run, index=planned), self.kept, self.ran)
 
 
-def fake_project(folder: Path, *, cache: bool = False, names: tuple[str, ...] = ("Orders", "Refunds")) -> Project:
+def fake_project(folder: Path, *, cache: bool = False, names: tuple[str, ...] = ("Orders", "Refunds")) -> FakeProject:
     """Write the sources of the builds and return their project. Nothing has run yet."""
     builds = tuple(Build(name, BuildKey("fake", "function", "", "", name), (name,)) for name in names)
     for name in names:
         (folder / name).mkdir(parents=True)
         (folder / name / "source.txt").write_text(f"source of {name}\n")
-    site = Site(
-        project=str(folder),
+    project = Project(
+        folder=str(folder),
         build_dir=str(folder / "build"),
         cache_dir=str(folder / "home"),
         built_steps_dir=str(folder / "home/steps"),
         settings=Settings(cache=CacheSettings(enabled=cache)),
         service=Service((), (), ()),
-        plan=BuildPlan((), builds),
-        rules={},
-        stats=StatCache(str(folder / "stats")),
     )
-    project = Project(folder, site)
-    project.site = replace(site, kinds=_kinds(project))
-    return project
+    kept: dict[str, Mapping[str, Any]] = {}
+    ran: list[str] = []
+    planned = index(project.service, BuildPlan((), builds), {}, _kinds(ran), may_skip=False)
+    stats = StatCache(str(folder / "stats"))
+    return FakeProject(folder, new_run(project, planned, stats, lambda task: kept.get(task, {})), kept, ran)
 
 
-def _kinds(project: Project) -> dict[str, StepKind]:
+def _kinds(ran: list[str]) -> dict[str, StepKind]:
     return {
         "make": StepKind(
             title="make {}",
             usual_ms=100,
             planned=lambda plan, left_out: (Step("make", build.name, (), build.name) for build in plan.builds),
             inputs=_source,
-            run=_recorded(project, "make", _make),
-            state=lambda site, name: [site.out("make", name)],
-            is_intact=lambda site, name, values: Path(site.out("make", name)).exists(),
+            run=_recorded(ran, "make", _make),
+            state=lambda run, name: [run.project.out("make", name)],
+            is_intact=lambda run, name, values: Path(run.project.out("make", name)).exists(),
             has_bytes=True,
         ),
         "pack": StepKind(
@@ -98,45 +102,45 @@ def _kinds(project: Project) -> dict[str, StepKind]:
             planned=lambda plan, left_out: (
                 Step("pack", build.name, (f"make:{build.name}",), build.name) for build in plan.builds
             ),
-            inputs=lambda site, name, _: {f"step:make:{name}": str(project.saved(f"make:{name}").get("output", ""))},
-            run=_recorded(project, "pack", _pack),
+            inputs=lambda run, name: {f"step:make:{name}": str(run.saved(f"make:{name}").get("output", ""))},
+            run=_recorded(ran, "pack", _pack),
             outputs=_packed,
-            is_intact=lambda site, name, values: any(Path(one.path).exists() for one in _packed(site, name)),
-            bytes_of=lambda site, name: [("make", name)],
-            restore=lambda site, name, entry: bool(_pack(site, name)),
+            is_intact=lambda run, name, values: any(Path(one.path).exists() for one in _packed(run, name)),
+            bytes_of=lambda run, name: [("make", name)],
+            restore=lambda run, name, entry: bool(_pack(run, name)),
         ),
     }
 
 
-def _recorded(project: Project, kind: str, run: Callable[[Site, str], Done]) -> Callable[[Site, str], Done]:
-    def recorded(site: Site, name: str) -> Done:
-        project.ran.append(f"{kind}:{name}")
-        return run(site, name)
+def _recorded(ran: list[str], kind: str, step: Callable[[Run, str], Done]) -> Callable[[Run, str], Done]:
+    def recorded(run: Run, name: str) -> Done:
+        ran.append(f"{kind}:{name}")
+        return step(run, name)
 
     return recorded
 
 
-def _source(site: Site, name: str, saved: object) -> dict[str, str]:
+def _source(run: Run, name: str) -> dict[str, str]:
     path = f"{name}/source.txt"
-    return {f"file:{path}": fingerprint.of_file(site.path(path), site.stats)}
+    return {f"file:{path}": fingerprint.of_file(run.project.path(path), run.stats)}
 
 
-def _make(site: Site, name: str) -> Done:
-    text = Path(site.path(f"{name}/source.txt")).read_text()
+def _make(run: Run, name: str) -> Done:
+    text = Path(run.project.path(f"{name}/source.txt")).read_text()
     if "mistake" in text:
         raise BadSource(f"{name} has a mistake", help="correct it")
-    made = Path(site.out("make", name))
+    made = Path(run.project.out("make", name))
     made.parent.mkdir(parents=True, exist_ok=True)
     made.write_text(text.upper())
     return Done(hashlib.sha256(text.upper().encode()).hexdigest(), result={"parts": []})
 
 
-def _packed(site: Site, name: str) -> Iterator[Output]:
-    yield Output(f"{site.build_dir}/{name}.packed")
+def _packed(run: Run, name: str) -> Iterator[Output]:
+    yield Output(f"{run.project.build_dir}/{name}.packed")
 
 
-def _pack(site: Site, name: str) -> Done:
-    made = Path(site.out("make", name))
+def _pack(run: Run, name: str) -> Done:
+    made = Path(run.project.out("make", name))
     text = made.read_text() if made.exists() else ""
-    Path(site.build_dir, f"{name}.packed").write_text(text)
+    Path(run.project.build_dir, f"{name}.packed").write_text(text)
     return Done(hashlib.sha256(text.encode()).hexdigest())

@@ -165,7 +165,7 @@ def test_no_module_imports_itself_by_way_of_others_functions_and_types_included(
     ("importer", "imported"),
     [
         ("core.errors", "config.settings"),
-        ("plan.planner", "engine.base.site"),
+        ("plan.planner", "engine.base.run"),
         ("plan.planner", "artifacts.limits"),
         ("frontends.sam.reader", "plan.types"),
         ("cloudformation.compiler", "frontends.yaml_text"),

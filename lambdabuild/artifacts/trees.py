@@ -62,7 +62,7 @@ class KnownTree(Struct, frozen=True):
     def record(self) -> TreeRecord | None:
         return TreeRecord.read(self.file)
 
-    def update(self, entries: Sequence[Entry], twins: Twins | None = None) -> TreeRecord:
+    def update(self, entries: Sequence[Entry], hardlinks: HardlinkPool | None = None) -> TreeRecord:
         """Make the folder hold exactly the entries. Raises InTheWay (LB507) for what is there and is not ours."""
         recorded = self.record
         known = recorded.rows if recorded else {}
@@ -72,7 +72,7 @@ class KnownTree(Struct, frozen=True):
         self._refuse(_strangers(self.target, there, {*known, *announced}, {entry.path: entry for entry in entries}))
         if new:
             write_text(self._announcement, json.dumps([*announced, *new]), flush=False)
-        record = write_tree(self.target, entries, recorded=recorded, twins=twins)
+        record = write_tree(self.target, entries, recorded=recorded, hardlinks=hardlinks)
         record.write(self.file)
         if new or announced:
             remove(self._announcement)
@@ -118,7 +118,7 @@ class KnownTree(Struct, frozen=True):
             )
 
 
-class Twins:
+class HardlinkPool:
     """Files of other trees, of which one more link can be made."""
 
     def __init__(self) -> None:
@@ -156,7 +156,7 @@ def write_tree(
     entries: Sequence[Entry],
     *,
     recorded: TreeRecord | None = None,
-    twins: Twins | None = None,
+    hardlinks: HardlinkPool | None = None,
     threads: int | None = None,
 ) -> TreeRecord:
     """Make a folder of ours hold exactly the entries, whatever is in it (see ``KnownTree``); gives the next record.
@@ -172,7 +172,9 @@ def write_tree(
     known = recorded.rows if recorded else {}
     todo = [entry for entry in entries if not _is_right(entry, known.get(entry.path), there.get(entry.path))]
     make_folders(target, {os.path.dirname(entry.path) for entry in todo})
-    rows = {entry.path: twins.link(entry, target, is_there=entry.path in there) for entry in todo} if twins else {}
+    rows = (
+        {entry.path: hardlinks.link(entry, target, is_there=entry.path in there) for entry in todo} if hardlinks else {}
+    )
     to_write = [entry for entry in todo if not rows.get(entry.path)]
     if to_write:
         with ThreadPoolExecutor(threads or min(4, os.cpu_count() or 1)) as pool:

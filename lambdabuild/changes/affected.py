@@ -15,8 +15,9 @@ from lambdabuild.config.settings import Settings
 from lambdabuild.core.errors import LambdaBuildError
 from lambdabuild.core.model import Service
 from lambdabuild.core.records import Struct, replace
-from lambdabuild.engine.base.receipts import Saved
-from lambdabuild.engine.base.site import Site
+from lambdabuild.engine.base.plan_index import PlanIndex
+from lambdabuild.engine.base.project import Project
+from lambdabuild.engine.base.run import Run
 from lambdabuild.engine.freshness import source_files
 from lambdabuild.files.listing import Patterns, ignore_lines
 from lambdabuild.plan.types import Build, BuildKey, BuildPlan, ImageBuild
@@ -63,32 +64,30 @@ class Touched(Struct, frozen=True):
     because: str
 
 
-def affected(
-    site: Site, saved: Saved, difference: Difference, now: Planned, before: Planned | Exception
-) -> tuple[Touched, ...]:
+def affected(run: Run, difference: Difference, now: Planned, before: Planned | Exception) -> tuple[Touched, ...]:
     """Return everything that is touched: functions and layers by name, then the template.
 
     ``before`` is an error when the project could not be read as it was: then everything is touched.
     """
-    difference = _without_outputs(site, difference)
+    difference = _without_outputs(run.project, difference)
     if not difference:
         return ()
-    past = PastFiles(site.project, difference)
-    why = _Why(site, Reader(site, saved), difference, past, now, before)
-    runtimes = {function.name: function.runtime for function in site.service.functions}
+    past = PastFiles(run.project.folder, difference)
+    why = _Why(run, Reader(run), difference, past, now, before)
+    runtimes = {function.name: function.runtime for function in run.project.service.functions}
     found = [
         _touched(user, build.group(user), runtimes.get(user, build.key.runtime), reason)
-        for build in site.plan.builds
+        for build in run.index.plan.builds
         for user in build.users
         if (reason := why.build(user, build))
     ]
     found += [
         _touched(user, image.group(user), runtimes.get(user, ""), reason)
-        for image in site.plan.images
+        for image in run.index.plan.images
         for user in image.users
         if (reason := why.build(user, image))
     ]
-    names = [pinned.function for pinned in site.plan.pinned]
+    names = [pinned.function for pinned in run.index.plan.pinned]
     found += [_touched(name, "build", runtimes[name], reason) for name in names if (reason := why.said(name))]
     found.sort(key=lambda one: one.name)
     reason = why.template()
@@ -99,9 +98,11 @@ def _touched(name: str, group: str, runtime: str, because: str) -> Touched:
     return Touched(name, KINDS.get(group, group), runtime, f"{group}:{name}", because)
 
 
-def _without_outputs(site: Site, difference: Difference) -> Difference:
+def _without_outputs(project: Project, difference: Difference) -> Difference:
     """Return the difference without files that a build writes, which git may not ignore."""
-    ours = [os.path.relpath(os.path.realpath(folder), difference.top) for folder in (site.build_dir, site.store_dir)]
+    ours = [
+        os.path.relpath(os.path.realpath(folder), difference.top) for folder in (project.build_dir, project.store_dir)
+    ]
     changed = (path for path in difference.changed if not any(is_below(path, folder) for folder in ours))
     return replace(difference, changed=frozenset(changed))
 
@@ -110,10 +111,10 @@ class _Why:
     """The reasons why something is touched; "" when it is not."""
 
     def __init__(
-        self, site: Site, reader: Reader, difference: Difference, past: PastFiles, now: Planned,
+        self, run: Run, reader: Reader, difference: Difference, past: PastFiles, now: Planned,
         before: Planned | Exception,
     ) -> None:  # fmt: skip
-        self.site, self.reader, self.difference, self.past, self.now = site, reader, difference, past, now
+        self.run, self.reader, self.difference, self.past, self.now = run, reader, difference, past, now
         self.before = before if isinstance(before, Planned) else None
         self.unreadable = (
             f"it cannot be read at that revision: {str(before).splitlines()[0]}" if self.before is None else ""
@@ -140,8 +141,8 @@ class _Why:
             reads = self.reader.of(build.name)
         except LambdaBuildError as error:
             return error.message
-        keys = _listed(self.site, build) if isinstance(build, Build) else ()
-        sources = [_Source(self.site, key, self.difference, self.past) for key in keys]
+        keys = _listed(self.run.index, build) if isinstance(build, Build) else ()
+        sources = [_Source(self.run, key, self.difference, self.past) for key in keys]
         return next(self._changes(reads, sources), "")
 
     def _changes(self, reads: Reads, sources: list[_Source]) -> Iterator[str]:
@@ -201,14 +202,14 @@ class _Why:
         return ""
 
     def _inside(self, path: str) -> str:
-        return os.path.relpath(os.path.realpath(os.path.join(self.site.project, path)), self.difference.top)
+        return os.path.relpath(os.path.realpath(os.path.join(self.run.project.folder, path)), self.difference.top)
 
 
-def _listed(site: Site, build: Build) -> Iterator[BuildKey]:
+def _listed(index: PlanIndex, build: Build) -> Iterator[BuildKey]:
     """Yield the keys of all folders whose files go into a build's artifact."""
     yield build.key
     if build.package:
-        yield site.package(build.package).key
+        yield index.packages[build.package].key
     yield from (source_files.key_beside(build.key, path) for path in build.key.include)
     yield from source_files.extras_keys(build.key)
 
@@ -216,12 +217,12 @@ def _listed(site: Site, build: Build) -> Iterator[BuildKey]:
 class _Source:
     """The files of one code folder that were in an artifact, or would have been."""
 
-    def __init__(self, site: Site, key: BuildKey, difference: Difference, past: PastFiles) -> None:
-        self.site, self.key, self.difference, self.past = site, key, difference, past
+    def __init__(self, run: Run, key: BuildKey, difference: Difference, past: PastFiles) -> None:
+        self.run, self.key, self.difference, self.past = run, key, difference, past
         self.folder = past.inside(key.source)
 
     def ignore_files(self) -> frozenset[str]:
-        return frozenset(map(os.path.realpath, source_files.ignore_files(self.site, self.key)))
+        return frozenset(map(os.path.realpath, source_files.ignore_files(self.run, self.key)))
 
     def left_out(self, path: str) -> bool:
         """Return whether a file in the source was left out at the revision."""
@@ -229,7 +230,7 @@ class _Source:
 
     def lists_others(self) -> bool:
         """Return whether different files are left out now that the ignore files have changed."""
-        now = source_files.source_patterns(self.site, self.key, ignore_lines)
+        now = source_files.source_patterns(self.run, self.key, ignore_lines)
         inside = [posixpath.relpath(path, self.folder or ".") for path in self.difference.was if self.holds(path)]
         return any(_leaves_out(self._before, path) != _leaves_out(now, path) for path in inside)
 
@@ -242,7 +243,7 @@ class _Source:
         def lines(folder: str, name: str, *, below: str = "") -> tuple[str, ...]:
             return ignore_lines(folder, name, below=below, read=self.past.read)
 
-        return source_files.source_patterns(self.site, self.key, lines)
+        return source_files.source_patterns(self.run, self.key, lines)
 
 
 def _leaves_out(patterns: Patterns, path: str) -> bool:

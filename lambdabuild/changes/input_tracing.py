@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from lambdabuild.core.errors import LambdaBuildError
-from lambdabuild.core.records import Struct, replace
+from lambdabuild.core.records import Struct
 from lambdabuild.engine.base import receipts
-from lambdabuild.engine.base.receipts import Saved
-from lambdabuild.engine.base.site import Shared, Site
+from lambdabuild.engine.base.plan_index import PlanIndex
+from lambdabuild.engine.base.run import Run, new_run
 from lambdabuild.engine.base.step_kind import kind_of
 from lambdabuild.engine.containers import context
 from lambdabuild.engine.freshness import inputs
@@ -59,49 +59,49 @@ class _WithoutTools(StatCache):
 
 
 class Reader:
-    """Answers for one site."""
+    """Answers for one run."""
 
-    def __init__(self, site: Site, saved: Saved) -> None:
-        self.saved = saved
+    def __init__(self, run: Run) -> None:
         self._noting = _Noting(os.devnull)
-        self._site = replace(site, stats=self._noting, shared=Shared())
-        self._toolless = replace(site, stats=_WithoutTools(os.path.join(site.state_dir, "stats")), shared=Shared())
+        self._run = new_run(run.project, run.index, self._noting, run.saved, run.opened_with)
+        known = _WithoutTools(os.path.join(run.project.state_dir, "stats"))
+        self._toolless = new_run(run.project, run.index, known, run.saved, run.opened_with)
         self._real: dict[str, tuple[str, tuple[str, ...]]] = {}
 
     def of(self, unit: str) -> Reads:
         """Return what a build or an asset reads. Raises LambdaBuildError when its source cannot be listed."""
         seen = Seen()
-        self._site.shared.rule_digests.clear()  # each unit is to look at the rules that it has
+        self._run.rule_digests.clear()  # each unit is to look at the rules that it has
         unknown = ""
-        steps = snapshot_writer.steps(self._site, unit)
-        if unit in self._site.sharers:  # which of its packages lie in a layer depends on all who take part
-            steps += [("resolve", sharer.resolution) for sharer in self._site.sharers.values()]
+        steps = snapshot_writer.steps(self._run.index, unit)
+        if unit in self._run.index.candidates:  # which of its packages lie in a layer depends on all who take part
+            steps += [("resolve", sharer.resolution) for sharer in self._run.index.candidates.values()]
         for kind, name in dict.fromkeys(steps):
             with self._noting.watched() as looked_at:
-                kind_of(self._site, kind).inputs(self._site, name, self.saved)
-                self._revealed(self._site, kind, name)
+                kind_of(self._run.index, kind).inputs(self._run, name)
+                self._revealed(self._run, kind, name)
             seen.update(looked_at)
             unknown = unknown or ("" if self._is_known(kind, name) else f"{kind}:{name}")
         with self._noting.watched() as looked_at:
-            for dockerfile in _dockerfiles(self._site, unit):
-                context.dockerfile_digest(self._site, dockerfile)
+            for dockerfile in _dockerfiles(self._run.index, unit):
+                context.dockerfile_digest(self._run, dockerfile)
         seen.update(looked_at)
         return self._reads(seen, unknown)
 
-    def _revealed(self, site: Site, kind: str, name: str) -> dict[str, str]:
-        return inputs.reads(site, self.saved(task_name(kind, name)).get("reads", ()))
+    def _revealed(self, run: Run, kind: str, name: str) -> dict[str, str]:
+        return inputs.reads(run, self._run.saved(task_name(kind, name)).get("reads", ()))
 
     def _is_known(self, kind: str, name: str) -> bool:
-        return not kind_of(self._site, kind).reveals(self._site, name) or self._ran_with_the_same(kind, name)
+        return not kind_of(self._run.index, kind).reveals(self._run, name) or self._ran_with_the_same(kind, name)
 
     def _ran_with_the_same(self, kind: str, name: str) -> bool:
         """Return whether a step's last run had the inputs it has now, apart from versions of tools and images."""
-        site, values = self._toolless, self.saved(task_name(kind, name))
-        receipt = receipts.read(site.receipt(kind, name))
+        run, values = self._toolless, self._run.saved(task_name(kind, name))
+        receipt = receipts.read(run.project.receipt(kind, name))
         if receipt is None or not values.get("inputs"):
             return False
         try:
-            now = kind_of(site, kind).inputs(site, name, self.saved) | self._revealed(site, kind, name)
+            now = kind_of(run.index, kind).inputs(run, name) | self._revealed(run, kind, name)
         except (LambdaBuildError, OSError):
             return False
         return dict(_without_tools({**receipt.components, **receipt.reads})) == dict(_without_tools(now))
@@ -137,10 +137,10 @@ def _without_tools(components: dict[str, str]) -> Iterator[tuple[str, str]]:
     return ((name, value) for name, value in components.items() if name.partition(":")[0] not in NOT_ASKED)
 
 
-def _dockerfiles(site: Site, unit: str) -> set[str]:
+def _dockerfiles(index: PlanIndex, unit: str) -> set[str]:
     """Return the Dockerfiles of the containers in which a build's tools run."""
-    build = site.builds.get(unit)
+    build = index.builds.get(unit)
     if build is None:
         return set()
-    keys: list[BuildKey | ResolutionKey] = [build.key, *(site.resolution(name).key for name in build.resolutions)]
+    keys: list[BuildKey | ResolutionKey] = [build.key, *(index.resolutions[name].key for name in build.resolutions)]
     return {key.container.dockerfile for key in keys if key.container.dockerfile}

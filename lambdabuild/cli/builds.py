@@ -12,7 +12,7 @@ from lambdabuild.cli.parser import Arguments, Command, DoitFlag, WrongUse, close
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from lambdabuild.project import Site
+    from lambdabuild.project import Run
 
 TEMPLATE = "template"
 ALL_AGAIN = frozenset({"--always-execute", "--single"})
@@ -40,11 +40,11 @@ def build(arguments: Arguments) -> int:
     if _is_done(arguments, arguments.words):
         return 0
     tasks = [name if name == TEMPLATE else f"build:{name}" for name in arguments.words]
-    site = _open(arguments, tasks)
-    project.refuse_left_out(site, arguments.words) if arguments.words else None
-    groups = _groups(site)
+    run = _open(arguments, tasks)
+    project.refuse_left_out(run.index, arguments.words) if arguments.words else None
+    groups = _groups(run)
     selected = [name if name == TEMPLATE and name not in groups else _task(name, groups) for name in arguments.words]
-    return run_doit("run", arguments, selected, site)
+    return run_doit("run", arguments, selected, run)
 
 
 def run_tasks(arguments: Arguments) -> int:
@@ -54,12 +54,12 @@ def run_tasks(arguments: Arguments) -> int:
     return run_doit("run", arguments, arguments.words, _open(arguments, arguments.words))
 
 
-def run_doit(command: str, arguments: Arguments, tasks: Sequence[str], site: Site) -> int:
+def run_doit(command: str, arguments: Arguments, tasks: Sequence[str], run: Run) -> int:
     """Run a command of doit's; return its exit code. Raises WrongUse for a task that does not exist."""
     from lambdabuild.core.errors import UnknownName
 
     try:
-        return project.run_doit(lambda: site, command, arguments.doit_flags, tasks)
+        return project.run_doit(lambda: run, command, arguments.doit_flags, tasks)
     except UnknownName as error:
         raise WrongUse(error) from error
 
@@ -81,10 +81,10 @@ def _is_done(arguments: Arguments, names: list[str]) -> bool:
     return is_plain and not arguments.is_asked and quick.is_done(arguments.settings, names)
 
 
-def _open(arguments: Arguments, tasks: Sequence[str]) -> Site:
+def _open(arguments: Arguments, tasks: Sequence[str]) -> Run:
     keeps_going = "--continue" in arguments.doit_flags
 
-    def opened() -> Site:
+    def opened() -> Run:
         return project.open_for(arguments.folder, arguments.settings, tasks, is_run=True, keeps_going=keeps_going)
 
     if arguments.options.verbose:
@@ -92,12 +92,12 @@ def _open(arguments: Arguments, tasks: Sequence[str]) -> Site:
     return opened()
 
 
-def _groups(site: Site) -> dict[str, str]:
+def _groups(run: Run) -> dict[str, str]:
     """The kind of task by which each function, layer and source is named."""
-    groups = {user: unit.group(user) for unit in site.plan.made for user in unit.users}
-    groups |= {pinned.function: "build" for pinned in site.plan.pinned}
-    groups |= {published.name: "layer" for published in site.plan.publications}
-    return groups | {one.name: "layer" if one.kind == "layer" else "build" for one in site.plan.broken}
+    groups = {user: unit.group(user) for unit in run.index.plan.made for user in unit.users}
+    groups |= {pinned.function: "build" for pinned in run.index.plan.pinned}
+    groups |= {published.name: "layer" for published in run.index.plan.publications}
+    return groups | {one.name: "layer" if one.kind == "layer" else "build" for one in run.index.plan.broken}
 
 
 def _task(name: str, groups: dict[str, str]) -> str:

@@ -21,18 +21,18 @@ def plan(arguments: Arguments) -> int:
         return _shard(arguments)
     if arguments.options.costs:
         raise wrong("lambdabuild plan: --costs goes with --shard", "lambdabuild plan --shard 2/5 --costs FILE")
-    site = project.open_for(arguments.folder, arguments.settings, (), is_run=False, keeps_going=False)
-    as_json = site.settings.format == "json"
-    sys.stdout.write(json.dumps(project.plan_data(site), indent=2) + "\n" if as_json else project.plan_text(site))
+    run = project.open_for(arguments.folder, arguments.settings, (), is_run=False, keeps_going=False)
+    as_json = run.project.settings.format == "json"
+    sys.stdout.write(json.dumps(project.plan_data(run), indent=2) + "\n" if as_json else project.plan_text(run))
     return 0
 
 
 def _shard(arguments: Arguments) -> int:
     number, count = _share(arguments.options.shard)
-    site = project.open_project(arguments.folder, arguments.settings)
+    run = project.open_project(arguments.folder, arguments.settings)
     file = arguments.options.costs
-    shards = project.shards(site, count, project.costs(site, arguments.path(file) if file else ""))
-    sys.stdout.write(ci.shard_text(shards, number, as_json=site.settings.format == "json"))
+    shards = project.shards(run.index, count, project.costs(run, arguments.path(file) if file else ""))
+    sys.stdout.write(ci.shard_text(shards, number, as_json=run.project.settings.format == "json"))
     return 0
 
 
@@ -51,14 +51,14 @@ def why(arguments: Arguments) -> int:
     """Print for each step whether it would run, and because of what."""
     names = arguments.words
     tasks = [f"why:{name}" for name in names]
-    site = project.open_for(arguments.folder, arguments.settings, tasks, is_run=False, keeps_going=False)
-    known = site.plan.users
+    run = project.open_for(arguments.folder, arguments.settings, tasks, is_run=False, keeps_going=False)
+    known = run.index.plan.users
     if names:
-        project.refuse_left_out(site, names)
+        project.refuse_left_out(run.index, names)
     for name in names:
         check_name(name, known)
     for name in names or known:
-        sys.stdout.write(project.why(site, name))
+        sys.stdout.write(project.why(run, name))
     return 0
 
 

@@ -10,10 +10,10 @@ from lambdabuild.cli.parser import Arguments, Command, DoitFlag, wrong
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from lambdabuild.project import Site
+    from lambdabuild.project import Run
 
 
-def _open(arguments: Arguments) -> Site:
+def _open(arguments: Arguments) -> Run:
     return project.open_for(arguments.folder, arguments.settings, arguments.words, is_run=False, keeps_going=False)
 
 

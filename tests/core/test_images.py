@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 import os
 import tarfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -31,7 +32,7 @@ from lambdabuild.core.function_settings import FunctionSettings
 from lambdabuild.core.model import Archive, DockerBuild, ImageLocation, Service
 from lambdabuild.docker import context, dockerfile, dockerignore
 from lambdabuild.docker.dockerfile import Base
-from lambdabuild.engine.base.site import Site
+from lambdabuild.engine.base.run import Run
 from lambdabuild.engine.containers import context as container_context
 from lambdabuild.engine.steps.kinds import KINDS
 from lambdabuild.files.stat_cache import StatCache
@@ -286,7 +287,7 @@ def test_a_containers_dockerfile_gets_what_docker_would_send(tmp_path: Path, nam
     write(tmp_path, *(f"box/{path}" for path in (".git/config", "src/keep.txt", "src/drop.txt", "a")))
     (tmp_path / "box" / name).write_text("FROM scratch\nCOPY . /all\n")
     (tmp_path / "box/.dockerignore").write_text("src\n!src/keep.txt\n")
-    project = cast(Site, Project(tmp_path))
+    project = cast(Run, SimpleNamespace(project=Paths(tmp_path), stats=StatCache("")))
     sent = container_context.context(project, f"box/{name}")
 
     assert sent.dockerfile_inside == name
@@ -302,12 +303,11 @@ def test_a_containers_dockerfile_gets_what_docker_would_send(tmp_path: Path, nam
 
 
 @dataclass(frozen=True)
-class Project:
+class Paths:
     """As much of a project as a container's context asks for."""
 
     folder: Path
     not_source: frozenset[str] = frozenset()
-    stats: StatCache = field(default_factory=lambda: StatCache(""))
 
     def path(self, path: str) -> str:
         return str(self.folder / path)

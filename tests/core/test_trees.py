@@ -11,7 +11,7 @@ import pytest
 
 from lambdabuild.artifacts.archives import archive_entries
 from lambdabuild.artifacts.entries import Entry, OnDisk
-from lambdabuild.artifacts.trees import KnownTree, TreeRecord, Twins, is_intact, write_tree
+from lambdabuild.artifacts.trees import HardlinkPool, KnownTree, TreeRecord, is_intact, write_tree
 from lambdabuild.core.errors import InTheWay
 
 
@@ -55,9 +55,9 @@ def test_a_tree_holds_exactly_the_entries_with_their_modes(tree: Path, tmp_path:
 
 def test_what_packages_bring_is_one_file_with_a_link_in_each_tree(tree: Path, tmp_path: Path) -> None:
     package, own = entry(tmp_path / "s", "lib/a.py", b"package"), entry(tmp_path / "s", "app.py", b"own")
-    other, twins = tmp_path / "other", Twins()
-    twins.add(str(other), write_tree(str(other), [package, own]), ["lib/a.py"])
-    record = write_tree(str(tree), [package, own], twins=twins)
+    other, hardlinks = tmp_path / "other", HardlinkPool()
+    hardlinks.add(str(other), write_tree(str(other), [package, own]), ["lib/a.py"])
+    record = write_tree(str(tree), [package, own], hardlinks=hardlinks)
 
     assert [(tree / name).stat().st_nlink for name in ("lib/a.py", "app.py")] == [2, 1]
 
@@ -65,17 +65,17 @@ def test_what_packages_bring_is_one_file_with_a_link_in_each_tree(tree: Path, tm
         stream.write("edited in place")
     assert not is_intact(str(other), TreeRecord({"lib/a.py": record.rows["lib/a.py"]}), digest)
 
-    write_tree(str(tree), [package, own], recorded=record, twins=twins)
+    write_tree(str(tree), [package, own], recorded=record, hardlinks=hardlinks)
     assert files(tree) == {"lib/a.py": b"package", "app.py": b"own"}
     assert files(other)["lib/a.py"] == b"packageedited in place"
 
 
 def test_a_file_that_is_not_a_link_yet_becomes_one_when_it_is_put_right(tree: Path, tmp_path: Path) -> None:
-    package, twins, other = entry(tmp_path / "s", "a.py", b"package"), Twins(), tmp_path / "other"
-    twins.add(str(other), write_tree(str(other), [package]), ["a.py"])
+    package, hardlinks, other = entry(tmp_path / "s", "a.py", b"package"), HardlinkPool(), tmp_path / "other"
+    hardlinks.add(str(other), write_tree(str(other), [package]), ["a.py"])
     tree.mkdir()
     (tree / "a.py").write_text("wrong")
-    write_tree(str(tree), [package], twins=twins)
+    write_tree(str(tree), [package], hardlinks=hardlinks)
 
     assert (tree / "a.py").samefile(other / "a.py")
 

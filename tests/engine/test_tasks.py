@@ -6,16 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_project import Project, fake_project
+from fake_project import FakeProject, fake_project
 
-from lambdabuild.core.records import replace
 from lambdabuild.engine.base import ownership
 from lambdabuild.engine.doit.tasks import tasks
 from lambdabuild.plan.types import Build, BuildKey, BuildPlan
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Project:
+def project(tmp_path: Path) -> FakeProject:
     return fake_project(tmp_path)
 
 
@@ -23,13 +22,13 @@ def names(found: list[dict[str, Any]]) -> list[str]:
     return [f"{task['basename']}:{task['name']}" for task in found if task.get("name")]
 
 
-def made(project: Project, **options: Any) -> dict[str, dict[str, Any]]:
-    found = [task for task in tasks(project.site, project.saved, **options) if task.get("name")]
+def made(project: FakeProject, **options: Any) -> dict[str, dict[str, Any]]:
+    found = [task for task in tasks(project.run, **options) if task.get("name")]
     assert len(set(names(found))) == len(found), "no name is given twice"
     return dict(zip(names(found), found, strict=True))
 
 
-def test_each_build_has_its_steps_and_a_group(project: Project) -> None:
+def test_each_build_has_its_steps_and_a_group(project: FakeProject) -> None:
     found = made(project)
     assert set(found) == {f"{kind}:{name}" for kind in ("make", "pack", "build") for name in ("Orders", "Refunds")}
     assert found["pack:Orders"]["task_dep"] == ["make:Orders"]
@@ -37,30 +36,30 @@ def test_each_build_has_its_steps_and_a_group(project: Project) -> None:
     assert found["make:Orders"]["doc"] == "make Orders"
 
 
-def test_what_is_left_out_has_no_steps_but_a_name_for_who_asks(project: Project) -> None:
+def test_what_is_left_out_has_no_steps_but_a_name_for_who_asks(project: FakeProject) -> None:
     assert set(made(project, left_out={"Orders"})) == {"make:Refunds", "pack:Refunds", "build:Refunds"}
     assert "build:Orders" in made(project, left_out={"Orders"}, named=["build:Orders"])
 
 
-def test_a_build_that_two_share_has_a_task_under_each_name(project: Project) -> None:
+def test_a_build_that_two_share_has_a_task_under_each_name(project: FakeProject) -> None:
     both = Build("Orders", BuildKey("fake", "function", "", "", "Orders"), ("Orders", "Returns"))
-    shared = Project(project.folder, replace(project.site, plan=BuildPlan((), (both,))))
+    shared = project.with_plan(BuildPlan((), (both,)))
     found = made(shared)
     assert found["make:Returns"]["task_dep"] == ["make:Orders"]
     assert found["build:Returns"]["task_dep"] == ["pack:Orders"]
     assert found["build:Returns"]["clean"] == [], "what is shared is cleaned by its own name"
 
 
-def test_the_slowest_build_comes_first_once_it_is_known(project: Project) -> None:
+def test_the_slowest_build_comes_first_once_it_is_known(project: FakeProject) -> None:
     assert next(iter(made(project))) == "make:Orders"
     project.kept |= {"make:Orders": {"seconds": 0.1}, "make:Refunds": {"seconds": 9.0}}
     assert next(iter(made(project))) == "make:Refunds"
 
 
-def test_all_that_is_in_the_way_is_named_before_anything_runs(project: Project) -> None:
-    ownership.prepare(project.site)
+def test_all_that_is_in_the_way_is_named_before_anything_runs(project: FakeProject) -> None:
+    ownership.prepare(project.run)
     for name in ("Orders", "Refunds"):
         project.packed(name).write_text("mine\n")
     with pytest.raises(Exception) as raised:
-        ownership.claim_all(project.site, [("pack", "Orders"), ("pack", "Refunds")])
+        ownership.claim_all(project.run, [("pack", "Orders"), ("pack", "Refunds")])
     assert "Orders.packed" in str(raised.value) and "Refunds.packed" in str(raised.value)

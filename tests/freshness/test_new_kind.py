@@ -21,29 +21,29 @@ def planned(plan, left_out):
     return (Step("lint", build.name, (f"copy:{build.name}",), build.name) for build in plan.builds)
 
 
-def inputs(site, name, saved):
-    return {f"step:copy:{name}": str(saved(f"copy:{name}").get("output", "not built"))}
+def inputs(run, name):
+    return {f"step:copy:{name}": str(run.saved(f"copy:{name}").get("output", "not built"))}
 
 
-def outputs(site, name):
-    yield Output(os.path.join(site.build_dir, name + ".lint"))
+def outputs(run, name):
+    yield Output(os.path.join(run.project.build_dir, name + ".lint"))
 
 
-def run(site, name):
-    with open(os.path.join(site.build_dir, name + ".lint"), "w") as report:
+def write(run, name):
+    with open(os.path.join(run.project.build_dir, name + ".lint"), "w") as report:
         report.write("clean\\n")
     return Done("clean")
 
 
-def restore(site, name, entry):
-    return bool(run(site, name))
+def restore(run, name, entry):
+    return bool(write(run, name))
 
 
-def is_intact(site, name, values):
-    return os.path.exists(os.path.join(site.build_dir, name + ".lint"))
+def is_intact(run, name, values):
+    return os.path.exists(os.path.join(run.project.build_dir, name + ".lint"))
 
 
-KINDS["lint"] = StepKind(title="lint {}", planned=planned, inputs=inputs, run=run, usual_ms=40, outputs=outputs,
+KINDS["lint"] = StepKind(title="lint {}", planned=planned, inputs=inputs, run=write, usual_ms=40, outputs=outputs,
                          restore=restore, is_intact=is_intact)
 sys.exit(main(sys.argv[1:]))
 """

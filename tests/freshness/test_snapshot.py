@@ -56,7 +56,7 @@ def doit(project: Sandbox, *arguments: str, code: str = "", **env: str) -> Ran:
 
 
 def test_what_has_nothing_to_do_reads_no_template_and_makes_no_steps(built: Sandbox) -> None:
-    loaded = "print([name for name in ('yaml', 'lambdabuild.engine.base.site') if name in sys.modules])"
+    loaded = "print([name for name in ('yaml', 'lambdabuild.engine.base.run') if name in sys.modules])"
 
     assert doit(built, code=loaded).out == ALL + "[]\n"
     assert doit(built, "build:Orders", code=loaded).out == "nothing to do: 1 function up to date\n[]\n"
@@ -104,7 +104,7 @@ def test_a_changed_layer_is_asked_about_with_the_functions_that_have_it(built: S
     ids=" ".join,
 )
 def test_who_asks_otherwise_gets_the_whole(arguments: tuple[str, ...], built: Sandbox) -> None:
-    ran = doit(built, *arguments, code="print('lambdabuild.engine.base.site' in sys.modules)")
+    ran = doit(built, *arguments, code="print('lambdabuild.engine.base.run' in sys.modules)")
     assert ran.code == 0, ran.said
     assert ran.out.endswith("True\n")
 

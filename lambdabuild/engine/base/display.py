@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lambdabuild.engine.base.run import Run
 
 
 class Display:
@@ -23,6 +26,8 @@ class Display:
         self.next_command = ""
         self.settled: dict[str, str] = {}
         self.settled_steps = 0
+        self.run: Run | None = None
+        """The run that the reporter belongs to: it takes the run's lock, and ends its caches."""
 
     def configure(
         self, mode: str, notes: Iterable[str] = (), left_out: Iterable[Mapping[str, Any]] = (), news: Iterable[str] = ()

@@ -12,46 +12,47 @@ from lambdabuild.artifacts.entries import Entry, entries_of, rows_of
 from lambdabuild.core import regular
 from lambdabuild.core.atomic import write_text
 from lambdabuild.core.errors import CannotRead
-from lambdabuild.engine.base.site import Site
+from lambdabuild.engine.base.project import Project
+from lambdabuild.engine.base.run import Run
 
 LISTED_AT_MOST = 200_000
 """So many entries are held in memory for the steps that follow; what packages brought is one entry for all."""
 
 
-def write_list(site: Site, name: str, entries: Sequence[Entry]) -> None:
+def write_list(run: Run, name: str, entries: Sequence[Entry]) -> None:
     """Keep the list for zip and tree; paths are written relative to the project's folders."""
-    write_rows(site, name, rows_of(entries, cache(lambda path: site.portable(path))))
-    site.shared.listed += len(entries)
-    if site.shared.listed <= LISTED_AT_MOST:
-        site.shared.lists[name] = (_written(site, name), tuple(entries))
+    write_rows(run.project, name, rows_of(entries, cache(lambda path: run.project.portable(path))))
+    run.progress.listed += len(entries)
+    if run.progress.listed <= LISTED_AT_MOST:
+        run.lists[name] = (_written(run.project, name), tuple(entries))
 
 
-def write_rows(site: Site, name: str, rows: Sequence[object]) -> None:
-    file = site.record("copy", name)
+def write_rows(project: Project, name: str, rows: Sequence[object]) -> None:
+    file = project.record("copy", name)
     os.makedirs(os.path.dirname(file), exist_ok=True)
     write_text(file, json.dumps(rows))
 
 
-def read_list(site: Site, name: str) -> tuple[Entry, ...]:
+def read_list(run: Run, name: str) -> tuple[Entry, ...]:
     """The list as copy left it; what this run settled is still known."""
-    written, known = site.shared.lists.get(name, ((), ()))
-    if written and written == _written(site, name):
+    written, known = run.lists.get(name, ((), ()))
+    if written and written == _written(run.project, name):
         return known
-    return entries_of(read_rows(site, name), cache(lambda path: site.expand(path)))
+    return entries_of(read_rows(run.project, name), cache(lambda path: run.project.expand(path)))
 
 
-def _written(site: Site, name: str) -> tuple[int, ...]:
+def _written(project: Project, name: str) -> tuple[int, ...]:
     """Return whether a list is still the one that was written: doit may fork, and somebody else settle it anew."""
     try:
-        found = os.stat(site.record("copy", name))
+        found = os.stat(project.record("copy", name))
     except OSError:
         return ()
     return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino
 
 
-def read_rows(site: Site, name: str) -> list[Any]:
+def read_rows(project: Project, name: str) -> list[Any]:
     """The list as it is written, which holds on every machine."""
-    file = site.record("copy", name)
+    file = project.record("copy", name)
     try:
         with open(file, encoding="utf-8", opener=regular.opener) as stream:
             return list(regular.json(stream.read()))

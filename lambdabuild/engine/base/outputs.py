@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lambdabuild.artifacts.trees import KnownTree
 from lambdabuild.core.records import Struct
-from lambdabuild.engine.base.site import Site
+from lambdabuild.engine.base.project import Project
 
 
 class Output(Struct, frozen=True):
@@ -19,5 +19,5 @@ class Output(Struct, frozen=True):
         return KnownTree(self.path, self.record)
 
 
-def tree_output(site: Site, name: str) -> Output:
-    return Output(site.tree(name), "tree", site.record("tree", name))
+def tree_output(project: Project, name: str) -> Output:
+    return Output(project.tree(name), "tree", project.record("tree", name))

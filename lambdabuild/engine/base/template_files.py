@@ -7,7 +7,7 @@ import posixpath
 from collections.abc import Iterator
 
 from lambdabuild.core.model import Definition, Document
-from lambdabuild.engine.base.site import Site
+from lambdabuild.engine.base.project import Project
 
 TEMPLATE, DEPLOY, MANIFEST = "packaged-template.json", "deploy.json", "manifest.json"
 CREATE, UPDATE, STATE = (
@@ -18,18 +18,18 @@ CREATE, UPDATE, STATE = (
 BUILT, PACKAGED = "built-template", "packaged-template"
 
 
-def template_file(site: Site, document: Document, kind: str) -> str:
+def template_file(project: Project, document: Document, kind: str) -> str:
     extension = posixpath.splitext(document.path)[1] or ".yaml"
-    return os.path.join(site.build_dir, document.stack, kind + extension)
+    return os.path.join(project.build_dir, document.stack, kind + extension)
 
 
-def outputs(site: Site) -> Iterator[str]:
-    if site.service.definition is not None:
-        yield from _serverless_files(site)
-    for document in site.service.documents:
-        yield template_file(site, document, BUILT)
-        yield template_file(site, document, PACKAGED)
-    yield os.path.join(site.build_dir, MANIFEST)
+def outputs(project: Project) -> Iterator[str]:
+    if project.service.definition is not None:
+        yield from _serverless_files(project)
+    for document in project.service.documents:
+        yield template_file(project, document, BUILT)
+        yield template_file(project, document, PACKAGED)
+    yield os.path.join(project.build_dir, MANIFEST)
 
 
 def names_bucket(definition: Definition) -> bool:
@@ -37,13 +37,13 @@ def names_bucket(definition: Definition) -> bool:
     return bool(given.get("name") if isinstance(given, dict) else given)
 
 
-def _serverless_files(site: Site) -> Iterator[str]:
-    yield os.path.join(site.build_dir, TEMPLATE)
-    yield os.path.join(site.build_dir, DEPLOY)
-    if site.settings.serverless_dir:
+def _serverless_files(project: Project) -> Iterator[str]:
+    yield os.path.join(project.build_dir, TEMPLATE)
+    yield os.path.join(project.build_dir, DEPLOY)
+    if project.settings.serverless_dir:
         names = (
             (UPDATE, STATE)
-            if site.service.definition and names_bucket(site.service.definition)
+            if project.service.definition and names_bucket(project.service.definition)
             else (CREATE, UPDATE, STATE)
         )
-        yield from (os.path.join(site.path(site.settings.serverless_dir), name) for name in names)
+        yield from (os.path.join(project.path(project.settings.serverless_dir), name) for name in names)

@@ -13,33 +13,34 @@ from lambdabuild.core.errors import BadSettings
 from lambdabuild.core.spans import Span
 from lambdabuild.docker import context as contexts
 from lambdabuild.docker.context import Context
-from lambdabuild.engine.base.site import Site
+from lambdabuild.engine.base.project import Project
+from lambdabuild.engine.base.run import Run
 from lambdabuild.files import fingerprint
 
 
-def dockerfile_digest(site: Site, dockerfile: str) -> str:
+def dockerfile_digest(run: Run, dockerfile: str) -> str:
     """Return the digest of a Dockerfile and of all that it may copy."""
-    files = {"Dockerfile": fingerprint.of_file(site.path(dockerfile), site.stats)}
-    if _copies(site, dockerfile):
-        files["folder"] = contexts.digest(f"dockerfile {dockerfile}", context(site, dockerfile), site.stats)
+    files = {"Dockerfile": fingerprint.of_file(run.project.path(dockerfile), run.stats)}
+    if _copies(run.project, dockerfile):
+        files["folder"] = contexts.digest(f"dockerfile {dockerfile}", context(run, dockerfile), run.stats)
     return fingerprint.of(files)[:32]
 
 
-def context(site: Site, dockerfile: str) -> Context:
+def context(run: Run, dockerfile: str) -> Context:
     """Return what the engine gets: the Dockerfile's folder by its .dockerignore, without .git; nothing if it copies
     nothing."""
-    path = site.path(dockerfile)
+    path = run.project.path(dockerfile)
     folder = os.path.dirname(path)
-    if not _copies(site, dockerfile):
+    if not _copies(run.project, dockerfile):
         return Context(folder, path, (), (), "")
-    skip = frozenset({*site.not_source, os.path.realpath(os.path.join(folder, ".git"))})
-    return contexts.read(folder, path, site.stats, skip=skip, who=f"the Dockerfile {dockerfile}")
+    skip = frozenset({*run.project.not_source, os.path.realpath(os.path.join(folder, ".git"))})
+    return contexts.read(folder, path, run.stats, skip=skip, who=f"the Dockerfile {dockerfile}")
 
 
-def _copies(site: Site, dockerfile: str) -> bool:
+def _copies(project: Project, dockerfile: str) -> bool:
     """Return whether a Dockerfile copies files. Raises BadSettings (LB107) when it cannot be read."""
     try:
-        text = regular.read_text(site.path(dockerfile), errors="replace")
+        text = regular.read_text(project.path(dockerfile), errors="replace")
     except OSError as error:
         raise BadSettings(
             f"the Dockerfile {dockerfile} cannot be read: {error.strerror}",

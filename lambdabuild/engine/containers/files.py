@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tarfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import IO
 
 from lambdabuild.config.settings import DEFAULT_EXCLUDE
@@ -12,31 +12,31 @@ from lambdabuild.config.settings import Container as Wanted
 from lambdabuild.core.errors import BadSettings
 from lambdabuild.docker import engine_api
 from lambdabuild.docker.engine_api import Container
-from lambdabuild.engine.base.site import Site
+from lambdabuild.engine.base.run import Run
 from lambdabuild.files.listing import Listing, patterns, scan
 
 HOME = "/tmp/lambdabuild/home"
 """Of all tools in a container; what is mounted to ``~`` lies there."""
 
 
-def shared_folders(site: Site) -> tuple[tuple[str, str, bool], ...]:
+def shared_folders(run: Run) -> tuple[tuple[str, str, bool], ...]:
     """Return the folders that tools read, read-only, and those that steps write to."""
-    os.makedirs(site.cache_dir, exist_ok=True)
-    written = [(folder, folder, False) for folder in (site.state_dir, site.cache_dir)]
-    return (*((folder, folder, True) for folder in source_files(site)), *written)
+    os.makedirs(run.project.cache_dir, exist_ok=True)
+    written = [(folder, folder, False) for folder in (run.project.state_dir, run.project.cache_dir)]
+    return (*((folder, folder, True) for folder in source_files(run)), *written)
 
 
-def source_files(site: Site) -> list[str]:
+def source_files(run: Run) -> list[str]:
     """The folders of the project and its rules, none below another."""
-    top = site.project if site.boundary == os.sep else site.boundary
-    wanted = {top, site.project, *(rule.folder for rule in site.rules.values() if rule.entry)}
-    wanted |= {site.path(build.key.source) for build in site.plan.builds}
-    wanted |= {os.path.dirname(site.path(one.manifest)) for one in site.plan.resolutions}
+    top = run.project.folder if run.project.boundary == os.sep else run.project.boundary
+    wanted = {top, run.project.folder, *(rule.folder for rule in run.index.rules.values() if rule.entry)}
+    wanted |= {run.project.path(build.key.source) for build in run.index.plan.builds}
+    wanted |= {os.path.dirname(run.project.path(one.manifest)) for one in run.index.plan.resolutions}
     there = sorted(folder for folder in wanted if os.path.isdir(folder))
     return [folder for folder in there if not any(folder.startswith(other + os.sep) for other in there)]
 
 
-def brought_along(wanted: Wanted) -> Iterator[tuple[str, str, bool]]:
+def brought_along(wanted: Wanted, environment: Mapping[str, str]) -> Iterator[tuple[str, str, bool]]:
     """The mounts that were asked for, and the files that the variables name which are passed on."""
     for text in wanted.mounts:
         source, target, mode = _parsed(text)
@@ -46,7 +46,7 @@ def brought_along(wanted: Wanted) -> Iterator[tuple[str, str, bool]]:
             )
         yield source, target, mode == "ro"
     for name in wanted.pass_environment:
-        value = os.environ.get(name, "")
+        value = environment.get(name, "")
         if os.path.isabs(value) and os.path.exists(value):
             yield value, value, not _is_socket(value)
 
@@ -92,11 +92,13 @@ def prepare_folders(container: Container, targets: Iterable[str]) -> None:
     engine_api.execute(container, command, cwd="/", env={}, timeout_seconds=60, user="0:0")
 
 
-def write_inputs(stream: IO[bytes], site: Site, brought: Sequence[tuple[str, str, bool]]) -> None:
+def write_inputs(stream: IO[bytes], run: Run, brought: Sequence[tuple[str, str, bool]]) -> None:
     """The project as a mount would show it, less what no tool reads."""
     with tarfile.open(fileobj=stream, mode="w") as archive:
-        for folder in source_files(site):
-            _add_files(archive, folder, scan(folder, patterns(DEFAULT_EXCLUDE), boundary="/", skip=site.not_source))
+        for folder in source_files(run):
+            _add_files(
+                archive, folder, scan(folder, patterns(DEFAULT_EXCLUDE), boundary="/", skip=run.project.not_source)
+            )
         for source, target, _ in brought:
             if _is_socket(source):
                 raise BadSettings(

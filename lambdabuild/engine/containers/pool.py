@@ -16,7 +16,8 @@ from lambdabuild.core.errors import BadSettings, LambdaBuildError, NoEngine
 from lambdabuild.core.records import Struct, field, replace
 from lambdabuild.docker import engine_api, images
 from lambdabuild.docker.engine_api import Container, Engine
-from lambdabuild.engine.base.site import Site
+from lambdabuild.engine.base.project import Project
+from lambdabuild.engine.base.run import Run
 from lambdabuild.engine.containers import context, files
 from lambdabuild.plan.types import ContainerKey
 
@@ -33,11 +34,11 @@ class Running(Struct):
     programs: dict[str, str | None] = field(default_factory=dict)
 
 
-class Fleet:
+class ContainerPool:
     """All containers of one run, one for each ``ContainerKey``."""
 
-    def __init__(self, site: Site) -> None:
-        self.site = site
+    def __init__(self, run: Run) -> None:
+        self.run = run
         self.lock = threading.Lock()
         self.turns: dict[ContainerKey, threading.Lock] = {}
         self.running: dict[ContainerKey, Running] = {}
@@ -62,12 +63,12 @@ class Fleet:
     def _image(self, key: ContainerKey) -> str:
         engine, wanted = self.engine(), self._wanted(key)
         if not key.dockerfile:
-            pull = "never" if self.site.settings.offline else wanted.pull
+            pull = "never" if self.run.project.settings.offline else wanted.pull
             return images.get_image(engine, key.image, key.platform, pull)
-        sent = context.context(self.site, key.dockerfile)
+        sent = context.context(self.run, key.dockerfile)
         with tempfile.TemporaryFile() as stream:
             context.write_context(stream, sent)
-            label = f"{DOCKERFILE}={context.dockerfile_digest(self.site, key.dockerfile)} {key.platform}"
+            label = f"{DOCKERFILE}={context.dockerfile_digest(self.run, key.dockerfile)} {key.platform}"
             return images.built_image(
                 engine, label, stream, sent.dockerfile_inside, key.platform, wanted.network, key.dockerfile
             )
@@ -78,18 +79,18 @@ class Fleet:
         with self._turn(key):
             if key not in self.running:
                 if not self.running:
-                    sweep(self.site, self.engine())
+                    sweep(self.run, self.engine())
                 self.running[key] = self._started(key, image)
             return self.running[key]
 
     def _started(self, key: ContainerKey, image: str) -> Running:
         engine, wanted = self.engine(), self._wanted(key)
-        labels = {PROJECT: project_label(self.site), RUN: run_label(self.site)}
+        labels = {PROJECT: project_label(self.run.project), RUN: run_label(self.run)}
         name = f"{wanted.name}-{len(self.running) + 1}" if wanted.name and self.running else wanted.name
         spec = engine_api.Spec(image, key.platform, labels, name, wanted.network)
-        brought = list(files.brought_along(wanted))
+        brought = list(files.brought_along(wanted, self.run.opened_with.environment))
         if wanted.transfer == "mount" or (wanted.transfer == "auto" and engine.may_share):
-            mounts = (*files.shared_folders(self.site), *brought)
+            mounts = (*files.shared_folders(self.run), *brought)
             running = self._sharing(replace(spec, mounts=mounts), wanted.transfer == "mount")
             if running is not None:
                 return running
@@ -97,13 +98,13 @@ class Fleet:
         running = Running(container, shares=False)
         files.prepare_folders(container, [target for _, target, _ in brought])
         with tempfile.TemporaryFile() as stream:
-            files.write_inputs(stream, self.site, brought)
+            files.write_inputs(stream, self.run, brought)
             engine_api.put(container, stream)
         return running
 
     def _sharing(self, spec: engine_api.Spec, must: bool) -> Running | None:
         """A container with folders mounted; None when the engine lives where they are others, or are not."""
-        with self.site.scratch() as scratch:
+        with self.run.project.scratch() as scratch:
             try:
                 container = engine_api.start(self.engine(), spec)
             except engine_api.NoShare as error:
@@ -122,10 +123,10 @@ class Fleet:
 
     def _wanted(self, key: ContainerKey) -> Wanted:
         """The settings of a container; all that share it have the same."""
-        plan = self.site.plan
+        plan = self.run.index.plan
         named = [(one.name, one.key.container) for one in plan.builds]
         named += [(one.users[0], one.key.container) for one in plan.resolutions]
-        return self.site.settings.container_of(next(name for name, its in named if its == key))
+        return self.run.project.settings.container_of(next(name for name, its in named if its == key))
 
     def _turn(self, key: ContainerKey) -> threading.Lock:
         with self.lock:
@@ -138,48 +139,45 @@ class Fleet:
         self.running.clear()
 
 
-def fleet(site: Site) -> Fleet:
+def pool(run: Run) -> ContainerPool:
     """The run's containers; none is started yet."""
-    with site.shared.lock:
-        if site.shared.fleet is None:
-            site.shared.fleet = Fleet(site)
-        found: Fleet = site.shared.fleet
-        return found
+    return run.containers.get(lambda: ContainerPool(run))
 
 
-def close(site: Site) -> None:
+def close(run: Run) -> None:
     """End what the run has started."""
-    if site.shared.fleet is not None:
-        site.shared.fleet.close()
+    started = run.containers.made(ContainerPool)
+    if started is not None:
+        started.close()
 
 
-def sweep(site: Site, engine: Engine | None = None) -> None:
+def sweep(run: Run, engine: Engine | None = None) -> None:
     """Remove containers that an earlier run in this project could not."""
-    found = engine or fleet(site).engine()
-    for stray in engine_api.strays(found, {PROJECT: project_label(site)}, run_label(site)):
+    found = engine or pool(run).engine()
+    for stray in engine_api.strays(found, {PROJECT: project_label(run.project)}, run_label(run)):
         engine_api.remove_stray(found, stray)
 
 
-def sweep_if_there(site: Site) -> None:
+def sweep_if_there(run: Run) -> None:
     """The same for ``doit clean``, which has nothing to do where there is no engine. Once a run."""
-    modes = {build.key.container.mode for build in site.plan.builds}
-    modes |= {resolution.key.container.mode for resolution in site.plan.resolutions}
-    if modes <= {""} or site.shared.is_swept:
+    modes = {build.key.container.mode for build in run.index.plan.builds}
+    modes |= {resolution.key.container.mode for resolution in run.index.plan.resolutions}
+    if modes <= {""} or run.progress.is_swept:
         return
-    site.shared.is_swept = True
+    run.progress.is_swept = True
     try:
-        sweep(site)
+        sweep(run)
     except LambdaBuildError:
         pass
 
 
-def project_label(site: Site) -> str:
+def project_label(project: Project) -> str:
     """Names a project on an engine that others use too."""
-    return f"{socket.gethostname()}:{site.project}"
+    return f"{socket.gethostname()}:{project.folder}"
 
 
-def run_label(site: Site) -> str:
-    return f"{site.shared.process}-{site.given.opened_ns}"
+def run_label(run: Run) -> str:
+    return f"{run.process}-{run.opened_with.opened_ns}"
 
 
 # images as inputs of a step
@@ -190,29 +188,29 @@ def key_of(key: ContainerKey) -> str:
     return f"dockerfile:{key.dockerfile}" if key.dockerfile else f"image:{key.image}"
 
 
-def used(site: Site, key: ContainerKey) -> dict[str, str]:
+def used(run: Run, key: ContainerKey) -> dict[str, str]:
     """The image, as a step that has just run in it records it."""
     if key.dockerfile:
-        return {key_of(key): context.dockerfile_digest(site, key.dockerfile)}
-    return {key_of(key): fleet(site).image(key)}
+        return {key_of(key): context.dockerfile_digest(run, key.dockerfile)}
+    return {key_of(key): pool(run).image(key)}
 
 
-def now(site: Site, recorded: Mapping[str, str]) -> dict[str, str]:
+def now(run: Run, recorded: Mapping[str, str]) -> dict[str, str]:
     """The images that a step's last run used, as they are now.
 
     An image that is gone, or an engine that does not answer, is no reason to build anew: as it was counts.
     """
-    return {key: _now(site, key, old) for key, old in recorded.items()}
+    return {key: _now(run, key, old) for key, old in recorded.items()}
 
 
-def _now(site: Site, key: str, old: str) -> str:
+def _now(run: Run, key: str, old: str) -> str:
     kind, _, name = key.partition(":")
     if kind == "dockerfile":
-        return context.dockerfile_digest(site, name)
-    answers = fleet(site).answers
+        return context.dockerfile_digest(run, name)
+    answers = pool(run).answers
     if key not in answers:
         try:
-            answers[key] = images.find_image(fleet(site).engine(), name)
+            answers[key] = images.find_image(pool(run).engine(), name)
         except NoEngine:
             answers[key] = ""
     return answers[key] or old

@@ -12,7 +12,7 @@ from lambdabuild.core import tools
 from lambdabuild.core.errors import LambdaBuildError, ToolTimeout
 from lambdabuild.docker import engine_api
 from lambdabuild.docker.engine_api import Container
-from lambdabuild.engine.base.site import Site
+from lambdabuild.engine.base.run import Run
 from lambdabuild.engine.containers import files, pool
 from lambdabuild.plan.types import ContainerKey
 from lambdabuild.rule_api import Job
@@ -27,9 +27,9 @@ KILLED = 137
 class InContainer:
     """Tools of a container, for one step. Started by the first tool that is to run."""
 
-    def __init__(self, site: Site, key: ContainerKey, name: str) -> None:
-        self.fleet, self.key = pool.fleet(site), key
-        self.wanted = site.settings.container_of(name)
+    def __init__(self, run: Run, key: ContainerKey, name: str) -> None:
+        self.pool, self.key = pool.pool(run), key
+        self.wanted = run.project.settings.container_of(name)
         self.job: Job | None = None
         """The step, once it is known."""
         self.is_used = False
@@ -42,7 +42,7 @@ class InContainer:
     @property
     def identity(self) -> str:
         self.is_used = True
-        return f"{self.fleet.image(self.key)} {self.key.platform} {self.key.rest}"
+        return f"{self.pool.image(self.key)} {self.key.platform} {self.key.rest}"
 
     def find(self, name: str) -> str | None:
         programs = self._running().programs
@@ -91,7 +91,7 @@ class InContainer:
 
     def _running(self) -> pool.Running:
         self.is_used = True
-        return self.fleet.container(self.key)
+        return self.pool.container(self.key)
 
     def _execute(
         self, argv: Sequence[str], cwd: str, env: Mapping[str, str], timeout_seconds: float | None
@@ -105,20 +105,21 @@ class InContainer:
     def _environment(self, names: Sequence[str], extra: Mapping[str, str]) -> dict[str, str]:
         """Return the variables that rules and settings pass on, without paths that the container does not have."""
         asked = (*(name for name in tools.BASE_ENVIRONMENT if name not in NOT_INSIDE), *names)
-        found = {name: value for name in asked if (value := os.environ.get(name)) is not None and self._has(value)}
-        passed = {name: os.environ[name] for name in self.wanted.pass_environment if name in os.environ}
+        here = self.pool.run.opened_with.environment
+        own = {name: here[name] for name in asked if name in here and self._has(here[name])}
+        passed = {name: here[name] for name in self.wanted.pass_environment if name in here}
         fixed = {"HOME": files.HOME, "USER": "lambdabuild", "LC_ALL": "C.UTF-8", "PYTHONHASHSEED": "0"}
-        return found | fixed | dict(self.wanted.environment) | passed | dict(extra)
+        return own | fixed | dict(self.wanted.environment) | passed | dict(extra)
 
     def _has(self, value: str) -> bool:
         if not os.path.isabs(value):
             return True
-        site = self.fleet.site
+        run = self.pool.run
         inside = [
-            *files.source_files(site),
-            site.state_dir,
-            site.cache_dir,
-            *(target for _, target, _ in files.brought_along(self.wanted)),
+            *files.source_files(run),
+            run.project.state_dir,
+            run.project.cache_dir,
+            *(target for _, target, _ in files.brought_along(self.wanted, run.opened_with.environment)),
         ]
         return any(value == folder or value.startswith(folder.rstrip("/") + os.sep) for folder in inside)
 

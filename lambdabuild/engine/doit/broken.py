@@ -10,7 +10,8 @@ from doit.exceptions import TaskFailed
 from lambdabuild.config.settings import Settings
 from lambdabuild.core.errors import LambdaBuildError, raise_all
 from lambdabuild.core.model import Broken
-from lambdabuild.engine.base.site import Site
+from lambdabuild.engine.base.plan_index import PlanIndex
+from lambdabuild.engine.base.run import Run
 from lambdabuild.engine.base.snapshot import GROUPS
 from lambdabuild.engine.base.step_kind import StepKind, kind_of
 from lambdabuild.engine.noop.doit_command import Wanted
@@ -34,20 +35,20 @@ def check(plan: BuildPlan, wanted: Wanted, settings: Settings, kinds: Mapping[st
     refuse(plan, [name for _, _, name in tasks] if is_named else ())
 
 
-def tasks(site: Site) -> Iterator[dict[str, Any]]:
+def tasks(run: Run) -> Iterator[dict[str, Any]]:
     """Yield tasks that fail for what has a mistake, and for all that needs it."""
-    kinds = {kind: kind_of(site, kind) for kind in site.kinds}
-    for one in site.plan.broken:
+    kinds = {kind: kind_of(run.index, kind) for kind in run.index.kinds}
+    for one in run.index.plan.broken:
         yield {"basename": _group(one), "name": one.name, "actions": [(_fail, [one])], "doc": "it has a mistake"}
         others = _names(kinds) - {_group(one)}
         yield from ({"basename": kind, "name": one.name, **_after([one])} for kind in sorted(others))
-    if site.plan.broken and site.service.has_template:  # it needs all
-        yield {"basename": TEMPLATE, **_after(site.plan.broken), "doc": kinds[TEMPLATE].title}
+    if run.index.plan.broken and run.project.service.has_template:  # it needs all
+        yield {"basename": TEMPLATE, **_after(run.index.plan.broken), "doc": kinds[TEMPLATE].title}
 
 
-def needed(site: Site, names: Iterable[str]) -> list[str]:
+def needed(index: PlanIndex, names: Iterable[str]) -> list[str]:
     """The tasks without which these cannot be built."""
-    return [f"{_group(one)}:{one.name}" for one in site.plan.broken if not one.stops.isdisjoint(names)]
+    return [f"{_group(one)}:{one.name}" for one in index.plan.broken if not one.stops.isdisjoint(names)]
 
 
 def _group(one: Broken) -> str:

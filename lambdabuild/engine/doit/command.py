@@ -16,13 +16,13 @@ from doit.cmd_clean import Clean
 from doit.cmd_forget import Forget
 from doit.cmd_info import Info
 from doit.cmd_list import List
-from doit.cmd_run import Run
+from doit.cmd_run import Run as RunTasks
 from doit.cmdparse import CmdParseError
 from doit.exceptions import InvalidCommand, InvalidDodoFile, InvalidTask
 
 from lambdabuild.core.errors import BadCommandLine, LambdaBuildError
 from lambdabuild.engine.base.display import DISPLAY
-from lambdabuild.engine.base.site import Site
+from lambdabuild.engine.base.run import Run
 from lambdabuild.engine.base.snapshot import number
 from lambdabuild.engine.doit.loader import ProjectLoader
 
@@ -60,7 +60,7 @@ class CleanAndSay(Clean):
 
 
 COMMANDS: Mapping[str, type[DoitCmdBase]] = {
-    "run": Run,
+    "run": RunTasks,
     "list": List,
     "info": Info,
     "clean": CleanAndSay,
@@ -68,7 +68,7 @@ COMMANDS: Mapping[str, type[DoitCmdBase]] = {
 }
 
 
-def run(open_project: Callable[[], Site], name: str, flags: Sequence[str], tasks: Sequence[str]) -> int:
+def run(open_project: Callable[[], Run], name: str, flags: Sequence[str], tasks: Sequence[str]) -> int:
     """Run a command; return its exit code.
 
     Raises what the project raises, UnknownName (LB108) for a task that it does not have, and BadCommandLine (LB100).

@@ -86,12 +86,12 @@ class Reporter:
 
         doit calls this for a group without steps too, for which it may fork.
         """
-        if self.steps:
+        if self.steps and DISPLAY.run is not None:
             from lambdabuild.core.errors import LambdaBuildError
             from lambdabuild.engine.base import session
 
             try:
-                session.about_to_look(self.steps)
+                session.about_to_look(DISPLAY.run, self.steps)
             except LambdaBuildError as error:
                 for one in getattr(error, "errors", (error,)) if self.mode == "json" else ():
                     self._write({"event": "error", "error": one.as_dict()})
@@ -152,10 +152,10 @@ class Reporter:
 
     def complete_run(self) -> None:
         moved: Mapping[str, int] = {}
-        if self.results:
+        if self.results and DISPLAY.run is not None:
             from lambdabuild.engine.step_cache import caches
 
-            moved = caches.finish_run()
+            moved = caches.finish_run(DISPLAY.run)
         if self.view is not None:
             MESSAGES.write = MESSAGES.to_stderr
             self.view.close()

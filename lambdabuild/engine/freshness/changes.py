@@ -7,7 +7,8 @@ import posixpath
 from collections.abc import Iterator, Mapping
 
 from lambdabuild.engine.base import receipts
-from lambdabuild.engine.base.site import Site
+from lambdabuild.engine.base.project import Project
+from lambdabuild.engine.base.run import Run
 from lambdabuild.engine.freshness import image_inputs, source_files
 from lambdabuild.files import fingerprint
 from lambdabuild.plan.types import Build, ImageBuild
@@ -15,24 +16,24 @@ from lambdabuild.plan.types import Build, ImageBuild
 CHANGED = "what it depends on changed"
 
 
-def between(site: Site, kind: str, name: str, receipt: receipts.Receipt, now: Mapping[str, str]) -> Iterator[str]:
+def between(run: Run, kind: str, name: str, receipt: receipts.Receipt, now: Mapping[str, str]) -> Iterator[str]:
     """Yield the differences between what a step was made of and what it would be made of now; at least one."""
     before = {**receipt.components, **receipt.reads}
-    build = site.package(name) if kind == "package" else site.builds.get(name) or site.images.get(name)
-    changes = (_change(site, receipt, key, before.get(key), now.get(key), build) for key in sorted({*before, *now}))
+    build = run.index.packages[name] if kind == "package" else run.index.builds.get(name) or run.index.images.get(name)
+    changes = (_change(run, receipt, key, before.get(key), now.get(key), build) for key in sorted({*before, *now}))
     yield from dict.fromkeys(change for change in changes if change) or [CHANGED]
 
 
 def _change(
-    site: Site, receipt: receipts.Receipt, key: str, old: str | None, new: str | None, build: Build | ImageBuild | None
+    run: Run, receipt: receipts.Receipt, key: str, old: str | None, new: str | None, build: Build | ImageBuild | None
 ) -> str:
     if old == new:
         return ""
     kind, _, rest = key.partition(":")
     if kind == "folder" and old and new and build:
-        return "; ".join(_files_changed(site, receipt, rest, build)) or f"the folder {rest}/ changed"
+        return "; ".join(_files_changed(run, receipt, rest, build)) or f"the folder {rest}/ changed"
     if kind in ("file", "read"):
-        path = _known_as(site, rest)
+        path = _known_as(run.project, rest)
         word = (
             "is new"
             if old in (None, fingerprint.ABSENT)
@@ -64,24 +65,22 @@ def _change(
     return f"{key} is now {new} (was {old})"
 
 
-def _known_as(site: Site, path: str) -> str:
+def _known_as(project: Project, path: str) -> str:
     """A path of a record as the user knows it: from the project's folder, when it is in the checkout."""
-    full = site.expand(path)
-    return os.path.relpath(full, site.project) if path.startswith(("{project}", "{checkout}")) else full
+    full = project.expand(path)
+    return os.path.relpath(full, project.folder) if path.startswith(("{project}", "{checkout}")) else full
 
 
-def _files_now(site: Site, folder: str, build: Build | ImageBuild) -> Mapping[str, str]:
+def _files_now(run: Run, folder: str, build: Build | ImageBuild) -> Mapping[str, str]:
     if isinstance(build, ImageBuild):
-        return image_inputs.files(site, build)
+        return image_inputs.files(run, build)
     key = build.key
-    listing = (
-        source_files.listing(site, key) if folder == key.source else source_files.listing_beside(site, key, folder)
-    )
-    return fingerprint.files(listing, site.stats)
+    listing = source_files.listing(run, key) if folder == key.source else source_files.listing_beside(run, key, folder)
+    return fingerprint.files(listing, run.stats)
 
 
-def _files_changed(site: Site, receipt: receipts.Receipt, folder: str, build: Build | ImageBuild) -> list[str]:
-    now = _files_now(site, folder, build)
+def _files_changed(run: Run, receipt: receipts.Receipt, folder: str, build: Build | ImageBuild) -> list[str]:
+    now = _files_now(run, folder, build)
     before = receipt.folders.get(folder, {})
     found = []
     for path in sorted({*now, *before}):

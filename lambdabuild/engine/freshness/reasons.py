@@ -11,8 +11,7 @@ from typing import Any
 
 from lambdabuild.core.errors import LambdaBuildError
 from lambdabuild.engine.base import receipts
-from lambdabuild.engine.base.receipts import Saved
-from lambdabuild.engine.base.site import Site
+from lambdabuild.engine.base.run import Run
 from lambdabuild.engine.base.step_kind import kind_of
 from lambdabuild.engine.freshness import changes, inputs
 from lambdabuild.files import fingerprint
@@ -22,24 +21,24 @@ NEVER_RUN = "it has not been run yet, or was forgotten"
 NOT_INTACT = "what it made is gone or was changed by hand"
 
 
-def reasons(site: Site, kind: str, name: str, saved: Saved, values: Mapping[str, Any] | None = None) -> Iterator[str]:
+def reasons(run: Run, kind: str, name: str, values: Mapping[str, Any] | None = None) -> Iterator[str]:
     """Yield why a step would run now, the first reason as soon as it is known; nothing when it is up to date.
 
     ``values`` is what doit kept of its last run, when the caller has it. Raises what asking for the inputs raises.
     """
-    values = saved(task_name(kind, name)) if values is None else values
+    values = run.saved(task_name(kind, name)) if values is None else values
     if not values.get("inputs"):
         yield NEVER_RUN
         return
-    row = kind_of(site, kind)
-    if asked := row.asks_always(site, name):
+    row = kind_of(run.index, kind)
+    if asked := row.asks_always(run, name):
         yield asked
         return
-    now = row.inputs(site, name, saved) | inputs.known_reads(site, values)
+    now = row.inputs(run, name) | inputs.known_reads(run, values)
     if values["inputs"] != fingerprint.of(now):
-        receipt = receipts.read(site.receipt(kind, name))
-        yield from changes.between(site, kind, name, receipt, now) if receipt is not None else [NEVER_RUN]
-    elif not row.is_intact(site, name, values):
+        receipt = receipts.read(run.project.receipt(kind, name))
+        yield from changes.between(run, kind, name, receipt, now) if receipt is not None else [NEVER_RUN]
+    elif not row.is_intact(run, name, values):
         yield NOT_INTACT
 
 
@@ -49,18 +48,18 @@ class Freshness:
     __signature__ = Signature([Parameter(name, Parameter.POSITIONAL_OR_KEYWORD) for name in ("task", "values")])
     """doit looks at each question's, and it takes longer to find than most questions do to be answered."""
 
-    def __init__(self, site: Site, kind: str, name: str, saved: Saved) -> None:
-        self.site, self.kind, self.name, self.saved = site, kind, name, saved
+    def __init__(self, run: Run, kind: str, name: str) -> None:
+        self.run, self.kind, self.name = run, kind, name
 
     def __call__(self, task: Any, values: Mapping[str, Any]) -> bool:
         """The signature is doit's: it hands over the task and what it saved of its last run."""
         try:
-            with self.site.stats.watched() as seen:
-                is_fresh = next(reasons(self.site, self.kind, self.name, self.saved, values), "") == ""
+            with self.run.stats.watched() as seen:
+                is_fresh = next(reasons(self.run, self.kind, self.name, values), "") == ""
         except (LambdaBuildError, OSError):
             return False  # the step itself will meet the mistake, and raise it as its own
         if is_fresh and not _must_ask_engine(values):
-            self.site.shared.seen[self.kind, self.name] = seen
+            self.run.progress.seen[self.kind, self.name] = seen
         return is_fresh
 
     def __repr__(self) -> str:

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from lambdabuild.engine.base.site import Site
+from lambdabuild.engine.base.run import Run
 from lambdabuild.plan.types import StepClaims
 
 
-def resolve(site: Site, name: str) -> bool:
-    resolution = site.resolution(name)
-    return resolution.key.manifest == resolution.manifest and _reveals(site.rules[resolution.key.rule].resolve)
+def resolve(run: Run, name: str) -> bool:
+    resolution = run.index.resolutions[name]
+    return resolution.key.manifest == resolution.manifest and _reveals(run.index.rules[resolution.key.rule].resolve)
 
 
-def package(site: Site, name: str) -> bool:
-    return _reveals(site.rules[site.package(name).key.rule].compile)
+def package(run: Run, name: str) -> bool:
+    return _reveals(run.index.rules[run.index.packages[name].key.rule].compile)
 
 
-def compile(site: Site, name: str) -> bool:
-    key = site.build(name).key
-    return not key.is_source_replaced and _reveals(site.rules[key.rule].compile)
+def compile(run: Run, name: str) -> bool:
+    key = run.index.builds[name].key
+    return not key.is_source_replaced and _reveals(run.index.rules[key.rule].compile)
 
 
 def _reveals(claims: StepClaims | None) -> bool:

@@ -13,35 +13,37 @@ from lambdabuild.core.errors import BadSource, NoInclude, raise_all
 from lambdabuild.core.model import Globs
 from lambdabuild.core.records import replace
 from lambdabuild.core.spans import Span
-from lambdabuild.engine.base.site import Site
+from lambdabuild.engine.base.plan_index import PlanIndex
+from lambdabuild.engine.base.project import Project
+from lambdabuild.engine.base.run import Run
 from lambdabuild.files.globs import GlobbedPatterns
 from lambdabuild.files.listing import IGNORE_FILE, Found, Listing, Patterns, ignore_lines, patterns, scan
 from lambdabuild.plan.types import BuildKey, Rule
 
 
-def listing(site: Site, key: BuildKey, who: str = "") -> Listing:
+def listing(run: Run, key: BuildKey, who: str = "") -> Listing:
     """The files of a build's source that may enter its artifact."""
-    folder = site.path(key.source)
-    _refuse_way_out(site, key, folder, who)
-    for file in ignore_files(site, key)[1:]:
+    folder = run.project.path(key.source)
+    _refuse_way_out(run.project, key, folder, who)
+    for file in ignore_files(run, key)[1:]:
         if os.path.exists(file):  # that it comes or goes is seen by its folder
-            site.stats.saw(file)
-    chosen = source_patterns(site, key, ignore_lines)
-    found = scan(folder, chosen, boundary=site.boundary, skip=site.not_source, who=who)
-    _refuse_large(site, key, found, who)
+            run.stats.saw(file)
+    chosen = source_patterns(run, key, ignore_lines)
+    found = scan(folder, chosen, boundary=run.project.boundary, skip=run.project.not_source, who=who)
+    _refuse_large(run.index, key, found, who)
     return found
 
 
-def ignore_files(site: Site, key: BuildKey) -> tuple[str, ...]:
+def ignore_files(run: Run, key: BuildKey) -> tuple[str, ...]:
     """The files whose patterns are about a build's source: the project's, then the source's own."""
-    folder = site.path(key.source)
-    own = (*((IGNORE_FILE,) if folder != site.project else ()), *site.rules[key.rule].ignore_files)
-    return (os.path.join(site.project, IGNORE_FILE), *(os.path.join(folder, name) for name in own))
+    folder = run.project.path(key.source)
+    own = (*((IGNORE_FILE,) if folder != run.project.folder else ()), *run.index.rules[key.rule].ignore_files)
+    return (os.path.join(run.project.folder, IGNORE_FILE), *(os.path.join(folder, name) for name in own))
 
 
-def source_patterns(site: Site, key: BuildKey, lines_of: Callable[..., tuple[str, ...]]) -> Patterns:
+def source_patterns(run: Run, key: BuildKey, lines_of: Callable[..., tuple[str, ...]]) -> Patterns:
     """Return the patterns of what stays out of an artifact; ``lines_of`` reads ignore files (``ignore_lines``)."""
-    first, *own = (os.path.split(file) for file in ignore_files(site, key))
+    first, *own = (os.path.split(file) for file in ignore_files(run, key))
     lines = [*key.leave_out, *lines_of(*first, below=key.source)]
     lines += (line for folder, name in own for line in lines_of(folder, name))
     if key.globs.lines:
@@ -49,22 +51,28 @@ def source_patterns(site: Site, key: BuildKey, lines_of: Callable[..., tuple[str
     return patterns(tuple(lines))
 
 
-def listing_of_manifest(site: Site, manifest: str, who: str = "") -> Listing:
+def listing_of_manifest(project: Project, manifest: str, who: str = "") -> Listing:
     """All that lies beside a manifest, for its scripts: what is left out of artifacts too, but for what tools leave."""
     chosen = patterns((*DEFAULT_EXCLUDE, "node_modules/", "!.gitignore", "!.env"))
-    return scan(os.path.dirname(site.path(manifest)), chosen, boundary=site.boundary, skip=site.not_source, who=who)
+    return scan(
+        os.path.dirname(project.path(manifest)),
+        chosen,
+        boundary=project.boundary,
+        skip=project.not_source,
+        who=who,
+    )
 
 
-def listing_beside(site: Site, key: BuildKey, path: str, who: str = "") -> Listing:
+def listing_beside(run: Run, key: BuildKey, path: str, who: str = "") -> Listing:
     """The files of something that goes in beside a build's source: a folder's content, or the file itself.
 
     Raises NoInclude (LB415) when it is gone.
     """
-    real = site.path(path)
+    real = run.project.path(path)
     if os.path.isdir(real):
-        return listing(site, key_beside(key, path), who)
-    _refuse_way_out(site, key_beside(key, path), real, who)
-    site.stats.saw(real)
+        return listing(run, key_beside(key, path), who)
+    _refuse_way_out(run.project, key_beside(key, path), real, who)
+    run.stats.saw(real)
     try:
         return Listing((Found(os.path.basename(real), real, os.stat(real)),), ())
     except OSError as error:
@@ -99,18 +107,18 @@ def extras_keys(key: BuildKey) -> list[BuildKey]:
     ]
 
 
-def _refuse_large(site: Site, key: BuildKey, found: Listing, who: str) -> None:
+def _refuse_large(index: PlanIndex, key: BuildKey, found: Listing, who: str) -> None:
     """Raise TooLarge (LB602) by sizes alone, before a byte is read, for what is shipped as it is."""
-    is_shipped = site.rules[key.rule].ships_source and not key.is_source_replaced and key.kind != "source"
+    is_shipped = index.rules[key.rule].ships_source and not key.is_source_replaced and key.kind != "source"
     if is_shipped:
         sizes = [(file.path, file.stat.st_size) for file in found.files]
         raise_all(limits.check_files(f"{who or key.kind}: the code folder {key.source}/", sizes))
 
 
-def _refuse_way_out(site: Site, key: BuildKey, folder: str, who: str) -> None:
+def _refuse_way_out(project: Project, key: BuildKey, folder: str, who: str) -> None:
     """A code folder may lie elsewhere when the template says so, but not by a link in the project."""
-    real, boundary = os.path.realpath(folder), os.path.realpath(site.boundary)
-    if folder.startswith(site.project + os.sep) and not (real + os.sep).startswith(boundary + os.sep):
+    real, boundary = os.path.realpath(folder), os.path.realpath(project.boundary)
+    if folder.startswith(project.folder + os.sep) and not (real + os.sep).startswith(boundary + os.sep):
         raise BadSource(
             f"{who}: the code folder {key.source}/ is reached by a link that leaves the project: {real}",
             where=Span(key.source),

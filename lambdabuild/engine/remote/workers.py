@@ -18,8 +18,10 @@ from typing import TYPE_CHECKING, Any
 from lambdabuild.cache.cache import Digest, File, Node
 from lambdabuild.core import messages, regular, tools
 from lambdabuild.core.errors import ExecutorFailed, NoExecutor
-from lambdabuild.engine.base.site import Site
-from lambdabuild.engine.remote.eligibility import is_wanted, lose, may_go
+from lambdabuild.engine.base.plan_index import PlanIndex
+from lambdabuild.engine.base.project import Project, jobs
+from lambdabuild.engine.base.run import Run
+from lambdabuild.engine.remote.eligibility import is_wanted, lose, may_go, remote
 from lambdabuild.files.listing import Patterns, scan
 from lambdabuild.plan.types import Build, StepClaims
 from lambdabuild.rulebook import remote_worker
@@ -51,59 +53,50 @@ class StaysHere(Exception):  # no error: the step is performed once more, on thi
     """The executor could not run a step, which people have been told."""
 
 
-def goes(site: Site, kind: str, name: str) -> bool:
+def goes(run: Run, kind: str, name: str) -> bool:
     """Return whether a step is run on the executor: it may, and the workers have its tools; to zip, our own Python's
     kind.
     """
-    if not may_go(site, kind, name):
+    if not may_go(run, kind, name):
         return False
     try:
-        found = _workers(site, tools_of(site, kind, name))
+        found = _workers(run, tools_of(run.index, kind, name))
         is_able = kind != "zip" or found.get("python") == sysconfig.get_config_var("SOABI")
         return is_able and bool(found) and "missing" not in found["tools"].values()
     except (NoExecutor, ExecutorFailed) as error:
-        lose(site, error)
+        lose(run, error)
         return False
 
 
-def turn(site: Site, kind: str, name: str) -> AbstractContextManager[Any]:
+def turn(run: Run, kind: str, name: str) -> AbstractContextManager[Any]:
     """Held by a step that works on this machine, when others that only wait for an engine run beside it."""
-    if not is_wanted(site) or goes(site, kind, name):
+    if not is_wanted(run.project) or goes(run, kind, name):
         return nullcontext()
-    with site.shared.lock:
-        if site.shared.local_turns is None:
-            site.shared.local_turns = threading.Semaphore(site.jobs)
-        turns: threading.Semaphore = site.shared.local_turns
-        return turns
+    return remote(run).turns.get(lambda: threading.Semaphore(jobs(run.project)))
 
 
-def executor(site: Site) -> Executor:
+def executor(run: Run) -> Executor:
     """The engine of this run. Raises NoExecutor (LB640) when there is none at the address."""
-    with site.shared.lock_of("executor"):
-        if site.shared.executor is None or site.shared.executor[0] != os.getpid():
-            found = _connected(site)
-            site.shared.executor = (os.getpid(), found)
-        made: Executor = site.shared.executor[1]
-        return made
+    return remote(run).executor.get(lambda: _connected(run))
 
 
-def _connected(site: Site) -> Executor:
+def _connected(run: Run) -> Executor:
     from lambdabuild.cache.executor import Executor
     from lambdabuild.cache.remote import Connection
 
-    settings, environment = site.settings.executor, site.given.environment or os.environ
+    settings, environment = run.project.settings.executor, run.opened_with.environment
     headers = {name: environment[variable] for name, variable in settings.headers.items() if variable in environment}
-    files = (_pem(site, name) for name in ("ca_file", "client_certificate", "client_key"))
+    files = (_pem(run.project, name) for name in ("ca_file", "client_certificate", "client_key"))
     connection = Connection(settings.address, settings.timeout_seconds, headers, *files)
     found = Executor(connection, settings.platform, messages.say_once)
     found.refuse_unable()
     return found
 
 
-def _pem(site: Site, name: str) -> str:
+def _pem(project: Project, name: str) -> str:
     """The path of a file of certificates, "" when none is set. Raises NoExecutor (LB640) when it cannot be read."""
-    file: str = getattr(site.settings.executor, name)
-    path = site.path(file) if file else ""
+    file: str = getattr(project.settings.executor, name)
+    path = project.path(file) if file else ""
     try:
         if path:
             regular.read_bytes(path)
@@ -114,79 +107,83 @@ def _pem(site: Site, name: str) -> str:
     return path
 
 
-def close(site: Site) -> None:
+def close(run: Run) -> None:
     """Cancel what still runs."""
-    if site.shared.executor is not None and site.shared.executor[0] == os.getpid():
-        site.shared.executor[1].close()
+    from lambdabuild.cache.executor import Executor
+
+    connected = remote(run).executor.made(Executor)
+    if connected is not None:
+        connected.close()
 
 
 # what the workers have
 
 
-def tool_version(site: Site, names: tuple[str, ...], name: str) -> str:
+def tool_version(run: Run, names: tuple[str, ...], name: str) -> str:
     """The version of a tool as the workers had it when they were last asked; ``names`` are all that a step needs."""
-    return str(_workers(site, names)["tools"][name])
+    return str(_workers(run, names)["tools"][name])
 
 
-def machine(site: Site, kind: str, name: str) -> str:
+def machine(run: Run, kind: str, name: str) -> str:
     """Return the properties of the machine that runs a step that its result may depend on."""
-    return str(_workers(site, tools_of(site, kind, name))["machine"]) if goes(site, kind, name) else tools.machine()
+    return str(_workers(run, tools_of(run.index, kind, name))["machine"]) if goes(run, kind, name) else tools.machine()
 
 
-def tools_of(site: Site, kind: str, name: str) -> tuple[str, ...]:
+def tools_of(index: PlanIndex, kind: str, name: str) -> tuple[str, ...]:
     """The tools of a step whose versions count."""
     if kind != "compile":
         return ()
-    build = site.build(name)
-    claims = site.rules[build.key.rule].compile or StepClaims()
+    build = index.builds[name]
+    claims = index.rules[build.key.rule].compile or StepClaims()
     return claims.tools_with(build.key.options)
 
 
-def look(site: Site, kind: str, name: str) -> None:
+def look(run: Run, kind: str, name: str) -> None:
     """Ask the workers what they have, before the first step of a run that needs it."""
-    if not may_go(site, kind, name):
+    if not may_go(run, kind, name):
         return
-    names = tools_of(site, kind, name)
-    key = _key(site, names)
-    with site.shared.lock_of("workers"):
-        if key in site.shared.asked or site.shared.executor_lost:
+    names = tools_of(run.index, kind, name)
+    key = _key(run.project, names)
+    with run.locks.of("workers"):
+        if key in remote(run).asked or remote(run).is_lost:
             return
         try:
-            site.stats.learn(key, _ask(site, names))
-            site.shared.asked.add(key)
+            run.stats.learn(key, _ask(run, names))
+            remote(run).asked.add(key)
         except (NoExecutor, ExecutorFailed) as error:
-            lose(site, error)
+            lose(run, error)
 
 
-def _workers(site: Site, names: tuple[str, ...]) -> dict[str, Any]:
+def _workers(run: Run, names: tuple[str, ...]) -> dict[str, Any]:
     """Empty when nobody is to be asked: a stat cache that only notes what is looked at answers no question."""
-    found: dict[str, Any] = site.stats.fact(_key(site, names), lambda: _ask(site, names)) or {}
+    found: dict[str, Any] = run.stats.fact(_key(run.project, names), lambda: _ask(run, names)) or {}
     return found
 
 
-def _key(site: Site, names: tuple[str, ...]) -> str:
-    settings = site.settings.executor
+def _key(project: Project, names: tuple[str, ...]) -> str:
+    settings = project.settings.executor
     said = [settings.address, sorted(settings.platform.items()), sorted(settings.environment.items()), names]
     return f"workers {hashlib.sha256(json.dumps(said).encode()).hexdigest()}"
 
 
-def _ask(site: Site, names: tuple[str, ...]) -> dict[str, Any]:
+def _ask(run: Run, names: tuple[str, ...]) -> dict[str, Any]:
     from lambdabuild.cache.executor import Command
 
-    inputs = {remote_worker.REQUEST: File.of(json.dumps({"ask": names}).encode()), **dict(code(site, ()))}
-    asked = Command(COMMAND, usual_environment(site), timeout_seconds=ASK_SECONDS, may_be_known=False)
-    return answer_of(executor(site).run(asked, inputs, is_broken))
+    inputs = {remote_worker.REQUEST: File.of(json.dumps({"ask": names}).encode()), **dict(code(run, ()))}
+    asked = Command(COMMAND, usual_environment(run.project), timeout_seconds=ASK_SECONDS, may_be_known=False)
+    return answer_of(executor(run).run(asked, inputs, is_broken))
 
 
-def environment(site: Site, claims: StepClaims, build: Build) -> dict[str, str]:
+def environment(run: Run, claims: StepClaims, build: Build) -> dict[str, str]:
     """The variables of a step on a worker."""
-    own = {name: os.environ[name] for name in claims.environment_with(build.key.options) if name in os.environ}
-    return {**usual_environment(site), **own}
+    given = run.opened_with.environment
+    own = {name: given[name] for name in claims.environment_with(build.key.options) if name in given}
+    return {**usual_environment(run.project), **own}
 
 
-def usual_environment(site: Site) -> dict[str, str]:
+def usual_environment(project: Project) -> dict[str, str]:
     always = {"LC_ALL": "C.UTF-8", "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
-    return {"PATH": USUAL_PATH, **always, **site.settings.executor.environment}
+    return {"PATH": USUAL_PATH, **always, **project.settings.executor.environment}
 
 
 # what each action needs
@@ -198,19 +195,19 @@ def command(environment: Mapping[str, str], seconds: float | None) -> Command:
     return Command(COMMAND, environment, (remote_worker.OUT,), seconds)
 
 
-def code(site: Site, libraries: tuple[str, ...]) -> Iterator[tuple[str, Node]]:
+def code(run: Run, libraries: tuple[str, ...]) -> Iterator[tuple[str, Node]]:
     for name in (*CODE, *libraries):
         path = os.path.join(PACKAGE, name)
         if os.path.isdir(path):
             for found in scan(path, Patterns(("__pycache__/",))).files:
-                yield f"lambdabuild/{name}/{found.path}", file_of(site, found.real)
+                yield f"lambdabuild/{name}/{found.path}", file_of(run, found.real)
         else:
-            yield f"lambdabuild/{name}.py", file_of(site, path + ".py")
+            yield f"lambdabuild/{name}.py", file_of(run, path + ".py")
 
 
-def file_of(site: Site, path: str) -> File:
+def file_of(run: Run, path: str) -> File:
     stat = os.stat(path)
-    return File(Digest(site.stats.digest(path), stat.st_size), bool(stat.st_mode & 0o100), path)
+    return File(Digest(run.stats.digest(path), stat.st_size), bool(stat.st_mode & 0o100), path)
 
 
 def is_broken(ran: Ran) -> bool:

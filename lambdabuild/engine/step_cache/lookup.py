@@ -20,8 +20,7 @@ from lambdabuild._version import __version__
 from lambdabuild.core.errors import LambdaBuildError
 from lambdabuild.core.records import Struct, field
 from lambdabuild.engine.base import lists, store_files
-from lambdabuild.engine.base.receipts import Saved
-from lambdabuild.engine.base.site import Site
+from lambdabuild.engine.base.run import Run
 from lambdabuild.engine.base.step_kind import kind_of
 from lambdabuild.engine.freshness import inputs
 from lambdabuild.engine.remote import workers
@@ -50,13 +49,13 @@ class Left(Struct, frozen=True):
     folders: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
-def key_of(site: Site, kind: str, name: str, components: Mapping[str, str]) -> str:
+def key_of(run: Run, kind: str, name: str, components: Mapping[str, str]) -> str:
     """The first key of a step: all that is known to matter before it is run. Only its digest leaves the machine."""
     said = {
         "format": FORMAT,
         "lambdabuild": __version__,
-        "namespace": site.settings.cache.namespace,
-        "machine": workers.machine(site, kind, name),
+        "namespace": run.project.settings.cache.namespace,
+        "machine": workers.machine(run, kind, name),
         "step": f"{kind}:{name}",
         "components": dict(components),
     }
@@ -67,18 +66,20 @@ def second_key(key: str, reads: Mapping[str, str]) -> str:
     return hashlib.sha256(f"{key} {fingerprint.of(reads)}".encode()).hexdigest()
 
 
-def find(site: Site, kind: str, name: str, components: Mapping[str, str]) -> Entry | None:
+def find(run: Run, kind: str, name: str, components: Mapping[str, str]) -> Entry | None:
     """Return the result of an earlier run with the same inputs, None if no cache has it."""
-    cache = caches.caches(site) if kind_of(site, kind).restore is not None else None
+    cache = caches.caches(run) if kind_of(run.index, kind).restore is not None else None
     if cache is None:
         return None
-    key = key_of(site, kind, name, components)
-    found = cache.find(key)
-    if found is None or "candidates" not in found.data:
-        return found and Entry(found.data, found.blobs, found.where)
-    for revealed in found.data["candidates"]:
+    key = key_of(run, kind, name, components)
+    first = cache.find(key)
+    if first is None:
+        return None
+    if "candidates" not in first.data:
+        return Entry(first.data, first.blobs, first.where)
+    for revealed in first.data["candidates"]:
         try:
-            reads = inputs.known_reads(site, revealed)
+            reads = inputs.known_reads(run, revealed)
         except LambdaBuildError:
             continue  # the engine whose image counts is not here
         there = cache.find(second_key(key, reads))
@@ -87,20 +88,20 @@ def find(site: Site, kind: str, name: str, components: Mapping[str, str]) -> Ent
     return None
 
 
-def where(site: Site, kind: str, name: str, saved: Saved) -> str:
+def where(run: Run, kind: str, name: str) -> str:
     """The name of the cache that would spare a step, "" when there is none."""
-    row = kind_of(site, kind)
+    row = kind_of(run.index, kind)
     if row.restore is None:
         return ""
-    found = find(site, kind, name, row.inputs(site, name, saved))
+    found = find(run, kind, name, row.inputs(run, name))
     return found.where if found is not None else ""
 
 
-def restore(site: Site, kind: str, name: str, entry: Entry) -> Left | None:
+def restore(run: Run, kind: str, name: str, entry: Entry) -> Left | None:
     """Leave what the step would have left; None when a cache no longer has what is needed for that."""
     try:
-        row = kind_of(site, kind)
-        if row.restore is None or not row.restore(site, name, entry):
+        row = kind_of(run.index, kind)
+        if row.restore is None or not row.restore(run, name, entry):
             return None
         data = entry.data
         named = {name: [digest.sha256, digest.size] for name, digest in entry.blobs.items()}
@@ -114,64 +115,67 @@ def restore(site: Site, kind: str, name: str, entry: Entry) -> Left | None:
         return None  # it was stored by something that only looks like us
 
 
-def without_bytes(kind: str) -> Callable[[Site, str, Entry], bool]:
-    def restore(site: Site, name: str, entry: Entry) -> bool:
+def without_bytes(kind: str) -> Callable[[Run, str, Entry], bool]:
+    def restore(run: Run, name: str, entry: Entry) -> bool:
         """Remove files of another run: whoever needs the bytes must not take those."""
-        shutil.rmtree(site.out(kind, name), ignore_errors=True)
+        shutil.rmtree(run.project.out(kind, name), ignore_errors=True)
         return True
 
     return restore
 
 
-def restore_list(site: Site, name: str, entry: Entry) -> bool:
+def restore_list(run: Run, name: str, entry: Entry) -> bool:
 
-    lists.write_rows(site, name, entry.data["list"])
+    lists.write_rows(run.project, name, entry.data["list"])
     return True
 
 
-def restore_zip(site: Site, name: str, entry: Entry) -> bool:
-    digest, target = entry.blobs[materialize.ZIP], site.zip(name)
-    cache = caches.caches(site)
-    if not cache.has_here(digest) and _is_cheaper_assembled(site, name, digest.size):
-        if _assembled(site, name, digest):
+def restore_zip(run: Run, name: str, entry: Entry) -> bool:
+    digest, target = entry.blobs[materialize.ZIP], run.project.zip(name)
+    cache = caches.caches(run)
+    if cache is None:
+        return False
+    if not cache.has_here(digest) and _is_cheaper_assembled(run, name, digest.size):
+        if _assembled(run, name, digest):
             return True
-        if _has_broken_packages(site, name):
+        if _has_broken_packages(run, name):
             return False  # the step is run, which has the packages resolved again and mends the cache
     return bool(cache.fetch(digest, target))
 
 
-def _has_broken_packages(site: Site, name: str) -> bool:
+def _has_broken_packages(run: Run, name: str) -> bool:
     from lambdabuild.cache.cache import Digest
 
-    blobs = materialize.blobs_of(site, "resolve", site.build(name).resolution).values()
-    return any(caches.caches(site).was_broken(Digest(*blob)) for blob in blobs)
+    cache = caches.caches(run)
+    blobs = materialize.blobs_of(run.project, "resolve", run.index.builds[name].resolution).values()
+    return cache is not None and any(cache.was_broken(Digest(*blob)) for blob in blobs)
 
 
-def _is_cheaper_assembled(site: Site, name: str, size: int) -> bool:
+def _is_cheaper_assembled(run: Run, name: str, size: int) -> bool:
     """Return whether the packages that are not here yet, which others need too, are less to fetch than the zip."""
-    build = site.build(name)
+    build = run.index.builds[name]
     if len(build.resolutions) != 1 or any(
-        kind != "resolve" and materialize.is_away(site, kind, one)
-        for kind, one in kind_of(site, "zip").bytes_of(site, name)
+        kind != "resolve" and materialize.is_away(run, kind, one)
+        for kind, one in kind_of(run.index, "zip").bytes_of(run, name)
     ):
         return False
-    blobs = materialize.blobs_of(site, "resolve", build.resolution)
-    if materialize.OUT in blobs or not materialize.is_known(site, "resolve", build.resolution):
+    blobs = materialize.blobs_of(run.project, "resolve", build.resolution)
+    if materialize.OUT in blobs or not materialize.is_known(run, "resolve", build.resolution):
         return False
     absent = sum(
-        blob[1] for blob, path in materialize.files_in_store(site, blobs) if not store_files.is_whole(site, path)
+        blob[1] for blob, path in materialize.files_in_store(run.project, blobs) if not store_files.is_whole(run, path)
     )
-    return bool(absent / len(site.resolution(build.resolution).users) < size)
+    return bool(absent / len(run.index.resolutions[build.resolution].users) < size)
 
 
-def _assembled(site: Site, name: str, digest: Any) -> bool:
+def _assembled(run: Run, name: str, digest: Any) -> bool:
     """The zip made of packages and source; what it must be is known, so there is no doubt about it."""
     from lambdabuild.artifacts.zips import write_zip
 
-    if not materialize.fetch(site, "resolve", site.build(name).resolution):
+    if not materialize.fetch(run, "resolve", run.index.builds[name].resolution):
         return False
-    os.makedirs(os.path.dirname(site.zip(name)), exist_ok=True)
+    os.makedirs(os.path.dirname(run.project.zip(name)), exist_ok=True)
     try:
-        return bool(write_zip(site.zip(name), lists.read_list(site, name)).sha256 == digest.sha256)
+        return bool(write_zip(run.project.zip(name), lists.read_list(run, name)).sha256 == digest.sha256)
     except (LambdaBuildError, OSError):
         return False

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from lambdabuild.engine.base import lists, receipts
-from lambdabuild.engine.base.session import saved
-from lambdabuild.engine.base.site import Site
+from lambdabuild.engine.base.project import Project
+from lambdabuild.engine.base.run import Run
 from lambdabuild.engine.base.step_kind import kind_of
 from lambdabuild.engine.freshness import inputs
 from lambdabuild.engine.step_cache import caches, lookup, materialize
@@ -25,7 +25,7 @@ SECRET_CHARACTERS = 8
 
 
 def offer(
-    site: Site,
+    run: Run,
     kind: str,
     name: str,
     components: Mapping[str, str],
@@ -33,10 +33,10 @@ def offer(
     values: Mapping[str, Any],
 ) -> None:
     """Give what a step left to the caches, when it can be of use elsewhere and says nothing that it must not."""
-    cache = caches.caches(site) if kind_of(site, kind).restore is not None else None
+    cache = caches.caches(run) if kind_of(run.index, kind).restore is not None else None
     if cache is None or cache.read_only or any(digest == inputs.CHANGED for digest in receipt.reads.values()):
         return
-    if kind_of(site, kind).inputs(site, name, saved) != components:
+    if kind_of(run.index, kind).inputs(run, name) != components:
         return  # its inputs were edited while it ran: what it left may be of either
     data = {
         "output": receipt.output,
@@ -46,11 +46,15 @@ def offer(
         "folders": {path: dict(files) for path, files in receipt.folders.items()},
     }
     if kind == "copy":
-        data["list"] = lists.read_rows(site, name)
-    sources = _sources(site, kind, name, receipt)
-    if sources is None or not _is_portable(data) or not _may_leave(site, data, components):
+        data["list"] = lists.read_rows(run.project, name)
+    sources = _sources(run, kind, name, receipt)
+    if (
+        sources is None
+        or not _is_portable(data)
+        or not _may_leave(run.project, run.opened_with.environment, data, components)
+    ):
         return
-    key = lookup.key_of(site, kind, name, components)
+    key = lookup.key_of(run, kind, name, components)
     if not receipt.reads:
         cache.put(key, data, sources)
         return
@@ -66,22 +70,22 @@ def offer(
         cache.put(key, {"candidates": [revealed, *rest][:MOST_CANDIDATES]}, {})
 
 
-def _sources(site: Site, kind: str, name: str, receipt: receipts.Receipt) -> dict[str, Any] | None:
+def _sources(run: Run, kind: str, name: str, receipt: receipts.Receipt) -> dict[str, Any] | None:
     """The blobs of what a step left; None when something of it lies where no other machine has it."""
     from lambdabuild.cache.cache import Digest
     from lambdabuild.cache.shared import File, Folder, Stays
 
     if kind == "zip":
         digest = Digest(receipt.result["sha256"], receipt.result["size"])
-        return {materialize.ZIP: File(site.zip(name), digest)}
+        return {materialize.ZIP: File(run.project.zip(name), digest)}
     found: dict[str, Any] = {}
-    for part in receipt.result["parts"] if kind_of(site, kind).has_bytes else ():
+    for part in receipt.result["parts"] if kind_of(run.index, kind).has_bytes else ():
         path, in_store = part["path"], materialize.IN_STORE.fullmatch(part["path"])
         if in_store:
-            real = site.expand(path)
+            real = run.project.expand(path)
             found[in_store[1]] = Stays(real, Digest(in_store[2], os.path.getsize(real)))
         elif path.startswith("{state}/out/"):
-            found[materialize.OUT] = Folder(site.out(kind, name))
+            found[materialize.OUT] = Folder(run.project.out(kind, name))
         elif not path.startswith(("{project}", "{checkout}")):
             return None
     return found
@@ -97,14 +101,16 @@ def _is_portable(data: Mapping[str, Any]) -> bool:
     return all(LISTED.match(row[-1][0]) for row in data.get("list", ()))
 
 
-def _may_leave(site: Site, data: Mapping[str, Any], components: Mapping[str, str]) -> bool:
+def _may_leave(
+    project: Project, environment: Mapping[str, str], data: Mapping[str, Any], components: Mapping[str, str]
+) -> bool:
     """Return whether an entry names no place of this machine and holds no value of a variable that the step was
     given.
     """
     text = json.dumps(data, ensure_ascii=False)
     names = (name.removeprefix("environment:") for name in components if name.startswith("environment:"))
-    values = (os.environ.get(name, "") for name in names)
+    values = (environment.get(name, "") for name in names)
     if CREDENTIALS.search(text) or any(len(value) >= SECRET_CHARACTERS and value in text for value in values):
         return False
-    places = {*site.roots.values(), os.path.expanduser("~")} - {os.sep}
+    places = {*project.roots.values(), os.path.expanduser("~")} - {os.sep}
     return not any(re.search(rf"(?<![\w./-]){re.escape(place)}(?=[/\"])", text) for place in places)

@@ -18,8 +18,9 @@ from lambdabuild.core.atomic import remove
 from lambdabuild.core.errors import CannotRead, CannotWrite, LambdaBuildError
 from lambdabuild.core.spans import Span
 from lambdabuild.engine.base import ownership, receipts
-from lambdabuild.engine.base.session import begin, keep, saved
-from lambdabuild.engine.base.site import Site
+from lambdabuild.engine.base.project import Project
+from lambdabuild.engine.base.run import Run
+from lambdabuild.engine.base.session import begin, keep
 from lambdabuild.engine.base.step_kind import kind_of
 from lambdabuild.engine.freshness import inputs
 from lambdabuild.engine.remote import workers
@@ -30,57 +31,63 @@ from lambdabuild.files import fingerprint
 from lambdabuild.plan.steps import task_name
 
 
-def perform(site: Site, kind: str, name: str) -> dict[str, Any] | TaskFailed:
+def perform(run: Run, kind: str, name: str) -> dict[str, Any] | TaskFailed:
     """Run one step. A mistake of the user's is a TaskFailed, which doit prints without a traceback."""
     try:
         try:
-            return _perform(site, kind, name)
+            return _perform(run, kind, name)
         except StaysHere:
-            return _perform(site, kind, name)
+            return _perform(run, kind, name)
     except (LambdaBuildError, OSError) as error:
         return failed(error, task_name(kind, name))
 
 
-def _perform(site: Site, kind: str, name: str, *, look_up: bool = True) -> dict[str, Any]:
-    begin(site)
-    row = kind_of(site, kind)
-    ownership.claim(site, row.outputs(site, name))
-    site.shared.ran.add((kind, name))
-    workers.look(site, kind, name)
-    before = row.inputs(site, name, saved)  # first: an edit made while we build must count as a change
-    remove(site.receipt(kind, name))
-    may_restore = look_up and not site.shared.is_anew
-    values = (_restored(site, kind, name, before) if may_restore else None) or _run(site, kind, name, before)
-    site.shared.last_ran_ns = time.time_ns()
+def _perform(run: Run, kind: str, name: str, *, look_up: bool = True) -> dict[str, Any]:
+    begin(run)
+    row = kind_of(run.index, kind)
+    ownership.claim(run, row.outputs(run, name))
+    run.progress.ran.add((kind, name))
+    workers.look(run, kind, name)
+    before = row.inputs(run, name)  # first: an edit made while we build must count as a change
+    remove(run.project.receipt(kind, name))
+    may_restore = look_up and not run.progress.runs_always
+    values = (_restored(run, kind, name, before) if may_restore else None) or _run(run, kind, name, before)
+    run.progress.last_ran_ns = time.time_ns()
     return values
 
 
-def _restored(site: Site, kind: str, name: str, before: Mapping[str, str]) -> dict[str, Any] | None:
+def _restored(run: Run, kind: str, name: str, before: Mapping[str, str]) -> dict[str, Any] | None:
     """Put what a cache has of the step where the step would have left it; None if there is nothing."""
-    entry = lookup.find(site, kind, name, before)
-    left = lookup.restore(site, kind, name, entry) if entry is not None else None
+    entry = lookup.find(run, kind, name, before)
+    left = lookup.restore(run, kind, name, entry) if entry is not None else None
     if left is None:
         return None
-    kind_of(site, kind).after_restore(site, name)
+    kind_of(run.index, kind).after_restore(run, name)
     return _kept(
-        site, kind, name, receipts.Receipt(before, left.output, left.reads, left.folders, left.result), left.values
+        run.project,
+        kind,
+        name,
+        receipts.Receipt(before, left.output, left.reads, left.folders, left.result),
+        left.values,
     )
 
 
-def _run(site: Site, kind: str, name: str, before: Mapping[str, str]) -> dict[str, Any]:
-    row = kind_of(site, kind)
+def _run(run: Run, kind: str, name: str, before: Mapping[str, str]) -> dict[str, Any]:
+    row = kind_of(run.index, kind)
 
     def run_again(kind: str, name: str) -> str:
-        return _run_again(site, kind, name)
+        return _run_again(run, kind, name)
 
-    has_changed = materialize.provide(site, row.bytes_of(site, name), run_again)
-    notes = row.before_run(site, name, run_again)
+    has_changed = materialize.provide(run, row.bytes_of(run, name), run_again)
+    notes = row.before_run(run, name, run_again)
     if has_changed or notes:
-        before = row.inputs(site, name, saved)
+        before = row.inputs(run, name)
     started = time.time_ns()
-    with workers.turn(site, kind, name):
-        done = row.run(site, name)
-    reads = {key: _unless_newer(site, key, digest, started) for key, digest in inputs.reads(site, done.reads).items()}
+    with workers.turn(run, kind, name):
+        done = row.run(run, name)
+    reads = {
+        key: _unless_newer(run.project, key, digest, started) for key, digest in inputs.reads(run, done.reads).items()
+    }
     receipt = receipts.Receipt(before, done.output, {**reads, **done.images}, done.folders, done.result)
     values = {
         **done.values,
@@ -88,20 +95,22 @@ def _run(site: Site, kind: str, name: str, before: Mapping[str, str]) -> dict[st
         **({"images": dict(done.images)} if done.images else {}),
         "seconds": round((time.time_ns() - started) / 1e9, 3),
     }
-    upload.offer(site, kind, name, before, receipt, values)
-    return _kept(site, kind, name, receipt, values)
+    upload.offer(run, kind, name, before, receipt, values)
+    return _kept(run.project, kind, name, receipt, values)
 
 
-def _run_again(site: Site, kind: str, name: str) -> str:
+def _run_again(run: Run, kind: str, name: str) -> str:
     """Run a step on behalf of one after it, because its bytes are nowhere any more; return its output."""
-    values = _perform(site, kind, name, look_up=False)
+    values = _perform(run, kind, name, look_up=False)
     keep(task_name(kind, name), values)
     return str(values["output"])
 
 
-def _kept(site: Site, kind: str, name: str, receipt: receipts.Receipt, values: Mapping[str, Any]) -> dict[str, Any]:
+def _kept(
+    project: Project, kind: str, name: str, receipt: receipts.Receipt, values: Mapping[str, Any]
+) -> dict[str, Any]:
     """Write the receipt; gives what doit keeps."""
-    receipts.write(site.receipt(kind, name), receipt)
+    receipts.write(project.receipt(kind, name), receipt)
     return {
         "inputs": fingerprint.of({**receipt.components, **receipt.reads}),
         "output": receipt.output,
@@ -110,10 +119,10 @@ def _kept(site: Site, kind: str, name: str, receipt: receipts.Receipt, values: M
     }
 
 
-def _unless_newer(site: Site, key: str, digest: str, started: int) -> str:
+def _unless_newer(project: Project, key: str, digest: str, started: int) -> str:
     """A file that was edited while the step ran may have been read before: count it as changed."""
     try:
-        newer = os.stat(site.expand(key.removeprefix("read:"))).st_mtime_ns >= started
+        newer = os.stat(project.expand(key.removeprefix("read:"))).st_mtime_ns >= started
     except OSError:
         return digest
     return inputs.CHANGED if newer else digest
@@ -149,23 +158,23 @@ def from_os_error(error: OSError, what: str) -> LambdaBuildError:
     return kind(f"{what}: {error.strerror or error}", where=where, help=HELP.get(error.errno or 0, ""))
 
 
-def clean(site: Site, kind: str, name: str, dryrun: bool = False) -> dict[str, Any]:
+def clean(run: Run, kind: str, name: str, dryrun: bool = False) -> dict[str, Any]:
     """Remove what a step made; doit's clean action.
 
     Return ``{"removed": [path]}``: what is gone outside of our own state or, in a dry run, what would be.
     """
-    begin(site)
-    row = kind_of(site, kind)
-    outputs = list((row.removed or row.outputs)(site, name))
+    begin(run)
+    row = kind_of(run.index, kind)
+    outputs = list((row.removed or row.outputs)(run, name))
     before = [output.path for output in outputs if os.path.lexists(output.path)]
     if dryrun:
         return {"removed": before}
-    row.forget(site, name)
+    row.forget(run, name)
     for output in outputs:
-        ownership.remove(site, output)
-        remove_empty_parents(output.path, site.build_dir)
-    for path in [site.receipt(kind, name), *row.state(site, name)]:
+        ownership.remove(run, output)
+        remove_empty_parents(output.path, run.project.build_dir)
+    for path in [run.project.receipt(kind, name), *row.state(run, name)]:
         if os.path.lexists(path):
             remove(path)
-            remove_empty_parents(path, site.build_dir)
+            remove_empty_parents(path, run.project.build_dir)
     return {"removed": [path for path in before if not os.path.lexists(path)]}

@@ -16,7 +16,8 @@ from lambdabuild.core.model import Globs
 from lambdabuild.core.records import Struct, replace
 from lambdabuild.core.spans import Span
 from lambdabuild.engine.base import lists, receipts
-from lambdabuild.engine.base.site import Site
+from lambdabuild.engine.base.project import Project
+from lambdabuild.engine.base.run import Run
 from lambdabuild.engine.freshness import inputs, source_files
 from lambdabuild.engine.steps import credentials, strip
 from lambdabuild.files.globs import decides
@@ -55,7 +56,7 @@ class InLayer(Struct, frozen=True):
 
 
 def settle(
-    site: Site,
+    run: Run,
     build: Build,
     rule: Rule,
     results: Mapping[str, Result],
@@ -74,17 +75,17 @@ def settle(
     left_out: list[str] = []
     files: dict[str, dict[str, str]] = {}
     own = [(step, part) for step in ORDER if step in results for part in results[step].parts]
-    lists = [_own(site, build, step, part, prefix, left_out, files) for step, part in own]
-    lists += _beside(site, build, prefix, left_out, files)
+    lists = [_own(run, build, step, part, prefix, left_out, files) for step, part in own]
+    lists += _beside(run, build, prefix, left_out, files)
     mine, withheld = [entry for entries in lists for entry in entries], tuple(left_out)
     here = [(runtime, _without_layers(result, in_layers)) for runtime, result in resolved]
-    lists = [*_replacing(site, build, prefix, results), *lists]
-    found = _dependencies(site, build, rule, here, left_out) if rule.ships_dependencies else []
-    brought_back = _brought_back(site, build, rule, resolved, in_layers, [*lists, *found]) if in_layers else []
+    lists = [*_replacing(run, build, prefix, results), *lists]
+    found = _dependencies(run, build, rule, here, left_out) if rule.ships_dependencies else []
+    brought_back = _brought_back(run, build, rule, resolved, in_layers, [*lists, *found]) if in_layers else []
     found += [entries for _, entries in brought_back]
     inside: tuple[merge.Clash, ...] = ()
     if build.key.zips_dependencies and any(found):
-        zipped, inside = _zipped(site, build, found)
+        zipped, inside = _zipped(run, build, found)
         found = [zipped]
     merged, clashes = merge.merge([*lists, *found])
     _refuse_nothing(build, merged)
@@ -101,28 +102,28 @@ def settle(
         ),
         warnings=tuple(credentials.warnings(build, mine)),
         files=files,
-        made=(site.out("zipped", build.name),) if build.key.zips_dependencies and any(found) else (),
+        made=(run.project.out("zipped", build.name),) if build.key.zips_dependencies and any(found) else (),
     )
 
 
 def _own(
-    site: Site, build: Build, step: str, part: Part, prefix: str, left_out: list[str], files: dict[str, dict[str, str]]
+    run: Run, build: Build, step: str, part: Part, prefix: str, left_out: list[str], files: dict[str, dict[str, str]]
 ) -> list[Entry]:
     """The entries of what the function's own code became, without what is left out of a distribution."""
-    entries = _entries(site, build, part, prefix, left_out, files)
+    entries = _entries(run, build, part, prefix, left_out, files)
     if step == "package":
         entries, dropped = merge.filtered(entries, build.key.leave_out_package)
         left_out += [entry.path for entry in dropped]
     return entries
 
 
-def _replacing(site: Site, build: Build, prefix: str, results: Mapping[str, Result]) -> Iterator[list[Entry]]:
+def _replacing(run: Run, build: Build, prefix: str, results: Mapping[str, Result]) -> Iterator[list[Entry]]:
     """Return what goes before the source, such as what its scripts made, without what is left out of the source."""
     resolved = results.get("resolve")
-    if resolved is None or build.key.is_source_replaced or not site.rules[build.key.rule].ships_source:
+    if resolved is None or build.key.is_source_replaced or not run.index.rules[build.key.rule].ships_source:
         return
     for part in filter(_replaces, resolved.parts):
-        entries, _ = merge.filtered(_entries(site, build, part, "", [], {}), build.key.leave_out)
+        entries, _ = merge.filtered(_entries(run, build, part, "", [], {}), build.key.leave_out)
         yield _below(prefix, _globbed(entries, build.key.globs)[0])
 
 
@@ -136,7 +137,7 @@ def _without_layers(result: Result, in_layers: Sequence[InLayer]) -> Result:
 
 
 def _dependencies(
-    site: Site, build: Build, rule: Rule, resolved: Sequence[tuple[str, Result]], left_out: list[str]
+    run: Run, build: Build, rule: Rule, resolved: Sequence[tuple[str, Result]], left_out: list[str]
 ) -> list[list[Entry]]:
     """Return what each runtime needs, filtered and in its place; one list if all need the same.
 
@@ -144,7 +145,7 @@ def _dependencies(
     """
     prefix = rule.layer_prefix if build.key.kind == "layer" else ""
     lists = [
-        [wanted(site, build, rule, part, left_out) for part in result.parts if not _replaces(part)]
+        [wanted(run, build, rule, part, left_out) for part in result.parts if not _replaces(part)]
         for _, result in resolved
     ]
     if len(lists) < 2:
@@ -156,14 +157,14 @@ def _dependencies(
     return [_below(place, entries) for place, found in zip(places, lists, strict=True) for entries in found]
 
 
-def wanted(site: Site, build: Build, rule: Rule, part: Part, left_out: list[str]) -> list[Entry]:
+def wanted(run: Run, build: Build, rule: Rule, part: Part, left_out: list[str]) -> list[Entry]:
     """The entries of a dependency that the settings leave in, at their paths among dependencies."""
-    entries, dropped = merge.filtered(_entries(site, build, part, "", left_out, {}), build.key.leave_out_dependencies)
+    entries, dropped = merge.filtered(_entries(run, build, part, "", left_out, {}), build.key.leave_out_dependencies)
     if rule.globs_reach_dependencies:
         entries, not_wanted = _globbed(entries, build.key.globs)
         dropped += not_wanted
     left_out += [entry.path for entry in dropped]
-    return strip.stripped(site, entries, f"{build.key.kind} {build.name!r}") if build.key.strip else entries
+    return strip.stripped(run, entries, f"{build.key.kind} {build.name!r}") if build.key.strip else entries
 
 
 def _below(folder: str, entries: list[Entry]) -> list[Entry]:
@@ -173,37 +174,37 @@ def _below(folder: str, entries: list[Entry]) -> list[Entry]:
 
 
 def _beside(
-    site: Site, build: Build, prefix: str, left_out: list[str], files: dict[str, dict[str, str]]
+    run: Run, build: Build, prefix: str, left_out: list[str], files: dict[str, dict[str, str]]
 ) -> Iterator[list[Entry]]:
     """Yield what is added to the source, in the order in which it wins."""
     who = f"{build.key.kind} {build.name!r}"
     for key in source_files.extras_keys(build.key):
-        yield list(from_files(site, source_files.listing(site, key, who), prefix, key.source))
+        yield list(from_files(run, source_files.listing(run, key, who), prefix, key.source))
     for path in build.key.include:
-        listing = source_files.listing_beside(site, build.key, path, who)
+        listing = source_files.listing_beside(run, build.key, path, who)
         left_out += listing.left_out
-        entries = list(from_files(site, listing, prefix, path))
+        entries = list(from_files(run, listing, prefix, path))
         files[path] = _digests(listing, entries)
         yield entries
 
 
-def _zipped(site: Site, build: Build, packages: list[list[Entry]]) -> tuple[list[Entry], tuple[merge.Clash, ...]]:
+def _zipped(run: Run, build: Build, packages: list[list[Entry]]) -> tuple[list[Entry], tuple[merge.Clash, ...]]:
     """Dependencies as one zip, and the module that unpacks it where the function runs."""
     from lambdabuild.artifacts.zips import write_zip
 
     merged, clashes = merge.merge(packages)
     refuse_wrong_machines(f"{build.key.kind} {build.name!r}", build.key.architecture, merged)
-    folder, helper = site.out("zipped", build.name), os.path.basename(inputs.HELPER)
+    folder, helper = run.project.out("zipped", build.name), os.path.basename(inputs.HELPER)
     os.makedirs(folder, exist_ok=True)
     write_zip(os.path.join(folder, ZIPPED), merged)
     with open(inputs.HELPER, encoding="utf-8") as stream:
         write_text(os.path.join(folder, helper), stream.read())
     listing = scan(folder, Patterns(()), boundary=folder)
-    return list(from_files(site, listing, "", "its packages, zipped")), clashes
+    return list(from_files(run, listing, "", "its packages, zipped")), clashes
 
 
 def _brought_back(
-    site: Site,
+    run: Run,
     build: Build,
     rule: Rule,
     resolved: Sequence[tuple[str, Result]],
@@ -221,32 +222,32 @@ def _brought_back(
             parts = [resolved[0][1].parts[n] for n in package.positions]
             names = ", ".join(part.origin for part in parts if isinstance(part, Archive))
             note = f"{build.name}: {names} is in the zip though a layer has it, for other files lie in its folders"
-            found += [(note, wanted(site, build, rule, part, [])) for part in parts]
+            found += [(note, wanted(run, build, rule, part, [])) for part in parts]
     return found
 
 
 def _entries(
-    site: Site, build: Build, part: Part, prefix: str, left_out: list[str], files: dict[str, dict[str, str]]
+    run: Run, build: Build, part: Part, prefix: str, left_out: list[str], files: dict[str, dict[str, str]]
 ) -> list[Entry]:
     into = posixpath.join(prefix, part.into) if prefix or part.into else ""
     if isinstance(part, Archive):
-        return list(_moved(site, part, into))
+        return list(_moved(run, part, into))
     who = f"{build.key.kind} {build.name!r}"
-    is_source = part.path == site.path(build.key.source)
+    is_source = part.path == run.project.path(build.key.source)
     if is_source:
-        listing = source_files.listing(site, build.key, who)
+        listing = source_files.listing(run, build.key, who)
         left_out += listing.left_out
     else:
         listing = scan(part.path, Patterns(part.leave_out), boundary=part.path, who=who)
-    entries = list(from_files(site, listing, into, origin=os.path.relpath(part.path, site.project)))
+    entries = list(from_files(run, listing, into, origin=os.path.relpath(part.path, run.project.folder)))
     if is_source:
         files[build.key.source] = _digests(listing, entries)
     return entries
 
 
-def _moved(site: Site, part: Archive, into: str) -> tuple[Entry, ...]:
+def _moved(run: Run, part: Archive, into: str) -> tuple[Entry, ...]:
     """Return the entries of an archive, made once for all that have it in the same place."""
-    known = site.shared.archives
+    known = run.archives
     if (part, into) not in known:
         found = archive_entries(part.path, index=part.path + ".index")
         known[part, into] = tuple(merge.moved(found, part.moves, into, part.leave_out, origin=part.origin))
@@ -266,13 +267,13 @@ def _globbed(entries: list[Entry], globs: Globs) -> tuple[list[Entry], list[Entr
     return [e for e in entries if e.path not in out], [e for e in entries if e.path in out]
 
 
-def from_files(site: Site, listing: Listing, into: str, origin: str) -> Iterator[Entry]:
+def from_files(run: Run, listing: Listing, into: str, origin: str) -> Iterator[Entry]:
     for found in listing.files:
         yield Entry(
             path=posixpath.join(into, found.path),
             executable=found.executable,
             size=found.stat.st_size,
-            sha256=site.stats.digest(found.real, found.stat),
+            sha256=run.stats.digest(found.real, found.stat),
             lies=OnDisk(found.real),
             origin=origin,
         )
@@ -321,31 +322,31 @@ def refuse_wrong_machines(who: str, architecture: str, entries: Sequence[Entry])
 # what is kept of a settled list
 
 
-def made(site: Site, entries: Iterable[Entry]) -> list[str]:
+def made(project: Project, entries: Iterable[Entry]) -> list[str]:
     """The files in the machine's store that were made for this artifact, as records name them."""
     paths = (entry.lies.path for entry in entries if isinstance(entry.lies, OnDisk))
-    return sorted({site.portable(path) for path in paths if path.startswith(site.cache_dir + os.sep)})
+    return sorted({project.portable(path) for path in paths if path.startswith(project.cache_dir + os.sep)})
 
 
 # limits
 
 
-def check_limits(site: Site, name: str, zip_size: int, shared: Sequence[tuple[str, int]] = ()) -> list[str]:
+def check_limits(run: Run, name: str, zip_size: int, shared: Sequence[tuple[str, int]] = ()) -> list[str]:
     """Raise TooLarge (LB602) for what Lambda would refuse; gives notes on what it only frowns at.
 
     ``shared`` are the layers, with their unzipped bytes, that the build's functions get beside those they name.
     """
-    entries = lists.read_list(site, name)
+    entries = lists.read_list(run, name)
     errors, notes = [], limits.zip_notes(name, zip_size)
     errors += limits.check_unzipped(name, entries, [])
-    for sizes in site.sizes.get(name, ()):
-        layers = [*((layer, _unzipped(site, layer)) for layer in sizes.layers), *shared]
+    for sizes in run.index.sizes.get(name, ()):
+        layers = [*((layer, _unzipped(run.project, layer)) for layer in sizes.layers), *shared]
         errors += limits.check_layer_count(sizes.function, sizes.layer_count + len(shared))
         errors += limits.check_unzipped(sizes.function, entries, layers) if layers else []
     raise_all(dict.fromkeys(errors))
     return notes
 
 
-def _unzipped(site: Site, name: str) -> int:
-    receipt = receipts.read(site.receipt("copy", name))
+def _unzipped(project: Project, name: str) -> int:
+    receipt = receipts.read(project.receipt("copy", name))
     return int(receipt.result["unzipped"]) if receipt else 0

@@ -16,7 +16,7 @@ from lambdabuild.core.handlers import Files, Finder
 from lambdabuild.core.model import Function
 from lambdabuild.core.records import Struct
 from lambdabuild.engine.base import lists
-from lambdabuild.engine.base.site import Site
+from lambdabuild.engine.base.run import Run
 from lambdabuild.engine.steps import rule_steps
 from lambdabuild.engine.steps.auto_layers import shared_layers
 from lambdabuild.plan.types import Build, Sizes
@@ -25,23 +25,23 @@ JAR = ".jar"
 UNCHECKED = "Correct Handler, or set check_handler = false in [functions.{}] if it is found all the same"
 
 
-def deployed(site: Site, function: Function) -> str:
+def deployed(run: Run, function: Function) -> str:
     """The Handler that a function is deployed with: as it is written, or shortened to where its bundle is."""
     if not function.is_bundled or "/" not in function.handler:
         return function.handler
-    entries = lists.read_list(site, site.plan.build_of(function.name).name)
+    entries = lists.read_list(run, run.index.plan.build_of(function.name).name)
     return handlers.shortened(function.handler, {entry.path for entry in entries})
 
 
-def check(site: Site, name: str) -> list[str]:
+def check(run: Run, name: str) -> list[str]:
     """Look for the handlers of a build's functions; gives notes on what cannot be told from here.
 
     Raises NoHandler (LB409); HandlerNotPackaged (LB609), and BadManifest (LB402) for a distribution that does not run
     on a runtime.
     """
-    build, users = site.build(name), site.sizes.get(name, ())
-    facts = rule_steps.result_of(site, "package", build.package).facts if build.package else {}
-    checks = [_Check(site, build, site.functions[one.function], one, facts) for one in users]
+    build, users = run.index.builds[name], run.index.sizes.get(name, ())
+    facts = rule_steps.result_of(run.project, "package", build.package).facts if build.package else {}
+    checks = [_Check(run, build, run.index.functions[one.function], one, facts) for one in users]
     raise_all(error for one in checks for error in one.errors())
     notes = [note for one in checks if (note := one.note())]
     if checks and facts and facts["requires"] and not build.resolution:
@@ -53,7 +53,7 @@ def check(site: Site, name: str) -> list[str]:
 class _Check(Struct, frozen=True, dict=True):
     """One function of a build. ``facts`` are of the distribution that is its code, {} when none is."""
 
-    site: Site
+    run: Run
     build: Build
     function: Function
     sizes: Sizes
@@ -72,7 +72,7 @@ class _Check(Struct, frozen=True, dict=True):
 
     @cached_property
     def handler(self) -> str:
-        return deployed(self.site, self.function)
+        return deployed(self.run, self.function)
 
     @property
     def finder(self) -> Finder | None:
@@ -87,19 +87,19 @@ class _Check(Struct, frozen=True, dict=True):
         """Return what is missing; "" if nothing is, or nobody looks there."""
         if self.finder is None or self.is_unknown:
             return ""
-        archive = self.site.zip(self.build.name)
+        archive = self.run.project.zip(self.build.name)
         files = _files(self.entries, self.layers, archive)
         missing = self.finder.missing(self.handler, self.function.runtime, files)
-        if not missing or self.build.name not in self.site.sharers:
+        if not missing or self.build.name not in self.run.index.candidates:
             return missing
-        shared = [one for one in shared_layers.decided(self.site).layers if self.build.name in one.builds]
-        theirs = [shared_layers.entries_of(self.site, layer) for layer in shared]
+        shared = [one for one in shared_layers.decided(self.run).layers if self.build.name in one.builds]
+        theirs = [shared_layers.entries_of(self.run, layer) for layer in shared]
         files = _files(self.entries, [*theirs, *self.layers], archive)
         return self.finder.missing(self.handler, self.function.runtime, files)
 
     @cached_property
     def entries(self) -> Sequence[Entry]:
-        return lists.read_list(self.site, self.build.name)
+        return lists.read_list(self.run, self.build.name)
 
     @cached_property
     def layers(self) -> list[Sequence[Entry]]:
@@ -107,7 +107,7 @@ class _Check(Struct, frozen=True, dict=True):
         found: list[Sequence[Entry]] = []
         for name in self.sizes.layers:
             try:
-                found.append(lists.read_list(self.site, name))
+                found.append(lists.read_list(self.run, name))
             except CannotRead:
                 continue  # its tools are not on this machine, so it is left out
         return found
@@ -140,7 +140,7 @@ class _Check(Struct, frozen=True, dict=True):
         stem, own = self.finder.file(self.handler), {entry.path for entry in self.entries}
         folders = dict.fromkeys(filter(None, (self.build.key.package, self.function.source)))
         paths = (os.path.normpath(os.path.join(f, stem + end)) for f in folders for end in self.finder.endings)
-        left_out = next((path for path in paths if os.path.isfile(self.site.path(path)) and path not in own), "")
+        left_out = next((path for path in paths if os.path.isfile(self.run.project.path(path)) and path not in own), "")
         return f"; {left_out} lies beside it" if left_out else ""
 
     @property

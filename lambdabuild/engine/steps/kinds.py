@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lambdabuild.engine.base.site import Site
+from lambdabuild.engine.base.plan_index import PlanIndex
+from lambdabuild.engine.base.run import Run
 from lambdabuild.engine.base.step_kind import Step, StepKind, kind_of
 from lambdabuild.engine.freshness import image_inputs, inputs, intact, reveals
 from lambdabuild.engine.remote import eligibility
@@ -14,37 +15,37 @@ from lambdabuild.plan import steps as planned
 from lambdabuild.plan.steps import Step as PlannedStep
 
 
-def _parts_before(site: Site, task: str) -> Iterator[Step]:
+def _parts_before(index: PlanIndex, task: str) -> Iterator[Step]:
     """Yield the steps whose results go into a build, as far as they come before a task of it."""
-    return _before(site, task, ())
+    return _before(index, task, ())
 
 
-def _before(site: Site, task: str, through: tuple[str, ...]) -> Iterator[Step]:
+def _before(index: PlanIndex, task: str, through: tuple[str, ...]) -> Iterator[Step]:
     def is_in(step: PlannedStep) -> bool:
-        return step.kind in through or kind_of(site, step.kind).has_bytes
+        return step.kind in through or kind_of(index, step.kind).has_bytes
 
-    return ((step.kind, step.name) for step in site.graph.before(task, is_in))
-
-
-def _read_by_compile(site: Site, name: str) -> Iterator[Step]:
-    return _parts_before(site, f"compile:{name}")
+    return ((step.kind, step.name) for step in index.graph.before(task, is_in))
 
 
-def _read_by_copy(site: Site, name: str) -> Iterator[Step]:
-    return _parts_before(site, f"copy:{name}")
+def _read_by_compile(run: Run, name: str) -> Iterator[Step]:
+    return _parts_before(run.index, f"compile:{name}")
 
 
-def _read_by_zip(site: Site, name: str) -> Iterator[Step]:
-    return _before(site, f"zip:{name}", ("copy",))
+def _read_by_copy(run: Run, name: str) -> Iterator[Step]:
+    return _parts_before(run.index, f"copy:{name}")
 
 
-def _read_by_tree(site: Site, name: str) -> Iterator[Step]:
+def _read_by_zip(run: Run, name: str) -> Iterator[Step]:
+    return _before(run.index, f"zip:{name}", ("copy",))
+
+
+def _read_by_tree(run: Run, name: str) -> Iterator[Step]:
     """Leave out what is away: a tree is then made of the zip."""
-    return (step for step in _read_by_zip(site, name) if not materialize.is_away(site, *step))
+    return (step for step in _read_by_zip(run, name) if not materialize.is_away(run, *step))
 
 
-def _read_by_share(site: Site, name: str) -> Iterator[Step]:
-    return (step for step in _before(site, f"share:{name}", ("share",)) if step[0] != "share")
+def _read_by_share(run: Run, name: str) -> Iterator[Step]:
+    return (step for step in _before(run.index, f"share:{name}", ("share",)) if step[0] != "share")
 
 
 KINDS: dict[str, StepKind] = {
@@ -111,7 +112,7 @@ KINDS: dict[str, StepKind] = {
         bytes_of=_read_by_zip,
         restore=lookup.restore_zip,
         after_restore=file_steps.link_zips,
-        can_be_remote=lambda site, name: True,
+        can_be_remote=lambda run, name: True,
     ),
     "hash": StepKind(
         title="take the digest of {} and check its size",
@@ -137,7 +138,7 @@ KINDS: dict[str, StepKind] = {
         inputs=inputs.upload,
         run=place_steps.upload,
         outputs=left_behind.store,
-        removed=lambda site, name: (),
+        removed=lambda run, name: (),
         is_intact=intact.uploaded,
         asks_always=image_inputs.asks_for_tag,
     ),

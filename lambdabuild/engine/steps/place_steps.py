@@ -6,64 +6,69 @@ from typing import Any
 
 from lambdabuild.core.errors import CannotRead
 from lambdabuild.core.records import replace
-from lambdabuild.engine.base import receipts
+from lambdabuild.engine.base import destination, receipts
+from lambdabuild.engine.base.project import Project
 from lambdabuild.engine.base.receipts import Done
-from lambdabuild.engine.base.site import Site
+from lambdabuild.engine.base.run import Run
 from lambdabuild.engine.steps.rule_steps import result_of
 from lambdabuild.files import fingerprint
 
 
-def upload(site: Site, name: str) -> Done:
+def upload(run: Run, name: str) -> Done:
     from lambdabuild.engine.freshness import deployed_stack
     from lambdabuild.engine.steps.publish import artifacts
 
-    if name in site.images:
-        return _upload_image(site, name)
-    if name in site.assets:
-        return _sent_asset(site, name)
-    if name in site.pinned:
-        return _sent(site, artifacts.pinned(site, site.pinned[name]))
-    receipt = receipts.read(site.receipt("hash", name))
+    if name in run.index.images:
+        return _upload_image(run, name)
+    if name in run.index.assets:
+        return _sent_asset(run, name)
+    if name in run.index.pinned:
+        return _sent(run.project, artifacts.pinned(run, run.index.pinned[name]))
+    receipt = receipts.read(run.project.receipt("hash", name))
     if receipt is None:
         raise CannotRead(f"what hash:{name} found is gone", help=f"doit forget hash:{name}")
     found = receipt.result
     sha256, size = found["sha256"], found["size"]
-    if name in site.sources:
-        return _published(site, name, sha256, size)
-    kept = deployed_stack.layer_keys(site, name, sha256) if site.build(name).key.kind == "layer" else {}
-    again = [artifacts.put_at(site, key, site.zip(name), sha256, size) for key in dict.fromkeys(kept.values())]
-    has_new = set(site.build(name).users) != set(kept)
-    new = [artifacts.put(site, site.artifact_key(sha256), site.zip(name), sha256, size)] if has_new else []
-    done = _sent(site, [*new, *again][0], is_sent=any(sent.sent for sent in (*new, *again)))
+    if name in run.index.sources:
+        return _published(run, name, sha256, size)
+    kept = deployed_stack.layer_keys(run, name, sha256) if run.index.builds[name].key.kind == "layer" else {}
+    again = [artifacts.put_at(run, key, run.project.zip(name), sha256, size) for key in dict.fromkeys(kept.values())]
+    has_new = set(run.index.builds[name].users) != set(kept)
+    new = (
+        [artifacts.put(run, destination.artifact_key(run.project, sha256), run.project.zip(name), sha256, size)]
+        if has_new
+        else []
+    )
+    done = _sent(run.project, [*new, *again][0], is_sent=any(sent.sent for sent in (*new, *again)))
     if not kept:
         return done
     return replace(done, output=" ".join([done.output, *kept.values()]), result={**done.result, "deployed": kept})
 
 
-def _published(site: Site, name: str, sha256: str, size: int) -> Done:
+def _published(run: Run, name: str, sha256: str, size: int) -> Done:
     from lambdabuild.engine.steps.publish import artifacts
 
-    version = result_of(site, "package", site.build(name).package).facts["version"]
-    sent = artifacts.version(site, site.sources[name], site.zip(name), sha256, size, version)
-    done, address = _sent(site, sent), artifacts.console_note(site, sent)
+    version = result_of(run.project, "package", run.index.builds[name].package).facts["version"]
+    sent = artifacts.version(run, run.index.sources[name], run.project.zip(name), sha256, size, version)
+    done, address = _sent(run.project, sent), artifacts.console_note(run, sent)
     notes = [f"{name} {version} is {sent.location}", *([f"look at it: {address}"] if address else [])]
     values = {**done.values, "version": version, **({"notes": notes} if sent.sent else {})}
     return replace(done, values=values, result={**done.result, "version": version})
 
 
-def _sent_asset(site: Site, name: str) -> Done:
+def _sent_asset(run: Run, name: str) -> Done:
     from lambdabuild.engine.steps.publish import artifacts
 
-    asset = site.assets[name]
-    done = _sent(site, artifacts.asset(site, asset))
+    asset = run.index.assets[name]
+    done = _sent(run.project, artifacts.asset(run, asset))
     if done.result["sha256"]:
         return done
     missing = f"{asset.where}: {asset.source} of {name} is not there; a deployment will need it"
     return replace(done, values={**done.values, "notes": [missing]})
 
 
-def _sent(site: Site, sent: Any, *, is_sent: bool = False) -> Done:
-    location = site.portable(sent.location)
+def _sent(project: Project, sent: Any, *, is_sent: bool = False) -> Done:
+    location = project.portable(sent.location)
     return Done(
         output=location,
         values={"location": location, "sent": sent.sent or is_sent, "size": sent.size},
@@ -71,12 +76,12 @@ def _sent(site: Site, sent: Any, *, is_sent: bool = False) -> Done:
     )
 
 
-def image(site: Site, name: str) -> Done:
+def image(run: Run, name: str) -> Done:
     from lambdabuild.engine.freshness import image_inputs
     from lambdabuild.engine.steps.images import images
 
-    image, made = site.images[name], images.make(site, name)
-    folders = {image.key.place: image_inputs.files(site, image)} if image.key.kind == "recipe" else {}
+    image, made = run.index.images[name], images.make(run, name)
+    folders = {image.key.place: image_inputs.files(run, image)} if image.key.kind == "recipe" else {}
     return Done(
         output=made.id,
         values={"size": made.size, "fingerprint": made.fingerprint},
@@ -85,16 +90,16 @@ def image(site: Site, name: str) -> Done:
     )
 
 
-def _upload_image(site: Site, name: str) -> Done:
+def _upload_image(run: Run, name: str) -> Done:
     from lambdabuild.engine.steps.images import image_upload
 
-    if site.images[name].key.kind == "tagged":
-        sent = image_upload.ask(site, name)
+    if run.index.images[name].key.kind == "tagged":
+        sent = image_upload.ask(run, name)
     else:
-        receipt = receipts.read(site.receipt("image", name))
+        receipt = receipts.read(run.project.receipt("image", name))
         if receipt is None:
             raise CannotRead(f"what image:{name} made is gone", help=f"doit forget image:{name}")
-        sent = image_upload.send(site, name, receipt.result)
+        sent = image_upload.send(run, name, receipt.result)
     return Done(
         output=sent.location,
         values={"location": sent.location, "sent": sent.sent, "size": sent.size},
@@ -102,11 +107,11 @@ def _upload_image(site: Site, name: str) -> Done:
     )
 
 
-def publish(site: Site, name: str) -> Done:
+def publish(run: Run, name: str) -> Done:
     from lambdabuild.engine.steps.publish import layer_versions
 
-    published = layer_versions.publish_layer(site, site.publications[name])
-    layer_versions.write(site, name, published.versions)
+    published = layer_versions.publish_layer(run, run.index.publications[name])
+    layer_versions.write(run, name, published.versions)
     arns = [version["arn"] for version in published.versions]
     return Done(
         output=" ".join(arns),
@@ -115,16 +120,16 @@ def publish(site: Site, name: str) -> Done:
     )
 
 
-def share(site: Site, name: str) -> Done:
+def share(run: Run, name: str) -> Done:
     from lambdabuild.engine.steps.auto_layers import shared_layers
 
-    made = shared_layers.STEPS[name](site)
+    made = shared_layers.STEPS[name](run)
     return Done(made.output, made.values, made.result)
 
 
-def template(site: Site, name: str) -> Done:
+def template(run: Run, name: str) -> Done:
     from lambdabuild.engine.steps.publish.templates import templates
 
-    made = templates(site)
-    written = {site.portable(path): digest for path, digest in made.files.items()}
+    made = templates(run)
+    written = {run.project.portable(path): digest for path, digest in made.files.items()}
     return Done(output=fingerprint.of(written), values={"written": written, **made.values})

@@ -25,8 +25,10 @@ from lambdabuild.core.errors import (
     ToolMissing,
 )
 from lambdabuild.core.records import replace
-from lambdabuild.engine.base.site import NOT_RULE_CODE, Site
+from lambdabuild.engine.base.project import Project
+from lambdabuild.engine.base.run import Run
 from lambdabuild.engine.freshness import source_files
+from lambdabuild.engine.freshness.versions import NOT_RULE_CODE
 from lambdabuild.engine.remote import eligibility, workers
 from lambdabuild.engine.remote.workers import file_of
 from lambdabuild.files.listing import Patterns, patterns, scan
@@ -42,43 +44,43 @@ ONLY_HERE = (ToolMissing, CannotResolve, DownloadFailed, Offline)
 """Failures of things that a worker lacks and this machine may have: a tool, the network."""
 
 
-def run(site: Site, rule: Rule, claims: StepClaims, build: Build, job: Job) -> tuple[Result, str]:
+def run(run: Run, rule: Rule, claims: StepClaims, build: Build, job: Job) -> tuple[Result, str]:
     """Run a rule's step there; what it left is put into ``job.out``. Gives its result and the engine's name.
 
     Raises StaysHere when it has to be run here, else as the rule itself would.
     """
-    with staying_when_it_fails(site, job.step, build.name):
-        executor = workers.executor(site)
+    with staying_when_it_fails(run, job.step, build.name):
+        executor = workers.executor(run)
         fetched = _fetched(rule, job)
         if fetched is not None:
             job = replace(job, earlier={**job.earlier, "fetch": fetched})
-        here = folders_here(site, job)
-        inputs = dict(_inputs(site, rule, claims, build, job, here))
-        environment = workers.environment(site, claims, build)
-        answer = sent(site, executor, _request(site, build, job, here), inputs, environment, job.out)
+        here = folders_here(run.project, job)
+        inputs = dict(_inputs(run, rule, claims, build, job, here))
+        environment = workers.environment(run, claims, build)
+        answer = sent(run.project, executor, _request(run, build, job, here), inputs, environment, job.out)
         if "error" in answer:
             raise _error(rule, job, answer["error"], here)
         return _result(answer["result"], job, here), executor.name
 
 
 @contextmanager
-def staying_when_it_fails(site: Site, kind: str, name: str) -> Iterator[None]:
+def staying_when_it_fails(run: Run, kind: str, name: str) -> Iterator[None]:
     """When the engine is gone all steps are run here from now on; when it gives up on one, that one is."""
     try:
         yield
         return
     except NoExecutor as error:
-        eligibility.lose(site, error)
+        eligibility.lose(run, error)
     except ExecutorFailed as error:
-        if site.shared.executor[1].is_closed:
+        if workers.executor(run).is_closed:
             raise
-        site.shared.stay.add(f"{kind}:{name}")
+        eligibility.remote(run).stay.add(f"{kind}:{name}")
         messages.warn(ExecutorFailed(f"{kind}:{name} is run here: {error.message}", help=error.help, tail=error.tail))
     raise workers.StaysHere
 
 
 def sent(
-    site: Site,
+    project: Project,
     executor: Executor,
     request: Mapping[str, Any],
     inputs: dict[str, Node],
@@ -87,7 +89,7 @@ def sent(
 ) -> dict[str, Any]:
     """Run a request on a tree of files; its answer, with what it left in ``out``."""
     inputs[remote_worker.REQUEST] = File.of(json.dumps(request, sort_keys=True).encode())
-    command = workers.command(environment, site.settings.tool_timeout_seconds or None)
+    command = workers.command(environment, project.settings.tool_timeout_seconds or None)
     ran = executor.run(command, inputs, workers.is_broken)
     answer = workers.answer_of(ran)
     if "result" in answer:
@@ -111,21 +113,21 @@ def _fetched(rule: Rule, job: Job) -> Result | None:
 # where things lie, here and there
 
 
-def folders_here(site: Site, job: Job) -> dict[str, str]:
+def folders_here(project: Project, job: Job) -> dict[str, str]:
     """The folders that paths are told from; the first that fits counts, so the inner ones come first."""
     return {
         "out": job.out,
         "scratch": job.scratch,
-        "state": site.state_dir,
-        "store": site.cache_dir,
-        "project": site.project,
-        "checkout": site.boundary,
+        "state": project.state_dir,
+        "store": project.cache_dir,
+        "project": project.folder,
+        "checkout": project.boundary,
     }
 
 
-def folders_there(site: Site) -> dict[str, str]:
+def folders_there(run: Run) -> dict[str, str]:
     """The same folders in the input tree."""
-    project = os.path.normpath(os.path.join("checkout", os.path.relpath(site.project, site.boundary)))
+    project = os.path.normpath(os.path.join("checkout", os.path.relpath(run.project.folder, run.project.boundary)))
     return {
         "out": remote_worker.OUT,
         "scratch": remote_worker.SCRATCH,
@@ -136,13 +138,13 @@ def folders_there(site: Site) -> dict[str, str]:
     }
 
 
-def _request(site: Site, build: Build, job: Job, here: Mapping[str, str]) -> dict[str, Any]:
-    names = workers.tools_of(site, job.step, build.name)
+def _request(run: Run, build: Build, job: Job, here: Mapping[str, str]) -> dict[str, Any]:
+    names = workers.tools_of(run.index, job.step, build.name)
     return {
         "method": job.step,
         "params": wire.job_to_data(replace(job, cache=""), here),
-        "folders": folders_there(site),
-        "tools": {name: workers.tool_version(site, names, name) for name in names},
+        "folders": folders_there(run),
+        "tools": {name: workers.tool_version(run, names, name) for name in names},
     }
 
 
@@ -150,28 +152,28 @@ def _request(site: Site, build: Build, job: Job, here: Mapping[str, str]) -> dic
 
 
 def _inputs(
-    site: Site, rule: Rule, claims: StepClaims, build: Build, job: Job, here: Mapping[str, str]
+    run: Run, rule: Rule, claims: StepClaims, build: Build, job: Job, here: Mapping[str, str]
 ) -> Iterator[tuple[str, Node]]:
-    yield from workers.code(site, rule.libraries)
+    yield from workers.code(run, rule.libraries)
     for found in scan(rule.folder, Patterns(NOT_RULE_CODE)).files:
-        yield f"{remote_worker.RULE}/{found.path}", file_of(site, found.real)
-    there = folders_there(site)
+        yield f"{remote_worker.RULE}/{found.path}", file_of(run, found.real)
+    there = folders_there(run)
 
     def place(path: str) -> str:
         return place_of(portable(path, here), there)
 
     if not claims.reads_are_complete:
-        yield from _checkout(site).items()
-    for found in source_files.listing(site, build.key).files:
-        yield place(os.path.join(job.target.source, found.path)), file_of(site, found.real)
+        yield from _checkout(run).items()
+    for found in source_files.listing(run, build.key).files:
+        yield place(os.path.join(job.target.source, found.path)), file_of(run, found.real)
     for path in source_files.manifest_files(rule, build.key.manifest, build.key.workspace):
-        if os.path.isfile(site.path(path)):
-            yield place(site.path(path)), file_of(site, site.path(path))
+        if os.path.isfile(run.project.path(path)):
+            yield place(run.project.path(path)), file_of(run, run.project.path(path))
     for part in (part for result in job.earlier.values() for part in result.parts):
         if not isinstance(part, Folder):
-            yield place(part.path), file_of(site, part.path)
+            yield place(part.path), file_of(run, part.path)
             continue
-        for path, node in _below(site, part.path, NOTHING):
+        for path, node in _below(run, part.path, NOTHING):
             if node is None:
                 raise ExecutorFailed(
                     f"{path} is a link that leads elsewhere", help="leave the rule out of executor.only"
@@ -187,26 +189,25 @@ def place_of(path: str, there: Mapping[str, str]) -> str:
     return os.path.normpath(there[name] + rest)
 
 
-def _checkout(site: Site) -> dict[str, Node]:
+def _checkout(run: Run) -> dict[str, Node]:
     """All source of the checkout, listed once a run, for steps that find out by themselves what they read."""
-    with site.shared.lock_of("checkout"):
-        if site.shared.checkout is None:
-            found = _below(site, site.boundary, patterns(DEFAULT_EXCLUDE))
-            site.shared.checkout = {
-                f"checkout/{os.path.relpath(path, site.boundary)}": node for path, node in found if node is not None
-            }
-        files: dict[str, Node] = site.shared.checkout
-        return files
+
+    def listed() -> dict[str, Node]:
+        root = run.project.boundary
+        files = _below(run, root, patterns(DEFAULT_EXCLUDE))
+        return {f"checkout/{os.path.relpath(path, root)}": node for path, node in files if node is not None}
+
+    return eligibility.remote(run).checkout.get(listed)
 
 
-def _below(site: Site, folder: str, chosen: Patterns) -> Iterator[tuple[str, Node | None]]:
+def _below(run: Run, folder: str, chosen: Patterns) -> Iterator[tuple[str, Node | None]]:
     """The files of a folder that can be read; links stay links. None is a link that leads out of it."""
     for top, folders, names in os.walk(folder):
         inside = os.path.relpath(top, folder).removeprefix(".")
 
         def is_kept(name: str, is_folder: bool, top: str = top, inside: str = inside) -> bool:
             left_out = chosen.leaves_out(f"{inside}/{name}".lstrip("/"), name, is_folder)
-            return not left_out and os.path.realpath(os.path.join(top, name)) not in site.not_source
+            return not left_out and os.path.realpath(os.path.join(top, name)) not in run.project.not_source
 
         folders[:] = sorted(name for name in folders if is_kept(name, True))
         for name in (*folders, *sorted(name for name in names if is_kept(name, False))):
@@ -214,7 +215,7 @@ def _below(site: Site, folder: str, chosen: Patterns) -> Iterator[tuple[str, Nod
             if os.path.islink(path):
                 yield path, _link(path, folder)
             elif name not in folders and os.path.isfile(path) and os.access(path, os.R_OK):
-                yield path, file_of(site, path)
+                yield path, file_of(run, path)
 
 
 def _link(path: str, folder: str) -> Link | None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from lambdabuild.artifacts.entries import rows_of
 from lambdabuild.cache.cache import Node
 from lambdabuild.core.errors import ExecutorFailed
-from lambdabuild.engine.base.site import Site
+from lambdabuild.engine.base.run import Run
 from lambdabuild.engine.remote import workers
 from lambdabuild.engine.remote.workers import file_of
 from lambdabuild.engine.steps.remote_action import folders_there, place_of, sent, staying_when_it_fails
@@ -25,38 +25,45 @@ CODE = ("artifacts/__init__", "core/atomic", "artifacts/entries", "artifacts/zip
 COMPRESSORS = ("deflate", "cramjam")
 
 
-def write(site: Site, name: str, entries: Sequence[Entry], target: str) -> tuple[ZipSummary, str]:
+def write(run: Run, name: str, entries: Sequence[Entry], target: str) -> tuple[ZipSummary, str]:
     """The zip's summary, and the name of the engine that made it. Raises StaysHere when it has to be made here."""
-    with staying_when_it_fails(site, "zip", name), site.scratch() as scratch:
-        executor, there = workers.executor(site), folders_there(site)
-        rows = rows_of(entries, lambda path: site.portable(path))
-        inputs = dict([*workers.code(site, CODE), *_compressors(site), *_files(site, rows, there)])
-        answer = sent(site, executor, {"zip": rows, "folders": there}, inputs, workers.usual_environment(site), scratch)
+    with staying_when_it_fails(run, "zip", name), run.project.scratch() as scratch:
+        executor, there = workers.executor(run), folders_there(run)
+        rows = rows_of(entries, lambda path: run.project.portable(path))
+        inputs = dict([*workers.code(run, CODE), *_compressors(run), *_files(run, rows, there)])
+        answer = sent(
+            run.project,
+            executor,
+            {"zip": rows, "folders": there},
+            inputs,
+            workers.usual_environment(run.project),
+            scratch,
+        )
         if "error" in answer:
             raise ExecutorFailed(f"a worker could not zip {name}: {answer['error']}", help="run the build again")
-        return _kept(site, answer["result"], os.path.join(scratch, remote_worker.ARTIFACT), target), executor.name
+        return _kept(run, answer["result"], os.path.join(scratch, remote_worker.ARTIFACT), target), executor.name
 
 
-def _files(site: Site, rows: Sequence[Sequence[Any]], there: dict[str, str]) -> Iterator[tuple[str, Node]]:
+def _files(run: Run, rows: Sequence[Sequence[Any]], there: dict[str, str]) -> Iterator[tuple[str, Node]]:
     for path in sorted({row[-1][0] for row in rows}):
-        yield place_of(path, there), file_of(site, site.expand(path))
+        yield place_of(path, there), file_of(run, run.project.expand(path))
 
 
-def _compressors(site: Site) -> Iterator[tuple[str, Node]]:
+def _compressors(run: Run) -> Iterator[tuple[str, Node]]:
     for name in COMPRESSORS:
         spec = importlib.util.find_spec(name)
         for folder in (spec.submodule_search_locations or ()) if spec else ():
             for found in scan(folder, Patterns(("__pycache__/",))).files:
-                yield f"{name}/{found.path}", file_of(site, found.real)
+                yield f"{name}/{found.path}", file_of(run, found.real)
 
 
-def _kept(site: Site, told: dict[str, Any], made: str, target: str) -> ZipSummary:
+def _kept(run: Run, told: dict[str, Any], made: str, target: str) -> ZipSummary:
     """The zip in its place, and its summary as though it had been written here."""
     from lambdabuild.artifacts.zips import ZipSummary, stat_of
 
-    if site.stats.digest(made) != told["sha256"]:
+    if run.stats.digest(made) != told["sha256"]:
         raise ExecutorFailed("a worker left another zip than it tells of", help="run the build again")
     os.chmod(made, 0o644)
     os.replace(made, target)
-    archives = [site.expand(path) for path in told["archives"]]
+    archives = [run.project.expand(path) for path in told["archives"]]
     return ZipSummary(**told | {"path": target, "stat": stat_of(target), "archives": archives})

@@ -16,7 +16,10 @@ from lambdabuild.core.atomic import writing
 from lambdabuild.core.errors import ToolFailed, ToolMissing
 from lambdabuild.core.records import replace
 from lambdabuild.engine.base import store_files
-from lambdabuild.engine.base.site import STRIP, Site
+from lambdabuild.engine.base.plan_index import STRIP
+from lambdabuild.engine.base.project import Project
+from lambdabuild.engine.base.run import Run
+from lambdabuild.engine.freshness.versions import tool_version
 
 MEND = "install LLVM (Debian: llvm; Homebrew: llvm), or leave strip out"
 THREADS = 4
@@ -24,7 +27,7 @@ FORMAT = "1"
 """Raised when another file than before may come of the same one."""
 
 
-def stripped(site: Site, entries: Iterable[Entry], who: str) -> list[Entry]:
+def stripped(run: Run, entries: Iterable[Entry], who: str) -> list[Entry]:
     """The entries, native ones as they are in the machine's store after stripping; the others untouched."""
     listed = list(entries)
     found = {entry.sha256: entry for entry in native(listed)}
@@ -33,25 +36,25 @@ def stripped(site: Site, entries: Iterable[Entry], who: str) -> list[Entry]:
     tool = tools.find(STRIP)
     if tool is None:
         raise ToolMissing(f"{who} needs {STRIP!r} to strip native files, which is not on PATH", help=MEND)
-    folder = os.path.join(site.cache_dir, "stripped", _short(f"{FORMAT} {site.tool_version(STRIP)}"))
+    folder = os.path.join(run.project.cache_dir, "stripped", _short(f"{FORMAT} {tool_version(run.stats, STRIP)}"))
     os.makedirs(folder, exist_ok=True)
     with ThreadPoolExecutor(THREADS) as pool:
         paths = dict(
-            zip(found, pool.map(lambda entry: _stripped(site, tool, folder, entry), found.values()), strict=True)
+            zip(found, pool.map(lambda entry: _stripped(run, tool, folder, entry), found.values()), strict=True)
         )
-    return [_with_bytes(site, entry, paths.get(entry.sha256, "")) for entry in listed]
+    return [_with_bytes(run, entry, paths.get(entry.sha256, "")) for entry in listed]
 
 
-def _stripped(site: Site, tool: str, folder: str, entry: Entry) -> str:
+def _stripped(run: Run, tool: str, folder: str, entry: Entry) -> str:
     """The path of the stripped file in the store, "" when the file is better left as it is.
 
     An empty file in the store says so, for it took as long to find out.
     """
     place = os.path.join(folder, entry.sha256)
-    kept = _kept(site, place)
+    kept = _kept(run, place)
     if not kept:
         before = b"".join(content(entry))
-        after = _run(site, tool, before) if elf.can_be_stripped(before) else b""
+        after = _run(run.project, tool, before) if elf.can_be_stripped(before) else b""
         is_good = 0 < len(after) < len(before) and elf.loads_the_same(before, after)
         data = after if is_good else b""
         kept = os.path.join(place, hashlib.sha256(data).hexdigest())
@@ -61,16 +64,16 @@ def _stripped(site: Site, tool: str, folder: str, entry: Entry) -> str:
     return kept if os.path.getsize(kept) else ""
 
 
-def _kept(site: Site, place: str) -> str:
+def _kept(run: Run, place: str) -> str:
     """Return the stripped file that the store has, None if it has none that is whole."""
     paths = (os.path.join(place, name) for name in sorted(os.listdir(place) if os.path.isdir(place) else ()))
-    whole = (path for path in paths if store.promised(site.cache_dir, path) and store_files.is_whole(site, path))
+    whole = (path for path in paths if store.promised(run.project.cache_dir, path) and store_files.is_whole(run, path))
     return next(whole, "")
 
 
-def _run(site: Site, tool: str, data: bytes) -> bytes:
+def _run(project: Project, tool: str, data: bytes) -> bytes:
     """Return the file without symbols; None if the tool does not know the format."""
-    with site.scratch() as scratch:
+    with project.scratch() as scratch:
         source, target = os.path.join(scratch, "in"), os.path.join(scratch, "out")
         with open(source, "wb") as stream:
             stream.write(data)
@@ -79,7 +82,7 @@ def _run(site: Site, tool: str, data: bytes) -> bytes:
                 [tool, "--strip-unneeded", "-o", target, source],
                 cwd=scratch,
                 env=tools.environment(),
-                timeout_seconds=site.settings.tool_timeout_seconds or None,
+                timeout_seconds=project.settings.tool_timeout_seconds or None,
             )
         except ToolFailed:
             return b""
@@ -87,10 +90,10 @@ def _run(site: Site, tool: str, data: bytes) -> bytes:
             return stream.read()
 
 
-def _with_bytes(site: Site, entry: Entry, path: str) -> Entry:
+def _with_bytes(run: Run, entry: Entry, path: str) -> Entry:
     if not path:
         return entry
-    return replace(entry, size=os.path.getsize(path), sha256=site.stats.digest(path), lies=OnDisk(path))
+    return replace(entry, size=os.path.getsize(path), sha256=run.stats.digest(path), lies=OnDisk(path))
 
 
 def _short(text: str) -> str:

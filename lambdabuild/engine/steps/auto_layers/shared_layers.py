@@ -20,9 +20,11 @@ from lambdabuild.core.atomic import remove
 from lambdabuild.core.errors import CannotRead
 from lambdabuild.core.model import Document, Location
 from lambdabuild.core.records import Struct, asdict, field
-from lambdabuild.engine.base import ownership, receipts, session
+from lambdabuild.engine.base import destination, ownership, receipts
 from lambdabuild.engine.base.outputs import Output, tree_output
-from lambdabuild.engine.base.site import Site
+from lambdabuild.engine.base.plan_index import PlanIndex
+from lambdabuild.engine.base.project import Project
+from lambdabuild.engine.base.run import Run
 from lambdabuild.engine.freshness import inputs
 from lambdabuild.engine.steps import assemble
 from lambdabuild.plan.layers import automatic
@@ -92,36 +94,38 @@ class Decision(Struct, frozen=True):
 # plan
 
 
-def decide(site: Site) -> Decision | None:
+def decide(run: Run) -> Decision | None:
     """Which layers there are by what is resolved; None when something is not."""
-    results = {one.build: _resolved(site, one) for one in site.sharers.values()}
+    results = {one.build: _resolved(run.project, one) for one in run.index.candidates.values()}
     if any(result is None for result in results.values()):
         return None
     known: Known = {}
     units = {
-        build: list(_units(site, site.sharers[build], result, known)) for build, result in results.items() if result
+        build: list(_units(run, run.index.candidates[build], result, known))
+        for build, result in results.items()
+        if result
     }
     packages = {build: [unit.package for unit in ones] for build, ones in units.items()}
-    layers = automatic.share(site.sharers.values(), packages, _taken(site))
+    layers = automatic.share(run.index.candidates.values(), packages, _taken(run))
     return Decision(
-        layers=tuple(_layer(site, one, units, results) for one in layers),
+        layers=tuple(_layer(run.index, one, units, results) for one in layers),
         shares={build: _share(build, units[build], layers) for build in units},
         zipped={build: sum(package.zipped for package in ones) for build, ones in packages.items()},
     )
 
 
-def _resolved(site: Site, sharer: LayerCandidate) -> Result | None:
-    receipt = receipts.read(site.receipt("resolve", sharer.resolution))
-    return result_from_data(receipt.result, site.roots) if receipt else None
+def _resolved(project: Project, sharer: LayerCandidate) -> Result | None:
+    receipt = receipts.read(project.receipt("resolve", sharer.resolution))
+    return result_from_data(receipt.result, project.roots) if receipt else None
 
 
-def _units(site: Site, sharer: LayerCandidate, result: Result, known: Known) -> Iterator[Unit]:
+def _units(run: Run, sharer: LayerCandidate, result: Result, known: Known) -> Iterator[Unit]:
     """The packages of a build; those that put files into one folder that is whole are one."""
-    build = site.build(sharer.build)
-    claims = site.rules[build.key.rule].package_layers
+    build = run.index.builds[sharer.build]
+    claims = run.index.rules[build.key.rule].package_layers
     assert claims is not None  # else it would not take part
     positions = [n for n, part in enumerate(result.parts) if isinstance(part, Archive) and part.origin]
-    found = {n: _entries(site, sharer.build, result.parts[n], known) for n in positions}
+    found = {n: _entries(run, sharer.build, result.parts[n], known) for n in positions}
     territories = [
         shared_namespaces.territory((e.path for e in found[n]), claims.marker, claims.modules) for n in positions
     ]
@@ -145,28 +149,30 @@ def _zipped(entry: Entry, prefix: str) -> int:
     return packed + HEADERS_BYTES + 2 * len(f"{prefix}/{entry.path}".encode())
 
 
-def _entries(site: Site, name: str, part: Part, known: Known) -> tuple[Entry, ...]:
+def _entries(run: Run, name: str, part: Part, known: Known) -> tuple[Entry, ...]:
     """Return the filtered entries of a part, made once for all builds with the same filter."""
-    build = site.build(name)
+    build = run.index.builds[name]
     key = (part, build.key.rule, build.key.leave_out_dependencies, build.key.globs, build.key.strip)
     if key not in known:
-        known[key] = tuple(assemble.wanted(site, build, site.rules[build.key.rule], part, []))
+        known[key] = tuple(assemble.wanted(run, build, run.index.rules[build.key.rule], part, []))
     return known[key]
 
 
-def _taken(site: Site) -> dict[str, frozenset[str]]:
+def _taken(run: Run) -> dict[str, frozenset[str]]:
     """Return the names that no layer may have: ids in the templates, names in the build folder."""
-    names = {user for build in site.plan.builds for user in build.users} | {asset.name for asset in site.plan.assets}
-    definition = site.service.definition
+    names = {user for build in run.index.plan.builds for user in build.users} | {
+        asset.name for asset in run.index.plan.assets
+    }
+    definition = run.project.service.definition
     if definition is not None:
         ids = (definition.data.get("resources") or {}).get("Resources") or {}
         names |= {*(definition.data.get("layers") or {}), *(name.removesuffix(naming.layer("")) for name in ids)}
         return {"": frozenset(names)}
-    return {document.stack: document.names | names for document in site.service.documents}
+    return {document.stack: document.names | names for document in run.project.service.documents}
 
 
 def _layer(
-    site: Site, layer: SharedLayer, units: Mapping[str, Sequence[Unit]], results: Mapping[str, Result | None]
+    index: PlanIndex, layer: SharedLayer, units: Mapping[str, Sequence[Unit]], results: Mapping[str, Result | None]
 ) -> Layer:
     origins = []
     for package in layer.packages:
@@ -185,7 +191,7 @@ def _layer(
         zipped=layer.zipped,
         unzipped=layer.unzipped,
         builds=layer.builds,
-        functions=tuple(sorted(user for build in layer.builds for user in site.build(build).users)),
+        functions=tuple(sorted(user for build in layer.builds for user in index.builds[build].users)),
         origins=tuple(origins),
     )
 
@@ -199,8 +205,8 @@ def _share(build: str, units: Iterable[Unit], layers: Iterable[SharedLayer]) -> 
     return Share(tuple(layer.full_name for layer in mine), units_of, digest)
 
 
-def _plan(site: Site) -> Made:
-    decision = decide(site)
+def _plan(run: Run) -> Made:
+    decision = decide(run)
     if decision is None:
         raise CannotRead("what was resolved is gone", help="doit forget resolve")
     record: dict[str, Any] = json.loads(json.dumps(_to_data(decision)))
@@ -223,9 +229,9 @@ def _to_data(decision: Decision) -> dict[str, Any]:
     }
 
 
-def decided(site: Site) -> Decision:
+def decided(run: Run) -> Decision:
     """Return the last decision of ``share:plan``; an empty one when nobody takes part."""
-    receipt = receipts.read(site.receipt("share", "plan")) if site.sharers else None
+    receipt = receipts.read(run.project.receipt("share", "plan")) if run.index.candidates else None
     if receipt is None:
         return Decision((), {}, {})
     data = receipt.result
@@ -246,31 +252,35 @@ def _frozen(data: Mapping[str, Any]) -> dict[str, Any]:
 # zip, tree
 
 
-def entries_of(site: Site, layer: Layer) -> tuple[Entry, ...]:
+def entries_of(run: Run, layer: Layer) -> tuple[Entry, ...]:
     """The files of a layer, at their paths in it."""
     known: Known = {}
     lists = []
     for build, positions in layer.origins:
-        result = _resolved(site, site.sharers[build])
+        result = _resolved(run.project, run.index.candidates[build])
         for n in positions if result else ():
             part = result.parts[n]  # type: ignore[union-attr]  # there, by the condition above
-            lists.append(merge.moved(_entries(site, build, part, known), (), layer.prefix, ()))
+            lists.append(merge.moved(_entries(run, build, part, known), (), layer.prefix, ()))
     entries, _ = merge.merge(lists)
     assemble.refuse_wrong_machines(f"layer {layer.name!r}", layer.architecture, entries)
     return entries
 
 
-def _zip(site: Site) -> Made:
+def _zip(run: Run) -> Made:
     from lambdabuild.artifacts.zips import ZipSummary, write_zip
 
-    before, notes = session.saved("share:zip").get("layers", {}), list[str]()
+    before, notes = run.saved("share:zip").get("layers", {}), list[str]()
     now: dict[str, dict[str, Any]] = {}
-    ownership.claim(site, [output(site, "zip", layer.name) for layer in decided(site).layers])
-    for layer in decided(site).layers:
-        entries, target, kept = entries_of(site, layer), site.zip(layer.name), site.record("zip", layer.name)
+    ownership.claim(run, [output(run.project, "zip", layer.name) for layer in decided(run).layers])
+    for layer in decided(run).layers:
+        entries, target, kept = (
+            entries_of(run, layer),
+            run.project.zip(layer.name),
+            run.project.record("zip", layer.name),
+        )
         content = f"{inputs.ZIP_FORMAT} {content_digest(entries)}"
-        if not _is_as_before(site, before.get(layer.name), content, target):
-            ownership.make_room(site, target)
+        if not _is_as_before(run, before.get(layer.name), content, target):
+            ownership.make_room(run, target)
             os.makedirs(os.path.dirname(kept), exist_ok=True)
             previous = ZipSummary.read(kept, target)
             summary = write_zip(target, entries, previous=[previous] if previous else [])
@@ -279,57 +289,59 @@ def _zip(site: Site) -> Made:
         else:
             now[layer.name] = before[layer.name]
         notes += limits.zip_notes(layer.name, now[layer.name]["size"])
-    _remove_others(site, "zip", before, now)
+    _remove_others(run, "zip", before, now)
     digest = hashlib.sha256(json.dumps(now, sort_keys=True).encode()).hexdigest()
     size = sum(one["size"] for one in now.values())
     return Made(digest, {"layers": now, "size": size, "notes": notes}, {"layers": now})
 
 
-def _is_as_before(site: Site, last: Mapping[str, Any] | None, content: str, target: str) -> bool:
+def _is_as_before(run: Run, last: Mapping[str, Any] | None, content: str, target: str) -> bool:
     if last is None or last["content"] != content or not os.path.isfile(target):
         return False
-    return bool(site.stats.digest(target) == last["sha256"])
+    return bool(run.stats.digest(target) == last["sha256"])
 
 
-def _remove_others(site: Site, step: str, before: Iterable[str], now: Iterable[str]) -> None:
+def _remove_others(run: Run, step: str, before: Iterable[str], now: Iterable[str]) -> None:
     """Remove what layers left that no longer exist."""
     for name in set(before) - set(now):
-        ownership.remove(site, output(site, step, name))
-        remove(site.record(step, name))
+        ownership.remove(run, output(run.project, step, name))
+        remove(run.project.record(step, name))
 
 
-def _tree(site: Site) -> Made:
+def _tree(run: Run) -> Made:
     from lambdabuild.artifacts.trees import KnownTree
 
-    layers = decided(site).layers
+    layers = decided(run).layers
     names = [layer.name for layer in layers]
-    ownership.claim(site, [output(site, "tree", name) for name in names], look_inside=True)
+    ownership.claim(run, [output(run.project, "tree", name) for name in names], look_inside=True)
     for layer in layers:
-        target, kept = site.tree(layer.name), site.record("tree", layer.name)
+        target, kept = run.project.tree(layer.name), run.project.record("tree", layer.name)
         os.makedirs(os.path.dirname(kept), exist_ok=True)
-        ownership.make_room(site, target)
-        with site.shared.trees_lock:
-            entries = entries_of(site, layer)
-            record = KnownTree(target, kept).update(entries, site.shared.twins)
-            site.shared.twins.add(target, record, (entry.path for entry in entries))
-    before = session.saved("share:tree").get("layers", ())
-    _remove_others(site, "tree", before, names)
+        ownership.make_room(run, target)
+        with run.trees_lock:
+            entries = entries_of(run, layer)
+            record = KnownTree(target, kept).update(entries, run.hardlinks)
+            run.hardlinks.add(target, record, (entry.path for entry in entries))
+    before = run.saved("share:tree").get("layers", ())
+    _remove_others(run, "tree", before, names)
     return Made(" ".join(names), {"layers": names}, {"layers": names})
 
 
 # upload
 
 
-def _upload(site: Site) -> Made:
+def _upload(run: Run) -> Made:
     from lambdabuild.engine.steps.publish import artifacts
 
-    receipt = receipts.read(site.receipt("share", "zip"))
+    receipt = receipts.read(run.project.receipt("share", "zip"))
     if receipt is None:
         raise CannotRead("what share:zip made is gone", help="doit forget share:zip")
     sent = {}
     for name, one in receipt.result["layers"].items():
-        done = artifacts.put(site, site.artifact_key(one["sha256"]), site.zip(name), one["sha256"], one["size"])
-        sent[name] = {**asdict(done), "location": site.portable(done.location)}
+        done = artifacts.put(
+            run, destination.artifact_key(run.project, one["sha256"]), run.project.zip(name), one["sha256"], one["size"]
+        )
+        sent[name] = {**asdict(done), "location": run.project.portable(done.location)}
     places = {name: one["location"] for name, one in sent.items()}
     return Made(
         output=hashlib.sha256(json.dumps(places, sort_keys=True).encode()).hexdigest(),
@@ -338,21 +350,21 @@ def _upload(site: Site) -> Made:
     )
 
 
-STEPS: Mapping[str, Callable[[Site], Made]] = {"plan": _plan, "zip": _zip, "upload": _upload, "tree": _tree}
+STEPS: Mapping[str, Callable[[Run], Made]] = {"plan": _plan, "zip": _zip, "upload": _upload, "tree": _tree}
 IN_FILES = ("zip", "tree")
 """The steps that write the layers into the build folder."""
 
 
-def sent(site: Site) -> Mapping[str, Mapping[str, Any]]:
+def sent(run: Run) -> Mapping[str, Mapping[str, Any]]:
     """For each layer where it was put: location, key, sha256, size."""
-    receipt = receipts.read(site.receipt("share", "upload")) if site.sharers else None
+    receipt = receipts.read(run.project.receipt("share", "upload")) if run.index.candidates else None
     found: Mapping[str, Mapping[str, Any]] = receipt.result["layers"] if receipt else {}
     return found
 
 
-def added(site: Site, document: Document, locate: Callable[[str], Location | None]) -> Iterator[AddedLayer]:
+def added(run: Run, document: Document, locate: Callable[[str], Location | None]) -> Iterator[AddedLayer]:
     """Yield the layers that are added to a template."""
-    for layer in decided(site).layers:
+    for layer in decided(run).layers:
         location = locate(layer.name)
         if layer.stack == document.stack and location is not None:
             yield AddedLayer(
@@ -365,11 +377,11 @@ def added(site: Site, document: Document, locate: Callable[[str], Location | Non
             )
 
 
-def left_by(site: Site, step: str) -> list[str]:
+def left_by(project: Project, step: str) -> list[str]:
     """The layers that a step (zip, tree) wrote when it last ran."""
-    receipt = receipts.read(site.receipt("share", step))
+    receipt = receipts.read(project.receipt("share", step))
     return list(receipt.result["layers"]) if receipt is not None else []
 
 
-def output(site: Site, step: str, layer: str) -> Output:
-    return Output(site.zip(layer)) if step == "zip" else tree_output(site, layer)
+def output(project: Project, step: str, layer: str) -> Output:
+    return Output(project.zip(layer)) if step == "zip" else tree_output(project, layer)

@@ -7,23 +7,24 @@ from typing import Any
 
 from lambdabuild.core.messages import size_text
 from lambdabuild.engine.base import receipts
-from lambdabuild.engine.base.site import Site
+from lambdabuild.engine.base.project import Project
+from lambdabuild.engine.base.run import Run
 from lambdabuild.engine.steps.auto_layers import shared_layers
 from lambdabuild.engine.steps.auto_layers.shared_layers import Decision, Share
 
 FIRST = "shared layers: known when the packages are resolved; run lambdabuild resolve, or build"
 
 
-def data(site: Site) -> dict[str, Any] | None:
+def data(run: Run) -> dict[str, Any] | None:
     """The layers, and the bytes of each function with and without them; None when nothing shares or is resolved.
 
     ``is_built`` says whether a function's own code is counted; before the first build its packages are.
     """
-    decision = shared_layers.decide(site) if site.sharers else None
+    decision = shared_layers.decide(run) if run.index.candidates else None
     if decision is None:
         return None
-    functions = dict(_functions(site, decision))
-    builds = [functions[site.build(build).users[0]] for build in decision.shares]
+    functions = dict(_functions(run, decision))
+    builds = [functions[run.index.builds[build].users[0]] for build in decision.shares]
     layers = [
         {
             "name": layer.name,
@@ -44,29 +45,32 @@ def data(site: Site) -> dict[str, Any] | None:
     }
 
 
-def _functions(site: Site, decision: Decision) -> Iterator[tuple[str, dict[str, Any]]]:
+def _functions(run: Run, decision: Decision) -> Iterator[tuple[str, dict[str, Any]]]:
     zipped = {layer.name: layer.zipped for layer in decision.layers}
     for build, share in sorted(decision.shares.items()):
         in_layers = sum(zipped[name] for name in share.layers)
-        size = _zip_size(site, build, share)
+        size = _zip_size(run.project, build, share)
         own = decision.zipped[build] - in_layers if size is None else size
         said = {"layers": list(share.layers), "upload_bytes": own, "upload_bytes_without_layers": own + in_layers}
-        yield from ((user, said | {"is_built": size is not None}) for user in site.build(build).users)
+        yield from ((user, said | {"is_built": size is not None}) for user in run.index.builds[build].users)
 
 
-def _zip_size(site: Site, build: str, share: Share) -> int | None:
+def _zip_size(project: Project, build: str, share: Share) -> int | None:
     """Of the zip as it was last built, if that was with the same packages in layers."""
-    copied, hashed = receipts.read(site.receipt("copy", build)), receipts.read(site.receipt("hash", build))
+    copied, hashed = (
+        receipts.read(project.receipt("copy", build)),
+        receipts.read(project.receipt("hash", build)),
+    )
     if copied is None or hashed is None or copied.components.get("packages in layers") != share.digest:
         return None
     return int(hashed.result["size"])
 
 
-def text(site: Site) -> str:
+def text(run: Run) -> str:
     """The same for people, "" when auto_layers is not asked for."""
-    found = data(site)
+    found = data(run)
     if found is None:
-        return f"{FIRST}\n" if site.sharers else ""
+        return f"{FIRST}\n" if run.index.candidates else ""
     return "\n".join(_lines(found)) + "\n"
 
 

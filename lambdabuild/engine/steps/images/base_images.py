@@ -12,7 +12,8 @@ from lambdabuild.core.model import DockerBuild, Image
 from lambdabuild.docker import engine_api
 from lambdabuild.docker.dockerfile import Base, bases
 from lambdabuild.docker.engine_api import Refused
-from lambdabuild.engine.base.site import Site
+from lambdabuild.engine.base.project import Project
+from lambdabuild.engine.base.run import Run
 from lambdabuild.engine.steps.images import image_calls
 from lambdabuild.plan.types import ImageBuild
 
@@ -21,23 +22,23 @@ PROCESSORS = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 def digests(
-    site: Site, image: ImageBuild, described: Image, recipe: DockerBuild, engine: Any
+    run: Run, image: ImageBuild, described: Image, recipe: DockerBuild, engine: Any
 ) -> Iterator[tuple[Base, str]]:
-    path = site.path(recipe.dockerfile)
+    path = run.project.path(recipe.dockerfile)
     with open(path, encoding="utf-8", errors="replace", opener=regular.opener) as stream:
         text = stream.read()
     host = engine.version()
     builder = f"{host['Os']}/{host['Arch']}"
     for base in bases(text, dict(recipe.arguments), recipe.target, recipe.platform or builder, builder):
-        yield base, _digest_of(site, image, described, base, engine)
+        yield base, _digest_of(run.project, image, described, base, engine)
 
 
-def _digest_of(site: Site, image: ImageBuild, described: Image, base: Base, engine: Any) -> str:
+def _digest_of(project: Project, image: ImageBuild, described: Image, base: Base, engine: Any) -> str:
     """Return the current digest of a base image: its registry's, otherwise the engine's own."""
-    pull = site.settings.container_of(image.name).pull
+    pull = project.settings.container_of(image.name).pull
     there = _is_there(engine, base.name, base.platform or image.key.platform)
-    if (pull == "always" and not site.settings.offline) or (pull != "never" and not there):
-        _pull(site, image, described, base, engine)
+    if (pull == "always" and not project.settings.offline) or (pull != "never" and not there):
+        _pull(project, image, described, base, engine)
     elif not there:
         raise NoImage(
             f"{image_calls.users_of(image)}: the base image {base.name} is not there, and pull is {pull!r}",
@@ -65,8 +66,8 @@ def _same_repository(one: str, other: str) -> bool:
     )
 
 
-def _pull(site: Site, image: ImageBuild, described: Image, base: Base, engine: Any) -> None:
-    if site.settings.offline:
+def _pull(project: Project, image: ImageBuild, described: Image, base: Base, engine: Any) -> None:
+    if project.settings.offline:
         raise Offline(
             f"{image_calls.users_of(image)}: the base image {base.name} is not there, and the run is offline",
             where=described.where,

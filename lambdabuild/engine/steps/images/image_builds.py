@@ -14,8 +14,9 @@ from lambdabuild.docker import context as contexts
 from lambdabuild.docker import engine_api
 from lambdabuild.docker.context import EPOCH_SECONDS, Context
 from lambdabuild.docker.engine_api import Refused
-from lambdabuild.engine.base.site import Site
+from lambdabuild.engine.base.run import Run
 from lambdabuild.engine.freshness import image_inputs
+from lambdabuild.engine.freshness.versions import tool_version
 from lambdabuild.engine.steps.images import image_calls
 from lambdabuild.plan.types import ImageBuild
 
@@ -29,7 +30,7 @@ OF_DOCKER = (
 class Order(Struct, frozen=True):
     """One build: what is asked of the engine. ``file`` holds the context as a tar."""
 
-    site: Site
+    run: Run
     image: ImageBuild
     described: Image
     recipe: DockerBuild
@@ -69,7 +70,7 @@ def with_engine(order: Order, engine: Any) -> None:
                         fileobj=stream, custom_context=True, dockerfile=order.context.dockerfile_inside, tag=order.mark,
                         buildargs=order.arguments | given.pop("buildargs", {}), target=recipe.target or None,
                         platform=recipe.platform or None, cache_from=list(recipe.cache_from) or None, rm=True,
-                        forcerm=True, decode=True, timeout=image_calls.timeout(order.site), **given,
+                        forcerm=True, decode=True, timeout=image_calls.timeout(order.run.project), **given,
                     )
                 )  # fmt: skip
         except Refused as refused:
@@ -93,7 +94,7 @@ OPTIONS: Mapping[str, tuple[str, Callable[[str], Any] | None]] = {
     "--label": ("labels", _pair),
     "--shm-size": ("shmsize", str),
     "--isolation": ("isolation", str),
-    "--build-arg": ("buildargs", lambda name: {name: os.environ[name]} if name in os.environ else {}),
+    "--build-arg": ("buildargs", str),
     "--no-cache": ("nocache", None),
     "--pull": ("pull", None),
     "--squash": ("squash", None),
@@ -104,7 +105,7 @@ SHOWN_ONLY = ("--progress", "--quiet", "-q", "--rm", "--force-rm", "--load")
 
 def _asked(order: Order) -> dict[str, Any]:
     """The user's own options for the classic builder. Raises BadImage (LB810) for those that only BuildKit has."""
-    found = dict[str, Any]()
+    found, environment = dict[str, Any](), order.run.opened_with.environment
     words = iter(order.recipe.options)
     for word in words:
         name, sign, value = word.partition("=")
@@ -121,6 +122,8 @@ def _asked(order: Order) -> dict[str, Any]:
             found[key] = value != "false"
             continue
         taken = take(value if sign else next(words, ""))
+        if key == "buildargs":
+            taken = {taken: environment[taken]} if taken in environment else {}
         found[key] = {**found.get(key, {}), **taken} if isinstance(taken, dict) else taken
     return found
 
@@ -131,7 +134,8 @@ def with_buildkit(order: Order, engine: Any) -> None:
     contexts.unpack(order.file, folder)
     # Docker finds the ignore file by the name of the Dockerfile; what it leaves out is left out already.
     dockerfile = contexts.write_dockerfile(order.context, beside)
-    recipe, secret = order.recipe, {name for name in order.arguments if name not in os.environ}
+    recipe = order.recipe
+    secret = {name for name in order.arguments if name not in order.run.opened_with.environment}
     command = ["docker", "build", "--progress=plain", "--tag", order.mark, "--file", dockerfile]
     command += ["--platform", recipe.platform] if recipe.platform else []
     command += ["--target", recipe.target] if recipe.target else []
@@ -145,16 +149,19 @@ def with_buildkit(order: Order, engine: Any) -> None:
     env = tools.environment((*OF_DOCKER, *image_inputs.variables(recipe.options)), more)
     try:
         tools.run(
-            [*command, *recipe.options, folder], cwd=folder, env=env, timeout_seconds=image_calls.timeout(order.site)
+            [*command, *recipe.options, folder],
+            cwd=folder,
+            env=env,
+            timeout_seconds=image_calls.timeout(order.run.project),
         )
     except ToolFailed as error:
         lines = error.tail.splitlines()[2:]
         raise _failed(order, error.message, "\n".join(lines)) from error
 
 
-def has_buildkit(site: Site) -> bool:
+def has_buildkit(run: Run) -> bool:
     """Return whether the docker command is there with its buildx; DOCKER_BUILDKIT, as that reads it, decides before."""
-    asked, command = os.environ.get("DOCKER_BUILDKIT"), tools.find("docker")
+    asked, command = run.opened_with.environment.get("DOCKER_BUILDKIT"), tools.find("docker")
     if asked or command is None:
         return command is not None and asked not in ("0", "false")
-    return site.tool_version("docker buildx version").startswith("github.com/docker/buildx")
+    return tool_version(run.stats, "docker buildx version").startswith("github.com/docker/buildx")

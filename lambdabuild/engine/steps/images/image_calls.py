@@ -7,7 +7,7 @@ from typing import Any
 
 from lambdabuild.docker import engine_api
 from lambdabuild.docker.engine_api import Refused
-from lambdabuild.engine.base.site import Site
+from lambdabuild.engine.base.project import Project
 from lambdabuild.plan.types import ImageBuild
 
 MARK = "lambdabuild/image"
@@ -25,8 +25,8 @@ def id_of(engine: Any, name: str) -> str | None:
         raise
 
 
-def timeout(site: Site) -> float | None:
-    return site.settings.tool_timeout_seconds or None
+def timeout(project: Project) -> float | None:
+    return project.settings.tool_timeout_seconds or None
 
 
 def follow(events: Iterable[Mapping[str, Any]]) -> tuple[list[str], dict[str, Any]]:

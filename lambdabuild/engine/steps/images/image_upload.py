@@ -11,7 +11,9 @@ from lambdabuild.core.naming import ECR_URI
 from lambdabuild.core.records import Struct
 from lambdabuild.docker import engine_api
 from lambdabuild.docker.engine_api import Refused
-from lambdabuild.engine.base.site import Site
+from lambdabuild.engine.base import destination
+from lambdabuild.engine.base.plan_index import PlanIndex
+from lambdabuild.engine.base.run import Run
 from lambdabuild.engine.steps.images import image_calls, images
 from lambdabuild.plan.types import ImageBuild
 
@@ -25,27 +27,27 @@ class Sent(Struct, frozen=True):
     size: int
 
 
-def send(site: Site, name: str, made: Mapping[str, Any]) -> Sent:
+def send(run: Run, name: str, made: Mapping[str, Any]) -> Sent:
     """Push an image under its digest as a tag, unless the registry has that, and under those asked for.
 
     ``made`` is the result of the image step.
     """
-    image = site.images[name]
-    repository, credentials = _repository(site, image)
-    with engine_api.client(image_calls.timeout(site)) as engine:
-        found = made if image_calls.id_of(engine, made["id"]) else _result(images.find_or_build(site, image, engine))
+    image = run.index.images[name]
+    repository, credentials = _repository(run, image)
+    with engine_api.client(image_calls.timeout(run.project)) as engine:
+        found = made if image_calls.id_of(engine, made["id"]) else _result(images.find_or_build(run, image, engine))
         own = found["id"].partition(":")[2]
         digest = _digest_there(engine, f"{repository}:{own}", credentials)
         tags = [*([] if digest else [own]), *image.key.push_tags]
         for tag in tags:
-            digest = _push(site, image, engine, found["id"], repository, tag, credentials)
+            digest = _push(run.index, image, engine, found["id"], repository, tag, credentials)
     return Sent(f"{repository}@{digest}", digest, own in tags, found["size"])
 
 
-def is_there(site: Site, name: str, location: str) -> bool:
+def is_there(run: Run, name: str, location: str) -> bool:
     """Return whether the registry has what was pushed. Raises NoEngine (LB801), for an engine has to ask it."""
-    _, credentials = _repository(site, site.images[name])
-    with engine_api.client(image_calls.timeout(site)) as engine:
+    _, credentials = _repository(run, run.index.images[name])
+    with engine_api.client(image_calls.timeout(run.project)) as engine:
         return bool(_digest_there(engine, location, credentials))
 
 
@@ -63,7 +65,7 @@ def _digest_there(engine: Any, name: str, credentials: Mapping[str, str] | None)
 
 
 def _push(
-    site: Site,
+    index: PlanIndex,
     image: ImageBuild,
     engine: Any,
     image_id: str,
@@ -81,7 +83,7 @@ def _push(
     except Refused as refused:
         raise PushFailed(
             f"{image_calls.users_of(image)} cannot be pushed to {name}: {refused.words}",
-            where=site.described_images[image.name].where,
+            where=index.described_images[image.name].where,
             help="check the repository's name and your rights to it; docker login, or a credential helper, gives them",
         ) from refused
     finally:
@@ -89,7 +91,7 @@ def _push(
     return str(facts["Digest"])
 
 
-def _repository(site: Site, image: ImageBuild) -> tuple[str, dict[str, str] | None]:
+def _repository(run: Run, image: ImageBuild) -> tuple[str, dict[str, str] | None]:
     """The repository's address, and credentials when it is ECR's; for others docker knows them."""
     named, own = image.key.repository, image.key.repository.startswith("ecr:")
     there = ECR_URI.match(named)
@@ -97,47 +99,52 @@ def _repository(site: Site, image: ImageBuild) -> tuple[str, dict[str, str] | No
         return named, None
     from lambdabuild.aws.ecr import Registry
 
-    account, region = (there["account"], there["region"]) if there is not None else ("", site.region)
+    account, region = (
+        (there["account"], there["region"]) if there is not None else ("", destination.region(run.project))
+    )
     registry = Registry(
-        account=account, region=region, profile=site.settings.profile, endpoint_url=site.settings.endpoint_url
+        account=account,
+        region=region,
+        profile=run.project.settings.profile,
+        endpoint_url=run.project.settings.endpoint_url,
     )
     name = there["repository"] if there is not None else named.removeprefix("ecr:")
-    if own or site.settings.create_repository:
-        named = registry.repository(name, _new_repository(site, image))
+    if own or run.project.settings.create_repository:
+        named = registry.repository(name, _new_repository(run, image))
     return named, registry.credentials()
 
 
-def _new_repository(site: Site, image: ImageBuild) -> Any:
+def _new_repository(run: Run, image: ImageBuild) -> Any:
     """How a repository is made; None when it must be there. That of a serverless.yml is made when it is not."""
     from lambdabuild.aws.ecr import NewRepository
 
-    definition, settings = site.service.definition, site.settings
+    definition, settings = run.project.service.definition, run.project.settings
     given = (definition.data["provider"].get("ecr") or {}) if definition is not None else {}
-    is_default = image.key.repository == site.described_images[image.name].repository
+    is_default = image.key.repository == run.index.described_images[image.name].repository
     if not settings.create_repository and not is_default:
         return None
     count = settings.max_image_count or int(given.get("maxImageCount") or 0)
     return NewRepository(settings.scan_on_push or bool(given.get("scanOnPush")), count)
 
 
-def ask(site: Site, name: str) -> Sent:
+def ask(run: Run, name: str) -> Sent:
     """The digest of an image that is named by a tag; ECR is asked."""
     from lambdabuild.aws.ecr import Registry
 
-    source = site.described_images[name].source
+    source = run.index.described_images[name].source
     found = ECR_URI.match(source.uri) if isinstance(source, Tagged) else None
     assert found is not None, "only images in ECR are asked for"
-    if site.settings.offline:
+    if run.project.settings.offline:
         raise Offline(
             f"only ECR knows what {found[0]} stands for, and the run is offline",
-            where=site.described_images[name].where,
+            where=run.index.described_images[name].where,
             help="name the image by its digest: REPOSITORY@sha256:...",
         )
     registry = Registry(
         account=found["account"],
         region=found["region"],
-        profile=site.settings.profile,
-        endpoint_url=site.settings.endpoint_url,
+        profile=run.project.settings.profile,
+        endpoint_url=run.project.settings.endpoint_url,
     )
     digest = registry.digest(found["repository"], found["tag"] or "latest")
     address = found[0].partition("/")[0] + "/" + found["repository"]

@@ -17,8 +17,8 @@ from lambdabuild.docker import context as contexts
 from lambdabuild.docker import engine_api
 from lambdabuild.docker.context import Context
 from lambdabuild.docker.engine_api import Refused
-from lambdabuild.engine.base import session
-from lambdabuild.engine.base.site import Site
+from lambdabuild.engine.base.plan_index import PlanIndex
+from lambdabuild.engine.base.run import Run
 from lambdabuild.engine.freshness import image_inputs
 from lambdabuild.engine.steps.images import base_images, image_builds, image_calls
 from lambdabuild.files import fingerprint
@@ -38,11 +38,11 @@ class Made(Struct, frozen=True):
     """The digest of each image that it begins with or copies from."""
 
 
-def make(site: Site, name: str) -> Made:
+def make(run: Run, name: str) -> Made:
     """Build or load an image, unless the engine has it, and give it its names; the last one's are taken away."""
-    image, last = site.images[name], str(session.saved(f"image:{name}").get("fingerprint", ""))
-    with engine_api.client(image_calls.timeout(site)) as engine:
-        made = find_or_build(site, image, engine)
+    image, last = run.index.images[name], str(run.saved(f"image:{name}").get("fingerprint", ""))
+    with engine_api.client(image_calls.timeout(run.project)) as engine:
+        made = find_or_build(run, image, engine)
         for name in image.local_names:
             repository, _, tag = name.partition(":")
             engine.tag(made.id, repository, tag, force=True)
@@ -51,43 +51,43 @@ def make(site: Site, name: str) -> Made:
         return made
 
 
-def find_or_build(site: Site, image: ImageBuild, engine: Any) -> Made:
-    described = site.described_images[image.name]
+def find_or_build(run: Run, image: ImageBuild, engine: Any) -> Made:
+    described = run.index.described_images[image.name]
     if isinstance(described.source, DockerBuild):
-        return _built(site, image, described, described.source, engine)
+        return _built(run, image, described, described.source, engine)
     assert isinstance(described.source, Archive), "an image in a registry is not made"
-    found = fingerprint.of(image_inputs.inputs(site, image))
+    found = fingerprint.of(image_inputs.inputs(run, image))
     mark = f"{image_calls.MARK}:{found}"
     if image_calls.id_of(engine, mark) is None:
-        _load(site, image, site.path(described.source.path), mark, engine)
+        _load(run.index, image, run.project.path(described.source.path), mark, engine)
     return _inspected(image, engine, mark, found, {})
 
 
-def _built(site: Site, image: ImageBuild, described: Image, recipe: DockerBuild, engine: Any) -> Made:
+def _built(run: Run, image: ImageBuild, described: Image, recipe: DockerBuild, engine: Any) -> Made:
     known = {
         " ".join(filter(None, (base.name, base.platform))): digest
-        for base, digest in base_images.digests(site, image, described, recipe, engine)
+        for base, digest in base_images.digests(run, image, described, recipe, engine)
     }
-    with site.scratch() as scratch:
+    with run.project.scratch() as scratch:
         file = os.path.join(scratch, "context.tar")
-        context, own = _written(site, image, file)
+        context, own = _written(run, image, file)
         found = fingerprint.of(own | {f"base:{name}": digest for name, digest in known.items()})
         mark = f"{image_calls.MARK}:{found}"
-        with site.shared.lock_of(mark):  # two functions may need the same under two names
+        with run.locks.of(mark):  # two functions may need the same under two names
             if image_calls.id_of(engine, mark) is None:
-                build = image_builds.with_buildkit if image_builds.has_buildkit(site) else image_builds.with_engine
-                build(image_builds.Order(site, image, described, recipe, context, file, scratch, mark), engine)
+                build = image_builds.with_buildkit if image_builds.has_buildkit(run) else image_builds.with_engine
+                build(image_builds.Order(run, image, described, recipe, context, file, scratch, mark), engine)
     return _inspected(image, engine, mark, found, known)
 
 
-def _written(site: Site, image: ImageBuild, file: str) -> tuple[Context, dict[str, str]]:
+def _written(run: Run, image: ImageBuild, file: str) -> tuple[Context, dict[str, str]]:
     """The context in one file, with the inputs that are in it: a file that is edited meanwhile is written again."""
     for _ in range(5):
-        before = image_inputs.inputs(site, image)
-        context = image_inputs.context_of(site, image)
+        before = image_inputs.inputs(run, image)
+        context = image_inputs.context_of(run, image)
         with open(file, "wb") as stream:
             contexts.write_tar(context, stream)
-        if image_inputs.inputs(site, image) == before:
+        if image_inputs.inputs(run, image) == before:
             return context, before
     raise CannotRead(
         f"the image of {image.name!r}: the files in {image.key.place}/ change all the time",
@@ -106,8 +106,8 @@ def _inspected(image: ImageBuild, engine: Any, mark: str, found: str, known: Map
     return Made(data["Id"], int(data["Size"]), found, known)
 
 
-def _load(site: Site, image: ImageBuild, path: str, mark: str, engine: Any) -> None:
-    described = site.described_images[image.name]
+def _load(index: PlanIndex, image: ImageBuild, path: str, mark: str, engine: Any) -> None:
+    described = index.described_images[image.name]
     try:
         with open(path, "rb") as stream, engine_api.refusals():
             lines, _ = image_calls.follow(engine.load_image(stream, quiet=True))
@@ -128,10 +128,10 @@ def _load(site: Site, image: ImageBuild, path: str, mark: str, engine: Any) -> N
     engine.tag(found, repository, tag, force=True)
 
 
-def remove(site: Site, name: str, made: Mapping[str, Any]) -> None:
+def remove(run: Run, name: str, made: Mapping[str, Any]) -> None:
     """Take an image's names away; the engine removes what nothing else is made of."""
-    image = site.images[name]
-    with engine_api.client(image_calls.timeout(site)) as engine:
+    image = run.index.images[name]
+    with engine_api.client(image_calls.timeout(run.project)) as engine:
         for one in (*image.local_names, f"{image_calls.MARK}:{made.get('fingerprint', '')}"):
             if image_calls.id_of(engine, one) == made.get("id"):
                 image_calls.untag(engine, one, keep_layers=False)

@@ -13,7 +13,9 @@ from lambdabuild.core.errors import NoSource, NoSuchVersion
 from lambdabuild.core.model import Asset
 from lambdabuild.core.records import Struct
 from lambdabuild.core.spans import Span
-from lambdabuild.engine.base.site import Site
+from lambdabuild.engine.base import destination
+from lambdabuild.engine.base.project import Project
+from lambdabuild.engine.base.run import Run
 from lambdabuild.files.listing import Found, Listing, Patterns, scan
 from lambdabuild.files.stat_cache import sha256_of
 from lambdabuild.plan.types import Pinned, Source
@@ -29,29 +31,29 @@ class Sent(Struct, frozen=True):
     size: int
 
 
-def store(site: Site) -> Store:
+def store(run: Run) -> Store:
     """The store that the settings name."""
-    return _store(site, site.settings.prefix)
+    return _store(run, run.project.settings.prefix)
 
 
-def _store(site: Site, prefix: str) -> Store:
+def _store(run: Run, prefix: str) -> Store:
     """The same with another prefix of its keys; made once for a run."""
-    with site.shared.lock:
-        if prefix not in site.shared.stores:
-            site.shared.stores[prefix] = _make_store(site, prefix)
-        return site.shared.stores[prefix]
+    with run.locks.of("stores"):
+        if prefix not in run.stores:
+            run.stores[prefix] = _make_store(run, prefix)
+        return run.stores[prefix]
 
 
-def _make_store(site: Site, prefix: str) -> Store:
-    settings = site.settings
-    if not site.bucket:
-        return FolderStore(site.store_dir, is_ours=not settings.store, digest_of=site.stats.digest)
+def _make_store(run: Run, prefix: str) -> Store:
+    settings = run.project.settings
+    if not destination.bucket(run.project):
+        return FolderStore(run.project.store_dir, is_ours=not settings.store, digest_of=run.stats.digest)
     from lambdabuild.aws.s3_store import S3Store
 
     return S3Store(
-        bucket=site.bucket,
+        bucket=destination.bucket(run.project),
         prefix=prefix,
-        region=site.region,
+        region=destination.region(run.project),
         profile=settings.profile,
         endpoint_url=settings.endpoint_url,
         kms_key_id=settings.kms_key_id,
@@ -59,42 +61,42 @@ def _make_store(site: Site, prefix: str) -> Store:
     )
 
 
-def put(site: Site, key: str, path: str, sha256: str, size: int) -> Sent:
+def put(run: Run, key: str, path: str, sha256: str, size: int) -> Sent:
     """Send a file unless the store has its key, which holds its sha256."""
-    there = store(site)
+    there = store(run)
     return Sent(there.location(key), key, sha256, there.put(key, path, sha256, size), size)
 
 
-def put_at(site: Site, key: str, path: str, sha256: str, size: int) -> Sent:
+def put_at(run: Run, key: str, path: str, sha256: str, size: int) -> Sent:
     """Send a file to a whole key, without the settings' prefix, unless the bucket has it."""
-    there = _store(site, "")
+    there = _store(run, "")
     return Sent(there.location(key), key, sha256, there.put(key, path, sha256, size), size)
 
 
-def has(site: Site, location: str) -> bool:
+def has(run: Run, location: str) -> bool:
     """Return whether the bucket has what is at a location; each of its folders is listed once in a run."""
-    start = store(site).location("")
+    start = store(run).location("")
     if location.startswith(start):
-        return store(site).has(location.removeprefix(start))
-    there = _store(site, "")
+        return store(run).has(location.removeprefix(start))
+    there = _store(run, "")
     return there.has(location.removeprefix(there.location("")))
 
 
-def version(site: Site, source: Source, path: str, sha256: str, size: int, number: str) -> Sent:
+def version(run: Run, source: Source, path: str, sha256: str, size: int, number: str) -> Sent:
     """Publish a version of a source, unless it is there as it is. Raises VersionTaken (LB606), BadVersion (LB607)."""
-    place = next((one.where for name, one in site.settings.sources.items() if name == source.name), None)
+    place = next((one.where for name, one in run.project.settings.sources.items() if name == source.name), None)
     key = versions.source_key(source.prefix, versions.check(number, f"source {source.name!r}", place))
     labels = Labels(dict(source.tags), dict(source.metadata))
     may_replace = source.overwrite and versions.is_development(number)
-    there = _store(site, "")
+    there = _store(run, "")
     return Sent(
         there.location(key), key, sha256, there.put_once(key, path, sha256, size, labels, replace=may_replace), size
     )
 
 
-def pinned(site: Site, item: Pinned) -> Sent:
+def pinned(run: Run, item: Pinned) -> Sent:
     """A version that was published before. Raises NoSuchVersion (LB608) when it was not."""
-    key, there = versions.source_key(site.sources[item.source].prefix, item.version), _store(site, "")
+    key, there = versions.source_key(run.index.sources[item.source].prefix, item.version), _store(run, "")
     sha256 = there.digest(key)
     if sha256 is None:
         raise NoSuchVersion(
@@ -105,24 +107,24 @@ def pinned(site: Site, item: Pinned) -> Sent:
     return Sent(there.location(key), key, sha256, False, 0)
 
 
-def console_note(site: Site, sent: Sent) -> str:
+def console_note(run: Run, sent: Sent) -> str:
     """Return the console's address of a version; "" if no console shows it."""
-    if not sent.location.startswith("s3://") or site.settings.endpoint_url:
+    if not sent.location.startswith("s3://") or run.project.settings.endpoint_url:
         return ""
     from lambdabuild.aws.s3_store import console_url
 
-    return console_url(site.bucket, sent.key, _store(site, "").region)
+    return console_url(destination.bucket(run.project), sent.key, _store(run, "").region)
 
 
-def asset(site: Site, item: Asset) -> Sent:
+def asset(run: Run, item: Asset) -> Sent:
     """Send a local file as it is, a folder, or code that is a file, as a reproducible zip.
 
     Raises NoSource (LB302) when it is not there and the template is to be deployed; else the template names it all the
     same, as it is written.
     """
-    path = site.path(item.source)
+    path = run.project.path(item.source)
     if not os.path.exists(path):
-        if site.bucket:
+        if destination.bucket(run.project):
             raise NoSource(
                 f"{item.source} is not there, and the deployment of {item.name} needs it",
                 where=item.where,
@@ -132,19 +134,19 @@ def asset(site: Site, item: Asset) -> Sent:
     if not item.is_folder and not (item.is_code and not is_zipfile(path)):
         sha256 = sha256_of(path)
         extension = posixpath.splitext(item.source)[1]
-        return put(site, site.artifact_key(sha256, extension), path, sha256, os.path.getsize(path))
+        return put(run, destination.artifact_key(run.project, sha256, extension), path, sha256, os.path.getsize(path))
     from lambdabuild.artifacts.zips import write_zip
     from lambdabuild.engine.steps.assemble import from_files
 
-    listing = _asset_files(site, item, path)
-    with site.scratch() as scratch:
+    listing = _asset_files(run.project, item, path)
+    with run.project.scratch() as scratch:
         path = os.path.join(scratch, "asset.zip")
-        summary = write_zip(path, tuple(from_files(site, listing, "", item.source)))
-        return put(site, site.artifact_key(summary.sha256), path, summary.sha256, summary.size)
+        summary = write_zip(path, tuple(from_files(run, listing, "", item.source)))
+        return put(run, destination.artifact_key(run.project, summary.sha256), path, summary.sha256, summary.size)
 
 
-def _asset_files(site: Site, item: Asset, path: str) -> Listing:
+def _asset_files(project: Project, item: Asset, path: str) -> Listing:
     """Return the files of a folder, or the file itself."""
     if item.is_folder:
-        return scan(path, Patterns(DEFAULT_EXCLUDE), boundary=site.boundary, who=item.name)
+        return scan(path, Patterns(DEFAULT_EXCLUDE), boundary=project.boundary, who=item.name)
     return Listing((Found(posixpath.basename(item.source), path, os.stat(path)),), ())

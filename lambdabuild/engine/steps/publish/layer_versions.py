@@ -18,8 +18,9 @@ from lambdabuild.core.atomic import write_text
 from lambdabuild.core.errors import CannotPublish, CannotRead, Offline, TooLarge
 from lambdabuild.core.lambda_limits import DIRECT_UPLOAD_BYTES
 from lambdabuild.core.records import Struct
-from lambdabuild.engine.base import receipts
-from lambdabuild.engine.base.site import Site
+from lambdabuild.engine.base import destination, receipts
+from lambdabuild.engine.base.project import Project
+from lambdabuild.engine.base.run import Run
 from lambdabuild.engine.freshness import intact
 from lambdabuild.engine.steps.publish import artifacts
 from lambdabuild.files.stat_cache import sha256_of
@@ -40,34 +41,34 @@ class Published(Struct, frozen=True):
     notes: tuple[str, ...]
 
 
-def publish_layer(site: Site, publication: Publication) -> Published:
+def publish_layer(run: Run, publication: Publication) -> Published:
     """Every version that the layer needs: one for all architectures whose artifacts are equal."""
     from lambdabuild.aws.layer_versions import LayerVersions
 
-    if site.settings.offline:
+    if run.project.settings.offline:
         raise Offline(f"publish:{publication.name} needs Lambda, and the run is offline", help="run without offline")
     client = LayerVersions(
         publication.layer_name,
-        region=site.region,
-        profile=site.settings.profile,
-        endpoint_url=site.settings.endpoint_url,
+        region=destination.region(run.project),
+        profile=run.project.settings.profile,
+        endpoint_url=run.project.settings.endpoint_url,
     )
     found, count = [], 0
-    for build, wanted in _wanted(site, publication):
-        version, is_new = _version(site, client, build, wanted)
-        _keep_beside(site, build, wanted, version)
+    for build, wanted in _wanted(run, publication):
+        version, is_new = _version(run, client, build, wanted)
+        _keep_beside(run, build, wanted, version)
         _share(client, publication, version)
         found.append(_about(wanted, version))
         count += is_new
     return Published(tuple(found), count, tuple(_retire(client, publication.keep)))
 
 
-def _wanted(site: Site, publication: Publication) -> Iterator[tuple[str, Wanted]]:
+def _wanted(run: Run, publication: Publication) -> Iterator[tuple[str, Wanted]]:
     """(a build that has it, the version) for each content."""
     by_content: dict[str, list[tuple[str, tuple[str, ...]]]] = defaultdict(list)
     for layer, architectures in zip(publication.layers, publication.architectures, strict=True):
-        build = site.plan.build_of(layer).name
-        by_content[_result(site, "hash", build)["code_sha256"]].append((build, architectures))
+        build = run.index.plan.build_of(layer).name
+        by_content[_result(run.project, "hash", build)["code_sha256"]].append((build, architectures))
     for code_sha256, same in by_content.items():
         yield (
             same[0][0],
@@ -82,14 +83,14 @@ def _wanted(site: Site, publication: Publication) -> Iterator[tuple[str, Wanted]
         )
 
 
-def _version(site: Site, client: LayerVersions, build: str, wanted: Wanted) -> tuple[Version, bool]:
+def _version(run: Run, client: LayerVersions, build: str, wanted: Wanted) -> tuple[Version, bool]:
     """The version, and whether it is new."""
     there = client.list()
     last = layer_versions.newest(wanted, there)
     says_the_same = last is not None and layer_versions.says_the_same(wanted, last)
-    if last is not None and says_the_same and _has_content(site, client, build, wanted, last):
+    if last is not None and says_the_same and _has_content(run, client, build, wanted, last):
         return last, False
-    own = client.publish(wanted, _content(site, build))
+    own = client.publish(wanted, _content(run.project, build))
     before = max((one.number for one in there), default=0)
     for twin in layer_versions.earlier_twins(wanted, own, before, client.list() if own.number > before + 1 else ()):
         if client.code_sha256(twin.number) == wanted.code_sha256:
@@ -98,63 +99,63 @@ def _version(site: Site, client: LayerVersions, build: str, wanted: Wanted) -> t
     return own, True
 
 
-def _has_content(site: Site, client: LayerVersions, build: str, wanted: Wanted, version: Version) -> bool:
+def _has_content(run: Run, client: LayerVersions, build: str, wanted: Wanted, version: Version) -> bool:
     """Return whether a version has the same files. Its zip may be another's: one made by an older compressor."""
     code_sha256 = client.code_sha256(version.number)
     if code_sha256 == wanted.code_sha256:
         return True
-    store = _bucket(site)
+    store = _bucket(run)
     kept = store.read(_key(wanted, version, "manifest.json")) if store is not None else None
     said = regular.json(kept) if kept else {}
-    same = {"code_sha256": code_sha256, "tree_digest": _result(site, "copy", build)["tree_digest"]}
+    same = {"code_sha256": code_sha256, "tree_digest": _result(run.project, "copy", build)["tree_digest"]}
     return bool({name: said.get(name) for name in same} == same)
 
 
-def _content(site: Site, build: str) -> dict[str, Any]:
+def _content(project: Project, build: str) -> dict[str, Any]:
     """Return where Lambda takes the zip from: the bucket, or the request itself up to its limit."""
-    location = _result(site, "upload", build)["location"]
+    location = _result(project, "upload", build)["location"]
     if location.startswith("s3://"):
         bucket, _, key = location.removeprefix("s3://").partition("/")
         return {"S3Bucket": bucket, "S3Key": key}
-    size = os.path.getsize(site.zip(build))
+    size = os.path.getsize(project.zip(build))
     if size > DIRECT_UPLOAD_BYTES:
         raise TooLarge(
             f"layer {build!r} is a zip of {size:,} bytes; without a bucket Lambda takes {DIRECT_UPLOAD_BYTES:,}",
             help="name a bucket, or leave something out",
         )
-    with open(site.zip(build), "rb", opener=regular.opener) as stream:
+    with open(project.zip(build), "rb", opener=regular.opener) as stream:
         return {"ZipFile": stream.read()}
 
 
 # beside the version, in S3
 
 
-def _keep_beside(site: Site, build: str, wanted: Wanted, version: Version) -> None:
+def _keep_beside(run: Run, build: str, wanted: Wanted, version: Version) -> None:
     """layer.zip, manifest.json and what the packages were chosen by, once, under the version's number."""
-    store = _bucket(site)
+    store = _bucket(run)
     if store is None or store.has(_key(wanted, version, "manifest.json")):
         return
-    for path in _manifests(site, build):
+    for path in _manifests(run, build):
         store.put(_key(wanted, version, posixpath.basename(path)), path, sha256_of(path), os.path.getsize(path))
-    store.copy(_result(site, "upload", build)["location"], _key(wanted, version, "layer.zip"))
-    with site.scratch() as scratch:
+    store.copy(_result(run.project, "upload", build)["location"], _key(wanted, version, "layer.zip"))
+    with run.project.scratch() as scratch:
         path = os.path.join(scratch, "manifest.json")
-        write_text(path, _manifest_text(site, build, wanted, version))
+        write_text(path, _manifest_text(run, build, wanted, version))
         store.put(_key(wanted, version, "manifest.json"), path, sha256_of(path), os.path.getsize(path))
 
 
-def _manifests(site: Site, build: str) -> Sequence[str]:
+def _manifests(run: Run, build: str) -> Sequence[str]:
     """The manifest and the lock files beside it."""
-    manifest = site.build(build).key.manifest
+    manifest = run.index.builds[build].key.manifest
     if not manifest:
         return ()
-    names = [posixpath.basename(manifest), *site.rules[site.build(build).key.rule].lock_files]
-    paths = [site.path(posixpath.join(posixpath.dirname(manifest), name)) for name in dict.fromkeys(names)]
+    names = [posixpath.basename(manifest), *run.index.rules[run.index.builds[build].key.rule].lock_files]
+    paths = [run.project.path(posixpath.join(posixpath.dirname(manifest), name)) for name in dict.fromkeys(names)]
     return [path for path in paths if os.path.isfile(path)]
 
 
-def _manifest_text(site: Site, build: str, wanted: Wanted, version: Version) -> str:
-    copied = _result(site, "copy", build)
+def _manifest_text(run: Run, build: str, wanted: Wanted, version: Version) -> str:
+    copied = _result(run.project, "copy", build)
     said = {
         "format": MANIFEST_FORMAT,
         **_about(wanted, version),
@@ -164,7 +165,7 @@ def _manifest_text(site: Site, build: str, wanted: Wanted, version: Version) -> 
         "unzipped_bytes": copied["unzipped"],
         "files": copied["files"],
         "packages": copied["packages"],
-        "chosen_by": [os.path.basename(path) for path in _manifests(site, build)],
+        "chosen_by": [os.path.basename(path) for path in _manifests(run, build)],
     }
     return json.dumps(said, indent=2, sort_keys=True) + "\n"
 
@@ -173,10 +174,10 @@ def _key(wanted: Wanted, version: Version, name: str) -> str:
     return f"layer/{wanted.name}/{version.number}/{name}"
 
 
-def _bucket(site: Site) -> S3Store | None:
+def _bucket(run: Run) -> S3Store | None:
     from lambdabuild.aws.s3_store import S3Store
 
-    store = artifacts.store(site)
+    store = artifacts.store(run)
     return store if isinstance(store, S3Store) else None
 
 
@@ -213,18 +214,18 @@ def _retire(client: LayerVersions, keep: int) -> Iterator[str]:
 # what is left on this machine
 
 
-def write(site: Site, name: str, versions: Sequence[Mapping[str, Any]]) -> None:
+def write(run: Run, name: str, versions: Sequence[Mapping[str, Any]]) -> None:
     """Put a layer's versions into layers.json, beside those of the others."""
-    with _alone(site):
-        others = {key: value for key, value in intact.published(site).items() if key in site.publications}
+    with _alone(run.project):
+        others = {key: value for key, value in intact.published(run.project).items() if key in run.index.publications}
         text = json.dumps({**others, name: list(versions)}, indent=2, sort_keys=True) + "\n"
-        write_text(intact.published_file(site), text)
+        write_text(intact.published_file(run.project), text)
 
 
 @contextmanager
-def _alone(site: Site) -> Iterator[None]:
+def _alone(project: Project) -> Iterator[None]:
     """Steps on threads and in doit's processes take turns."""
-    with open(os.path.join(site.state_dir, "layers.lock"), "w", encoding="utf-8") as stream:
+    with open(os.path.join(project.state_dir, "layers.lock"), "w", encoding="utf-8") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
         yield
 
@@ -240,8 +241,8 @@ def _about(wanted: Wanted, version: Version) -> dict[str, Any]:
     }
 
 
-def _result(site: Site, kind: str, name: str) -> Mapping[str, Any]:
-    receipt = receipts.read(site.receipt(kind, name))
+def _result(project: Project, kind: str, name: str) -> Mapping[str, Any]:
+    receipt = receipts.read(project.receipt(kind, name))
     if receipt is None:
         raise CannotRead(f"what {kind}:{name} made is gone", help=f"doit forget {kind}:{name}")
     return receipt.result

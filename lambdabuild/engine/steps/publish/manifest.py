@@ -8,45 +8,46 @@ from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 from lambdabuild.core import regular, units
-from lambdabuild.engine.base import receipts
-from lambdabuild.engine.base.site import Site
+from lambdabuild.engine.base import destination, receipts
+from lambdabuild.engine.base.project import Project
+from lambdabuild.engine.base.run import Run
 from lambdabuild.engine.base.snapshot import PLAN
 from lambdabuild.engine.base.template_files import MANIFEST, PACKAGED, TEMPLATE, template_file
 from lambdabuild.engine.steps.auto_layers import shared_layers
 from lambdabuild.files import fingerprint
 
 
-def of(site: Site) -> dict[str, Any]:
+def of(run: Run) -> dict[str, Any]:
     """Return the manifest: each function and layer, what it was made from and where it is."""
-    last = _last_manifest(site)
+    last = _last_manifest(run)
     return {
         "version": 1,
         "functions": {
-            **dict(_items(site, "build", last.get("functions", {}))),
-            **dict(_image_items(site)),
-            **dict(_pinned(site)),
+            **dict(_items(run, "build", last.get("functions", {}))),
+            **dict(_image_items(run)),
+            **dict(_pinned(run)),
         },
-        "layers": dict(_items(site, "layer", last.get("layers", {}))),
-        "sources": dict(_items(site, "source", last.get("sources", {}))),
-        "shared_layers": dict(shared_layers_of(site)),
-        "left_alone": {name: one.reason for one in site.left_out for name in one.names},
-        "assets": dict(_sent_assets(site)),
-        "templates": _templates(site),
+        "layers": dict(_items(run, "layer", last.get("layers", {}))),
+        "sources": dict(_items(run, "source", last.get("sources", {}))),
+        "shared_layers": dict(shared_layers_of(run)),
+        "left_alone": {name: one.reason for one in run.index.left_out for name in one.names},
+        "assets": dict(_sent_assets(run)),
+        "templates": _templates(run.project),
     }
 
 
-def _templates(site: Site) -> dict[str, str]:
-    if site.service.definition is not None:
+def _templates(project: Project) -> dict[str, str]:
+    if project.service.definition is not None:
         return {".": TEMPLATE}
     return {
-        document.stack or ".": os.path.relpath(template_file(site, document, PACKAGED), site.build_dir)
-        for document in site.service.documents
+        document.stack or ".": os.path.relpath(template_file(project, document, PACKAGED), project.build_dir)
+        for document in project.service.documents
     }
 
 
-def _sent_assets(site: Site) -> Iterator[tuple[str, dict[str, Any]]]:
-    for asset in site.plan.assets:
-        receipt = receipts.read(site.receipt("upload", asset.name))
+def _sent_assets(run: Run) -> Iterator[tuple[str, dict[str, Any]]]:
+    for asset in run.index.plan.assets:
+        receipt = receipts.read(run.project.receipt("upload", asset.name))
         if receipt is not None:
             sha256 = receipt.result["sha256"]
             yield (
@@ -55,27 +56,27 @@ def _sent_assets(site: Site) -> Iterator[tuple[str, dict[str, Any]]]:
                     "source": asset.source,
                     "sha256": sha256,
                     "code_sha256": _code_sha256(sha256),
-                    "location": _portable(site, receipt.result["location"]),
+                    "location": _portable(run.project, receipt.result["location"]),
                     "key": receipt.result["key"],
                 },
             )
 
 
-def _last_manifest(site: Site) -> Mapping[str, Any]:
+def _last_manifest(run: Run) -> Mapping[str, Any]:
     """Return the last run's manifest if the plan is the same; units that did not run are taken from it."""
-    found = site.given.snapshot
+    found = run.opened_with.snapshot
     if found is None or not {PLAN, units.TEMPLATE} <= found.clean():
         return {}
     try:
-        with open(os.path.join(site.build_dir, MANIFEST), encoding="utf-8", opener=regular.opener) as stream:
+        with open(os.path.join(run.project.build_dir, MANIFEST), encoding="utf-8", opener=regular.opener) as stream:
             return cast("Mapping[str, Any]", regular.json(stream.read()))
     except (OSError, ValueError):
         return {}
 
 
-def _pinned(site: Site) -> Iterator[tuple[str, dict[str, Any]]]:
-    for item in site.plan.pinned:
-        receipt = receipts.read(site.receipt("upload", item.function))
+def _pinned(run: Run) -> Iterator[tuple[str, dict[str, Any]]]:
+    for item in run.index.plan.pinned:
+        receipt = receipts.read(run.project.receipt("upload", item.function))
         found = receipt.result if receipt else {}
         yield (
             item.function,
@@ -84,24 +85,24 @@ def _pinned(site: Site) -> Iterator[tuple[str, dict[str, Any]]]:
                 "version": item.version,
                 "sha256": found.get("sha256", ""),
                 "code_sha256": _code_sha256(found.get("sha256", "")),
-                "location": _portable(site, found.get("location", "")),
+                "location": _portable(run.project, found.get("location", "")),
                 "key": found.get("key", ""),
             },
         )
 
 
-def _items(site: Site, group: str, last: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+def _items(run: Run, group: str, last: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     """The functions (group ``build``), layers or sources that have an artifact."""
-    settled = site.settled - {name for _, name in site.shared.ran}
-    shared = shared_layers.decided(site).layers
-    for build in site.plan.builds:
+    settled = run.settled - {name for _, name in run.progress.ran}
+    shared = shared_layers.decided(run).layers
+    for build in run.index.plan.builds:
         users = [user for user in build.users if build.group(user) == group]
-        if not users or build.name in site.unbuildable:
+        if not users or build.name in run.index.unbuildable:
             continue
         if build.name in settled and all(user in last for user in users):
             yield from ((user, last[user]) for user in users)
             continue
-        found = {step: receipts.read(site.receipt(step, build.name)) for step in ("copy", "hash", "upload")}
+        found = {step: receipts.read(run.project.receipt(step, build.name)) for step in ("copy", "hash", "upload")}
         results = {step: receipt.result if receipt else {} for step, receipt in found.items()}
         copied = found["copy"]
         inputs = fingerprint.of(dict(copied.components)) if copied else ""
@@ -121,9 +122,9 @@ def _items(site: Site, group: str, last: Mapping[str, Any]) -> Iterator[tuple[st
                     "zip_bytes": results["hash"].get("size", 0),
                     "unzipped_bytes": results["copy"].get("unzipped", 0),
                     "files": results["copy"].get("files", 0),
-                    "tree": os.path.relpath(site.tree(user), site.build_dir),
-                    "zip": os.path.relpath(site.zip(user), site.build_dir),
-                    **_place(site, results["upload"], user),
+                    "tree": os.path.relpath(run.project.tree(user), run.project.build_dir),
+                    "zip": os.path.relpath(run.project.zip(user), run.project.build_dir),
+                    **_place(run.project, results["upload"], user),
                     "packages": results["copy"].get("packages", []),
                     "left_out": results["copy"].get("left_out", []),
                     "shared_layers": [layer.name for layer in shared if build.name in layer.builds],
@@ -134,10 +135,10 @@ def _items(site: Site, group: str, last: Mapping[str, Any]) -> Iterator[tuple[st
             )
 
 
-def _place(site: Site, sent: Mapping[str, Any], user: str) -> dict[str, str]:
+def _place(project: Project, sent: Mapping[str, Any], user: str) -> dict[str, str]:
     """Return the location of an artifact; a layer of a deployed stack stays where it was."""
     key = sent.get("deployed", {}).get(user, "")
-    location = f"s3://{site.bucket}/{key}" if key else _portable(site, sent.get("location", ""))
+    location = f"s3://{destination.bucket(project)}/{key}" if key else _portable(project, sent.get("location", ""))
     return {"location": location, "key": key or sent.get("key", "")}
 
 
@@ -146,10 +147,10 @@ def _code_sha256(sha256: str) -> str:
     return base64.b64encode(bytes.fromhex(sha256)).decode()
 
 
-def shared_layers_of(site: Site) -> Iterator[tuple[str, dict[str, Any]]]:
+def shared_layers_of(run: Run) -> Iterator[tuple[str, dict[str, Any]]]:
     """The layers that nobody wrote, each with what is in it and who uses it."""
-    sent = shared_layers.sent(site)
-    for layer in shared_layers.decided(site).layers:
+    sent = shared_layers.sent(run)
+    for layer in shared_layers.decided(run).layers:
         one = sent.get(layer.name, {})
         sha256 = one.get("sha256", "")
         yield (
@@ -163,17 +164,17 @@ def shared_layers_of(site: Site) -> Iterator[tuple[str, dict[str, Any]]]:
                 "code_sha256": _code_sha256(sha256),
                 "zip_bytes": one.get("size", 0),
                 "unzipped_bytes": layer.unzipped,
-                "tree": os.path.relpath(site.tree(layer.name), site.build_dir),
-                "zip": os.path.relpath(site.zip(layer.name), site.build_dir),
-                "location": _portable(site, one.get("location", "")),
+                "tree": os.path.relpath(run.project.tree(layer.name), run.project.build_dir),
+                "zip": os.path.relpath(run.project.zip(layer.name), run.project.build_dir),
+                "location": _portable(run.project, one.get("location", "")),
                 "key": one.get("key", ""),
             },
         )
 
 
-def _image_items(site: Site) -> Iterator[tuple[str, dict[str, Any]]]:
-    for image in site.plan.images:
-        receipt = {kind: receipts.read(site.receipt(kind, image.name)) for kind in image.steps}
+def _image_items(run: Run) -> Iterator[tuple[str, dict[str, Any]]]:
+    for image in run.index.plan.images:
+        receipt = {kind: receipts.read(run.project.receipt(kind, image.name)) for kind in image.steps}
         results = {kind: found.result if found else {} for kind, found in receipt.items()}
         made, sent = results.get("image", {}), results.get("upload", {})
         for user in image.users:
@@ -197,7 +198,7 @@ def _image_items(site: Site) -> Iterator[tuple[str, dict[str, Any]]]:
             )
 
 
-def _portable(site: Site, location: str) -> str:
+def _portable(project: Project, location: str) -> str:
     """A file's place is told relative to the build folder, so that two checkouts give one manifest."""
-    location = site.expand(location)
-    return location if location.startswith("s3://") else os.path.relpath(location, site.build_dir)
+    location = project.expand(location)
+    return location if location.startswith("s3://") else os.path.relpath(location, project.build_dir)

@@ -20,12 +20,12 @@ from lambdabuild.core.errors import LambdaBuildError
 from lambdabuild.core.model import Definition
 from lambdabuild.core.records import Struct
 from lambdabuild.core.spans import secret_texts
-from lambdabuild.engine.base import receipts
+from lambdabuild.engine.base import destination, receipts
 from lambdabuild.engine.base.template_files import CREATE, DEPLOY, MANIFEST, STATE, TEMPLATE, UPDATE, names_bucket
 from lambdabuild.files.stat_cache import sha256_of
 
 if TYPE_CHECKING:
-    from lambdabuild.engine.base.site import Site
+    from lambdabuild.engine.base.run import Run
 
 LEAST_INSIDE = 4
 """Characters of a secret that is looked for inside of other texts; a shorter one is part of many words."""
@@ -53,29 +53,29 @@ class Written(Struct, frozen=True):
         return said | ({"notes": list(self.notes)} if self.notes else {})
 
 
-def write(site: Site, definition: Definition, shared: Items) -> Written:
+def write(run: Run, definition: Definition, shared: Items) -> Written:
     """Compile and write the template, how its stack is deployed, and the Serverless Framework's files when they are
     wanted.
 
     ``shared`` are the shared layers, as the manifest has them.
     """
     definition = with_layers(definition, _shared(shared))
-    artifacts = artifacts_of(definition, site.project, lambda name: _built(shared.get(name)) or _sent(site, name))
+    artifacts = artifacts_of(definition, run.project.folder, lambda name: _built(shared.get(name)) or _sent(run, name))
     template = _compile(definition, artifacts)
     settings, text = stack.settings(definition, template), as_text(template)
-    path = os.path.join(site.build_dir, TEMPLATE)
-    written = {path: text, os.path.join(site.build_dir, DEPLOY): as_text(settings)}
+    path = os.path.join(run.project.build_dir, TEMPLATE)
+    written = {path: text, os.path.join(run.project.build_dir, DEPLOY): as_text(settings)}
     notes = stack.notes(settings)
-    if site.settings.serverless_dir:
-        written[os.path.join(site.path(site.settings.serverless_dir), UPDATE)] = text
-        written |= _compatible(site, definition, artifacts, template, notes)
+    if run.project.settings.serverless_dir:
+        written[os.path.join(run.project.path(run.project.settings.serverless_dir), UPDATE)] = text
+        written |= _compatible(run, definition, artifacts, template, notes)
     for place, content in written.items():
         os.makedirs(os.path.dirname(place), exist_ok=True)
         write_text(place, content)
-    bucket = (site.bucket or "BUCKET") if len(text.encode()) > stack.LARGEST_BODY else ""
-    command = stack.command(settings, os.path.relpath(path, site.project), _secrets(definition), bucket)
+    bucket = (destination.bucket(run.project) or "BUCKET") if len(text.encode()) > stack.LARGEST_BODY else ""
+    command = stack.command(settings, os.path.relpath(path, run.project.folder), _secrets(definition), bucket)
     digests = {place: hashlib.sha256(content.encode()).hexdigest() for place, content in written.items()}
-    return Written(digests, command, bool(site.bucket), tuple(notes))
+    return Written(digests, command, bool(destination.bucket(run.project)), tuple(notes))
 
 
 def _secrets(definition: Definition) -> set[str]:
@@ -151,12 +151,12 @@ def _base64(sha256: str) -> str:
     return base64.b64encode(bytes.fromhex(sha256)).decode()
 
 
-def _sent(site: Site, name: str) -> Artifact | None:
-    owner = next((unit.name for unit in site.plan.made if name in unit.users), name)
-    receipt = receipts.read(site.receipt("upload", owner))
+def _sent(run: Run, name: str) -> Artifact | None:
+    owner = next((unit.name for unit in run.index.plan.made if name in unit.users), name)
+    receipt = receipts.read(run.project.receipt("upload", owner))
     if receipt is None:
         return None
-    if owner in site.images:
+    if owner in run.index.images:
         return Artifact(receipt.result["location"], receipt.result["sha256"])
     bucket, key = place(receipt.result["location"], receipt.result["key"])
     key = receipt.result.get("deployed", {}).get(name, key)
@@ -198,16 +198,16 @@ def _shared(items: Items) -> list[SharedLayer]:
 
 
 def _compatible(
-    site: Site, definition: Definition, artifacts: dict[str, Artifact], template: dict[str, Any], notes: list[str]
+    run: Run, definition: Definition, artifacts: dict[str, Artifact], template: dict[str, Any], notes: list[str]
 ) -> dict[str, str]:
     """Return the files that ``serverless package`` writes next to the template, for ``deploy --package`` and
     scripts."""
     from lambdabuild.cloudformation import compiler
 
-    folder = site.path(site.settings.serverless_dir)
+    folder = run.project.path(run.project.settings.serverless_dir)
     os.makedirs(folder, exist_ok=True)
     files = {
-        what: one.key if what.startswith("image:") else _beside(site, folder, definition.artifacts[what], one.key)
+        what: one.key if what.startswith("image:") else _beside(run, folder, definition.artifacts[what], one.key)
         for what, one in artifacts.items()
     }
     core = compiler.compile_core(definition)
@@ -240,10 +240,10 @@ def without_secrets(state: dict[str, Any], secrets: set[str]) -> tuple[dict[str,
     return {**state, "service": {**service, "provider": provider, "functions": functions}}, left_out
 
 
-def _beside(site: Site, folder: str, name: str, key: str) -> str:
+def _beside(run: Run, folder: str, name: str, key: str) -> str:
     """The zip under its name in the bucket, in the folder; its file name."""
-    asset = site.assets.get(name)
-    source = site.path(asset.source) if asset is not None else site.zip(name)
+    asset = run.index.assets.get(name)
+    source = run.project.path(asset.source) if asset is not None else run.project.zip(name)
     base = key.rpartition("/")[2]
     target = os.path.join(folder, base)
     if os.path.exists(source) and not os.path.exists(target):

@@ -13,8 +13,9 @@ from lambdabuild.cloudformation.template_text.splice import splice
 from lambdabuild.core.atomic import write_text
 from lambdabuild.core.model import Document, FileLocation, ImageLocation, Location, Rewrite, S3Location, Text
 from lambdabuild.core.records import replace
-from lambdabuild.engine.base import ownership, session
-from lambdabuild.engine.base.site import Site
+from lambdabuild.engine.base import destination, ownership
+from lambdabuild.engine.base.project import Project
+from lambdabuild.engine.base.run import Run
 from lambdabuild.engine.base.template_files import BUILT, MANIFEST, PACKAGED, template_file
 from lambdabuild.engine.steps import handler_check
 from lambdabuild.engine.steps.auto_layers import shared_layers
@@ -24,20 +25,20 @@ from lambdabuild.files.stat_cache import sha256_of
 from lambdabuild.plan.types import ImageBuild
 
 
-def templates(site: Site) -> serverless_outputs.Written:
+def templates(run: Run) -> serverless_outputs.Written:
     """Write built-template, packaged-template and manifest.json."""
     packaged: dict[str, Location] = {}
-    definition = site.service.definition
+    definition = run.project.service.definition
     own = (
-        serverless_outputs.write(site, definition, dict(manifest.shared_layers_of(site)))
+        serverless_outputs.write(run, definition, dict(manifest.shared_layers_of(run)))
         if definition
         else serverless_outputs.Written({})
     )
     written = dict(own.files)
-    for document in sorted(site.service.documents, key=_depth, reverse=True):
-        written |= _write_document(site, document, packaged)
-    text = json.dumps(manifest.of(site), indent=2, sort_keys=True) + "\n"
-    written |= _written(os.path.join(site.build_dir, MANIFEST), text)
+    for document in sorted(run.project.service.documents, key=_depth, reverse=True):
+        written |= _write_document(run, document, packaged)
+    text = json.dumps(manifest.of(run), indent=2, sort_keys=True) + "\n"
+    written |= _written(os.path.join(run.project.build_dir, MANIFEST), text)
     return replace(own, files=written)
 
 
@@ -50,103 +51,103 @@ def _depth(document: Document) -> int:
     return len(document.stack.split("/")) if document.stack else 0
 
 
-def _write_document(site: Site, document: Document, packaged: dict[str, Location]) -> dict[str, str]:
+def _write_document(run: Run, document: Document, packaged: dict[str, Location]) -> dict[str, str]:
     """Nested stacks come first, for their parents name where they were put."""
-    folder = os.path.join(site.build_dir, document.stack)
-    ownership.make_room(site, template_file(site, document, BUILT))
-    trees = shared_layers.added(site, document, lambda name: FileLocation(site.tree(name)))
-    built = splice(document, lambda rewrite: _built(site, document, rewrite), folder, tuple(trees))
-    written = _written(template_file(site, document, BUILT), built)
+    folder = os.path.join(run.project.build_dir, document.stack)
+    ownership.make_room(run, template_file(run.project, document, BUILT))
+    trees = shared_layers.added(run, document, lambda name: FileLocation(run.project.tree(name)))
+    built = splice(document, lambda rewrite: _built(run, document, rewrite), folder, tuple(trees))
+    written = _written(template_file(run.project, document, BUILT), built)
 
     def location(rewrite: Rewrite) -> Location | None:
-        return packaged.get(rewrite.target) if rewrite.kind == "stack" else _uploaded(site, rewrite)
+        return packaged.get(rewrite.target) if rewrite.kind == "stack" else _uploaded(run, rewrite)
 
-    sent = shared_layers.sent(site)
-    zips = shared_layers.added(site, document, lambda name: _shared_location(site, sent.get(name)))
+    sent = shared_layers.sent(run)
+    zips = shared_layers.added(run, document, lambda name: _shared_location(run.project, sent.get(name)))
     text = splice(document, location, folder, tuple(zips))
-    path = template_file(site, document, PACKAGED)
+    path = template_file(run.project, document, PACKAGED)
     written |= _written(path, text)
-    packaged[document.stack] = _put_stack(site, document, path)
+    packaged[document.stack] = _put_stack(run, document, path)
     return written
 
 
-def _put_stack(site: Site, document: Document, path: str) -> Location:
-    if not document.stack or not site.bucket:
+def _put_stack(run: Run, document: Document, path: str) -> Location:
+    if not document.stack or not destination.bucket(run.project):
         return FileLocation(path)
     sha256 = sha256_of(path)
     extension = posixpath.splitext(document.path)[1]
-    sent = put(site, site.artifact_key(sha256, extension), path, sha256, os.path.getsize(path))
-    found = _location(site, sent.location)
-    return replace(found, region=store(site).region) if isinstance(found, S3Location) else found
+    sent = put(run, destination.artifact_key(run.project, sha256, extension), path, sha256, os.path.getsize(path))
+    found = _location(run.project, sent.location)
+    return replace(found, region=store(run).region) if isinstance(found, S3Location) else found
 
 
 NO_LOCATION = ("handler", "node_options")
 """Kinds of rewrites of what a bundle changes beside its code."""
 
 
-def _bundled(site: Site, rewrite: Rewrite) -> Text | None:
+def _bundled(run: Run, rewrite: Rewrite) -> Text | None:
     """The Handler or NODE_OPTIONS of a function that was bundled; None when it stays as it is written."""
-    if rewrite.target in site.pinned:
+    if rewrite.target in run.index.pinned:
         return None
-    function, build = site.functions[rewrite.target], site.plan.build_of(rewrite.target)
-    if build.name in site.unbuildable:
+    function, build = run.index.functions[rewrite.target], run.index.plan.build_of(rewrite.target)
+    if build.name in run.index.unbuildable:
         return None
     if rewrite.kind == "node_options":
         has_maps = json.loads(dict(build.key.options).get("sourcemap", "false"))
         return Text(rewrite.text) if has_maps else None
-    handler = handler_check.deployed(site, function)
+    handler = handler_check.deployed(run, function)
     return Text(handler) if handler != function.handler else None
 
 
-def _built(site: Site, document: Document, rewrite: Rewrite) -> Location | None:
+def _built(run: Run, document: Document, rewrite: Rewrite) -> Location | None:
     """For sam local: trees and nested templates in the build folder, assets where they are."""
     if rewrite.kind == "kept":
         return None
     if rewrite.kind in NO_LOCATION:
-        return _bundled(site, rewrite)
+        return _bundled(run, rewrite)
     if rewrite.kind == "path":
-        return FileLocation(site.path(rewrite.target))
-    if rewrite.kind == "artifact" and rewrite.target in site.pinned:
-        return _uploaded(site, rewrite)
+        return FileLocation(run.project.path(rewrite.target))
+    if rewrite.kind == "artifact" and rewrite.target in run.index.pinned:
+        return _uploaded(run, rewrite)
     if rewrite.kind == "artifact":
-        name = site.plan.build_of(rewrite.target).name
-        return FileLocation(site.tree(name)) if name not in site.unbuildable else None
+        name = run.index.plan.build_of(rewrite.target).name
+        return FileLocation(run.project.tree(name)) if name not in run.index.unbuildable else None
     if rewrite.kind == "image":
-        return ImageLocation(site.plan.image_of(rewrite.target).local_name(rewrite.target))
+        return ImageLocation(run.index.plan.image_of(rewrite.target).local_name(rewrite.target))
     if rewrite.kind == "stack":
-        nested = next(d for d in site.service.documents if d.stack == rewrite.target)
-        return FileLocation(template_file(site, nested, BUILT))
-    found = next(asset for asset in site.plan.assets if asset.name == rewrite.target)
-    return FileLocation(site.path(found.source))
+        nested = next(d for d in run.project.service.documents if d.stack == rewrite.target)
+        return FileLocation(template_file(run.project, nested, BUILT))
+    found = next(asset for asset in run.index.plan.assets if asset.name == rewrite.target)
+    return FileLocation(run.project.path(found.source))
 
 
-def _uploaded(site: Site, rewrite: Rewrite) -> Location | None:
+def _uploaded(run: Run, rewrite: Rewrite) -> Location | None:
     if rewrite.kind == "kept":
         return None
     if rewrite.kind in NO_LOCATION:
-        return _bundled(site, rewrite)
+        return _bundled(run, rewrite)
     if rewrite.kind == "path":
-        return FileLocation(site.path(rewrite.target))
+        return FileLocation(run.project.path(rewrite.target))
     if rewrite.kind == "image":
-        return _image_sent(site, site.plan.image_of(rewrite.target), rewrite.target)
-    is_build = rewrite.kind == "artifact" and rewrite.target not in site.pinned
-    name = site.plan.build_of(rewrite.target).name if is_build else rewrite.target
-    location = session.saved(f"upload:{name}").get("location")
-    return _location(site, site.expand(location)) if location else None
+        return _image_sent(run, run.index.plan.image_of(rewrite.target), rewrite.target)
+    is_build = rewrite.kind == "artifact" and rewrite.target not in run.index.pinned
+    name = run.index.plan.build_of(rewrite.target).name if is_build else rewrite.target
+    location = run.saved(f"upload:{name}").get("location")
+    return _location(run.project, run.project.expand(location)) if location else None
 
 
-def _shared_location(site: Site, sent: Mapping[str, Any] | None) -> Location | None:
-    return _location(site, site.expand(sent["location"])) if sent else None
+def _shared_location(project: Project, sent: Mapping[str, Any] | None) -> Location | None:
+    return _location(project, project.expand(sent["location"])) if sent else None
 
 
-def _image_sent(site: Site, image: ImageBuild, user: str) -> ImageLocation:
+def _image_sent(run: Run, image: ImageBuild, user: str) -> ImageLocation:
     """Without a repository it stays on this machine, as zips do without a bucket."""
-    sent = session.saved(f"upload:{image.name}") if "upload" in image.steps else {}
+    sent = run.saved(f"upload:{image.name}") if "upload" in image.steps else {}
     return ImageLocation(str(sent.get("location") or image.local_name(user)))
 
 
-def _location(site: Site, location: str) -> Location:
+def _location(project: Project, location: str) -> Location:
     if not location.startswith("s3://"):
         return FileLocation(location)
     bucket, _, key = location.removeprefix("s3://").partition("/")
-    return S3Location(bucket, key, site.settings.region, site.settings.endpoint_url)
+    return S3Location(bucket, key, project.settings.region, project.settings.endpoint_url)

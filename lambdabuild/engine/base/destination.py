@@ -1,0 +1,26 @@
+"""Where a project's artifacts are put: the bucket, its region, and the key of an artifact."""
+
+from __future__ import annotations
+
+from lambdabuild.engine.base.project import Project
+
+
+def bucket(project: Project) -> str:
+    """Return the bucket for artifacts: the setting, otherwise what a serverless.yml names, unless a folder is set."""
+    definition = project.service.definition
+    if project.settings.bucket or definition is None or project.settings.store:
+        return project.settings.bucket
+    described = definition.data["provider"].get("deploymentBucket")
+    return str((described.get("name") or "") if isinstance(described, dict) else described or "")
+
+
+def region(project: Project) -> str:
+    """Return the region of the bucket: the setting, otherwise the serverless.yml's."""
+    definition = project.service.definition
+    return project.settings.region or (definition.region if definition is not None else "")
+
+
+def artifact_key(project: Project, sha256: str, extension: str = ".zip") -> str:
+    """Return the key under which a store has an artifact: nothing but its content decides it."""
+    definition = project.service.definition
+    return f"{sha256}{extension}" if definition is None else definition.key(sha256, extension)

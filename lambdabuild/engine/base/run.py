@@ -1,0 +1,143 @@
+"""One run in a project: what its steps are told, and what they share."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, TypeVar, cast
+
+from lambdabuild.artifacts.owned import Ledger
+from lambdabuild.artifacts.trees import HardlinkPool
+from lambdabuild.config.settings import Settings
+from lambdabuild.core.records import Struct, field
+from lambdabuild.engine.base.plan_index import PlanIndex
+from lambdabuild.engine.base.project import Project
+from lambdabuild.engine.base.receipts import Saved
+from lambdabuild.engine.base.snapshot import Snapshot
+from lambdabuild.files.stat_cache import StatCache
+from lambdabuild.files.watch import Seen
+
+if TYPE_CHECKING:
+    from lambdabuild.artifacts.entries import Entry
+    from lambdabuild.artifacts.store import Store
+    from lambdabuild.engine.base.journal import ProjectLock
+    from lambdabuild.rule_api import Archive
+
+T = TypeVar("T")
+
+
+class OpenedWith(Struct, frozen=True):
+    """The arguments that a project was opened with, and when (``time.time_ns``)."""
+
+    variables: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    usual: Settings | None = None
+    """The settings without what only says how a run is shown (``snapshot.NOT_INPUTS``)."""
+    rule_folders: tuple[str, ...] = ()
+    opened_ns: int = 0
+    snapshot: Snapshot | None = None
+    """The snapshot of the last run, if that had the same arguments."""
+    kept: str = ""
+    """The digest by which service, plan and rules were read (``plan_cache``), "" when they were made."""
+
+
+class Once:
+    """Something that a run makes when it is first needed; a process that doit forks makes its own."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._value: object = None
+        self._process = 0
+
+    def get(self, make: Callable[[], T]) -> T:
+        """Return what ``make`` returned the first time."""
+        with self._lock:
+            if self._process != os.getpid():
+                self._value, self._process = make(), os.getpid()
+            return cast("T", self._value)
+
+    def made(self, kind: type[T]) -> T | None:
+        """Return what this process has made; None if it was not needed so far."""
+        return self._value if self._process == os.getpid() and isinstance(self._value, kind) else None
+
+
+class Locks:
+    """Locks by name, each held by one step at a time."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._named: dict[str, threading.Lock] = {}
+
+    def of(self, name: str) -> threading.Lock:
+        """Return a lock: for those that pack the same dependencies, say, or need the same bytes."""
+        with self._lock:
+            return self._named.setdefault(name, threading.Lock())
+
+
+class Progress(Struct):
+    """What has happened in a run so far."""
+
+    seen: dict[tuple[str, str], Seen] = field(default_factory=dict)
+    """The files that each step that is up to date depends on."""
+    ran: set[tuple[str, str]] = field(default_factory=set)
+    last_ran_ns: int = 0
+    """When the last step ended."""
+    is_looked_at: bool = False
+    """True once the places that the run's steps write to were checked (``ownership.claim_all``)."""
+    is_swept: bool = False
+    """True once ``doit clean`` has looked for containers that were left."""
+    runs_always: bool = False
+    """``doit -a``: everything asked for is really run, and no cache is asked."""
+    listed: int = 0
+    """How many entries of artifacts it has settled."""
+    project_lock: ProjectLock | None = None
+
+
+class Run(Struct, frozen=True):
+    """A project, its plan, and what its steps share while they run. Every step is given this."""
+
+    project: Project
+    index: PlanIndex
+    stats: StatCache
+    owned: Ledger
+    """The record of what steps made outside of the project's state."""
+    saved: Saved
+    """What doit's state keeps of the last success of each task."""
+    opened_with: OpenedWith = field(default_factory=OpenedWith)
+    settled: frozenset[str] = frozenset()
+    """Units (``snapshot``) that are known to be up to date, so that their steps need not be asked."""
+    process: int = field(default_factory=os.getpid)
+    """The process that loaded the project; doit may fork others."""
+    progress: Progress = field(default_factory=Progress)
+    locks: Locks = field(default_factory=Locks)
+    rule_digests: dict[str, str] = field(default_factory=dict)
+    lists: dict[str, tuple[tuple[int, ...], tuple[Entry, ...]]] = field(default_factory=dict)
+    """The lists that this run settled, with the stat of the file that has each (``lists``)."""
+    archives: dict[tuple[Archive, str], tuple[Entry, ...]] = field(default_factory=dict)
+    """The content of each archive of a package, by the folder that it goes into."""
+    hardlinks: HardlinkPool = field(default_factory=HardlinkPool)
+    trees_lock: threading.Lock = field(default_factory=threading.Lock)
+    stores: dict[str, Store] = field(default_factory=dict)
+    """By the prefix of their keys."""
+    stack: Once = field(default_factory=Once)
+    """The outputs of the deployed stack (``deployed_stack``)."""
+    containers: Once = field(default_factory=Once)
+    """The containers of the run (``containers.pool``)."""
+    caches: Once = field(default_factory=Once)
+    """The caches of built steps (``step_cache.caches``)."""
+    remote: Once = field(default_factory=Once)
+    """The engine that runs steps elsewhere, and what is known of it (``remote``)."""
+
+
+def new_run(
+    project: Project,
+    index: PlanIndex,
+    stats: StatCache,
+    saved: Saved,
+    opened_with: OpenedWith | None = None,
+    settled: frozenset[str] = frozenset(),
+) -> Run:
+    """Return a run in which nothing has happened so far."""
+    owned = Ledger(os.path.join(project.state_dir, "owned"), project.portable)
+    return Run(project, index, stats, owned, saved, opened_with or OpenedWith(), settled)
