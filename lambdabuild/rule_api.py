@@ -304,15 +304,15 @@ def explain_output(
 ) -> LambdaBuildError:
     """Return the error of the first row whose pattern the output contains, or ``failed`` itself when none fits.
 
-    ``output`` is what to search (everything the tool printed, by default), ``where`` the place to show (the manifest,
-    by default), and ``tail`` the lines of output to show.
+    ``output`` is what to search (everything the tool printed, by default), ``where`` the place to show (by default the
+    manifest, or the source folder of a target without one), and ``tail`` the lines of output to show.
     """
     text = failed.output if output is None else output
-    manifest = job.place(job.target.manifest)
     for row in known:
         match = re.search(row.pattern, text)
         if match and (job.offline or not row.only_offline):
-            place = manifest if where is None or row.at_manifest else where
+            manifest = job.target.manifest or job.target.source
+            place = job.place(manifest) if where is None or row.at_manifest else where
             help = row.help.format(*match.groups(), **words)
             return row.error(f"{job.who}: {row.message}", where=place, tail=tail, help=help)
     return failed
