@@ -317,7 +317,7 @@ def compile_text(
             "compile is for a serverless.yml; a SAM or CloudFormation template passes through as it is written",
             help="run lambdabuild build, and look at build/packaged-template.yaml",
         )
-    from lambdabuild.engine.steps.publish import serverless_outputs
+    from lambdabuild.engine.steps.delivery import serverless_outputs
 
     for line in (*(f"warning: {one}" for one in service.warnings), *(f"note: {one}" for one in service.notes)):
         tell(line)

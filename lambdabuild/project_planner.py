@@ -75,7 +75,7 @@ def _refuse_what_cannot_be_compiled(service: Service, folder: str, stats: StatCa
 
     def compiles() -> bool:
         # The compiler takes 50 ms to import, and only a serverless.yml that changed needs it.
-        from lambdabuild.engine.steps.publish import serverless_outputs
+        from lambdabuild.engine.steps.delivery import serverless_outputs
 
         try:
             serverless_outputs.refuse_what_cannot_be_compiled(definition, folder)

@@ -18,7 +18,7 @@ from lambdabuild.core.records import replace
 from lambdabuild.engine.base.outputs import Output
 from lambdabuild.engine.base.plan_index import index
 from lambdabuild.engine.base.project import Project
-from lambdabuild.engine.base.receipts import Done
+from lambdabuild.engine.base.receipts import StepOutput
 from lambdabuild.engine.base.run import Run, new_run
 from lambdabuild.engine.base.step_kind import StepKind
 from lambdabuild.engine.steps import actions
@@ -112,8 +112,8 @@ def _kinds(ran: list[str]) -> dict[str, StepKind]:
     }
 
 
-def _recorded(ran: list[str], kind: str, step: Callable[[Run, str], Done]) -> Callable[[Run, str], Done]:
-    def recorded(run: Run, name: str) -> Done:
+def _recorded(ran: list[str], kind: str, step: Callable[[Run, str], StepOutput]) -> Callable[[Run, str], StepOutput]:
+    def recorded(run: Run, name: str) -> StepOutput:
         ran.append(f"{kind}:{name}")
         return step(run, name)
 
@@ -125,22 +125,22 @@ def _source(run: Run, name: str) -> dict[str, str]:
     return {f"file:{path}": fingerprint.of_file(run.project.path(path), run.stats)}
 
 
-def _make(run: Run, name: str) -> Done:
+def _make(run: Run, name: str) -> StepOutput:
     text = Path(run.project.path(f"{name}/source.txt")).read_text()
     if "mistake" in text:
         raise BadSource(f"{name} has a mistake", help="correct it")
     made = Path(run.project.out("make", name))
     made.parent.mkdir(parents=True, exist_ok=True)
     made.write_text(text.upper())
-    return Done(hashlib.sha256(text.upper().encode()).hexdigest(), result={"parts": []})
+    return StepOutput(hashlib.sha256(text.upper().encode()).hexdigest(), result={"parts": []})
 
 
 def _packed(run: Run, name: str) -> Iterator[Output]:
     yield Output(f"{run.project.build_dir}/{name}.packed")
 
 
-def _pack(run: Run, name: str) -> Done:
+def _pack(run: Run, name: str) -> StepOutput:
     made = Path(run.project.out("make", name))
     text = made.read_text() if made.exists() else ""
     Path(run.project.build_dir, f"{name}.packed").write_text(text)
-    return Done(hashlib.sha256(text.encode()).hexdigest())
+    return StepOutput(hashlib.sha256(text.encode()).hexdigest())

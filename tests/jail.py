@@ -75,7 +75,7 @@ def lost(before: Content, after: Content) -> list[str]:
 SERVER = """
 import contextlib, io, json, os, sys, traceback
 from lambdabuild.cli import main, rpc
-import lambdabuild.api.lambda_builders, lambdabuild.engine.doit.loader, lambdabuild.engine.steps.publish.templates
+import lambdabuild.api.lambda_builders, lambdabuild.engine.doit.loader, lambdabuild.engine.steps.delivery.templates
 import lambdabuild.artifacts.zips, lambdabuild.frontends.sam.reader, lambdabuild.api.source_packages, doit.doit_cmd
 for line in sys.stdin:
     asked = json.loads(line)

@@ -24,8 +24,8 @@ def sam() -> Callable[[], int | None]:
 
 def lambdabuild() -> Callable[[], int | None]:
     import lambdabuild.engine.doit.loader
-    import lambdabuild.engine.steps.assemble
-    import lambdabuild.engine.steps.publish.artifacts
+    import lambdabuild.engine.steps.contents.assemble
+    import lambdabuild.engine.steps.delivery.artifacts
     import lambdabuild.frontends.sam.reader  # noqa: F401  # loaded here, once
     from lambdabuild.cli.main import main
 

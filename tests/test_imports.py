@@ -173,7 +173,7 @@ def test_no_module_imports_itself_by_way_of_others_functions_and_types_included(
         ("cache.folder", "engine.step_cache.lookup"),
         ("rule_api", "rulebook.wire"),
         ("engine.base.session", "engine.step_cache.caches"),
-        ("engine.steps.assemble", "engine.noop.snapshot_writer"),
+        ("engine.steps.contents.assemble", "engine.noop.snapshot_writer"),
         ("project", "cli.main"),
         ("engine.doit.loader", "project"),
     ],

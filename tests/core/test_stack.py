@@ -12,7 +12,7 @@ from lambdabuild.cloudformation import stack
 from lambdabuild.core.errors import LambdaBuildError
 from lambdabuild.core.model import Definition
 from lambdabuild.core.spans import Span, from_data
-from lambdabuild.engine.steps.publish import serverless_outputs
+from lambdabuild.engine.steps.delivery import serverless_outputs
 
 TOPIC, ROLE = "arn:aws:sns:us-east-1:123456789012:told", "arn:aws:iam::123456789012:role/deployer"
 

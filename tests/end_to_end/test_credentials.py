@@ -9,7 +9,7 @@ import pytest
 from sandbox import PLAIN_FUNCTION, Sandbox
 
 from lambdabuild.core.errors import BadConfiguration, LambdaBuildError
-from lambdabuild.engine.steps.credentials import PRIVATE_KEY, is_credential
+from lambdabuild.engine.steps.contents.credentials import PRIVATE_KEY, is_credential
 from lambdabuild.project import open_project
 
 BODY = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj\n" * 4

@@ -11,7 +11,7 @@ LINT = """
 import os, sys
 from lambdabuild.cli.main import main
 from lambdabuild.engine.base.outputs import Output
-from lambdabuild.engine.base.receipts import Done
+from lambdabuild.engine.base.receipts import StepOutput
 from lambdabuild.engine.base.step_kind import StepKind
 from lambdabuild.engine.steps.kinds import KINDS
 from lambdabuild.plan.steps import Step
@@ -32,7 +32,7 @@ def outputs(run, name):
 def write(run, name):
     with open(os.path.join(run.project.build_dir, name + ".lint"), "w") as report:
         report.write("clean\\n")
-    return Done("clean")
+    return StepOutput("clean")
 
 
 def restore(run, name, entry):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from lambdabuild.engine.base.project import Project
 
 
@@ -24,3 +26,12 @@ def artifact_key(project: Project, sha256: str, extension: str = ".zip") -> str:
     """Return the key under which a store has an artifact: nothing but its content decides it."""
     definition = project.service.definition
     return f"{sha256}{extension}" if definition is None else definition.key(sha256, extension)
+
+
+def identity(project: Project) -> str:
+    """Return as text where artifacts go, without secrets."""
+    settings = project.settings
+    if not bucket(project):
+        return f"folder {settings.store or '.store'}"
+    place = f"s3://{bucket(project)}/{settings.prefix} {settings.region} {settings.endpoint_url}"
+    return f"{place} {settings.kms_key_id} {json.dumps(dict(settings.tags), sort_keys=True)}".rstrip()

@@ -28,7 +28,7 @@ class Receipt(Struct, frozen=True):
     result: Mapping[str, Any] = field(default_factory=dict)
 
 
-class Done(Struct, frozen=True):
+class StepOutput(Struct, frozen=True):
     """The result of a step: the digest of what came out, and what people, ``why`` and later steps need."""
 
     output: str

@@ -8,7 +8,7 @@ from typing import Any, cast
 from lambdabuild.core.records import Struct
 from lambdabuild.engine.base.outputs import Output
 from lambdabuild.engine.base.plan_index import PlanIndex
-from lambdabuild.engine.base.receipts import Done
+from lambdabuild.engine.base.receipts import StepOutput
 from lambdabuild.engine.base.run import Run
 from lambdabuild.plan.steps import Planned
 
@@ -28,7 +28,7 @@ class StepKind(Struct, frozen=True):
     planned: Planned
     inputs: Callable[[Run, str], dict[str, str]]
     """Digests by name of all that the step depends on; nothing else may enter its fingerprint."""
-    run: Callable[[Run, str], Done]
+    run: Callable[[Run, str], StepOutput]
     usual_ms: int = 0
     """Its cost in milliseconds until one was recorded."""
     whose: str = "each function and layer"

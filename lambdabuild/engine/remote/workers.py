@@ -49,7 +49,7 @@ DONE = (0, 1)
 ASK_SECONDS = 120
 
 
-class StaysHere(Exception):  # no error: the step is performed once more, on this machine
+class FallBackToLocal(Exception):  # no error: the step is performed once more, on this machine
     """The executor could not run a step, which people have been told."""
 
 

@@ -18,8 +18,9 @@ from typing import Any
 
 from lambdabuild._version import __version__
 from lambdabuild.core.errors import LambdaBuildError
-from lambdabuild.core.records import Struct, field
+from lambdabuild.core.records import Struct
 from lambdabuild.engine.base import lists, store_files
+from lambdabuild.engine.base.receipts import Receipt
 from lambdabuild.engine.base.run import Run
 from lambdabuild.engine.base.step_kind import kind_of
 from lambdabuild.engine.freshness import inputs
@@ -37,16 +38,6 @@ class Entry(Struct, frozen=True):
     data: Mapping[str, Any]
     blobs: Mapping[str, Any]
     where: str
-
-
-class Left(Struct, frozen=True):
-    """The result of a step that need not be run: see ``receipts.Done``."""
-
-    output: str
-    values: Mapping[str, Any]
-    result: Mapping[str, Any]
-    reads: Mapping[str, str]
-    folders: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 def key_of(run: Run, kind: str, name: str, components: Mapping[str, str]) -> str:
@@ -97,8 +88,13 @@ def where(run: Run, kind: str, name: str) -> str:
     return found.where if found is not None else ""
 
 
-def restore(run: Run, kind: str, name: str, entry: Entry) -> Left | None:
-    """Leave what the step would have left; None when a cache no longer has what is needed for that."""
+def restore(
+    run: Run, kind: str, name: str, components: Mapping[str, str], entry: Entry
+) -> tuple[Receipt, Mapping[str, Any]] | None:
+    """Write what the step would have written. Return its receipt and the values for doit's state.
+
+    Return None when a cache no longer has what is needed.
+    """
     try:
         row = kind_of(run.index, kind)
         if row.restore is None or not row.restore(run, name, entry):
@@ -110,7 +106,8 @@ def restore(run: Run, kind: str, name: str, entry: Entry) -> Left | None:
             "restored": entry.where,
             **({"away": True} if row.has_bytes else {}),
         }
-        return Left(data["output"], values, {**data["result"], "blobs": named}, data["reads"], data["folders"])
+        result = {**data["result"], "blobs": named}
+        return Receipt(components, data["output"], data["reads"], data["folders"], result), values
     except (KeyError, TypeError, AttributeError):
         return None  # it was stored by something that only looks like us
 

@@ -24,7 +24,7 @@ from lambdabuild.engine.base.session import begin, keep
 from lambdabuild.engine.base.step_kind import kind_of
 from lambdabuild.engine.freshness import inputs
 from lambdabuild.engine.remote import workers
-from lambdabuild.engine.remote.workers import StaysHere
+from lambdabuild.engine.remote.workers import FallBackToLocal
 from lambdabuild.engine.step_cache import lookup, materialize, upload
 from lambdabuild.engine.steps.left_behind import remove_empty_parents
 from lambdabuild.files import fingerprint
@@ -36,7 +36,7 @@ def perform(run: Run, kind: str, name: str) -> dict[str, Any] | TaskFailed:
     try:
         try:
             return _perform(run, kind, name)
-        except StaysHere:
+        except FallBackToLocal:
             return _perform(run, kind, name)
     except (LambdaBuildError, OSError) as error:
         return failed(error, task_name(kind, name))
@@ -59,17 +59,11 @@ def _perform(run: Run, kind: str, name: str, *, look_up: bool = True) -> dict[st
 def _restored(run: Run, kind: str, name: str, before: Mapping[str, str]) -> dict[str, Any] | None:
     """Put what a cache has of the step where the step would have left it; None if there is nothing."""
     entry = lookup.find(run, kind, name, before)
-    left = lookup.restore(run, kind, name, entry) if entry is not None else None
-    if left is None:
+    restored = lookup.restore(run, kind, name, before, entry) if entry is not None else None
+    if restored is None:
         return None
     kind_of(run.index, kind).after_restore(run, name)
-    return _kept(
-        run.project,
-        kind,
-        name,
-        receipts.Receipt(before, left.output, left.reads, left.folders, left.result),
-        left.values,
-    )
+    return _kept(run.project, kind, name, *restored)
 
 
 def _run(run: Run, kind: str, name: str, before: Mapping[str, str]) -> dict[str, Any]:

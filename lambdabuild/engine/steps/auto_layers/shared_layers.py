@@ -19,14 +19,15 @@ from lambdabuild.core import naming
 from lambdabuild.core.atomic import remove
 from lambdabuild.core.errors import CannotRead
 from lambdabuild.core.model import Document, Location
-from lambdabuild.core.records import Struct, asdict, field
+from lambdabuild.core.records import Struct, asdict
 from lambdabuild.engine.base import destination, ownership, receipts
 from lambdabuild.engine.base.outputs import Output, tree_output
 from lambdabuild.engine.base.plan_index import PlanIndex
 from lambdabuild.engine.base.project import Project
+from lambdabuild.engine.base.receipts import StepOutput
 from lambdabuild.engine.base.run import Run
 from lambdabuild.engine.freshness import inputs
-from lambdabuild.engine.steps import assemble
+from lambdabuild.engine.steps.contents import assemble
 from lambdabuild.plan.layers import automatic
 from lambdabuild.plan.layers.automatic import Package, SharedLayer
 from lambdabuild.plan.types import LayerCandidate
@@ -37,14 +38,6 @@ HEADERS_BYTES = 30 + 46
 
 Known = dict[tuple[object, ...], tuple[Entry, ...]]
 """Entries that were looked at already."""
-
-
-class Made(Struct, frozen=True):
-    """The result of one of these steps."""
-
-    output: str
-    values: Mapping[str, Any] = field(default_factory=dict)
-    result: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Unit(Struct, frozen=True):
@@ -205,13 +198,13 @@ def _share(build: str, units: Iterable[Unit], layers: Iterable[SharedLayer]) -> 
     return Share(tuple(layer.full_name for layer in mine), units_of, digest)
 
 
-def _plan(run: Run) -> Made:
+def _plan(run: Run) -> StepOutput:
     decision = decide(run)
     if decision is None:
         raise CannotRead("what was resolved is gone", help="doit forget resolve")
     record: dict[str, Any] = json.loads(json.dumps(_to_data(decision)))
     unzipped = {layer.name: layer.unzipped for layer in decision.layers}
-    return Made(
+    return StepOutput(
         output=hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest(),
         values={
             "shares": {build: share.digest for build, share in decision.shares.items()},
@@ -266,7 +259,7 @@ def entries_of(run: Run, layer: Layer) -> tuple[Entry, ...]:
     return entries
 
 
-def _zip(run: Run) -> Made:
+def _zip(run: Run) -> StepOutput:
     from lambdabuild.artifacts.zips import ZipSummary, write_zip
 
     before, notes = run.saved("share:zip").get("layers", {}), list[str]()
@@ -292,7 +285,7 @@ def _zip(run: Run) -> Made:
     _remove_others(run, "zip", before, now)
     digest = hashlib.sha256(json.dumps(now, sort_keys=True).encode()).hexdigest()
     size = sum(one["size"] for one in now.values())
-    return Made(digest, {"layers": now, "size": size, "notes": notes}, {"layers": now})
+    return StepOutput(digest, {"layers": now, "size": size, "notes": notes}, {"layers": now})
 
 
 def _is_as_before(run: Run, last: Mapping[str, Any] | None, content: str, target: str) -> bool:
@@ -308,7 +301,7 @@ def _remove_others(run: Run, step: str, before: Iterable[str], now: Iterable[str
         remove(run.project.record(step, name))
 
 
-def _tree(run: Run) -> Made:
+def _tree(run: Run) -> StepOutput:
     from lambdabuild.artifacts.trees import KnownTree
 
     layers = decided(run).layers
@@ -324,14 +317,14 @@ def _tree(run: Run) -> Made:
             run.hardlinks.add(target, record, (entry.path for entry in entries))
     before = run.saved("share:tree").get("layers", ())
     _remove_others(run, "tree", before, names)
-    return Made(" ".join(names), {"layers": names}, {"layers": names})
+    return StepOutput(" ".join(names), {"layers": names}, {"layers": names})
 
 
 # upload
 
 
-def _upload(run: Run) -> Made:
-    from lambdabuild.engine.steps.publish import artifacts
+def _upload(run: Run) -> StepOutput:
+    from lambdabuild.engine.steps.delivery import artifacts
 
     receipt = receipts.read(run.project.receipt("share", "zip"))
     if receipt is None:
@@ -343,14 +336,14 @@ def _upload(run: Run) -> Made:
         )
         sent[name] = {**asdict(done), "location": run.project.portable(done.location)}
     places = {name: one["location"] for name, one in sent.items()}
-    return Made(
+    return StepOutput(
         output=hashlib.sha256(json.dumps(places, sort_keys=True).encode()).hexdigest(),
         values={"objects": [[one["size"], one["sent"]] for one in sent.values()], "locations": list(places.values())},
         result={"layers": sent},
     )
 
 
-STEPS: Mapping[str, Callable[[Run], Made]] = {"plan": _plan, "zip": _zip, "upload": _upload, "tree": _tree}
+STEPS: Mapping[str, Callable[[Run], StepOutput]] = {"plan": _plan, "zip": _zip, "upload": _upload, "tree": _tree}
 IN_FILES = ("zip", "tree")
 """The steps that write the layers into the build folder."""
 

@@ -18,7 +18,7 @@ from lambdabuild.engine.steps.images import image_calls, images
 from lambdabuild.plan.types import ImageBuild
 
 
-class Sent(Struct, frozen=True):
+class PushedImage(Struct, frozen=True):
     """``location`` is ``REPOSITORY@sha256:...``; ``sent`` is False when the registry had it."""
 
     location: str
@@ -27,7 +27,7 @@ class Sent(Struct, frozen=True):
     size: int
 
 
-def send(run: Run, name: str, made: Mapping[str, Any]) -> Sent:
+def send(run: Run, name: str, made: Mapping[str, Any]) -> PushedImage:
     """Push an image under its digest as a tag, unless the registry has that, and under those asked for.
 
     ``made`` is the result of the image step.
@@ -41,7 +41,7 @@ def send(run: Run, name: str, made: Mapping[str, Any]) -> Sent:
         tags = [*([] if digest else [own]), *image.key.push_tags]
         for tag in tags:
             digest = _push(run.index, image, engine, found["id"], repository, tag, credentials)
-    return Sent(f"{repository}@{digest}", digest, own in tags, found["size"])
+    return PushedImage(f"{repository}@{digest}", digest, own in tags, found["size"])
 
 
 def is_there(run: Run, name: str, location: str) -> bool:
@@ -51,7 +51,7 @@ def is_there(run: Run, name: str, location: str) -> bool:
         return bool(_digest_there(engine, location, credentials))
 
 
-def _result(made: images.Made) -> dict[str, Any]:
+def _result(made: images.BuiltImage) -> dict[str, Any]:
     return {"id": made.id, "size": made.size}
 
 
@@ -127,7 +127,7 @@ def _new_repository(run: Run, image: ImageBuild) -> Any:
     return NewRepository(settings.scan_on_push or bool(given.get("scanOnPush")), count)
 
 
-def ask(run: Run, name: str) -> Sent:
+def ask(run: Run, name: str) -> PushedImage:
     """The digest of an image that is named by a tag; ECR is asked."""
     from lambdabuild.aws.ecr import Registry
 
@@ -148,4 +148,4 @@ def ask(run: Run, name: str) -> Sent:
     )
     digest = registry.digest(found["repository"], found["tag"] or "latest")
     address = found[0].partition("/")[0] + "/" + found["repository"]
-    return Sent(f"{address}@{digest}", digest, False, 0)
+    return PushedImage(f"{address}@{digest}", digest, False, 0)

@@ -28,7 +28,7 @@ MOST_BYTES = 10 * 1024**3
 """Unpacked: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
 
 
-class Made(Struct, frozen=True):
+class BuiltImage(Struct, frozen=True):
     """``id`` is the engine's own digest of the image, ``size`` in bytes."""
 
     id: str
@@ -38,7 +38,7 @@ class Made(Struct, frozen=True):
     """The digest of each image that it begins with or copies from."""
 
 
-def make(run: Run, name: str) -> Made:
+def make(run: Run, name: str) -> BuiltImage:
     """Build or load an image, unless the engine has it, and give it its names; the last one's are taken away."""
     image, last = run.index.images[name], str(run.saved(f"image:{name}").get("fingerprint", ""))
     with engine_api.client(image_calls.timeout(run.project)) as engine:
@@ -51,7 +51,7 @@ def make(run: Run, name: str) -> Made:
         return made
 
 
-def find_or_build(run: Run, image: ImageBuild, engine: Any) -> Made:
+def find_or_build(run: Run, image: ImageBuild, engine: Any) -> BuiltImage:
     described = run.index.described_images[image.name]
     if isinstance(described.source, DockerBuild):
         return _built(run, image, described, described.source, engine)
@@ -63,7 +63,7 @@ def find_or_build(run: Run, image: ImageBuild, engine: Any) -> Made:
     return _inspected(image, engine, mark, found, {})
 
 
-def _built(run: Run, image: ImageBuild, described: Image, recipe: DockerBuild, engine: Any) -> Made:
+def _built(run: Run, image: ImageBuild, described: Image, recipe: DockerBuild, engine: Any) -> BuiltImage:
     known = {
         " ".join(filter(None, (base.name, base.platform))): digest
         for base, digest in base_images.digests(run, image, described, recipe, engine)
@@ -95,7 +95,7 @@ def _written(run: Run, image: ImageBuild, file: str) -> tuple[Context, dict[str,
     )
 
 
-def _inspected(image: ImageBuild, engine: Any, mark: str, found: str, known: Mapping[str, str]) -> Made:
+def _inspected(image: ImageBuild, engine: Any, mark: str, found: str, known: Mapping[str, str]) -> BuiltImage:
     data = engine.inspect_image(mark)
     if data["Size"] > MOST_BYTES:
         raise TooLarge(
@@ -103,7 +103,7 @@ def _inspected(image: ImageBuild, engine: Any, mark: str, found: str, known: Map
             f"{MOST_BYTES / 1e9:.1f} GB at most",
             help="begin with a smaller image, and copy less into it",
         )
-    return Made(data["Id"], int(data["Size"]), found, known)
+    return BuiltImage(data["Id"], int(data["Size"]), found, known)
 
 
 def _load(index: PlanIndex, image: ImageBuild, path: str, mark: str, engine: Any) -> None:

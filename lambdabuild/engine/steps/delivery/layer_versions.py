@@ -21,8 +21,7 @@ from lambdabuild.core.records import Struct
 from lambdabuild.engine.base import destination, receipts
 from lambdabuild.engine.base.project import Project
 from lambdabuild.engine.base.run import Run
-from lambdabuild.engine.freshness import intact
-from lambdabuild.engine.steps.publish import artifacts
+from lambdabuild.engine.steps.delivery import artifacts
 from lambdabuild.files.stat_cache import sha256_of
 from lambdabuild.plan.types import Publication
 
@@ -214,12 +213,25 @@ def _retire(client: LayerVersions, keep: int) -> Iterator[str]:
 # what is left on this machine
 
 
+def published(project: Project) -> dict[str, Any]:
+    """Return what layers.json says: for each layer its versions; nothing when it is missing or broken."""
+    try:
+        with open(published_file(project), encoding="utf-8", opener=regular.opener) as stream:
+            return dict(regular.json(stream.read()))
+    except (OSError, ValueError, TypeError):
+        return {}
+
+
+def published_file(project: Project) -> str:
+    return os.path.join(project.build_dir, "layers.json")
+
+
 def write(run: Run, name: str, versions: Sequence[Mapping[str, Any]]) -> None:
     """Put a layer's versions into layers.json, beside those of the others."""
     with _alone(run.project):
-        others = {key: value for key, value in intact.published(run.project).items() if key in run.index.publications}
+        others = {key: value for key, value in published(run.project).items() if key in run.index.publications}
         text = json.dumps({**others, name: list(versions)}, indent=2, sort_keys=True) + "\n"
-        write_text(intact.published_file(run.project), text)
+        write_text(published_file(run.project), text)
 
 
 @contextmanager

@@ -1,23 +1,57 @@
-"""The steps that put what was made where others find it: image, upload, publish, share, template."""
+"""``upload``: put an artifact where it is deployed from."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from typing import Any
 
 from lambdabuild.core.errors import CannotRead
-from lambdabuild.core.records import replace
+from lambdabuild.core.records import astuple, replace
 from lambdabuild.engine.base import destination, receipts
+from lambdabuild.engine.base.outputs import Output
 from lambdabuild.engine.base.project import Project
-from lambdabuild.engine.base.receipts import Done
+from lambdabuild.engine.base.receipts import StepOutput
 from lambdabuild.engine.base.run import Run
-from lambdabuild.engine.steps.rule_steps import result_of
+from lambdabuild.engine.base.step_kind import StepKind
+from lambdabuild.engine.freshness import deployed_stack, image_inputs, inputs, intact
+from lambdabuild.engine.steps.delivery import artifacts
+from lambdabuild.engine.steps.images import image_upload
+from lambdabuild.engine.steps.rule_jobs import jobs
 from lambdabuild.files import fingerprint
+from lambdabuild.plan import steps as planned
+from lambdabuild.plan.types import ImageBuild
 
 
-def upload(run: Run, name: str) -> Done:
-    from lambdabuild.engine.freshness import deployed_stack
-    from lambdabuild.engine.steps.publish import artifacts
+def inputs_of(run: Run, name: str) -> dict[str, str]:
+    if name in run.index.images:
+        return _inputs_of_image(run, run.index.images[name])
+    asset = run.index.assets.get(name)
+    if asset is not None:
+        digest = fingerprint.of_file(run.project.path(asset.source), run.stats)
+        return {f"file:{asset.source}": digest, "store": destination.identity(run.project)}
+    pinned = run.index.pinned.get(name)
+    if pinned is not None:
+        place = run.index.sources[pinned.source].prefix
+        return {
+            "version": pinned.version,
+            "source": f"{pinned.source} {place}",
+            "store": destination.identity(run.project),
+        }
+    if name in run.index.sources:
+        found = {f"step:hash:{name}": inputs.output(run, f"hash:{name}"), "store": destination.identity(run.project)}
+        return found | {"published": json.dumps(astuple(run.index.sources[name]))}
+    return {f"step:hash:{name}": inputs.output(run, f"hash:{name}"), "store": destination.identity(run.project)}
 
+
+def _inputs_of_image(run: Run, image: ImageBuild) -> dict[str, str]:
+    if image.key.kind == "tagged":
+        return {"image": image.key.place}
+    found = {f"step:image:{image.name}": inputs.output(run, f"image:{image.name}")}
+    return found | {"repository": image.key.repository, "tags": " ".join(image.key.push_tags)}
+
+
+def run_step(run: Run, name: str) -> StepOutput:
     if name in run.index.images:
         return _upload_image(run, name)
     if name in run.index.assets:
@@ -45,10 +79,8 @@ def upload(run: Run, name: str) -> Done:
     return replace(done, output=" ".join([done.output, *kept.values()]), result={**done.result, "deployed": kept})
 
 
-def _published(run: Run, name: str, sha256: str, size: int) -> Done:
-    from lambdabuild.engine.steps.publish import artifacts
-
-    version = result_of(run.project, "package", run.index.builds[name].package).facts["version"]
+def _published(run: Run, name: str, sha256: str, size: int) -> StepOutput:
+    version = jobs.result_of(run.project, "package", run.index.builds[name].package).facts["version"]
     sent = artifacts.version(run, run.index.sources[name], run.project.zip(name), sha256, size, version)
     done, address = _sent(run.project, sent), artifacts.console_note(run, sent)
     notes = [f"{name} {version} is {sent.location}", *([f"look at it: {address}"] if address else [])]
@@ -56,9 +88,7 @@ def _published(run: Run, name: str, sha256: str, size: int) -> Done:
     return replace(done, values=values, result={**done.result, "version": version})
 
 
-def _sent_asset(run: Run, name: str) -> Done:
-    from lambdabuild.engine.steps.publish import artifacts
-
+def _sent_asset(run: Run, name: str) -> StepOutput:
     asset = run.index.assets[name]
     done = _sent(run.project, artifacts.asset(run, asset))
     if done.result["sha256"]:
@@ -67,32 +97,16 @@ def _sent_asset(run: Run, name: str) -> Done:
     return replace(done, values={**done.values, "notes": [missing]})
 
 
-def _sent(project: Project, sent: Any, *, is_sent: bool = False) -> Done:
+def _sent(project: Project, sent: Any, *, is_sent: bool = False) -> StepOutput:
     location = project.portable(sent.location)
-    return Done(
+    return StepOutput(
         output=location,
         values={"location": location, "sent": sent.sent or is_sent, "size": sent.size},
         result={"location": location, "key": sent.key, "sha256": sent.sha256},
     )
 
 
-def image(run: Run, name: str) -> Done:
-    from lambdabuild.engine.freshness import image_inputs
-    from lambdabuild.engine.steps.images import images
-
-    image, made = run.index.images[name], images.make(run, name)
-    folders = {image.key.place: image_inputs.files(run, image)} if image.key.kind == "recipe" else {}
-    return Done(
-        output=made.id,
-        values={"size": made.size, "fingerprint": made.fingerprint},
-        result={"id": made.id, "size": made.size, "fingerprint": made.fingerprint, "bases": dict(made.bases)},
-        folders=folders,
-    )
-
-
-def _upload_image(run: Run, name: str) -> Done:
-    from lambdabuild.engine.steps.images import image_upload
-
+def _upload_image(run: Run, name: str) -> StepOutput:
     if run.index.images[name].key.kind == "tagged":
         sent = image_upload.ask(run, name)
     else:
@@ -100,36 +114,30 @@ def _upload_image(run: Run, name: str) -> Done:
         if receipt is None:
             raise CannotRead(f"what image:{name} made is gone", help=f"doit forget image:{name}")
         sent = image_upload.send(run, name, receipt.result)
-    return Done(
+    return StepOutput(
         output=sent.location,
         values={"location": sent.location, "sent": sent.sent, "size": sent.size},
         result={"location": sent.location, "key": sent.location, "sha256": sent.digest.partition(":")[2]},
     )
 
 
-def publish(run: Run, name: str) -> Done:
-    from lambdabuild.engine.steps.publish import layer_versions
-
-    published = layer_versions.publish_layer(run, run.index.publications[name])
-    layer_versions.write(run, name, published.versions)
-    arns = [version["arn"] for version in published.versions]
-    return Done(
-        output=" ".join(arns),
-        values={"versions": arns, "published": published.count, "notes": list(published.notes)},
-        result={"versions": list(published.versions)},
-    )
+def outputs(run: Run, name: str) -> Iterator[Output]:
+    if not destination.bucket(run.project) and not run.project.settings.store:
+        yield Output(run.project.store_dir, "store")
 
 
-def share(run: Run, name: str) -> Done:
-    from lambdabuild.engine.steps.auto_layers import shared_layers
-
-    made = shared_layers.STEPS[name](run)
-    return Done(made.output, made.values, made.result)
+def is_intact(run: Run, name: str, values: intact.Values) -> bool:
+    return name in run.index.images or intact.is_published(run, values.get("location", ""))
 
 
-def template(run: Run, name: str) -> Done:
-    from lambdabuild.engine.steps.publish.templates import templates
-
-    made = templates(run)
-    written = {run.project.portable(path): digest for path, digest in made.files.items()}
-    return Done(output=fingerprint.of(written), values={"written": written, **made.values})
+KIND = StepKind(
+    title="put {} into the artifact store, unless it is there",
+    usual_ms=100,
+    planned=planned.upload,
+    inputs=inputs_of,
+    run=run_step,
+    outputs=outputs,
+    removed=lambda run, name: (),
+    is_intact=is_intact,
+    asks_always=image_inputs.asks_for_tag,
+)

@@ -21,7 +21,7 @@ from lambdabuild.files.stat_cache import sha256_of
 from lambdabuild.plan.types import Pinned, Source
 
 
-class Sent(Struct, frozen=True):
+class StoredArtifact(Struct, frozen=True):
     """``sent`` is False when the store had the object already; ``size`` is in bytes."""
 
     location: str
@@ -61,16 +61,16 @@ def _make_store(run: Run, prefix: str) -> Store:
     )
 
 
-def put(run: Run, key: str, path: str, sha256: str, size: int) -> Sent:
+def put(run: Run, key: str, path: str, sha256: str, size: int) -> StoredArtifact:
     """Send a file unless the store has its key, which holds its sha256."""
     there = store(run)
-    return Sent(there.location(key), key, sha256, there.put(key, path, sha256, size), size)
+    return StoredArtifact(there.location(key), key, sha256, there.put(key, path, sha256, size), size)
 
 
-def put_at(run: Run, key: str, path: str, sha256: str, size: int) -> Sent:
+def put_at(run: Run, key: str, path: str, sha256: str, size: int) -> StoredArtifact:
     """Send a file to a whole key, without the settings' prefix, unless the bucket has it."""
     there = _store(run, "")
-    return Sent(there.location(key), key, sha256, there.put(key, path, sha256, size), size)
+    return StoredArtifact(there.location(key), key, sha256, there.put(key, path, sha256, size), size)
 
 
 def has(run: Run, location: str) -> bool:
@@ -82,19 +82,19 @@ def has(run: Run, location: str) -> bool:
     return there.has(location.removeprefix(there.location("")))
 
 
-def version(run: Run, source: Source, path: str, sha256: str, size: int, number: str) -> Sent:
+def version(run: Run, source: Source, path: str, sha256: str, size: int, number: str) -> StoredArtifact:
     """Publish a version of a source, unless it is there as it is. Raises VersionTaken (LB606), BadVersion (LB607)."""
     place = next((one.where for name, one in run.project.settings.sources.items() if name == source.name), None)
     key = versions.source_key(source.prefix, versions.check(number, f"source {source.name!r}", place))
     labels = Labels(dict(source.tags), dict(source.metadata))
     may_replace = source.overwrite and versions.is_development(number)
     there = _store(run, "")
-    return Sent(
+    return StoredArtifact(
         there.location(key), key, sha256, there.put_once(key, path, sha256, size, labels, replace=may_replace), size
     )
 
 
-def pinned(run: Run, item: Pinned) -> Sent:
+def pinned(run: Run, item: Pinned) -> StoredArtifact:
     """A version that was published before. Raises NoSuchVersion (LB608) when it was not."""
     key, there = versions.source_key(run.index.sources[item.source].prefix, item.version), _store(run, "")
     sha256 = there.digest(key)
@@ -104,10 +104,10 @@ def pinned(run: Run, item: Pinned) -> Sent:
             where=Span(there.location(key)),
             help=f"correct [functions.{item.function}] source_version, or remove it to have the version built here",
         )
-    return Sent(there.location(key), key, sha256, False, 0)
+    return StoredArtifact(there.location(key), key, sha256, False, 0)
 
 
-def console_note(run: Run, sent: Sent) -> str:
+def console_note(run: Run, sent: StoredArtifact) -> str:
     """Return the console's address of a version; "" if no console shows it."""
     if not sent.location.startswith("s3://") or run.project.settings.endpoint_url:
         return ""
@@ -116,7 +116,7 @@ def console_note(run: Run, sent: Sent) -> str:
     return console_url(destination.bucket(run.project), sent.key, _store(run, "").region)
 
 
-def asset(run: Run, item: Asset) -> Sent:
+def asset(run: Run, item: Asset) -> StoredArtifact:
     """Send a local file as it is, a folder, or code that is a file, as a reproducible zip.
 
     Raises NoSource (LB302) when it is not there and the template is to be deployed; else the template names it all the
@@ -130,13 +130,13 @@ def asset(run: Run, item: Asset) -> Sent:
                 where=item.where,
                 help="make it first, or correct the path; it is relative to the template's folder",
             )
-        return Sent(path, "", "", False, 0)
+        return StoredArtifact(path, "", "", False, 0)
     if not item.is_folder and not (item.is_code and not is_zipfile(path)):
         sha256 = sha256_of(path)
         extension = posixpath.splitext(item.source)[1]
         return put(run, destination.artifact_key(run.project, sha256, extension), path, sha256, os.path.getsize(path))
     from lambdabuild.artifacts.zips import write_zip
-    from lambdabuild.engine.steps.assemble import from_files
+    from lambdabuild.engine.steps.contents.assemble import from_files
 
     listing = _asset_files(run.project, item, path)
     with run.project.scratch() as scratch:

@@ -17,10 +17,10 @@ from lambdabuild.engine.base import destination, ownership
 from lambdabuild.engine.base.project import Project
 from lambdabuild.engine.base.run import Run
 from lambdabuild.engine.base.template_files import BUILT, MANIFEST, PACKAGED, template_file
-from lambdabuild.engine.steps import handler_check
 from lambdabuild.engine.steps.auto_layers import shared_layers
-from lambdabuild.engine.steps.publish import manifest, serverless_outputs
-from lambdabuild.engine.steps.publish.artifacts import put, store
+from lambdabuild.engine.steps.contents import handler_check
+from lambdabuild.engine.steps.delivery import manifest, serverless_outputs
+from lambdabuild.engine.steps.delivery.artifacts import put, store
 from lambdabuild.files.stat_cache import sha256_of
 from lambdabuild.plan.types import ImageBuild
 

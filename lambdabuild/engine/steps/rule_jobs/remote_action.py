@@ -47,7 +47,7 @@ ONLY_HERE = (ToolMissing, CannotResolve, DownloadFailed, Offline)
 def run(run: Run, rule: Rule, claims: StepClaims, build: Build, job: Job) -> tuple[Result, str]:
     """Run a rule's step there; what it left is put into ``job.out``. Gives its result and the engine's name.
 
-    Raises StaysHere when it has to be run here, else as the rule itself would.
+    Raises FallBackToLocal when it has to be run here, else as the rule itself would.
     """
     with staying_when_it_fails(run, job.step, build.name):
         executor = workers.executor(run)
@@ -76,7 +76,7 @@ def staying_when_it_fails(run: Run, kind: str, name: str) -> Iterator[None]:
             raise
         eligibility.remote(run).stay.add(f"{kind}:{name}")
         messages.warn(ExecutorFailed(f"{kind}:{name} is run here: {error.message}", help=error.help, tail=error.tail))
-    raise workers.StaysHere
+    raise workers.FallBackToLocal
 
 
 def sent(

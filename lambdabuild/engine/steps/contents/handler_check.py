@@ -17,8 +17,8 @@ from lambdabuild.core.model import Function
 from lambdabuild.core.records import Struct
 from lambdabuild.engine.base import lists
 from lambdabuild.engine.base.run import Run
-from lambdabuild.engine.steps import rule_steps
 from lambdabuild.engine.steps.auto_layers import shared_layers
+from lambdabuild.engine.steps.rule_jobs import jobs
 from lambdabuild.plan.types import Build, Sizes
 
 JAR = ".jar"
@@ -40,7 +40,7 @@ def check(run: Run, name: str) -> list[str]:
     on a runtime.
     """
     build, users = run.index.builds[name], run.index.sizes.get(name, ())
-    facts = rule_steps.result_of(run.project, "package", build.package).facts if build.package else {}
+    facts = jobs.result_of(run.project, "package", build.package).facts if build.package else {}
     checks = [_Check(run, build, run.index.functions[one.function], one, facts) for one in users]
     raise_all(error for one in checks for error in one.errors())
     notes = [note for one in checks if (note := one.note())]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import posixpath
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,8 +19,8 @@ from lambdabuild.core.spans import Span
 from lambdabuild.engine.base import lists, receipts
 from lambdabuild.engine.base.project import Project
 from lambdabuild.engine.base.run import Run
-from lambdabuild.engine.freshness import inputs, source_files
-from lambdabuild.engine.steps import credentials, strip
+from lambdabuild.engine.freshness import source_files
+from lambdabuild.engine.steps.contents import credentials, strip
 from lambdabuild.files.globs import decides
 from lambdabuild.files.listing import Listing, Patterns, scan
 from lambdabuild.plan.types import Build, Rule
@@ -28,6 +29,9 @@ from lambdabuild.rule_api import Archive, Folder, Part, Result
 ORDER = ("copy", "compile", "package")
 """Which step wins a path that two bring: own files, then what is added to them, then packages. A note says so."""
 
+
+HELPER = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "programs", "unzip_requirements.py")
+"""The module that a function with zipped dependencies imports first."""
 
 ZIPPED = ".requirements.zip"
 """The path of zipped dependencies in an artifact, as ``programs/unzip_requirements.py`` knows it."""
@@ -194,10 +198,10 @@ def _zipped(run: Run, build: Build, packages: list[list[Entry]]) -> tuple[list[E
 
     merged, clashes = merge.merge(packages)
     refuse_wrong_machines(f"{build.key.kind} {build.name!r}", build.key.architecture, merged)
-    folder, helper = run.project.out("zipped", build.name), os.path.basename(inputs.HELPER)
+    folder, helper = run.project.out("zipped", build.name), os.path.basename(HELPER)
     os.makedirs(folder, exist_ok=True)
     write_zip(os.path.join(folder, ZIPPED), merged)
-    with open(inputs.HELPER, encoding="utf-8") as stream:
+    with open(HELPER, encoding="utf-8") as stream:
         write_text(os.path.join(folder, helper), stream.read())
     listing = scan(folder, Patterns(()), boundary=folder)
     return list(from_files(run, listing, "", "its packages, zipped")), clashes
@@ -350,3 +354,9 @@ def check_limits(run: Run, name: str, zip_size: int, shared: Sequence[tuple[str,
 def _unzipped(project: Project, name: str) -> int:
     receipt = receipts.read(project.receipt("copy", name))
     return int(receipt.result["unzipped"]) if receipt else 0
+
+
+def helper_digest() -> str:
+    """The digest of the module that unpacks zipped dependencies."""
+    with open(HELPER, "rb") as stream:
+        return hashlib.sha256(stream.read()).hexdigest()[:32]

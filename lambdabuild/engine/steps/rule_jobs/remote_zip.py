@@ -13,7 +13,7 @@ from lambdabuild.core.errors import ExecutorFailed
 from lambdabuild.engine.base.run import Run
 from lambdabuild.engine.remote import workers
 from lambdabuild.engine.remote.workers import file_of
-from lambdabuild.engine.steps.remote_action import folders_there, place_of, sent, staying_when_it_fails
+from lambdabuild.engine.steps.rule_jobs.remote_action import folders_there, place_of, sent, staying_when_it_fails
 from lambdabuild.files.listing import Patterns, scan
 from lambdabuild.rulebook import remote_worker
 
@@ -26,7 +26,7 @@ COMPRESSORS = ("deflate", "cramjam")
 
 
 def write(run: Run, name: str, entries: Sequence[Entry], target: str) -> tuple[ZipSummary, str]:
-    """The zip's summary, and the name of the engine that made it. Raises StaysHere when it has to be made here."""
+    """Return the zip's summary and the name of its engine. Raise FallBackToLocal if it is to be made here."""
     with staying_when_it_fails(run, "zip", name), run.project.scratch() as scratch:
         executor, there = workers.executor(run), folders_there(run)
         rows = rows_of(entries, lambda path: run.project.portable(path))

@@ -10,7 +10,7 @@ from lambdabuild.engine.base import destination, receipts
 from lambdabuild.engine.base.project import Project
 from lambdabuild.engine.base.run import Run
 from lambdabuild.engine.steps.auto_layers import shared_layers
-from lambdabuild.engine.steps.publish import artifacts
+from lambdabuild.engine.steps.delivery import artifacts
 
 Task = tuple[str, str]
 

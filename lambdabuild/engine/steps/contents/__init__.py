@@ -1,0 +1,1 @@
+"""What is in an artifact: its settled list of entries, stripped and checked."""
