@@ -35,9 +35,12 @@ NPM = 10  # the first that can install for another processor; Debian 12 has 9
 def set_up(arguments: list[str]) -> int:
     """Make .venv with everything in it, install what is missing from Debian, and become doit."""
     for_tests = "test" in arguments
-    wanted = ".[dev]" if for_tests else "."
-    state = f"{wanted}\n" + "".join((ROOT / name).read_text() for name in INSTALLED_FROM)
-    if not STAMP.exists() or STAMP.read_text() not in (state, state.replace(wanted, ".[dev]", 1)):
+    wanted = ".[dev]" if for_tests else ".[docs]" if "docs" in arguments else "."
+    installed_from = "".join((ROOT / name).read_text() for name in INSTALLED_FROM)
+    state = f"{wanted}\n{installed_from}"
+    # An installation with more in it serves as well.
+    enough = (state, *(f"{extra}\n{installed_from}" for extra in (".[docs]", ".[dev]") if wanted != ".[dev]"))
+    if not STAMP.exists() or STAMP.read_text() not in enough:
         make_venv()
         run([str(VENV / "bin/python"), "-m", "pip", "install", "--quiet", "--editable", wanted])
         # Nobody else may: where PYTHONDONTWRITEBYTECODE is set, every start would compile anew.
@@ -181,6 +184,21 @@ def task_lint() -> dict:
         [sys.executable, "-m", "ruff", "format", "--check", "."],
         [sys.executable, "-m", "mypy"],
     )
+
+
+def task_docs() -> dict:
+    """build the documentation into build/docs; a broken link fails"""
+    return chore([sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--config-file", ".mkdocs.yml"])
+
+
+def task_pictures() -> dict:
+    """draw docs/pictures again, from builds of the sample app"""
+    return chore([sys.executable, ".ci/pictures.py"])
+
+
+def task_reference() -> dict:
+    """write the generated parts of docs/ again"""
+    return chore([sys.executable, ".ci/reference.py"])
 
 
 def task_bench() -> dict:

@@ -17,12 +17,12 @@ from typing import Any
 import yaml
 from sandbox import ROOT, Ran, Sandbox
 
-WORDS = (ROOT / "docs/ci.md").read_text()
+WORDS = (ROOT / "docs/guides/ci.md").read_text()
 RECIPES = dict(re.findall(r"```yaml\n# ([^\n]+)\n(.*?)```", WORDS, re.DOTALL))
 
 
 def recipe(name: str) -> dict[str, Any]:
-    """A recipe of docs/ci.md, by its first line. BaseLoader, for YAML 1.1 takes the word ``on`` for true."""
+    """A recipe of docs/guides/ci.md, by its first line. BaseLoader, for YAML 1.1 takes the word ``on`` for true."""
     loaded: dict[str, Any] = yaml.load(RECIPES[name], Loader=yaml.BaseLoader)
     return loaded
 

@@ -3,7 +3,7 @@
 ``LambdaBuilder("python", "pip", None).build(source_dir, artifacts_dir, scratch_dir, manifest_path, runtime=...)`` does
 what Lambda Builders' does, with its parameters and its errors' names and texts, for callers written for it. Lambda
 Builders' design: https://github.com/aws/aws-lambda-builders/blob/develop/DESIGN.md. Nothing is remembered between two
-builds, so nothing is hashed: the caller decides when to build. docs/rpc.md lists the differences.
+builds, so nothing is hashed: the caller decides when to build. docs/reference/rpc.md lists the differences.
 """
 
 from __future__ import annotations

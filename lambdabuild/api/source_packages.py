@@ -7,8 +7,8 @@
     sent = source.upload(zipped, built.version, source.Destination(bucket="my-bucket", prefix="lambda"))
 
 Each step returns a frozen result and can be called by itself. Nothing is remembered between two calls; the tasks of
-``[sources.NAME]`` are incremental, and write the same bytes. Mistakes raise a ``LambdaBuildError``; docs/errors.md
-lists the kinds.
+``[sources.NAME]`` are incremental, and write the same bytes. Mistakes raise a ``LambdaBuildError``;
+docs/reference/errors.md lists the kinds.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Lambda Builders' JSON-RPC: one request on standard input or as the argument, one JSON document on standard output.
 
 The protocol: https://github.com/aws/aws-lambda-builders/blob/develop/DESIGN.md#command-line-interface-internal and
-https://www.jsonrpc.org/specification. docs/rpc.md tells where Lambda Builders answers otherwise, or not at all.
+https://www.jsonrpc.org/specification. docs/reference/rpc.md says where Lambda Builders answers
+differently, or not at all.
 """
 
 from __future__ import annotations

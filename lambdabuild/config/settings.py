@@ -1,7 +1,7 @@
 """All settings, with their defaults and descriptions, and what follows from them. The loader reads them.
 
-The text below a field is its description in the JSON Schema and in docs/settings.md (config/schema.py): Markdown, with
-units, and with a last sentence ``Default: ...`` where an empty value stands for something.
+The text below a field is its description in the JSON Schema and in docs/reference/settings.md (config/schema.py):
+Markdown, with units, and with a last sentence ``Default: ...`` where an empty value stands for something.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Settings of one function or layer, from the settings file or from a template.
 
-The text below a field is its description in the JSON Schema and in docs/settings.md, as in config/settings.py.
+The text below a field is its description in the JSON Schema and in docs/reference/settings.md, as in
+config/settings.py.
 """
 
 from __future__ import annotations

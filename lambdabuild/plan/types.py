@@ -19,24 +19,29 @@ class StepClaims(Struct, frozen=True):
     """What one step of a rule reads in addition to the results of the steps before it."""
 
     reads: tuple[str, ...] = ()
-    """Any of ``manifest`` (with lock files), ``source``."""
+    """Any of ``manifest`` (with lock files and companions), ``source``."""
     environment: tuple[str, ...] = ()
+    """Names of variables that the tools get and that enter the step's fingerprint."""
     source_keys: tuple[str, ...] = ()
-    """Dotted keys of the manifest. If it has any of them, the step reads the files next to the manifest, too."""
+    """Dotted keys of the manifest, such as ``scripts.postinstall``. If it has any of them, the step reads the files
+    next to the manifest, too.
+    """
     source_unless: str = ""
     """An option that, when set, keeps the step from reading them."""
     tools: tuple[str, ...] = ()
     """Programs whose version counts; ``go version`` is one that does not know ``--version``."""
     options: tuple[str, ...] = ()
-    """Names of the options that enter the step's fingerprint."""
+    """Names of the options that enter the step's fingerprint; ``entry_points`` is also ``EntryPoints``."""
     host_tools: tuple[str, ...] = ()
-    """Those of the tools that run on this machine even when the others run in a container."""
+    """Those of ``tools`` that run on this machine even when the others run in a container."""
     only_with_option: str = ""
     """The name of an option without which the step has nothing to do."""
     reads_are_complete: bool = False
-    """It reads nothing beside that: its results name no ``reads``."""
+    """The step's results never name more files that it read, so ``lambdabuild affected`` need not have seen it run."""
     remote: bool = False
-    """It can be run on another machine: it needs no network, and nothing of this machine but its tools."""
+    """It can be run on another machine: it needs no network, and nothing of this machine but its tools. It imports only
+    the standard library, ``lambdabuild.rule_api`` and the ``libraries``.
+    """
 
     def environment_with(self, options: Options) -> tuple[str, ...]:
         """Return the variables for the tools: those claimed here and those of the option ``environment``."""
@@ -85,17 +90,24 @@ class Rule(Struct, frozen=True):
     """The claims of one rule.toml, in ``folder``. Reading them runs none of the rule's code."""
 
     name: str
+    """Name of the rule. Required."""
     folder: str
     language: str
+    """Language of the functions. Required."""
     dependency_manager: str
+    """Name of the package manager. Required."""
     application_framework: str = ""
+    """Name of a framework of the language, for callers that speak Lambda Builders' protocol."""
     runtimes: tuple[str, ...] = ()
+    """Patterns of the runtimes it builds: ``python3.[1-9][0-9]``."""
     build_methods: tuple[str, ...] = ()
+    """Patterns of the build methods it builds: ``makefile``."""
     manifests: tuple[str, ...] = ()
     """File names or patterns (``*.csproj``)."""
     lock_files: tuple[str, ...] = ()
+    """File names. A rule whose lock file exists takes precedence over one that has only its manifest."""
     companions: tuple[str, ...] = ()
-    """Files next to the manifest that count as it does, but do not make the rule a better choice."""
+    """Files next to the manifest that count as it does, but do not make the rule a better choice: ``.npmrc``."""
     goes_first: bool = False
     """It takes precedence over other rules that find their manifest in the same folder, with a lock file or without."""
     manifest_search: Literal["code", "template", "checkout"] = "code"
@@ -105,21 +117,25 @@ class Rule(Struct, frozen=True):
     workspace: Workspace | None = None
     """How lock files above the manifest's folder apply to it."""
     needs_manifest: bool = False
+    """It builds nothing that has no manifest."""
     needs_name: bool = False
     """The function's or layer's name changes the result (a make target), so nothing is shared."""
     ships_source: bool = True
     """The source goes into the artifact unless a setting says not to."""
     ships_manifest: str = ""
-    """The name of a manifest that is packed even when it is outside of the code folder."""
+    """The name of a manifest that goes into the artifact even when it is outside of the code folder."""
     source_below: str = ""
-    """The option that names packages (``app.orders``) below which the source goes."""
+    """The option that names packages below which the source goes: with ``parent_python_packages = "app.orders"`` it
+    goes into ``app/orders/``.
+    """
     layer_prefix: str = ""
+    """The folder of a layer's files: ``python``."""
     package_layers: PackageLayers | None = None
-    """How packages can be put into layers one by one; None when they have to stay in the zip."""
+    """How packages can be put into layers one by one; without it they stay in the zip."""
     leave_out: tuple[str, ...] = ()
     """gitignore patterns that keep files out of the source, in addition to the project-wide ones."""
     ignore_files: tuple[str, ...] = ()
-    """Files in the source that hold gitignore patterns of the language's own, such as .npmignore."""
+    """Files in the source that hold gitignore patterns of the language's own, such as ``.npmignore``."""
     local_reference: str = ""
     """A regular expression. A manifest that matches it names files next to itself, so an equal copy elsewhere is
     different.
@@ -128,22 +144,23 @@ class Rule(Struct, frozen=True):
     """Packages of lambdabuild that the rule imports; their code enters its digest."""
     runtime_prefix: str = ""
     """The folder below ``layer_prefix`` for the dependencies of one runtime, when a layer has several runtimes and they
-    differ. In it {runtime} stands for python3.12 and {major} for the 22 of nodejs22.x. A rule without one builds a
-    layer once, for its first runtime.
+    differ. In it ``{runtime}`` stands for ``python3.12`` and ``{major}`` for the 22 of ``nodejs22.x``. A rule without
+    one builds a layer once, for its first runtime.
     """
     provided: tuple[str, ...] = ()
-    """gitignore patterns of dependencies that the runtime provides."""
+    """gitignore patterns of dependencies that the runtime provides, for ``exclude_provided``."""
     slim: tuple[str, ...] = ()
-    """gitignore patterns of files in dependencies that nobody needs at run time."""
+    """gitignore patterns of files in dependencies that nobody needs at run time, for the setting ``slim``."""
     globs_reach_dependencies: bool = False
     """A service's package patterns also apply to the dependencies, because the Serverless Framework finds them in the
     source.
     """
     entry: str | tuple[str, ...] = ""
-    """A Python file, or a command that speaks JSON-RPC. Arguments that name files of the rule's folder stand for these.
+    """A Python file, or a command that speaks JSON-RPC: ``["node", "rule.mjs"]``. Arguments that name files of the
+    rule's folder stand for these.
     """
     protocol: str = "1.0"
-    """The version of the protocol that such a command speaks (lambdabuild.rulebook.wire)."""
+    """The version of the protocol that such a command speaks."""
     resolve_by: tuple[str, ...] = ()
     """Rules whose resolve step this one uses: the first whose lock file exists, otherwise the last."""
     ships_dependencies: bool = True
@@ -151,10 +168,13 @@ class Rule(Struct, frozen=True):
     defaults: Mapping[str, Any] = field(default_factory=dict)
     """Default values of options."""
     resolve: StepClaims | None = None
+    """Finds and fetches the dependencies; it never reads the source."""
     fetch: StepClaims | None = None
     """Downloads the files that compile would, so that compile can run on another machine."""
     compile: StepClaims | None = None
+    """Makes programs or other files from the source."""
     copy: StepClaims = field(default_factory=lambda: StepClaims(reads=("source",)))
+    """Settles which files go into the artifact."""
 
     def runtime_folder(self, runtime: str) -> str:
         """Return the folder of one runtime below ``layer_prefix``: ``lib/python3.13/site-packages``, ``node22``."""

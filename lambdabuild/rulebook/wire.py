@@ -1,7 +1,7 @@
 """Jobs and Results as JSON-RPC 2.0 (https://www.jsonrpc.org/specification): what rules in other languages are told.
 
 One request on standard input, ``{"jsonrpc": "2.0", "id": 1, "method": STEP, "params": {...}}``; one response on
-standard output. Paths are absolute. docs/writing-a-rule.md shows both.
+standard output. Paths are absolute. docs/guides/writing-a-rule.md shows both.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""docs/writing-a-rule.md, followed by somebody who has a function in C."""
+"""docs/guides/writing-a-rule.md, followed by somebody who has a function in C."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from rule_example import function, template
 from sandbox import Sandbox
 
-DOCS = Path(__file__).parents[2] / "docs/writing-a-rule.md"
+DOCS = Path(__file__).parents[2] / "docs/guides/writing-a-rule.md"
 
 
 def files_of_the_page() -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""docs/ci.md: its recipes are what the services take, and do what it says, as far as a shell can tell."""
+"""docs/guides/ci.md: its recipes are what the services take, and do what it says, as far as a shell can tell."""
 
 from __future__ import annotations
 

@@ -210,7 +210,7 @@ def test_the_steps_can_be_called_one_by_one_and_make_what_the_tasks_make(project
 def test_the_example_of_the_docs_does_what_it_says(
     tmp_path: Path, server: S3Server, bucket: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    text = (ROOT / "docs/source-artifacts.md").read_text()
+    text = (ROOT / "docs/guides/source-artifacts.md").read_text()
     example = next(block for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL))
     shutil.copytree(SEED, tmp_path / "my-lambda-project")
     monkeypatch.chdir(tmp_path)

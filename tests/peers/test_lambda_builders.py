@@ -299,7 +299,7 @@ Resources:
 
 def test_sam_build_uses_lambdabuild_in_the_peers_place(tmp_path: Path, tools: str) -> None:
     sam = installed(SAM_CLI, "sam")
-    lines = re.findall(r"```python\n(import sys\n.*?)```", (ROOT / "docs/rpc.md").read_text(), re.DOTALL)
+    lines = re.findall(r"```python\n(import sys\n.*?)```", (ROOT / "docs/reference/rpc.md").read_text(), re.DOTALL)
     (tmp_path / "shim").mkdir()
     own = f"import sys\nsys.path += {[str(ROOT), sysconfig.get_path('purelib')]!r}\n"
     (tmp_path / "shim/sitecustomize.py").write_text(own + lines[0])

@@ -34,7 +34,7 @@ NEAR = PACKAGE % ', "dependencies": {"near": "file:../near"}'
 
 
 IMAGE = "lambdabuild-tests/sam-build"
-"""Of ours that is started in a container: its name is what SAM CLI starts, as docs/rpc.md has it."""
+"""Of ours that is started in a container: its name is what SAM CLI starts, as docs/reference/rpc.md has it."""
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def build_image(engine: Engine, base_image: str, tmp_path_factory: pytest.TempPa
         "Dockerfile": f"FROM {base_image}\nCOPY site /opt/site\nCOPY lambda-builders python3.11 /usr/local/bin/\n"
                       "ENV PYTHONPATH=/opt/site\n",
         "python3.11": f'#!/bin/sh\nexec {base.PYTHON} "$@"\n',
-        "lambda-builders": (ROOT / "docs/rpc.md").read_text().split("```sh\n")[1].split("```")[0]
+        "lambda-builders": (ROOT / "docs/reference/rpc.md").read_text().split("```sh\n")[1].split("```")[0]
                            .replace("lambdabuild rpc", f"{base.PYTHON} -m lambdabuild rpc"),
     })  # fmt: skip
     for name in ("python3.11", "lambda-builders"):
@@ -117,7 +117,7 @@ def test_sam_build_gives_the_same_files_over_us_in_containers(
 def test_sam_build_gives_the_same_files_over_us(
     flags: tuple[str, ...], package: str, tools: str, tmp_path: Path
 ) -> None:
-    lines = re.findall(r"```python\n(import sys\n.*?)```", (ROOT / "docs/rpc.md").read_text(), re.DOTALL)
+    lines = re.findall(r"```python\n(import sys\n.*?)```", (ROOT / "docs/reference/rpc.md").read_text(), re.DOTALL)
     own = f"import sys\nsys.path += {[str(ROOT), sysconfig.get_path('purelib')]!r}\n"
     Sandbox(tmp_path).write({"shim/sitecustomize.py": own + lines[0]})
     text, files = functions(package)

@@ -166,7 +166,7 @@ def test_whatever_breaks_is_an_answer(error: BaseException) -> None:
 
 
 def test_the_page_tells_every_parameter_and_workflow_and_its_request_is_one() -> None:
-    page = (Path(__file__).parents[2] / "docs/rpc.md").read_text()
+    page = (Path(__file__).parents[2] / "docs/reference/rpc.md").read_text()
     rows = [name for row in re.findall(r"^\| (`.*?) \|", page, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)]
     asked: list[Any] = []
     rpc.respond(re.findall(r"```json\n(.*?)```", page, re.DOTALL)[0], asked.append)

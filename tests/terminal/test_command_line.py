@@ -17,7 +17,7 @@ from lambdabuild.cli import commands, project_folder, quick
 from lambdabuild.cli.main import main
 from lambdabuild.cli.parser import parser_of
 
-PAGES = (ROOT / "docs/command-line.md").read_text()
+PAGES = (ROOT / "docs/reference/command-line.md").read_text()
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_the_documentation_shows_the_same_page(name: str) -> None:
     section = PAGES[PAGES.index(f"\n## {name}\n") :].partition("\n## ")[2].partition("\n## ")[0]
     page = parser_of(commands.command(name)).format_help().rstrip()
 
-    assert f"```\n{page}\n```" in section, f"write into docs/command-line.md, below ## {name}:\n{page}"
+    assert f"```\n{page}\n```" in section, f"write into docs/reference/command-line.md, below ## {name}:\n{page}"
 
 
 def test_the_overview_names_every_command_once(capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,10 +12,11 @@ class ToolMissing(LambdaBuildError):
 
 
 class ToolFailed(LambdaBuildError):
-    """A program ended with an error. ``output`` is everything that it printed."""
+    """A program ended with an error."""
 
     code = "LB502"
     output: str = ""
+    """Everything that it printed."""
 
 
 class ToolTimeout(LambdaBuildError):

@@ -21,7 +21,7 @@ NAMED = {
     "deployments' ids": r'\.Properties\.DeploymentId\.Ref: "\w*WebsocketsDeployment\w+" here',
     "dates": r'.*: "(?P<date>\d{4}-\d\d-\d\d)" here, "(?P=date)T00:00:00\.000Z" there',
 }
-"""What docs/serverless.md names of resources that stay, and how it shows in one place."""
+"""What docs/guides/serverless.md names of resources that stay, and how it shows in one place."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Change:
 
     @property
     def is_named(self) -> bool:
-        """Whether docs/serverless.md says that this changes."""
+        """Whether docs/guides/serverless.md says that this changes."""
         if self.action != "Modify":
             return self.type in REPLACED
         return all(re.match("|".join(NAMED.values()), place) for place in self.differing)

@@ -33,7 +33,7 @@ NOT_OURS = {
     r"(.*/)?__pycache__/.*": "compiled by this machine's interpreter, with times that a zip does not keep",
     r"(.*/)?(pyproject\.toml|poetry\.lock|Pipfile|Pipfile\.lock|uv\.lock)": "a manifest is no code",
 }
-"""Entries that only the plugin has, and why. docs/serverless.md tells them one by one."""
+"""Entries that only the plugin has, and why. docs/guides/serverless.md tells them one by one."""
 
 
 @dataclass(frozen=True)

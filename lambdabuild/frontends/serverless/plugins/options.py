@@ -26,7 +26,7 @@ what lambdabuild does not do, which is ``told`` by a note."""
 
 
 class Option(Struct, frozen=True):
-    """What an option may be, what becomes of it, and in which words people are told (docs/serverless.md has them)."""
+    """The values that an option may have, what becomes of it, and its words in docs/guides/plugins.md."""
 
     kinds: tuple[Kind, ...]
     becomes: Becomes
