@@ -24,7 +24,7 @@ def compile(definition: Definition, artifacts: Mapping[str, Artifact]) -> Json:
     own = [
         iam.of_one(context, one, everything.of(one.key), everything.services_of(one.key))
         for one in context.functions.values()
-        if context.has_own_role(one)
+        if context.roles.has_own(one)
     ]
     role = iam.compile(context, everything.of(""), everything.services_of(""))
     both = joined([core.compile(context), role, *own, everything, helpers.compile(context, everything.helpers)])

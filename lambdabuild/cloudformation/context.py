@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
 from lambdabuild.cloudformation.fragment import Json, Need
 from lambdabuild.core import naming
@@ -12,6 +12,8 @@ from lambdabuild.core.model import Definition
 from lambdabuild.core.records import Struct
 from lambdabuild.core.spans import Span
 
+Role: TypeAlias = str | Json | None
+"""A role as a template names it: an ARN, a logical id, or an intrinsic function."""
 RUNTIME = "nodejs16.x"
 """When nothing is said; the Serverless Framework's, so that a deployed function is not changed."""
 
@@ -63,6 +65,61 @@ class Lambda(Struct, frozen=True):
         return {"Fn::Join": [":", [self.arn, self.alias]]} if self.alias else self.arn
 
 
+class Roles(Struct, frozen=True, dict=True):
+    """Which role each function of a service has: an existing one, one of its own, or the one that is shared."""
+
+    provider: Mapping[str, Any]
+    functions: Mapping[str, Lambda]
+
+    @cached_property
+    def setting(self) -> str | Json:
+        """Return the provider's setting for the role: an existing role, or how to create one."""
+        return (self.provider.get("iam") or {}).get("role") or {}
+
+    @cached_property
+    def options(self) -> dict[str, Any]:
+        """Return the provider's options for the role that is created."""
+        return self.setting if isinstance(self.setting, dict) else {}
+
+    def existing(self, function: Lambda) -> Role:
+        """Return the existing role that a function or the provider names, None when there is none."""
+        existing = self.setting if is_existing_role(self.setting) else None
+        return function.config.get("role") or existing or self.provider.get("role")
+
+    def has_own(self, function: Lambda) -> bool:
+        """Return whether a role is created for this function alone."""
+        return "iamRoleStatements" in function.config or self.needs_no_shared(function)
+
+    def needs_no_shared(self, function: Lambda) -> bool:
+        """Return whether its own role replaces the shared one; that of ``iamRoleStatements`` is created in addition."""
+        asked = (function.config.get("iam") or {}).get("role")
+        each = self.options.get("mode") == "perFunction"
+        return bool(asked or (each and not self.existing(function)))
+
+    def of(self, function: Lambda) -> Role:
+        """Return the role of a function, None for the shared one. A text is an ARN or a logical id."""
+        return naming.own_role(function.key) if self.has_own(function) else self.existing(function)
+
+    def owner(self, function: Lambda) -> str:
+        """Return whose role a function has, as ``Need`` names it."""
+        return function.key if self.has_own(function) else ""
+
+    def needs(self, function: Lambda, *statements: Json, once: bool = False) -> tuple[Need, ...]:
+        """Return the statements as needs of this function's role.
+
+        Those of a function with an existing role go to the shared role, as in deployed stacks.
+        """
+        return tuple(Need(self.owner(function), statement, once) for statement in statements)
+
+    @cached_property
+    def has_shared(self) -> bool:
+        """Return whether a role is created that functions share."""
+        if not self.functions or is_existing_role(self.setting) or "role" in self.provider:
+            return False
+        functions = self.functions.values()
+        return not all("role" in function.config or self.needs_no_shared(function) for function in functions)
+
+
 class Context(Struct, frozen=True, dict=True):
     """One service being compiled."""
 
@@ -88,8 +145,8 @@ class Context(Struct, frozen=True, dict=True):
 
     @cached_property
     def provider(self) -> dict[str, Any]:
-        found: dict[str, Any] = self.data["provider"]
-        return found
+        provider: dict[str, Any] = self.data["provider"]
+        return provider
 
     @cached_property
     def functions(self) -> dict[str, Lambda]:
@@ -108,9 +165,13 @@ class Context(Struct, frozen=True, dict=True):
         name = config.get("name") or f"{self.service}-{self.stage}-{key}"
         return Lambda(key, config, name, alias, alias_id, self.definition.at("functions", key))
 
-    def runtime_of(self, function: Lambda) -> Any:
+    def runtime_of(self, function: Lambda) -> str:
         """Return the runtime of a function that is not an image."""
         return function.config.get("runtime") or self.provider.get("runtime") or RUNTIME
+
+    @cached_property
+    def roles(self) -> Roles:
+        return Roles(self.provider, self.functions)
 
     @cached_property
     def layers(self) -> dict[str, Mapping[str, Any]]:
@@ -127,52 +188,6 @@ class Context(Struct, frozen=True, dict=True):
         bucket = artifact.bucket or self.bucket
         return {"S3Bucket": bucket or {"Ref": naming.BUCKET}, "S3Key": artifact.key}
 
-    @cached_property
-    def given_role(self) -> Any:
-        """Return the provider's setting for the role: an existing role, or how to create one."""
-        return (self.provider.get("iam") or {}).get("role") or {}
 
-    @cached_property
-    def role_options(self) -> dict[str, Any]:
-        """Return the provider's options for the role that is created."""
-        return self.given_role if isinstance(self.given_role, dict) else {}
-
-    def foreign_role(self, function: Lambda) -> Any:
-        """Return the existing role that a function or the provider names, None when there is none."""
-        existing = self.given_role if is_existing_role(self.given_role) else None
-        return function.config.get("role") or existing or self.provider.get("role")
-
-    def has_own_role(self, function: Lambda) -> bool:
-        """Return whether a role is created for this function alone."""
-        return "iamRoleStatements" in function.config or self.needs_no_shared_role(function)
-
-    def needs_no_shared_role(self, function: Lambda) -> bool:
-        """Return whether its own role replaces the shared one; that of ``iamRoleStatements`` is created in addition."""
-        asked = (function.config.get("iam") or {}).get("role")
-        each = self.role_options.get("mode") == "perFunction"
-        return bool(asked or (each and not self.foreign_role(function)))
-
-    def role_of(self, function: Lambda) -> Any:
-        """Return the role of a function, None for the shared one. A text is an ARN or a logical id."""
-        return naming.own_role(function.key) if self.has_own_role(function) else self.foreign_role(function)
-
-    def needs(self, function: Lambda, *statements: Json, once: bool = False) -> tuple[Need, ...]:
-        """Return the statements as needs of this function's role.
-
-        Those of a function with an existing role go to the shared role, as in deployed stacks.
-        """
-        return tuple(Need(self.owner(function), one, once) for one in statements)
-
-    def owner(self, function: Lambda) -> str:
-        """Return whose role a function has, as ``Need`` names it."""
-        return function.key if self.has_own_role(function) else ""
-
-    @cached_property
-    def has_shared_role(self) -> bool:
-        if not self.functions or is_existing_role(self.given_role) or "role" in self.provider:
-            return False
-        return not all("role" in one.config or self.needs_no_shared_role(one) for one in self.functions.values())
-
-
-def is_existing_role(role: Any) -> bool:
+def is_existing_role(role: Role) -> bool:
     return isinstance(role, str) or (isinstance(role, dict) and any("::" in key for key in role))

@@ -46,9 +46,9 @@ def compile(context: Context) -> Fragment:
         if not function.is_durable:
             continue
         errors += _mistakes(context, function)
-        if context.has_own_role(function) or context.foreign_role(function) in (None, naming.ROLE):
+        if context.roles.has_own(function) or context.roles.existing(function) in (None, naming.ROLE):
             arn = naming.function_arn(f"{function.name}:*/durable-execution/*/*")
-            arns[context.owner(function)].append({"Fn::Sub": arn})
+            arns[context.roles.owner(function)].append({"Fn::Sub": arn})
     raise_all(errors)
     actions = ["lambda:CheckpointDurableExecution", "lambda:GetDurableExecutionState"]
     return Fragment(needs=tuple(Need(owner, allow(actions, listed)) for owner, listed in arns.items()))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from lambdabuild.cloudformation import durable, images, versions
-from lambdabuild.cloudformation.context import Context, Lambda
+from lambdabuild.cloudformation.context import Context, Lambda, Role
 from lambdabuild.cloudformation.fragment import Fragment, Json, Need, allow, without_nothing
 from lambdabuild.core import naming
 from lambdabuild.core.errors import BadFunction
@@ -34,8 +34,8 @@ def compile(context: Context, function: Lambda) -> Fragment:
         )
     code, code_sha256 = _code(context, function)
     properties = code | _settings(context, function)
-    role = context.role_of(function)
-    if context.has_own_role(function) and config.get("role"):
+    role = context.roles.of(function)
+    if context.roles.has_own(function) and config.get("role"):
         raise BadFunction(
             f"function {function.key!r} has both a role and statements for a role of its own",
             where=context.definition.at("functions", function.key, "role"),
@@ -109,7 +109,7 @@ def _settings(context: Context, function: Lambda) -> Json:
             "KmsKeyArn": config.get("kmsKeyArn") or provider.get("kmsKeyArn"),
             "TracingConfig": {"Mode": tracing if isinstance(tracing, str) else "Active"} if tracing else None,
             "Environment": None if at_edge else _environment(provider, config),
-            "Role": role_property(context.role_of(function)),
+            "Role": role_property(context.roles.of(function)),
             "VpcConfig": None if at_edge else _vpc(provider, config),
             "FileSystemConfigs": _file_systems(context, function),
             "ReservedConcurrentExecutions": reserved,
@@ -141,7 +141,7 @@ def _environment(provider: Json, config: Mapping[str, Any]) -> Json | None:
     return {"Variables": {**(provider.get("environment") or {}), **(config.get("environment") or {})}}
 
 
-def role_property(role: Any) -> Any:
+def role_property(role: Role) -> str | Json:
     """Return a role as a property's value: an ARN, or a reference to a resource of the stack."""
     if role is None:
         return {"Fn::GetAtt": [naming.ROLE, "Arn"]}
@@ -149,7 +149,7 @@ def role_property(role: Any) -> Any:
     return {"Fn::GetAtt": [role, "Arn"]} if is_logical_id else role
 
 
-def _depends_on_role(role: Any) -> list[str]:
+def _depends_on_role(role: Role) -> list[str]:
     if isinstance(role, str):
         return [] if role.startswith("arn:") or role == naming.ROLE else [role]
     match role:
@@ -204,16 +204,16 @@ def _needs(context: Context, function: Lambda, properties: Json) -> Iterator[Nee
     """Return the permissions its role needs. The user has to allow an ARN that only CloudFormation knows."""
     on_error, key = function.config.get("onError"), properties.get("KmsKeyArn")
     if isinstance(on_error, str):
-        yield from context.needs(function, allow(["sns:Publish"], [on_error]))
+        yield from context.roles.needs(function, allow(["sns:Publish"], [on_error]))
     if isinstance(key, str):
-        yield from context.needs(function, allow(["kms:Decrypt"], [key]), once=True)
+        yield from context.roles.needs(function, allow(["kms:Decrypt"], [key]), once=True)
     if "TracingConfig" in properties:
         tracing = allow(["xray:PutTraceSegments", "xray:PutTelemetryRecords"], ["*"])
-        yield from context.needs(function, tracing, once=True)
+        yield from context.roles.needs(function, tracing, once=True)
     if "FileSystemConfigs" in properties:
         arn = properties["FileSystemConfigs"][0]["Arn"]
         mount = allow(["elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"], [arn])
-        yield from context.needs(function, mount)
+        yield from context.roles.needs(function, mount)
 
 
 # urls
@@ -298,7 +298,7 @@ def asynchronous(context: Context, function: Lambda) -> Fragment:
             where = (function.key, "destinations", given)
             found[name] = {"Destination": _destination(context, destination, where)}
             after += _alias_of(context, destination)
-            if not context.foreign_role(function):
+            if not context.roles.existing(function):
                 statements.append(_reach(context, destination, where))
     properties = without_nothing(
         {
@@ -311,7 +311,7 @@ def asynchronous(context: Context, function: Lambda) -> Fragment:
     )
     resource: Json = {"Type": "AWS::Lambda::EventInvokeConfig", "Properties": properties}
     resource |= {"DependsOn": after[0] if len(after) == 1 else list(dict.fromkeys(after))} if after else {}
-    needs = context.needs(function, *statements, once=True)
+    needs = context.roles.needs(function, *statements, once=True)
     return Fragment({naming.event_config(function.key): resource}, {}, needs, where=function.where)
 
 

@@ -20,9 +20,9 @@ VPC_POLICY = {
 
 def compile(context: Context, needed: tuple[Need, ...], services: Iterable[str] = ()) -> Fragment:
     """Return the role. ``needed`` is what functions and events ask for; ``services`` may assume it, too."""
-    if not context.has_shared_role:
+    if not context.roles.has_shared:
         return Fragment()
-    provider, given = context.provider, context.role_options
+    provider, given = context.provider, context.roles.options
     own = _own_statements(context)
     managed = [*(given.get("managedPolicies") or provider.get("iamManagedPolicies") or [])]
     in_vpc = provider.get("vpc") or any("vpc" in one.config for one in context.functions.values())
@@ -44,7 +44,7 @@ def compile(context: Context, needed: tuple[Need, ...], services: Iterable[str] 
 
 def of_one(context: Context, function: Lambda, needed: tuple[Need, ...], services: Iterable[str] = ()) -> Fragment:
     """Return a role for one function: its own statements, what its settings and events need, and its own logs."""
-    config, common = function.config, context.role_options
+    config, common = function.config, context.roles.options
     own = (config.get("iam") or {}).get("role") or {}
     stated = own.get("statements") or config.get("iamRoleStatements") or []
     inherited = _own_statements(context) if _inherits(context, function) else []
@@ -109,7 +109,7 @@ def _with(needed: Iterable[Need], statements: list[Json]) -> list[Json]:
 
 
 def _own_statements(context: Context) -> list[Json]:
-    given = context.given_role
+    given = context.roles.setting
     return (
         (given.get("statements") if isinstance(given, dict) else None)
         or context.provider.get("iamRoleStatements")
@@ -129,7 +129,7 @@ def _inherits(context: Context, function: Lambda) -> bool:
     said = (config.get("iam") or {}).get("inheritStatements", config.get("iamRoleStatementsInherit"))
     if said is not None:
         return bool(said)
-    return bool(_plugin(context).get("defaultInherit") or context.role_options.get("mode") == "perFunction")
+    return bool(_plugin(context).get("defaultInherit") or context.roles.options.get("mode") == "perFunction")
 
 
 def _name(context: Context) -> list[Any]:
@@ -171,7 +171,7 @@ def _logs(context: Context) -> list[Json]:
     lists are left out.
     """
     prefix = f"{context.service}-{context.stage}"
-    sharing = [one for one in context.functions.values() if not context.needs_no_shared_role(one)]
+    sharing = [one for one in context.functions.values() if not context.roles.needs_no_shared(one)]
     usual = [one for one in sharing if one.name.startswith(prefix)]
     groups = [
         naming.log_group_name(one.name) for one in sharing if one not in usual and not one.config.get("disableLogs")

@@ -73,8 +73,8 @@ def _permission(context: Context, event: Event) -> Fragment:
     )
     return Fragment(
         {f"{function.logical_id}InvokePermission": {"Type": "AWS::Lambda::Permission", "Properties": properties}},
-        needs=context.needs(function, logs, once=True),
-        services=((context.owner(function), EDGE),),
+        needs=context.roles.needs(function, logs, once=True),
+        services=((context.roles.owner(function), EDGE),),
         where=event.where,
     )
 

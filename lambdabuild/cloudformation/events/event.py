@@ -113,7 +113,7 @@ def permission(function: Lambda, principal: Any, **more: Any) -> Json:
 
 def role_id(context: Context, function: Lambda) -> str:
     """The logical id of the role of a function, "" when the stack has none for it."""
-    role = context.role_of(function)
+    role = context.roles.of(function)
     if role is None:
         return naming.ROLE
     if isinstance(role, str):

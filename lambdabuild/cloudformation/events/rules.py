@@ -34,12 +34,12 @@ def schedule(context: Context, events: Sequence[Event]) -> Fragment:
     made = each(numbered, lambda one: _schedule(context, *one))
     owners: dict[str, list[Lambda]] = defaultdict(list)
     for group in by_function([event for event in events if _is_scheduler(event)]).values():
-        owners[context.owner(group[0].function)].append(group[0].function)
+        owners[context.roles.owner(group[0].function)].append(group[0].function)
     needs, services = list[Need](), list[tuple[str, str]]()
     for owner, functions in owners.items():
         names = [name for one in functions for name in (one.name, f"{one.name}:*")]
         arns = [{"Fn::Sub": naming.function_arn(name)} for name in names]
-        needs += context.needs(functions[0], allow(["lambda:InvokeFunction"], arns))
+        needs += context.roles.needs(functions[0], allow(["lambda:InvokeFunction"], arns))
         services.append((owner, SCHEDULER))
     return joined([made, Fragment(needs=tuple(needs), services=tuple(services))])
 
@@ -76,7 +76,7 @@ def _schedule(context: Context, event: Event, first: int) -> Fragment:
 
 def _scheduler(context: Context, event: Event, rate: Any, number: int) -> dict[str, Json]:
     function = event.function
-    role = event.get("roleArn") or role_property(context.role_of(function))
+    role = event.get("roleArn") or role_property(context.roles.of(function))
     target = without_nothing({"Arn": function.target, "RoleArn": role, "Input": _input(event)})
     properties = without_nothing(
         {

@@ -38,7 +38,7 @@ def sqs(context: Context, events: Sequence[Event]) -> Fragment:
     """Compile SQS queues; a role gets one statement for all."""
     resources: dict[str, list[Any]] = defaultdict(list)
     for event in events:
-        resources[context.owner(event.function)].append(_arn(event))
+        resources[context.roles.owner(event.function)].append(_arn(event))
     found = each(events, lambda event: _sqs(context, event))
     needs = tuple(Need(owner, allow(list(SQS), arns)) for owner, arns in resources.items())
     return Fragment(found.resources, needs=needs)
@@ -67,7 +67,7 @@ def stream(context: Context, events: Sequence[Event]) -> Fragment:
         for event in group:
             for actions, arn in _stream_rights(context, event):
                 allowed[actions].append(arn)
-        needs += context.needs(group[0].function, *(allow(list(a), arns) for a, arns in allowed.items() if arns))
+        needs += context.roles.needs(group[0].function, *(allow(list(a), arns) for a, arns in allowed.items() if arns))
     return Fragment(found.resources, needs=tuple(needs))
 
 
@@ -165,7 +165,7 @@ def msk(context: Context, events: Sequence[Event]) -> Fragment:
     for group in by_function(events).values():
         arns = [_arn(event) for event in group]
         rights = allow(["kafka:DescribeCluster", "kafka:GetBootstrapBrokers"], arns)
-        needs += context.needs(group[0].function, rights, allow(list(NETWORK), "*"))
+        needs += context.roles.needs(group[0].function, rights, allow(list(NETWORK), "*"))
     return Fragment(found.resources, needs=tuple(needs))
 
 
@@ -210,7 +210,7 @@ def kafka(context: Context, events: Sequence[Event]) -> Fragment:
         in_vpc = any(ACCESS[key][1] for event in group for key in _access(event))
         rights = [allow(["secretsmanager:GetSecretValue"], secrets)] if secrets else []
         rights += [allow(list(NETWORK), "*")] if in_vpc else []
-        needs += context.needs(group[0].function, *rights)
+        needs += context.roles.needs(group[0].function, *rights)
     return Fragment(found.resources, needs=tuple(needs))
 
 
@@ -265,7 +265,7 @@ def _brokers(context: Context, events: Sequence[Event], name: str) -> Fragment:
     found = each(events, lambda event: _broker(context, event, name))
     needs: list[Need] = []
     for group in by_function(events).values():
-        needs += context.needs(
+        needs += context.roles.needs(
             group[0].function,
             allow(["secretsmanager:GetSecretValue"], [event.get("basicAuthArn") for event in group]),
             allow(["mq:DescribeBroker"], [_arn(event) for event in group]),

@@ -50,8 +50,8 @@ def compile(context: Context, events: Sequence[Event]) -> Fragment:
     manage = allow(
         ["execute-api:ManageConnections"], [{"Fn::Sub": "arn:${AWS::Partition}:execute-api:*:*:*/@connections/*"}]
     )
-    functions = {context.owner(event.function): event.function for event in events} if not external else {}
-    needs = [need for function in functions.values() for need in context.needs(function, manage)]
+    functions = {context.roles.owner(event.function): event.function for event in events} if not external else {}
+    needs = [need for function in functions.values() for need in context.roles.needs(function, manage)]
     address = [
         "wss://",
         api_id,
