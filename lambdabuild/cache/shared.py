@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, BinaryIO
 
-from lambdabuild.cache import packs, records
+from lambdabuild.cache import eviction, packs, records
 from lambdabuild.cache.background import Background
 from lambdabuild.cache.cache import Cache, Digest
 from lambdabuild.cache.folder import FolderCache
@@ -178,7 +178,7 @@ class SharedCache(Struct):
         """Remember it, so that it is written anew, and tell the first of a cache's."""
         self._broken.add((layer.name, name))
         if layer is self.folder and not self.read_only:
-            self.folder.discard_all(name)
+            self.folder.discard(name)
         self._warn_once(
             layer.name,
             BrokenEntry(
@@ -270,6 +270,6 @@ class SharedCache(Struct):
                     help="give it more time with cache.upload_seconds",
                 )
             )
-        self.folder.sweep()
+        eviction.sweep(self.folder.folder)
         if self.folder.put_bytes:
-            self._quietly(lambda: self.folder.trim(self.max_bytes))
+            self._quietly(lambda: eviction.trim(self.folder, self.max_bytes))

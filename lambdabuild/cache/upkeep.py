@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, BinaryIO
 
-from lambdabuild.cache import records
+from lambdabuild.cache import eviction, records
 from lambdabuild.cache.cache import CHUNK, Digest
-from lambdabuild.cache.folder import BLOBS, RECORDS, Entry, FolderCache
+from lambdabuild.cache.eviction import Entry
+from lambdabuild.cache.folder import BLOBS, RECORDS, FolderCache, discard
 from lambdabuild.core import store
 from lambdabuild.core.atomic import replacing
 from lambdabuild.core.errors import BadExport, CannotRead, CannotWrite
@@ -27,13 +28,13 @@ Told = Mapping[str, Any]
 
 def stats(cache: FolderCache) -> Told:
     """How many records and blobs there are, how many bytes, and when the oldest and the newest was used."""
-    entries = {kind: list(cache.entries(kind)) for kind in (RECORDS, BLOBS)}
-    used = [entry.used for found in entries.values() for entry in found]
+    entries = {kind: list(eviction.entries(cache.folder, kind)) for kind in (RECORDS, BLOBS)}
+    used = [entry.used for listed in entries.values() for entry in listed]
     return {
         "folder": cache.folder,
         "records": len(entries[RECORDS]),
         "blobs": len(entries[BLOBS]),
-        "bytes": sum(entry.size for found in entries.values() for entry in found),
+        "bytes": sum(entry.size for listed in entries.values() for entry in listed),
         "oldest": _time(min(used)) if used else "",
         "newest": _time(max(used)) if used else "",
     }
@@ -45,15 +46,15 @@ def _time(seconds: float) -> str:
 
 def verify(cache: FolderCache) -> Told:
     """Read everything; what is broken is taken away, and named."""
-    broken = [entry for entry in cache.entries(BLOBS) if not _is_whole(entry)]
+    broken = [entry for entry in eviction.entries(cache.folder, BLOBS) if not _is_whole(entry)]
     for entry in broken:
-        cache.discard(entry.path)
+        discard(entry.path)
     checked = incomplete = 0
-    for entry in list(cache.entries(RECORDS)):
+    for entry in list(eviction.entries(cache.folder, RECORDS)):
         checked += 1
         step = _step(cache, entry)
         if step is None:
-            cache.discard(entry.path)
+            discard(entry.path)
             broken.append(entry)
         elif cache.missing(step.blobs.values()):
             incomplete += 1
@@ -102,7 +103,11 @@ def _step(cache: FolderCache, entry: Entry) -> records.Step | None:
 
 def gc(cache: FolderCache, max_bytes: int, older_than: float) -> Told:
     """Remove what was not used since a time (in seconds), then what was used least lately until the rest fits."""
-    return {"folder": cache.folder, "freed_bytes": cache.collect(max_bytes, older_than), "bytes": cache.size()}
+    return {
+        "folder": cache.folder,
+        "freed_bytes": eviction.collect(cache.folder, max_bytes, older_than),
+        "bytes": eviction.size(cache.folder),
+    }
 
 
 def export(cache: FolderCache, file: str) -> Told:
@@ -111,7 +116,7 @@ def export(cache: FolderCache, file: str) -> Told:
     try:
         with replacing(file) as temporary, tarfile.open(temporary, "w") as archive:
             for kind in (BLOBS, RECORDS):
-                for entry in sorted(cache.entries(kind), key=lambda entry: entry.path):
+                for entry in sorted(eviction.entries(cache.folder, kind), key=lambda entry: entry.path):
                     counts[kind] += _exported(archive, kind, entry)
     except OSError as error:
         raise CannotWrite(

@@ -20,7 +20,7 @@ from lambdabuild.cache import records
 from lambdabuild.cache.cache import Cache, Digest, MemoryCache
 from lambdabuild.cache.folder import FolderCache
 from lambdabuild.cache.http_cache import HttpCache
-from lambdabuild.cache.reapi_cache import ReapiCache
+from lambdabuild.cache.reapi.reapi_cache import ReapiCache
 from lambdabuild.cache.remote import Connection
 from lambdabuild.core.errors import CacheFailed
 

@@ -12,10 +12,10 @@ from engines import Workshop
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambdabuild.cache import directories
 from lambdabuild.cache import remote_execution_pb2 as api
 from lambdabuild.cache.cache import Digest, File, Link, Node
-from lambdabuild.cache.executor import Command, Executor, Ran
+from lambdabuild.cache.reapi import directories
+from lambdabuild.cache.reapi.executor import Command, Executor, Ran
 from lambdabuild.cache.remote import Connection
 from lambdabuild.core.errors import ExecutorFailed, NoExecutor
 

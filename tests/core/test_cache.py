@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lambdabuild.cache import packs, records, upkeep, zstd
+from lambdabuild.cache import eviction, packs, records, upkeep, zstd
 from lambdabuild.cache.background import Background
 from lambdabuild.cache.cache import Digest, MemoryCache
 from lambdabuild.cache.folder import FolderCache
@@ -255,11 +255,11 @@ def test_what_was_used_least_lately_goes_first(tmp_path: Path) -> None:
     blobs = [blob(folder, tmp_path, bytes([number]) * 1000, age=1000 - number) for number in range(10)]
     folder.fetch(blobs[0], lambda chunk: None)
 
-    assert folder.trim(10_500) == 0
+    assert eviction.trim(folder, 10_500) == 0
     blobs.append(blob(folder, tmp_path, b"more" * 250))
-    assert folder.trim(10_500) == 3000
+    assert eviction.trim(folder, 10_500) == 3000
     assert folder.missing(blobs) == set(blobs[1:4])
-    assert folder.trim(10_500) == 0
+    assert eviction.trim(folder, 10_500) == 0
 
 
 def test_what_is_old_is_collected(tmp_path: Path) -> None:
@@ -267,7 +267,7 @@ def test_what_is_old_is_collected(tmp_path: Path) -> None:
     old = blob(folder, tmp_path, b"old", age=10_000)
     new = blob(folder, tmp_path, b"new")
 
-    assert folder.collect(0, time.time() - 5000) == 3
+    assert eviction.collect(folder.folder, 0, time.time() - 5000) == 3
     assert folder.missing([old, new]) == {old}
 
 
@@ -276,13 +276,13 @@ def test_the_folder_is_trimmed_by_one_at_a_time_and_a_killed_ones_files_go(tmp_p
     blob(folder, tmp_path, b"x" * 1000)
     left = Path(folder.folder, "tmp", "4194305.killed.lambdabuild")  # no process has such a number
     left.write_bytes(b"half")
-    with folder._alone(wait=True):
+    with eviction.size_file(folder.folder, wait=True):
         other = FolderCache(folder.folder)
         other.put_bytes = 1
-        assert other.trim(1) == 0
+        assert eviction.trim(other, 1) == 0
 
-    assert other.trim(1) == 1000
-    other.sweep()
+    assert eviction.trim(other, 1) == 1000
+    eviction.sweep(other.folder)
     assert not left.exists()
 
 
@@ -299,8 +299,8 @@ def test_only_what_is_called_as_records_and_blobs_are_is_ever_evicted_or_found_b
     (tmp_path / "cache/cas/aa").mkdir()
     (tmp_path / "cache/cas/aa" / ("a" * 64)).symlink_to(theirs[0])
     upkeep.verify(folder)
-    folder.collect(1, time.time() + 5)
-    folder.sweep()
+    eviction.collect(folder.folder, 1, time.time() + 5)
+    eviction.sweep(folder.folder)
 
     assert [path.read_text() for path in theirs] == ["kept"] * 4
     assert (tmp_path / "cache/cas/aa" / ("a" * 64)).is_symlink()
@@ -312,7 +312,7 @@ def test_a_file_called_size_that_is_not_ours_is_not_written_over(tmp_path: Path)
     Path(folder.folder, "size").write_text("of my shoes")
 
     with pytest.raises(InTheWay):
-        folder.trim(1)
+        eviction.trim(folder, 1)
     assert Path(folder.folder, "size").read_text() == "of my shoes"
 
 

@@ -28,7 +28,7 @@ from lambdabuild.rulebook import remote_worker
 from lambdabuild.rulebook.search import PACKAGE
 
 if TYPE_CHECKING:
-    from lambdabuild.cache.executor import Command, Executor, Ran
+    from lambdabuild.cache.reapi.executor import Command, Executor, Ran
 
 USUAL_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 COMMAND = ("/usr/bin/env", "python3", "-m", remote_worker.__name__)
@@ -81,7 +81,7 @@ def executor(run: Run) -> Executor:
 
 
 def _connected(run: Run) -> Executor:
-    from lambdabuild.cache.executor import Executor
+    from lambdabuild.cache.reapi.executor import Executor
     from lambdabuild.cache.remote import Connection
 
     settings, environment = run.project.settings.executor, run.opened_with.environment
@@ -109,7 +109,7 @@ def _pem(project: Project, name: str) -> str:
 
 def close(run: Run) -> None:
     """Cancel what still runs."""
-    from lambdabuild.cache.executor import Executor
+    from lambdabuild.cache.reapi.executor import Executor
 
     connected = remote(run).executor.made(Executor)
     if connected is not None:
@@ -167,7 +167,7 @@ def _key(project: Project, names: tuple[str, ...]) -> str:
 
 
 def _ask(run: Run, names: tuple[str, ...]) -> dict[str, Any]:
-    from lambdabuild.cache.executor import Command
+    from lambdabuild.cache.reapi.executor import Command
 
     inputs = {remote_worker.REQUEST: File.of(json.dumps({"ask": names}).encode()), **dict(code(run, ()))}
     asked = Command(COMMAND, usual_environment(run.project), timeout_seconds=ASK_SECONDS, may_be_known=False)
@@ -190,7 +190,7 @@ def usual_environment(project: Project) -> dict[str, str]:
 
 
 def command(environment: Mapping[str, str], seconds: float | None) -> Command:
-    from lambdabuild.cache.executor import Command
+    from lambdabuild.cache.reapi.executor import Command
 
     return Command(COMMAND, environment, (remote_worker.OUT,), seconds)
 

@@ -65,7 +65,7 @@ def _client(run: Run, address: str) -> Any:
         from lambdabuild.cache.http_cache import HttpCache
 
         return HttpCache(connection)
-    from lambdabuild.cache.reapi_cache import ReapiCache
+    from lambdabuild.cache.reapi.reapi_cache import ReapiCache
 
     return ReapiCache(connection)
 

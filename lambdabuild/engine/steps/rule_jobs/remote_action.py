@@ -37,7 +37,7 @@ from lambdabuild.rule_api import Folder, Job, Result, portable, result_from_data
 from lambdabuild.rulebook import over_rpc, remote_worker, runner, wire
 
 if TYPE_CHECKING:
-    from lambdabuild.cache.executor import Executor
+    from lambdabuild.cache.reapi.executor import Executor
 
 NOTHING = Patterns(())
 ONLY_HERE = (ToolMissing, CannotResolve, DownloadFailed, Offline)

@@ -14,8 +14,8 @@ from typing import Any, TypeVar
 from lambdabuild.cache import remote_execution_pb2 as api
 from lambdabuild.cache import zstd
 from lambdabuild.cache.cache import CHUNK, Digest, Sink
-from lambdabuild.cache.channel import SPEC, Channel, Refused
-from lambdabuild.cache.directories import message
+from lambdabuild.cache.reapi.channel import SPEC, Channel, Refused
+from lambdabuild.cache.reapi.directories import message
 from lambdabuild.cache.records import STEP
 from lambdabuild.cache.remote import Connection
 from lambdabuild.core.errors import CacheFailed

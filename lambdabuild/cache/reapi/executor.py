@@ -11,12 +11,12 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from lambdabuild.cache import directories
 from lambdabuild.cache import remote_execution_pb2 as api
 from lambdabuild.cache.cache import Digest, File, Link, Node
-from lambdabuild.cache.channel import SPEC, Refused
-from lambdabuild.cache.directories import Blobs, message
-from lambdabuild.cache.reapi_cache import ReapiCache
+from lambdabuild.cache.reapi import directories
+from lambdabuild.cache.reapi.channel import SPEC, Refused
+from lambdabuild.cache.reapi.directories import Blobs, message
+from lambdabuild.cache.reapi.reapi_cache import ReapiCache
 from lambdabuild.cache.remote import Connection
 from lambdabuild.core.errors import CacheFailed, ExecutorFailed, NoExecutor, ToolTimeout
 from lambdabuild.core.records import Struct, field
