@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import posixpath
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
@@ -14,6 +14,7 @@ from lambdabuild.changes.revision_files import PastFiles
 from lambdabuild.config.settings import Settings
 from lambdabuild.core.errors import LambdaBuildError
 from lambdabuild.core.model import Service
+from lambdabuild.core.plain import Json, JsonObject
 from lambdabuild.core.records import Struct, replace
 from lambdabuild.engine.base.plan_index import PlanIndex
 from lambdabuild.engine.base.project import Project
@@ -263,7 +264,7 @@ def _nearest(path: str) -> str:
     return folder
 
 
-def _said(plan: BuildPlan) -> Mapping[str, Any]:
+def _said(plan: BuildPlan) -> JsonObject:
     """Return everything a plan says about the artifact of each function, layer and source."""
     resolutions = {resolution.name: resolution.key for resolution in plan.resolutions}
     packages = {package.name: package.key for package in plan.packages}
@@ -271,7 +272,7 @@ def _said(plan: BuildPlan) -> Mapping[str, Any]:
     shared = [(one, resolutions[one.resolution]) for one in plan.sharers]
     sharers = {one.build for one in plan.sharers}
     handlers = {sizes.function: sizes.handler for sizes in plan.sizes}
-    found: dict[str, Any] = {pinned.function: pinned for pinned in plan.pinned}
+    found: Json = {pinned.function: pinned for pinned in plan.pinned}
     for build in plan.builds:
         needs = ([resolutions[name] for name in build.resolutions], packages.get(build.package))
         of_all = (build.key, build.compiles, needs, shared if build.name in sharers else None)

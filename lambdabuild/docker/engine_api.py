@@ -10,12 +10,14 @@ import struct
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import IO, Any
+from typing import IO, Any, TypeAlias
 from urllib.parse import urlsplit
 
 from lambdabuild.core.errors import ContainerFailed, ImageFailed, NoEngine, ToolTimeout
 from lambdabuild.core.records import Struct
 
+ApiClient: TypeAlias = Any
+"""docker's ``APIClient``: the package ships no types."""
 ANSWER_SECONDS = 120
 """How long the engine may take to answer; it may take longer to pull, to build and to run."""
 LOCAL = ("unix", "npipe", "http+unix", "")
@@ -42,7 +44,7 @@ class Engine(Struct, frozen=True):
     """The engine's ``SecurityOptions``: ``name=rootless``, ``name=userns``."""
 
     @property
-    def api(self) -> Any:
+    def api(self) -> ApiClient:
         return self.client.api
 
     @property

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from lambdabuild.core.plain import JsonObject
     from lambdabuild.engine.base.run import Run
 
 
@@ -22,7 +23,7 @@ class Display:
         self.mode = "text"
         self.notes: tuple[str, ...] = ()
         self.news: tuple[str, ...] = ()
-        self.left_out: tuple[Mapping[str, Any], ...] = ()
+        self.left_out: tuple[JsonObject, ...] = ()
         self.next_command = ""
         self.settled: dict[str, str] = {}
         self.settled_steps = 0
@@ -30,7 +31,7 @@ class Display:
         """The run that the reporter belongs to: it takes the run's lock, and ends its caches."""
 
     def configure(
-        self, mode: str, notes: Iterable[str] = (), left_out: Iterable[Mapping[str, Any]] = (), news: Iterable[str] = ()
+        self, mode: str, notes: Iterable[str] = (), left_out: Iterable[JsonObject] = (), news: Iterable[str] = ()
     ) -> None:
         self.mode, self.notes, self.left_out, self.news = mode, tuple(notes), tuple(left_out), tuple(news)
 

@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from lambdabuild.core import atomic, regular
+from lambdabuild.core.plain import Json, JsonObject
 from lambdabuild.core.records import Struct
 
 DEFAULTS: Mapping[str, Any] = {"checker:": "MD5Checker", "deps:": ()}
@@ -33,18 +34,18 @@ class Journal:
 
     def __init__(self, name: str, codec: Any = None, *, module_name: str | None = None) -> None:
         self.name = name
-        self._read: dict[str, dict[str, Any]] | None = None
+        self._read: dict[str, Json] | None = None
         self._lines = 0
         self._file: int | None = None
         self._lock: ProjectLock | None = None
         self._rests = False
 
     @property
-    def _records(self) -> dict[str, dict[str, Any]]:
+    def _records(self) -> dict[str, Json]:
         """The records, read when they are first asked for."""
         if self._read is None:
             self.reload()
-        return cast("dict[str, dict[str, Any]]", self._read)
+        return cast("dict[str, Json]", self._read)
 
     def rest(self) -> None:
         """There is nothing to do: in this run nothing is read, and nothing is written."""
@@ -69,7 +70,7 @@ class Journal:
                 self._apply(line, self._read)
 
     @staticmethod
-    def _apply(line: bytes, records: dict[str, dict[str, Any]]) -> None:
+    def _apply(line: bytes, records: dict[str, Json]) -> None:
         task, _, rest = line.partition(b"\t")
         key, _, value = rest.partition(b"\t")
         if not value:
@@ -82,9 +83,9 @@ class Journal:
         else:
             records.setdefault(name, {})[key.decode(errors="replace")] = value
 
-    def record(self, task: str) -> Mapping[str, Any] | None:
+    def record(self, task: str) -> JsonObject | None:
         """The values that a task's last success saved."""
-        values: Mapping[str, Any] | None = self.get(task, "_values_:")
+        values: JsonObject | None = self.get(task, "_values_:")
         return values
 
     # doit's side

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from lambdabuild.core import regular
+from lambdabuild.core.plain import JsonObject
 from lambdabuild.core.records import Struct, asdict, field
 
 Saved = Callable[[str], Mapping[str, Any]]
@@ -25,16 +26,16 @@ class Receipt(Struct, frozen=True):
     output: str
     reads: Mapping[str, str] = field(default_factory=dict)
     folders: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    result: Mapping[str, Any] = field(default_factory=dict)
+    result: JsonObject = field(default_factory=dict)
 
 
 class StepOutput(Struct, frozen=True):
     """The result of a step: the digest of what came out, and what people, ``why`` and later steps need."""
 
     output: str
-    values: Mapping[str, Any] = field(default_factory=dict)
+    values: JsonObject = field(default_factory=dict)
     """Kept by doit, and shown by the reporter: ``size``, ``unzipped``, ``sent``, ``notes``, ``location``, ``parts``."""
-    result: Mapping[str, Any] = field(default_factory=dict)
+    result: JsonObject = field(default_factory=dict)
     """Kept in the receipt, for the steps after it and the manifest."""
     reads: tuple[str, ...] = ()
     """Files that turned out to be read when the step ran, as records name them."""

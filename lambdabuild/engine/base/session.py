@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from lambdabuild.core.plain import JsonObject
 from lambdabuild.engine.base import ownership, sweep
 from lambdabuild.engine.base.journal import Journal, ProjectLock
 from lambdabuild.engine.base.project import Project, journal_file
@@ -42,7 +43,7 @@ def saved_in(project: Project) -> Saved:
     def journal() -> Journal:
         return Journal.open_read_only(journal_file(project))
 
-    def saved(task: str) -> Mapping[str, Any]:
+    def saved(task: str) -> JsonObject:
         manager = _manager()
         if manager is None:
             return journal().record(task) or {}
@@ -53,7 +54,7 @@ def saved_in(project: Project) -> Saved:
     return saved
 
 
-def keep(task: str, values: Mapping[str, Any]) -> None:
+def keep(task: str, values: JsonObject) -> None:
     """Save the values of a task that another one ran."""
     manager = _manager()
     if manager is not None:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from typing import Any
 
+    from lambdabuild.core.plain import Json
+
 MARK = f"lambdabuild {__version__} snapshot 9"
 """The number is raised when what is in a snapshot changes."""
 STATE = ".lambdabuild"
@@ -68,7 +70,7 @@ class Snapshot:
         self.step_counts: dict[str, int] = {}
         self.kept = ""
         """The digest by which ``kept`` has the plan."""
-        self.shown: dict[str, Any] = {}
+        self.shown: Json = {}
         """``format``, ``quiet``, ``notes``, ``left_out`` and doit's configuration."""
         self._clean: frozenset[str] | None = None
         self._looked_at: frozenset[str] = frozenset()

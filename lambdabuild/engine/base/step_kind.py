@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any, cast
 
+from lambdabuild.core.plain import JsonObject
 from lambdabuild.core.records import Struct
 from lambdabuild.engine.base.outputs import Output
 from lambdabuild.engine.base.plan_index import PlanIndex
@@ -45,7 +46,7 @@ class StepKind(Struct, frozen=True):
     """The files and folders that it keeps in the project's state, besides its receipt."""
     forget: Callable[[Run, str], None] = lambda run, name: None
     """Removes what is not a file, for ``doit clean``."""
-    is_intact: Callable[[Run, str, Mapping[str, Any]], bool] = lambda run, name, values: True
+    is_intact: Callable[[Run, str, JsonObject], bool] = lambda run, name, values: True
     """True if what it made is still what it made, not deleted or edited by hand."""
     asks_always: Callable[[Run, str], str] = lambda run, name: ""
     """Why it must ask others at every run, though nothing here changed; "" when it need not."""

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
 
 from doit.exceptions import TaskFailed
 
 from lambdabuild.config.settings import Settings
 from lambdabuild.core.errors import LambdaBuildError, raise_all
 from lambdabuild.core.model import Broken
+from lambdabuild.core.plain import Json
 from lambdabuild.engine.base.plan_index import PlanIndex
 from lambdabuild.engine.base.run import Run
 from lambdabuild.engine.base.snapshot import GROUPS
 from lambdabuild.engine.base.step_kind import StepKind, kind_of
 from lambdabuild.engine.noop.doit_command import Wanted
-from lambdabuild.engine.noop.tasks import TEMPLATE
+from lambdabuild.engine.noop.tasks import TEMPLATE, Task
 from lambdabuild.engine.steps.actions import failed
 from lambdabuild.plan.broken import mistakes, refuse
 from lambdabuild.plan.types import BuildPlan
@@ -35,7 +35,7 @@ def check(plan: BuildPlan, wanted: Wanted, settings: Settings, kinds: Mapping[st
     refuse(plan, [name for _, _, name in tasks] if is_named else ())
 
 
-def tasks(run: Run) -> Iterator[dict[str, Any]]:
+def tasks(run: Run) -> Iterator[Task]:
     """Yield tasks that fail for what has a mistake, and for all that needs it."""
     kinds = {kind: kind_of(run.index, kind) for kind in run.index.kinds}
     for one in run.index.plan.broken:
@@ -55,7 +55,7 @@ def _group(one: Broken) -> str:
     return "layer" if one.kind == "layer" else "build"
 
 
-def _after(broken: Iterable[Broken]) -> dict[str, Any]:
+def _after(broken: Iterable[Broken]) -> Json:
     return {"actions": None, "task_dep": [f"{_group(one)}:{one.name}" for one in broken]}
 
 

@@ -17,6 +17,7 @@ from doit.exceptions import InvalidCommand, InvalidDodoFile, TaskFailed
 from lambdabuild.config.settings import Settings, nearest
 from lambdabuild.core import messages
 from lambdabuild.core.errors import LambdaBuildError, UnknownName
+from lambdabuild.core.plain import Json
 from lambdabuild.core.units import SHARED, TEMPLATE
 from lambdabuild.engine.base import ownership, session
 from lambdabuild.engine.base.display import DISPLAY
@@ -29,7 +30,7 @@ from lambdabuild.engine.containers import pool
 from lambdabuild.engine.doit.tasks import tasks, titles
 from lambdabuild.engine.freshness.reasons import reasons
 from lambdabuild.engine.noop import doit_command, snapshot_writer
-from lambdabuild.engine.noop.tasks import WHY, creator, groups
+from lambdabuild.engine.noop.tasks import WHY, Task, creator, groups
 from lambdabuild.engine.remote import eligibility, workers
 from lambdabuild.engine.step_cache import lookup
 from lambdabuild.engine.steps.actions import failed, from_os_error
@@ -45,7 +46,7 @@ def default_tasks(project: Project) -> list[str]:
     return [*(["template"] if project.service.has_template else []), "build", "layer", "source"]
 
 
-def config(run: Run, settings: Settings) -> dict[str, Any]:
+def config(run: Run, settings: Settings) -> Json:
     """DOIT_CONFIG of a project: parallel on threads, our journal as state, our reporter."""
     return {
         "backend": "lambdabuild",
@@ -75,7 +76,7 @@ class ProjectTasks:
         self.run = run
 
     @creator
-    def create_doit_tasks(self) -> Iterator[dict[str, Any]]:
+    def create_doit_tasks(self) -> Iterator[Task]:
         run, question = self.run, doit_command.by_doit()
         if question is not None:
             _refuse(run.index, question.tasks)
@@ -134,7 +135,7 @@ def _check_names(names: Sequence[str], tasks: Sequence[Any], *, takes_targets: b
         raise InvalidCommand(not_found=name) from UnknownName(f"there is no task {name!r}", help=hint)
 
 
-def namespace(open_project: Callable[[], Run]) -> dict[str, Any]:
+def namespace(open_project: Callable[[], Run]) -> Json:
     """The names of a dodo.py. A mistake of the user's ends doit with its message and no traceback."""
     try:
         run = open_project()
@@ -226,7 +227,7 @@ def _quiet_interrupt(kind: type[BaseException], error: BaseException, trace: Any
         sys.__excepthook__(kind, error, trace)
 
 
-def _why_tasks(run: Run) -> Iterator[dict[str, Any]]:
+def _why_tasks(run: Run) -> Iterator[Task]:
     yield WHY
     for unit in run.index.plan.made:
         for user in unit.users:

@@ -10,12 +10,13 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol, TextIO
 
 from doit.exceptions import InvalidTask, UnmetDependency
 
 from lambdabuild.core.messages import MESSAGES, size_text
+from lambdabuild.core.plain import Json, JsonObject
 from lambdabuild.engine.base.display import DISPLAY
 from lambdabuild.engine.base.snapshot import GROUPS
 from lambdabuild.engine.doit import summary
@@ -45,6 +46,24 @@ class Lines:
     def close(self) -> None: ...
 
 
+class DoitTask(Protocol):
+    """What the reporter asks of a task of doit's, which ships no types."""
+
+    name: str
+    actions: Sequence[object]
+    task_dep: Sequence[str]
+    meta: Json | None
+    values: Json
+
+
+class DoitFailure(Protocol):
+    """What the reporter asks of a failure of doit's; one of ours has the ``error`` too."""
+
+    def get_msg(self) -> str: ...
+
+    def get_name(self) -> str: ...
+
+
 class Reporter:
     """Print what doit reports.
 
@@ -53,7 +72,7 @@ class Reporter:
 
     desc = "progress, a summary, errors without tracebacks"
 
-    def __init__(self, outstream: TextIO, options: Mapping[str, Any]) -> None:
+    def __init__(self, outstream: TextIO, options: JsonObject) -> None:
         self.out, self.err, self.mode = outstream, sys.stderr, DISPLAY.mode
         self.view: View | None = None
         self.lock = threading.RLock()
@@ -71,7 +90,7 @@ class Reporter:
 
     # what doit calls
 
-    def initialize(self, tasks: Mapping[str, Any], selected: Iterable[str]) -> None:
+    def initialize(self, tasks: Mapping[str, DoitTask], selected: Iterable[str]) -> None:
         reached = _reached(tasks, selected)
         self.steps = [name for name in reached if _is_step(tasks[name])]
         self.progress = Progress(len(self.steps))
@@ -81,7 +100,7 @@ class Reporter:
         self.owners = {**DISPLAY.settled, **owners}
         self.is_everything = "template" in reached or "template" not in tasks
 
-    def get_status(self, task: Any) -> None:
+    def get_status(self, task: DoitTask) -> None:
         """Take the project's lock before doit asks whether a task is up to date.
 
         doit calls this for a group without steps too, for which it may fork.
@@ -97,7 +116,7 @@ class Reporter:
                     self._write({"event": "error", "error": one.as_dict()})
                 raise InvalidTask(f"nothing was started\n{MESSAGES.text_of(error)}") from error
 
-    def execute_task(self, task: Any) -> None:
+    def execute_task(self, task: DoitTask) -> None:
         if not _is_step(task):
             return
         self.progress.start(task.name)
@@ -106,10 +125,10 @@ class Reporter:
         elif self.mode == "text":
             self._open_view()
 
-    def add_success(self, task: Any) -> None:
+    def add_success(self, task: DoitTask) -> None:
         if not _is_step(task):
             return
-        result = summary.StepResult(task.name, task.meta["kind"], task.meta["name"], task.values)
+        result = summary.StepResult(task.name, *_kind_and_name(task), task.values)
         self.results.append(result)
         seconds = self.progress.end(task.name)
         if self.mode == "json":
@@ -119,7 +138,7 @@ class Reporter:
         elif self.mode == "text":
             self._open_view().line(_finished(task, seconds))
 
-    def skip_uptodate(self, task: Any) -> None:
+    def skip_uptodate(self, task: DoitTask) -> None:
         if not _is_step(task):
             return
         self.skipped.append(task.name)
@@ -127,11 +146,11 @@ class Reporter:
         if self.mode == "json":
             self._write(_event("skip", task))
 
-    def skip_ignore(self, task: Any) -> None:
+    def skip_ignore(self, task: DoitTask) -> None:
         if _is_step(task) and self.mode == "text":
             self._open_view().line(f"{task.name}  ignored (doit forget {task.name} brings it back)")
 
-    def add_failure(self, task: Any, fail: Any) -> None:
+    def add_failure(self, task: DoitTask, fail: DoitFailure) -> None:
         if isinstance(fail, UnmetDependency):
             self.blocked += [task.name] if _is_step(task) else []
             return
@@ -148,7 +167,7 @@ class Reporter:
     def runtime_error(self, message: str) -> None:
         self.broken.append(message)
 
-    def teardown_task(self, task: Any) -> None: ...
+    def teardown_task(self, task: DoitTask) -> None: ...
 
     def complete_run(self) -> None:
         moved: Mapping[str, int] = {}
@@ -190,7 +209,7 @@ class Reporter:
             self.err.write(text.rstrip("\n") + "\n")
             self.err.flush()
 
-    def _write(self, data: Mapping[str, Any]) -> None:
+    def _write(self, data: JsonObject) -> None:
         with self.lock:
             self.out.write(json.dumps(data) + "\n")
             self.out.flush()
@@ -215,7 +234,7 @@ class Reporter:
         )
 
 
-def _reached(tasks: Mapping[str, Any], selected: Iterable[str]) -> list[str]:
+def _reached(tasks: Mapping[str, DoitTask], selected: Iterable[str]) -> list[str]:
     """Return every task that a run of the selected ones comes to."""
     waiting, reached = [name for name in selected if name in tasks], dict[str, None]()
     while waiting:
@@ -232,7 +251,12 @@ def _is_group(name: str) -> bool:
     return kind in GROUPS and bool(rest)
 
 
-def _is_step(task: Any) -> bool:
+def _kind_and_name(task: DoitTask) -> tuple[str, str]:
+    meta = task.meta or {}
+    return meta["kind"], meta["name"]
+
+
+def _is_step(task: DoitTask) -> bool:
     return bool(task.actions) and "kind" in (task.meta or {})
 
 
@@ -256,15 +280,15 @@ SHOWN = (
 )
 
 
-def _event(event: str, task: Any, **more: Any) -> dict[str, Any]:
+def _event(event: str, task: DoitTask, **more: Any) -> Json:
     return {"event": event, "task": task.name, **(task.meta or {}), **more}
 
 
-def _shown(values: Mapping[str, Any]) -> dict[str, Any]:
+def _shown(values: JsonObject) -> Json:
     return {key: values[key] for key in SHOWN if key in values}
 
 
-def _finished(task: Any, seconds: float) -> str:
+def _finished(task: DoitTask, seconds: float) -> str:
     """Return the line of a step that ended well."""
     values, parts = task.values, [f"{seconds:.2f} s"]
     if values.get("files") is not None:
@@ -282,7 +306,7 @@ def _finished(task: Any, seconds: float) -> str:
     return "  ".join([task.name, *parts])
 
 
-def _failure(task: Any, fail: Any) -> str:
+def _failure(task: DoitTask, fail: DoitFailure) -> str:
     """Return the text of a failure; one that is no mistake of the user's keeps its traceback, because it is our bug."""
     error = getattr(fail, "error", None)
     if error is not None:
@@ -290,10 +314,10 @@ def _failure(task: Any, fail: Any) -> str:
     return f"{task.name} failed: {fail.get_name()}\n{fail.get_msg()}"
 
 
-def _error(fail: Any) -> dict[str, Any]:
+def _error(fail: DoitFailure) -> Json:
     """Return a failure as data."""
     error = getattr(fail, "error", None)
     if error is None:
         return {"code": "", "message": fail.get_msg()}
-    known: dict[str, Any] = error.as_dict()
+    known: Json = error.as_dict()
     return known

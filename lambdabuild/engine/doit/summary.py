@@ -6,9 +6,9 @@ Plain data in, plain data out. Imported at every start of doit, so it imports ne
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
 
 from lambdabuild.core.messages import size_text
+from lambdabuild.core.plain import Json, JsonObject
 from lambdabuild.core.records import Struct, field
 from lambdabuild.engine.base.snapshot import counted, nothing_to_do, number
 
@@ -21,7 +21,7 @@ class StepResult(Struct, frozen=True):
     task: str
     kind: str
     unit: str
-    values: Mapping[str, Any]
+    values: JsonObject
 
     @property
     def is_restored(self) -> bool:
@@ -40,7 +40,7 @@ class RunResult(Struct, frozen=True):
     failed: tuple[str, ...] = ()
     not_run: tuple[str, ...] = ()
     owners: Mapping[str, str] = field(default_factory=dict)
-    left_out: tuple[Mapping[str, Any], ...] = ()
+    left_out: tuple[JsonObject, ...] = ()
     notes: tuple[str, ...] = ()
     news: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -50,7 +50,7 @@ class RunResult(Struct, frozen=True):
     is_interrupted: bool = False
 
 
-def data(run: RunResult) -> dict[str, Any]:
+def data(run: RunResult) -> Json:
     """Return the summary for machines, the last line of ``--format json``."""
     uploads = [upload for step in run.steps if not step.is_restored for upload in _uploads(step)]
     sent = [size for size, is_sent in uploads if is_sent]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Container, Iterable, Iterator
-from typing import Any
 
 from lambdabuild.core.units import SHARED, TEMPLATE
 from lambdabuild.engine.base.plan_index import PlanIndex
@@ -13,12 +12,10 @@ from lambdabuild.engine.base.step_kind import kind_of
 from lambdabuild.engine.doit import broken
 from lambdabuild.engine.freshness.costs import slowest_first
 from lambdabuild.engine.freshness.reasons import Freshness
-from lambdabuild.engine.noop.tasks import heads
+from lambdabuild.engine.noop.tasks import Task, heads
 from lambdabuild.engine.steps.actions import clean, perform
 from lambdabuild.plan.steps import Step
 from lambdabuild.plan.types import Build, ImageBuild
-
-Task = dict[str, Any]
 
 
 def tasks(run: Run, left_out: Container[str] = (), named: Iterable[str] = ()) -> Iterator[Task]:

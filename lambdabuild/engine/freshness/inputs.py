@@ -9,12 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
 from typing import Any
 
 from lambdabuild.config.settings import DEFAULT_EXCLUDE
 from lambdabuild.core.model import Options
+from lambdabuild.core.plain import JsonObject
 from lambdabuild.engine.base.run import Run
+from lambdabuild.engine.containers import pool
 from lambdabuild.engine.freshness import source_files
 from lambdabuild.engine.freshness.versions import rule_digest, tool_version, variable
 from lambdabuild.engine.remote import workers
@@ -29,16 +30,14 @@ ZIP_FORMAT = "2"
 """Raised when equal entries give other zip bytes than before."""
 
 
-def known_reads(run: Run, values: Mapping[str, Any]) -> dict[str, str]:
+def known_reads(run: Run, values: JsonObject) -> dict[str, str]:
     return reads(run, values.get("reads", ())) | _images(run, values)
 
 
-def _images(run: Run, values: Mapping[str, Any]) -> dict[str, str]:
+def _images(run: Run, values: JsonObject) -> dict[str, str]:
     recorded = values.get("images")
     if not recorded:
         return {}
-    from lambdabuild.engine.containers import pool
-
     return pool.now(run, recorded)
 
 

@@ -5,14 +5,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from inspect import Parameter, Signature
 from typing import Any
 
 from lambdabuild.core.errors import LambdaBuildError
+from lambdabuild.core.plain import JsonObject
 from lambdabuild.engine.base import receipts
 from lambdabuild.engine.base.run import Run
 from lambdabuild.engine.base.step_kind import kind_of
+from lambdabuild.engine.containers import pool
 from lambdabuild.engine.freshness import changes, inputs
 from lambdabuild.files import fingerprint
 from lambdabuild.plan.steps import task_name
@@ -21,7 +23,7 @@ NEVER_RUN = "it has not been run yet, or was forgotten"
 NOT_INTACT = "what it made is gone or was changed by hand"
 
 
-def reasons(run: Run, kind: str, name: str, values: Mapping[str, Any] | None = None) -> Iterator[str]:
+def reasons(run: Run, kind: str, name: str, values: JsonObject | None = None) -> Iterator[str]:
     """Yield why a step would run now, the first reason as soon as it is known; nothing when it is up to date.
 
     ``values`` is what doit kept of its last run, when the caller has it. Raises what asking for the inputs raises.
@@ -51,7 +53,7 @@ class Freshness:
     def __init__(self, run: Run, kind: str, name: str) -> None:
         self.run, self.kind, self.name = run, kind, name
 
-    def __call__(self, task: Any, values: Mapping[str, Any]) -> bool:
+    def __call__(self, task: Any, values: JsonObject) -> bool:
         """The signature is doit's: it hands over the task and what it saved of its last run."""
         try:
             with self.run.stats.watched() as seen:
@@ -66,10 +68,8 @@ class Freshness:
         return f"the inputs of {self.kind}:{self.name} are as they were (see doit why:{self.name})"
 
 
-def _must_ask_engine(values: Mapping[str, Any]) -> bool:
+def _must_ask_engine(values: JsonObject) -> bool:
     """Return whether no file shows that an image has changed, so that no snapshot can answer for the step."""
     if not values.get("images"):
         return False
-    from lambdabuild.engine.containers import pool
-
     return pool.must_ask(values["images"])

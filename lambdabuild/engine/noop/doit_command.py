@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
 from types import FrameType
 from typing import Any
 
+from lambdabuild.core.plain import JsonObject
 from lambdabuild.core.records import Struct
 
 
@@ -26,7 +26,7 @@ class Asked(Struct, frozen=True):
     tasks: tuple[str, ...]
     selected: tuple[str, ...] = ()
     """These or the dodo.py's default tasks, once it is loaded."""
-    namespace: Mapping[str, Any] | None = None
+    namespace: JsonObject | None = None
     """The dodo.py, once it is loaded."""
 
     @property

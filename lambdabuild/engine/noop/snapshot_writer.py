@@ -10,9 +10,9 @@ import hashlib
 import os
 import time
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from lambdabuild.artifacts.trees import TreeRecord
+from lambdabuild.core.plain import JsonObject
 from lambdabuild.core.units import SHARED, TEMPLATE
 from lambdabuild.engine.base import snapshot
 from lambdabuild.engine.base.plan_index import STRIP, PlanIndex
@@ -36,7 +36,7 @@ MANY = 20_000
 """With more files than this in all trees, only the trees' folders are watched: it is the zips that are shipped."""
 
 
-def renew(run: Run, shown: Mapping[str, Any]) -> None:
+def renew(run: Run, shown: JsonObject) -> None:
     """Write the snapshot of a run that has ended. ``shown`` is what a run shows though it does nothing."""
     if run.project.settings.paranoid or run.index.plan.broken or not run.project.service.read.is_repeatable:
         return

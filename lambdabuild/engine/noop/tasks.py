@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
+from lambdabuild.core.plain import Json, JsonObject
 from lambdabuild.engine.base.display import DISPLAY
 from lambdabuild.engine.base.snapshot import Snapshot
 from lambdabuild.engine.noop import doit_command
 from lambdabuild.engine.noop.doit_command import Asked
+
+Task: TypeAlias = dict[str, Any]
+"""A task as doit takes it: https://pydoit.org/tasks.html"""
 
 Titles = Mapping[str, Sequence[str]]
 """For each kind of step its title in ``doit list``, with {} for the step's name, and who has such steps."""
@@ -20,7 +24,7 @@ TEMPLATE = "template"
 WHY = {"basename": "why", "name": None, "doc": "tell for each step of a function whether it would run, and why"}
 
 
-def namespace(found: Snapshot, mode: str, otherwise: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
+def namespace(found: Snapshot, mode: str, otherwise: Callable[[], JsonObject]) -> Json:
     """The names of a dodo.py. ``otherwise`` gives the whole, which tasks of the user's own may need by name."""
     DISPLAY.configure(mode, found.shown["notes"], found.shown.get("left_out", ()))
     return {"DOIT_CONFIG": found.shown["config"], "lambdabuild_tasks": Groups(found, otherwise)}
@@ -38,11 +42,11 @@ def creator(make: Any) -> Any:
 class Groups:
     """The tasks of a dodo.py: doit calls ``create_doit_tasks`` and gets the groups without their steps."""
 
-    def __init__(self, found: Snapshot, otherwise: Callable[[], Mapping[str, Any]]) -> None:
+    def __init__(self, found: Snapshot, otherwise: Callable[[], JsonObject]) -> None:
         self.found, self.otherwise = found, otherwise
 
     @creator
-    def create_doit_tasks(self) -> Iterator[dict[str, Any]]:
+    def create_doit_tasks(self) -> Iterator[Task]:
         question = doit_command.by_doit()
         if question is None or question.has_other_tasks(self) or not self._knows(question):
             yield from self.otherwise()["lambdabuild_tasks"].create_doit_tasks()
@@ -68,7 +72,7 @@ class Groups:
         )
 
 
-def heads(titles: Titles) -> Iterator[dict[str, Any]]:
+def heads(titles: Titles) -> Iterator[Task]:
     """Yield the groups of steps and of functions, so that ``doit list`` says what they are, even those without any."""
     for kind, (title, whose) in titles.items():
         if kind != TEMPLATE:
@@ -78,7 +82,7 @@ def heads(titles: Titles) -> Iterator[dict[str, Any]]:
     yield {"basename": "source", "name": None, "doc": "build and publish each source: all its steps"}
 
 
-def groups(titles: Titles, has_template: bool) -> Iterator[dict[str, Any]]:
+def groups(titles: Titles, has_template: bool) -> Iterator[Task]:
     """Yield all that ``doit list`` shows: the heads, and tasks that belong to none."""
     yield from heads(titles)
     if has_template:

@@ -16,8 +16,10 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from lambdabuild.cache.cache import Digest, File, Node
+from lambdabuild.cache.remote import Connection
 from lambdabuild.core import messages, regular, tools
 from lambdabuild.core.errors import ExecutorFailed, NoExecutor
+from lambdabuild.core.plain import Json
 from lambdabuild.engine.base.plan_index import PlanIndex
 from lambdabuild.engine.base.project import Project, jobs
 from lambdabuild.engine.base.run import Run
@@ -82,7 +84,6 @@ def executor(run: Run) -> Executor:
 
 def _connected(run: Run) -> Executor:
     from lambdabuild.cache.reapi.executor import Executor
-    from lambdabuild.cache.remote import Connection
 
     settings, environment = run.project.settings.executor, run.opened_with.environment
     headers = {name: environment[variable] for name, variable in settings.headers.items() if variable in environment}
@@ -154,9 +155,9 @@ def look(run: Run, kind: str, name: str) -> None:
             lose(run, error)
 
 
-def _workers(run: Run, names: tuple[str, ...]) -> dict[str, Any]:
+def _workers(run: Run, names: tuple[str, ...]) -> Json:
     """Empty when nobody is to be asked: a stat cache that only notes what is looked at answers no question."""
-    found: dict[str, Any] = run.stats.fact(_key(run.project, names), lambda: _ask(run, names)) or {}
+    found: Json = run.stats.fact(_key(run.project, names), lambda: _ask(run, names)) or {}
     return found
 
 
@@ -166,7 +167,7 @@ def _key(project: Project, names: tuple[str, ...]) -> str:
     return f"workers {hashlib.sha256(json.dumps(said).encode()).hexdigest()}"
 
 
-def _ask(run: Run, names: tuple[str, ...]) -> dict[str, Any]:
+def _ask(run: Run, names: tuple[str, ...]) -> Json:
     from lambdabuild.cache.reapi.executor import Command
 
     inputs = {remote_worker.REQUEST: File.of(json.dumps({"ask": names}).encode()), **dict(code(run, ()))}
@@ -218,9 +219,9 @@ def is_broken(ran: Ran) -> bool:
     return ran.status not in DONE or not ran.stdout.startswith(b"{") or bool(ran.status and ran.is_known)
 
 
-def answer_of(ran: Ran) -> dict[str, Any]:
+def answer_of(ran: Ran) -> Json:
     try:
-        found: dict[str, Any] = json.loads(ran.stdout)
+        found: Json = json.loads(ran.stdout)
         return found
     except ValueError as error:
         raise ExecutorFailed(f"a worker answered with no JSON: {error}", help="look at the engine's workers") from error

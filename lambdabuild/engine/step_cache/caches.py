@@ -22,6 +22,7 @@ def caches(run: Run) -> SharedCache | None:
 
 
 def _open(run: Run) -> SharedCache:
+    # zstd, and clients that most projects do not have, are loaded when a cache is first asked.
     from lambdabuild.cache.background import THREADS, Background
     from lambdabuild.cache.folder import FolderCache
     from lambdabuild.cache.guarded import Guarded

@@ -17,7 +17,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from lambdabuild._version import __version__
+from lambdabuild.artifacts.zips import write_zip
+from lambdabuild.cache.cache import Digest
 from lambdabuild.core.errors import LambdaBuildError
+from lambdabuild.core.plain import JsonObject
 from lambdabuild.core.records import Struct
 from lambdabuild.engine.base import lists, store_files
 from lambdabuild.engine.base.receipts import Receipt
@@ -35,8 +38,8 @@ FORMAT = "2"
 class Entry(Struct, frozen=True):
     """The result of a step as a cache had it. ``where`` is the cache's name."""
 
-    data: Mapping[str, Any]
-    blobs: Mapping[str, Any]
+    data: JsonObject
+    blobs: JsonObject
     where: str
 
 
@@ -90,7 +93,7 @@ def where(run: Run, kind: str, name: str) -> str:
 
 def restore(
     run: Run, kind: str, name: str, components: Mapping[str, str], entry: Entry
-) -> tuple[Receipt, Mapping[str, Any]] | None:
+) -> tuple[Receipt, JsonObject] | None:
     """Write what the step would have written. Return its receipt and the values for doit's state.
 
     Return None when a cache no longer has what is needed.
@@ -141,8 +144,6 @@ def restore_zip(run: Run, name: str, entry: Entry) -> bool:
 
 
 def _has_broken_packages(run: Run, name: str) -> bool:
-    from lambdabuild.cache.cache import Digest
-
     cache = caches.caches(run)
     blobs = materialize.blobs_of(run.project, "resolve", run.index.builds[name].resolution).values()
     return cache is not None and any(cache.was_broken(Digest(*blob)) for blob in blobs)
@@ -167,8 +168,6 @@ def _is_cheaper_assembled(run: Run, name: str, size: int) -> bool:
 
 def _assembled(run: Run, name: str, digest: Any) -> bool:
     """The zip made of packages and source; what it must be is known, so there is no doubt about it."""
-    from lambdabuild.artifacts.zips import write_zip
-
     if not materialize.fetch(run, "resolve", run.index.builds[name].resolution):
         return False
     os.makedirs(os.path.dirname(run.project.zip(name)), exist_ok=True)

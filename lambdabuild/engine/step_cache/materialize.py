@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from lambdabuild.cache.cache import Digest
 from lambdabuild.engine.base import receipts, store_files
 from lambdabuild.engine.base.project import Project
 from lambdabuild.engine.base.run import Run
 from lambdabuild.engine.base.step_kind import Step, kind_of
 from lambdabuild.engine.step_cache import caches
+
+if TYPE_CHECKING:
+    from lambdabuild.cache.shared import SharedCache
 
 OUT, ZIP = "out.tar.zst", "artifact.zip"
 IN_STORE = re.compile(r"\{store\}/(wheels/([0-9a-f]{64})/[^/]+)")
@@ -81,20 +85,16 @@ def fetch(run: Run, kind: str, name: str) -> bool:
         )
 
 
-def _fetched_files(run: Run, cache: Any, blobs: Mapping[str, list[Any]]) -> bool:
-    from lambdabuild.cache.cache import Digest
-
+def _fetched_files(run: Run, cache: SharedCache, blobs: Mapping[str, list[Any]]) -> bool:
     absent = [(blob, path) for blob, path in files_in_store(run.project, blobs) if not store_files.is_whole(run, path)]
     return all(cache.fetch(Digest(*blob), path, 0o444, keep=False) for blob, path in absent)
 
 
-def _fetched_folder(project: Project, cache: Any, blobs: Mapping[str, list[Any]], out: str) -> bool:
-    from lambdabuild.cache.cache import Digest
-
+def _fetched_folder(project: Project, cache: SharedCache, blobs: Mapping[str, list[Any]], out: str) -> bool:
     return OUT not in blobs or os.path.isdir(out) or _unpacked(project, cache, Digest(*blobs[OUT]), out)
 
 
-def _unpacked(project: Project, cache: Any, digest: Any, out: str) -> bool:
+def _unpacked(project: Project, cache: SharedCache, digest: Digest, out: str) -> bool:
     from lambdabuild.cache import packs
 
     with project.scratch() as scratch:

@@ -6,8 +6,9 @@ import json
 import os
 import re
 from collections.abc import Mapping
-from typing import Any
 
+from lambdabuild.cache.cache import Digest
+from lambdabuild.core.plain import Json, JsonObject
 from lambdabuild.engine.base import lists, receipts
 from lambdabuild.engine.base.project import Project
 from lambdabuild.engine.base.run import Run
@@ -30,7 +31,7 @@ def offer(
     name: str,
     components: Mapping[str, str],
     receipt: receipts.Receipt,
-    values: Mapping[str, Any],
+    values: JsonObject,
 ) -> None:
     """Give what a step left to the caches, when it can be of use elsewhere and says nothing that it must not."""
     cache = caches.caches(run) if kind_of(run.index, kind).restore is not None else None
@@ -70,15 +71,14 @@ def offer(
         cache.put(key, {"candidates": [revealed, *rest][:MOST_CANDIDATES]}, {})
 
 
-def _sources(run: Run, kind: str, name: str, receipt: receipts.Receipt) -> dict[str, Any] | None:
-    """The blobs of what a step left; None when something of it lies where no other machine has it."""
-    from lambdabuild.cache.cache import Digest
-    from lambdabuild.cache.shared import File, Folder, Stays
+def _sources(run: Run, kind: str, name: str, receipt: receipts.Receipt) -> Json | None:
+    """Return the blobs of what a step left, None when some of it is where no other machine has it."""
+    from lambdabuild.cache.shared import File, Folder, Stays  # loads zstd
 
     if kind == "zip":
         digest = Digest(receipt.result["sha256"], receipt.result["size"])
         return {materialize.ZIP: File(run.project.zip(name), digest)}
-    found: dict[str, Any] = {}
+    found: Json = {}
     for part in receipt.result["parts"] if kind_of(run.index, kind).has_bytes else ():
         path, in_store = part["path"], materialize.IN_STORE.fullmatch(part["path"])
         if in_store:
@@ -91,7 +91,7 @@ def _sources(run: Run, kind: str, name: str, receipt: receipts.Receipt) -> dict[
     return found
 
 
-def _is_portable(data: Mapping[str, Any]) -> bool:
+def _is_portable(data: JsonObject) -> bool:
     """Return whether all files of a list lie where another machine has them or can fetch them: not what copy itself
     made.
 
@@ -102,7 +102,7 @@ def _is_portable(data: Mapping[str, Any]) -> bool:
 
 
 def _may_leave(
-    project: Project, environment: Mapping[str, str], data: Mapping[str, Any], components: Mapping[str, str]
+    project: Project, environment: Mapping[str, str], data: JsonObject, components: Mapping[str, str]
 ) -> bool:
     """Return whether an entry names no place of this machine and holds no value of a variable that the step was
     given.

@@ -16,6 +16,7 @@ from doit.exceptions import TaskFailed
 
 from lambdabuild.core.atomic import remove
 from lambdabuild.core.errors import CannotRead, CannotWrite, LambdaBuildError
+from lambdabuild.core.plain import Json, JsonObject
 from lambdabuild.core.spans import Span
 from lambdabuild.engine.base import ownership, receipts
 from lambdabuild.engine.base.project import Project
@@ -31,7 +32,7 @@ from lambdabuild.files import fingerprint
 from lambdabuild.plan.steps import task_name
 
 
-def perform(run: Run, kind: str, name: str) -> dict[str, Any] | TaskFailed:
+def perform(run: Run, kind: str, name: str) -> Json | TaskFailed:
     """Run one step. A mistake of the user's is a TaskFailed, which doit prints without a traceback."""
     try:
         try:
@@ -42,7 +43,7 @@ def perform(run: Run, kind: str, name: str) -> dict[str, Any] | TaskFailed:
         return failed(error, task_name(kind, name))
 
 
-def _perform(run: Run, kind: str, name: str, *, look_up: bool = True) -> dict[str, Any]:
+def _perform(run: Run, kind: str, name: str, *, look_up: bool = True) -> Json:
     begin(run)
     row = kind_of(run.index, kind)
     ownership.claim(run, row.outputs(run, name))
@@ -56,7 +57,7 @@ def _perform(run: Run, kind: str, name: str, *, look_up: bool = True) -> dict[st
     return values
 
 
-def _restored(run: Run, kind: str, name: str, before: Mapping[str, str]) -> dict[str, Any] | None:
+def _restored(run: Run, kind: str, name: str, before: Mapping[str, str]) -> Json | None:
     """Put what a cache has of the step where the step would have left it; None if there is nothing."""
     entry = lookup.find(run, kind, name, before)
     restored = lookup.restore(run, kind, name, before, entry) if entry is not None else None
@@ -66,7 +67,7 @@ def _restored(run: Run, kind: str, name: str, before: Mapping[str, str]) -> dict
     return _kept(run.project, kind, name, *restored)
 
 
-def _run(run: Run, kind: str, name: str, before: Mapping[str, str]) -> dict[str, Any]:
+def _run(run: Run, kind: str, name: str, before: Mapping[str, str]) -> Json:
     row = kind_of(run.index, kind)
 
     def run_again(kind: str, name: str) -> str:
@@ -100,9 +101,7 @@ def _run_again(run: Run, kind: str, name: str) -> str:
     return str(values["output"])
 
 
-def _kept(
-    project: Project, kind: str, name: str, receipt: receipts.Receipt, values: Mapping[str, Any]
-) -> dict[str, Any]:
+def _kept(project: Project, kind: str, name: str, receipt: receipts.Receipt, values: JsonObject) -> Json:
     """Write the receipt; gives what doit keeps."""
     receipts.write(project.receipt(kind, name), receipt)
     return {
@@ -152,7 +151,7 @@ def from_os_error(error: OSError, what: str) -> LambdaBuildError:
     return kind(f"{what}: {error.strerror or error}", where=where, help=HELP.get(error.errno or 0, ""))
 
 
-def clean(run: Run, kind: str, name: str, dryrun: bool = False) -> dict[str, Any]:
+def clean(run: Run, kind: str, name: str, dryrun: bool = False) -> Json:
     """Remove what a step made; doit's clean action.
 
     Return ``{"removed": [path]}``: what is gone outside of our own state or, in a dry run, what would be.

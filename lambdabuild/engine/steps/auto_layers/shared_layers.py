@@ -14,11 +14,14 @@ from typing import Any
 
 from lambdabuild.artifacts import limits, merge, shared_namespaces
 from lambdabuild.artifacts.entries import Entry, InArchive, content_digest
+from lambdabuild.artifacts.trees import KnownTree
+from lambdabuild.artifacts.zips import ZipSummary, write_zip
 from lambdabuild.cloudformation.template_text.splice import AddedLayer
 from lambdabuild.core import naming
 from lambdabuild.core.atomic import remove
 from lambdabuild.core.errors import CannotRead
 from lambdabuild.core.model import Document, Location
+from lambdabuild.core.plain import Json, JsonObject
 from lambdabuild.core.records import Struct, asdict
 from lambdabuild.engine.base import destination, ownership, receipts
 from lambdabuild.engine.base.outputs import Output, tree_output
@@ -202,7 +205,7 @@ def _plan(run: Run) -> StepOutput:
     decision = decide(run)
     if decision is None:
         raise CannotRead("what was resolved is gone", help="doit forget resolve")
-    record: dict[str, Any] = json.loads(json.dumps(_to_data(decision)))
+    record: Json = json.loads(json.dumps(_to_data(decision)))
     unzipped = {layer.name: layer.unzipped for layer in decision.layers}
     return StepOutput(
         output=hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest(),
@@ -214,7 +217,7 @@ def _plan(run: Run) -> StepOutput:
     )
 
 
-def _to_data(decision: Decision) -> dict[str, Any]:
+def _to_data(decision: Decision) -> Json:
     return {
         "layers": [asdict(layer) for layer in decision.layers],
         "shares": {build: asdict(share) for build, share in decision.shares.items()},
@@ -235,7 +238,7 @@ def decided(run: Run) -> Decision:
     )
 
 
-def _frozen(data: Mapping[str, Any]) -> dict[str, Any]:
+def _frozen(data: JsonObject) -> Json:
     def frozen(value: Any) -> Any:
         return tuple(frozen(one) for one in value) if isinstance(value, list) else value
 
@@ -260,10 +263,8 @@ def entries_of(run: Run, layer: Layer) -> tuple[Entry, ...]:
 
 
 def _zip(run: Run) -> StepOutput:
-    from lambdabuild.artifacts.zips import ZipSummary, write_zip
-
     before, notes = run.saved("share:zip").get("layers", {}), list[str]()
-    now: dict[str, dict[str, Any]] = {}
+    now: dict[str, Json] = {}
     ownership.claim(run, [output(run.project, "zip", layer.name) for layer in decided(run).layers])
     for layer in decided(run).layers:
         entries, target, kept = (
@@ -288,7 +289,7 @@ def _zip(run: Run) -> StepOutput:
     return StepOutput(digest, {"layers": now, "size": size, "notes": notes}, {"layers": now})
 
 
-def _is_as_before(run: Run, last: Mapping[str, Any] | None, content: str, target: str) -> bool:
+def _is_as_before(run: Run, last: JsonObject | None, content: str, target: str) -> bool:
     if last is None or last["content"] != content or not os.path.isfile(target):
         return False
     return bool(run.stats.digest(target) == last["sha256"])
@@ -302,8 +303,6 @@ def _remove_others(run: Run, step: str, before: Iterable[str], now: Iterable[str
 
 
 def _tree(run: Run) -> StepOutput:
-    from lambdabuild.artifacts.trees import KnownTree
-
     layers = decided(run).layers
     names = [layer.name for layer in layers]
     ownership.claim(run, [output(run.project, "tree", name) for name in names], look_inside=True)
@@ -348,10 +347,10 @@ IN_FILES = ("zip", "tree")
 """The steps that write the layers into the build folder."""
 
 
-def sent(run: Run) -> Mapping[str, Mapping[str, Any]]:
+def sent(run: Run) -> Mapping[str, JsonObject]:
     """For each layer where it was put: location, key, sha256, size."""
     receipt = receipts.read(run.project.receipt("share", "upload")) if run.index.candidates else None
-    found: Mapping[str, Mapping[str, Any]] = receipt.result["layers"] if receipt else {}
+    found: Mapping[str, JsonObject] = receipt.result["layers"] if receipt else {}
     return found
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from lambdabuild.core.messages import size_text
+from lambdabuild.core.plain import Json, JsonObject
 from lambdabuild.engine.base import receipts
 from lambdabuild.engine.base.project import Project
 from lambdabuild.engine.base.run import Run
@@ -15,7 +15,7 @@ from lambdabuild.engine.steps.auto_layers.shared_layers import Decision, Share
 FIRST = "shared layers: known when the packages are resolved; run lambdabuild resolve, or build"
 
 
-def data(run: Run) -> dict[str, Any] | None:
+def data(run: Run) -> Json | None:
     """The layers, and the bytes of each function with and without them; None when nothing shares or is resolved.
 
     ``is_built`` says whether a function's own code is counted; before the first build its packages are.
@@ -45,7 +45,7 @@ def data(run: Run) -> dict[str, Any] | None:
     }
 
 
-def _functions(run: Run, decision: Decision) -> Iterator[tuple[str, dict[str, Any]]]:
+def _functions(run: Run, decision: Decision) -> Iterator[tuple[str, Json]]:
     zipped = {layer.name: layer.zipped for layer in decision.layers}
     for build, share in sorted(decision.shares.items()):
         in_layers = sum(zipped[name] for name in share.layers)
@@ -74,7 +74,7 @@ def text(run: Run) -> str:
     return "\n".join(_lines(found)) + "\n"
 
 
-def _lines(found: Mapping[str, Any]) -> Iterator[str]:
+def _lines(found: JsonObject) -> Iterator[str]:
     for layer in found["layers"]:
         kind = f"({layer['runtime']}, {layer['architecture']})"
         yield f"shared layer {layer['name']}  {size_text(layer['zipped_bytes'])}  {kind}"

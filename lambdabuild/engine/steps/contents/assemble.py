@@ -11,6 +11,7 @@ from lambdabuild.artifacts import limits, merge, shared_namespaces
 from lambdabuild.artifacts.archives import archive_entries
 from lambdabuild.artifacts.entries import Entry, OnDisk, content_digest
 from lambdabuild.artifacts.native import wrong_machine
+from lambdabuild.artifacts.zips import write_zip
 from lambdabuild.core.atomic import write_text
 from lambdabuild.core.errors import BadSource, Collision, WrongMachine, raise_all
 from lambdabuild.core.model import Globs
@@ -194,8 +195,6 @@ def _beside(
 
 def _zipped(run: Run, build: Build, packages: list[list[Entry]]) -> tuple[list[Entry], tuple[merge.Clash, ...]]:
     """Dependencies as one zip, and the module that unpacks it where the function runs."""
-    from lambdabuild.artifacts.zips import write_zip
-
     merged, clashes = merge.merge(packages)
     refuse_wrong_machines(f"{build.key.kind} {build.name!r}", build.key.architecture, merged)
     folder, helper = run.project.out("zipped", build.name), os.path.basename(HELPER)

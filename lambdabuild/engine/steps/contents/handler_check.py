@@ -5,15 +5,15 @@ from __future__ import annotations
 import io
 import os
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import Any
 
 from lambdabuild.artifacts.entries import Entry, OnDisk
 from lambdabuild.core import handlers
 from lambdabuild.core.errors import BadManifest, CannotRead, HandlerNotPackaged, LambdaBuildError, NoHandler, raise_all
 from lambdabuild.core.handlers import Files, Finder
 from lambdabuild.core.model import Function
+from lambdabuild.core.plain import JsonObject
 from lambdabuild.core.records import Struct
 from lambdabuild.engine.base import lists
 from lambdabuild.engine.base.run import Run
@@ -57,7 +57,7 @@ class _Check(Struct, frozen=True, dict=True):
     build: Build
     function: Function
     sizes: Sizes
-    facts: Mapping[str, Any]
+    facts: JsonObject
 
     def errors(self) -> Iterator[LambdaBuildError]:
         yield from _wrong_python(self.function, self.facts)
@@ -191,7 +191,7 @@ def _is_in(jar: Entry, name: str, archive: str) -> bool:
         return True
 
 
-def _wrong_python(function: Function, facts: Mapping[str, Any]) -> Iterator[LambdaBuildError]:
+def _wrong_python(function: Function, facts: JsonObject) -> Iterator[LambdaBuildError]:
     if not facts:
         return
     from packaging.specifiers import SpecifierSet

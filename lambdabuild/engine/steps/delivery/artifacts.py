@@ -8,6 +8,7 @@ from zipfile import is_zipfile
 
 from lambdabuild.artifacts import versions
 from lambdabuild.artifacts.store import FolderStore, Labels, Store
+from lambdabuild.artifacts.zips import write_zip
 from lambdabuild.config.settings import DEFAULT_EXCLUDE
 from lambdabuild.core.errors import NoSource, NoSuchVersion
 from lambdabuild.core.model import Asset
@@ -16,6 +17,7 @@ from lambdabuild.core.spans import Span
 from lambdabuild.engine.base import destination
 from lambdabuild.engine.base.project import Project
 from lambdabuild.engine.base.run import Run
+from lambdabuild.engine.steps.contents.assemble import from_files
 from lambdabuild.files.listing import Found, Listing, Patterns, scan
 from lambdabuild.files.stat_cache import sha256_of
 from lambdabuild.plan.types import Pinned, Source
@@ -135,9 +137,6 @@ def asset(run: Run, item: Asset) -> StoredArtifact:
         sha256 = sha256_of(path)
         extension = posixpath.splitext(item.source)[1]
         return put(run, destination.artifact_key(run.project, sha256, extension), path, sha256, os.path.getsize(path))
-    from lambdabuild.artifacts.zips import write_zip
-    from lambdabuild.engine.steps.contents.assemble import from_files
-
     listing = _asset_files(run.project, item, path)
     with run.project.scratch() as scratch:
         path = os.path.join(scratch, "asset.zip")

@@ -7,9 +7,9 @@ import json
 import os
 import posixpath
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lambdabuild.artifacts import layer_versions
 from lambdabuild.artifacts.layer_versions import Grant, Version, Wanted
@@ -17,6 +17,7 @@ from lambdabuild.core import regular
 from lambdabuild.core.atomic import write_text
 from lambdabuild.core.errors import CannotPublish, CannotRead, Offline, TooLarge
 from lambdabuild.core.lambda_limits import DIRECT_UPLOAD_BYTES
+from lambdabuild.core.plain import Json, JsonObject
 from lambdabuild.core.records import Struct
 from lambdabuild.engine.base import destination, receipts
 from lambdabuild.engine.base.project import Project
@@ -35,7 +36,7 @@ MANIFEST_FORMAT = 1
 class Published(Struct, frozen=True):
     """``count`` of the versions are new."""
 
-    versions: tuple[Mapping[str, Any], ...]
+    versions: tuple[JsonObject, ...]
     count: int
     notes: tuple[str, ...]
 
@@ -110,7 +111,7 @@ def _has_content(run: Run, client: LayerVersions, build: str, wanted: Wanted, ve
     return bool({name: said.get(name) for name in same} == same)
 
 
-def _content(project: Project, build: str) -> dict[str, Any]:
+def _content(project: Project, build: str) -> Json:
     """Return where Lambda takes the zip from: the bucket, or the request itself up to its limit."""
     location = _result(project, "upload", build)["location"]
     if location.startswith("s3://"):
@@ -213,7 +214,7 @@ def _retire(client: LayerVersions, keep: int) -> Iterator[str]:
 # what is left on this machine
 
 
-def published(project: Project) -> dict[str, Any]:
+def published(project: Project) -> Json:
     """Return what layers.json says: for each layer its versions; nothing when it is missing or broken."""
     try:
         with open(published_file(project), encoding="utf-8", opener=regular.opener) as stream:
@@ -226,7 +227,7 @@ def published_file(project: Project) -> str:
     return os.path.join(project.build_dir, "layers.json")
 
 
-def write(run: Run, name: str, versions: Sequence[Mapping[str, Any]]) -> None:
+def write(run: Run, name: str, versions: Sequence[JsonObject]) -> None:
     """Put a layer's versions into layers.json, beside those of the others."""
     with _alone(run.project):
         others = {key: value for key, value in published(run.project).items() if key in run.index.publications}
@@ -242,7 +243,7 @@ def _alone(project: Project) -> Iterator[None]:
         yield
 
 
-def _about(wanted: Wanted, version: Version) -> dict[str, Any]:
+def _about(wanted: Wanted, version: Version) -> Json:
     return {
         "arn": version.arn,
         "layer": wanted.name,
@@ -253,7 +254,7 @@ def _about(wanted: Wanted, version: Version) -> dict[str, Any]:
     }
 
 
-def _result(project: Project, kind: str, name: str) -> Mapping[str, Any]:
+def _result(project: Project, kind: str, name: str) -> JsonObject:
     receipt = receipts.read(project.receipt(kind, name))
     if receipt is None:
         raise CannotRead(f"what {kind}:{name} made is gone", help=f"doit forget {kind}:{name}")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Iterator, Mapping
-from typing import Any, cast
+from collections.abc import Iterator
+from typing import cast
 
 from lambdabuild.core import regular, units
+from lambdabuild.core.plain import Json, JsonObject
 from lambdabuild.engine.base import destination, receipts
 from lambdabuild.engine.base.project import Project
 from lambdabuild.engine.base.run import Run
@@ -17,7 +18,7 @@ from lambdabuild.engine.steps.auto_layers import shared_layers
 from lambdabuild.files import fingerprint
 
 
-def of(run: Run) -> dict[str, Any]:
+def of(run: Run) -> Json:
     """Return the manifest: each function and layer, what it was made from and where it is."""
     last = _last_manifest(run)
     return {
@@ -45,7 +46,7 @@ def _templates(project: Project) -> dict[str, str]:
     }
 
 
-def _sent_assets(run: Run) -> Iterator[tuple[str, dict[str, Any]]]:
+def _sent_assets(run: Run) -> Iterator[tuple[str, Json]]:
     for asset in run.index.plan.assets:
         receipt = receipts.read(run.project.receipt("upload", asset.name))
         if receipt is not None:
@@ -62,19 +63,19 @@ def _sent_assets(run: Run) -> Iterator[tuple[str, dict[str, Any]]]:
             )
 
 
-def _last_manifest(run: Run) -> Mapping[str, Any]:
+def _last_manifest(run: Run) -> JsonObject:
     """Return the last run's manifest if the plan is the same; units that did not run are taken from it."""
     found = run.opened_with.snapshot
     if found is None or not {PLAN, units.TEMPLATE} <= found.clean():
         return {}
     try:
         with open(os.path.join(run.project.build_dir, MANIFEST), encoding="utf-8", opener=regular.opener) as stream:
-            return cast("Mapping[str, Any]", regular.json(stream.read()))
+            return cast("JsonObject", regular.json(stream.read()))
     except (OSError, ValueError):
         return {}
 
 
-def _pinned(run: Run) -> Iterator[tuple[str, dict[str, Any]]]:
+def _pinned(run: Run) -> Iterator[tuple[str, Json]]:
     for item in run.index.plan.pinned:
         receipt = receipts.read(run.project.receipt("upload", item.function))
         found = receipt.result if receipt else {}
@@ -91,7 +92,7 @@ def _pinned(run: Run) -> Iterator[tuple[str, dict[str, Any]]]:
         )
 
 
-def _items(run: Run, group: str, last: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+def _items(run: Run, group: str, last: JsonObject) -> Iterator[tuple[str, Json]]:
     """The functions (group ``build``), layers or sources that have an artifact."""
     settled = run.settled - {name for _, name in run.progress.ran}
     shared = shared_layers.decided(run).layers
@@ -135,7 +136,7 @@ def _items(run: Run, group: str, last: Mapping[str, Any]) -> Iterator[tuple[str,
             )
 
 
-def _place(project: Project, sent: Mapping[str, Any], user: str) -> dict[str, str]:
+def _place(project: Project, sent: JsonObject, user: str) -> dict[str, str]:
     """Return the location of an artifact; a layer of a deployed stack stays where it was."""
     key = sent.get("deployed", {}).get(user, "")
     location = f"s3://{destination.bucket(project)}/{key}" if key else _portable(project, sent.get("location", ""))
@@ -147,7 +148,7 @@ def _code_sha256(sha256: str) -> str:
     return base64.b64encode(bytes.fromhex(sha256)).decode()
 
 
-def shared_layers_of(run: Run) -> Iterator[tuple[str, dict[str, Any]]]:
+def shared_layers_of(run: Run) -> Iterator[tuple[str, Json]]:
     """The layers that nobody wrote, each with what is in it and who uses it."""
     sent = shared_layers.sent(run)
     for layer in shared_layers.decided(run).layers:
@@ -172,7 +173,7 @@ def shared_layers_of(run: Run) -> Iterator[tuple[str, dict[str, Any]]]:
         )
 
 
-def _image_items(run: Run) -> Iterator[tuple[str, dict[str, Any]]]:
+def _image_items(run: Run) -> Iterator[tuple[str, Json]]:
     for image in run.index.plan.images:
         receipt = {kind: receipts.read(run.project.receipt(kind, image.name)) for kind in image.steps}
         results = {kind: found.result if found else {} for kind, found in receipt.items()}

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator
 
 from lambdabuild.core.errors import NoEngine
+from lambdabuild.core.plain import JsonObject
 from lambdabuild.engine.base import destination, receipts
 from lambdabuild.engine.base.project import Project
 from lambdabuild.engine.base.run import Run
 from lambdabuild.engine.steps.auto_layers import shared_layers
 from lambdabuild.engine.steps.delivery import artifacts
+from lambdabuild.engine.steps.images import image_upload
 
 Task = tuple[str, str]
 
@@ -45,19 +46,17 @@ def _not_looked_at(run: Run, kind: str, name: str) -> receipts.Receipt | None:
     return None if (kind, name) in run.progress.ran else receipts.read(run.project.receipt(kind, name))
 
 
-def _places(project: Project, sent: Mapping[str, Any]) -> list[str]:
+def _places(project: Project, sent: JsonObject) -> list[str]:
     return [
         sent["location"],
         *(f"s3://{destination.bucket(project)}/{key}" for key in sent.get("deployed", {}).values()),
     ]
 
 
-def _is_image_there(run: Run, name: str, sent: Mapping[str, Any]) -> bool:
+def _is_image_there(run: Run, name: str, sent: JsonObject) -> bool:
     """Return whether the registry has an image; without an engine nobody can ask it, and the image is taken to be
     there.
     """
-    from lambdabuild.engine.steps.images import image_upload
-
     try:
         return image_upload.is_there(run, name, sent["location"])
     except NoEngine:

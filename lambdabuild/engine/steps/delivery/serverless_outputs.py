@@ -18,6 +18,7 @@ from lambdabuild.core import naming, regular
 from lambdabuild.core.atomic import write_text
 from lambdabuild.core.errors import LambdaBuildError
 from lambdabuild.core.model import Definition
+from lambdabuild.core.plain import Json, JsonObject
 from lambdabuild.core.records import Struct
 from lambdabuild.core.spans import secret_texts
 from lambdabuild.engine.base import destination, receipts
@@ -47,7 +48,7 @@ class Written(Struct, frozen=True):
     notes: tuple[str, ...] = ()
 
     @property
-    def values(self) -> dict[str, Any]:
+    def values(self) -> Json:
         """The values for the reporter."""
         said = {"deploy_command": self.deploy_command, "is_sent": self.is_sent} if self.deploy_command else {}
         return said | ({"notes": list(self.notes)} if self.notes else {})
@@ -106,7 +107,7 @@ def alone(definition: Definition, project: str, build_dir: str) -> tuple[str, La
     return text, None
 
 
-def _compile(definition: Definition, artifacts: dict[str, Artifact]) -> dict[str, Any]:
+def _compile(definition: Definition, artifacts: dict[str, Artifact]) -> Json:
     from lambdabuild.cloudformation import compiler  # 60 modules that a project without a serverless.yml never needs
 
     return compiler.compile(definition, artifacts)
@@ -171,16 +172,16 @@ def place(location: str, key: str) -> tuple[str, str]:
     return bucket, key
 
 
-def _manifest(build_dir: str) -> dict[str, Any]:
+def _manifest(build_dir: str) -> Json:
     """Return the manifest of the last build, {} if there was none."""
     try:
         with open(os.path.join(build_dir, MANIFEST), encoding="utf-8", opener=regular.opener) as stream:
-            return cast("dict[str, Any]", regular.json(stream.read()))
+            return cast("Json", regular.json(stream.read()))
     except (OSError, ValueError):
         return {}
 
 
-def _built(item: Mapping[str, Any] | None) -> Artifact | None:
+def _built(item: JsonObject | None) -> Artifact | None:
     if not item or not item.get("key"):
         return None
     bucket, key = place(item["location"], item["key"])
@@ -198,7 +199,7 @@ def _shared(items: Items) -> list[SharedLayer]:
 
 
 def _compatible(
-    run: Run, definition: Definition, artifacts: dict[str, Artifact], template: dict[str, Any], notes: list[str]
+    run: Run, definition: Definition, artifacts: dict[str, Artifact], template: Json, notes: list[str]
 ) -> dict[str, str]:
     """Return the files that ``serverless package`` writes next to the template, for ``deploy --package`` and
     scripts."""
@@ -223,7 +224,7 @@ def _compatible(
     return found if names_bucket(definition) else found | {os.path.join(folder, CREATE): as_text(core)}
 
 
-def without_secrets(state: dict[str, Any], secrets: set[str]) -> tuple[dict[str, Any], list[str]]:
+def without_secrets(state: Json, secrets: set[str]) -> tuple[Json, list[str]]:
     """The state without the provider's settings and the events that hold a secret, and the names of those settings."""
     long = [secret for secret in secrets if len(secret) >= LEAST_INSIDE]
 
@@ -254,7 +255,7 @@ def _beside(run: Run, folder: str, name: str, key: str) -> str:
     return base
 
 
-def _state(definition: Definition, files: Mapping[str, str]) -> dict[str, Any]:
+def _state(definition: Definition, files: Mapping[str, str]) -> Json:
     """Return the state that a deployment needs, without paths of this machine.
 
     A zip lies in ``.serverless``, where a deployment puts what it is given before it looks; each function names its
@@ -287,5 +288,5 @@ def _state(definition: Definition, files: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def _packaged(files: Mapping[str, str], what: str) -> dict[str, Any]:
+def _packaged(files: Mapping[str, str], what: str) -> Json:
     return {"artifact": f".serverless/{files[what]}"} if what in files else {}

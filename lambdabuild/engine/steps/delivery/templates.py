@@ -6,12 +6,11 @@ import hashlib
 import json
 import os
 import posixpath
-from collections.abc import Mapping
-from typing import Any
 
 from lambdabuild.cloudformation.template_text.splice import splice
 from lambdabuild.core.atomic import write_text
 from lambdabuild.core.model import Document, FileLocation, ImageLocation, Location, Rewrite, S3Location, Text
+from lambdabuild.core.plain import JsonObject
 from lambdabuild.core.records import replace
 from lambdabuild.engine.base import destination, ownership
 from lambdabuild.engine.base.project import Project
@@ -136,7 +135,7 @@ def _uploaded(run: Run, rewrite: Rewrite) -> Location | None:
     return _location(run.project, run.project.expand(location)) if location else None
 
 
-def _shared_location(project: Project, sent: Mapping[str, Any] | None) -> Location | None:
+def _shared_location(project: Project, sent: JsonObject | None) -> Location | None:
     return _location(project, project.expand(sent["location"])) if sent else None
 
 

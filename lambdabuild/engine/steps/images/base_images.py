@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
 
 from lambdabuild.core import regular
 from lambdabuild.core.errors import NoImage, Offline
 from lambdabuild.core.model import DockerBuild, Image
 from lambdabuild.docker import engine_api
 from lambdabuild.docker.dockerfile import Base, bases
-from lambdabuild.docker.engine_api import Refused
+from lambdabuild.docker.engine_api import ApiClient, Refused
 from lambdabuild.engine.base.project import Project
 from lambdabuild.engine.base.run import Run
 from lambdabuild.engine.steps.images import image_calls
@@ -22,7 +21,7 @@ PROCESSORS = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 def digests(
-    run: Run, image: ImageBuild, described: Image, recipe: DockerBuild, engine: Any
+    run: Run, image: ImageBuild, described: Image, recipe: DockerBuild, engine: ApiClient
 ) -> Iterator[tuple[Base, str]]:
     path = run.project.path(recipe.dockerfile)
     with open(path, encoding="utf-8", errors="replace", opener=regular.opener) as stream:
@@ -33,7 +32,7 @@ def digests(
         yield base, _digest_of(run.project, image, described, base, engine)
 
 
-def _digest_of(project: Project, image: ImageBuild, described: Image, base: Base, engine: Any) -> str:
+def _digest_of(project: Project, image: ImageBuild, described: Image, base: Base, engine: ApiClient) -> str:
     """Return the current digest of a base image: its registry's, otherwise the engine's own."""
     pull = project.settings.container_of(image.name).pull
     there = _is_there(engine, base.name, base.platform or image.key.platform)
@@ -51,7 +50,7 @@ def _digest_of(project: Project, image: ImageBuild, described: Image, base: Base
     return next((digest for name, _, digest in digests if _same_repository(name, repository)), str(data["Id"]))
 
 
-def _is_there(engine: Any, name: str, platform: str) -> bool:
+def _is_there(engine: ApiClient, name: str, platform: str) -> bool:
     """Return whether the engine has an image, and for this platform; of some it does not know which they are for."""
     if image_calls.id_of(engine, name) is None:
         return False
@@ -66,7 +65,7 @@ def _same_repository(one: str, other: str) -> bool:
     )
 
 
-def _pull(project: Project, image: ImageBuild, described: Image, base: Base, engine: Any) -> None:
+def _pull(project: Project, image: ImageBuild, described: Image, base: Base, engine: ApiClient) -> None:
     if project.settings.offline:
         raise Offline(
             f"{image_calls.users_of(image)}: the base image {base.name} is not there, and the run is offline",

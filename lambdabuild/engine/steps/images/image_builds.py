@@ -9,11 +9,12 @@ from typing import Any
 from lambdabuild.core import tools
 from lambdabuild.core.errors import BadImage, ImageFailed, ToolFailed
 from lambdabuild.core.model import DockerBuild, Image
+from lambdabuild.core.plain import Json
 from lambdabuild.core.records import Struct
 from lambdabuild.docker import context as contexts
 from lambdabuild.docker import engine_api
 from lambdabuild.docker.context import EPOCH_SECONDS, Context
-from lambdabuild.docker.engine_api import Refused
+from lambdabuild.docker.engine_api import ApiClient, Refused
 from lambdabuild.engine.base.run import Run
 from lambdabuild.engine.freshness import image_inputs
 from lambdabuild.engine.freshness.versions import tool_version
@@ -58,7 +59,7 @@ def _failed(order: Order, words: str, tail: str) -> ImageFailed:
     )
 
 
-def with_engine(order: Order, engine: Any) -> None:
+def with_engine(order: Order, engine: ApiClient) -> None:
     """The classic builder, which every engine has."""
     given = _asked(order)
     recipe = order.recipe
@@ -103,7 +104,7 @@ OPTIONS: Mapping[str, tuple[str, Callable[[str], Any] | None]] = {
 SHOWN_ONLY = ("--progress", "--quiet", "-q", "--rm", "--force-rm", "--load")
 
 
-def _asked(order: Order) -> dict[str, Any]:
+def _asked(order: Order) -> Json:
     """The user's own options for the classic builder. Raises BadImage (LB810) for those that only BuildKit has."""
     found, environment = dict[str, Any](), order.run.opened_with.environment
     words = iter(order.recipe.options)
@@ -128,7 +129,7 @@ def _asked(order: Order) -> dict[str, Any]:
     return found
 
 
-def with_buildkit(order: Order, engine: Any) -> None:
+def with_buildkit(order: Order, engine: ApiClient) -> None:
     """By the docker command, for the engine's own interface has no BuildKit."""
     folder, beside = os.path.join(order.scratch, "context"), os.path.join(order.scratch, "dockerfile")
     contexts.unpack(order.file, folder)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
+from lambdabuild.core.plain import Json, JsonObject
 from lambdabuild.docker import engine_api
-from lambdabuild.docker.engine_api import Refused
+from lambdabuild.docker.engine_api import ApiClient, Refused
 from lambdabuild.engine.base.project import Project
 from lambdabuild.plan.types import ImageBuild
 
@@ -14,7 +15,7 @@ MARK = "lambdabuild/image"
 """The repository, on this machine only, whose tags are fingerprints."""
 
 
-def id_of(engine: Any, name: str) -> str | None:
+def id_of(engine: ApiClient, name: str) -> str | None:
     """The engine's digest of an image, None when it has none of that name."""
     try:
         with engine_api.refusals():
@@ -29,7 +30,7 @@ def timeout(project: Project) -> float | None:
     return project.settings.tool_timeout_seconds or None
 
 
-def follow(events: Iterable[Mapping[str, Any]]) -> tuple[list[str], dict[str, Any]]:
+def follow(events: Iterable[JsonObject]) -> tuple[list[str], Json]:
     """All lines and the last facts of a stream of the engine's. Raises Refused for an error that is in it."""
     lines, facts = list[str](), dict[str, Any]()
     for event in events:
@@ -44,7 +45,7 @@ def users_of(image: ImageBuild) -> str:
     return f"the image of {image.name!r}"
 
 
-def untag(engine: Any, name: str, *, keep_layers: bool = True) -> None:
+def untag(engine: ApiClient, name: str, *, keep_layers: bool = True) -> None:
     """Take a name away, and with the last one the image; its layers may stay for the next build."""
     try:
         with engine_api.refusals():

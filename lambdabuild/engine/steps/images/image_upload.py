@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 from lambdabuild.core.errors import Offline, PushFailed
 from lambdabuild.core.model import Tagged
 from lambdabuild.core.naming import ECR_URI
+from lambdabuild.core.plain import Json, JsonObject
 from lambdabuild.core.records import Struct
 from lambdabuild.docker import engine_api
-from lambdabuild.docker.engine_api import Refused
+from lambdabuild.docker.engine_api import ApiClient, Refused
 from lambdabuild.engine.base import destination
 from lambdabuild.engine.base.plan_index import PlanIndex
 from lambdabuild.engine.base.run import Run
 from lambdabuild.engine.steps.images import image_calls, images
 from lambdabuild.plan.types import ImageBuild
+
+if TYPE_CHECKING:
+    from lambdabuild.aws.ecr import NewRepository
 
 
 class PushedImage(Struct, frozen=True):
@@ -27,7 +31,7 @@ class PushedImage(Struct, frozen=True):
     size: int
 
 
-def send(run: Run, name: str, made: Mapping[str, Any]) -> PushedImage:
+def send(run: Run, name: str, made: JsonObject) -> PushedImage:
     """Push an image under its digest as a tag, unless the registry has that, and under those asked for.
 
     ``made`` is the result of the image step.
@@ -51,11 +55,11 @@ def is_there(run: Run, name: str, location: str) -> bool:
         return bool(_digest_there(engine, location, credentials))
 
 
-def _result(made: images.BuiltImage) -> dict[str, Any]:
+def _result(made: images.BuiltImage) -> Json:
     return {"id": made.id, "size": made.size}
 
 
-def _digest_there(engine: Any, name: str, credentials: Mapping[str, str] | None) -> str:
+def _digest_there(engine: ApiClient, name: str, credentials: Mapping[str, str] | None) -> str:
     """The digest that a registry has under a name, "" when it has none, or does not tell."""
     try:
         with engine_api.refusals():
@@ -67,7 +71,7 @@ def _digest_there(engine: Any, name: str, credentials: Mapping[str, str] | None)
 def _push(
     index: PlanIndex,
     image: ImageBuild,
-    engine: Any,
+    engine: ApiClient,
     image_id: str,
     repository: str,
     tag: str,
@@ -114,7 +118,7 @@ def _repository(run: Run, image: ImageBuild) -> tuple[str, dict[str, str] | None
     return named, registry.credentials()
 
 
-def _new_repository(run: Run, image: ImageBuild) -> Any:
+def _new_repository(run: Run, image: ImageBuild) -> NewRepository | None:
     """How a repository is made; None when it must be there. That of a serverless.yml is made when it is not."""
     from lambdabuild.aws.ecr import NewRepository
 

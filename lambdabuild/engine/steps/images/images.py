@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any
 
 from lambdabuild.core.errors import CannotRead, ImageFailed, TooLarge
 from lambdabuild.core.model import Archive, DockerBuild, Image
+from lambdabuild.core.plain import JsonObject
 from lambdabuild.core.records import Struct
 from lambdabuild.docker import context as contexts
 from lambdabuild.docker import engine_api
 from lambdabuild.docker.context import Context
-from lambdabuild.docker.engine_api import Refused
+from lambdabuild.docker.engine_api import ApiClient, Refused
 from lambdabuild.engine.base.plan_index import PlanIndex
 from lambdabuild.engine.base.run import Run
 from lambdabuild.engine.freshness import image_inputs
@@ -51,7 +51,7 @@ def make(run: Run, name: str) -> BuiltImage:
         return made
 
 
-def find_or_build(run: Run, image: ImageBuild, engine: Any) -> BuiltImage:
+def find_or_build(run: Run, image: ImageBuild, engine: ApiClient) -> BuiltImage:
     described = run.index.described_images[image.name]
     if isinstance(described.source, DockerBuild):
         return _built(run, image, described, described.source, engine)
@@ -63,7 +63,7 @@ def find_or_build(run: Run, image: ImageBuild, engine: Any) -> BuiltImage:
     return _inspected(image, engine, mark, found, {})
 
 
-def _built(run: Run, image: ImageBuild, described: Image, recipe: DockerBuild, engine: Any) -> BuiltImage:
+def _built(run: Run, image: ImageBuild, described: Image, recipe: DockerBuild, engine: ApiClient) -> BuiltImage:
     known = {
         " ".join(filter(None, (base.name, base.platform))): digest
         for base, digest in base_images.digests(run, image, described, recipe, engine)
@@ -95,7 +95,7 @@ def _written(run: Run, image: ImageBuild, file: str) -> tuple[Context, dict[str,
     )
 
 
-def _inspected(image: ImageBuild, engine: Any, mark: str, found: str, known: Mapping[str, str]) -> BuiltImage:
+def _inspected(image: ImageBuild, engine: ApiClient, mark: str, found: str, known: Mapping[str, str]) -> BuiltImage:
     data = engine.inspect_image(mark)
     if data["Size"] > MOST_BYTES:
         raise TooLarge(
@@ -106,7 +106,7 @@ def _inspected(image: ImageBuild, engine: Any, mark: str, found: str, known: Map
     return BuiltImage(data["Id"], int(data["Size"]), found, known)
 
 
-def _load(index: PlanIndex, image: ImageBuild, path: str, mark: str, engine: Any) -> None:
+def _load(index: PlanIndex, image: ImageBuild, path: str, mark: str, engine: ApiClient) -> None:
     described = index.described_images[image.name]
     try:
         with open(path, "rb") as stream, engine_api.refusals():
@@ -128,7 +128,7 @@ def _load(index: PlanIndex, image: ImageBuild, path: str, mark: str, engine: Any
     engine.tag(found, repository, tag, force=True)
 
 
-def remove(run: Run, name: str, made: Mapping[str, Any]) -> None:
+def remove(run: Run, name: str, made: JsonObject) -> None:
     """Take an image's names away; the engine removes what nothing else is made of."""
     image = run.index.images[name]
     with engine_api.client(image_calls.timeout(run.project)) as engine:

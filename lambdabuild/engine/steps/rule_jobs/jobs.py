@@ -21,7 +21,7 @@ from lambdabuild.engine.containers import pool
 from lambdabuild.engine.containers.tool_runner import InContainer
 from lambdabuild.engine.freshness import source_files
 from lambdabuild.engine.remote import workers
-from lambdabuild.engine.steps.rule_jobs import commands
+from lambdabuild.engine.steps.rule_jobs import commands, remote_action
 from lambdabuild.files import fingerprint
 from lambdabuild.plan.types import Build, ContainerKey, Rule, StepClaims
 from lambdabuild.rule_api import Job, Result, Target, result_from_data, result_to_data
@@ -63,8 +63,6 @@ def run_rule(
 def _result(run: Run, rule: Rule, claims: StepClaims, step: str, build: Build, job: Job) -> tuple[Result, str]:
     """Return the result, and the name of the executor that ran the step; "" if it ran here."""
     if workers.goes(run, step, build.name):
-        from lambdabuild.engine.steps.rule_jobs import remote_action
-
         return remote_action.run(run, rule, claims, build, job)
     return (commands.run(rule, build.key, job) if step == "compile" else runner.run(rule, job)), ""
 

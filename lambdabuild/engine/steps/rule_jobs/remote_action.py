@@ -10,7 +10,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lambdabuild.cache.cache import File, Link, Node
 from lambdabuild.config.settings import DEFAULT_EXCLUDE
@@ -24,6 +24,7 @@ from lambdabuild.core.errors import (
     Offline,
     ToolMissing,
 )
+from lambdabuild.core.plain import Json, JsonObject
 from lambdabuild.core.records import replace
 from lambdabuild.engine.base.project import Project
 from lambdabuild.engine.base.run import Run
@@ -82,11 +83,11 @@ def staying_when_it_fails(run: Run, kind: str, name: str) -> Iterator[None]:
 def sent(
     project: Project,
     executor: Executor,
-    request: Mapping[str, Any],
+    request: JsonObject,
     inputs: dict[str, Node],
     environment: Mapping[str, str],
     out: str,
-) -> dict[str, Any]:
+) -> Json:
     """Run a request on a tree of files; its answer, with what it left in ``out``."""
     inputs[remote_worker.REQUEST] = File.of(json.dumps(request, sort_keys=True).encode())
     command = workers.command(environment, project.settings.tool_timeout_seconds or None)
@@ -138,7 +139,7 @@ def folders_there(run: Run) -> dict[str, str]:
     }
 
 
-def _request(run: Run, build: Build, job: Job, here: Mapping[str, str]) -> dict[str, Any]:
+def _request(run: Run, build: Build, job: Job, here: Mapping[str, str]) -> Json:
     names = workers.tools_of(run.index, job.step, build.name)
     return {
         "method": job.step,
@@ -227,7 +228,7 @@ def _link(path: str, folder: str) -> Link | None:
 # what came back
 
 
-def _result(data: Mapping[str, Any], job: Job, here: Mapping[str, str]) -> Result:
+def _result(data: JsonObject, job: Job, here: Mapping[str, str]) -> Result:
     try:
         result = result_from_data(data, here)
     except (KeyError, TypeError, ValueError) as error:
@@ -245,7 +246,7 @@ def _result(data: Mapping[str, Any], job: Job, here: Mapping[str, str]) -> Resul
     return result
 
 
-def _error(rule: Rule, job: Job, told: dict[str, Any], here: Mapping[str, str]) -> LambdaBuildError:
+def _error(rule: Rule, job: Job, told: Json, here: Mapping[str, str]) -> LambdaBuildError:
     """The rule's own error; what only a worker lacks is the engine's failure."""
     data = told.get("data", {})
     if told.get("code") == wire.OTHER_TOOLS:

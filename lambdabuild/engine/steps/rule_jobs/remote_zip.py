@@ -8,8 +8,10 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lambdabuild.artifacts.entries import rows_of
+from lambdabuild.artifacts.zips import ZipSummary, stat_of
 from lambdabuild.cache.cache import Node
 from lambdabuild.core.errors import ExecutorFailed
+from lambdabuild.core.plain import Json
 from lambdabuild.engine.base.run import Run
 from lambdabuild.engine.remote import workers
 from lambdabuild.engine.remote.workers import file_of
@@ -57,10 +59,8 @@ def _compressors(run: Run) -> Iterator[tuple[str, Node]]:
                 yield f"{name}/{found.path}", file_of(run, found.real)
 
 
-def _kept(run: Run, told: dict[str, Any], made: str, target: str) -> ZipSummary:
+def _kept(run: Run, told: Json, made: str, target: str) -> ZipSummary:
     """The zip in its place, and its summary as though it had been written here."""
-    from lambdabuild.artifacts.zips import ZipSummary, stat_of
-
     if run.stats.digest(made) != told["sha256"]:
         raise ExecutorFailed("a worker left another zip than it tells of", help="run the build again")
     os.chmod(made, 0o644)
