@@ -6,6 +6,7 @@ The engine's floors are tested on it: no rule, no package manager, no process.
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,13 +20,13 @@ from lambdabuild.engine.base.outputs import Output
 from lambdabuild.engine.base.plan_index import index
 from lambdabuild.engine.base.project import Project
 from lambdabuild.engine.base.receipts import StepOutput
-from lambdabuild.engine.base.run import Run, new_run
+from lambdabuild.engine.base.run import OpenedWith, Run, new_run
 from lambdabuild.engine.base.step_kind import StepKind
 from lambdabuild.engine.steps import actions
 from lambdabuild.files import fingerprint
 from lambdabuild.files.stat_cache import StatCache
 from lambdabuild.plan.steps import Step, task_name
-from lambdabuild.plan.types import Build, BuildKey, BuildPlan
+from lambdabuild.plan.types import Build, BuildKey, BuildPlan, Rule
 
 
 @dataclass
@@ -59,11 +60,26 @@ class FakeProject:
 
     def with_plan(self, plan: BuildPlan) -> FakeProject:
         """Return the same project with another plan."""
-        planned = index(self.run.project.service, plan, {}, self.run.index.kinds, may_skip=False)
+        planned = index(self.run.project.service, plan, self.run.index.rules, self.run.index.kinds, may_skip=False)
         return FakeProject(self.folder, replace(self.run, index=planned), self.kept, self.ran)
 
+    def write(self, path: str, text: str = "") -> Path:
+        """Write a file of the project."""
+        file = self.folder / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+        return file
 
-def fake_project(folder: Path, *, cache: bool = False, names: tuple[str, ...] = ("Orders", "Refunds")) -> FakeProject:
+
+def fake_project(
+    folder: Path,
+    *,
+    cache: bool = False,
+    names: tuple[str, ...] = ("Orders", "Refunds"),
+    settings: Settings | None = None,
+    environment: Mapping[str, str] | None = None,
+    rules: tuple[Rule, ...] = (),
+) -> FakeProject:
     """Write the sources of the builds and return their project. Nothing has run yet."""
     builds = tuple(Build(name, BuildKey("fake", "function", "", "", name), (name,)) for name in names)
     for name in names:
@@ -74,14 +90,18 @@ def fake_project(folder: Path, *, cache: bool = False, names: tuple[str, ...] = 
         build_dir=str(folder / "build"),
         cache_dir=str(folder / "home"),
         built_steps_dir=str(folder / "home/steps"),
-        settings=Settings(cache=CacheSettings(enabled=cache)),
+        settings=settings or Settings(cache=CacheSettings(enabled=cache)),
         service=Service((), (), ()),
     )
     kept: dict[str, Mapping[str, Any]] = {}
     ran: list[str] = []
-    planned = index(project.service, BuildPlan((), builds), {}, _kinds(ran), may_skip=False)
+    by_name = {rule.name: rule for rule in rules}
+    planned = index(project.service, BuildPlan((), builds), by_name, _kinds(ran), may_skip=False)
     stats = StatCache(str(folder / "stats"))
-    return FakeProject(folder, new_run(project, planned, stats, lambda task: kept.get(task, {})), kept, ran)
+    opened_with = OpenedWith(environment=environment or {})
+    return FakeProject(
+        folder, new_run(project, planned, stats, lambda task: kept.get(task, {}), opened_with), kept, ran
+    )
 
 
 def _kinds(ran: list[str]) -> dict[str, StepKind]:
@@ -144,3 +164,23 @@ def _pack(run: Run, name: str) -> StepOutput:
     text = made.read_text() if made.exists() else ""
     Path(run.project.build_dir, f"{name}.packed").write_text(text)
     return StepOutput(hashlib.sha256(text.encode()).hexdigest())
+
+
+def fake_rule(folder: Path, **claims: Any) -> Rule:
+    """Write a rule named ``fake`` of one file and return its claims."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "rule.toml").write_text("")
+    (folder / "rule.py").write_text("the rule\n")
+    return Rule("fake", str(folder), language="fake", dependency_manager="fake", **claims)
+
+
+def in_a_fork(act: Callable[[], object]) -> bool:
+    """Return whether something is true in a process that was forked from this one, as doit forks with -P process."""
+    process = os.fork()
+    if not process:
+        status = 2
+        try:
+            status = 0 if act() else 1
+        finally:
+            os._exit(status)
+    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 0
