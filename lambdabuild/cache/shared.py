@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, BinaryIO
@@ -18,17 +17,18 @@ from lambdabuild.cache import eviction, packs, records
 from lambdabuild.cache.background import Background
 from lambdabuild.cache.cache import Cache, Digest
 from lambdabuild.cache.folder import FolderCache
-from lambdabuild.cache.guarded import Guarded, Warn
+from lambdabuild.cache.guarded import Guarded
 from lambdabuild.cache.records import Record
+from lambdabuild.cache.trouble import Trouble
 from lambdabuild.core.atomic import unfinished
-from lambdabuild.core.errors import BrokenEntry, CacheFailed, InTheWay, LambdaBuildError
+from lambdabuild.core.errors import CacheFailed, InTheWay
 from lambdabuild.core.records import Struct, field
 
 SMALL_BYTES = 1 << 16
 """So small a blob is sent without asking whether it is there."""
 
 
-class Found(Struct, frozen=True):
+class CachedStep(Struct, frozen=True):
     """A step's output, the digests of its blobs by name, and the name of the cache that had it."""
 
     data: Mapping[str, Any]
@@ -71,15 +71,12 @@ class SharedCache(Struct):
 
     folder: FolderCache
     remotes: Sequence[Guarded]
-    warn: Warn
+    trouble: Trouble
     background: Background
     read_only: bool = False
     max_bytes: int = 0
     """How much the folder may hold; 0 is as much as there is."""
     counts: Counts = field(default_factory=Counts)
-    _told: set[str] = field(default_factory=set)
-    _broken: set[tuple[str, str]] = field(default_factory=set)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def layers(self) -> list[Cache]:
@@ -87,7 +84,7 @@ class SharedCache(Struct):
 
     # coming out
 
-    def find(self, key: str) -> Found | None:
+    def find(self, key: str) -> CachedStep | None:
         """Return what was stored under a key. Its blobs may be gone by now."""
         for layer in self.layers:
             raw = layer.record(key)
@@ -101,19 +98,16 @@ class SharedCache(Struct):
             if content is None or step is None:
                 continue
             if layer is not self.folder:
-                self._keep(key, content, step.blobs)
-            return Found(step.data, step.blobs, layer.name)
+                self._quietly(partial(self._put_record, key, content, step.blobs))
+            return CachedStep(step.data, step.blobs, layer.name)
         return None
 
     def _step(self, layer: Cache, record: Record) -> bytes | None:
         """Return the verified content of a record's ``step.json``; None when it is gone, or broken."""
         if record.inline:
             return record.inline if Digest.of(record.inline) == record.step else None
-        return self._bytes(layer, record.step)
-
-    def _bytes(self, layer: Cache, digest: Digest) -> bytes | None:
         with tempfile.TemporaryFile() as stream:
-            if not self._received(layer, digest, stream):
+            if not self._received(layer, record.step, stream):
                 return None
             stream.seek(0)
             return stream.read()
@@ -139,7 +133,7 @@ class SharedCache(Struct):
 
     def was_broken(self, digest: Digest) -> bool:
         """Return whether a cache returned the wrong bytes for a digest in this run."""
-        return any(name == digest.sha256 for _, name in self._broken)
+        return self.trouble.is_broken(digest.sha256)
 
     def _fetched(self, layer: Cache, digest: Digest, target: str, mode: int) -> bool:
         temporary = f"{target}.{os.getpid()}.{id(digest):x}.tmp"
@@ -175,21 +169,9 @@ class SharedCache(Struct):
         return is_right
 
     def _is_broken(self, layer: Cache, name: str) -> None:
-        """Remember it, so that it is written anew, and tell the first of a cache's."""
-        self._broken.add((layer.name, name))
         if layer is self.folder and not self.read_only:
             self.folder.discard(name)
-        self._warn_once(
-            layer.name,
-            BrokenEntry(
-                f"an entry of the cache {layer.name} is broken: {name}",
-                help="nothing to do: the step is run, and the entry is written anew",
-            ),
-        )
-
-    def _keep(self, key: str, content: bytes, blobs: Mapping[str, Digest]) -> None:
-        """Keep in the folder what a remote cache said."""
-        self._quietly(lambda: self._put_record(key, content, blobs))
+        self.trouble.report_broken(layer.name, name)
 
     # going in
 
@@ -199,43 +181,25 @@ class SharedCache(Struct):
             self.background.do(lambda: self._quietly(lambda: self._put(key, data, sources)))
 
     def _put(self, key: str, data: Mapping[str, Any], sources: Mapping[str, Source]) -> None:
-        kept = {name: self._put_blob(source) for name, source in sources.items()}
+        kept = {name: _put_blob(self.folder, source) for name, source in sources.items()}
         blobs = {name: digest for name, (digest, _) in kept.items()}
         content = records.packed(key, data, blobs)
-        step = self._put_record(key, content, blobs)
+        self._put_record(key, content, blobs)
+        step = Digest.of(content)
         uploads = [(step, self.folder.path(step)), *kept.values()]
         for remote in self.remotes:
             self.background.do(partial(self._send, remote, key, records.to_bytes(content, blobs), uploads))
 
-    def _put_blob(self, source: Source) -> tuple[Digest, str]:
-        """Return a blob's digest, and the file that has its bytes from now on."""
-        if isinstance(source, Stays):
-            return source.digest, source.path
-        if isinstance(source, File):
-            if not self.folder.has(source.digest):
-                self.folder.put(source.digest, source.path)
-            return source.digest, self.folder.path(source.digest)
-        with self.folder.unfinished() as temporary:
-            packs.pack(source.path, temporary)
-            digest = Digest.of_file(temporary)
-            self.folder.adopt(digest, temporary)
-        return digest, self.folder.path(digest)
-
-    def _put_record(self, key: str, content: bytes, blobs: Mapping[str, Digest]) -> Digest:
-        """Store a record, and return its digest. A small step goes inside it; remote caches want it separately too."""
-        digest = Digest.of(content)
+    def _put_record(self, key: str, content: bytes, blobs: Mapping[str, Digest]) -> None:
+        """Store a record in the folder. A small step goes inside it; remote caches want it separately too."""
         if self.remotes or len(content) > records.INLINE_BYTES:
-            with self.folder.unfinished() as temporary:
-                with open(temporary, "wb") as stream:
-                    stream.write(content)
-                self.folder.adopt(digest, temporary)
+            _put_bytes(self.folder, content)
         self.folder.put_record(key, records.to_bytes(content, blobs))
-        return digest
 
     def _send(self, remote: Guarded, key: str, record: bytes, uploads: Sequence[tuple[Digest, str]]) -> None:
         """The blobs first, for a record promises them. One that had something broken is sent what it says to have."""
         large = {digest for digest, _ in uploads if digest.size > SMALL_BYTES}
-        is_trusted = not any(name == remote.name for name, _ in self._broken)
+        is_trusted = not self.trouble.has_broken(remote.name)
         there = large - remote.missing(large) if large and is_trusted else set()
         for digest, path in uploads:
             if digest not in there:
@@ -250,21 +214,14 @@ class SharedCache(Struct):
         try:
             write()
         except (CacheFailed, InTheWay) as error:
-            self._warn_once(self.folder.name, error)
+            self.trouble.report(self.folder.name, error)
         except OSError:
             pass  # what was to be stored has gone meanwhile: it is not stored
-
-    def _warn_once(self, name: str, error: LambdaBuildError) -> None:
-        with self._lock:
-            is_first = name not in self._told
-            self._told.add(name)
-        if is_first:
-            self.warn(error)
 
     def finish(self, seconds: float) -> None:
         """Wait for what goes on in the background, and make room in the folder when there is too much."""
         if not self.background.finish(seconds):
-            self.warn(
+            self.trouble.warn(
                 CacheFailed(
                     f"after {seconds:.0f} s not everything is in the cache yet; the rest is left out",
                     help="give it more time with cache.upload_seconds",
@@ -273,3 +230,25 @@ class SharedCache(Struct):
         eviction.sweep(self.folder.folder)
         if self.folder.put_bytes:
             self._quietly(lambda: eviction.trim(self.folder, self.max_bytes))
+
+
+def _put_blob(folder: FolderCache, source: Source) -> tuple[Digest, str]:
+    """Return a blob's digest, and the file that has its bytes from now on."""
+    if isinstance(source, Stays):
+        return source.digest, source.path
+    if isinstance(source, File):
+        if not folder.has(source.digest):
+            folder.put(source.digest, source.path)
+        return source.digest, folder.path(source.digest)
+    with folder.unfinished() as temporary:
+        packs.pack(source.path, temporary)
+        digest = Digest.of_file(temporary)
+        folder.adopt(digest, temporary)
+    return digest, folder.path(digest)
+
+
+def _put_bytes(folder: FolderCache, content: bytes) -> None:
+    with folder.unfinished() as temporary:
+        with open(temporary, "wb") as stream:
+            stream.write(content)
+        folder.adopt(Digest.of(content), temporary)

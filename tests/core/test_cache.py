@@ -18,6 +18,7 @@ from lambdabuild.cache.cache import Digest, MemoryCache
 from lambdabuild.cache.folder import FolderCache
 from lambdabuild.cache.guarded import Guarded
 from lambdabuild.cache.shared import File, Folder, SharedCache, Stays
+from lambdabuild.cache.trouble import Trouble
 from lambdabuild.core.errors import BrokenEntry, CacheFailed, InTheWay, LambdaBuildError
 
 KEY = "ab" * 32
@@ -44,7 +45,7 @@ class Two:
         self.told: list[LambdaBuildError] = []
         self.remote, self.folder = remote, FolderCache(str(folder))
         guarded = Guarded(remote, self.told.append)
-        self.cache = SharedCache(self.folder, [guarded], self.told.append, Background(0), **more)  # type: ignore[arg-type]
+        self.cache = SharedCache(self.folder, [guarded], Trouble(self.told.append), Background(0), **more)  # type: ignore[arg-type]
 
     def put(self, tmp_path: Path, content: bytes = b"artifact") -> Digest:
         path = tmp_path / "made"

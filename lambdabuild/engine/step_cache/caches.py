@@ -27,13 +27,14 @@ def _open(run: Run) -> SharedCache:
     from lambdabuild.cache.folder import FolderCache
     from lambdabuild.cache.guarded import Guarded
     from lambdabuild.cache.shared import SharedCache
+    from lambdabuild.cache.trouble import Trouble
 
     settings = run.project.settings.cache
     remotes = [] if run.project.settings.offline else settings.remotes
     return SharedCache(
         folder=FolderCache(run.project.built_steps_dir),
         remotes=[Guarded(_client(run, address), messages.warn) for address in remotes],
-        warn=messages.warn,
+        trouble=Trouble(messages.warn),
         background=Background(THREADS if run.process == os.getpid() else 0),
         read_only=settings.read_only,
         max_bytes=settings.max_bytes,
