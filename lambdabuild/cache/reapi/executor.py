@@ -100,7 +100,7 @@ class Executor:
         """Raises NoExecutor (LB640) when there is no engine at the address."""
         request = api.GetCapabilitiesRequest(instance_name=self._channel.instance)
         try:
-            said = self._channel.ask(
+            capabilities = self._channel.ask(
                 f"{SPEC}Capabilities/GetCapabilities",
                 request,
                 api.ServerCapabilities,
@@ -108,7 +108,7 @@ class Executor:
             )
         except Refused as error:
             raise self._refused(error) from error
-        if not said.execution_capabilities.exec_enabled:
+        if not capabilities.execution_capabilities.exec_enabled:
             raise NoExecutor(f"{self.name} runs nothing", help="give executor the address of an execution service")
 
     def run(self, command: Command, inputs: Mapping[str, Node], is_broken: Callable[[Ran], bool]) -> Ran:
@@ -118,14 +118,14 @@ class Executor:
         action, ToolTimeout (LB503).
         """
         root, blobs = directories.tree(inputs)
-        action = self._action(command, root, blobs)
+        action = _action(command, self.platform, root, blobs)
         why, broken = "", 0
         for attempt, pause in enumerate((0.0, *PAUSES)):
             if self._closed.wait(pause):
                 break
             try:
                 self._send(blobs)
-                ran = self._ran(command, self._execute(action, is_anew=attempt > 0 or not command.may_be_known))
+                ran = _ran(self.cache, command, self._execute(action, is_anew=attempt > 0 or not command.may_be_known))
                 if not is_broken(ran):
                     return ran
                 broken += 1
@@ -154,21 +154,12 @@ class Executor:
                 os.makedirs(os.path.dirname(target), exist_ok=True)
                 if isinstance(node, Link):
                     os.symlink(node.target, target)
-                elif not self._written(node, content.get(node.digest), target):
+                elif not _is_written(self.cache, node, content.get(node.digest), target):
                     raise ExecutorFailed(f"{self.name} does not have {path} as it was made", help="run the build again")
         except CacheFailed as error:
             raise NoExecutor(_why(error), help=error.help) from error
         except ValueError as error:
             raise ExecutorFailed(f"{self.name} sent broken bytes: {error}", help="run the build again") from error
-
-    def _written(self, file: File, content: bytes | None, target: str) -> bool:
-        with open(target, "xb") as stream:
-            if content is not None:
-                stream.write(content)
-            elif file.digest.size > SMALL_BYTES:
-                self.cache.fetch(file.digest, stream.write)
-            os.fchmod(stream.fileno(), 0o755 if file.executable else 0o644)
-        return Digest.of_file(target) == file.digest
 
     def close(self) -> None:
         """Cancel what still runs."""
@@ -182,30 +173,6 @@ class Executor:
             except Refused:
                 pass  # it has ended, or the engine cancels what nobody listens to
 
-    def _action(self, command: Command, root: Digest, blobs: Blobs) -> Digest:
-        """Return the digest of the action, which is added to the blobs with its command."""
-        properties = [api.Property(name=name, value=command.environment[name]) for name in sorted(command.environment)]
-        said = api.Command(
-            arguments=command.arguments,
-            environment_variables=properties,
-            platform=self.platform,
-            output_paths=sorted(command.outputs),
-            output_directories=sorted(command.outputs),
-        )
-        content = said.SerializeToString(deterministic=True)
-        blobs[Digest.of(content)] = content
-        seconds = int(command.timeout_seconds or 0)
-        action = api.Action(
-            command_digest=message(Digest.of(content)),
-            input_root_digest=message(root),
-            platform=self.platform,
-            do_not_cache=not command.may_be_known,
-            timeout=api.Duration(seconds=seconds) if seconds else None,
-        )
-        content = action.SerializeToString(deterministic=True)
-        blobs[Digest.of(content)] = content
-        return Digest.of(content)
-
     def _send(self, blobs: Blobs) -> None:
         """Send the blobs that the engine does not have yet."""
         try:
@@ -215,8 +182,8 @@ class Executor:
             raise _Lost(_why(error)) from error
         self._sent |= blobs.keys()
 
-    def _execute(self, action: Digest, *, is_anew: bool) -> Any:
-        """Return the ExecuteResponse.
+    def _execute(self, action: Digest, *, is_anew: bool) -> api.ExecuteResponse:
+        """Return what the engine says of an action.
 
         A stream that broke is taken up again, as long as the engine knows the operation.
         """
@@ -262,50 +229,90 @@ class Executor:
             help="check its address, executor.headers and executor.platform",
         )
 
-    def _ran(self, command: Command, response: Any) -> Ran:
-        code = CODES.get(response.status.code, str(response.status.code))
-        if code == "DEADLINE_EXCEEDED":
-            raise ToolTimeout(
-                f"it took longer than {command.timeout_seconds or 0:g} s on {self.name} and was stopped",
-                help="raise tool_timeout_seconds, or look at what the tool waits for",
-            )
-        if code in ("INVALID_ARGUMENT", "PERMISSION_DENIED", "UNIMPLEMENTED"):
-            raise ExecutorFailed(
-                f"{self.name} refuses the action: {response.status.message}", help="check executor.platform"
-            )
-        if code != "OK":
-            raise _Lost(f"{code}, {response.status.message}")
-        result = response.result
-        return Ran(
-            result.exit_code,
-            self._text(result.stdout_raw, result.stdout_digest),
-            self._text(result.stderr_raw, result.stderr_digest),
-            dict(self._left(result)),
-            response.cached_result,
+
+def _action(command: Command, platform: api.Platform, root: Digest, blobs: Blobs) -> Digest:
+    """Return the digest of the action, which is added to the blobs with its command."""
+    properties = [api.Property(name=name, value=command.environment[name]) for name in sorted(command.environment)]
+    message_of_command = api.Command(
+        arguments=command.arguments,
+        environment_variables=properties,
+        platform=platform,
+        output_paths=sorted(command.outputs),
+        output_directories=sorted(command.outputs),
+    )
+    content = message_of_command.SerializeToString(deterministic=True)
+    blobs[Digest.of(content)] = content
+    seconds = int(command.timeout_seconds or 0)
+    action = api.Action(
+        command_digest=message(Digest.of(content)),
+        input_root_digest=message(root),
+        platform=platform,
+        do_not_cache=not command.may_be_known,
+        timeout=api.Duration(seconds=seconds) if seconds else None,
+    )
+    content = action.SerializeToString(deterministic=True)
+    blobs[Digest.of(content)] = content
+    return Digest.of(content)
+
+
+def _ran(cache: ReapiCache, command: Command, response: api.ExecuteResponse) -> Ran:
+    code = CODES.get(response.status.code, str(response.status.code))
+    if code == "DEADLINE_EXCEEDED":
+        raise ToolTimeout(
+            f"it took longer than {command.timeout_seconds or 0:g} s on {cache.name} and was stopped",
+            help="raise tool_timeout_seconds, or look at what the tool waits for",
         )
+    if code in ("INVALID_ARGUMENT", "PERMISSION_DENIED", "UNIMPLEMENTED"):
+        raise ExecutorFailed(
+            f"{cache.name} refuses the action: {response.status.message}", help="check executor.platform"
+        )
+    if code != "OK":
+        raise _Lost(f"{code}, {response.status.message}")
+    result = response.result
+    return Ran(
+        result.exit_code,
+        _text(cache, result.stdout_raw, result.stdout_digest),
+        _text(cache, result.stderr_raw, result.stderr_digest),
+        dict(_left(cache, result)),
+        response.cached_result,
+    )
 
-    def _text(self, raw: bytes, digest: Any) -> bytes:
-        return raw if raw or not digest.size_bytes else self._blob(digest)
 
-    def _left(self, result: Any) -> Iterator[tuple[str, Node]]:
-        for file in result.output_files:
-            yield file.path, File(Digest(file.digest.hash, file.digest.size_bytes), file.is_executable)
-        for folder in result.output_directories:
-            try:
-                for path, node in directories.files_of(self._blob(folder.tree_digest)).items():
-                    yield f"{folder.path}/{path}", node
-            except ValueError as error:
-                raise _Lost(str(error)) from error
+def _text(cache: ReapiCache, raw: bytes, digest: api.Digest) -> bytes:
+    return raw if raw or not digest.size_bytes else _blob(cache, digest)
 
-    def _blob(self, digest: Any) -> bytes:
-        wanted = Digest(digest.hash, digest.size_bytes)
+
+def _left(cache: ReapiCache, result: api.ActionResult) -> Iterator[tuple[str, Node]]:
+    for file in result.output_files:
+        yield file.path, File(Digest(file.digest.hash, file.digest.size_bytes), file.is_executable)
+    for folder in result.output_directories:
         try:
-            found = dict(self.cache.fetch_many([wanted])).get(wanted)
-        except (CacheFailed, ValueError) as error:
-            raise _Lost(_why(error)) from error
-        if found is None or Digest.of(found) != wanted:
-            raise _Lost(f"a result is gone: {digest.hash}")
-        return found
+            for path, node in directories.files_of(_blob(cache, folder.tree_digest)).items():
+                yield f"{folder.path}/{path}", node
+        except ValueError as error:
+            raise _Lost(str(error)) from error
+
+
+def _blob(cache: ReapiCache, digest: api.Digest) -> bytes:
+    wanted = Digest(digest.hash, digest.size_bytes)
+    try:
+        content = dict(cache.fetch_many([wanted])).get(wanted)
+    except (CacheFailed, ValueError) as error:
+        raise _Lost(_why(error)) from error
+    if content is None or Digest.of(content) != wanted:
+        raise _Lost(f"a result is gone: {digest.hash}")
+    return content
+
+
+def _is_written(cache: ReapiCache, file: File, content: bytes | None, target: str) -> bool:
+    """Write a file, and return whether its bytes are those that were announced."""
+    with open(target, "xb") as stream:
+        if content is not None:
+            stream.write(content)
+        elif file.digest.size > SMALL_BYTES:
+            cache.fetch(file.digest, stream.write)
+        os.fchmod(stream.fileno(), 0o755 if file.executable else 0o644)
+    return Digest.of_file(target) == file.digest
 
 
 class _Queue:
@@ -317,7 +324,7 @@ class _Queue:
         self._timer.daemon = True
         self._timer.start()
 
-    def heard(self, operation: Any) -> None:
+    def heard(self, operation: api.Operation) -> None:
         self._stage = api.ExecuteOperationMetadata.FromString(operation.metadata.value).stage
 
     def close(self) -> None:
@@ -333,7 +340,7 @@ def _why(error: Exception) -> str:
     return str(error.__cause__ or error)
 
 
-def _response(operation: Any) -> Any:
+def _response(operation: api.Operation) -> api.ExecuteResponse:
     if operation.error.code:
         raise _Lost(f"{CODES.get(operation.error.code, operation.error.code)}, {operation.error.message}")
     return api.ExecuteResponse.FromString(operation.response.value)
