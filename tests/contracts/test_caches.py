@@ -153,7 +153,7 @@ def test_headers_are_what_a_server_asks_for(tmp_path: Path) -> None:
         known.put(digest, path)
 
         assert fetched(known, digest) is not None
-        assert "swordfish" not in repr(known.connection)
+        assert "swordfish" not in repr(known.server.connection)
 
 
 def test_tls_is_checked_against_the_authority_that_was_named(tmp_path: Path) -> None:

@@ -82,7 +82,7 @@ class Executor:
         self.platform = api.Platform(
             properties=[api.Property(name=name, value=platform[name]) for name in sorted(platform)]
         )
-        self._channel = self.cache.channel
+        self._channel = self.cache.server.channel
         self._sent: set[Digest] = set()
         self._calls: set[Any] = set()
         self._operations: set[str] = set()
@@ -104,7 +104,7 @@ class Executor:
                 f"{SPEC}Capabilities/GetCapabilities",
                 request,
                 api.ServerCapabilities,
-                self.cache.connection.timeout_seconds,
+                self.cache.server.connection.timeout_seconds,
             )
         except Refused as error:
             raise self._refused(error) from error
