@@ -33,8 +33,8 @@ EDITED = "src/receipts/index.js"
 TERMINAL = """\
 <svg class="rich-terminal" viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg">
 <style>
-.{unique_id}-matrix {{ font: {char_height}px/{line_height}px ui-monospace, Menlo, Consolas, monospace; }}
-.{unique_id}-title {{ font: bold 18px sans-serif; }}
+.{unique_id}-matrix {{ font-family: ui-monospace, Menlo, Consolas, monospace; font-size: {char_height}px; }}
+.{unique_id}-title {{ font-family: sans-serif; font-weight: bold; font-size: 18px; }}
 {styles}
 </style>
 <defs>
@@ -87,7 +87,7 @@ def run_picture() -> str:
             show(console, command, done.stdout.splitlines())
 
         typed("lambdabuild")
-        typed(f"echo '# edited' >> {EDITED}")
+        typed(f"echo '// edited' >> {EDITED}")
         typed("lambdabuild")
         typed("lambdabuild")
     return console.export_svg(title="sample-app", theme=MONOKAI, code_format=TERMINAL, unique_id="run")
@@ -99,7 +99,7 @@ def show(console: Console, command: str, lines: list[str]) -> None:
     shown = lines if len(lines) <= FIRST + LAST else [*lines[:FIRST], "...", *lines[-LAST:]]
     for line in shown:
         style = "bold" if line.startswith(("built", "nothing to do")) else "dim" if line == "..." else ""
-        console.print(Text(line, style), soft_wrap=True)
+        console.print(Text(line, style))
 
 
 def flow_picture() -> str:
