@@ -28,7 +28,10 @@ GARBAGE_LINES = 2000
 
 
 class Journal:
-    """A doit backend (``get set in_ remove remove_all dump``), and the state outside of doit."""
+    """A doit backend (``get set in_ remove remove_all dump``), and the state outside of doit.
+
+    Nothing is written, and no lock taken, before ``set`` or ``remove`` is called.
+    """
 
     desc = "append-only journal; survives kills and concurrent runs"
 
@@ -51,11 +54,6 @@ class Journal:
         """There is nothing to do: in this run nothing is read, and nothing is written."""
         self._read, self._rests = {}, True
 
-    @classmethod
-    def open_read_only(cls, name: str) -> Journal:
-        """The state as it is; nothing is written unless ``set`` or ``remove`` is called."""
-        return cls(name)
-
     def reload(self) -> None:
         """Read what is on disk, which another run may have added to."""
         self._read, self._lines = {}, 0
@@ -67,21 +65,7 @@ class Journal:
         for line in text.split(b"\n"):
             if line:
                 self._lines += 1
-                self._apply(line, self._read)
-
-    @staticmethod
-    def _apply(line: bytes, records: dict[str, Json]) -> None:
-        task, _, rest = line.partition(b"\t")
-        key, _, value = rest.partition(b"\t")
-        if not value:
-            return  # torn by a kill
-        name = task.decode(errors="replace")
-        if not name:
-            records.clear()
-        elif not key:
-            records.pop(name, None)
-        else:
-            records.setdefault(name, {})[key.decode(errors="replace")] = value
+                _apply(line, self._read)
 
     def record(self, task: str) -> JsonObject | None:
         """The values that a task's last success saved."""
@@ -135,7 +119,7 @@ class Journal:
         if self._file is None:
             return
         if self._lines > GARBAGE_LINES + sum(map(len, self._records.values())):
-            self._compact()
+            _compact(self.name, self._records)
         os.close(self._file)
         self._file = None
 
@@ -161,12 +145,6 @@ class Journal:
             os.write(file, b"\n")  # a torn line ends here
         return file
 
-    def _compact(self) -> None:
-        with atomic.writing(self.name) as stream:
-            for task, record in self._records.items():
-                for key, value in record.items():
-                    stream.write(_line(task, key, value))
-
 
 def check_own(state_dir: str) -> None:
     """Raise CannotWrite (LB504) when our journal or lock is no file of its own: we write through no link."""
@@ -185,6 +163,29 @@ def check_own(state_dir: str) -> None:
                 where=Span(path),
                 help="move it away; lambdabuild makes its own",
             )
+
+
+def _apply(line: bytes, records: dict[str, Json]) -> None:
+    """Take a line of the file into the records."""
+    task, _, rest = line.partition(b"\t")
+    key, _, value = rest.partition(b"\t")
+    if not value:
+        return  # torn by a kill
+    name = task.decode(errors="replace")
+    if not name:
+        records.clear()
+    elif not key:
+        records.pop(name, None)
+    else:
+        records.setdefault(name, {})[key.decode(errors="replace")] = value
+
+
+def _compact(name: str, records: Mapping[str, JsonObject]) -> None:
+    """Write a journal of nothing but live records in place of one that is mostly garbage."""
+    with atomic.writing(name) as stream:
+        for task, record in records.items():
+            for key, value in record.items():
+                stream.write(_line(task, key, value))
 
 
 def _line(task: str, key: str, value: Any) -> bytes:

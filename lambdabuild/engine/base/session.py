@@ -41,7 +41,7 @@ def saved_in(project: Project) -> Saved:
 
     @cache
     def journal() -> Journal:
-        return Journal.open_read_only(journal_file(project))
+        return Journal(journal_file(project))
 
     def saved(task: str) -> JsonObject:
         manager = _manager()

@@ -1,14 +1,11 @@
 """doit's reporter: shows a run as text, as JSON lines, or only its errors.
 
-Imported at every start of doit: keep it small. The live view for terminals is loaded when the first step runs.
+Imported at every start of doit: keep it small.
 """
 
 from __future__ import annotations
 
-import json
-import os
 import sys
-import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol, TextIO
@@ -20,30 +17,8 @@ from lambdabuild.core.plain import Json, JsonObject
 from lambdabuild.engine.base.display import DISPLAY
 from lambdabuild.engine.base.snapshot import GROUPS
 from lambdabuild.engine.doit import summary
+from lambdabuild.engine.doit.printer import Printer
 from lambdabuild.engine.doit.progress import Progress
-
-
-class View(Protocol):
-    """Takes the text: a terminal that is redrawn, or plain lines."""
-
-    def line(self, text: str) -> None:
-        """Print a text that may have several lines."""
-
-    def close(self) -> None:
-        """End the view; what was printed stays."""
-
-
-class Lines:
-    """Plain lines, for pipes and CI."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self.stream = stream
-
-    def line(self, text: str) -> None:
-        self.stream.write(text + "\n")
-        self.stream.flush()
-
-    def close(self) -> None: ...
 
 
 class DoitTask(Protocol):
@@ -73,11 +48,9 @@ class Reporter:
     desc = "progress, a summary, errors without tracebacks"
 
     def __init__(self, outstream: TextIO, options: JsonObject) -> None:
-        self.out, self.err, self.mode = outstream, sys.stderr, DISPLAY.mode
-        self.view: View | None = None
-        self.lock = threading.RLock()
+        self.mode = DISPLAY.mode
+        self.printer = Printer(outstream, sys.stderr)
         self.began = time.monotonic()
-        self.progress = Progress()
         self.steps: list[str] = []
         self.owners: dict[str, str] = {}
         """``{build:F: the build that F has}``, of the functions and layers that were asked for."""
@@ -93,7 +66,7 @@ class Reporter:
     def initialize(self, tasks: Mapping[str, DoitTask], selected: Iterable[str]) -> None:
         reached = _reached(tasks, selected)
         self.steps = [name for name in reached if _is_step(tasks[name])]
-        self.progress = Progress(len(self.steps))
+        self.printer.progress = Progress(len(self.steps))
         groups = [name for name in reached if _is_group(name) and not tasks[name].actions]
         first = {name: tasks[name].task_dep[0].partition(":") for name in groups if tasks[name].task_dep}
         owners = {name: owner for name, (kind, _, owner) in first.items() if kind != "layer"}  # no group of groups
@@ -113,56 +86,56 @@ class Reporter:
                 session.about_to_look(DISPLAY.run, self.steps)
             except LambdaBuildError as error:
                 for one in getattr(error, "errors", (error,)) if self.mode == "json" else ():
-                    self._write({"event": "error", "error": one.as_dict()})
+                    self.printer.event({"event": "error", "error": one.as_dict()})
                 raise InvalidTask(f"nothing was started\n{MESSAGES.text_of(error)}") from error
 
     def execute_task(self, task: DoitTask) -> None:
         if not _is_step(task):
             return
-        self.progress.start(task.name)
+        self.printer.progress.start(task.name)
         if self.mode == "json":
-            self._write(_event("start", task))
+            self.printer.event(_event("start", task))
         elif self.mode == "text":
-            self._open_view()
+            self.printer.view()
 
     def add_success(self, task: DoitTask) -> None:
         if not _is_step(task):
             return
         result = summary.StepResult(task.name, *_kind_and_name(task), task.values)
         self.results.append(result)
-        seconds = self.progress.end(task.name)
+        seconds = self.printer.progress.end(task.name)
         if self.mode == "json":
-            self._write(
+            self.printer.event(
                 _event("restored" if result.is_restored else "done", task, seconds=seconds, **_shown(task.values))
             )
         elif self.mode == "text":
-            self._open_view().line(_finished(task, seconds))
+            self.printer.view().line(_finished(task, seconds))
 
     def skip_uptodate(self, task: DoitTask) -> None:
         if not _is_step(task):
             return
         self.skipped.append(task.name)
-        self.progress.end(task.name)
+        self.printer.progress.end(task.name)
         if self.mode == "json":
-            self._write(_event("skip", task))
+            self.printer.event(_event("skip", task))
 
     def skip_ignore(self, task: DoitTask) -> None:
         if _is_step(task) and self.mode == "text":
-            self._open_view().line(f"{task.name}  ignored (doit forget {task.name} brings it back)")
+            self.printer.view().line(f"{task.name}  ignored (doit forget {task.name} brings it back)")
 
     def add_failure(self, task: DoitTask, fail: DoitFailure) -> None:
         if isinstance(fail, UnmetDependency):
             self.blocked += [task.name] if _is_step(task) else []
             return
         self.failed.append(task.name)
-        seconds = self.progress.end(task.name)
+        seconds = self.printer.progress.end(task.name)
         if self.mode == "json":
-            self._write(_event("fail", task, seconds=seconds, error=_error(fail)))
+            self.printer.event(_event("fail", task, seconds=seconds, error=_error(fail)))
         else:
-            self._say(_failure(task, fail))
+            self.printer.error(_failure(task, fail))
 
     def cleanup_error(self, exception: Any) -> None:
-        self._say(exception.get_msg())
+        self.printer.error(exception.get_msg())
 
     def runtime_error(self, message: str) -> None:
         self.broken.append(message)
@@ -175,44 +148,14 @@ class Reporter:
             from lambdabuild.engine.step_cache import caches
 
             moved = caches.finish_run(DISPLAY.run)
-        if self.view is not None:
-            MESSAGES.write = MESSAGES.to_stderr
-            self.view.close()
-            self.view = None
+        self.printer.close()
         for message in self.broken:
-            self._say(message)
+            self.printer.error(message)
         if self.mode == "json":
-            self._write({"event": "summary", **summary.data(self._result(moved))})
+            self.printer.event({"event": "summary", **summary.data(self._result(moved))})
         elif self.mode == "text" and (self.steps or DISPLAY.settled) and not self.broken:
-            text = summary.lines(self._result(moved), is_terminal=_is_terminal(self.out))
-            Lines(self.out).line("\n".join(text))
-
-    # what is printed
-
-    def _open_view(self) -> View:
-        """Return the only view; steps may begin in several threads at once, and there is one terminal."""
-        with self.lock:
-            if self.view is None and _is_terminal(self.out):
-                from lambdabuild.engine.doit.live import Live
-
-                self.view = Live(self.out, self.progress)
-                MESSAGES.write = self._say
-            elif self.view is None:
-                self.view = Lines(self.out)
-            return self.view
-
-    def _say(self, text: str) -> None:
-        """Print an error to standard error, or above the live view if both share the terminal."""
-        if self.view is not None and _is_terminal(self.out) and self.err.isatty():
-            self.view.line(text.rstrip("\n"))
-        else:
-            self.err.write(text.rstrip("\n") + "\n")
-            self.err.flush()
-
-    def _write(self, data: JsonObject) -> None:
-        with self.lock:
-            self.out.write(json.dumps(data) + "\n")
-            self.out.flush()
+            text = summary.lines(self._result(moved), is_terminal=self.printer.is_terminal)
+            self.printer.last_lines("\n".join(text))
 
     def _result(self, moved: Mapping[str, int]) -> summary.RunResult:
         """Return all that the summary depends on."""
@@ -258,10 +201,6 @@ def _kind_and_name(task: DoitTask) -> tuple[str, str]:
 
 def _is_step(task: DoitTask) -> bool:
     return bool(task.actions) and "kind" in (task.meta or {})
-
-
-def _is_terminal(stream: TextIO) -> bool:
-    return bool(stream.isatty()) and os.environ.get("TERM") not in ("dumb", None) and not os.environ.get("CI")
 
 
 SHOWN = (
