@@ -1,10 +1,10 @@
-"""The story of a run: settings, Service, plan, and a Run on which doit builds. Only this module knows all others.
+"""The story of a run: settings, Service, plan, and a Run in which doit builds. Only this module knows all others.
 
     folder, environment, key=value  --read_settings-->  Settings   (``project_loader``; reads no template)
     Settings, files                 --load_service-->   Service    (``project_loader``; node alone, for a serverless.ts)
     Service, rules, file names      --plan-->           BuildPlan  (``project_planner``, ``plan.planner``: no code)
-    all of these, the last run      --open_project-->   Run       (here; builds nothing)
-    Run                            --tasks-->          doit       (``engine.doit``; decides nothing)
+    all of these, the last run      --open_project-->   Run        (here; builds nothing)
+    Run                             --tasks-->          doit       (``engine.doit``; decides nothing)
 
 Before all of that the last run's snapshot is asked (``doit_project``, ``nothing_to_do``). When nothing has changed, no
 project is loaded, and nothing that loads one is imported: this is why the functions here import what they need.
@@ -16,7 +16,6 @@ import os
 import time
 
 from lambdabuild.engine.base import snapshot
-from lambdabuild.engine.base.plan_index import PlanIndex
 
 TYPE_CHECKING = False  # as typing has it, without what typing imports at every start
 if TYPE_CHECKING:
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from lambdabuild.changes.affected import Planned
     from lambdabuild.changes.affected import Touched as Touched  # for the command line too
     from lambdabuild.config.settings import Settings
+    from lambdabuild.engine.base.plan_index import PlanIndex
     from lambdabuild.engine.base.run import Run as Run
     from lambdabuild.engine.base.snapshot import Snapshot
     from lambdabuild.engine.noop.doit_command import Asked, Wanted

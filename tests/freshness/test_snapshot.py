@@ -67,6 +67,18 @@ def test_what_has_nothing_to_do_reads_no_template_and_makes_no_steps(built: Sand
     assert built.build().summary["up_to_date"] == 16
 
 
+def test_a_run_with_nothing_to_do_imports_next_to_nothing(built: Sandbox) -> None:
+    script = (
+        "import sys\nfrom lambdabuild.cli.main import main\nmain([])\n"
+        "ours = {name.partition('.')[2] for name in sys.modules if name.startswith('lambdabuild.')}\n"
+        "print(sorted(ours), [name for name in ('typing', 're', 'json', 'argparse') if name in sys.modules])"
+    )
+    cli, core = ["cli", "cli.main", "cli.project_folder", "cli.quick"], ["core", "core.regular"]
+    engine, files = ["engine", "engine.base", "engine.base.snapshot"], ["files", "files.sealed", "files.watch"]
+    ran = built.command([sys.executable, "-c", script])
+    assert ran.out == f"{ALL}{['_version', *cli, *core, *engine, *files, 'project']} []\n", ran.err
+
+
 def test_an_overview_does_not_need_the_steps(built: Sandbox) -> None:
     quick = doit(built, "list", code="print('yaml' in sys.modules)").out
     built.path("build/.lambdabuild/snapshot").unlink()

@@ -252,8 +252,7 @@ def test_steps_that_begin_at_once_in_two_threads_have_one_view_that_never_counts
         list(workers.map(reporter.execute_task, tasks.values()))
         for task in tasks.values():
             reporter.add_success(task)
-    assert reporter.view is not None
-    reporter.view.close()
+    reporter.printer.close()
 
     seen = terminal.getvalue()
     assert seen.count("\x1b[?25l") == 1, "the cursor is hidden once, by one view"
