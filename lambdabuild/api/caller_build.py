@@ -185,11 +185,8 @@ class CallerBuild(Struct, frozen=True, dict=True):
             return self.step(resolver, "resolve", {}, resolver.resolve)
         if wanted.dependencies and os.path.isdir(wanted.dependencies):
             return Result((Folder(wanted.dependencies),))
-        if not self.rule.ships_dependencies and not wanted.dependencies:
-            raise WorkflowFailedError(
-                "Esbuild Failed: Lambda Builders was unable to find the location of the dependencies since a "
-                "dependencies directory was not provided and downloading dependencies is disabled."
-            )
+        if self.flow.without_packages and not wanted.dependencies:
+            raise WorkflowFailedError(self.flow.without_packages)
         LOG.info(NOTHING_KEPT)
         return None
 
@@ -197,7 +194,7 @@ class CallerBuild(Struct, frozen=True, dict=True):
     def npm_project(self) -> NpmProject | None:
         """Return the package that npm installs in the source folder, None when that was not asked for."""
         wanted = self.wanted
-        if not (wanted.in_source and wanted.manifest and self.rule.language == "nodejs"):
+        if not (wanted.in_source and wanted.manifest and self.flow.installs_in_source):
             return None
         folder = os.path.dirname(wanted.manifest)
         bundles = not self.rule.ships_dependencies
@@ -275,7 +272,8 @@ class CallerBuild(Struct, frozen=True, dict=True):
     def test(self) -> None:
         """Run ``npm test`` where the packages are, when the caller's environment asks for it as SAM CLI has it."""
         wanted = self.wanted
-        is_asked = os.environ.get("SAM_NPM_RUN_TEST_WITH_BUILD") == "true" and self.flow.name == "NodejsNpmBuilder"
+        variable = self.flow.tested_with
+        is_asked = bool(variable) and os.environ.get(variable) == "true"
         if not (is_asked and wanted.manifest and wanted.downloads):
             return
         self.tell("NpmTest")
@@ -347,7 +345,7 @@ class CallerBuild(Struct, frozen=True, dict=True):
         version. https://docs.npmjs.com/cli/v10/commands/npm-pack
         """
         wanted = self.wanted
-        if self.flow.name != "NodejsNpmBuilder" or os.path.dirname(wanted.manifest) != wanted.source:
+        if not self.flow.packed_by_npm or os.path.dirname(wanted.manifest) != wanted.source:
             return None
         job = CallersJob("copy", Target("", "function", "", wanted.architecture, wanted.source, "", ""), "", "", "",
                            environment=tuple(os.environ), search_paths=wanted.search_paths)  # fmt: skip
@@ -413,9 +411,7 @@ def _plain(name: str) -> str:
 def _options(rule: Rule, resolver: Rule, flow: Workflow, wanted: Wanted) -> dict[str, Any]:
     """Return the caller's options under the rule's names for them, whatever spelling the caller used."""
     given = {**rule.defaults, **with_flags(wanted.options)}
-    if flow.name == "NodejsNpmEsbuildBuilder" and (
-        not wanted.combines or "./node_modules/*" in (given.get("external") or ())
-    ):
+    if flow.leaves_packages_out and (not wanted.combines or "./node_modules/*" in (given.get("external") or ())):
         given["external"] = _externals(wanted.manifest, given.get("external") or [])
     claims = [step for one in (rule, resolver) for step in (one.resolve, one.compile, one.copy) if step]
     names = {_plain(name): name for step in claims for name in (*step.options, step.only_with_option) if name}

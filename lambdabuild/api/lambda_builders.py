@@ -25,7 +25,7 @@ from lambdabuild.api.caller_errors import (
     WorkflowUnknownError,
     failed,
 )
-from lambdabuild.api.workflows import ACTIONS, MAKE, OUR_NAMES, WORKFLOWS, is_supported, unlisted
+from lambdabuild.api.workflows import ACTIONS, OUR_NAMES, WORKFLOWS, is_supported, module_of, unlisted
 from lambdabuild.artifacts import caller_folders
 from lambdabuild.plan.types import Rule
 from lambdabuild.rulebook.search import find_rules, search_path
@@ -35,10 +35,6 @@ __all__ = [
     "WorkflowFailedError", "WorkflowNotFoundError", "WorkflowUnknownError",
 ]  # fmt: skip
 LOG = logging.getLogger(__name__)
-
-UV_MANIFESTS = ("requirements.txt", "requirements-dev.txt", "requirements-test.txt", "requirements-prod.txt",
-                "pyproject.toml")  # fmt: skip
-"""Manifests that Lambda Builders looks for when the one named does not exist, in this order."""
 
 
 class LambdaBuilder:
@@ -137,11 +133,11 @@ class LambdaBuilder:
         self, runtime: str | None, architecture: str, options: Mapping[str, Any] | None, build_in_source: bool | None
     ) -> None:
         flow = self.workflow
-        if flow is not MAKE and not is_supported(runtime):
+        if flow.needs_runtime and not is_supported(runtime):
             raise WorkflowFailedError(f"{flow.name}:Validation - Runtime {runtime} is not supported")
-        if flow is MAKE and not (options or {}).get("build_logical_id"):
+        if flow.needs_logical_id and not (options or {}).get("build_logical_id"):
             raise WorkflowFailedError(f"{flow.name}:None - Build target None is not found!")
-        if self.rule.name == "nodejs_npm_esbuild":
+        if flow.needs_entry_points:
             self._check_entry_points(options or {})
         if architecture not in ("x86_64", "arm64"):
             raise WorkflowFailedError(
@@ -175,11 +171,8 @@ class LambdaBuilder:
         flow = self.workflow
         found = self._named(given) or self._looked_for(source)
         name = os.path.basename(found)
-        if found and flow.name == "PythonUvBuilder" and not (name.endswith(".txt") or name == "pyproject.toml"):
-            raise UnsupportedManifestError(
-                f"{flow.name}:{ACTIONS['resolve']} - Unsupported manifest file: {name}. Name a requirements.txt or a "
-                "pyproject.toml"
-            )
+        if found and flow.reads and not any(fnmatch.fnmatchcase(name, pattern) for pattern in flow.reads):
+            raise UnsupportedManifestError(f"{flow.name}:{ACTIONS['resolve']} - {flow.unsupported.format(name)}")
         if not found and flow.without_manifest == "fail":
             raise failed(flow, "resolve" if self.rule.resolve else "compile", flow.missing.format(given))
         if not found:
@@ -191,13 +184,13 @@ class LambdaBuilder:
         if not given or not os.path.isfile(given):
             return ""
         folder, name = os.path.split(given)
-        beside = [] if self.workflow is MAKE or self.rule.language == "python" else self.rule.manifests
+        beside = () if self.workflow.takes_any_name else self.rule.manifests
         paths = (os.path.join(folder, other) for other in beside)
         return given if name in beside else next(filter(os.path.isfile, paths), given)
 
     def _looked_for(self, source: str) -> str:
         """Return the manifest that the tool finds by itself."""
-        names = UV_MANIFESTS if self.workflow.name == "PythonUvBuilder" else self.rule.manifests
+        names = self.workflow.looks_for or self.rule.manifests
         folders = {"": [], "source": [source], "above": [source, *_above(source)]}[self.workflow.looks_in]
         found = (
             os.path.join(folder, name)
@@ -210,9 +203,9 @@ class LambdaBuilder:
 
     def _rule_for(self, manifest: str) -> Rule:
         """Return the rule that builds: for uv with a requirements file it is python_pip."""
-        if self.workflow.name == "PythonUvBuilder" and manifest.endswith(".txt"):
-            return self.rules.get("python_pip", self.rule)
-        return self.rule
+        others = self.workflow.other_rules.items()
+        name = next((name for pattern, name in others if fnmatch.fnmatchcase(manifest, pattern)), "")
+        return self.rules.get(name, self.rule)
 
 
 def _above(folder: str) -> Iterator[str]:
@@ -226,6 +219,5 @@ def _capability(rule: Rule) -> tuple[str, str, str]:
 
 
 def _is_loaded(rule: Rule, modules: Sequence[str] | None) -> bool:
-    """Return whether a rule's workflow is among Lambda Builders' modules; all but .NET's have our rules' names."""
-    theirs = "dotnet_clipackage" if rule.name == "dotnet_cli" else rule.name
-    return modules is None or bool({module.rpartition(".")[2] for module in modules} & {"workflows", theirs})
+    """Return whether a rule's workflow is among Lambda Builders' modules."""
+    return modules is None or bool({module.rpartition(".")[2] for module in modules} & {"workflows", module_of(rule)})

@@ -51,6 +51,31 @@ class Workflow(Struct, frozen=True):
     in_source: tuple[bool, ...] = (False,)
     """Values of ``build_in_source`` that Lambda Builders supports, its default first."""
     knows_layers: bool = False
+    needs_runtime: bool = True
+    """The caller names a runtime that Lambda Builders builds for."""
+    needs_logical_id: bool = False
+    """The option ``build_logical_id`` names what is built."""
+    needs_entry_points: bool = False
+    takes_any_name: bool = False
+    """A manifest of any name is taken; otherwise the one next to it with a name that the rule knows."""
+    looks_for: tuple[str, ...] = ()
+    """Names or patterns of manifests to look for, in this order, instead of the rule's own."""
+    reads: tuple[str, ...] = ()
+    """Names or patterns of the only manifests that are supported; () when all are that were found."""
+    unsupported: str = ""
+    """Lambda Builders' text for another one, whose name is {}."""
+    other_rules: Mapping[str, str] = field(default_factory=dict)
+    """Names of rules that build instead, by the pattern of the manifest."""
+    installs_in_source: bool = False
+    """With ``build_in_source`` npm installs the packages next to the source."""
+    packed_by_npm: bool = False
+    """What ``npm pack`` would pack of the source is what is shipped of it."""
+    tested_with: str = ""
+    """A variable of the caller's environment that asks for ``npm test`` when it is ``true``; "" for no tests."""
+    leaves_packages_out: bool = False
+    """Without ``combine_dependencies`` the bundle imports the packages that package.json names, and includes none."""
+    without_packages: str = ""
+    """Lambda Builders' error when the packages are neither downloaded nor in a folder; "" when the build goes on."""
 
     @property
     def can_choose(self) -> bool:
@@ -69,26 +94,34 @@ ACTIONS = {"resolve": "ResolveDependencies", "compile": "Build", "copy": "CopySo
 MAKE = Workflow(
     "CustomMakeBuilder", {"compile": "MakeBuild"}, failed="Make Failed: ", without_manifest="fail",
     missing="Makefile not found at {}", dependencies="none", in_source=(False, True),
+    needs_runtime=False, needs_logical_id=True, takes_any_name=True,
 )  # fmt: skip
 WORKFLOWS: Mapping[tuple[str, str, str], Workflow] = {
     ("python", "pip", ""): Workflow(
         "PythonPipBuilder", leave_out=PYTHON, ships=("requirements.txt",),
-        missing=NO_MANIFEST.format("requirements.txt file"),
+        missing=NO_MANIFEST.format("requirements.txt file"), takes_any_name=True,
     ),
     ("python", "uv", ""): Workflow(
         "PythonUvBuilder", leave_out=(*PYTHON, ".uv-cache", "uv.lock.bak"),
         ships=("requirements.txt", "pyproject.toml", "uv.lock"), looks_in="source",
         missing="No UV-compatible manifest file found (pyproject.toml, requirements.txt). Continuing the build without "
-        "dependencies.",
+        "dependencies.", takes_any_name=True, reads=("*.txt", "pyproject.toml"), other_rules={"*.txt": "python_pip"},
+        looks_for=("requirements.txt", "requirements-dev.txt", "requirements-test.txt", "requirements-prod.txt",
+                   "pyproject.toml"),
+        unsupported="Unsupported manifest file: {}. Name a requirements.txt or a pyproject.toml",
     ),
     ("nodejs", "npm", ""): Workflow(
         "NodejsNpmBuilder", {"resolve": "NpmInstall"}, ships=("package-lock.json", "npm-shrinkwrap.json"),
         failed="NPM Failed: ", missing=NO_MANIFEST.format("package.json file"), in_source=(False, True),
+        installs_in_source=True, packed_by_npm=True, tested_with="SAM_NPM_RUN_TEST_WITH_BUILD",
     ),
     ("nodejs", "npm-esbuild", ""): Workflow(
         "NodejsNpmEsbuildBuilder", {"resolve": "NpmInstall", "compile": "EsbuildBundle"}, failed="Esbuild Failed: ",
         without_manifest="build", leave_out=(*OTHERS, "node_modules"), in_source=(False, True),
         missing="package.json file not found. Bundling source without installing dependencies.",
+        installs_in_source=True, needs_entry_points=True, leaves_packages_out=True,
+        without_packages="Esbuild Failed: Lambda Builders was unable to find the location of the dependencies since a "
+        "dependencies directory was not provided and downloading dependencies is disabled.",
     ),
     ("java", "gradle", ""): Workflow(
         "JavaGradleWorkflow", {"resolve": "GradleBuild", "compile": "GradleBuild", "copy": "JavaGradleCopyArtifacts"},
@@ -130,6 +163,9 @@ WORKFLOWS: Mapping[tuple[str, str, str], Workflow] = {
 OUR_NAMES = {("dotnet", "cli-package", ""): ("dotnet", "cli", ""), ("provided", "", ""): ("provided", "make", "")}
 """Capabilities that our rules claim under a different name."""
 
+MODULES = {"dotnet_cli": "dotnet_clipackage"}
+"""Lambda Builders' names for the modules of workflows, where they are not our rules' names."""
+
 OLDEST = {"python": (3, 8), "nodejs": (16,), "ruby": (3, 2), "java": (8,), "dotnet": (6,), "go": (1,)}
 """The oldest runtimes Lambda Builders builds for; newer ones than it knows are built too."""
 RUNTIME = re.compile(r"([a-z]+)(\d+(?:\.\d+)?)(?:\.x)?")
@@ -138,15 +174,22 @@ RUNTIME = re.compile(r"([a-z]+)(\d+(?:\.\d+)?)(?:\.x)?")
 def unlisted(rule: Rule) -> Workflow:
     """Return a workflow for a rule that Lambda Builders lacks: ``python_poetry`` becomes PythonPoetryBuilder."""
     name = "".join(part.capitalize() for part in re.split(r"[_\W]+", rule.name)) + "Builder"
-    leave_out = PYTHON if rule.language == "python" else OTHERS
+    is_python = rule.language == "python"
+    leave_out = PYTHON if is_python else OTHERS
     if rule.ships_source:
-        return Workflow(name, leave_out=leave_out, missing=NO_MANIFEST.format(" or ".join(rule.manifests)))
-    return Workflow(name, leave_out=leave_out, without_manifest="fail", dependencies="none")
+        missing = NO_MANIFEST.format(" or ".join(rule.manifests))
+        return Workflow(name, leave_out=leave_out, missing=missing, takes_any_name=is_python)
+    return Workflow(name, leave_out=leave_out, without_manifest="fail", dependencies="none", takes_any_name=is_python)
 
 
 def action_of(flow: Workflow, step: str) -> str:
     """Return Lambda Builders' name for one of our steps."""
     return flow.actions.get(step) or ACTIONS.get(step, step)
+
+
+def module_of(rule: Rule) -> str:
+    """Return the last part of the name of Lambda Builders' module for a rule."""
+    return MODULES.get(rule.name, rule.name)
 
 
 def is_supported(runtime: str | None) -> bool:
