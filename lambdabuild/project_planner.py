@@ -83,7 +83,7 @@ def _refuse_what_cannot_be_compiled(service: Service, folder: str, stats: StatCa
             raise error.without(secret_texts(definition.root)) from error
         return True
 
-    stats.fact(f"compiles {__version__} {definition.digest}", compiles)
+    stats.metadata(f"compiles {__version__} {definition.digest}", compiles)
 
 
 def _plan(folder: str, service: Service, rules: tuple[Rule, ...], settings: Settings, stats: StatCache) -> BuildPlan:
@@ -126,7 +126,7 @@ def _names_files(folder: str, path: str, digest: str, pattern: str, stats: StatC
         with open(os.path.join(folder, path), encoding="utf-8", errors="replace", opener=regular.opener) as stream:
             return re.search(pattern, stream.read()) is not None
 
-    return bool(pattern) and bool(stats.fact(f"names files {digest} {pattern}", look))
+    return bool(pattern) and bool(stats.metadata(f"names files {digest} {pattern}", look))
 
 
 def _without_secrets(plan: BuildPlan, service: Service) -> BuildPlan:

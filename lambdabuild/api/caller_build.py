@@ -18,7 +18,7 @@ from lambdabuild.api.caller_source import root_of as npm_root_of
 from lambdabuild.api.workflows import Workflow, action_of
 from lambdabuild.artifacts import caller_folders, merge, owned
 from lambdabuild.artifacts.archives import archive_entries
-from lambdabuild.artifacts.entries import Entry, OnDisk
+from lambdabuild.artifacts.entries import Entry, FileOnDisk
 from lambdabuild.artifacts.native import wrong_machine
 from lambdabuild.artifacts.owned import NamedFolder
 from lambdabuild.config.settings import with_flags
@@ -433,5 +433,5 @@ def _externals(manifest: str, given: Iterable[str]) -> list[str]:
 def _entry(found: Found, into: str) -> Entry:
     return Entry(
         posixpath.join(into, found.path), found.executable, found.stat.st_size, sha256_of(found.real),
-        OnDisk(found.real), origin=found.real,
+        FileOnDisk(found.real), origin=found.real,
     )  # fmt: skip

@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from lambdabuild.artifacts import caller_folders, versions, zips
-from lambdabuild.artifacts.entries import Entry, OnDisk
+from lambdabuild.artifacts.entries import Entry, FileOnDisk
 from lambdabuild.artifacts.owned import NamedFolder
 from lambdabuild.artifacts.store import FolderStore, Labels, Store
 from lambdabuild.config.settings import DEFAULT_EXCLUDE
@@ -184,7 +184,7 @@ def write_zip(folder: str | os.PathLike[str], path: str | os.PathLike[str]) -> Z
     os.makedirs(os.path.dirname(target), exist_ok=True)
     listing = scan(top, Patterns(()), boundary=top, skip=frozenset({os.path.realpath(target)}))
     entries = [
-        Entry(found.path, found.executable, found.stat.st_size, sha256_of(found.real), OnDisk(found.real))
+        Entry(found.path, found.executable, found.stat.st_size, sha256_of(found.real), FileOnDisk(found.real))
         for found in listing.files
         if found.real != target
     ]

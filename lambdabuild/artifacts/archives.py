@@ -1,4 +1,4 @@
-"""A zip archive as entries: what is inside, where each stream lies, and the digest of its content.
+"""A zip archive as entries: what is inside, where each stream is stored, and the digest of its content.
 
 The archive is read through once, which also checks every CRC; what was found is kept in a small index next to it. An
 index is believed when it is whole and the archive has the very stat that it had then: who can write into the folder
@@ -57,7 +57,7 @@ def lying_in(path: str, entries: Sequence[Entry]) -> tuple[Entry, ...]:
             info.filename: InArchive(path, _offset(stream, info), info.compress_size, info.compress_type, info.CRC)
             for info in archive.infolist()
         }
-    return tuple(replace(entry, lies=places[entry.path]) for entry in entries)
+    return tuple(replace(entry, location=places[entry.path]) for entry in entries)
 
 
 def _offset(stream: BinaryIO, info: zipfile.ZipInfo) -> int:

@@ -1,4 +1,4 @@
-"""An artifact before it is files: a sorted list of entries, each a path, a mode, a digest and where its bytes lie."""
+"""An artifact before it is files: a sorted list of entries, each a path, a mode, a digest and a location."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lambdabuild.core.records import Struct
 from lambdabuild.core.spans import Span
 
 
-class OnDisk(Struct, frozen=True):
+class FileOnDisk(Struct, frozen=True):
     """The bytes are a file of their own."""
 
     path: str
@@ -40,45 +40,52 @@ class Entry(Struct, frozen=True):
     executable: bool
     size: int
     sha256: str
-    lies: OnDisk | InArchive
+    location: FileOnDisk | InArchive
     origin: str = ""
     """For people: the package or folder it came from."""
 
 
 def broken_archive(entry: Entry) -> CannotRead:
     """Return the error for an archive whose bytes are not those that were read when its entries were listed."""
-    assert isinstance(entry.lies, InArchive)
+    assert isinstance(entry.location, InArchive)
     return CannotRead(
-        f"{entry.path} cannot be taken out of {os.path.basename(entry.lies.archive)}: the archive is damaged",
-        where=Span(entry.lies.archive),
+        f"{entry.path} cannot be taken out of {os.path.basename(entry.location.archive)}: the archive is damaged",
+        where=Span(entry.location.archive),
         help="remove the archive, so that it is fetched again; if that happens often, look at the disk",
     )
 
 
 def rows_of(entries: Iterable[Entry], portable: Callable[[str], str]) -> list[list[Any]]:
-    """Return a list as it is kept in a file; ``portable`` names a path so that it holds on every machine."""
+    """Return entries as rows to be saved; ``portable`` names a path in a way that holds on every machine."""
     rows = []
     for entry in entries:
-        lies = entry.lies
+        location = entry.location
         where = (
-            [portable(lies.path)]
-            if isinstance(lies, OnDisk)
-            else [portable(lies.archive), lies.offset, lies.compressed_size, lies.method, lies.crc, lies.packed_crc]
+            [portable(location.path)]
+            if isinstance(location, FileOnDisk)
+            else [
+                portable(location.archive),
+                location.offset,
+                location.compressed_size,
+                location.method,
+                location.crc,
+                location.packed_crc,
+            ]
         )
         rows.append([entry.path, int(entry.executable), entry.size, entry.sha256, entry.origin, where])
     return rows
 
 
 def entries_of(rows: Iterable[Sequence[Any]], expanded: Callable[[str], str]) -> tuple[Entry, ...]:
-    """Return the inverse."""
+    """Return the entries of rows that `rows_of` made; ``expanded`` turns their portable paths into absolute ones."""
     return tuple(
-        Entry(path, bool(executable), size, sha256, _lies(expanded(where[0]), where[1:]), origin)
+        Entry(path, bool(executable), size, sha256, _location(expanded(where[0]), where[1:]), origin)
         for path, executable, size, sha256, origin, where in rows
     )
 
 
-def _lies(path: str, place: Sequence[int]) -> OnDisk | InArchive:
-    return InArchive(path, *place) if place else OnDisk(path)
+def _location(path: str, place: Sequence[int]) -> FileOnDisk | InArchive:
+    return InArchive(path, *place) if place else FileOnDisk(path)
 
 
 def content_digest(entries: Iterable[Entry]) -> str:

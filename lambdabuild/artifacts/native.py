@@ -7,7 +7,7 @@ import re
 import zlib
 from collections.abc import Iterable
 
-from lambdabuild.artifacts.entries import Entry, OnDisk
+from lambdabuild.artifacts.entries import Entry, FileOnDisk
 
 MACHINES = {"x86_64": 62, "arm64": 183}
 """e_machine of the ELF header: EM_X86_64, EM_AARCH64 (System V ABI)."""
@@ -45,11 +45,11 @@ def _fits(header: bytes, architecture: str) -> bool:
 
 
 def _header(entry: Entry) -> bytes:
-    lies = entry.lies
-    if isinstance(lies, OnDisk):
-        with open(lies.path, "rb") as stream:
+    location = entry.location
+    if isinstance(location, FileOnDisk):
+        with open(location.path, "rb") as stream:
             return stream.read(HEADER_BYTES)
-    with open(lies.archive, "rb") as stream:
-        stream.seek(lies.offset)
-        data = stream.read(min(4096, lies.compressed_size))
-    return data[:HEADER_BYTES] if lies.method == 0 else zlib.decompressobj(-15).decompress(data, HEADER_BYTES)
+    with open(location.archive, "rb") as stream:
+        stream.seek(location.offset)
+        data = stream.read(min(4096, location.compressed_size))
+    return data[:HEADER_BYTES] if location.method == 0 else zlib.decompressobj(-15).decompress(data, HEADER_BYTES)

@@ -18,7 +18,7 @@ import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from lambdabuild.artifacts.entries import Entry, InArchive, OnDisk, broken_archive
+from lambdabuild.artifacts.entries import Entry, FileOnDisk, InArchive, broken_archive
 from lambdabuild.artifacts.owned import LEFTOVER, some
 from lambdabuild.core import regular
 from lambdabuild.core.atomic import TEMPORARY, remove, write_text, writing
@@ -334,33 +334,33 @@ def write_entry(path: str, entry: Entry) -> None:
 
 def content(entry: Entry) -> Iterator[bytes]:
     """Yield the bytes of an entry, a chunk at a time."""
-    lies = entry.lies
-    if isinstance(lies, OnDisk):
-        with open(lies.path, "rb", opener=regular.opener) as stream:
+    location = entry.location
+    if isinstance(location, FileOnDisk):
+        with open(location.path, "rb", opener=regular.opener) as stream:
             while chunk := stream.read(CHUNK):
                 yield chunk
         return
-    of_packed = lies.packed_crc is not None  # of fewer bytes than the other, and says as much
+    of_packed = location.packed_crc is not None  # of fewer bytes than the other, and says as much
     crc, unpack = 0, zlib.decompressobj(-15)
     try:
-        for packed in _packed(lies):
+        for packed in _packed(location):
             crc = zlib.crc32(packed, crc) if of_packed else crc
-            data = packed if lies.method == 0 else unpack.decompress(packed, CHUNK)
+            data = packed if location.method == 0 else unpack.decompress(packed, CHUNK)
             while data:
                 crc = crc if of_packed else zlib.crc32(data, crc)
                 yield data
-                data = b"" if lies.method == 0 else unpack.decompress(unpack.unconsumed_tail, CHUNK)
+                data = b"" if location.method == 0 else unpack.decompress(unpack.unconsumed_tail, CHUNK)
     except zlib.error as error:
         raise broken_archive(entry) from error
-    if crc != (lies.packed_crc if of_packed else lies.crc):
+    if crc != (location.packed_crc if of_packed else location.crc):
         raise broken_archive(entry)
 
 
-def _packed(lies: InArchive) -> Iterator[bytes]:
+def _packed(location: InArchive) -> Iterator[bytes]:
     """Yield the stream as it is stored in the archive."""
-    with open(lies.archive, "rb", opener=regular.opener) as stream:
-        stream.seek(lies.offset)
-        left = lies.compressed_size
+    with open(location.archive, "rb", opener=regular.opener) as stream:
+        stream.seek(location.offset)
+        left = location.compressed_size
         while left and (packed := stream.read(min(CHUNK, left))):
             left -= len(packed)
             yield packed

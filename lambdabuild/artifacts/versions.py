@@ -1,4 +1,4 @@
-"""Versions that are published: where each lies, and which may be replaced.
+"""Versions that are published: where each is stored, and which may be replaced.
 
 ``prefix/source/VERSION/source.zip`` is the layout of aws_lambda_artifact_builder's buckets, so that one can go on.
 """

@@ -1,6 +1,6 @@
 """The zip format (APPNOTE 6.3) without anything that could differ: every field has one possible value.
 
-In: entries with their packed streams, in order. Out: bytes, their sha256, and where each entry lies.
+In: entries with their packed streams, in order. Out: bytes, their sha256, and the location of each entry.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Packed(Struct, frozen=True):
 
 
 class Row(NamedTuple):
-    """One entry as it lies in a zip. Places and sizes are bytes."""
+    """One entry as it is stored in a zip. Places and sizes are bytes."""
 
     path: str
     executable: bool
@@ -75,9 +75,9 @@ class ZipWriter:
     def add(self, entry: Entry, packed: Packed) -> None:
         if max(self.position, packed.size, entry.size) >= MAX_32:
             raise TooLarge(f"{entry.path} makes the zip larger than 4 GiB", help="leave it out with exclude")
-        lies, header = entry.lies, _local_header(entry, packed)
-        archive = self._archive(lies.archive) if isinstance(lies, InArchive) else None
-        there = lies.offset if isinstance(lies, InArchive) else 0
+        location, header = entry.location, _local_header(entry, packed)
+        archive = self._archive(location.archive) if isinstance(location, InArchive) else None
+        there = location.offset if isinstance(location, InArchive) else 0
         here, offset = self.position, self.position + len(header)
         what = (entry.path, entry.executable, entry.size, entry.sha256)
         self.rows.append(Row(*what, archive, there, here, offset, packed.size, packed.method, packed.crc))
@@ -125,7 +125,7 @@ class ZipWriter:
         while left:
             chunk = packed.source.read(min(CHUNK, left))
             if not chunk:
-                raise CannotRead(f"{entry.path}: the archive it lies in ends too soon", help="run the build again")
+                raise CannotRead(f"{entry.path}: the archive that holds it ends too soon", help="run the build again")
             crc = crc if packed.packed_crc is None else zlib.crc32(chunk, crc)
             self._write(chunk)
             left -= len(chunk)

@@ -1,7 +1,7 @@
 """Entries to a zip whose bytes depend on nothing but the entries and the version of lambdabuild.
 
-Sorted names, 1980-01-01, 0644 or 0755, no extra fields, sizes before data. What lies in an archive already keeps its
-deflate stream; what lies on disk is packed by libdeflate, or in a stream by miniz_oxide when it is too large to be held
+Sorted names, 1980-01-01, 0644 or 0755, no extra fields, sizes before data. What an archive already holds keeps its
+deflate stream; a file on disk is packed by libdeflate, or in a stream by miniz_oxide when it is too large to be held
 in memory. Both compressors come pinned with lambdabuild and give the same bytes on every processor; zlib does not
 (its output differs between zlib, zlib-ng and versions of both).
 """
@@ -19,7 +19,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice, starmap
 from typing import IO, Any, BinaryIO
 
-from lambdabuild.artifacts.entries import Entry, InArchive, OnDisk
+from lambdabuild.artifacts.entries import Entry, FileOnDisk, InArchive
 from lambdabuild.artifacts.zip_writer import CHUNK, Packed, Row, ZipWriter
 from lambdabuild.core import regular
 from lambdabuild.core.atomic import write_text, writing
@@ -143,10 +143,10 @@ def _is_same(entry: Entry, row: Row, archives: Sequence[str]) -> bool:
     """Return whether it would be packed to the same bytes."""
     if row.path != entry.path or row.sha256 != entry.sha256 or row.executable != entry.executable:
         return False
-    lies = entry.lies
-    if isinstance(lies, OnDisk):
+    location = entry.location
+    if isinstance(location, FileOnDisk):
         return row.archive is None
-    return row.archive is not None and archives[row.archive] == lies.archive and row.offset_there == lies.offset
+    return row.archive is not None and archives[row.archive] == location.archive and row.offset_there == location.offset
 
 
 def stat_of(path: str | int) -> tuple[int, ...]:
@@ -251,10 +251,16 @@ def _pack_all(entries: Sequence[Entry], folder: str) -> list[Packed]:
 
 
 def _copied(entry: Entry, known: Mapping[str, tuple[str, Row]], sources: _Sources) -> Packed | None:
-    lies = entry.lies
-    if isinstance(lies, InArchive):
-        return Packed(lies.method, lies.crc, lies.compressed_size, source=sources.get(lies.archive), offset=lies.offset,
-                      packed_crc=lies.packed_crc)  # fmt: skip
+    location = entry.location
+    if isinstance(location, InArchive):
+        return Packed(
+            location.method,
+            location.crc,
+            location.compressed_size,
+            source=sources.get(location.archive),
+            offset=location.offset,
+            packed_crc=location.packed_crc,
+        )
     if entry.sha256 not in known:
         return None
     path, row = known[entry.sha256]
@@ -262,8 +268,8 @@ def _copied(entry: Entry, known: Mapping[str, tuple[str, Row]], sources: _Source
 
 
 def _pack(entry: Entry, folder: str) -> Packed:
-    assert isinstance(entry.lies, OnDisk)
-    with open(entry.lies.path, "rb") as stream:
+    assert isinstance(entry.location, FileOnDisk)
+    with open(entry.location.path, "rb") as stream:
         if entry.size > LARGE_BYTES:
             return _pack_large(entry, stream, folder)
         data = stream.read(entry.size + 1)
@@ -299,12 +305,12 @@ def _pack_large(entry: Entry, stream: IO[bytes], folder: str) -> Packed:
     if written < read:
         return Packed(8, crc, written, source=temporary, only_here=True)
     temporary.close()
-    assert isinstance(entry.lies, OnDisk)
-    return Packed(0, crc, read, source=open(entry.lies.path, "rb"), only_here=True)
+    assert isinstance(entry.location, FileOnDisk)
+    return Packed(0, crc, read, source=open(entry.location.path, "rb"), only_here=True)
 
 
 def _changed(entry: Entry) -> CannotRead:
-    assert isinstance(entry.lies, OnDisk)
+    assert isinstance(entry.location, FileOnDisk)
     return CannotRead(
-        f"{entry.path} changed while it was being packed", where=Span(entry.lies.path), help="run the build again"
+        f"{entry.path} changed while it was being packed", where=Span(entry.location.path), help="run the build again"
     )

@@ -269,13 +269,13 @@ def _said(plan: BuildPlan) -> JsonObject:
     resolutions = {resolution.name: resolution.key for resolution in plan.resolutions}
     packages = {package.name: package.key for package in plan.packages}
     sources = {source.name: source for source in plan.sources}
-    shared = [(one, resolutions[one.resolution]) for one in plan.sharers]
-    sharers = {one.build for one in plan.sharers}
+    shared = [(one, resolutions[one.resolution]) for one in plan.layer_candidates]
+    candidates = {one.build for one in plan.layer_candidates}
     handlers = {sizes.function: sizes.handler for sizes in plan.sizes}
     found: Json = {pinned.function: pinned for pinned in plan.pinned}
     for build in plan.builds:
         needs = ([resolutions[name] for name in build.resolutions], packages.get(build.package))
-        of_all = (build.key, build.compiles, needs, shared if build.name in sharers else None)
+        of_all = (build.key, build.compiles, needs, shared if build.name in candidates else None)
         found |= {user: (of_all, sources.get(user), handlers.get(user)) for user in build.users}
     found |= {user: image.key for image in plan.images for user in image.users}
     return found

@@ -19,7 +19,7 @@ from lambdabuild.engine.containers import context
 from lambdabuild.engine.freshness import inputs
 from lambdabuild.engine.noop import snapshot_writer
 from lambdabuild.files.stat_cache import StatCache
-from lambdabuild.files.watch import ITSELF, Seen
+from lambdabuild.files.watch import ITSELF, DependencyTrace
 from lambdabuild.plan.steps import task_name
 from lambdabuild.plan.types import BuildKey, ResolutionKey
 
@@ -39,7 +39,7 @@ class _Noting(StatCache):
     """Record the paths that are looked at. Answers nothing, so that no file is read and no tool started."""
 
     def digest(self, path: str, stat: os.stat_result | None = None) -> str:
-        self.saw(path)
+        self.record(path)
         if stat is None:
             os.stat(path)
         return ""
@@ -47,14 +47,14 @@ class _Noting(StatCache):
     def folder(self, *_: Any) -> str:
         return ""
 
-    def fact(self, *_: Any) -> str:
+    def metadata(self, *_: Any) -> str:
         return ""
 
 
 class _WithoutTools(StatCache):
     """A stat cache that knows digests, but asks no tool for its version."""
 
-    def fact(self, *_: Any) -> str:
+    def metadata(self, *_: Any) -> str:
         return ""
 
 
@@ -70,12 +70,12 @@ class Reader:
 
     def of(self, unit: str) -> Reads:
         """Return what a build or an asset reads. Raises LambdaBuildError when its source cannot be listed."""
-        seen = Seen()
+        seen = DependencyTrace()
         self._run.rule_digests.clear()  # each unit is to look at the rules that it has
         unknown = ""
         steps = snapshot_writer.steps(self._run.index, unit)
         if unit in self._run.index.candidates:  # which of its packages lie in a layer depends on all who take part
-            steps += [("resolve", sharer.resolution) for sharer in self._run.index.candidates.values()]
+            steps += [("resolve", candidate.resolution) for candidate in self._run.index.candidates.values()]
         for kind, name in dict.fromkeys(steps):
             with self._noting.watched() as looked_at:
                 kind_of(self._run.index, kind).inputs(self._run, name)
@@ -106,7 +106,7 @@ class Reader:
             return False
         return dict(_without_tools({**receipt.components, **receipt.reads})) == dict(_without_tools(now))
 
-    def _reads(self, seen: Seen, unknown: str) -> Reads:
+    def _reads(self, seen: DependencyTrace, unknown: str) -> Reads:
         files: set[str] = set()
         folders: set[str] = set()
         for folder, *names in seen.folders():

@@ -32,7 +32,7 @@ def of_file(path: str, cache: StatCache) -> str:
 
 def of_listing(key: str, listing: Listing, cache: StatCache) -> str:
     """Return the digest of a listed folder: each file's path, whether it may be run, and its content."""
-    cache.saw_listing(listing.folders, (found.real for found in listing.files))
+    cache.record_listing(listing.folders, (found.real for found in listing.files))
     newest = max((max(f.stat.st_mtime_ns, f.stat.st_ctime_ns) for f in listing.files), default=0)
     return cache.folder(key, list(stats(listing.files)), newest, lambda: of(files(listing, cache)))
 

@@ -1,7 +1,7 @@
 """Digests of files and folders, remembered by stat, so that nothing is read twice that did not change.
 
 An entry is trusted when the file's (mtime, ctime, size, inode) are those it had and the file was not touched so shortly
-before it was read that a later write could bear the same time (git calls such entries racy). A file that was
+before it was read that a later write could have the same time (git calls such entries racy). A file that was
 touched but has its old content is read once more and then remembered with its new stat.
 """
 
@@ -20,9 +20,9 @@ from typing import Any
 
 from lambdabuild.core import regular
 from lambdabuild.files import sealed
-from lambdabuild.files.watch import Seen, window
+from lambdabuild.files.watch import DependencyTrace, window
 
-MARK = "lambdabuild stats 5"
+MARK = "lambdabuild stats 6"
 PARTS = 64
 CHUNK = 1 << 20
 Stat = tuple[int, int, int, int]
@@ -47,12 +47,12 @@ class StatCache:
         self._watched = threading.local()
         self._files: _Files
         self._folders: dict[str, tuple[str, int, str]]
-        self._facts: dict[str, Any]
-        self._files, self._folders, self._facts = _load(file)
+        self._metadata: dict[str, Any]
+        self._files, self._folders, self._metadata = _load(file)
 
     def digest(self, path: str, stat: os.stat_result | None = None) -> str:
         """Return the sha256 of a file's bytes, in hex. Raises OSError."""
-        self.saw(path)
+        self.record(path)
         now = signature(stat or os.stat(path))
         known = self._files.get(path)
         if known and known[0] == now and not self._paranoid and _settled(now, known[1]):
@@ -65,28 +65,28 @@ class StatCache:
         return value
 
     @contextmanager
-    def watched(self) -> Iterator[Seen]:
-        """All that this thread looks at meanwhile."""
-        seen = self._watched.seen = Seen()
+    def watched(self) -> Iterator[DependencyTrace]:
+        """Trace all that this thread looks at until the block ends."""
+        trace = self._watched.trace = DependencyTrace()
         try:
-            yield seen
+            yield trace
         finally:
-            self._watched.seen = None
+            self._watched.trace = None
 
-    def saw(self, path: str) -> None:
-        """That a file was looked at, or looked for."""
-        seen: Seen | None = getattr(self._watched, "seen", None)
-        if seen is not None:
-            seen.add(path)
+    def record(self, path: str) -> None:
+        """Record that a file was looked at, or looked for."""
+        trace: DependencyTrace | None = getattr(self._watched, "trace", None)
+        if trace is not None:
+            trace.add(path)
 
-    def saw_listing(self, folders: tuple[str, ...], files: Iterator[str]) -> None:
-        """That names were read in folders, and files were looked at."""
-        seen: Seen | None = getattr(self._watched, "seen", None)
-        if seen is not None:
+    def record_listing(self, folders: tuple[str, ...], files: Iterator[str]) -> None:
+        """Record that the names in folders were read, and that files were looked at."""
+        trace: DependencyTrace | None = getattr(self._watched, "trace", None)
+        if trace is not None:
             for folder in folders:
-                seen.add_folder(folder)
+                trace.add_folder(folder)
             for file in files:
-                seen.add(file)
+                trace.add(file)
 
     def folder(self, key: str, stats: list[tuple[Any, ...]], newest_ns: int, compute: Callable[[], str]) -> str:
         """Return the digest of a folder whose files have these stats; ``compute`` is called only when they changed."""
@@ -101,28 +101,28 @@ class StatCache:
             self._dirty = True
         return value
 
-    def fact(self, key: str, compute: Callable[[], Any]) -> Any:
-        """Something that follows from the key alone (a key holds a digest or a stat), worked out once."""
-        if key not in self._facts:
+    def metadata(self, key: str, compute: Callable[[], Any]) -> Any:
+        """Return what follows from the key alone (it holds a digest or a stat); ``compute`` is called once."""
+        if key not in self._metadata:
             value = compute()
             with self._lock:
-                self._facts[key] = value
+                self._metadata[key] = value
                 self._dirty = True
-        return self._facts[key]
+        return self._metadata[key]
 
     def learn(self, key: str, value: Any) -> None:
-        """A fact that may be another than before."""
+        """Replace the metadata of a key."""
         with self._lock:
-            self._dirty |= self._facts.get(key) != value
-            self._facts[key] = value
+            self._dirty |= self._metadata.get(key) != value
+            self._metadata[key] = value
 
     def save(self) -> None:
-        """Write what was learnt; a disk that is full or read-only only costs time later."""
+        """Save what was learnt; if the disk is full or read-only, this only costs time later."""
         with self._lock:
             if not self._dirty:
                 return
             self._dirty = False
-            head = {"folders": self._folders, "facts": self._facts}
+            head = {"folders": self._folders, "metadata": self._metadata}
             sealed.write(self._file, MARK, head, self._files.packed())
 
 
@@ -138,7 +138,7 @@ class _Files:
         self._changed: set[int] = set()
 
     def get(self, path: str) -> tuple[Stat, int, str] | None:
-        entry = self.beside(path).get(path)
+        entry = self.part_of(path).get(path)
         if entry is None:
             return None
         try:
@@ -149,7 +149,7 @@ class _Files:
 
     def put(self, path: str, entry: tuple[Stat, int, str]) -> None:
         stat, read_at, sha256 = entry
-        self.beside(path)[path] = f"{stat[0]} {stat[1]} {stat[2]} {stat[3]} {read_at} {sha256}"
+        self.part_of(path)[path] = f"{stat[0]} {stat[1]} {stat[2]} {stat[3]} {read_at} {sha256}"
         self._changed.add(_part(path))
 
     def packed(self) -> list[bytes]:
@@ -159,8 +159,8 @@ class _Files:
         self._changed.clear()
         return self._packed
 
-    def beside(self, path: str) -> dict[str, str]:
-        """Return what is known of the files in a path's folder, and of others."""
+    def part_of(self, path: str) -> dict[str, str]:
+        """Return the entries of the part that holds this path."""
         number = _part(path)
         if number not in self._parts:
             words = self._packed[number].decode("utf-8", "surrogateescape").split("\0")
@@ -186,14 +186,14 @@ def _settled(stat: Stat, read_at: int) -> bool:
 def _load(file: str) -> tuple[_Files, dict[str, Any], dict[str, Any]]:
     try:
         head, files = sealed.read(file, MARK)
-        folders, facts = head["folders"], head["facts"]
-        fits = isinstance(facts, dict) and isinstance(folders, dict) and all(map(_is_folder, folders.values()))
+        folders, metadata = head["folders"], head["metadata"]
+        fits = isinstance(metadata, dict) and isinstance(folders, dict) and all(map(_is_folder, folders.values()))
         if len(files) == PARTS and fits:
-            return _Files(files), folders, facts
+            return _Files(files), folders, metadata
     except (OSError, ValueError, TypeError, KeyError):
         pass
     return _Files([b""] * PARTS), {}, {}
 
 
 def _is_folder(entry: Any) -> bool:
-    return isinstance(entry, list) and [type(one) for one in entry] == [str, int, str]
+    return isinstance(entry, list) and [type(value) for value in entry] == [str, int, str]

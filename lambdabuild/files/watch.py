@@ -1,4 +1,4 @@
-"""Record which files were looked at, by group, and tell which groups have changed. In: paths. Out: group names.
+"""Record which files were looked at, by group, and report which groups have changed. In: paths. Out: group names.
 
 Asked before anything else at every start, so it imports next to nothing and reads no file. With many files the work is
 shared with forks, one a processor.
@@ -22,7 +22,7 @@ COARSE_NS = 2_000_000_000
 
 FOLDER = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
 DONE = "/done"
-"""The last that a fork says. No unit is called so."""
+"""The last word of a fork that was not killed. No unit has this name."""
 WORTH_A_FORK = 4000
 """A fork costs as much as this many stats, about 4 ms."""
 
@@ -37,7 +37,7 @@ one unit, or a fork that asks about some, unpacks no others."""
 
 
 def packed(folders: Folders) -> bytes:
-    """Names with a NUL between, and two between folders: no path has one, and reading costs what the length says."""
+    """Join names by a NUL and folders by two: no path contains one, and reading takes time linear in the length."""
     return "\0\0".join(["\0".join(names) for names in folders]).encode("utf-8", "surrogateescape")
 
 
@@ -47,18 +47,18 @@ def unpacked(data: bytes) -> Folders:
 
 
 def window(mtime_ns: int) -> int:
-    """How long a time stamp stays the newest: a later write may bear the same one."""
+    """Return how many nanoseconds a time stamp is ambiguous: a later write may have the same one."""
     return COARSE_NS if mtime_ns % 1_000_000_000 == 0 else FINE_NS
 
 
-class Seen:
-    """Collects the paths that an answer rests on."""
+class DependencyTrace:
+    """Collect the paths that an answer depends on."""
 
     def __init__(self) -> None:
         self._names: dict[str, dict[str, None]] = {}
 
     def add(self, path: str) -> None:
-        """A file or folder, or its absence. Of a link both it and what it points to count."""
+        """Record a file or folder, or its absence; of a link, both the link and its target."""
         if "\0" in path:
             return  # there is no such file, and never will be
         folder, name = os.path.split(path)
@@ -69,14 +69,14 @@ class Seen:
                 self.add(real)
 
     def add_folder(self, folder: str) -> None:
-        """That names come or go in a folder."""
+        """Record that an answer depends on which names a folder has."""
         if os.path.islink(folder):
             self.add(folder)
         else:
             self._names.setdefault(folder, {})[ITSELF] = None
 
-    def update(self, other: Seen) -> None:
-        """All that somebody else saw, too."""
+    def update(self, other: DependencyTrace) -> None:
+        """Add all that another trace recorded."""
         for folder, names in other._names.items():
             self._names.setdefault(folder, {}).update(names)
 
@@ -86,11 +86,11 @@ class Seen:
     def group(self, began_ns: int | None) -> Group | None:
         """Return the current state of what was recorded; None if any of it was touched since about ``began_ns``."""
         folders = self.folders()
-        found = _stats(folders)
-        for one in found:
-            if began_ns is not None and one is not None and _newest(one) >= began_ns - window(one.st_mtime_ns):
+        stats = _stats(folders)
+        for stat in stats:
+            if began_ns is not None and stat is not None and _newest(stat) >= began_ns - window(stat.st_mtime_ns):
                 return None
-        return _digest(found), len(found), packed(folders)
+        return _digest(stats), len(stats), packed(folders)
 
 
 def changed(groups: Mapping[str, Group]) -> set[str]:
@@ -106,10 +106,10 @@ def changed(groups: Mapping[str, Group]) -> set[str]:
 def _look(groups: Mapping[str, Group], count: int) -> set[str]:
     parts = _parts(groups, count)
     forks = [_fork(part) for part in parts[1:]]
-    found = set(_changed(parts[0]))
+    names = set(_changed(parts[0]))
     for part, fork in zip(parts[1:], forks, strict=True):
-        found.update(_changed(part) if fork is None else _answer(fork, part))
-    return found
+        names.update(_changed(part) if fork is None else _answer(fork, part))
+    return names
 
 
 def _parts(groups: Mapping[str, Group], count: int) -> list[list[tuple[str, Group]]]:
@@ -122,8 +122,8 @@ def _changed(part: Iterable[tuple[str, Group]]) -> list[str]:
 
 
 def _stats(folders: Folders) -> list[os.stat_result | None]:
-    found: list[os.stat_result | None] = []
-    stat, add = os.stat, found.append
+    stats: list[os.stat_result | None] = []
+    stat, add = os.stat, stats.append
     for folder, *names in folders:
         if names == [ITSELF]:
             add(_lstat(folder))
@@ -131,7 +131,7 @@ def _stats(folders: Folders) -> list[os.stat_result | None]:
         try:
             there = os.open(folder, FOLDER)  # looking names up from an open folder saves a tenth of the time
         except OSError:
-            found += [_lstat(folder) if name == ITSELF else None for name in names]
+            stats += [_lstat(folder) if name == ITSELF else None for name in names]
             continue
         for name in names:
             try:
@@ -139,7 +139,7 @@ def _stats(folders: Folders) -> list[os.stat_result | None]:
             except OSError:
                 add(None)
         os.close(there)
-    return found
+    return stats
 
 
 def _lstat(path: str) -> os.stat_result | None:
@@ -149,14 +149,14 @@ def _lstat(path: str) -> os.stat_result | None:
         return None
 
 
-def _digest(found: Iterable[os.stat_result | None]) -> str:
-    """Whatever happens to a file, its change time tells."""
-    rows = [one and (one.st_ctime_ns, one.st_size, one.st_ino) for one in found]
+def _digest(stats: Iterable[os.stat_result | None]) -> str:
+    """Return a digest of stats. Whatever happens to a file changes its change time."""
+    rows = [stat and (stat.st_ctime_ns, stat.st_size, stat.st_ino) for stat in stats]
     return str(blake2b(dumps(rows, 2), digest_size=16).hexdigest())
 
 
-def _newest(found: os.stat_result) -> int:
-    return max(found.st_mtime_ns, found.st_ctime_ns)
+def _newest(stat: os.stat_result) -> int:
+    return max(stat.st_mtime_ns, stat.st_ctime_ns)
 
 
 def _processors() -> int:
@@ -185,7 +185,7 @@ def _fork(part: list[tuple[str, Group]]) -> tuple[int, int] | None:
 def _answer(fork: tuple[int, int], part: list[tuple[str, Group]]) -> list[str]:
     process, read = fork
     with os.fdopen(read, "rb") as stream:
-        said = stream.read()
+        output = stream.read()
     os.waitpid(process, 0)
-    *found, last = said.decode("utf-8", "surrogateescape").split("\0")
-    return found if last == DONE else [name for name, _ in part]  # it died: ask again, the slow way
+    *names, last = output.decode("utf-8", "surrogateescape").split("\0")
+    return names if last == DONE else [name for name, _ in part]  # it died: ask again, the slow way

@@ -27,11 +27,11 @@ def _users(service: Service, layer: str) -> frozenset[str]:
     return frozenset(function.name for function in service.functions if layer in function.layers)
 
 
-def with_sharers(
-    broken: tuple[Broken, ...], sharers: Iterable[LayerCandidate], settings: Settings
+def with_candidates(
+    broken: tuple[Broken, ...], candidates: Iterable[LayerCandidate], settings: Settings
 ) -> tuple[Broken, ...]:
     """Add that every candidate for automatic layers waits for a broken one: packages are shared among all of them."""
-    others = frozenset(user for sharer in sharers for user in sharer.functions)
+    others = frozenset(user for candidate in candidates for user in candidate.functions)
     takes_part = {one.name for one in broken if one.kind == "function" and settings.flag("auto_layers", one.name)}
     return tuple(replace(one, stops=one.stops | others) if one.name in takes_part else one for one in broken)
 

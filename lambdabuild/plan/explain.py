@@ -23,7 +23,7 @@ def as_data(plan: BuildPlan) -> dict[str, Any]:
             {key: value for key, value in item.items() if key != "where"} | {"where": str(found.where)}
             for item, found in zip(data[group], getattr(plan, group), strict=True)
         ]
-    del data["sharers"]  # each is said by its build
+    del data["layer_candidates"]  # each build says whether it is one
     del data["broken"]  # with any there is no plan to show
     del data["has_trees"], data["has_template"]  # its documents say so
     for item in (*data["builds"], *data["resolutions"]):

@@ -14,7 +14,7 @@ from lambdabuild.core.handlers import finder_of
 from lambdabuild.core.model import Function, Layer, Service
 from lambdabuild.core.records import Struct, replace
 from lambdabuild.plan import checks, keys, sources, targets
-from lambdabuild.plan.broken import all_broken, mistakes, with_sharers
+from lambdabuild.plan.broken import all_broken, mistakes, with_candidates
 from lambdabuild.plan.images import images, wrong_images
 from lambdabuild.plan.keys import Identify
 from lambdabuild.plan.layers import candidates
@@ -69,7 +69,7 @@ def plan_of_sound(
     return replace(
         sound,
         publications=publications(_without(service, without), settings, without),
-        broken=with_sharers(broken, sound.sharers, settings),
+        broken=with_candidates(broken, sound.layer_candidates, settings),
     )
 
 
@@ -183,7 +183,7 @@ def _plan(
         packages=packages,
         sources=sources.published(settings),
         pinned=sources.pinned(service, settings),
-        sharers=tuple(candidates.sharers(builds, sizes, {rule.name: rule for rule in rules})),
+        layer_candidates=tuple(candidates.layer_candidates(builds, sizes, {rule.name: rule for rule in rules})),
         has_trees=bool(service.documents),
         has_template=service.has_template,
     )

@@ -127,9 +127,9 @@ def steps(plan: BuildPlan, kinds: Mapping[str, PlannedKind], left_out: Collectio
     return Graph([*first, *(replace(step, needs=ends) for step in last)])
 
 
-def sharing(plan: BuildPlan, left_out: Collection[str] = ()) -> Mapping[str, str]:
+def shared_resolutions(plan: BuildPlan, left_out: Collection[str] = ()) -> Mapping[str, str]:
     """Return the resolutions of the builds that take part in automatic layers, by build."""
-    return {one.build: one.resolution for one in plan.sharers if one.build not in left_out}
+    return {one.build: one.resolution for one in plan.layer_candidates if one.build not in left_out}
 
 
 # the kinds that lambdabuild has
@@ -148,7 +148,7 @@ def compile(plan: BuildPlan, left_out: Collection[str]) -> Iterator[Step]:
 
 
 def copy(plan: BuildPlan, left_out: Collection[str]) -> Iterator[Step]:
-    shares = sharing(plan, left_out)
+    shares = shared_resolutions(plan, left_out)
     for build in plan.builds:
         needs = [*_sources(build), *([f"compile:{build.name}"] if build.compiles else [])]
         needs += ["share:plan"] if build.name in shares else []
@@ -204,7 +204,7 @@ def publish(plan: BuildPlan, left_out: Collection[str]) -> Iterator[Step]:
 
 def share(plan: BuildPlan, left_out: Collection[str]) -> Iterator[Step]:
     """One chain for all automatic layers: how many there are is known when its first step has run."""
-    shares = sharing(plan, left_out)
+    shares = shared_resolutions(plan, left_out)
     if shares:
         yield Step("share", "plan", tuple(f"resolve:{name}" for name in sorted({*shares.values()})), SHARED)
         yield Step("share", "zip", ("share:plan",), SHARED)

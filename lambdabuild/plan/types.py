@@ -418,7 +418,7 @@ class BuildPlan(Struct, frozen=True, dict=True):
     sources: tuple[Source, ...] = ()
     pinned: tuple[Pinned, ...] = ()
     publications: tuple[Publication, ...] = ()
-    sharers: tuple[LayerCandidate, ...] = ()
+    layer_candidates: tuple[LayerCandidate, ...] = ()
     broken: tuple[Broken, ...] = ()
     """What has a mistake; nothing else in the plan is about it."""
     has_trees: bool = False

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from lambdabuild.artifacts.archives import archive_entries
-from lambdabuild.artifacts.entries import Entry, OnDisk
+from lambdabuild.artifacts.entries import Entry, FileOnDisk
 from lambdabuild.artifacts.limits import UNZIPPED_BYTES, check_layer_count, check_unzipped, zip_notes
 from lambdabuild.artifacts.merge import filtered, merge, moved
 from lambdabuild.artifacts.native import wrong_machine
 
 
 def entry(path: str, sha256: str = "00", size: int = 1, origin: str = "") -> Entry:
-    return Entry(path, False, size, sha256, OnDisk(f"/{path}"), origin)
+    return Entry(path, False, size, sha256, FileOnDisk(f"/{path}"), origin)
 
 
 def paths(entries: object) -> list[str]:
@@ -108,6 +108,6 @@ def test_native_files_for_another_processor_are_found(
         entries = archive_entries(str(tmp_path / "a.whl"))
     else:
         (tmp_path / "file").write_bytes(content)
-        entries = (Entry(name, False, len(content), "00", OnDisk(str(tmp_path / "file"))),)
+        entries = (Entry(name, False, len(content), "00", FileOnDisk(str(tmp_path / "file"))),)
 
     assert [a for a in ("arm64", "x86_64") if wrong_machine(entries, a)] == wrong_for

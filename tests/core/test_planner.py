@@ -273,7 +273,7 @@ def sharing(*functions: Function, settings: Settings | None = None) -> BuildPlan
 
 
 def test_functions_whose_packages_may_lie_in_layers_say_where_and_in_how_many() -> None:
-    found = sharing(fn("A", foreign_layers=3), fn("B", "other"), fn("C", "bare")).sharers
+    found = sharing(fn("A", foreign_layers=3), fn("B", "other"), fn("C", "bare")).layer_candidates
 
     assert [(one.build, one.quota, one.group.prefix) for one in found] == [
         ("A", 2, "python/lib/python3.12/site-packages"),
@@ -291,7 +291,7 @@ def test_functions_whose_packages_may_lie_in_layers_say_where_and_in_how_many() 
 def test_a_function_that_cannot_share_is_told_and_refused_when_it_was_named(function: Function, reason: str) -> None:
     found = sharing(function)
 
-    assert found.sharers == ()
+    assert found.layer_candidates == ()
     assert reason in found.notes[0]
     named = Settings(functions={"A": FunctionSettings(auto_layers=True)})
     with pytest.raises(CannotShare, match=reason):
@@ -301,7 +301,8 @@ def test_a_function_that_cannot_share_is_told_and_refused_when_it_was_named(func
 def test_without_auto_layers_nobody_shares_and_one_can_share_or_not_by_name() -> None:
     off = {"A": FunctionSettings(auto_layers=False)}
 
-    assert sharing(fn("A"), settings=Settings()).sharers == ()
+    assert sharing(fn("A"), settings=Settings()).layer_candidates == ()
     assert [
-        one.build for one in sharing(fn("A"), fn("B"), settings=Settings(auto_layers=True, functions=off)).sharers
+        one.build
+        for one in sharing(fn("A"), fn("B"), settings=Settings(auto_layers=True, functions=off)).layer_candidates
     ] == ["B"]

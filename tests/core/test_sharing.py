@@ -25,8 +25,10 @@ def plan(
 ) -> tuple[SharedLayer, ...]:  # fmt: skip
     """The layers of functions with these packages."""
     quotas = dict.fromkeys(wanted, quota) if isinstance(quota, int) else quota
-    sharers = [LayerCandidate(name, name, (groups or {}).get(name, PYTHON), (name,), quotas[name]) for name in wanted]
-    return share(sharers, wanted, {"": frozenset(taken)})
+    candidates = [
+        LayerCandidate(name, name, (groups or {}).get(name, PYTHON), (name,), quotas[name]) for name in wanted
+    ]
+    return share(candidates, wanted, {"": frozenset(taken)})
 
 
 def told(layers: Iterable[SharedLayer]) -> dict[str, str]:
@@ -73,9 +75,9 @@ def test_stacks_runtimes_and_architectures_have_layers_of_their_own() -> None:
 
 
 def test_functions_of_one_build_share_too_for_an_edit_of_their_source_need_not_send_their_packages() -> None:
-    sharer = LayerCandidate("A", "A", PYTHON, ("A", "B", "C"), 5)
+    candidate = LayerCandidate("A", "A", PYTHON, ("A", "B", "C"), 5)
 
-    (layer,) = share([sharer], {"A": [NUMPY]}, {})
+    (layer,) = share([candidate], {"A": [NUMPY]}, {})
 
     assert layer.builds == ("A",)
 

@@ -82,7 +82,7 @@ def test_automatic_layers_are_one_unit_that_rests_on_what_was_resolved() -> None
     group = ShareGroup("", "python3.12", "arm64", "python/")
     candidates = tuple(LayerCandidate(name, "A", group, (name,), 4) for name in "AB")
     both = tuple(build(name, resolution="A") for name in "AB")
-    made = graph(BuildPlan((resolution("A", "B"),), both, sharers=candidates, has_trees=True))
+    made = graph(BuildPlan((resolution("A", "B"),), both, layer_candidates=candidates, has_trees=True))
     assert tasks(made.chain(SHARED)) == ["resolve:A", "share:plan", "share:zip", "share:upload", "share:tree"]
     assert made.by_task["copy:B"].needs == ("resolve:A", "share:plan")
     assert made.ends(SHARED) == ["share:upload", "share:tree"]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lambdabuild.artifacts.archives import archive_entries
-from lambdabuild.artifacts.entries import Entry, OnDisk
+from lambdabuild.artifacts.entries import Entry, FileOnDisk
 from lambdabuild.artifacts.trees import HardlinkPool, KnownTree, TreeRecord, is_intact, write_tree
 from lambdabuild.core.errors import InTheWay
 
@@ -19,7 +19,7 @@ def entry(folder: Path, path: str, content: bytes, executable: bool = False) -> 
     real = folder / hashlib.sha256(content).hexdigest()
     real.parent.mkdir(parents=True, exist_ok=True)
     real.write_bytes(content)
-    return Entry(path, executable, len(content), real.name, OnDisk(str(real)))
+    return Entry(path, executable, len(content), real.name, FileOnDisk(str(real)))
 
 
 def digest(path: str) -> str:

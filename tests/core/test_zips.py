@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lambdabuild.artifacts.archives import archive_entries
-from lambdabuild.artifacts.entries import Entry, InArchive, OnDisk, content_digest
+from lambdabuild.artifacts.entries import Entry, FileOnDisk, InArchive, content_digest
 from lambdabuild.artifacts.trees import write_entry
 from lambdabuild.artifacts.zips import LARGE_BYTES, ZipSummary, write_zip
 from lambdabuild.core.errors import CannotRead, HashMismatch
@@ -32,7 +32,7 @@ def on_disk(folder: Path, files: dict[str, bytes], executable: tuple[str, ...] =
         real = folder / str(number)
         real.write_bytes(content)
         digest = hashlib.sha256(content).hexdigest()
-        entries.append(Entry(path, path in executable, len(content), digest, OnDisk(str(real))))
+        entries.append(Entry(path, path in executable, len(content), digest, FileOnDisk(str(real))))
     return entries
 
 
@@ -191,7 +191,7 @@ def test_large_files_are_streamed_and_give_the_same_bytes_again(tmp_path: Path) 
             for _ in range(size // (1 << 20)):
                 stream.write(os.urandom(1 << 20) if name == "random" else b"lambda\n" * 149797)
     entries = [
-        Entry(name, False, path.stat().st_size, hashlib.sha256(path.read_bytes()).hexdigest(), OnDisk(str(path)))
+        Entry(name, False, path.stat().st_size, hashlib.sha256(path.read_bytes()).hexdigest(), FileOnDisk(str(path)))
         for name in ("large", "random") for path in [tmp_path / name]
     ]  # fmt: skip
     tracemalloc.start()
@@ -213,7 +213,7 @@ def test_large_files_are_streamed_and_give_the_same_bytes_again(tmp_path: Path) 
 def test_other_programs_can_read_it_even_with_70000_entries(tmp_path: Path) -> None:
     (tmp_path / "one").write_bytes(b"x")
     digest = hashlib.sha256(b"x").hexdigest()
-    entries = [Entry(f"d/{number:06}", False, 1, digest, OnDisk(str(tmp_path / "one"))) for number in range(70_000)]
+    entries = [Entry(f"d/{number:06}", False, 1, digest, FileOnDisk(str(tmp_path / "one"))) for number in range(70_000)]
     write_zip(str(tmp_path / "a.zip"), entries)
 
     with zipfile.ZipFile(tmp_path / "a.zip") as archive:
@@ -297,9 +297,9 @@ def test_a_stream_that_changed_behind_our_back_goes_into_no_artifact(tmp_path: P
     with zipfile.ZipFile(wheel, "w", zipfile.ZIP_STORED if is_stored else zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("a", b"some content" * 100)
     (entry,) = archive_entries(str(wheel))
-    assert isinstance(entry.lies, InArchive)
+    assert isinstance(entry.location, InArchive)
     data = bytearray(wheel.read_bytes())
-    data[entry.lies.offset + 5] ^= 1
+    data[entry.location.offset + 5] ^= 1
     wheel.write_bytes(data)
 
     with pytest.raises(CannotRead, match="damaged"):
@@ -311,13 +311,13 @@ def test_a_stream_that_changed_behind_our_back_goes_into_no_artifact(tmp_path: P
 
 
 def test_the_identity_of_an_artifact_is_names_modes_and_contents(tmp_path: Path) -> None:
-    one = Entry("a", False, 1, "00", OnDisk("/x"))
+    one = Entry("a", False, 1, "00", FileOnDisk("/x"))
     same = Entry("a", False, 1, "00", InArchive("/w", 1, 2, 8, 3), origin="w 1.0")
 
     assert content_digest([one]) == content_digest([same])
     others = [
-        Entry("b", False, 1, "00", OnDisk("")),
-        Entry("a", True, 1, "00", OnDisk("")),
-        Entry("a", False, 1, "01", OnDisk("")),
+        Entry("b", False, 1, "00", FileOnDisk("")),
+        Entry("a", True, 1, "00", FileOnDisk("")),
+        Entry("a", False, 1, "01", FileOnDisk("")),
     ]
     assert len({content_digest([entry]) for entry in (one, *others)}) == 4

@@ -103,7 +103,7 @@ def candidate(name: str) -> LayerCandidate:
 
 
 def test_what_cannot_be_built_is_no_candidate_for_automatic_layers(tmp_path: Path) -> None:
-    plan = BuildPlan((), (build("F"), build("G", compiles=False)), sharers=(candidate("F"), candidate("G")))
+    plan = BuildPlan((), (build("F"), build("G", compiles=False)), layer_candidates=(candidate("F"), candidate("G")))
     assert set(indexed(tmp_path, plan).candidates) == {"G"}
 
 

@@ -93,7 +93,9 @@ def index(
         pinned={pinned.function: pinned for pinned in plan.pinned},
         publications=_by_name(plan.publications),
         sizes=dict(sizes),
-        candidates={candidate.build: candidate for candidate in plan.sharers if candidate.build not in unbuildable},
+        candidates={
+            candidate.build: candidate for candidate in plan.layer_candidates if candidate.build not in unbuildable
+        },
         assets=_by_name(plan.assets),
         images=_by_name(plan.images),
         described_images=_by_name(service.images),

@@ -16,7 +16,7 @@ from lambdabuild.engine.base.project import Project
 from lambdabuild.engine.base.receipts import Saved
 from lambdabuild.engine.base.snapshot import Snapshot
 from lambdabuild.files.stat_cache import StatCache
-from lambdabuild.files.watch import Seen
+from lambdabuild.files.watch import DependencyTrace
 
 if TYPE_CHECKING:
     from lambdabuild.artifacts.entries import Entry
@@ -78,7 +78,7 @@ class Locks:
 class Progress(Struct):
     """What has happened in a run so far."""
 
-    seen: dict[tuple[str, str], Seen] = field(default_factory=dict)
+    seen: dict[tuple[str, str], DependencyTrace] = field(default_factory=dict)
     """The files that each step that is up to date depends on."""
     ran: set[tuple[str, str]] = field(default_factory=set)
     last_ran_ns: int = 0

@@ -46,5 +46,5 @@ def is_published(run: Run, location: str) -> bool:
 
 
 def is_there(run: Run, path: str) -> bool:
-    run.stats.saw(path)
+    run.stats.record(path)
     return os.path.exists(path)

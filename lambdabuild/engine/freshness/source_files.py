@@ -27,7 +27,7 @@ def listing(run: Run, key: BuildKey, who: str = "") -> Listing:
     _refuse_way_out(run.project, key, folder, who)
     for file in ignore_files(run, key)[1:]:
         if os.path.exists(file):  # that it comes or goes is seen by its folder
-            run.stats.saw(file)
+            run.stats.record(file)
     chosen = source_patterns(run, key, ignore_lines)
     found = scan(folder, chosen, boundary=run.project.boundary, skip=run.project.not_source, who=who)
     _refuse_large(run.index, key, found, who)
@@ -72,7 +72,7 @@ def listing_beside(run: Run, key: BuildKey, path: str, who: str = "") -> Listing
     if os.path.isdir(real):
         return listing(run, key_beside(key, path), who)
     _refuse_way_out(run.project, key_beside(key, path), real, who)
-    run.stats.saw(real)
+    run.stats.record(real)
     try:
         return Listing((Found(os.path.basename(real), real, os.stat(real)),), ())
     except OSError as error:

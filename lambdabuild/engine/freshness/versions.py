@@ -43,5 +43,5 @@ def tool_version(stats: StatCache, name: str) -> str:
     real = os.path.realpath(path)
     stat = os.stat(real)
     key = f"tool {path} {real} {question} {stat.st_mtime_ns} {stat.st_ctime_ns} {stat.st_size} {stat.st_ino}"
-    version: str = stats.fact(key, lambda: tools.version(name))
+    version: str = stats.metadata(key, lambda: tools.version(name))
     return version

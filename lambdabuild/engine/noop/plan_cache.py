@@ -25,7 +25,7 @@ from lambdabuild.plan import types
 from lambdabuild.plan.types import BuildPlan, Rule
 
 FILE = "plan"
-MARK = f"lambdabuild {__version__} plan 2"
+MARK = f"lambdabuild {__version__} plan 3"
 
 Kept = tuple[Service, BuildPlan, Mapping[str, Rule]]
 

@@ -26,7 +26,7 @@ from lambdabuild.engine.freshness.versions import rule_digest
 from lambdabuild.engine.noop import plan_cache
 from lambdabuild.engine.steps.auto_layers import shared_layers
 from lambdabuild.files.listing import IGNORE_FILE
-from lambdabuild.files.watch import FINE_NS, Group, Seen
+from lambdabuild.files.watch import FINE_NS, DependencyTrace, Group
 from lambdabuild.plan.planner import folders_above, manifest_folders
 from lambdabuild.plan.rule_choice import WILD, candidates
 from lambdabuild.plan.steps import task_name
@@ -96,7 +96,7 @@ def plan_digest(index: PlanIndex, unit: str) -> str:
     """Return a digest of what the plan says about a unit."""
     build = index.builds.get(unit)
     if unit == SHARED:
-        return repr(index.plan.sharers)
+        return repr(index.plan.layer_candidates)
     if unit in index.images:
         return hashlib.blake2b(repr(index.images[unit]).encode(), digest_size=16).hexdigest()
     if build is None:
@@ -116,7 +116,7 @@ def _groups(run: Run, made: Snapshot) -> dict[str, Group]:
     """For each unit that is up to date what it rests on."""
     last = run.opened_with.snapshot
     found = {unit: last.groups[unit] for unit in run.settled} if last is not None else {}
-    seen: dict[str, tuple[Seen, int]] = {}
+    seen: dict[str, tuple[DependencyTrace, int]] = {}
     if run.progress.ran:  # what was written just now must be known to be older than what follows
         time.sleep(max(0, run.progress.last_ran_ns + 1.1 * FINE_NS - time.time_ns()) / 1e9)
     for unit in units(run):
@@ -136,7 +136,7 @@ def _groups(run: Run, made: Snapshot) -> dict[str, Group]:
     return found
 
 
-def _observed(run: Run, unit: str) -> tuple[Seen, int] | None:
+def _observed(run: Run, unit: str) -> tuple[DependencyTrace, int] | None:
     """Return the files that a unit's steps depend on, and since when; None if one is stale or was not looked at."""
     wanted = steps(run.index, unit)
     began = run.opened_with.opened_ns
@@ -147,7 +147,7 @@ def _observed(run: Run, unit: str) -> tuple[Seen, int] | None:
                 return None
     if any(step not in run.progress.seen for step in wanted):
         return None
-    together = Seen()
+    together = DependencyTrace()
     for step in wanted:
         together.update(run.progress.seen[step])
     return together, began
@@ -161,7 +161,7 @@ def _trees(run: Run, unit: str) -> list[str]:
     return [unit] if tree is not None and tree.is_wanted else []
 
 
-def _see_tree(project: Project, name: str, record: TreeRecord, seen: Seen, are_many: bool) -> None:
+def _see_tree(project: Project, name: str, record: TreeRecord, seen: DependencyTrace, are_many: bool) -> None:
     top = project.tree(name)
     seen.add(project.record("tree", name))
     for folder in {os.path.dirname(path) for path in record.rows}:
@@ -170,9 +170,9 @@ def _see_tree(project: Project, name: str, record: TreeRecord, seen: Seen, are_m
         seen.add(os.path.join(top, path))
 
 
-def _project(run: Run) -> Seen:
+def _project(run: Run) -> DependencyTrace:
     """Record the files that loading the project depends on: settings, templates, rules with their code, tools."""
-    seen = Seen()
+    seen = DependencyTrace()
     for path in (snapshot.SETTINGS_FILE, "pyproject.toml", IGNORE_FILE, *run.project.service.read.files):
         seen.add(run.project.path(path))
     for folder in {os.path.dirname(rule.folder) for rule in run.index.rules.values()} | set(
@@ -212,9 +212,9 @@ def _claims(rule: Rule) -> list[StepClaims]:
     return [claims for claims in (rule.resolve, rule.compile, rule.copy) if claims is not None]
 
 
-def _plan(run: Run) -> Seen:
+def _plan(run: Run) -> DependencyTrace:
     """Record the files that planning depends on: names in folders that may hold manifests, and the manifests."""
-    seen, names = Seen(), _names_of_manifests(run)
+    seen, names = DependencyTrace(), _names_of_manifests(run)
     sources = {one.source for items in (run.project.service.functions, run.project.service.layers) for one in items}
     for folder in manifest_folders(run.project.service, run.project.settings):
         if folder in sources or not all(WILD.isdisjoint(name) for name in names):
@@ -261,8 +261,8 @@ def _manifests(index: PlanIndex, build: Build) -> Iterator[tuple[str, str, str]]
         yield resolution.manifest, resolution.key.rule, resolution.key.workspace
 
 
-def _journal(project: Project) -> Seen:
-    seen = Seen()
+def _journal(project: Project) -> DependencyTrace:
+    seen = DependencyTrace()
     seen.add(journal_file(project))
     return seen
 

@@ -157,7 +157,7 @@ def look(run: Run, kind: str, name: str) -> None:
 
 def _workers(run: Run, names: tuple[str, ...]) -> Json:
     """Empty when nobody is to be asked: a stat cache that only notes what is looked at answers no question."""
-    found: Json = run.stats.fact(_key(run.project, names), lambda: _ask(run, names)) or {}
+    found: Json = run.stats.metadata(_key(run.project, names), lambda: _ask(run, names)) or {}
     return found
 
 

@@ -49,7 +49,7 @@ def outputs(run: Run, name: str) -> Iterator[Output]:
 
 
 def is_intact(run: Run, name: str, values: intact.Values) -> bool:
-    run.stats.saw(layer_versions.published_file(run.project))
+    run.stats.record(layer_versions.published_file(run.project))
     return [version["arn"] for version in layer_versions.published(run.project).get(name, ())] == values.get("versions")
 
 

@@ -35,15 +35,15 @@ def _what_is_shared(run: Run) -> Iterator[tuple[str, str]]:
     yield "sharing format", SHARING_FORMAT
     for document in run.project.service.documents:
         yield f"ids of {document.path}", inputs.short(json.dumps(sorted(document.names)))
-    for sharer in run.index.candidates.values():
-        key = run.index.builds[sharer.build].key
-        yield f"dependencies of {sharer.build}", inputs.output(run, f"resolve:{sharer.resolution}")
+    for candidate in run.index.candidates.values():
+        key = run.index.builds[candidate.build].key
+        yield f"dependencies of {candidate.build}", inputs.output(run, f"resolve:{candidate.resolution}")
         yield f"package layers of {key.rule}", inputs.short(repr(run.index.rules[key.rule].package_layers))
         filters = [key.leave_out_dependencies, key.globs.lines, key.globs.prefix]
-        said = [sharer.functions, sharer.quota, repr(sharer.group), filters]
-        yield f"function {sharer.build}", inputs.short(json.dumps(said))
+        said = [candidate.functions, candidate.quota, repr(candidate.group), filters]
+        yield f"function {candidate.build}", inputs.short(json.dumps(said))
         if key.strip:
-            yield f"stripped for {sharer.build}", tool_version(run.stats, STRIP)
+            yield f"stripped for {candidate.build}", tool_version(run.stats, STRIP)
 
 
 def run_step(run: Run, name: str) -> StepOutput:

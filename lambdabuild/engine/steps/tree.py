@@ -61,7 +61,7 @@ def _write_tree(run: Run, name: str) -> None:
 
 def _packages_files(project: Project, entries: Iterable[Entry]) -> Iterator[str]:
     for entry in entries:
-        if isinstance(entry.lies, InArchive) or entry.lies.path.startswith(project.state_dir):
+        if isinstance(entry.location, InArchive) or entry.location.path.startswith(project.state_dir):
             yield entry.path
 
 

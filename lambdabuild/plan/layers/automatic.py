@@ -64,15 +64,15 @@ class SharedLayer(Struct, frozen=True):
 
 
 def share(
-    sharers: Iterable[LayerCandidate], packages: Mapping[str, Iterable[Package]], taken: Mapping[str, frozenset[str]]
+    candidates: Iterable[LayerCandidate], packages: Mapping[str, Iterable[Package]], taken: Mapping[str, frozenset[str]]
 ) -> tuple[SharedLayer, ...]:
     """Return the layers, sorted by name.
 
     ``packages`` are those of each build; ``taken`` are the logical ids that each stack's template already has.
     """
     together: dict[ShareGroup, list[LayerCandidate]] = defaultdict(list)
-    for sharer in sharers:
-        together[sharer.group].append(sharer)
+    for candidate in candidates:
+        together[candidate.group].append(candidate)
     shared: list[SharedLayer] = []
     for group, members in sorted(together.items()):
         layers = _fitted(_Functions.of(members), _first(members, packages))
@@ -100,8 +100,8 @@ class _Functions(Struct, frozen=True):
     quotas: Mapping[str, int]
 
     @staticmethod
-    def of(sharers: Iterable[LayerCandidate]) -> _Functions:
-        candidates = list(sharers)
+    def of(candidates: Iterable[LayerCandidate]) -> _Functions:
+        candidates = tuple(candidates)
         counts = {candidate.build: len(candidate.functions) for candidate in candidates}
         return _Functions(counts, {candidate.build: candidate.quota for candidate in candidates})
 
@@ -113,12 +113,12 @@ class _Functions(Struct, frozen=True):
         return (layer for layer in layers if self.value(layer) >= LEAST_SAVED_BYTES)
 
 
-def _first(sharers: Iterable[LayerCandidate], packages: Mapping[str, Iterable[Package]]) -> list[_Layer]:
+def _first(candidates: Iterable[LayerCandidate], packages: Mapping[str, Iterable[Package]]) -> list[_Layer]:
     """Return one layer per set of builds, with the packages that exactly these use; big packages get one each."""
     users: dict[Package, set[str]] = defaultdict(set)
-    for sharer in sharers:
-        for package in packages.get(sharer.build, ()):
-            users[package].add(sharer.build)
+    for candidate in candidates:
+        for package in packages.get(candidate.build, ()):
+            users[package].add(candidate.build)
     groups: dict[tuple[frozenset[str], Package | None], set[Package]] = defaultdict(set)
     for package, builds in users.items():
         groups[frozenset(builds), package if package.weight >= BIG_BYTES else None].add(package)

@@ -72,7 +72,9 @@ def notes(items: Iterable[tuple[Function | Layer, Rule, Options]], settings: Set
     )
 
 
-def sharers(builds: Iterable[Build], sizes: Iterable[Sizes], rules: Mapping[str, Rule]) -> Iterator[LayerCandidate]:
+def layer_candidates(
+    builds: Iterable[Build], sizes: Iterable[Sizes], rules: Mapping[str, Rule]
+) -> Iterator[LayerCandidate]:
     """Yield the builds that take part. A build gets only as many layers as each of its functions has room for."""
     counts = {one.function: one.layer_count for one in sizes}
     for build in builds:

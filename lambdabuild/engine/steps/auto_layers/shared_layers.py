@@ -110,18 +110,18 @@ def decide(run: Run) -> Decision | None:
     )
 
 
-def _resolved(project: Project, sharer: LayerCandidate) -> Result | None:
-    receipt = receipts.read(project.receipt("resolve", sharer.resolution))
+def _resolved(project: Project, candidate: LayerCandidate) -> Result | None:
+    receipt = receipts.read(project.receipt("resolve", candidate.resolution))
     return result_from_data(receipt.result, project.roots) if receipt else None
 
 
-def _units(run: Run, sharer: LayerCandidate, result: Result, known: Known) -> Iterator[Unit]:
+def _units(run: Run, candidate: LayerCandidate, result: Result, known: Known) -> Iterator[Unit]:
     """The packages of a build; those that put files into one folder that is whole are one."""
-    build = run.index.builds[sharer.build]
+    build = run.index.builds[candidate.build]
     claims = run.index.rules[build.key.rule].package_layers
     assert claims is not None  # else it would not take part
     positions = [n for n, part in enumerate(result.parts) if isinstance(part, Archive) and part.origin]
-    found = {n: _entries(run, sharer.build, result.parts[n], known) for n in positions}
+    found = {n: _entries(run, candidate.build, result.parts[n], known) for n in positions}
     territories = [
         shared_namespaces.territory((e.path for e in found[n]), claims.marker, claims.modules) for n in positions
     ]
@@ -132,7 +132,7 @@ def _units(run: Run, sharer: LayerCandidate, result: Result, known: Known) -> It
         package = Package(
             names=tuple(names),
             digest=content_digest(entries),
-            zipped=sum(_zipped(entry, sharer.group.prefix) for entry in entries),
+            zipped=sum(_zipped(entry, candidate.group.prefix) for entry in entries),
             unzipped=sum(entry.size for entry in entries),
         )
         if entries:
@@ -141,7 +141,7 @@ def _units(run: Run, sharer: LayerCandidate, result: Result, known: Known) -> It
 
 def _zipped(entry: Entry, prefix: str) -> int:
     """The bytes of a file in a zip: its stream, its header before it and its line in the directory."""
-    packed = entry.lies.compressed_size if isinstance(entry.lies, InArchive) else entry.size
+    packed = entry.location.compressed_size if isinstance(entry.location, InArchive) else entry.size
     return packed + HEADERS_BYTES + 2 * len(f"{prefix}/{entry.path}".encode())
 
 

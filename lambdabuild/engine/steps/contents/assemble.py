@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from lambdabuild.artifacts import limits, merge, shared_namespaces
 from lambdabuild.artifacts.archives import archive_entries
-from lambdabuild.artifacts.entries import Entry, OnDisk, content_digest
+from lambdabuild.artifacts.entries import Entry, FileOnDisk, content_digest
 from lambdabuild.artifacts.native import wrong_machine
 from lambdabuild.artifacts.zips import write_zip
 from lambdabuild.core.atomic import write_text
@@ -277,7 +277,7 @@ def from_files(run: Run, listing: Listing, into: str, origin: str) -> Iterator[E
             executable=found.executable,
             size=found.stat.st_size,
             sha256=run.stats.digest(found.real, found.stat),
-            lies=OnDisk(found.real),
+            location=FileOnDisk(found.real),
             origin=origin,
         )
 
@@ -327,7 +327,7 @@ def refuse_wrong_machines(who: str, architecture: str, entries: Sequence[Entry])
 
 def made(project: Project, entries: Iterable[Entry]) -> list[str]:
     """The files in the machine's store that were made for this artifact, as records name them."""
-    paths = (entry.lies.path for entry in entries if isinstance(entry.lies, OnDisk))
+    paths = (entry.location.path for entry in entries if isinstance(entry.location, FileOnDisk))
     return sorted({project.portable(path) for path in paths if path.startswith(project.cache_dir + os.sep)})
 
 

@@ -6,7 +6,7 @@ import posixpath
 import re
 from collections.abc import Iterable, Iterator
 
-from lambdabuild.artifacts.entries import Entry, OnDisk
+from lambdabuild.artifacts.entries import Entry, FileOnDisk
 from lambdabuild.config.settings import CREDENTIALS
 from lambdabuild.files.listing import patterns
 from lambdabuild.plan.types import Build
@@ -45,11 +45,13 @@ def warnings(build: Build, entries: Iterable[Entry]) -> Iterator[str]:
     """
     wanted = patterns(tuple(line[1:] for line in build.key.leave_out if line.startswith("!")))
     for entry in entries:
-        if not isinstance(entry.lies, OnDisk) or wanted.leaves_out(entry.path, posixpath.basename(entry.path), False):
+        if not isinstance(entry.location, FileOnDisk) or wanted.leaves_out(
+            entry.path, posixpath.basename(entry.path), False
+        ):
             continue
         if is_credential(entry.path):
             yield f"{build.name}: {entry.path} goes into the artifact, and such files hold secrets; {_mend(entry.path)}"
-        elif entry.size <= LARGEST_KEY and _has_private_key(entry.lies.path):
+        elif entry.size <= LARGEST_KEY and _has_private_key(entry.location.path):
             yield f"{build.name}: {entry.path} goes into the artifact and holds a private key; {_mend(entry.path)}"
 
 

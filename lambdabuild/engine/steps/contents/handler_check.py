@@ -8,7 +8,7 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 
-from lambdabuild.artifacts.entries import Entry, OnDisk
+from lambdabuild.artifacts.entries import Entry, FileOnDisk
 from lambdabuild.core import handlers
 from lambdabuild.core.errors import BadManifest, CannotRead, HandlerNotPackaged, LambdaBuildError, NoHandler, raise_all
 from lambdabuild.core.handlers import Files, Finder
@@ -162,7 +162,7 @@ class _Check(Struct, frozen=True, dict=True):
 
 def _is_own(entry: Entry) -> bool:
     """Return whether a file may be the user's own, and no package's."""
-    return isinstance(entry.lies, OnDisk) and not {"node_modules", "vendor"} & set(entry.path.split("/")[:-1])
+    return isinstance(entry.location, FileOnDisk) and not {"node_modules", "vendor"} & set(entry.path.split("/")[:-1])
 
 
 def _files(code: Sequence[Entry], layers: Sequence[Sequence[Entry]], archive: str) -> Files:
@@ -180,8 +180,8 @@ def _files(code: Sequence[Entry], layers: Sequence[Sequence[Entry]], archive: st
 def _is_in(jar: Entry, name: str, archive: str) -> bool:
     """Return whether a jar holds a file. One whose bytes are not on this machine is believed to."""
     try:
-        if isinstance(jar.lies, OnDisk) and os.path.exists(jar.lies.path):
-            with zipfile.ZipFile(jar.lies.path) as opened:
+        if isinstance(jar.location, FileOnDisk) and os.path.exists(jar.location.path):
+            with zipfile.ZipFile(jar.location.path) as opened:
                 return name in opened.NameToInfo
         with zipfile.ZipFile(archive) as outer, zipfile.ZipFile(io.BytesIO(outer.read(jar.path))) as opened:
             return name in opened.NameToInfo

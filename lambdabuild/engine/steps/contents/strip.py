@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 from lambdabuild.artifacts import elf
-from lambdabuild.artifacts.entries import Entry, OnDisk
+from lambdabuild.artifacts.entries import Entry, FileOnDisk
 from lambdabuild.artifacts.native import native
 from lambdabuild.artifacts.trees import content
 from lambdabuild.core import store, tools
@@ -93,7 +93,7 @@ def _run(project: Project, tool: str, data: bytes) -> bytes:
 def _with_bytes(run: Run, entry: Entry, path: str) -> Entry:
     if not path:
         return entry
-    return replace(entry, size=os.path.getsize(path), sha256=run.stats.digest(path), lies=OnDisk(path))
+    return replace(entry, size=os.path.getsize(path), sha256=run.stats.digest(path), location=FileOnDisk(path))
 
 
 def _short(text: str) -> str:
