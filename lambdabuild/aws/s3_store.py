@@ -9,19 +9,18 @@ import re
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from lambdabuild.artifacts.store import NO_LABELS, Labels, taken
 from lambdabuild.aws import session
+from lambdabuild.aws.s3_upload import Upload, field, send_parts, send_whole
 from lambdabuild.core.errors import StoreFailed
 
 MULTIPART_BYTES = 64 << 20
 PART_BYTES = 16 << 20
 """S3 takes at least 5 MiB a part: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html"""
-PART_THREADS = 4
 IF_NONE = {"IfNoneMatch": "*"}
 """https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html: 412 when the key is there, 409 when
 another request is about to make it so."""
@@ -29,7 +28,6 @@ ATTEMPTS = 8
 FIRST_WAIT_SECONDS = 0.1
 NOT_THERE = ("404", "NoSuchKey", "NotFound")
 SHA256 = re.compile(r"[0-9a-f]{64}")
-ALREADY_THERE = ("PreconditionFailed", "ConditionalRequestConflict", "412")
 
 HELP = {
     "NoSuchBucket": "create the bucket, or correct the setting bucket",
@@ -92,14 +90,14 @@ class S3Store:
         from botocore.exceptions import ClientError
 
         place = {"Bucket": self.bucket, "Key": self.prefix + key}
-        with self._telling(f"look at {self.location(key)}"):
+        with _explaining(f"look at {self.location(key)}"):
             try:
-                found = self._client.head_object(ChecksumMode="ENABLED", **place)
+                head = self._client.head_object(ChecksumMode="ENABLED", **place)
             except ClientError as error:
                 if error.response.get("Error", {}).get("Code") in NOT_THERE:
                     return None
                 raise
-            return _said(found) or _read(self._client.get_object(**place)["Body"])
+            return _sha256_in(head) or _sha256_of(self._client.get_object(**place)["Body"])
 
     def put_once(
         self, key: str, path: str, sha256: str, size: int, labels: Labels = NO_LABELS, *, replace: bool = False
@@ -119,23 +117,24 @@ class S3Store:
         )
 
     def _send(self, key: str, path: str, sha256: str, size: int, labels: Labels, condition: Mapping[str, str]) -> bool:
-        """False when the condition did not hold."""
-        about = self._about(self.prefix + key, sha256, labels)
-        with self._telling(f"put {self.location(key)}"):
-            send = self._put_parts if size > self._multipart_bytes else self._put_whole
-            return send(path, sha256, about, condition)
+        """Return False when the condition did not hold."""
+        upload = Upload(path, sha256, self._about(self.prefix + key, sha256, labels), condition)
+        with _explaining(f"put {self.location(key)}"):
+            if size > self._multipart_bytes:
+                return send_parts(self._client, upload, self._part_bytes)
+            return send_whole(self._client, upload)
 
     def read(self, key: str) -> bytes | None:
         """Return the object under a key; None when there is none."""
         if not self.has(key):
             return None
-        with self._telling(f"get {self.location(key)}"):
+        with _explaining(f"get {self.location(key)}"):
             return bytes(self._client.get_object(Bucket=self.bucket, Key=self.prefix + key)["Body"].read())
 
     def copy(self, location: str, key: str) -> None:
         """Copy an object (``s3://bucket/key``, up to 5 GB) to a key, inside S3."""
         bucket, _, source = location.removeprefix("s3://").partition("/")
-        with self._telling(f"copy {location} to {self.location(key)}"):
+        with _explaining(f"copy {location} to {self.location(key)}"):
             answer = self._client.copy_object(
                 Bucket=self.bucket,
                 Key=self.prefix + key,
@@ -144,74 +143,12 @@ class S3Store:
                 TaggingDirective="COPY",
                 **self._encryption(),
             )
-            _field(answer.get("CopyObjectResult", {}), "ETag")
+            field(answer.get("CopyObjectResult", {}), "ETag")
         self._keys(key).add(self.prefix + key)
 
-    def _put_whole(self, path: str, sha256: str, about: Mapping[str, Any], condition: Mapping[str, str]) -> bool:
-        checksum = base64.b64encode(bytes.fromhex(sha256)).decode()
-        with open(path, "rb") as stream:
-            answer = self._conditionally(
-                lambda: self._client.put_object(Body=stream, ChecksumSHA256=checksum, **condition, **about)
-            )
-        if answer is not None and answer.get("ChecksumSHA256") != checksum and not _is_etag_of(path, answer):
-            self._refuse_other(about, sha256, os.path.getsize(path))
-        return answer is not None
-
-    def _refuse_other(self, about: Mapping[str, Any], sha256: str, size: int) -> None:
-        """Raise StoreFailed unless an object is what was sent: a captive portal answers a PUT with 200 and a page.
-
-        Asked when the answer does not show it, as that of an older S3-compatible store.
-        """
-        found = self._client.head_object(Bucket=about["Bucket"], Key=about["Key"])
-        if found.get("Metadata", {}).get("sha256") == sha256 and found.get("ContentLength") == size:
-            return
-        raise StoreFailed(
-            f"s3://{about['Bucket']}/{about['Key']} was sent, but what is there is not what was sent",
-            help="check the network: something on the way (a captive portal, a proxy) answers in place of S3",
-        )
-
-    def _put_parts(self, path: str, sha256: str, about: Mapping[str, Any], condition: Mapping[str, str]) -> bool:
-        """S3 has no sha256 of a whole multipart object, so each part bears its own and the metadata the whole's."""
-        started = self._client.create_multipart_upload(ChecksumAlgorithm="SHA256", **about)
-        upload = {"Bucket": about["Bucket"], "Key": about["Key"], "UploadId": _field(started, "UploadId")}
-        try:
-            count = -(-os.path.getsize(path) // self._part_bytes)
-            with ThreadPoolExecutor(PART_THREADS) as pool:
-                parts = list(pool.map(lambda number: self._put_part(upload, path, number), range(1, count + 1)))
-            answer = self._conditionally(
-                lambda: self._client.complete_multipart_upload(MultipartUpload={"Parts": parts}, **condition, **upload),
-                otherwise=lambda: self._client.abort_multipart_upload(**upload),
-            )
-            if answer is not None and not str(answer.get("ETag", "")).strip('"').endswith(f"-{count}"):
-                self._refuse_other(about, sha256, os.path.getsize(path))
-            return answer is not None
-        except BaseException:
-            self._client.abort_multipart_upload(**upload)
-            raise
-
-    def _put_part(self, upload: Mapping[str, str], path: str, number: int) -> dict[str, Any]:
-        with open(path, "rb") as stream:
-            stream.seek((number - 1) * self._part_bytes)
-            data = stream.read(self._part_bytes)
-        checksum = base64.b64encode(hashlib.sha256(data).digest()).decode()
-        answer = self._client.upload_part(Body=data, PartNumber=number, ChecksumSHA256=checksum, **upload)
-        return {"PartNumber": number, "ETag": _field(answer, "ETag"), "ChecksumSHA256": checksum}
-
-    def _conditionally(self, send: Any, otherwise: Any = None) -> Mapping[str, Any] | None:
-        """Return the answer; None when somebody else put the object first."""
-        from botocore.exceptions import ClientError
-
-        try:
-            return dict(send())
-        except ClientError as error:
-            if error.response.get("Error", {}).get("Code") not in ALREADY_THERE:
-                raise
-            if otherwise is not None:
-                otherwise()
-            return None
-
-    def _about(self, key: str, sha256: str, labels: Labels) -> dict[str, Any]:
-        about: dict[str, Any] = {"Bucket": self.bucket, "Key": key, "Metadata": {**labels.metadata, "sha256": sha256}}
+    def _about(self, key: str, sha256: str, labels: Labels) -> dict[str, str | Mapping[str, str]]:
+        metadata = {**labels.metadata, "sha256": sha256}
+        about: dict[str, str | Mapping[str, str]] = {"Bucket": self.bucket, "Key": key, "Metadata": metadata}
         about["ContentType"] = _CONTENT_TYPES.get(os.path.splitext(key)[1], "application/octet-stream")
         about |= self._encryption()
         tags = {**self._tags, **labels.tags}
@@ -219,9 +156,8 @@ class S3Store:
             about["Tagging"] = urlencode(sorted(tags.items()))
         return about
 
-    def _encryption(self) -> dict[str, Any]:
-        given = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": self._kms_key_id}
-        return given if self._kms_key_id else {}
+    def _encryption(self) -> dict[str, str]:
+        return {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": self._kms_key_id} if self._kms_key_id else {}
 
     @property
     def _client(self) -> Any:
@@ -236,59 +172,42 @@ class S3Store:
         start = f"{folder}/" if folder else ""
         with self._lock:
             if folder not in self._there:
-                with self._telling(f"list s3://{self.bucket}/{start}"):
+                with _explaining(f"list s3://{self.bucket}/{start}"):
                     pages = client.get_paginator("list_objects_v2").paginate(
                         Bucket=self.bucket, Prefix=start, Delimiter="/"
                     )
                     self._there[folder] = {item["Key"] for page in pages for item in page.get("Contents", ())}
             return self._there[folder]
 
-    @contextmanager
-    def _telling(self, what: str) -> Iterator[None]:
-        """Whatever AWS refuses, as an error with a way out."""
-        from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
-        try:
-            yield
-        except NoCredentialsError as error:
-            help = "set AWS_PROFILE or AWS_ACCESS_KEY_ID, or leave bucket out to use a folder"
-            raise StoreFailed(f"cannot {what}: there are no AWS credentials", help=help) from error
-        except ClientError as error:
-            code = str(error.response.get("Error", {}).get("Code", ""))
-            raise StoreFailed(f"cannot {what}: {error}", help=HELP.get(code, "see the code that S3 gave")) from error
-        except BotoCoreError as error:
-            raise StoreFailed(f"cannot {what}: {error}", help="check endpoint_url, region and the network") from error
+@contextmanager
+def _explaining(what: str) -> Iterator[None]:
+    """Raise whatever AWS refuses as an error with a way out."""
+    from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
-
-def _is_etag_of(path: str, answer: Mapping[str, Any]) -> bool:
-    """Return whether an ETag is the file's md5, as it is without KMS and in older S3-compatible stores."""
-    etag = str(answer.get("ETag", "")).strip('"')
-    with open(path, "rb") as stream:
-        return (
-            bool(etag) and etag == hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-        )
+    try:
+        yield
+    except NoCredentialsError as error:
+        help = "set AWS_PROFILE or AWS_ACCESS_KEY_ID, or leave bucket out to use a folder"
+        raise StoreFailed(f"cannot {what}: there are no AWS credentials", help=help) from error
+    except ClientError as error:
+        code = str(error.response.get("Error", {}).get("Code", ""))
+        raise StoreFailed(f"cannot {what}: {error}", help=HELP.get(code, "see the code that S3 gave")) from error
+    except BotoCoreError as error:
+        raise StoreFailed(f"cannot {what}: {error}", help="check endpoint_url, region and the network") from error
 
 
-def _field(answer: Mapping[str, Any], name: str) -> str:
-    """Return a field that every answer of S3 has. Raises StoreFailed (LB601) for one that is not S3's."""
-    if not answer.get(name):
-        raise StoreFailed(
-            f"the answer to an upload has no {name}, so it is not from S3",
-            help="check endpoint_url and the network: a captive portal or a proxy may answer in place of S3",
-        )
-    return str(answer[name])
-
-
-def _said(found: Mapping[str, Any]) -> str | None:
+def _sha256_in(head: Mapping[str, Any]) -> str | None:
     """Return the sha256 that an object bears: S3's own when it is of the whole object, not of parts, else ours."""
-    checksum, is_in_parts = str(found.get("ChecksumSHA256", "")), "-" in str(found.get("ETag", ""))
-    if checksum and not is_in_parts and found.get("ChecksumType", "FULL_OBJECT") == "FULL_OBJECT":
+    checksum, is_in_parts = str(head.get("ChecksumSHA256", "")), "-" in str(head.get("ETag", ""))
+    if checksum and not is_in_parts and head.get("ChecksumType", "FULL_OBJECT") == "FULL_OBJECT":
         return base64.b64decode(checksum).hex()
-    ours = str(found.get("Metadata", {}).get("sha256", ""))
+    ours = str(head.get("Metadata", {}).get("sha256", ""))
     return ours if SHA256.fullmatch(ours) else None
 
 
-def _read(stream: Any) -> str:
+def _sha256_of(stream: Any) -> str:
+    """Return the sha256 of a body that botocore streams."""
     digest = hashlib.sha256()
     for chunk in stream.iter_chunks(1 << 20):
         digest.update(chunk)
