@@ -51,7 +51,7 @@ def in_place(options: dict[str, object], handler: str) -> dict[str, object]:
 def _cannot(resource: CodeResource, why: str) -> None:
     properties = resource.meta("BuildProperties")
     if isinstance(properties, dict) and properties.get("Sourcemap"):
-        resource.found.notes.append(f"{resource.where}: {why}; for source maps let {VARIABLE} hold {FLAG}")
+        resource.reading.notes.append(f"{resource.where}: {why}; for source maps let {VARIABLE} hold {FLAG}")
 
 
 def wants_source_maps(resource: CodeResource) -> bool:
@@ -98,7 +98,7 @@ def _rewrite(
     pair = pair_of(template.is_json, key)
     given = pair_of(template.is_json, key, value)
     iteration = template.iteration(resource.name, key, resource.property(key) if section == "Properties" else None)
-    resource.found.rewrites.append(
+    resource.reading.rewrites.append(
         Rewrite(
             template.full(resource.name), kind, "uri", span,  # type: ignore[arg-type]  # one of its kinds
             insert.replace(pair, given, 1), given if insert else "", text, iteration,

@@ -1,4 +1,4 @@
-"""A function or layer of a template being read: its properties, those of Globals too, and what is noted of it."""
+"""A function or layer of a template being read: its properties, including those of Globals."""
 
 from __future__ import annotations
 
@@ -23,7 +23,6 @@ from lambdabuild.core.records import Struct, field
 from lambdabuild.core.spans import Node, Span
 from lambdabuild.frontends.intrinsics import NO_VALUE, Scope, Unresolved, Value, first_unresolved, resolve
 from lambdabuild.frontends.loops import Loops
-from lambdabuild.frontends.sam.places import pair_of, property_place
 
 ARCHITECTURES = ("x86_64", "arm64")
 
@@ -116,8 +115,8 @@ IN_GLOBALS = {"AWS::Serverless::Function": "Function", "AWS::Serverless::LayerVe
 class CodeResource:
     """One function or layer being read."""
 
-    def __init__(self, template: Template, found: Reading, name: str, node: Node, where: Span, kind: str) -> None:
-        self.template, self.found, self.name, self.node, self.where = template, found, name, node, where
+    def __init__(self, template: Template, reading: Reading, name: str, node: Node, where: Span, kind: str) -> None:
+        self.template, self.reading, self.name, self.node, self.where = template, reading, name, node, where
         self.shape = SHAPES[kind]
         section = IN_GLOBALS.get(kind, "")
         self.globals = template.globals.get(section) if template.globals is not None and section else None
@@ -133,8 +132,8 @@ class CodeResource:
 
     def property(self, key: str) -> Node | None:
         """Return a property of the resource, otherwise of Globals."""
-        found = self.own(key)
-        return found if found is not None or key in self.ignored_globals() else self.common(key)
+        own = self.own(key)
+        return own if own is not None or key in self.ignored_globals() else self.common(key)
 
     def common(self, key: str) -> Node | None:
         return self.globals.get(key) if self.globals is not None else None
@@ -181,65 +180,26 @@ class CodeResource:
         path, of = self.metadata.get("aws:asset:path"), self.metadata.get("aws:asset:property")
         return path if of is not None and of.value == self.shape.code else None
 
-    def skip(self, reason: str) -> None:
-        if self.name in self.template.loops.keys and self.property(self.shape.code) is not None:
-            self.rewrite("kept")
-        self.leave_out(reason)
-
-    def leave_out(self, reason: str) -> None:
-        self.found.skipped.append(Skipped(self.template.full(self.name), reason, self.where, self.shape.kind))
-
-    def rewrite(self, kind: Literal["artifact", "asset", "image", "kept"], key: str = "") -> None:
-        """Record the place of its code's location, or of another property."""
-        key = key or self.shape.code
-        self.refuse_looped(key)
-        span, insert = property_place(self.template.text, self.template.is_json, self.node, key)
-        iteration = self.template.iteration(self.name, key, self.property(key))
-        name, form = self.template.full(self.name), self.shape.form
-        pair = pair_of(self.template.is_json, key) if insert else ""
-        self.found.rewrites.append(Rewrite(name, kind, form, span, insert, pair, iteration=iteration))
-        asset = self.cdk_asset() if key == self.shape.code else None
-        if asset is not None and "aws:asset:path" in self.metadata.keys:  # else sam deploy would take the asset again
-            more = self.normalized(self.metadata.keys["aws:asset:path"])
-            self.found.rewrites.append(Rewrite(self.template.full(self.name), kind, "uri", asset.span, more))
-
-    def normalized(self, key: Span) -> str:
-        """Return the value next to this key, and the mark with which SAM records that it copied it to its property."""
-        if self.template.is_json:
-            return '{}, "SamNormalized": true'
-        newline = "\r\n" if "\r\n" in self.template.text else "\n"
-        is_flow = self.metadata.style == "flow"
-        return "{}" + (", " if is_flow else newline + " " * (key.column - 1)) + "SamNormalized: true"
-
-    def refuse_looped(self, key: str) -> None:
-        """Raise an error for a property that a loop creates, because it cannot be written for one function alone."""
-        properties = self.node.get("Properties")
-        where = properties.keys.get(key) if properties is not None else None
-        if where is not None and self.template.text[where.start : where.end].strip("'\"") not in (key, ""):
-            raise BadTemplate(
-                f"the {key} of {self.label} is made by an Fn::ForEach among its properties",
-                where=where,
-                help="write it out, next to the loop",
-            )
-
     def meta(self, key: str) -> Value:
         node = self.metadata.get(key)
         return resolve(node, self.template.names) if node is not None else None
 
-    def architecture(self, value: Value, key: str) -> Literal["x86_64", "arm64"]:
-        missing = first_unresolved(value)
-        if missing:
-            raise Unresolvable(
-                f"the {key} of {self.label} are not known: {missing.reason}",
-                where=missing.where,
-                help=missing.remedy,
-            )
-        items = [value] if isinstance(value, str) else value or [ARCHITECTURES[0]]
-        if not isinstance(items, list) or len(items) != 1 or items[0] not in ARCHITECTURES:
-            node = self.property(key) or self.metadata.get(key)
-            raise BadTemplate(
-                f"the {key} of {self.label} are {items!r}; Lambda knows {' and '.join(ARCHITECTURES)}",
-                where=node.span if node is not None else self.where,
-                help=f"name one of them: {key}: [arm64]",
-            )
-        return cast('Literal["x86_64", "arm64"]', items[0])
+
+def architecture(resource: CodeResource, value: Value, key: str) -> Literal["x86_64", "arm64"]:
+    """Return the one architecture that a property names; x86_64 when it names none. Raises LB104, LB106."""
+    missing = first_unresolved(value)
+    if missing:
+        raise Unresolvable(
+            f"the {key} of {resource.label} are not known: {missing.reason}",
+            where=missing.where,
+            help=missing.remedy,
+        )
+    items = [value] if isinstance(value, str) else value or [ARCHITECTURES[0]]
+    if not isinstance(items, list) or len(items) != 1 or items[0] not in ARCHITECTURES:
+        node = resource.property(key) or resource.metadata.get(key)
+        raise BadTemplate(
+            f"the {key} of {resource.label} are {items!r}; Lambda knows {' and '.join(ARCHITECTURES)}",
+            where=node.span if node is not None else resource.where,
+            help=f"name one of them: {key}: [arm64]",
+        )
+    return cast('Literal["x86_64", "arm64"]', items[0])

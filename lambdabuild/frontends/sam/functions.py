@@ -15,10 +15,9 @@ from lambdabuild.core.model import (
     Layer,
     Options,
 )
-from lambdabuild.frontends import images
 from lambdabuild.frontends.intrinsics import NO_VALUE, Unresolved, Value, first_unresolved, resolve
-from lambdabuild.frontends.sam import bundles, parent_packages, references
-from lambdabuild.frontends.sam.code_resource import CodeResource
+from lambdabuild.frontends.sam import bundles, images, parent_packages, references, rewrites
+from lambdabuild.frontends.sam.code_resource import CodeResource, architecture
 from lambdabuild.frontends.sam.layer_places import layers_place
 from lambdabuild.frontends.sam.locations import INLINE, Elsewhere, code_location
 
@@ -36,7 +35,7 @@ def read(resource: CodeResource) -> None:
         _read_unless_undeployed(resource)
     except LambdaBuildError as error:
         errors = getattr(error, "errors", (error,))
-        resource.found.broken.append(Broken(resource.template.full(resource.name), resource.shape.kind, errors))
+        resource.reading.broken.append(Broken(resource.template.full(resource.name), resource.shape.kind, errors))
         raise
 
 
@@ -46,7 +45,7 @@ def _read_unless_undeployed(resource: CodeResource) -> None:
     except Unresolvable:
         if references.is_deployed(resource.node, resource.template.names):
             raise
-        resource.skip("its condition is false, and not all of it is known")
+        rewrites.skip(resource, "its condition is false, and not all of it is known")
 
 
 def _read_code(resource: CodeResource) -> None:
@@ -56,7 +55,7 @@ def _read_code(resource: CodeResource) -> None:
     inline = resource.shape.kind == "function" and resource.own("InlineCode") is not None
     code = INLINE if inline else _location(resource)
     if isinstance(code, Elsewhere):
-        resource.skip(code.reason)
+        rewrites.skip(resource, code.reason)
     else:
         _local(resource, resource.template.local_path(code))
 
@@ -97,21 +96,23 @@ def _local(resource: CodeResource, path: str) -> None:
     elif kind == "file":
         _as_it_is(resource, path, kind, "its code is a single file, which is packed as it is")
     elif resource.shape.is_web and resource.meta("BuildMethod") == bundles.ESBUILD:
-        resource.leave_out(f"web functions are not bundled with esbuild; its {resource.shape.code} stays as it is")
+        rewrites.leave_out(
+            resource, f"web functions are not bundled with esbuild; its {resource.shape.code} stays as it is"
+        )
     else:
         _build(resource, path)
-        resource.rewrite("artifact")
+        rewrites.add(resource, "artifact")
 
 
 def _as_it_is(resource: CodeResource, path: str, kind: str, reason: str) -> None:
     """Upload the code as it is, without building."""
     node = resource.property(resource.shape.code)
     where = node.span if node is not None else resource.where
-    resource.leave_out(reason)
-    resource.found.assets.append(
+    rewrites.leave_out(resource, reason)
+    resource.reading.assets.append(
         Asset(resource.template.full(resource.name), path, kind == "folder", where, is_code=True)
     )
-    resource.rewrite("asset")
+    rewrites.add(resource, "asset")
 
 
 def _build(resource: CodeResource, source: str) -> None:
@@ -130,11 +131,11 @@ def _build(resource: CodeResource, source: str) -> None:
     layers, foreign = _layers(resource)
     if method == bundles.ESBUILD:
         bundles.rewrites(resource)
-    resource.found.functions.append(
+    resource.reading.functions.append(
         Function(
             name=resource.template.full(resource.name),
             runtime=runtime,
-            architecture=resource.architecture(resource.value("Architectures"), "Architectures"),
+            architecture=architecture(resource, resource.value("Architectures"), "Architectures"),
             handler=handler,
             is_bundled=method == bundles.ESBUILD and not bundles.is_looped(resource),
             handler_place=handler_node.span if (handler_node := resource.property("Handler")) else None,
@@ -164,10 +165,10 @@ def _layer(resource: CodeResource, source: str, method: str) -> None:
     compatible = resource.value("CompatibleArchitectures")
     one = given or (compatible[:1] if isinstance(compatible, list) else None)
     runtimes = resource.value("CompatibleRuntimes")
-    resource.found.layers.append(
+    resource.reading.layers.append(
         Layer(
             name=resource.template.full(resource.name),
-            architecture=resource.architecture(one, "BuildArchitecture" if given else "CompatibleArchitectures"),
+            architecture=architecture(resource, one, "BuildArchitecture" if given else "CompatibleArchitectures"),
             source=source,
             where=resource.where,
             build_method=method,
@@ -229,7 +230,7 @@ def _fixed_layers(resource: CodeResource) -> str:
     )
     if isinstance(place, str):
         return place
-    resource.found.layer_places.append(place)
+    resource.reading.layer_places.append(place)
     return ""
 
 

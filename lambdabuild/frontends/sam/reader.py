@@ -53,25 +53,25 @@ def load(
     ``root`` is the folder that relative code folders start from, instead of the template's own. With ``keeps_broken``
     mistakes of single functions and layers are told in the service, if there are no others.
     """
-    found, documents = Reading(), list[Document]()
-    run = _Run(files, root, region, found, documents)
+    reading, documents = Reading(), list[Document]()
+    run = _Run(files, root, region, reading, documents)
     try:
         _read_stack(run, "", path, dict(parameters or {}), stage, ())
     except LambdaBuildError as error:
-        found.errors += getattr(error, "errors", (error,))
-    attributed = {id(error) for one in found.broken for error in one.errors}
-    if not (keeps_broken and all(id(error) in attributed for error in found.errors)):
-        raise_all({str(error): error for error in found.errors}.values())  # the same mistake once
+        reading.errors += getattr(error, "errors", (error,))
+    attributed = {id(error) for one in reading.broken for error in one.errors}
+    if not (keeps_broken and all(id(error) in attributed for error in reading.errors)):
+        raise_all({str(error): error for error in reading.errors}.values())  # the same mistake once
     return Service(
         documents=tuple(sorted(documents, key=lambda document: document.stack)),
-        functions=tuple(found.functions),
-        layers=tuple(found.layers),
-        images=tuple(found.images),
-        assets=tuple(found.assets),
-        skipped=tuple(found.skipped),
-        notes=tuple(dict.fromkeys(found.notes)),
-        warnings=tuple(dict.fromkeys(found.warnings)),
-        broken=tuple(found.broken),
+        functions=tuple(reading.functions),
+        layers=tuple(reading.layers),
+        images=tuple(reading.images),
+        assets=tuple(reading.assets),
+        skipped=tuple(reading.skipped),
+        notes=tuple(dict.fromkeys(reading.notes)),
+        warnings=tuple(dict.fromkeys(reading.warnings)),
+        broken=tuple(reading.broken),
     )
 
 
@@ -81,7 +81,7 @@ class _Run(Struct, frozen=True):
     files: Files
     root: str
     region: str
-    found: Reading
+    reading: Reading
     documents: list[Document]
 
 
@@ -89,23 +89,23 @@ def _read_stack(
     run: _Run, stack: str, path: str, given: Mapping[str, Value], stage: str, above: tuple[tuple[str, Span], ...]
 ) -> None:
     text = _read(run.files, path, above[-1][1] if above else None)
-    root, is_json = parse(path, text, tell_duplicate=lambda error: run.found.warnings.append(str(error)))
+    root, is_json = parse(path, text, tell_duplicate=lambda error: run.reading.warnings.append(str(error)))
     names = scope(path, root, given, stack=stack, stage=stage, region=run.region)
     place = resources_place(text, root, _layer_type(root, names))
     mappings = mappings_place(text, root) if loops.LOOP in text else None
-    root, names, expanded = _without_loops(text, root, names, run.found.warnings)
+    root, names, expanded = _without_loops(text, root, names, run.reading.warnings)
     base = run.root or posixpath.dirname(run.files.real(path))
     template = Template(text, is_json, names, base, run.files, root.get("Globals"), place is not None, expanded)
-    found = replace(run.found, rewrites=[], layer_places=[])  # the other lists are those of the run
-    _Stack(run, template, found, path, root, above).read()
+    reading = replace(run.reading, rewrites=[], layer_places=[])  # the other lists are those of the run
+    _Stack(run, template, reading, path, root, above).read()
     run.documents.append(
         Document(
             stack=stack,
             path=path,
             text=text,
             is_json=is_json,
-            rewrites=tuple(found.rewrites),
-            layers=tuple(found.layer_places),
+            rewrites=tuple(reading.rewrites),
+            layers=tuple(reading.layer_places),
             resources=place,
             names=frozenset(key for section in ("Resources", "Parameters") for key in _keys(root.get(section))),
             mappings=mappings,
@@ -127,8 +127,8 @@ def _without_loops(text: str, root: Node, names: Scope, warnings: list[str]) -> 
 
 def _transforms(root: Node, names: Scope) -> list[Value]:
     node = root.get("Transform")
-    found = resolve(node, names) if node is not None else None
-    return found if isinstance(found, list) else [found]
+    reading = resolve(node, names) if node is not None else None
+    return reading if isinstance(reading, list) else [reading]
 
 
 def _layer_type(root: Node, names: Scope) -> str:
@@ -163,9 +163,22 @@ class _Stack:
     """One template being read."""
 
     def __init__(
-        self, run: _Run, template: Template, found: Reading, path: str, root: Node, above: tuple[tuple[str, Span], ...]
+        self,
+        run: _Run,
+        template: Template,
+        reading: Reading,
+        path: str,
+        root: Node,
+        above: tuple[tuple[str, Span], ...],
     ) -> None:
-        self.run, self.template, self.found, self.path, self.root, self.above = run, template, found, path, root, above
+        self.run, self.template, self.reading, self.path, self.root, self.above = (
+            run,
+            template,
+            reading,
+            path,
+            root,
+            above,
+        )
         self.names, self.folder = template.names, posixpath.dirname(run.files.real(path))
 
     def read(self) -> None:
@@ -192,8 +205,8 @@ class _Stack:
         try:
             action()
         except LambdaBuildError as error:
-            self.found.errors += getattr(error, "errors", (error,))
-            if len(self.found.errors) >= MOST_MISTAKES:
+            self.reading.errors += getattr(error, "errors", (error,))
+            if len(self.reading.errors) >= MOST_MISTAKES:
                 raise
 
     def circles(self) -> None:
@@ -202,7 +215,7 @@ class _Stack:
     def resource(self, name: str, node: Node, resources: Node) -> None:
         where = resources.keys.get(name, node.span)
         if name.startswith("Fn::"):
-            self.found.notes.append(f"{where}: {name} is expanded at deployment, so what it makes is not built")
+            self.reading.notes.append(f"{where}: {name} is expanded at deployment, so what it makes is not built")
             return
         kind = node.get("Type")
         if not isinstance(node.value, dict) or kind is None or not isinstance(kind.value, str):
@@ -219,7 +232,7 @@ class _Stack:
                 f"the logical id {name!r} is not made of letters and digits only", where=where, help="rename it"
             )
         if kind.value in SHAPES:
-            functions.read(CodeResource(self.template, self.found, name, node, where, kind.value))
+            functions.read(CodeResource(self.template, self.reading, name, node, where, kind.value))
         elif kind.value in packaged.STACKS:
             self.nested(name, node, where, packaged.STACKS[kind.value])
         elif kind.value not in packaged.PROPERTIES:
@@ -235,7 +248,7 @@ class _Stack:
         span: Span,
         iteration: Iteration | None = None,
     ) -> None:
-        self.found.rewrites.append(Rewrite(target, kind, form, span, iteration=iteration))
+        self.reading.rewrites.append(Rewrite(target, kind, form, span, iteration=iteration))
 
     def asset(self, name: str, node: Node, form: Form, iteration: Iteration | None = None) -> None:
         """Add a local file that a property names; what is already in S3 is skipped."""
@@ -248,7 +261,7 @@ class _Stack:
             return
         path = self.template.local_path(value, self.folder)
         is_folder = self.run.files.kind(path) == "folder"  # one that is missing is told where it is sent
-        self.found.assets.append(Asset(self.template.full(name), path, is_folder, node.span))
+        self.reading.assets.append(Asset(self.template.full(name), path, is_folder, node.span))
         self.rewrite(self.template.full(name), "asset", form, node.span, iteration)
 
     def unknown_file(self, name: str, value: Unresolved, form: Form) -> None:
@@ -258,7 +271,7 @@ class _Stack:
             raise Unresolvable(f"{label} is not known: {value.reason}", where=value.where, help=value.remedy)
         if packaged.is_local(value.text or "."):
             reason = "; ".join(filter(None, (f"its location is not known: {value.reason}", value.give)))
-            self.found.skipped.append(Skipped(self.template.full(label), reason, value.where, "file"))
+            self.reading.skipped.append(Skipped(self.template.full(label), reason, value.where, "file"))
 
     def unbuilt(self, name: str, kind: str, properties: Node | None, where: Span) -> None:
         """Warn that nothing is built for a resource of unknown type, although it names existing code."""
@@ -267,7 +280,7 @@ class _Stack:
             is_path = isinstance(value, str) and packaged.may_be_path(value)
             if is_path and self.run.files.kind(self.template.local_path(str(value))):
                 reason = f"lambdabuild builds nothing for {kind}; its {key} stays as it is"
-                self.found.skipped.append(Skipped(self.template.full(name), reason, where, "resource"))
+                self.reading.skipped.append(Skipped(self.template.full(name), reason, where, "resource"))
 
     def nested(self, name: str, node: Node, where: Span, key: str) -> None:
         properties = node.get("Properties")
@@ -280,7 +293,7 @@ class _Stack:
             reason = ELSEWHERE
             if isinstance(value, Unresolved) and packaged.is_local(value.text or "."):
                 reason = "; ".join(filter(None, (f"its template is not known: {value.reason}", value.give)))
-            self.found.skipped.append(Skipped(self.template.full(name), reason, where, "stack"))
+            self.reading.skipped.append(Skipped(self.template.full(name), reason, where, "stack"))
             return
         assert location is not None
         path = self.template.local_path(packaged.path_of(value), self.folder)
