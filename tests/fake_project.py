@@ -22,6 +22,7 @@ from lambdabuild.engine.base.project import Project
 from lambdabuild.engine.base.receipts import StepOutput
 from lambdabuild.engine.base.run import OpenedWith, Run, new_run
 from lambdabuild.engine.base.step_kind import StepKind
+from lambdabuild.engine.freshness import intact
 from lambdabuild.engine.steps import actions
 from lambdabuild.files import fingerprint
 from lambdabuild.files.stat_cache import StatCache
@@ -113,7 +114,7 @@ def _kinds(ran: list[str]) -> dict[str, StepKind]:
             inputs=_source,
             run=_recorded(ran, "make", _make),
             state=lambda run, name: [run.project.out("make", name)],
-            is_intact=lambda run, name, values: Path(run.project.out("make", name)).exists(),
+            is_intact=lambda run, name, values: intact.is_there(run, run.project.out("make", name)),
             has_bytes=True,
         ),
         "pack": StepKind(
@@ -125,7 +126,7 @@ def _kinds(ran: list[str]) -> dict[str, StepKind]:
             inputs=lambda run, name: {f"step:make:{name}": str(run.saved(f"make:{name}").get("output", ""))},
             run=_recorded(ran, "pack", _pack),
             outputs=_packed,
-            is_intact=lambda run, name, values: any(Path(one.path).exists() for one in _packed(run, name)),
+            is_intact=lambda run, name, values: all(intact.is_there(run, one.path) for one in _packed(run, name)),
             bytes_of=lambda run, name: [("make", name)],
             restore=lambda run, name, entry: bool(_pack(run, name)),
         ),
