@@ -68,8 +68,8 @@ def _offset(stream: BinaryIO, info: zipfile.ZipInfo) -> int:
 
 
 def _stat(path: str) -> list[int]:
-    found = os.stat(path)
-    return [found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino]
+    status = os.stat(path)
+    return [status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino]
 
 
 def _write_index(index: str, data: dict[str, Any]) -> None:

@@ -72,14 +72,14 @@ def _loaded(data: bytes) -> list[object]:
     header = _header(data)
     segments = list(_segments(data, header))
     table = header.segments_at, header.segments_at + header.segment_size * header.segment_count
-    found: list[object] = [(header.kind, header.machine, header.entry)]
-    found += [segment._replace(offset=0) for segment in segments]
+    loaded: list[object] = [(header.kind, header.machine, header.entry)]
+    loaded += [segment._replace(offset=0) for segment in segments]
     for segment in segments:
         if segment.kind == LOAD:
             if segment.alignment > 1 and (segment.address - segment.offset) % segment.alignment:
                 raise ValueError("it cannot be mapped")
-            found.append(_without_places(data, segment, (0, HEADER.size), table))
-    return found
+            loaded.append(_without_places(data, segment, (0, HEADER.size), table))
+    return loaded
 
 
 def _without_places(data: bytes, segment: _Segment, *tables: tuple[int, int]) -> bytes:

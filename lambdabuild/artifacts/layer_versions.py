@@ -46,7 +46,9 @@ class Grant(Struct, frozen=True):
 
 def newest(wanted: Wanted, versions: Iterable[Version]) -> Version | None:
     """Return the last version for any of the same architectures: a layer may have one version for each."""
-    return max((one for one in versions if _share(wanted, one)), key=lambda one: one.number, default=None)
+    return max(
+        (version for version in versions if _share(wanted, version)), key=lambda version: version.number, default=None
+    )
 
 
 def says_the_same(wanted: Wanted, version: Version) -> bool:
@@ -62,17 +64,21 @@ def earlier_twins(wanted: Wanted, own: Version, before: int, versions: Iterable[
 
     The first of them with the same content is the one to keep: whoever published at the same time finds it as well.
     """
-    between = [one for one in versions if before < one.number < own.number and says_the_same(wanted, one)]
-    return tuple(sorted(between, key=lambda one: one.number))
+    between = [
+        version for version in versions if before < version.number < own.number and says_the_same(wanted, version)
+    ]
+    return tuple(sorted(between, key=lambda version: version.number))
 
 
 def surplus(versions: Collection[Version], keep: int, in_use: Collection[int]) -> tuple[Version, ...]:
     """Return the versions that may be deleted: unused, and not among the last ``keep`` (0: all) of an architecture."""
     if not keep:
         return ()
-    latest = sorted(versions, key=lambda one: one.number, reverse=True)
-    kept = {one.number for architecture in ARCHITECTURES for one in _for(architecture, latest)[:keep]} | set(in_use)
-    return tuple(one for one in latest if one.number not in kept)
+    latest = sorted(versions, key=lambda version: version.number, reverse=True)
+    kept = {version.number for architecture in ARCHITECTURES for version in _for(architecture, latest)[:keep]} | set(
+        in_use
+    )
+    return tuple(version for version in latest if version.number not in kept)
 
 
 def changes(wanted: Collection[Grant], there: Collection[str]) -> tuple[tuple[Grant, ...], tuple[str, ...]]:
@@ -82,7 +88,9 @@ def changes(wanted: Collection[Grant], there: Collection[str]) -> tuple[tuple[Gr
     """
     named = {grant.statement_id: grant for grant in wanted}
     add = tuple(grant for name, grant in sorted(named.items()) if name not in there)
-    return add, tuple(sorted(one for one in there if one.startswith(OURS) and one not in named))
+    return add, tuple(
+        sorted(statement_id for statement_id in there if statement_id.startswith(OURS) and statement_id not in named)
+    )
 
 
 def _share(wanted: Wanted, version: Version) -> bool:
@@ -93,4 +101,4 @@ def _share(wanted: Wanted, version: Version) -> bool:
 
 
 def _for(architecture: str, versions: Iterable[Version]) -> list[Version]:
-    return [one for one in versions if architecture in (one.architectures or ARCHITECTURES)]
+    return [version for version in versions if architecture in (version.architectures or ARCHITECTURES)]

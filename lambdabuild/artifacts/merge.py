@@ -35,11 +35,11 @@ def moved(
 ) -> list[Entry]:
     """Entries of an archive at their paths in the artifact: left out by name, moved by the first prefix that fits."""
     kept, _ = filtered(list(entries), leave_out)
-    found = []
+    result = []
     for entry in kept:
         path = next((new + entry.path[len(old) :] for old, new in moves if entry.path.startswith(old)), entry.path)
-        found.append(replace(entry, path=posixpath.join(into, path), origin=origin or entry.origin))
-    return found
+        result.append(replace(entry, path=posixpath.join(into, path), origin=origin or entry.origin))
+    return result
 
 
 def filtered(entries: Sequence[Entry], patterns: Sequence[str]) -> tuple[list[Entry], list[Entry]]:
@@ -77,14 +77,14 @@ def merge(parts: Iterable[Iterable[Entry]]) -> tuple[tuple[Entry, ...], tuple[Cl
 
 
 def _folders(paths: list[str], wanted: dict[str, list[Entry]]) -> list[Clash]:
-    found: dict[str, Clash] = {}
+    clashes: dict[str, Clash] = {}
     for path in paths:
         parent = posixpath.dirname(path)
         while parent:
-            if parent in wanted and parent not in found:
-                found[parent] = Clash("folder", parent, (wanted[parent][0], wanted[path][0]))
+            if parent in wanted and parent not in clashes:
+                clashes[parent] = Clash("folder", parent, (wanted[parent][0], wanted[path][0]))
             parent = posixpath.dirname(parent)
-    return list(found.values())
+    return list(clashes.values())
 
 
 def _cases(paths: list[str], wanted: dict[str, list[Entry]]) -> list[Clash]:

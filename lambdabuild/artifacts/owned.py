@@ -109,7 +109,7 @@ class Ledger:
 
 
 def _listed(file: str) -> Iterator[str]:
-    found: dict[str, None] = {}
+    paths: dict[str, None] = {}
     try:
         lines = regular.read_text(file, errors="replace").split("\n")
     except OSError:
@@ -122,10 +122,10 @@ def _listed(file: str) -> Iterator[str]:
         if not isinstance(path, str):
             continue
         if line.startswith("+"):
-            found[path] = None
+            paths[path] = None
         else:
-            found.pop(path, None)
-    return iter(found)
+            paths.pop(path, None)
+    return iter(paths)
 
 
 class NamedFolder:
@@ -146,13 +146,13 @@ class NamedFolder:
         parents = {
             "/".join(parts[:n]) for path in self._files for parts in [path.split("/")] for n in range(len(parts))
         }
-        found = (
+        paths = (
             path
             for path in _walk(self.folder)
             if not (path.rstrip("/") in parents if path.endswith("/") else self._is_ours(path))
             and not LEFTOVER.search(path)
         )
-        return sorted(islice(found, SHOWN + 1))  # it may be the whole machine's
+        return sorted(islice(paths, SHOWN + 1))  # it may be the whole machine's
 
     def is_empty(self) -> bool:
         return next(_walk(self.folder), None) is None
@@ -170,11 +170,11 @@ class NamedFolder:
         earlier = {} if only else self._files
         kept = {path: digest for path, digest in earlier.items() if os.path.lexists(os.path.join(self.folder, path))}
         self._files = {**kept, **files}
-        said = {"folder": self.folder, "files": self._files}
+        document = {"folder": self.folder, "files": self._files}
         try:
             os.makedirs(os.path.dirname(self._file), exist_ok=True)
             with writing(self._file, flush=False) as stream:
-                stream.write(json.dumps(said).encode())
+                stream.write(json.dumps(document).encode())
         except (OSError, CannotWrite):
             return False
         return True
@@ -222,9 +222,11 @@ class NamedFolder:
 
     def _recorded(self) -> dict[str, str]:
         try:
-            said = regular.read_json(self._file)
-            if said["folder"] == self.folder and all(isinstance(one, str) for one in said["files"].values()):
-                return dict(said["files"])
+            document = regular.read_json(self._file)
+            if document["folder"] == self.folder and all(
+                isinstance(digest, str) for digest in document["files"].values()
+            ):
+                return dict(document["files"])
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             pass
         return {}
@@ -233,8 +235,8 @@ class NamedFolder:
 def _walk(folder: str, inside: str = "") -> Iterator[str]:
     """Every file and folder below a folder; folders end with a slash."""
     try:
-        with os.scandir(folder) as found:
-            entries = list(found)
+        with os.scandir(folder) as scanned:
+            entries = list(scanned)
     except (FileNotFoundError, NotADirectoryError):
         return
     for entry in entries:

@@ -38,9 +38,9 @@ def _folders(path: str) -> list[str]:
     return ["/".join(parts[: n + 1]) for n in range(len(parts))]
 
 
-def overlap(one: frozenset[str], other: frozenset[str]) -> bool:
+def overlap(first: frozenset[str], second: frozenset[str]) -> bool:
     """Return whether one brings a path that the other has, or something below it."""
-    return not one.isdisjoint(_with_folders(other)) or not other.isdisjoint(_with_folders(one))
+    return not first.isdisjoint(_with_folders(second)) or not second.isdisjoint(_with_folders(first))
 
 
 def _with_folders(places: frozenset[str]) -> frozenset[str]:
@@ -49,10 +49,10 @@ def _with_folders(places: frozenset[str]) -> frozenset[str]:
 
 def groups(territories: Sequence[frozenset[str]]) -> list[list[int]]:
     """Return the positions of those that overlap, directly or by others, together; in order."""
-    found: list[tuple[list[int], frozenset[str]]] = []
+    joined_groups: list[tuple[list[int], frozenset[str]]] = []
     for number, territory in enumerate(territories):
-        near = [group for group in found if overlap(group[1], territory)]
+        near = [group for group in joined_groups if overlap(group[1], territory)]
         numbers = sorted([number, *(n for group in near for n in group[0])])
         joined = territory.union(*(group[1] for group in near))
-        found = [*(group for group in found if group not in near), (numbers, joined)]
-    return sorted(numbers for numbers, _ in found)
+        joined_groups = [*(group for group in joined_groups if group not in near), (numbers, joined)]
+    return sorted(numbers for numbers, _ in joined_groups)

@@ -235,8 +235,8 @@ def _is_right(entry: Entry, row: Row | None, status: os.stat_result | None) -> b
 
 def _walk(folder: str, inside: str = "") -> Iterator[tuple[str, os.stat_result]]:
     """Every file with its stat; empty folders are given too, as what should not be there."""
-    with os.scandir(folder) as found:
-        entries = list(found)
+    with os.scandir(folder) as scanned:
+        entries = list(scanned)
     if inside and not entries:
         yield inside, os.lstat(folder)
     for entry in entries:
@@ -280,7 +280,7 @@ def _strangers(
 
     def is_ours(path: str) -> bool:
         if path.endswith("/"):
-            return any(one.startswith(path) for one in ours)
+            return any(owned.startswith(path) for owned in ours)
         return path in ours or (bool(TEMPORARY.search(path)) and TEMPORARY.sub("", path) in ours)
 
     def is_as_wanted(path: str) -> bool:

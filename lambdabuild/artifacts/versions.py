@@ -31,9 +31,9 @@ def check(version: str, who: str, where: Span | None = None) -> str:
     """Return a version that may be published. Raises BadVersion (LB607) for any other."""
     if version != NONE_GIVEN and (SEMANTIC.fullmatch(version) or _parsed(version)):
         return version
-    said = "no version (its backend calls it 0.0.0)" if version == NONE_GIVEN else f"the version {version!r}"
+    described = "no version (its backend calls it 0.0.0)" if version == NONE_GIVEN else f"the version {version!r}"
     raise BadVersion(
-        f"{who} has {said}",
+        f"{who} has {described}",
         where=where,
         help="give it one such as 0.1.1, or 0.1.2.dev1 while it is being worked on: version in its [project]",
     )
@@ -41,8 +41,8 @@ def check(version: str, who: str, where: Span | None = None) -> str:
 
 def is_development(version: str) -> bool:
     """Return whether it is a development or local version (PEP 440): ``0.1.2.dev1``, ``0.1.1+mine``."""
-    found = _parsed(version)
-    return found is not None and (found.is_devrelease or found.local is not None)
+    parsed = _parsed(version)
+    return parsed is not None and (parsed.is_devrelease or parsed.local is not None)
 
 
 def _parsed(version: str) -> Version | None:

@@ -95,7 +95,7 @@ def write_zip(
     """
     ordered = sorted(entries, key=lambda entry: entry.path.encode())
     with writing(target) as stream, _Sources() as sources:
-        earlier = [one for one in previous if sources.is_still(one)]
+        earlier = [summary for summary in previous if sources.is_still(summary)]
         writer = ZipWriter(stream)
         workers = threads or min(4, os.cpu_count() or 1)
         for piece, packed in _packed_in_order(_pieces(ordered, earlier), earlier, sources, target, workers):
@@ -119,10 +119,10 @@ def write_zip(
 
 def _pieces(entries: Sequence[Entry], previous: Sequence[ZipSummary]) -> Iterator[Entry | _Run]:
     """Yield the entries in order, those that can be copied together as one run."""
-    known = [(one, {row.path: at for at, row in enumerate(one.rows)}) for one in previous]
+    known = [(summary, {row.path: at for at, row in enumerate(summary.rows)}) for summary in previous]
     here = 0
     while here < len(entries):
-        run = next(filter(None, (_run(entries, here, one, places) for one, places in known)), None)
+        run = next(filter(None, (_run(entries, here, summary, places) for summary, places in known)), None)
         yield run or entries[here]
         here += run.after - run.first if run else 1
 
@@ -151,8 +151,8 @@ def _is_same(entry: Entry, row: Row, archives: Sequence[str]) -> bool:
 
 def stat_of(path: str | int) -> tuple[int, ...]:
     """By which a zip is known to be as it was written."""
-    found = os.stat(path)
-    return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
+    stat = os.stat(path)
+    return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino
 
 
 class _Sources:
@@ -181,11 +181,11 @@ class _Sources:
             return False
 
     def refuse_edited(self, previous: Iterable[ZipSummary]) -> None:
-        for one in previous:
+        for summary in previous:
             # size and mtime; ctime and the name say when it was replaced
-            if stat_of(self.get(one.path).fileno())[:2] != one.stat[:2]:
+            if stat_of(self.get(summary.path).fileno())[:2] != summary.stat[:2]:
                 raise CannotRead(
-                    "an earlier zip changed while it was copied", where=Span(one.path), help="run the build again"
+                    "an earlier zip changed while it was copied", where=Span(summary.path), help="run the build again"
                 )
 
 
@@ -196,7 +196,7 @@ def _packed_in_order(
 
     Packing runs ahead on threads, as far as memory is meant to go.
     """
-    known = {row.sha256: (one.path, row) for one in previous for row in one.rows if row.archive is None}
+    known = {row.sha256: (summary.path, row) for summary in previous for row in summary.rows if row.archive is None}
     waiting: deque[_Batch] = deque()
     ahead, folder = 0, os.path.dirname(target)
     with ThreadPoolExecutor(threads) as pool:

@@ -153,12 +153,12 @@ def _places(file: str, text: str) -> dict[tuple[str, ...], Span]:
     table: tuple[str, ...] = ()
     for number, line in enumerate(text.splitlines(keepends=True), 1):
         header, key = re.match(HEADER, line), re.match(KEY, line)
-        found = header or key
-        if found:
-            name = _parts(found[1])
+        match = header or key
+        if match:
+            name = _parts(match[1])
             table, whole = (name, name) if header else (table, (*table, *name))
-            start, end = (position + place for place in found.span(1))
-            places.setdefault(whole, Span(file, number, found.start(1) + 1, start, end))
+            start, end = (position + place for place in match.span(1))
+            places.setdefault(whole, Span(file, number, match.start(1) + 1, start, end))
         position += len(line)
     return places
 
@@ -250,15 +250,15 @@ def _item(items: Mapping[str, Any], given: _Given, name: str, rest: list[str]) -
     table = TABLES[name]
     is_whole = len(rest) == 1 and given.value == {}
     key = rest[1] if rest[1:] else table.short
-    mine = {item.name: item for item in fields(table.item) if item.name != "where"}
+    known = {item.name: item for item in fields(table.item) if item.name != "where"}
     if not rest or not (key or is_whole) or len(rest) > (3 if key in TEXTS else 4 if key == "container" else 2):
         raise _bad(given, table.example)
     old = items.get(rest[0]) or table.item()
     changes: dict[str, Any] = {"where": given.item} if hasattr(old, "where") and given.item else {}
     if not is_whole:
-        if key not in mine:
-            raise _unknown(given, key, list(mine))
-        changes[key] = _value(given, key, old, mine[key], rest[2:])
+        if key not in known:
+            raise _unknown(given, key, list(known))
+        changes[key] = _value(given, key, old, known[key], rest[2:])
     return {rest[0]: replace(old, **changes)}
 
 
@@ -284,15 +284,15 @@ def _container(old: Mapping[str, Any], given: _Given, rest: list[str]) -> dict[s
             raise _bad(given, "a table")
         parts = [(key, replace(given, path=[*given.path, key], value=value)) for key, value in given.value.items()]
         return {name: value for key, part in parts for name, value in _container(old, part, [key]).items()}
-    mine = {item.name: item for item in fields(Container)}
+    known = {item.name: item for item in fields(Container)}
     name = rest[0].lower()  # a variable of the environment writes it large
-    if name not in mine:
-        raise _unknown(given, rest[0], list(mine))
+    if name not in known:
+        raise _unknown(given, rest[0], list(known))
     if name == "environment":
         return {"environment": _texts(given, old.get("environment", {}), rest[1:])}
     if rest[1:]:
-        raise _unknown(given, given.key, list(mine))
-    return {name: _typed(given, name, mine[name])}
+        raise _unknown(given, given.key, list(known))
+    return {name: _typed(given, name, known[name])}
 
 
 def _cache(settings: CacheSettings, given: _Given, rest: list[str]) -> CacheSettings:
@@ -318,16 +318,16 @@ def _executor(settings: ExecutorSettings, given: _Given, rest: list[str]) -> Exe
 
 def _of_table(settings: Any, given: _Given, rest: list[str]) -> tuple[str, Any]:
     """The key of a table that a setting is about, and its value; in tables within it, name by name."""
-    mine = {item.name: item for item in fields(settings)}
+    known = {item.name: item for item in fields(settings)}
     key = rest[0].lower() if rest else ""
     if not rest:
         raise _bad(given, f"a table [{given.key}]")
     old = getattr(settings, key, None)
-    if key not in mine or (rest[1:] and not isinstance(old, Mapping)):
-        raise _unknown(given, key, list(mine))
+    if key not in known or (rest[1:] and not isinstance(old, Mapping)):
+        raise _unknown(given, key, list(known))
     if rest[1:]:
         return key, {**(old or {}), ".".join(rest[1:]): _text(given)}
-    return key, _typed(given, key, mine[key])
+    return key, _typed(given, key, known[key])
 
 
 def _with(settings: Settings, name: str, value: Any) -> Settings:

@@ -105,11 +105,11 @@ def _quietly_remove(path: str) -> None:
 
 def is_abandoned(name: str) -> bool:
     """Return whether the process whose number is in a temporary name has ended."""
-    found = PROCESS.search(name)
-    if found is None or int(found[1]) == os.getpid():
+    match = PROCESS.search(name)
+    if match is None or int(match[1]) == os.getpid():
         return False
     try:
-        os.kill(int(found[1]), 0)
+        os.kill(int(match[1]), 0)
     except ProcessLookupError:
         return True
     except (PermissionError, OverflowError):

@@ -52,7 +52,7 @@ class Excerpt(Struct, frozen=True):
 def render(error: LambdaBuildError, read: ReadSource, *, level: Level = "error", is_colored: bool = False) -> str:
     """Return the error as lines of text without a line end; those of a ``Several`` with empty lines between."""
     errors: Iterable[LambdaBuildError] = getattr(error, "errors", (error,))
-    return "\n\n".join("\n".join(_lines(one, read, level, is_colored)) for one in errors)
+    return "\n\n".join("\n".join(_lines(single, read, level, is_colored)) for single in errors)
 
 
 def source_reader(folder: str) -> ReadSource:
@@ -140,7 +140,7 @@ def _cut(shown: Excerpt) -> tuple[str, str, str, str]:
 
 def _printable(text: str) -> str:
     """Return the text with tabs and control characters as single blanks, so that nothing moves a terminal's cursor."""
-    return text if text.isprintable() else "".join(one if one.isprintable() else " " for one in text)
+    return text if text.isprintable() else "".join(character if character.isprintable() else " " for character in text)
 
 
 def _cells(text: str) -> int:
@@ -149,4 +149,4 @@ def _cells(text: str) -> int:
         return len(text)
     from unicodedata import combining, east_asian_width
 
-    return sum(0 if combining(one) else 2 if east_asian_width(one) in "WF" else 1 for one in text)
+    return sum(0 if combining(character) else 2 if east_asian_width(character) in "WF" else 1 for character in text)

@@ -56,8 +56,8 @@ def alike(finder: Finder, handler: str, paths: Iterable[str]) -> list[str]:
     stems = {path: _stems(path, finder.endings) for path in sorted(paths) if path.endswith(finder.endings)}
     same = [path for path, both in stems.items() if wanted.lower() in map(str.lower, both)]
     near = difflib.get_close_matches(wanted, {stem for both in stems.values() for stem in both}, n=ALIKE_AT_MOST)
-    found = same or [path for path, both in stems.items() if not both.isdisjoint(near)]
-    return sorted(found, key=lambda path: (wanted not in stems[path], path.count("/"), path))[:ALIKE_AT_MOST]
+    similar = same or [path for path, both in stems.items() if not both.isdisjoint(near)]
+    return sorted(similar, key=lambda path: (wanted not in stems[path], path.count("/"), path))[:ALIKE_AT_MOST]
 
 
 def _stems(path: str, endings: tuple[str, ...]) -> set[str]:
@@ -131,7 +131,7 @@ def shortened(handler: str, code: Collection[str]) -> str:
     """
     files, parts = Files(dict.fromkeys(code, False)), handler.split("/")
     shorter = ["/".join(parts[n:]) for n in range(1, len(parts))] if not handler.startswith(OPT) else []
-    return next((one for one in (handler, *shorter) if not _node(one, "", files)), handler)
+    return next((candidate for candidate in (handler, *shorter) if not _node(candidate, "", files)), handler)
 
 
 def node_module(handler: str) -> tuple[str, str, str]:

@@ -290,8 +290,8 @@ class Definition(Struct, frozen=True, dict=True):
     @cached_property
     def digest(self) -> str:
         """The sha256 of all that is said in it; what is secret in it cannot be told from that."""
-        said = [self.path, self.data, self.stage, self.region, dict(self.artifacts)]
-        return hashlib.sha256(json.dumps(said).encode()).hexdigest()
+        content = [self.path, self.data, self.stage, self.region, dict(self.artifacts)]
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
     def key(self, sha256: str, extension: str = ".zip") -> str:
         """Return an artifact's key in the bucket. Equal content has one place, whoever has it."""

@@ -22,7 +22,7 @@ else:
         class Struct:
             def __init_subclass__(cls, frozen=False, order=False, eq=True, dict=False):
                 dataclasses.dataclass(frozen=frozen, order=order, eq=eq)(cls)
-                cls.__struct_fields__ = tuple(one.name for one in dataclasses.fields(cls))
+                cls.__struct_fields__ = tuple(item.name for item in dataclasses.fields(cls))
 
         def asdict(record):
             return {name: getattr(record, name) for name in record.__struct_fields__}

@@ -30,8 +30,8 @@ INDEX = ".index"
 
 def promised(store: str, path: str) -> str:
     """Return the sha256 that a file's path promises, "" for a path that promises nothing."""
-    found = FILES.fullmatch(os.path.relpath(path, store)) if not path.endswith(INDEX) else None
-    return (found[1] or found[2]) if found else ""
+    match = FILES.fullmatch(os.path.relpath(path, store)) if not path.endswith(INDEX) else None
+    return (match[1] or match[2]) if match else ""
 
 
 def sha256_of(path: str) -> str:
@@ -118,11 +118,11 @@ def _is_file_in(folder: str) -> bool:
 
 def remove_broken(path: str) -> None:
     """Remove a file of the store with its index, or a folder."""
-    for one in (path, path + INDEX):
-        if os.path.isdir(one) and not os.path.islink(one):
-            shutil.rmtree(one, ignore_errors=True)
-        elif os.path.lexists(one):
-            os.unlink(one)
+    for target in (path, path + INDEX):
+        if os.path.isdir(target) and not os.path.islink(target):
+            shutil.rmtree(target, ignore_errors=True)
+        elif os.path.lexists(target):
+            os.unlink(target)
 
 
 def keeps(store: str, path: str) -> bool:

@@ -107,14 +107,14 @@ def find(name: str, path: str | None = None) -> str | None:
 def version(name: str) -> str:
     """Return a tool's version line; some, such as ``go version``, do not know ``--version``."""
     program, *question = name.split()
-    found = find(program)
-    if found is None:
+    executable = find(program)
+    if executable is None:
         return "missing"
     try:
-        said = run([found, *(question or ["--version"])], cwd="/", env=environment(), timeout_seconds=60)
+        completed = run([executable, *(question or ["--version"])], cwd="/", env=environment(), timeout_seconds=60)
     except ToolFailed as error:
         return f"unknown: {error.message}"
-    lines = (said.stdout or said.stderr).strip().splitlines()
+    lines = (completed.stdout or completed.stderr).strip().splitlines()
     return next((line for line in lines if any(map(str.isdigit, line))), "")  # some begin with a ruled line
 
 
@@ -205,9 +205,9 @@ def _communicated(
             lines.append(line)
             heard(line)
 
-    said: tuple[list[str], list[str]] = [], []
+    outputs: tuple[list[str], list[str]] = [], []
     streams: tuple[IO[str] | None, IO[str] | None] = process.stdout, process.stderr
-    ears = [threading.Thread(target=listen, args=pair) for pair in zip(streams, said, strict=True)]
+    ears = [threading.Thread(target=listen, args=pair) for pair in zip(streams, outputs, strict=True)]
     for ear in ears:
         ear.start()
     try:
@@ -226,7 +226,7 @@ def _communicated(
             ear.join()
         for out in streams:
             _close(out)
-    return "".join(said[0]), "".join(said[1])
+    return "".join(outputs[0]), "".join(outputs[1])
 
 
 def converse(
@@ -243,8 +243,8 @@ def converse(
     ``answer`` gets each line and returns the reply, None for no reply. Raises as ``run`` does.
     """
     process = _started(list(argv), cwd, env, takes_input=True, help=help)
-    said: list[str] = []
-    errors = threading.Thread(target=lambda: said.append(process.stderr.read() if process.stderr else ""))
+    complaints: list[str] = []
+    errors = threading.Thread(target=lambda: complaints.append(process.stderr.read() if process.stderr else ""))
     errors.start()
     late = threading.Timer(timeout_seconds, _kill, [process.pid])
     late.start()
@@ -269,7 +269,7 @@ def converse(
             f"{os.path.basename(argv[0])} took longer than {timeout_seconds:g} s and was stopped", help=help
         )
     if process.returncode:
-        raise failure(argv, cwd, process.returncode, "", "".join(said), help=help)
+        raise failure(argv, cwd, process.returncode, "", "".join(complaints), help=help)
 
 
 def _answer_lines(process: subprocess.Popen[str], answer: Callable[[str], str | None]) -> None:
@@ -292,11 +292,11 @@ def failure(
     command: Sequence[str], cwd: str, status: int, stdout: str, stderr: str, *, who: str = "", help: str = ""
 ) -> ToolFailed:
     """Return the error of a program that ended with a status other than 0."""
-    said = [line for text in (stdout, stderr) for line in text.splitlines() if line.strip()][-TAIL_LINES:]
+    tail = [line for text in (stdout, stderr) for line in text.splitlines() if line.strip()][-TAIL_LINES:]
     how = f"was ended by signal {-status}" if status < 0 else f"failed with exit code {status}"
     error = ToolFailed(
         f"{_for(who)}{os.path.basename(command[0])} {how}",
-        tail="\n".join([f"command: {shlex.join(command)}", f"folder: {cwd}", *said]),
+        tail="\n".join([f"command: {shlex.join(command)}", f"folder: {cwd}", *tail]),
         help=help or "the tool's last lines say what it missed",
     )
     error.output = f"{stdout}\n{stderr}"

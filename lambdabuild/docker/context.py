@@ -103,12 +103,12 @@ class _Walk:
         before = len(self.items)
         try:
             with os.scandir(real) as entries:
-                found = list(entries)
+                listed = list(entries)
         except OSError as error:
             raise CannotRead(
                 f"{self.who}: cannot list {real}: {error.strerror}", help="give yourself the right to read it"
             ) from error
-        for entry in found:
+        for entry in listed:
             self.entry(entry, inside + entry.name)
         return len(self.items) > before
 

@@ -34,7 +34,7 @@ def bases(
     """
     platforms = {**_platforms("BUILD", builder or platform), **_platforms("TARGET", platform)}
     known = {**platforms, **arguments}
-    defaults, stages, found = dict[str, str](), dict[str, None](), set[Base]()
+    defaults, stages, images = dict[str, str](), dict[str, None](), set[Base]()
     count = 0
     for word, rest in _instructions(text):
         if word == "ARG" and not count:
@@ -46,13 +46,15 @@ def bases(
             values = {**defaults, **platforms}
             name = expand(name, values)
             if name and name.lower() not in stages and name != SCRATCH:
-                found.add(Base(name, expand(flags.get("platform", ""), values)))
+                images.add(Base(name, expand(flags.get("platform", ""), values)))
             stages |= {stage.lower(): None} if stage else {}
             count += 1
         else:
-            outside = (one for one in _copied_from(word, rest) if one.lower() not in stages and not one.isdigit())
-            found |= {Base(one) for one in outside if one not in (SCRATCH, "context")}
-    return tuple(sorted(found))
+            outside = (
+                source for source in _copied_from(word, rest) if source.lower() not in stages and not source.isdigit()
+            )
+            images |= {Base(source) for source in outside if source not in (SCRATCH, "context")}
+    return tuple(sorted(images))
 
 
 def _platforms(side: str, platform: str) -> dict[str, str]:
@@ -87,7 +89,7 @@ def _instructions(text: str) -> Iterator[tuple[str, str]]:
         yield word.upper(), rest.strip()
         if word.upper() in ("RUN", "COPY", "ADD"):
             for _, end in HEREDOC.findall(rest):
-                next((one for one in lines if one.strip("\t") == end), None)
+                next((terminator for terminator in lines if terminator.strip("\t") == end), None)
     if open_line:
         word, _, rest = open_line.strip().partition(" ")
         yield word.upper(), rest.strip()

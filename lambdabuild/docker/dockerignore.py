@@ -84,26 +84,26 @@ def _pattern(where: Span, line: str) -> Pattern | None:
 
 def _regex(text: str) -> str:
     """``**`` is any number of folders, ``*`` and ``?`` stay in one; classes are those of regular expressions."""
-    found, at = "", 0
+    regex, at = "", 0
     while at < len(text):
-        one = text[at]
+        character = text[at]
         at += 1
-        if one == "*" and text[at : at + 1] == "*":
+        if character == "*" and text[at : at + 1] == "*":
             at += 2 if text[at + 1 : at + 2] == "/" else 1
-            found += ".*" if at >= len(text) else "(?:.*/)?"
-        elif one == "*":
-            found += "[^/]*"
-        elif one == "?":
-            found += "[^/]"
-        elif one == "[":
+            regex += ".*" if at >= len(text) else "(?:.*/)?"
+        elif character == "*":
+            regex += "[^/]*"
+        elif character == "?":
+            regex += "[^/]"
+        elif character == "[":
             end = text.find("]", at + 1)
             if end < 0:
                 raise re.error("a [ without a ]")
-            found += "[" + text[at:end].replace("[", "\\[").replace("--", "\\--").replace("&&", "\\&&") + "]"
+            regex += "[" + text[at:end].replace("[", "\\[").replace("--", "\\--").replace("&&", "\\&&") + "]"
             at = end + 1
-        elif one == "\\":
-            found += re.escape(text[at : at + 1] or "\\")
+        elif character == "\\":
+            regex += re.escape(text[at : at + 1] or "\\")
             at += 1
         else:
-            found += re.escape(one)
-    return found
+            regex += re.escape(character)
+    return regex

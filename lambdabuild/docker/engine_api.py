@@ -141,16 +141,16 @@ def start(engine: Engine, spec: Spec) -> Container:
     return Container(engine, made, stdin)
 
 
-def _not_started(spec: Spec, said: str) -> ContainerFailed:
-    if "is already in use" in said:
+def _not_started(spec: Spec, output: str) -> ContainerFailed:
+    if "is already in use" in output:
         help = "end the container of that name, or choose another: name in [container]"
-    elif "exec format error" in said:
+    elif "exec format error" in output:
         help = f"this machine cannot run {spec.platform}: install an emulator (qemu-user-static), or build elsewhere"
-    elif NO_SPACE in said:
+    elif NO_SPACE in output:
         help = "make room on the engine's disk: docker system prune"
     else:
         help = "see that the image has a shell, and what [container] says of the network and mounts"
-    return ContainerFailed("a container cannot be started", tail=said, help=help)
+    return ContainerFailed("a container cannot be started", tail=output, help=help)
 
 
 def execute(
@@ -179,8 +179,8 @@ def execute(
         status = api.exec_inspect(made)["ExitCode"]
         if status is None or (status == 137 and in_time and not _is_running(container)):
             raise _ended(container, os.path.basename(argv[0]))
-    said, complained = (part.decode("utf-8", errors="replace") for part in (stdout, stderr))
-    return Ended(status, said, complained, in_time)
+    output, errors = (part.decode("utf-8", errors="replace") for part in (stdout, stderr))
+    return Ended(status, output, errors, in_time)
 
 
 def _said(api: Any, exec_id: str) -> Iterator[tuple[int, bytes]]:
@@ -264,8 +264,8 @@ def strays(engine: Engine, labels: Mapping[str, str], ours: str) -> list[str]:
     """Return the ids of all containers with these labels but for those whose label ``lambdabuild.run`` is ours."""
     wanted = [f"{name}={value}" for name, value in labels.items()]
     with answers(engine, "look for containers"):
-        found = engine.api.containers(all=True, filters={"label": wanted})
-    return [item["Id"] for item in found if item["Labels"].get("lambdabuild.run") != ours]
+        containers = engine.api.containers(all=True, filters={"label": wanted})
+    return [item["Id"] for item in containers if item["Labels"].get("lambdabuild.run") != ours]
 
 
 def remove_stray(engine: Engine, container: str) -> None:
@@ -299,11 +299,11 @@ def client(timeout_seconds: float | None = None) -> Iterator[Any]:
     import requests
     import urllib3
 
-    found = connect().api
-    found.timeout = timeout_seconds
+    api = connect().api
+    api.timeout = timeout_seconds
     try:
         with refusals():
-            yield found
+            yield api
     except Refused as refused:
         help = "make room on the engine's disk: docker system prune" if NO_SPACE in refused.words else ""
         raise ImageFailed(f"the Docker engine refused: {refused.words}", help=help) from refused
@@ -318,7 +318,7 @@ def client(timeout_seconds: float | None = None) -> Iterator[Any]:
             help="start it and run again; what is finished is kept",
         ) from error
     finally:
-        found.close()
+        api.close()
 
 
 @contextmanager
@@ -364,9 +364,9 @@ def answers(engine: Engine, what: str, container: Container | None = None) -> It
 
 
 def _refused(what: str, error: Any) -> ContainerFailed:
-    said = str(error.explanation or error)
-    help = "make room on the engine's disk: docker system prune" if NO_SPACE in said else ""
-    return ContainerFailed(f"the Docker engine could not {what}", tail=said, help=help)
+    explanation = str(error.explanation or error)
+    help = "make room on the engine's disk: docker system prune" if NO_SPACE in explanation else ""
+    return ContainerFailed(f"the Docker engine could not {what}", tail=explanation, help=help)
 
 
 def message_of(error: BaseException) -> str:

@@ -35,11 +35,11 @@ def get_image(engine: Engine, name: str, platform: str, pull: str) -> str:
     import docker
 
     with answers(engine, f"look for the image {name}"):
-        found = {} if pull == "always" else _inspect(engine, name)
-        if found and _fits(found, platform):
-            return str(found["Id"])
+        image = {} if pull == "always" else _inspect(engine, name)
+        if image and _fits(image, platform):
+            return str(image["Id"])
         if pull == "never":
-            what = f"is for {found['Os']}/{found['Architecture']}, not {platform}" if found else "is not there"
+            what = f"is for {image['Os']}/{image['Architecture']}, not {platform}" if image else "is not there"
             raise NoImage(
                 f"the image {name} {what}, and may not be pulled",
                 help=f'docker pull --platform {platform} {name}, or let it be pulled: pull = "missing" in [container]',
@@ -48,10 +48,10 @@ def get_image(engine: Engine, name: str, platform: str, pull: str) -> str:
             _pull(engine, name, platform)
         except docker.errors.APIError as error:
             raise _not_pulled(name, platform, str(error.explanation or error)) from error
-        found = _inspect(engine, name)
-    if not _fits(found, platform):
-        raise _not_pulled(name, platform, f"what came is for {found.get('Os')}/{found.get('Architecture')}")
-    return str(found["Id"])
+        image = _inspect(engine, name)
+    if not _fits(image, platform):
+        raise _not_pulled(name, platform, f"what came is for {image.get('Os')}/{image.get('Architecture')}")
+    return str(image["Id"])
 
 
 def _inspect(engine: Engine, name: str) -> dict[str, Any]:
@@ -63,8 +63,8 @@ def _inspect(engine: Engine, name: str) -> dict[str, Any]:
         return {}
 
 
-def _fits(found: Mapping[str, Any], platform: str) -> bool:
-    given = str(found.get("Architecture", ""))
+def _fits(image: Mapping[str, Any], platform: str) -> bool:
+    given = str(image.get("Architecture", ""))
     return not platform or PROCESSORS.get(given, given) == platform.split("/")[1]
 
 
@@ -77,10 +77,10 @@ def _pull(engine: Engine, name: str, platform: str) -> None:
             raise _not_pulled(name, platform, line["error"])
 
 
-def _not_pulled(name: str, platform: str, said: str) -> NoImage:
+def _not_pulled(name: str, platform: str, output: str) -> NoImage:
     return NoImage(
         f"the image {name} for {platform} cannot be pulled",
-        tail=said,
+        tail=output,
         help="correct its name, log in to its registry (docker login), or name another: image, images, dockerfile",
     )
 
@@ -97,7 +97,7 @@ def built_image(
         there = engine.api.images(filters={"label": label})
         if there:
             return str(there[0]["Id"])
-        said: list[str] = []
+        output: list[str] = []
         lines = engine.api.build(
             fileobj=context,
             custom_context=True,
@@ -111,11 +111,11 @@ def built_image(
             timeout=None,
         )
         for line in lines:
-            said += str(line.get("stream", "")).splitlines()
+            output += str(line.get("stream", "")).splitlines()
             if "error" in line:
                 raise ImageFailed(
                     f"{shown} cannot be built",
-                    tail="\n".join([*filter(str.strip, said[-TAIL_LINES:]), str(line["error"])]),
+                    tail="\n".join([*filter(str.strip, output[-TAIL_LINES:]), str(line["error"])]),
                     help="the last lines say which instruction failed",
                 )
         return str(engine.api.images(filters={"label": label})[0]["Id"])

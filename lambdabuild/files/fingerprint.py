@@ -32,15 +32,15 @@ def of_file(path: str, cache: StatCache) -> str:
 
 def of_listing(key: str, listing: Listing, cache: StatCache) -> str:
     """Return the digest of a listed folder: each file's path, whether it may be run, and its content."""
-    cache.record_listing(listing.folders, (found.real for found in listing.files))
+    cache.record_listing(listing.folders, (file.real for file in listing.files))
     newest = max((max(f.stat.st_mtime_ns, f.stat.st_ctime_ns) for f in listing.files), default=0)
     return cache.folder(key, list(stats(listing.files)), newest, lambda: of(files(listing, cache)))
 
 
 def files(listing: Listing, cache: StatCache) -> dict[str, str]:
     """``{path: digest}``, with a mark on what may be run; what ``why`` compares file by file."""
-    return {found.path: of_found(found, cache) for found in listing.files}
+    return {file.path: of_found(file, cache) for file in listing.files}
 
 
-def of_found(found: Found, cache: StatCache) -> str:
-    return cache.digest(found.real, found.stat) + ("+x" if found.executable else "")
+def of_found(file: Found, cache: StatCache) -> str:
+    return cache.digest(file.real, file.stat) + ("+x" if file.executable else "")

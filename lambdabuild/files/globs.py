@@ -111,5 +111,5 @@ def _regex(body: str) -> re.Pattern[str]:
     above = body.removesuffix("/**")
     is_above_too = above != body and not posixpath.basename(above).startswith(".*")
     bodies = [body, above] if is_above_too else [body]  # a/** is a as well
-    included = [regex for one in bodies for regex in glob.translate(one, flags=flags)[0]]
-    return re.compile("|".join(f"(?:{one})" for one in included))
+    included = [regex for text in bodies for regex in glob.translate(text, flags=flags)[0]]
+    return re.compile("|".join(f"(?:{text})" for text in included))

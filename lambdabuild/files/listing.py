@@ -92,8 +92,8 @@ def _is_rooted(line: str) -> bool:
 
 
 def _alternatives(globs: Iterable[str]) -> re.Pattern[str] | None:
-    found = [_regex(glob) for glob in globs]
-    return re.compile("|".join(found)) if found else None
+    regexes = [_regex(glob) for glob in globs]
+    return re.compile("|".join(regexes)) if regexes else None
 
 
 def _regex(glob: str) -> str:
@@ -175,7 +175,7 @@ def scan(
     walk.folder(folder, "", (os.path.realpath(folder),))
     raise_all(walk.errors)
     return Listing(
-        tuple(sorted(walk.files, key=lambda found: found.path.encode())),
+        tuple(sorted(walk.files, key=lambda file: file.path.encode())),
         tuple(sorted(walk.left_out)),
         tuple(walk.folders),
     )
@@ -195,17 +195,17 @@ class _Walk:
         self.folders.append(real)
         try:
             with os.scandir(real) as entries:
-                found = list(entries)
+                listed = list(entries)
         except OSError as error:
             raise CannotRead(
                 f"{self._who}cannot list {real}: {error.strerror}", help="give yourself the right to read it"
             ) from error
-        if inside and any(entry.name == "pyvenv.cfg" for entry in found):
+        if inside and any(entry.name == "pyvenv.cfg" for entry in listed):
             self.left_out.append(inside)  # a virtual environment, whatever it is called
             return
         if links:
-            self.refuse_bomb(real, above[-1], links, len(found))
-        for entry in found:
+            self.refuse_bomb(real, above[-1], links, len(listed))
+        for entry in listed:
             self.entry(entry, inside + entry.name, above, links)
 
     def refuse_bomb(self, path: str, target: str, links: int, entries: int) -> None:
@@ -274,6 +274,6 @@ class _Walk:
 
 def stats(files: Iterable[Found]) -> Iterator[tuple[str, int, int, int, int, int]]:
     """Yield the numbers that a folder's record compares: cheap to get, and different when a file changes."""
-    for found in files:
-        st = found.stat
-        yield found.path, st.st_mode, st.st_mtime_ns, st.st_ctime_ns, st.st_size, st.st_ino
+    for file in files:
+        st = file.stat
+        yield file.path, st.st_mode, st.st_mtime_ns, st.st_ctime_ns, st.st_size, st.st_ino

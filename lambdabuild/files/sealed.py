@@ -101,5 +101,5 @@ def scanned(text: str) -> Any:
 
         return loads(text)
     context: Any = _Plain
-    found, _ = make_scanner(context)(text, 0)
-    return found
+    value, _ = make_scanner(context)(text, 0)
+    return value

@@ -14,13 +14,13 @@ from lambdabuild.plan.types import BuildPlan, LayerCandidate
 def all_broken(service: Service, errors: Mapping[str, Sequence[LambdaBuildError]]) -> tuple[Broken, ...]:
     """Return the functions and layers that could not be read, then those for which planning found ``errors``."""
     layers = {layer.name for layer in service.layers}
-    unread = {one.name for one in service.broken}
+    unread = {item.name for item in service.broken}
     planned = (
-        Broken(name, "layer" if name in layers else "function", tuple(found))
-        for name, found in errors.items()
-        if found and name not in unread
+        Broken(name, "layer" if name in layers else "function", tuple(errors_of_item))
+        for name, errors_of_item in errors.items()
+        if errors_of_item and name not in unread
     )
-    return tuple(replace(one, stops=_users(service, one.name)) for one in (*service.broken, *planned))
+    return tuple(replace(item, stops=_users(service, item.name)) for item in (*service.broken, *planned))
 
 
 def _users(service: Service, layer: str) -> frozenset[str]:
@@ -32,13 +32,13 @@ def with_candidates(
 ) -> tuple[Broken, ...]:
     """Add that every candidate for automatic layers waits for a broken one: packages are shared among all of them."""
     others = frozenset(user for candidate in candidates for user in candidate.functions)
-    takes_part = {one.name for one in broken if one.kind == "function" and settings.flag("auto_layers", one.name)}
-    return tuple(replace(one, stops=one.stops | others) if one.name in takes_part else one for one in broken)
+    takes_part = {item.name for item in broken if item.kind == "function" and settings.flag("auto_layers", item.name)}
+    return tuple(replace(item, stops=item.stops | others) if item.name in takes_part else item for item in broken)
 
 
 def mistakes(broken: Iterable[Broken]) -> list[LambdaBuildError]:
     """Return all mistakes, each once."""
-    return list({str(error): error for one in broken for error in one.errors}.values())
+    return list({str(error): error for item in broken for error in item.errors}.values())
 
 
 def refuse(plan: BuildPlan, names: Iterable[str]) -> None:

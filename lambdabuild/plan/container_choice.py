@@ -26,12 +26,12 @@ def container_key(settings: Settings, name: str, runtime: str, architecture: str
 
     Raise BadSettings (LB107) when nothing names an image.
     """
-    mine = settings.of(name)
-    mode = mine.use_container or settings.use_container
+    own = settings.of(name)
+    mode = own.use_container or settings.use_container
     if mode == "false":
         return ContainerKey()
-    dockerfile = mine.dockerfile or ("" if mine.image else settings.dockerfile)
-    image = "" if dockerfile else mine.image or settings.image or settings.image_of(runtime)
+    dockerfile = own.dockerfile or ("" if own.image else settings.dockerfile)
+    image = "" if dockerfile else own.image or settings.image or settings.image_of(runtime)
     if not (dockerfile or image or runtime):
         raise BadSettings(
             f"{name!r} is to be built in a container, but has no runtime that would say in which image",

@@ -20,8 +20,8 @@ def as_data(plan: BuildPlan) -> dict[str, Any]:
     data: dict[str, Any] = to_builtins(plan)
     for group in ("assets", "skipped"):
         data[group] = [
-            {key: value for key, value in item.items() if key != "where"} | {"where": str(found.where)}
-            for item, found in zip(data[group], getattr(plan, group), strict=True)
+            {key: value for key, value in item.items() if key != "where"} | {"where": str(record.where)}
+            for item, record in zip(data[group], getattr(plan, group), strict=True)
         ]
     del data["layer_candidates"]  # each build says whether it is one
     del data["broken"]  # with any there is no plan to show
@@ -56,10 +56,10 @@ def _lines(plan: BuildPlan, graph: Graph) -> Iterator[str]:
             yield "  strips the native files of dependencies"
     for source in plan.sources:
         yield f"source:{source.name}  is published as {source.prefix and source.prefix + '/'}source/VERSION/source.zip"
-    yield from (f"build:{one.function}  version {one.version} of {one.source}" for one in plan.pinned)
+    yield from (f"build:{pinned.function}  version {pinned.version} of {pinned.source}" for pinned in plan.pinned)
     for publication in plan.publications:
-        said = ", ".join(filter(None, (*publication.runtimes, publication.license)))
-        yield f"publish:{publication.name}  as {publication.layer_name}" + (f"  ({said})" if said else "")
+        details = ", ".join(filter(None, (*publication.runtimes, publication.license)))
+        yield f"publish:{publication.name}  as {publication.layer_name}" + (f"  ({details})" if details else "")
     for image in plan.images:
         yield f"build:{image.name}  {image.key.dockerfile or image.key.place}  ({_how_made(image)})"
         yield f"  steps: {_chain(graph, image.name)}"

@@ -31,23 +31,23 @@ class LeftOut(Struct, frozen=True, order=True):
 def left_out(skipped: Iterable[Skipped]) -> tuple[LeftOut, ...]:
     """Return one entry per reason, sorted; the order of ``skipped`` does not matter."""
     names: dict[str, list[str]] = defaultdict(list)
-    for one in skipped:
-        names[one.reason].append(one.name)
-    return tuple(sorted(LeftOut(reason, tuple(sorted(found))) for reason, found in names.items()))
+    for item in skipped:
+        names[item.reason].append(item.name)
+    return tuple(sorted(LeftOut(reason, tuple(sorted(skipped_names))) for reason, skipped_names in names.items()))
 
 
 def refuse(plan: BuildPlan, tasks: Sequence[str]) -> None:
     """Raise NotBuilt (LB305) for a task such as ``build:F``, or a name, if nothing is built for it."""
-    skipped: Mapping[str, Skipped] = {one.name: one for one in plan.skipped}
+    skipped: Mapping[str, Skipped] = {item.name: item for item in plan.skipped}
     sent = {asset.name for asset in plan.assets}
     for task in tasks:
         kind, sign, name = task.partition(":")
-        one = skipped.get(name if sign else task)
-        if one is not None and not (kind in STEPS_OF_FILES and one.name in sent):
+        item = skipped.get(name if sign else task)
+        if item is not None and not (kind in STEPS_OF_FILES and item.name in sent):
             raise NotBuilt(
-                f"{one.kind} {one.name!r} is not built: {one.reason}",
-                where=one.where,
-                help=f"doit upload:{one.name} sends it as it is"
-                if one.name in sent
+                f"{item.kind} {item.name!r} is not built: {item.reason}",
+                where=item.where,
+                help=f"doit upload:{item.name} sends it as it is"
+                if item.name in sent
                 else "give it a code folder, or build the others",
             )

@@ -57,7 +57,7 @@ def refuse_unknown(only: tuple[str, ...], rules: tuple[Rule, ...]) -> None:
 
 
 def choose(
-    item: Function | Layer, mine: FunctionSettings, rules: tuple[Rule, ...], disk: Disk, inherited: tuple[str, ...]
+    item: Function | Layer, own: FunctionSettings, rules: tuple[Rule, ...], disk: Disk, inherited: tuple[str, ...]
 ) -> Choice:
     """Return the rule and its manifest.
 
@@ -66,16 +66,16 @@ def choose(
 
     Raise NoRule (LB301) when no rule claims the item, NoManifest (LB303) when one does but needs a manifest it lacks.
     """
-    claiming = candidates(item, mine, rules)
-    if mine.dependencies is False:
+    claiming = candidates(item, own, rules)
+    if own.dependencies is False:
         return _without_manifest(item, claiming)
-    if mine.manifest:
-        return _resolved(_with_manifest(item, mine.manifest, claiming, disk), rules, disk)
+    if own.manifest:
+        return _resolved(_with_manifest(item, own.manifest, claiming, disk), rules, disk)
     for folder, searching in _searched(item.source, claiming, disk, inherited):
         choice = _in_folder(folder, searching, disk)
         if choice:
             return _resolved(choice, rules, disk)
-    if isinstance(item, Layer) and item.from_settings and not mine.rule:
+    if isinstance(item, Layer) and item.from_settings and not own.rule:
         return Choice(_named(item, PLAIN, rules)[0])
     return _without_manifest(item, claiming)
 
@@ -110,15 +110,15 @@ def _without_manifest(item: Function | Layer, claiming: tuple[Rule, ...]) -> Cho
     )
 
 
-def candidates(item: Function | Layer, mine: FunctionSettings, rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
+def candidates(item: Function | Layer, own: FunctionSettings, rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
     """Return the rules that claim an item by its runtime, build method or settings. The manifest decides among them."""
-    if mine.rule:
-        return _named(item, mine.rule, rules)
+    if own.rule:
+        return _named(item, own.rule, rules)
     if item.build_method:
-        found = tuple(rule for rule in rules if _matches(item.build_method, rule.build_methods))
-        if not found and isinstance(item, Layer) and item.from_settings:
+        matching = tuple(rule for rule in rules if _matches(item.build_method, rule.build_methods))
+        if not matching and isinstance(item, Layer) and item.from_settings:
             return _named(item, PLAIN, rules)
-        if not found:
+        if not matching:
             known = sorted({method for rule in rules for method in rule.build_methods})
             raise NoRule(
                 f"no rule has the BuildMethod {item.build_method!r} of {_kind(item)} {item.name!r}",
@@ -127,26 +127,26 @@ def candidates(item: Function | Layer, mine: FunctionSettings, rules: tuple[Rule
             )
         if isinstance(item, Function):
             _refuse_no_runtime(item, rules)
-        return found
+        return matching
     if isinstance(item, Layer):
         return _named(item, PLAIN, rules)
-    found = tuple(rule for rule in rules if _matches(item.runtime, rule.runtimes))
+    matching = tuple(rule for rule in rules if _matches(item.runtime, rule.runtimes))
     if item.plain:
         # A serverless.yml knows no make targets, so a Makefile that is there is for something else.
-        return tuple(rule for rule in found if not rule.needs_name) or _named(item, PLAIN, rules)
+        return tuple(rule for rule in matching if not rule.needs_name) or _named(item, PLAIN, rules)
     _refuse_no_runtime(item, rules)
-    return found
+    return matching
 
 
 def _named(item: Function | Layer, name: str, rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
-    found = tuple(rule for rule in rules if rule.name == name)
-    if not found:
+    matching = tuple(rule for rule in rules if rule.name == name)
+    if not matching:
         raise NoRule(
             f"{_kind(item)} {item.name!r} asks for the rule {name!r}, which does not exist",
             where=item.where,
             help=_mend(name, [rule.name for rule in rules], "rules"),
         )
-    return found
+    return matching
 
 
 @lru_cache(maxsize=1024)
@@ -186,7 +186,7 @@ def _locked(rule: Rule, folder: str, disk: Disk) -> int:
 def resolver_of(rule: Rule, folder: str, rules: Mapping[str, Rule], disk: Disk) -> Rule | None:
     """Return the rule that resolves for another: the first whose lock file applies to a folder, otherwise the last."""
     resolvers = [rules[name] for name in rule.resolve_by if name in rules]
-    best = min(resolvers, key=lambda one: _locked(one, folder, disk), default=None)
+    best = min(resolvers, key=lambda resolver: _locked(resolver, folder, disk), default=None)
     return resolvers[-1] if best is not None and _locked(best, folder, disk) == UNLOCKED else best
 
 
@@ -202,13 +202,13 @@ def _resolved(choice: Choice, rules: tuple[Rule, ...], disk: Disk) -> Choice:
 
 def _present(wanted: tuple[str, ...], here: frozenset[str]) -> list[str]:
     """Return the names in ``here`` that equal or match what is wanted."""
-    found: list[str] = []
+    present: list[str] = []
     for pattern in wanted:
         if pattern in here:
-            found.append(pattern)
+            present.append(pattern)
         elif not WILD.isdisjoint(pattern):
-            found += sorted(name for name in here if fnmatchcase(name, pattern))
-    return found
+            present += sorted(name for name in here if fnmatchcase(name, pattern))
+    return present
 
 
 def _choice(rule: Rule, folder: str, manifest: str, disk: Disk) -> Choice:

@@ -42,12 +42,12 @@ class _Machine(Struct):
 def chains(plan: BuildPlan, graph: Graph) -> tuple[Chain, ...]:
     """Return every build and image with the steps before it, those of its layers included: it must know their size."""
     shared = {step.task for step in graph.by_unit.get(SHARED, ())}
-    found = []
+    result = []
     for unit in plan.made:
         needed = frozenset(step.task for step in graph.whole_chain(unit.name))
         alone = (unit.resolution or unit.package) if isinstance(unit, Build) else ""
-        found.append(Chain(f"{unit.group(unit.name)}:{unit.name}", needed, SHARED if needed & shared else alone))
-    return tuple(found)
+        result.append(Chain(f"{unit.group(unit.name)}:{unit.name}", needed, SHARED if needed & shared else alone))
+    return tuple(result)
 
 
 def estimated(plan: BuildPlan, graph: Graph, kinds: Mapping[str, PlannedKind], known: Costs) -> Costs:
@@ -91,18 +91,18 @@ def split(work: Iterable[Chain], costs: Costs, count: int) -> tuple[Shard, ...]:
             for position, group in enumerate(groups)
             for bundle in ([[chain] for chain in group] if position in torn else [group])
         ]
-        found = _placed(sorted(bundles, key=lambda bundle: _order(bundle, costs)), costs, count)
-        if best is None or _price(found) < _price(best):
-            best = found
+        machines = _placed(sorted(bundles, key=lambda bundle: _order(bundle, costs)), costs, count)
+        if best is None or _price(machines) < _price(best):
+            best = machines
     return tuple(Shard(tuple(sorted(machine.tasks)), machine.milliseconds) for machine in best or ())
 
 
 def _groups(work: Iterable[Chain], costs: Costs) -> list[list[Chain]]:
     """Return the groups of chains that share a resolution, and each other chain by itself; the longest first."""
-    found: dict[str, list[Chain]] = defaultdict(list)
+    groups: dict[str, list[Chain]] = defaultdict(list)
     for chain in sorted(work, key=lambda chain: chain.task):
-        found[chain.together or chain.task].append(chain)
-    return sorted(found.values(), key=lambda group: _order(group, costs))
+        groups[chain.together or chain.task].append(chain)
+    return sorted(groups.values(), key=lambda group: _order(group, costs))
 
 
 def _order(bundle: Sequence[Chain], costs: Costs) -> tuple[int, str]:
@@ -117,7 +117,7 @@ def _placed(bundles: Iterable[Sequence[Chain]], costs: Costs, count: int) -> tup
     machines = tuple(_Machine(number) for number in range(count))
     for bundle in bundles:
         needed = frozenset[str]().union(*(chain.steps for chain in bundle))
-        ends = ((one.milliseconds + _cost(needed - one.steps, costs), one.number) for one in machines)
+        ends = ((machine.milliseconds + _cost(needed - machine.steps, costs), machine.number) for machine in machines)
         end, number = min(ends)
         machines[number].tasks += [chain.task for chain in bundle]
         machines[number].steps |= needed
@@ -127,4 +127,4 @@ def _placed(bundles: Iterable[Sequence[Chain]], costs: Costs, count: int) -> tup
 
 def _price(machines: Sequence[_Machine]) -> tuple[int, int]:
     """Return when the last shard ends, then the total work."""
-    return max(one.milliseconds for one in machines), sum(one.milliseconds for one in machines)
+    return max(machine.milliseconds for machine in machines), sum(machine.milliseconds for machine in machines)

@@ -75,34 +75,34 @@ def bad_functions(service: Service, settings: Settings) -> Iterator[tuple[str, L
     """Yield the mistakes of functions about [sources] (LB107), with the functions' names."""
     functions = {item.name: item for item in service.functions}
     alone = {item.name: item.reason for item in service.skipped}
-    for name, mine in settings.functions.items():
-        wrong = _bad_function(name, mine, settings, functions.get(name), alone.get(name, ""))
-        if wrong and (mine.packaged or mine.source or mine.source_version):
+    for name, own in settings.functions.items():
+        wrong = _bad_function(name, own, settings, functions.get(name), alone.get(name, ""))
+        if wrong and (own.packaged or own.source or own.source_version):
             where = functions[name].where if name in functions else None
             yield name, BadSettings(f"[functions.{name}] {wrong[0]}", where=where, help=wrong[1])
 
 
 def _bad_function(
-    name: str, mine: FunctionSettings, settings: Settings, function: Function | None, alone: str
+    name: str, own: FunctionSettings, settings: Settings, function: Function | None, alone: str
 ) -> tuple[str, str] | None:
     """Return what is wrong and how to fix it, None when nothing is wrong."""
-    said = "packaged" if mine.packaged else "source" if mine.source else "source_version"
+    setting = "packaged" if own.packaged else "source" if own.source else "source_version"
     if function is None:
         why = f"is not built ({alone})" if alone else "is no function"
-        return f"has {said}, but {name} {why}", f"remove {said}, or give it a code folder"
+        return f"has {setting}, but {name} {why}", f"remove {setting}, or give it a code folder"
     if not function.runtime.startswith("python"):
-        return f"has {said}, but its runtime is {function.runtime}", f"remove {said}: distributions are Python's"
-    if mine.packaged and mine.source:
+        return f"has {setting}, but its runtime is {function.runtime}", f"remove {setting}: distributions are Python's"
+    if own.packaged and own.source:
         return "has both packaged and source", "keep one: a source brings no dependencies"
-    if mine.source_version and not mine.source:
+    if own.source_version and not own.source:
         return "has a source_version, but no source", "name the source as well"
-    if mine.source and mine.source not in settings.sources:
-        near = nearest(mine.source, settings.sources)
+    if own.source and own.source not in settings.sources:
+        near = nearest(own.source, settings.sources)
         known = ", ".join(sorted(settings.sources)) or "none"
-        return f"names the source {mine.source!r}", f"did you mean {near!r}?" if near else f"there are: {known}"
+        return f"names the source {own.source!r}", f"did you mean {near!r}?" if near else f"there are: {known}"
     command = settings.command_of(name, function.build_method, function.runtime)
-    if command.run and (mine.source or not command.adds):
-        return f"has {said}, and [commands] has a command for it", "keep one: both define its code"
+    if command.run and (own.source or not command.adds):
+        return f"has {setting}, and [commands] has a command for it", "keep one: both define its code"
     return None
 
 
@@ -169,8 +169,8 @@ def _build(name: str, source: SourceSettings, service: Service, settings: Settin
     return Build(name, key, (name, *sorted(function.name for function in users)))
 
 
-def _is_built(mine: FunctionSettings) -> bool:
-    return not mine.source_version
+def _is_built(own: FunctionSettings) -> bool:
+    return not own.source_version
 
 
 def _resolver(name: str) -> tuple[tuple[str, str], ...]:
@@ -178,10 +178,10 @@ def _resolver(name: str) -> tuple[tuple[str, str], ...]:
 
 
 def with_packages(
-    found: Iterable[Build], settings: Settings, rules: tuple[Rule, ...]
+    function_builds: Iterable[Build], settings: Settings, rules: tuple[Rule, ...]
 ) -> tuple[tuple[Build, ...], tuple[Build, ...]]:
     """Return the builds with the names of their distributions, and the distributions."""
-    every = sorted(found, key=lambda build: build.name)
+    every = sorted(function_builds, key=lambda build: build.name)
     users: dict[BuildKey, list[str]] = defaultdict(list)
     for build in every:
         if build.key.package:
@@ -230,5 +230,5 @@ def _prefix(source: SourceSettings, settings: Settings) -> str:
 
 def pinned(service: Service, settings: Settings) -> tuple[Pinned, ...]:
     """Return the functions that use an earlier version of a source."""
-    found = ((function.name, settings.of(function.name)) for function in service.functions)
-    return tuple(Pinned(name, mine.source, mine.source_version) for name, mine in sorted(found) if mine.source_version)
+    functions = ((function.name, settings.of(function.name)) for function in service.functions)
+    return tuple(Pinned(name, own.source, own.source_version) for name, own in sorted(functions) if own.source_version)

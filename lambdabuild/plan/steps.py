@@ -129,7 +129,9 @@ def steps(plan: BuildPlan, kinds: Mapping[str, PlannedKind], left_out: Collectio
 
 def shared_resolutions(plan: BuildPlan, left_out: Collection[str] = ()) -> Mapping[str, str]:
     """Return the resolutions of the builds that take part in automatic layers, by build."""
-    return {one.build: one.resolution for one in plan.layer_candidates if one.build not in left_out}
+    return {
+        candidate.build: candidate.resolution for candidate in plan.layer_candidates if candidate.build not in left_out
+    }
 
 
 # the kinds that lambdabuild has
@@ -168,7 +170,7 @@ def hash_(plan: BuildPlan, left_out: Collection[str]) -> Iterator[Step]:
         yield Step(
             "hash",
             build.name,
-            (f"zip:{build.name}", *(f"copy:{one}" for one in sorted(layers[build.name]))),
+            (f"zip:{build.name}", *(f"copy:{layer}" for layer in sorted(layers[build.name]))),
             build.name,
         )
 

@@ -87,8 +87,8 @@ def not_covered(rule: Rule, manifest: str, rules: Iterable[Rule], disk: Disk) ->
     folder = posixpath.dirname(manifest) or "."
     if rule.workspace is None or any(disk.has(folder, name) for name in rule.lock_files):
         return ""
-    siblings = [one for one in rules if one.workspace is not None and one.language == rule.language]
-    places = ((root, name) for root in above(folder, disk.top) for one in siblings for name in one.lock_files)
+    siblings = [sibling for sibling in rules if sibling.workspace is not None and sibling.language == rule.language]
+    places = ((root, name) for root in above(folder, disk.top) for sibling in siblings for name in sibling.lock_files)
     lock = next((posixpath.join(root, name) for root, name in places if disk.has(root, name)), "")
     data = _said(disk, manifest) if lock else {}
     return posixpath.normpath(lock) if any(at(data, key) for key in rule.workspace.locks) else ""
@@ -99,17 +99,19 @@ def _is_root(workspace: Workspace, folder: str, disk: Disk) -> bool:
     files = [name for name in workspace.files if disk.has(folder, name)]
     if not files or not (workspace.key or workspace.members):
         return bool(files)
-    said = (_said(disk, posixpath.join(folder, name)) for name in files)
+    documents = (_said(disk, posixpath.join(folder, name)) for name in files)
     keys = [workspace.key] if workspace.key else workspace.members
-    return any(at(data, key) is not None for data in said for key in keys)
+    return any(at(data, key) is not None for data in documents for key in keys)
 
 
 def _belongs(workspace: Workspace, root: str, folder: str, disk: Disk) -> bool:
     path = posixpath.relpath(folder, root)
-    data = [_said(disk, posixpath.join(root, name)) for name in workspace.files if disk.has(root, name)]
-    if workspace.exclude and _matches(path, [p for one in data for key in workspace.exclude for p in globs(one, key)]):
+    documents = [_said(disk, posixpath.join(root, name)) for name in workspace.files if disk.has(root, name)]
+    if workspace.exclude and _matches(
+        path, [p for document in documents for key in workspace.exclude for p in globs(document, key)]
+    ):
         return False
-    patterns = [pattern for one in data for key in workspace.members for pattern in globs(one, key)]
+    patterns = [pattern for document in documents for key in workspace.members for pattern in globs(document, key)]
     return not workspace.members or _matches(path, patterns)
 
 
@@ -149,8 +151,8 @@ def at(data: Any, key: str) -> Any:
 
 def globs(data: Mapping[str, Any], key: str) -> list[str]:
     """Return the patterns that a list at a dotted key holds."""
-    found = at(data, key)
-    return [one for one in found if isinstance(one, str)] if isinstance(found, list) else []
+    values = at(data, key)
+    return [value for value in values if isinstance(value, str)] if isinstance(values, list) else []
 
 
 def _matches(path: str, patterns: list[str]) -> bool:

@@ -105,9 +105,9 @@ class Counting(StatCache):
     reads = 0
 
     def digest(self, path: str, stat: os.stat_result | None = None) -> str:
-        before = self._files.beside(path).get(path)
+        before = self._files.part_of(path).get(path)
         value = super().digest(path, stat)
-        self.reads += before is not self._files.beside(path).get(path)
+        self.reads += before is not self._files.part_of(path).get(path)
         return value
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from fake_project import FakeProject, fake_project
 
-from lambdabuild.artifacts.entries import Entry, InArchive, OnDisk
+from lambdabuild.artifacts.entries import Entry, FileOnDisk, InArchive
 from lambdabuild.core.errors import CannotRead
 from lambdabuild.core.records import replace
 from lambdabuild.engine.base import lists
@@ -20,7 +20,7 @@ def project(tmp_path: Path) -> FakeProject:
 
 def entries(project: FakeProject) -> tuple[Entry, ...]:
     return (
-        Entry("a.py", True, 3, "aa", OnDisk(str(project.source("Orders"))), "Orders"),
+        Entry("a.py", True, 3, "aa", FileOnDisk(str(project.source("Orders"))), "Orders"),
         Entry("m.py", False, 5, "bb", InArchive(f"{project.run.project.cache_dir}/wheels/m.whl", 30, 5, 8, 99, 7)),
     )
 

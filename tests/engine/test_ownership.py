@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from fake_project import FakeProject, fake_project
 
-from lambdabuild.artifacts.entries import Entry, OnDisk
+from lambdabuild.artifacts.entries import Entry, FileOnDisk
 from lambdabuild.config.settings import Settings
 from lambdabuild.core.errors import InTheWay
 from lambdabuild.core.records import replace
@@ -77,7 +77,7 @@ def written_tree(project: FakeProject) -> Output:
     output = tree_output(project.run.project, "Orders")
     ownership.claim(project.run, [output])
     Path(output.record).parent.mkdir(parents=True, exist_ok=True)
-    entry = Entry("a.py", False, source.stat().st_size, sha256_of(str(source)), OnDisk(str(source)))
+    entry = Entry("a.py", False, source.stat().st_size, sha256_of(str(source)), FileOnDisk(str(source)))
     output.tree.update([entry])
     return output
 

@@ -122,7 +122,10 @@ def _first(candidates: Iterable[LayerCandidate], packages: Mapping[str, Iterable
     groups: dict[tuple[frozenset[str], Package | None], set[Package]] = defaultdict(set)
     for package, builds in users.items():
         groups[frozenset(builds), package if package.weight >= BIG_BYTES else None].add(package)
-    return [_Layer(frozenset(ones), builds, sum(one.weight for one in ones)) for (builds, _), ones in groups.items()]
+    return [
+        _Layer(frozenset(members), builds, sum(member.weight for member in members))
+        for (builds, _), members in groups.items()
+    ]
 
 
 def _fitted(functions: _Functions, layers: list[_Layer]) -> list[_Layer]:
@@ -130,10 +133,10 @@ def _fitted(functions: _Functions, layers: list[_Layer]) -> list[_Layer]:
     layers = list(functions.worthwhile(layers))
     while over := _over(functions, layers):
         worst = min(over, key=lambda build: (-over[build], build))
-        mine = sorted((layer for layer in layers if worst in layer.builds), key=lambda layer: layer.order)
+        own_layers = sorted((layer for layer in layers if worst in layer.builds), key=lambda layer: layer.order)
         changes = [
-            *(_Change.drop(layer, worst) for layer in mine),
-            *(_Change.merge(*two) for two in combinations(mine, 2)),
+            *(_Change.drop(layer, worst) for layer in own_layers),
+            *(_Change.merge(*two) for two in combinations(own_layers, 2)),
         ]
         costs = [change.cost(functions, over) for change in changes]
         least = min(costs)
@@ -155,11 +158,11 @@ def _over(functions: _Functions, layers: Iterable[_Layer]) -> dict[str, int]:
 
 def _joined(layers: Iterable[_Layer]) -> list[_Layer]:
     """Join layers that have the same packages."""
-    found: dict[frozenset[Package], _Layer] = {}
+    by_packages: dict[frozenset[Package], _Layer] = {}
     for layer in layers:
-        same = found.get(layer.packages)
-        found[layer.packages] = replace(layer, builds=layer.builds | same.builds) if same else layer
-    return list(found.values())
+        same = by_packages.get(layer.packages)
+        by_packages[layer.packages] = replace(layer, builds=layer.builds | same.builds) if same else layer
+    return list(by_packages.values())
 
 
 class _Change(Struct, frozen=True):
@@ -175,12 +178,12 @@ class _Change(Struct, frozen=True):
         return _Change((layer,), (replace(layer, builds=layer.builds - {build}),), frozenset({build}))
 
     @staticmethod
-    def merge(one: _Layer, other: _Layer) -> _Change:
+    def merge(first: _Layer, second: _Layer) -> _Change:
         """Return the change in which builds that use both layers use one; the others keep what they had."""
-        both = one.builds & other.builds
-        merged = _Layer(one.packages | other.packages, both, one.weight + other.weight)
-        left = (replace(layer, builds=layer.builds - both) for layer in (one, other))
-        return _Change((one, other), (merged, *left), both)
+        both = first.builds & second.builds
+        merged = _Layer(first.packages | second.packages, both, first.weight + second.weight)
+        left = (replace(layer, builds=layer.builds - both) for layer in (first, second))
+        return _Change((first, second), (merged, *left), both)
 
     def cost(self, functions: _Functions, over: Mapping[str, int]) -> tuple[float, int]:
         """Return the bytes no longer saved per build that had too many layers; then how much is moved."""

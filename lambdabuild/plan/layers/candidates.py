@@ -76,7 +76,7 @@ def layer_candidates(
     builds: Iterable[Build], sizes: Iterable[Sizes], rules: Mapping[str, Rule]
 ) -> Iterator[LayerCandidate]:
     """Yield the builds that take part. A build gets only as many layers as each of its functions has room for."""
-    counts = {one.function: one.layer_count for one in sizes}
+    counts = {item.function: item.layer_count for item in sizes}
     for build in builds:
         key, rule = build.key, rules[build.key.rule]
         if key.shares_in and build.resolution:

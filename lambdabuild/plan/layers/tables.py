@@ -33,20 +33,20 @@ IN_TEMPLATE = ("path", "architectures")
 
 def layers_of(settings: Settings, service: Service) -> tuple[Layer, ...]:
     """Return the layers that tables add to those of the template. Raise all mistakes together (LB610)."""
-    in_template = {layer.name for layer in service.layers} | {one.name for one in service.broken}
+    in_template = {layer.name for layer in service.layers} | {broken.name for broken in service.broken}
     functions = {function.name for function in service.functions} | {skipped.name for skipped in service.skipped}
     taken = in_template | functions
     tables = sorted(settings.layers.items())
     raise_all(error for name, table in tables for error in _mistakes(name, table, in_template, taken, settings))
     own = [(name, table) for name, table in tables if name not in in_template]
-    found = [layer for name, table in own for layer in _layers(name, table)]
-    names = Counter([*taken, *(layer.name for layer in found)])
+    layers = [layer for name, table in own for layer in _layers(name, table)]
+    names = Counter([*taken, *(layer.name for layer in layers)])
     raise_all(
         BadLayer(f"two layers would be named {layer.name!r}", where=layer.where, help="choose another name")
-        for layer in found
+        for layer in layers
         if names[layer.name] > 1
     )
-    return tuple(found)
+    return tuple(layers)
 
 
 def _layers(name: str, table: LayerSettings) -> Iterator[Layer]:
@@ -77,7 +77,7 @@ def publications(
     groups: dict[str, tuple[str, ...]] = {name: (name,) for name in layers if name not in units}
     groups |= {name: tuple(unit for unit, _ in several) for name, several in of_tables.items()}
     whole = [name for name in sorted(groups) if broken.isdisjoint((name, *groups[name]))]
-    return tuple(_publication(name, [layers[one] for one in groups[name]], settings) for name in whole)
+    return tuple(_publication(name, [layers[key] for key in groups[name]], settings) for name in whole)
 
 
 def _publication(name: str, layers: list[Layer], settings: Settings) -> Publication:
@@ -153,8 +153,8 @@ def _refused_by_lambda(name: str, table: LayerSettings) -> Iterator[BadLayer]:
         "description": len(table.description) > DESCRIPTION,
         "license": len(table.license) > LICENSE,
         "runtimes": len(table.runtimes) > RUNTIMES,
-        "accounts": not all(ACCOUNT.fullmatch(one) for one in table.accounts),
-        "organizations": not all(ORGANIZATION.fullmatch(one) for one in table.organizations),
+        "accounts": not all(ACCOUNT.fullmatch(identifier) for identifier in table.accounts),
+        "organizations": not all(ORGANIZATION.fullmatch(identifier) for identifier in table.organizations),
     }
     for key in (key for key, is_wrong in wrong.items() if is_wrong):
         yield BadLayer(
