@@ -59,7 +59,7 @@ def load(
         _read_stack(run, "", path, dict(parameters or {}), stage, ())
     except LambdaBuildError as error:
         reading.errors += getattr(error, "errors", (error,))
-    attributed = {id(error) for one in reading.broken for error in one.errors}
+    attributed = {id(error) for broken in reading.broken for error in broken.errors}
     if not (keeps_broken and all(id(error) in attributed for error in reading.errors)):
         raise_all({str(error): error for error in reading.errors}.values())  # the same mistake once
     return Service(
@@ -127,8 +127,8 @@ def _without_loops(text: str, root: Node, names: Scope, warnings: list[str]) -> 
 
 def _transforms(root: Node, names: Scope) -> list[Value]:
     node = root.get("Transform")
-    reading = resolve(node, names) if node is not None else None
-    return reading if isinstance(reading, list) else [reading]
+    value = resolve(node, names) if node is not None else None
+    return value if isinstance(value, list) else [value]
 
 
 def _layer_type(root: Node, names: Scope) -> str:
