@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import posixpath
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from lambdabuild.core.errors import SourceFailed
-from lambdabuild.core.spans import Node, from_data
-from lambdabuild.frontends.serverless.variables.resolver import Asked, Call, as_text
+from lambdabuild.core.spans import Node, from_data, to_data
+from lambdabuild.frontends.serverless.variables.evaluator import Call, VariableSource, as_text, child
 
 JAVASCRIPT = (".js", ".cjs", ".mjs", ".ts", ".cts", ".mts")
 DATA = (".yml", ".yaml", ".json", ".tfstate")
@@ -57,21 +58,21 @@ class Service(Protocol):
     def region(self) -> str: ...
 
 
-def sources(world: World, service: Service) -> dict[str, Asked]:
+def sources(world: World, service: Service) -> dict[str, VariableSource]:
     """Return the table of sources."""
     return {
-        "self": Asked(_self),
-        "opt": Asked(lambda call: _option(call, service)),
-        "env": Asked(lambda call: world.variable(_address(call)), secret=True),
-        "file": Asked(lambda call: _file(call, world)),
-        "param": Asked(lambda call: _param(call, service)),
-        "sls": Asked(lambda call: _sls(call, service)),
-        "strToBool": Asked(_str_to_bool),
-        "git": Asked(lambda call: world.git(_address(call))),
-        "aws": Asked(lambda call: _aws(call, world, service), remote=True),
-        "cf": Asked(lambda call: _cf(call, world, service), remote=True, secret=True),
-        "ssm": Asked(lambda call: _ssm(call, world, service), remote=True, secret=True),
-        "s3": Asked(lambda call: _s3(call, world, service), remote=True, secret=True),
+        "self": VariableSource(_self),
+        "opt": VariableSource(lambda call: _option(call, service)),
+        "env": VariableSource(lambda call: world.variable(_address(call)), secret=True),
+        "file": VariableSource(lambda call: _file(call, world)),
+        "param": VariableSource(lambda call: _param(call, service)),
+        "sls": VariableSource(lambda call: _sls(call, service)),
+        "strToBool": VariableSource(_str_to_bool),
+        "git": VariableSource(lambda call: world.git(_address(call))),
+        "aws": VariableSource(lambda call: _aws(call, world, service), remote=True),
+        "cf": VariableSource(lambda call: _cf(call, world, service), remote=True, secret=True),
+        "ssm": VariableSource(lambda call: _ssm(call, world, service), remote=True, secret=True),
+        "s3": VariableSource(lambda call: _s3(call, world, service), remote=True, secret=True),
     }
 
 
@@ -82,7 +83,7 @@ def _address(call: Call) -> str:
 
 
 def _self(call: Call) -> Node | None:
-    return call.resolver.at(tuple(call.address.split(".")) if call.address else ())
+    return call.document.at(tuple(call.address.split(".")) if call.address else ())
 
 
 def _option(call: Call, service: Service) -> Any:
@@ -104,9 +105,9 @@ def _param(call: Call, service: Service) -> Any:
         ("params", stage),
         ("params", "default"),
     ):
-        found = call.resolver.at((*path, name))
-        if found is not None and found.value is not None:
-            return found
+        param = call.document.at((*path, name))
+        if param is not None and param.value is not None:
+            return param
     return None
 
 
@@ -161,15 +162,15 @@ def _cf(call: Call, world: World, service: Service) -> Any:
 def _ssm(call: Call, world: World, service: Service) -> Any:
     raw = "raw" in (call.params or ())
     kind = "ssm-encrypted" if "noDecrypt" in (call.params or ()) else "ssm"
-    found = world.aws(kind, _region(call, service), _address(call))
-    if found is None or raw:
-        return None if found is None else found["Value"]
-    value = found["Value"]
-    if found["Type"] == "StringList":
+    parameter = world.aws(kind, _region(call, service), _address(call))
+    if parameter is None:
+        return None
+    value = parameter["Value"]
+    if raw:
+        return value
+    if parameter["Type"] == "StringList":
         return value.split(",")
-    if found["Type"] == "SecureString" and value.startswith("{"):
-        import json
-
+    if parameter["Type"] == "SecureString" and value.startswith("{"):
         try:
             return json.loads(value)
         except ValueError:
@@ -191,8 +192,8 @@ def _file(call: Call, world: World) -> Any:
     path = posixpath.normpath(path)
     extension = posixpath.splitext(path)[1]
     if extension in JAVASCRIPT:
-        found = world.javascript(path, call.address, lambda kind, what: _answer(call, kind, what))
-        return None if found is None else from_data(found, call.span)
+        value = world.javascript(path, call.address, lambda kind, what: _answer(call, kind, what))
+        return None if value is None else from_data(value, call.span)
     if extension not in DATA:
         text = world.text(path)
         return text if not call.address else None
@@ -203,17 +204,15 @@ def _file(call: Call, world: World) -> Any:
 def _answer(call: Call, kind: str, what: Any) -> Any:
     """Answer a JavaScript file: ``resolveVariable`` and ``resolveConfigurationProperty`` of its argument."""
     if kind == "variable":
-        return call.resolver.inside("${" + str(what) + "}", call.span)
-    found = call.resolver.at(tuple(str(key) for key in what))
-    from lambdabuild.core.spans import to_data
-
-    return None if found is None else to_data(found)
+        return call.evaluator.inside("${" + str(what) + "}", call.span)
+    node = call.document.at(tuple(str(key) for key in what))
+    return None if node is None else to_data(node)
 
 
 def _inside(call: Call, root: Node) -> Node | None:
     node: Node | None = root
     for key in call.address.split(".") if call.address else ():
         if node is not None and isinstance(node.value, str) and re.search(r"\$\{", node.value):
-            node = call.resolver.text(node)
-        node = call.resolver.child(node, key) if node is not None else None
+            node = call.evaluator.text(node)
+        node = child(node, key) if node is not None else None
     return node
