@@ -51,8 +51,8 @@ class Registry:
             return self._made(name, new)
 
     def _described(self, name: str) -> str:
-        found = self._client.describe_repositories(repositoryNames=[name], **self._of_account())
-        return str(found["repositories"][0]["repositoryUri"])
+        answer = self._client.describe_repositories(repositoryNames=[name], **self._of_account())
+        return str(answer["repositories"][0]["repositoryUri"])
 
     def _made(self, name: str, new: NewRepository) -> str:
         from botocore.exceptions import ClientError
@@ -75,10 +75,10 @@ class Registry:
     def digest(self, repository: str, tag: str) -> str:
         """``sha256:...`` of the image that a tag stands for."""
         with _failures(f"find the image {repository}:{tag}"):
-            found = self._client.describe_images(
+            answer = self._client.describe_images(
                 repositoryName=repository, imageIds=[{"imageTag": tag}], **self._of_account()
             )
-        return str(found["imageDetails"][0]["imageDigest"])
+        return str(answer["imageDetails"][0]["imageDigest"])
 
     def _of_account(self) -> dict[str, str]:
         return {"registryId": self.account} if self.account else {}
@@ -109,9 +109,9 @@ def _failures(what: str) -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        said = error.response.get("Error", {})
-        help = HELP.get(str(said.get("Code")), "check the credentials' rights, and the region")
-        raise RegistryFailed(f"cannot {what}: {said.get('Message') or error}", help=help) from error
+        refusal = error.response.get("Error", {})
+        help = HELP.get(str(refusal.get("Code")), "check the credentials' rights, and the region")
+        raise RegistryFailed(f"cannot {what}: {refusal.get('Message') or error}", help=help) from error
     except BotoCoreError as error:
         raise RegistryFailed(
             f"cannot {what}: {error}", help="check the network, the credentials, region and endpoint_url"

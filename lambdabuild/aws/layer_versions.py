@@ -42,14 +42,14 @@ class LayerVersions:
         """In base64, as Lambda has it; "" when the version is gone meanwhile."""
         with self._telling(f"look at version {number} of"):
             try:
-                found = self._client.get_layer_version(LayerName=self.name, VersionNumber=number)
+                version = self._client.get_layer_version(LayerName=self.name, VersionNumber=number)
             except self._client.exceptions.ResourceNotFoundException:
                 return ""
-            return str(found["Content"]["CodeSha256"])
+            return str(version["Content"]["CodeSha256"])
 
     def publish(self, wanted: Wanted, content: Mapping[str, Any]) -> Version:
         """Publish a new version and return it. ``content`` is ``{S3Bucket, S3Key}`` or ``{ZipFile: bytes}``."""
-        said: dict[str, Any] = {
+        about: dict[str, Any] = {
             "Description": wanted.description,
             "LicenseInfo": wanted.license,
             "CompatibleRuntimes": list(wanted.runtimes),
@@ -57,7 +57,7 @@ class LayerVersions:
         }
         with self._telling("publish"):
             answer = self._client.publish_layer_version(
-                LayerName=self.name, Content=dict(content), **{key: value for key, value in said.items() if value}
+                LayerName=self.name, Content=dict(content), **{key: value for key, value in about.items() if value}
             )
         return _version(answer)
 
@@ -72,7 +72,9 @@ class LayerVersions:
                 answer = self._client.get_layer_version_policy(LayerName=self.name, VersionNumber=number)
             except self._client.exceptions.ResourceNotFoundException:
                 return frozenset()
-        return frozenset(str(one.get("Sid", "")) for one in json.loads(answer["Policy"]).get("Statement", ()))
+        return frozenset(
+            str(statement.get("Sid", "")) for statement in json.loads(answer["Policy"]).get("Statement", ())
+        )
 
     def grant(self, number: int, grant: Grant) -> None:
         more = {"OrganizationId": grant.organization} if grant.organization else {}
@@ -102,7 +104,12 @@ class LayerVersions:
         """Return the versions that a function here, or a published version of one, has."""
         with self._telling("find the functions that use"):
             pages = self._client.get_paginator("list_functions").paginate(FunctionVersion="ALL")
-            arns = [layer["Arn"] for page in pages for one in page["Functions"] for layer in one.get("Layers") or ()]
+            arns = [
+                layer["Arn"]
+                for page in pages
+                for function in page["Functions"]
+                for layer in function.get("Layers") or ()
+            ]
         parts = [arn.rsplit(":", 2) for arn in arns]
         return frozenset(int(number) for _, name, number in parts if name == self.name and number.isdigit())
 

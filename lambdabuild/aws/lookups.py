@@ -24,11 +24,13 @@ class Lookups:
         try:
             return ASK[service](self, region, name)
         except ClientError as error:
-            said = error.response.get("Error", {})
-            if said.get("Code") in MISSING and (said["Code"] != "ValidationError" or "not exist" in said["Message"]):
+            refusal = error.response.get("Error", {})
+            if refusal.get("Code") in MISSING and (
+                refusal["Code"] != "ValidationError" or "not exist" in refusal["Message"]
+            ):
                 return None
             raise SourceFailed(
-                f"AWS refused: {said.get('Message', error)}", help="check the credentials' rights and the region"
+                f"AWS refused: {refusal.get('Message', error)}", help="check the credentials' rights and the region"
             ) from error
         except BotoCoreError as error:
             raise SourceFailed(
@@ -43,8 +45,8 @@ class Lookups:
         return {output["OutputKey"]: output["OutputValue"] for output in stacks[0].get("Outputs", ())}
 
     def _parameter(self, region: str, name: str, decrypted: bool) -> dict[str, str]:
-        found = self.client("ssm", region).get_parameter(Name=name, WithDecryption=decrypted)["Parameter"]
-        return {"Type": found["Type"], "Value": found["Value"]}
+        parameter = self.client("ssm", region).get_parameter(Name=name, WithDecryption=decrypted)["Parameter"]
+        return {"Type": parameter["Type"], "Value": parameter["Value"]}
 
     def _object(self, region: str, name: str) -> str:
         bucket, _, key = name.partition("/")

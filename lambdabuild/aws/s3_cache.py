@@ -43,8 +43,8 @@ class S3Cache:
         return f"s3://{self.bucket}/{self.prefix}".rstrip("/")
 
     def record(self, key: str) -> bytes | None:
-        found = bytearray()
-        return bytes(found) if self._get(f"ac/{key}", found.extend) else None
+        content = bytearray()
+        return bytes(content) if self._get(f"ac/{key}", content.extend) else None
 
     def put_record(self, key: str, record: bytes) -> None:
         self._put(f"ac/{key}", record, hashlib.sha256(record).digest())
@@ -61,9 +61,9 @@ class S3Cache:
 
     def _get(self, key: str, sink: Sink) -> bool:
         with self._telling(f"read {key}") as answer:
-            found = self._client.get_object(Bucket=self.bucket, Key=self.prefix + key)
-            until = time.monotonic() + patience(self._timeout_seconds, found["ContentLength"])
-            with closing(found["Body"]) as body:
+            blob = self._client.get_object(Bucket=self.bucket, Key=self.prefix + key)
+            until = time.monotonic() + patience(self._timeout_seconds, blob["ContentLength"])
+            with closing(blob["Body"]) as body:
                 for chunk in body.iter_chunks(CHUNK):
                     sink(chunk)
                     if time.monotonic() > until:
@@ -73,8 +73,8 @@ class S3Cache:
 
     def _has(self, digest: Digest) -> bool:
         with self._telling(f"look for cas/{digest.sha256}") as answer:
-            found = self._client.head_object(Bucket=self.bucket, Key=f"{self.prefix}cas/{digest.sha256}")
-            answer.append(found["ContentLength"] == digest.size)
+            head = self._client.head_object(Bucket=self.bucket, Key=f"{self.prefix}cas/{digest.sha256}")
+            answer.append(head["ContentLength"] == digest.size)
         return answer == [True]
 
     def _put(self, key: str, body: Any, sha256: bytes) -> None:

@@ -30,8 +30,8 @@ class HttpCache:
         return self.connection.shown
 
     def record(self, key: str) -> bytes | None:
-        found = bytearray()
-        return bytes(found) if self._get(f"ac/{key}", found.extend, 0) else None
+        content = bytearray()
+        return bytes(content) if self._get(f"ac/{key}", content.extend, 0) else None
 
     def put_record(self, key: str, record: bytes) -> None:
         self._put(f"ac/{key}", record, len(record))

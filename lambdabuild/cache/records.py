@@ -52,9 +52,9 @@ def unpacked(key: str, content: bytes) -> Step | None:
         text = unpacker.decompress(content, UNPACKED_BYTES)
         if not unpacker.eof:
             return None  # too long, or cut off
-        found = regular.json(text)
-        blobs = {name: Digest(sha256, size) for name, (sha256, size) in found["blobs"].items()}
-        return Step(found["data"], blobs) if found["key"] == key else None
+        step = regular.json(text)
+        blobs = {name: Digest(sha256, size) for name, (sha256, size) in step["blobs"].items()}
+        return Step(step["data"], blobs) if step["key"] == key else None
     except (zstd.ZstdError, ValueError, KeyError, TypeError, AttributeError):
         return None
 

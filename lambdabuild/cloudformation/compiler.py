@@ -22,9 +22,9 @@ def compile(definition: Definition, artifacts: Mapping[str, Artifact]) -> Json:
     context = Context(definition, artifacts)
     everything = joined(_parts(context))
     own = [
-        iam.of_one(context, one, everything.of(one.key), everything.services_of(one.key))
-        for one in context.functions.values()
-        if context.roles.has_own(one)
+        iam.of_one(context, function, everything.of(function.key), everything.services_of(function.key))
+        for function in context.functions.values()
+        if context.roles.has_own(function)
     ]
     role = iam.compile(context, everything.of(""), everything.services_of(""))
     both = joined([core.compile(context), role, *own, everything, helpers.compile(context, everything.helpers)])
@@ -39,12 +39,12 @@ def compile(definition: Definition, artifacts: Mapping[str, Artifact]) -> Json:
 
 def compile_core(definition: Definition) -> Json:
     """Return the template that creates the stack's bucket, before anything can be uploaded to it."""
-    found = core.compile(Context(definition, {}))
+    fragment = core.compile(Context(definition, {}))
     return {
         "AWSTemplateFormatVersion": "2010-09-09",
         "Description": core.DESCRIPTION,
-        "Resources": dict(found.resources),
-        "Outputs": dict(found.outputs),
+        "Resources": dict(fragment.resources),
+        "Outputs": dict(fragment.outputs),
     }
 
 
@@ -55,14 +55,14 @@ def _parts(context: Context) -> list[Fragment]:
         made += [partial(part, context, function) for function in context.functions.values()]
     made += [partial(compile_events, context)]
     made += [partial(layers.compile, context, key) for key in context.layers]
-    found, errors = list[Fragment](), list[LambdaBuildError]()
+    fragments, errors = list[Fragment](), list[LambdaBuildError]()
     for make in made:
         try:
-            found.append(make())
+            fragments.append(make())
         except LambdaBuildError as error:
             errors += getattr(error, "errors", (error,))
     raise_all(errors)
-    return found
+    return fragments
 
 
 def _exported(context: Context, key: str, output: Json) -> Json:

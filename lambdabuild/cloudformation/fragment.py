@@ -69,15 +69,15 @@ def joined(fragments: Iterable[Fragment]) -> Fragment:
         outputs.update(fragment.outputs)
         needs += fragment.needs
         helpers += fragment.helpers
-        services += [one for one in fragment.services if one not in services]
+        services += [service for service in fragment.services if service not in services]
     raise_all(errors)
     return Fragment(resources, outputs, tuple(needs), tuple(services), helpers=tuple(helpers))
 
 
-def _clash(logical_id: str, one: Span | None, other: Span | None) -> NameClash:
+def _clash(logical_id: str, place: Span | None, other: Span | None) -> NameClash:
     return NameClash(
         f"two things would both be the resource {logical_id}",
-        where=tuple(span for span in (one, other) if span is not None),
+        where=tuple(span for span in (place, other) if span is not None),
         help="rename one of them; - and _ are written out, and the first letter is raised, to make a logical id",
     )
 
@@ -106,7 +106,7 @@ def compact(value: Any) -> str:
 def plain_numbers(value: Any) -> Any:
     """Replace 1.0 by 1, as JavaScript writes it in JSON."""
     if isinstance(value, dict):
-        return {key: plain_numbers(one) for key, one in value.items()}
+        return {key: plain_numbers(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [plain_numbers(one) for one in value]
+        return [plain_numbers(item) for item in value]
     return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 1e21 else value

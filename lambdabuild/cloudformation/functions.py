@@ -58,8 +58,8 @@ def compile(context: Context, function: Lambda) -> Fragment:
 
 def version_of(context: Context, function: Lambda) -> Json:
     """Return a reference to the version of a versioned function."""
-    found: Json = compile(context, function).outputs[naming.version_output(function.key)]["Value"]
-    return found
+    version: Json = compile(context, function).outputs[naming.version_output(function.key)]["Value"]
+    return version
 
 
 def _code(context: Context, function: Lambda) -> tuple[Json, str]:
@@ -76,9 +76,9 @@ def _code(context: Context, function: Lambda) -> tuple[Json, str]:
     }
     management = {**_management(context.provider), **_management(config)}
     if management.get("mode") in UPDATES:
-        found: Json = {"UpdateRuntimeOn": UPDATES[management["mode"]]}
-        found |= {"RuntimeVersionArn": management.get("arn")} if management["mode"] == "manual" else {}
-        properties["RuntimeManagementConfig"] = without_nothing(found)
+        code: Json = {"UpdateRuntimeOn": UPDATES[management["mode"]]}
+        code |= {"RuntimeVersionArn": management.get("arn")} if management["mode"] == "manual" else {}
+        properties["RuntimeManagementConfig"] = without_nothing(code)
     return properties, artifact.code_sha256
 
 
@@ -193,11 +193,11 @@ def _logging(provider: Json, config: Mapping[str, Any]) -> Json | None:
 
 def _without_unset(properties: Json) -> Json:
     """Drop variables without a value, which were kept until now because they remove the provider's."""
-    found = dict(properties)
-    if "Environment" in found:
-        variables = found["Environment"]["Variables"]
-        found["Environment"] = {"Variables": without_nothing(variables)}
-    return found
+    kept = dict(properties)
+    if "Environment" in kept:
+        variables = kept["Environment"]["Variables"]
+        kept["Environment"] = {"Variables": without_nothing(variables)}
+    return kept
 
 
 def _needs(context: Context, function: Lambda, properties: Json) -> Iterator[Need]:
@@ -290,20 +290,20 @@ def asynchronous(context: Context, function: Lambda) -> Fragment:
     )
     if not destinations and not age and attempts is None:
         return Fragment()
-    found, statements = dict[str, Json](), list[Json]()
+    configuration, statements = dict[str, Json](), list[Json]()
     after = [function.alias_id] if function.alias_id else []
     for given, name in (("onSuccess", "OnSuccess"), ("onFailure", "OnFailure")):
         destination = (destinations or {}).get(given)
         if destination:
             where = (function.key, "destinations", given)
-            found[name] = {"Destination": _destination(context, destination, where)}
+            configuration[name] = {"Destination": _destination(context, destination, where)}
             after += _alias_of(context, destination)
             if not context.roles.existing(function):
                 statements.append(_reach(context, destination, where))
     properties = without_nothing(
         {
             "FunctionName": {"Ref": function.logical_id},
-            "DestinationConfig": found,
+            "DestinationConfig": configuration,
             "Qualifier": function.alias or "$LATEST",
             "MaximumEventAgeInSeconds": age or None,
             "MaximumRetryAttempts": attempts,

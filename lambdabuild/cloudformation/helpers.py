@@ -42,12 +42,12 @@ def compile(context: Context, helpers: Sequence[Helper]) -> Fragment:
     if not kinds:
         return Fragment()
     given = stack.deployment_role(context.provider)
-    found: dict[str, Json] = {}
+    resources: dict[str, Json] = {}
     if not given:
-        found[ROLE] = _role(context, helpers)
+        resources[ROLE] = _role(context, helpers)
     for kind in kinds:
-        found |= _function(context, kind, given)
-    return Fragment(found)
+        resources |= _function(context, kind, given)
+    return Fragment(resources)
 
 
 def account_role(context: Context) -> Fragment:
@@ -89,8 +89,8 @@ def _role(context: Context, helpers: Sequence[Helper]) -> Json:
         write = ["logs:CreateLogStream", "logs:CreateLogGroup", "logs:TagResource"]
         statements.append(allow(write, [{"Fn::Sub": f"{start}{prefix}*:*"}]))
         statements.append(allow(["logs:PutLogEvents"], [{"Fn::Sub": f"{start}{prefix}*:*:*"}]))
-    for statement in (one for helper in helpers for one in helper.statements):
-        known = [one["Resource"] for one in statements if isinstance(one["Resource"], str)]
+    for statement in (statement for helper in helpers for statement in helper.statements):
+        known = [item["Resource"] for item in statements if isinstance(item["Resource"], str)]
         if statement["Resource"] not in known:
             statements.append(statement)
     policy = {
@@ -104,7 +104,7 @@ def _role(context: Context, helpers: Sequence[Helper]) -> Json:
 
 def _function(context: Context, kind: str, role: Any) -> dict[str, Json]:
     name, depends = _name(context, kind), [] if role else [ROLE]
-    found: dict[str, Json] = {}
+    resources: dict[str, Json] = {}
     if _logs(context):
         group_id = naming.log_group(KINDS[kind][0])
         properties = without_nothing(
@@ -114,7 +114,7 @@ def _function(context: Context, kind: str, role: Any) -> dict[str, Json]:
                 "DataProtectionPolicy": context.provider.get("logDataProtectionPolicy"),
             }
         )
-        found[group_id] = {"Type": "AWS::Logs::LogGroup", "Properties": properties}
+        resources[group_id] = {"Type": "AWS::Logs::LogGroup", "Properties": properties}
         depends.append(group_id)
     function: Json = {
         "Type": "AWS::Lambda::Function",
@@ -128,7 +128,7 @@ def _function(context: Context, kind: str, role: Any) -> dict[str, Json]:
             "Timeout": TIMEOUT_SECONDS,
         },
     }
-    return found | {function_id(kind): function | ({"DependsOn": depends} if depends else {})}
+    return resources | {function_id(kind): function | ({"DependsOn": depends} if depends else {})}
 
 
 @cache

@@ -25,7 +25,7 @@ def compile(context: Context, needed: tuple[Need, ...], services: Iterable[str] 
     provider, given = context.provider, context.roles.options
     own = _own_statements(context)
     managed = [*(given.get("managedPolicies") or provider.get("iamManagedPolicies") or [])]
-    in_vpc = provider.get("vpc") or any("vpc" in one.config for one in context.functions.values())
+    in_vpc = provider.get("vpc") or any("vpc" in function.config for function in context.functions.values())
     properties = _role(
         context,
         statements=_with(needed, [*_logs(context), *own]),
@@ -119,16 +119,16 @@ def _own_statements(context: Context) -> list[Json]:
 
 def _plugin(context: Context) -> Json:
     """Return the settings of serverless-iam-roles-per-function, whose work this module does."""
-    found = (context.data.get("custom") or {}).get("serverless-iam-roles-per-function")
-    return found if isinstance(found, dict) else {}
+    options = (context.data.get("custom") or {}).get("serverless-iam-roles-per-function")
+    return options if isinstance(options, dict) else {}
 
 
 def _inherits(context: Context, function: Lambda) -> bool:
     """Return whether the provider's statements also apply to a function's own role."""
     config = function.config
-    said = (config.get("iam") or {}).get("inheritStatements", config.get("iamRoleStatementsInherit"))
-    if said is not None:
-        return bool(said)
+    inherits = (config.get("iam") or {}).get("inheritStatements", config.get("iamRoleStatementsInherit"))
+    if inherits is not None:
+        return bool(inherits)
     return bool(_plugin(context).get("defaultInherit") or context.roles.options.get("mode") == "perFunction")
 
 
@@ -171,24 +171,26 @@ def _logs(context: Context) -> list[Json]:
     lists are left out.
     """
     prefix = f"{context.service}-{context.stage}"
-    sharing = [one for one in context.functions.values() if not context.roles.needs_no_shared(one)]
-    usual = [one for one in sharing if one.name.startswith(prefix)]
+    sharing = [function for function in context.functions.values() if not context.roles.needs_no_shared(function)]
+    usual = [function for function in sharing if function.name.startswith(prefix)]
     groups = [
-        naming.log_group_name(one.name) for one in sharing if one not in usual and not one.config.get("disableLogs")
+        naming.log_group_name(function.name)
+        for function in sharing
+        if function not in usual and not function.config.get("disableLogs")
     ]
-    silent = [one for one in usual if one.config.get("disableLogs")]
+    silent = [function for function in usual if function.config.get("disableLogs")]
     if len(silent) < len(usual):
         groups.append(naming.log_group_name(prefix) + "*")
     if not groups:
         return []
-    found: list[Json] = [
+    statements: list[Json] = [
         allow(["logs:CreateLogStream", "logs:CreateLogGroup", "logs:TagResource"], _arns(groups, ":*")),
         allow(["logs:PutLogEvents"], _arns(groups, ":*:*")),
     ]
     if silent and len(silent) < len(usual):
-        silenced = [naming.log_group_name(one.name) for one in silent]
-        found.append({"Effect": "Deny", "Action": "logs:PutLogEvents", "Resource": _arns(silenced, ":*")})
-    return found
+        silenced = [naming.log_group_name(function.name) for function in silent]
+        statements.append({"Effect": "Deny", "Action": "logs:PutLogEvents", "Resource": _arns(silenced, ":*")})
+    return statements
 
 
 def _arns(groups: list[str], end: str) -> list[Json]:

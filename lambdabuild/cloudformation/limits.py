@@ -21,7 +21,7 @@ def check(template: Json, text: str, definition: Definition) -> None:
 
 
 def _passed(template: Json, text: str, definition: Definition) -> list[LambdaBuildError]:
-    found: list[LambdaBuildError] = []
+    passed: list[LambdaBuildError] = []
     for section, most in (
         ("Resources", RESOURCES),
         ("Outputs", OUTPUTS),
@@ -30,13 +30,13 @@ def _passed(template: Json, text: str, definition: Definition) -> list[LambdaBui
     ):
         count = len(template.get(section) or {})
         if count > most:
-            found.append(
+            passed.append(
                 _over(definition, f"{count} {section.lower()}, and {most} are allowed", _advice(template, section))
             )
     size = len(text.encode())
     if size > BYTES:
-        found.append(_over(definition, f"{size:,} bytes, and {BYTES:,} are allowed", "split the service in two"))
-    return found
+        passed.append(_over(definition, f"{size:,} bytes, and {BYTES:,} are allowed", "split the service in two"))
+    return passed
 
 
 def _over(definition: Definition, words: str, help: str) -> OverLimit:
@@ -48,6 +48,8 @@ def _over(definition: Definition, words: str, help: str) -> OverLimit:
 def _advice(template: Json, section: str) -> str:
     if section == "Outputs":
         return "set provider.versionFunctions: false, which saves one output for each function, or split the service"
-    kinds = Counter(one.get("Type", "") for one in template["Resources"].values() if isinstance(one, dict))
+    kinds = Counter(
+        resource.get("Type", "") for resource in template["Resources"].values() if isinstance(resource, dict)
+    )
     most = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(3))
     return f"most are {most}; versionFunctions: false and disableLogs save one for each function, or split the service"

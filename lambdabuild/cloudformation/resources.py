@@ -17,12 +17,12 @@ def merged(template: Json, definition: Definition) -> Json:
     written = definition.data.get("resources") or {}
     given = {section: value for section, value in written.items() if value is not None}  # one without content is none
     extensions = given.pop("extensions", {})
-    found = _merge(template, given)
+    result = _merge(template, given)
     for name, attributes in extensions.items():
-        found = {**found, "Resources": _extended(found["Resources"], name, attributes or {}, definition)}
-    found = {**found, "Resources": {key: _without_null(one) for key, one in found["Resources"].items()}}
-    raise_all(_empty(path, definition) for path in _nulls(found))
-    return found
+        result = {**result, "Resources": _extended(result["Resources"], name, attributes or {}, definition)}
+    result = {**result, "Resources": {key: _without_null(resource) for key, resource in result["Resources"].items()}}
+    raise_all(_empty(path, definition) for path in _nulls(result))
+    return result
 
 
 def _nulls(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -32,9 +32,9 @@ def _nulls(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     if value is None:
         yield path
     elif isinstance(value, dict | list):
-        for key, one in value.items() if isinstance(value, dict) else enumerate(value):
-            if one is None or isinstance(one, dict | list):
-                yield from _nulls(one, (*path, str(key)))
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            if item is None or isinstance(item, dict | list):
+                yield from _nulls(item, (*path, str(key)))
 
 
 def _empty(path: tuple[str, ...], definition: Definition) -> BadConfiguration:
@@ -45,15 +45,15 @@ def _empty(path: tuple[str, ...], definition: Definition) -> BadConfiguration:
     )
 
 
-def _merge(one: Any, other: Any) -> Any:
-    if isinstance(one, dict) and isinstance(other, dict):
-        both = dict(one)
+def _merge(base: Any, other: Any) -> Any:
+    if isinstance(base, dict) and isinstance(other, dict):
+        both = dict(base)
         for key, value in other.items():
             both[key] = _merge(both[key], value) if key in both else value
         return both
-    if isinstance(one, list) and isinstance(other, list):
-        joined = [_merge(a, b) for a, b in zip(one, other, strict=False)]
-        return [*joined, *(one if len(one) > len(other) else other)[len(joined) :]]
+    if isinstance(base, list) and isinstance(other, list):
+        joined = [_merge(a, b) for a, b in zip(base, other, strict=False)]
+        return [*joined, *(base if len(base) > len(other) else other)[len(joined) :]]
     return other
 
 
@@ -91,11 +91,11 @@ def _without_null(resource: Any) -> Any:
     """Remove attributes and properties that are null, and nulls in lists."""
     if not isinstance(resource, dict):
         return resource
-    found = {key: value for key, value in resource.items() if value is not None}
-    return found | ({"Properties": _stripped(found["Properties"])} if "Properties" in found else {})
+    kept = {key: value for key, value in resource.items() if value is not None}
+    return kept | ({"Properties": _stripped(kept["Properties"])} if "Properties" in kept else {})
 
 
 def _stripped(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _stripped(one) for key, one in value.items() if one is not None}
-    return [_stripped(one) for one in value if one is not None] if isinstance(value, list) else value
+        return {key: _stripped(item) for key, item in value.items() if item is not None}
+    return [_stripped(item) for item in value if item is not None] if isinstance(value, list) else value

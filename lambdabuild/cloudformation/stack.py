@@ -41,7 +41,7 @@ def settings(definition: Definition, template: Mapping[str, Any]) -> Json:
     provider = definition.data["provider"]
     tags = provider.get("stackTags") or {}
     own = {} if any(key.upper() == "STAGE" for key in tags) else {"STAGE": definition.stage}
-    found = {
+    options = {
         "StackName": name(definition),
         "Region": definition.region,
         "Capabilities": [*CAPABILITIES, *(["CAPABILITY_AUTO_EXPAND"] if template.get("Transform") else [])],
@@ -50,10 +50,10 @@ def settings(definition: Definition, template: Mapping[str, Any]) -> Json:
         "NotificationARNs": provider.get("notificationArns") or [],
     }
     role = deployment_role(provider)
-    found |= {"RoleARN": role} if role else {}
-    found |= {ours: provider[key] for key, ours in OPTIONAL.items() if provider.get(key)}
-    found |= {"StackPolicy": {"Statement": provider["stackPolicy"]}} if provider.get("stackPolicy") else {}
-    return found
+    options |= {"RoleARN": role} if role else {}
+    options |= {ours: provider[key] for key, ours in OPTIONAL.items() if provider.get(key)}
+    options |= {"StackPolicy": {"Statement": provider["stackPolicy"]}} if provider.get("stackPolicy") else {}
+    return options
 
 
 def name(definition: Definition) -> str:
@@ -100,8 +100,8 @@ def command(stack: Json, template: str, secrets: Collection[str], bucket: str = 
 def texts(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value
-    for one in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
-        yield from texts(one)
+    for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from texts(item)
 
 
 def _if_any(option: str, words: list[str]) -> list[str]:
@@ -110,34 +110,34 @@ def _if_any(option: str, words: list[str]) -> list[str]:
 
 def _parameters(stack: Json) -> Iterator[tuple[str, Any]]:
     """Return the parameters with a value; the deploy command keeps the deployed stack's values for the others."""
-    for one in stack["Parameters"]:
-        if isinstance(one, dict) and "ParameterKey" in one and "ParameterValue" in one:
-            yield str(one["ParameterKey"]), one["ParameterValue"]
+    for parameter in stack["Parameters"]:
+        if isinstance(parameter, dict) and "ParameterKey" in parameter and "ParameterValue" in parameter:
+            yield str(parameter["ParameterKey"]), parameter["ParameterValue"]
 
 
 def notes(stack: Json) -> list[str]:
     """Return notes about settings that the command has no option for."""
-    found = []
+    words = []
     if "RollbackConfiguration" in stack:
-        found.append(
+        words.append(
             "rollbackConfiguration is no option of `aws cloudformation deploy`: deploy.json has it, for"
             " `aws cloudformation create-change-set --rollback-configuration`; the stack keeps what it was given last"
         )
     if "RoleARN" in stack and not isinstance(stack["RoleARN"], str):
-        found.append("iam.deploymentRole is not an ARN, and CloudFormation resolves no functions in a stack's role")
-    return found
+        words.append("iam.deploymentRole is not an ARN, and CloudFormation resolves no functions in a stack's role")
+    return words
 
 
 def provider_keys(definition: Definition) -> Json:
     """Return the provider's settings that the Serverless Framework's ``deploy --package`` reads, in its own form."""
     provider = definition.data["provider"]
-    found = {key: provider[key] for key in PROVIDER if key in provider}
+    keys = {key: provider[key] for key in PROVIDER if key in provider}
     role = (provider.get("iam") or {}).get("deploymentRole")
-    found |= {"iam": {"deploymentRole": role}} if role else {}
+    keys |= {"iam": {"deploymentRole": role}} if role else {}
     bucket = provider.get("deploymentBucket")
     if isinstance(bucket, dict):
-        found["deploymentBucketObject"] = bucket
+        keys["deploymentBucketObject"] = bucket
         bucket = bucket.get("name")
     if bucket:
-        found["deploymentBucket"] = bucket
-    return found
+        keys["deploymentBucket"] = bucket
+    return keys

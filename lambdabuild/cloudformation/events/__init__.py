@@ -55,14 +55,14 @@ def compile(context: Context) -> Fragment:
     it.
     """
     errors: list[LambdaBuildError] = []
-    found = [cloudfront.cache_policies(context)]
+    fragments = [cloudfront.cache_policies(context)]
     listed = events_of(context)
     for kind, compile_kind in COMPILERS.items():
         if kind not in listed:
             continue
         try:
-            found.append(compile_kind(context, listed[kind]))
+            fragments.append(compile_kind(context, listed[kind]))
         except LambdaBuildError as error:
             errors += getattr(error, "errors", (error,))
     raise_all(errors)
-    return joined(found)
+    return joined(fragments)

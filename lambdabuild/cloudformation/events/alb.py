@@ -156,7 +156,7 @@ def _group_name(context: Context, event: Event, balancer: str, multi: bool) -> s
 
 def _actions(context: Context, event: Event, group_id: str) -> list[Json]:
     known = (context.provider.get("alb") or {}).get("authorizers") or {}
-    found: list[Json] = []
+    actions: list[Json] = []
     for name in event.get("authorizer", ()):
         if name not in known:
             raise event.bad(
@@ -164,9 +164,9 @@ def _actions(context: Context, event: Event, group_id: str) -> list[Json]:
                 f"there are: {', '.join(known) or 'none'}",
                 "ALB_MISSING_AUTHORIZER",
             )
-        found.append(_authenticate(known[name], len(found) + 1))
+        actions.append(_authenticate(known[name], len(actions) + 1))
     forward: Json = {"Type": "forward", "TargetGroupArn": {"Ref": group_id}}
-    return [*found, forward | ({"Order": len(found) + 1} if found else {})]
+    return [*actions, forward | ({"Order": len(actions) + 1} if actions else {})]
 
 
 def _authenticate(given: Json, order: int) -> Json:
@@ -183,22 +183,24 @@ def _authenticate(given: Json, order: int) -> Json:
 
 def _conditions(event: Event) -> list[Json]:
     given = event.get("conditions")
-    found: list[Json] = []
+    conditions: list[Json] = []
     if given.get("path"):
-        found.append({"Field": "path-pattern", "Values": _listed(given["path"])})
+        conditions.append({"Field": "path-pattern", "Values": _listed(given["path"])})
     if given.get("host"):
-        found.append({"Field": "host-header", "HostHeaderConfig": {"Values": _listed(given["host"])}})
+        conditions.append({"Field": "host-header", "HostHeaderConfig": {"Values": _listed(given["host"])}})
     if given.get("method"):
-        found.append({"Field": "http-request-method", "HttpRequestMethodConfig": {"Values": _listed(given["method"])}})
+        conditions.append(
+            {"Field": "http-request-method", "HttpRequestMethodConfig": {"Values": _listed(given["method"])}}
+        )
     for header in _listed(given.get("header") or []):
         config = {"HttpHeaderName": header["name"], "Values": header["values"]}
-        found.append({"Field": "http-header", "HttpHeaderConfig": config})
+        conditions.append({"Field": "http-header", "HttpHeaderConfig": config})
     if given.get("query"):
         pairs = [{"Key": key, "Value": value} for key, value in given["query"].items()]
-        found.append({"Field": "query-string", "QueryStringConfig": {"Values": pairs}})
+        conditions.append({"Field": "query-string", "QueryStringConfig": {"Values": pairs}})
     if given.get("ip"):
-        found.append({"Field": "source-ip", "SourceIpConfig": {"Values": _listed(given["ip"])}})
-    return found
+        conditions.append({"Field": "source-ip", "SourceIpConfig": {"Values": _listed(given["ip"])}})
+    return conditions
 
 
 def _listed(value: Any) -> list[Any]:

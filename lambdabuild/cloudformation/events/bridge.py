@@ -28,7 +28,7 @@ def compile(context: Context, events: Sequence[tuple[Event, str]]) -> Fragment:
     """Return a custom resource for each event, with its rule's name, and the helper that creates the rules."""
     if not events:
         return Fragment()
-    made = each(events, lambda one: _rule(*one))
+    made = each(events, lambda numbered_rule: _rule(*numbered_rule))
     rule = ["events:PutRule", "events:RemoveTargets", "events:PutTargets", "events:DeleteRule"]
     statements = [
         allow(rule, arn_here("events", "rule/*")),

@@ -128,27 +128,27 @@ def _origin_at(address: str) -> Json:
 
 def _origins(events: Sequence[Event]) -> dict[str, Json]:
     """Return the origins by id; settings of two events for one origin are merged."""
-    found: dict[str, Json] = {}
+    origins: dict[str, Json] = {}
     for event in events:
         origin = _origin(event)
-        found[origin["Id"]] = _merged(found.get(origin["Id"], {}), origin)
-    return found
+        origins[origin["Id"]] = _merged(origins.get(origin["Id"], {}), origin)
+    return origins
 
 
 def _default_origin(events: Sequence[Event], origins: Mapping[str, Json]) -> str:
     """Return the id of the origin for requests that no pattern matches."""
     known_as = "CLOUDFRONT_MULTIPLE_DEFAULT_ORIGIN_EVENTS"
-    said = {_origin(event)["Id"]: event for event in events if event.get("isDefaultOrigin")}
-    if len(said) > 1:
-        first, *_, last = said.values()
+    defaults = {_origin(event)["Id"]: event for event in events if event.get("isDefaultOrigin")}
+    if len(defaults) > 1:
+        first, *_, last = defaults.values()
         raise last.bad("there is already a default origin", "keep one isDefaultOrigin", known_as, beside=first)
-    if not said and len(origins) > 1:
+    if not defaults and len(origins) > 1:
         raise events[0].bad(
             f"every event has a pathPattern, and there are {len(origins)} origins for what none of them matches",
             "say isDefaultOrigin: true for one of them",
             known_as,
         )
-    return next(iter(said or origins))
+    return next(iter(defaults or origins))
 
 
 # behaviours
@@ -158,12 +158,12 @@ def _behaviours(context: Context, events: Sequence[Event]) -> dict[str, Json]:
     """Return the behaviours by path pattern, in the order of the file; "" is the default. Functions of one pattern are
     joined.
     """
-    found: dict[str, Json] = {}
+    behaviours: dict[str, Json] = {}
     firsts: dict[str, Event] = {}
     for event in events:
         behaviour = _behaviour(context, event)
         pattern = behaviour.get("PathPattern", "")
-        before = found.get(pattern, {})
+        before = behaviours.get(pattern, {})
         firsts.setdefault(pattern, event)
         if before and before["TargetOriginId"] != behaviour["TargetOriginId"]:
             raise event.bad(
@@ -173,7 +173,11 @@ def _behaviours(context: Context, events: Sequence[Event]) -> dict[str, Json]:
                 beside=firsts[pattern],
             )
         merged = _merged(before, behaviour)
-        kinds = [one["EventType"] for one in merged["LambdaFunctionAssociations"] if "EventType" in one]
+        kinds = [
+            association["EventType"]
+            for association in merged["LambdaFunctionAssociations"]
+            if "EventType" in association
+        ]
         if len(kinds) != len(set(kinds)):
             raise event.bad(
                 f"{kinds[-1]} of {pattern or 'the default behaviour'} is already used by another function",
@@ -181,8 +185,8 @@ def _behaviours(context: Context, events: Sequence[Event]) -> dict[str, Json]:
                 "CLOUDFRONT_EVENT_TYPE_NON_UNIQUE_CACHE_BEHAVIOR",
                 beside=firsts[pattern],
             )
-        found[pattern] = merged
-    return found
+        behaviours[pattern] = merged
+    return behaviours
 
 
 def _behaviour(context: Context, event: Event) -> Json:
@@ -199,8 +203,8 @@ def _caching(context: Context, event: Event, behaviour: Mapping[str, Any]) -> Js
     """Return the cache policy that the event names, otherwise the managed one."""
     policy = event.get("cachePolicy")
     if not policy:
-        said = any(behaviour.get(key) is not None for key in OWN_CACHING)
-        return {} if said else {"CachePolicyId": CACHING_OPTIMIZED}
+        has_own_caching = any(behaviour.get(key) is not None for key in OWN_CACHING)
+        return {} if has_own_caching else {"CachePolicyId": CACHING_OPTIMIZED}
     name = policy.get("name")
     if not policy.get("id") and name not in _policies(context):
         raise event.bad(
@@ -218,19 +222,19 @@ def _default_behaviour(behaviours: Mapping[str, Json], origin_id: str) -> Json:
     return kept | {"TargetOriginId": origin_id}
 
 
-def _merged(one: Json, other: Json) -> Json:
+def _merged(behaviour: Json, other: Json) -> Json:
     """Merge two mappings; lists get the items of both once, and of two values the first wins."""
-    found = dict(one)
+    merged = dict(behaviour)
     for key, value in other.items():
-        before = found.get(key)
+        before = merged.get(key)
         if isinstance(before, list):
             more = value if isinstance(value, list) else [value]
-            found[key] = before + [item for item in more if item not in before]
+            merged[key] = before + [item for item in more if item not in before]
         elif isinstance(before, dict) and isinstance(value, dict):
-            found[key] = _merged(before, value)
+            merged[key] = _merged(before, value)
         elif before is None:
-            found[key] = value
-    return found
+            merged[key] = value
+    return merged
 
 
 # cache policies
@@ -250,8 +254,8 @@ def cache_policies(context: Context) -> Fragment:
 
 
 def _policies(context: Context) -> Json:
-    found: Json = (context.provider.get("cloudFront") or {}).get("cachePolicies") or {}
-    return found
+    policies: Json = (context.provider.get("cloudFront") or {}).get("cachePolicies") or {}
+    return policies
 
 
 def _policy_id(name: str) -> str:

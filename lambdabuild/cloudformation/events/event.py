@@ -60,7 +60,7 @@ def _short(value: Any) -> str:
 
 def events_of(context: Context) -> dict[str, list[Event]]:
     """The service's events by type, in the order of the file: lists in resources follow it, as in deployed stacks."""
-    found: dict[str, list[Event]] = defaultdict(list)
+    by_type: dict[str, list[Event]] = defaultdict(list)
     for function in context.functions.values():
         counts: dict[str, int] = defaultdict(int)
         for index, event in enumerate(function.config.get("events") or (), 1):
@@ -72,27 +72,27 @@ def events_of(context: Context) -> dict[str, list[Event]]:
                         f"indent what belongs to {kind} below it",
                     )
                 counts[kind] += 1
-                found[kind].append(Event(kind, function, options, counts[kind], index, where))
-    return found
+                by_type[kind].append(Event(kind, function, options, counts[kind], index, where))
+    return by_type
 
 
 def each(events: Iterable[T], compile_one: Callable[[T], Fragment]) -> Fragment:
     """One fragment of all events; all mistakes are told together."""
-    found, errors = list[Fragment](), list[LambdaBuildError]()
+    fragments, errors = list[Fragment](), list[LambdaBuildError]()
     for event in events:
         try:
-            found.append(compile_one(event))
+            fragments.append(compile_one(event))
         except LambdaBuildError as error:
             errors += getattr(error, "errors", (error,))
     raise_all(errors)
-    return joined(found)
+    return joined(fragments)
 
 
 def by_function(events: Sequence[Event]) -> dict[str, list[Event]]:
-    found: dict[str, list[Event]] = defaultdict(list)
+    by_key: dict[str, list[Event]] = defaultdict(list)
     for event in events:
-        found[event.function.key].append(event)
-    return found
+        by_key[event.function.key].append(event)
+    return by_key
 
 
 def state(event: Event) -> str:

@@ -19,7 +19,7 @@ SENDERS = ("CustomSMSSender", "CustomEmailSender")
 
 
 def buckets(context: Context, events: Sequence[Event]) -> Fragment:
-    found: dict[str, Json] = {}
+    resources: dict[str, Json] = {}
     statements: list[Json] = []
     users: dict[str, list[str]] = defaultdict(list)
     for group in by_function(events).values():
@@ -27,17 +27,17 @@ def buckets(context: Context, events: Sequence[Event]) -> Fragment:
         _refuse_two(group, "bucket", "S3_MULTIPLE_BUCKETS_PER_FUNCTION")
         logical_id = naming.normal(group[0].function.key) + "CustomS31"
         configs = [{"Event": event.get("event") or CREATED, "Rules": _rules(event)} for event in group]
-        found[logical_id] = custom("Custom::S3", "existing_bucket", group[0], {
+        resources[logical_id] = custom("Custom::S3", "existing_bucket", group[0], {
             "BucketName": bucket, "BucketConfigs": configs, **_forced(context, group),
         })  # fmt: skip
         users[compact(bucket)].append(logical_id)
         arn = {"Fn::Join": [":", ["arn", {"Ref": "AWS::Partition"}, "s3", "", "", bucket]]}
         statements.append(allow(["s3:PutBucketNotification", "s3:GetBucketNotification"], arn))
-    if not found:
+    if not resources:
         return Fragment()
     functions = arn_here("lambda", "function", "*")
     statements.append(allow(["lambda:AddPermission", "lambda:RemovePermission"], functions))
-    return Fragment(_chained(found, users), helpers=(Helper("existing_bucket", tuple(statements)),))
+    return Fragment(_chained(resources, users), helpers=(Helper("existing_bucket", tuple(statements)),))
 
 
 def _rules(event: Event) -> list[Json]:
@@ -50,7 +50,7 @@ def raised(options: Mapping[str, Any]) -> Json:
 
 
 def user_pools(context: Context, events: Sequence[Event]) -> Fragment:
-    found: dict[str, Json] = {}
+    resources: dict[str, Json] = {}
     statements: list[Json] = []
     users: dict[str, list[str]] = defaultdict(list)
     keys: dict[str, Any] = {}
@@ -59,7 +59,7 @@ def user_pools(context: Context, events: Sequence[Event]) -> Fragment:
         _refuse_two(group, "pool", "COGNITO_MULTIPLE_USER_POOLS_PER_FUNCTION")
         logical_id = naming.normal(function.key) + "CustomCognitoUserPool1"
         configs = [_trigger(event, keys) for event in group]
-        found[logical_id] = custom("Custom::CognitoUserPool", "existing_user_pool", group[0], {
+        resources[logical_id] = custom("Custom::CognitoUserPool", "existing_user_pool", group[0], {
             "UserPoolName": pool, "UserPoolConfigs": configs, **_forced(context, group),
         })  # fmt: skip
         users[pool].append(logical_id)
@@ -70,10 +70,10 @@ def user_pools(context: Context, events: Sequence[Event]) -> Fragment:
         statements.append(allow(change, "*"))
         arn = {"Fn::Sub": f"arn:${{AWS::Partition}}:lambda:*:*:function:{function.name}"}
         statements.append(allow(["lambda:AddPermission", "lambda:RemovePermission"], arn))
-    if not found:
+    if not resources:
         return Fragment()
     statements.append(allow(["iam:PassRole"], {"Fn::Sub": "arn:${AWS::Partition}:iam::*:role/*"}))
-    return Fragment(_chained(found, users), helpers=(Helper("existing_user_pool", tuple(statements)),))
+    return Fragment(_chained(resources, users), helpers=(Helper("existing_user_pool", tuple(statements)),))
 
 
 def _trigger(event: Event, keys: dict[str, Any]) -> Json:
@@ -130,8 +130,8 @@ def _forced(context: Context, group: Sequence[Event]) -> Json:
 
 def _chained(resources: Mapping[str, Json], users: Mapping[str, Sequence[str]]) -> dict[str, Json]:
     """Those that change one thing do so one after another, or the last would undo the others' changes."""
-    found = dict(resources)
+    chained = dict(resources)
     for ids in users.values():
         for before, after in pairwise(ids):
-            found[after] = {**found[after], "DependsOn": [*found[after]["DependsOn"], before]}
-    return found
+            chained[after] = {**chained[after], "DependsOn": [*chained[after]["DependsOn"], before]}
+    return chained

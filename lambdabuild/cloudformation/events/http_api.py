@@ -101,16 +101,16 @@ def _refuse_what_only_ours_has(api: Api) -> None:
 
 def _route_keys(events: Sequence[Event]) -> list[tuple[str, Event]]:
     """Return each event's route (``GET /a/{b}``, ``*`` for all others). Raise an error for equal routes."""
-    found: dict[str, Event] = {}
+    by_route: dict[str, Event] = {}
     for event in events:
         key = _route_key(event)
-        if key in found and key != "*":
+        if key in by_route and key != "*":
             raise event.bad(
                 f"the route {key!r} is already used", "give it another path", "DUPLICATE_HTTP_API_ROUTE",
-                beside=found[key],
+                beside=by_route[key],
             )  # fmt: skip
-        found[key] = event
-    return list(found.items())
+        by_route[key] = event
+    return list(by_route.items())
 
 
 def _route_key(event: Event) -> str:
@@ -248,11 +248,11 @@ def _cors(given: Any, keys: Sequence[str]) -> Json | None:
 
 
 def _methods_of(keys: Sequence[str]) -> list[str]:
-    found = ["OPTIONS"]
+    methods = ["OPTIONS"]
     for key in keys:
         method = "ANY" if key == "*" else key.partition(" ")[0]
-        found += METHODS[1:] if method == "ANY" else [method]
-    return found
+        methods += METHODS[1:] if method == "ANY" else [method]
+    return methods
 
 
 def _unique(values: Sequence[Any]) -> list[Any]:
@@ -330,7 +330,7 @@ def _authorizer(api: Api, key: str, given: Json) -> dict[str, Json]:
         "AuthorizerPayloadFormatVersion": given.get("payloadVersion") or "2.0",
         "AuthorizerUri": {"Fn::Join": ["", uri]},
     })  # fmt: skip
-    found = {_authorizer_id(name): after_alias(function, resource) if function else resource}
+    resources = {_authorizer_id(name): after_alias(function, resource) if function else resource}
     if not given.get("managedExternally"):
         allowed = {
             "Type": "AWS::Lambda::Permission",
@@ -341,10 +341,10 @@ def _authorizer(api: Api, key: str, given: Json) -> dict[str, Json]:
                 "SourceArn": _source(api),
             },
         }
-        found[naming.normal(name) + "LambdaAuthorizerPermissionHttpApi"] = (
+        resources[naming.normal(name) + "LambdaAuthorizerPermissionHttpApi"] = (
             after_alias(function, allowed) if function else allowed
         )
-    return found
+    return resources
 
 
 def _authorizing_function(api: Api, key: str, given: Json) -> Lambda | None:

@@ -59,7 +59,7 @@ def _bucket(context: Context, key: str, events: Sequence[Event]) -> Fragment:
     depends: list[str] = []
     for event in events:
         allowed = f"{naming.normal(event.function.key)}LambdaPermission{naming.letters(key)}S3"
-        depends += [one for one in (allowed, event.function.alias_id) if one]
+        depends += [logical_id for logical_id in (allowed, event.function.alias_id) if logical_id]
         resources[allowed] = permission(
             event.function, "s3.amazonaws.com", SourceArn=source, SourceAccount={"Ref": "AWS::AccountId"}
         )
@@ -75,8 +75,8 @@ def _bucket(context: Context, key: str, events: Sequence[Event]) -> Fragment:
 def _notification(event: Event) -> Json:
     firsts = [next(iter(rule.items())) for rule in event.get("rules", ()) if rule]  # of two the framework takes one
     rules = [{"Name": name, "Value": value} for name, value in firsts]
-    found = {"Event": event.get("event") or existing.CREATED, "Function": event.function.target}
-    return found | ({"Filter": {"S3Key": {"Rules": rules}}} if event.get("rules") is not None else {})
+    notification = {"Event": event.get("event") or existing.CREATED, "Function": event.function.target}
+    return notification | ({"Filter": {"S3Key": {"Rules": rules}}} if event.get("rules") is not None else {})
 
 
 def cognito_user_pool(context: Context, events: Sequence[Event]) -> Fragment:

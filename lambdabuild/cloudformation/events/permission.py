@@ -126,9 +126,9 @@ def _logs_of_one(events: Sequence[Event]) -> dict[str, Json]:
     function, own = events[0].function, naming.normal(events[0].function.key)
     allowed = f"{own}LambdaPermissionLogsSubscriptionFilterCloudWatchLog"
     depends = [allowed, function.alias_id] if function.alias_id else [allowed]
-    found: dict[str, Json] = {}
+    resources: dict[str, Json] = {}
     for event in events:
-        found[f"{own}LogsSubscriptionFilterCloudWatchLog{event.number}"] = {
+        resources[f"{own}LogsSubscriptionFilterCloudWatchLog{event.number}"] = {
             "Type": "AWS::Logs::SubscriptionFilter",
             "DependsOn": depends,
             "Properties": {
@@ -152,8 +152,8 @@ def _logs_of_one(events: Sequence[Event]) -> dict[str, Json]:
         ":*",
     ]
     principal = {"Fn::Join": ["", ["logs.", {"Ref": "AWS::Region"}, ".amazonaws.com"]]}
-    found[allowed] = permission(function, principal, SourceArn={"Fn::Join": ["", arn]})
-    return found
+    resources[allowed] = permission(function, principal, SourceArn={"Fn::Join": ["", arn]})
+    return resources
 
 
 def _group(event: Event) -> str:

@@ -31,13 +31,13 @@ def schedule(context: Context, events: Sequence[Event]) -> Fragment:
         for event in group:
             numbered.append((event, position))
             position += len(_rates(event))
-    made = each(numbered, lambda one: _schedule(context, *one))
+    made = each(numbered, lambda numbered_event: _schedule(context, *numbered_event))
     owners: dict[str, list[Lambda]] = defaultdict(list)
     for group in by_function([event for event in events if _is_scheduler(event)]).values():
         owners[context.roles.owner(group[0].function)].append(group[0].function)
     needs, services = list[Need](), list[tuple[str, str]]()
     for owner, functions in owners.items():
-        names = [name for one in functions for name in (one.name, f"{one.name}:*")]
+        names = [name for numbered_event in functions for name in (numbered_event.name, f"{numbered_event.name}:*")]
         arns = [{"Fn::Sub": naming.function_arn(name)} for name in names]
         needs += context.roles.needs(functions[0], allow(["lambda:InvokeFunction"], arns))
         services.append((owner, SCHEDULER))
@@ -71,7 +71,7 @@ def _schedule(context: Context, event: Event, first: int) -> Fragment:
             )
     make = _scheduler if _is_scheduler(event) else _rate_rule
     parts = [make(context, event, rate, first + position) for position, rate in enumerate(rates, 1)]
-    return Fragment({key: one for part in parts for key, one in part.items()}, where=event.where)
+    return Fragment({key: resource for part in parts for key, resource in part.items()}, where=event.where)
 
 
 def _scheduler(context: Context, event: Event, rate: Any, number: int) -> dict[str, Json]:

@@ -39,9 +39,9 @@ def sqs(context: Context, events: Sequence[Event]) -> Fragment:
     resources: dict[str, list[Any]] = defaultdict(list)
     for event in events:
         resources[context.roles.owner(event.function)].append(_arn(event))
-    found = each(events, lambda event: _sqs(context, event))
+    fragments = each(events, lambda event: _sqs(context, event))
     needs = tuple(Need(owner, allow(list(SQS), arns)) for owner, arns in resources.items())
-    return Fragment(found.resources, needs=needs)
+    return Fragment(fragments.resources, needs=needs)
 
 
 def _sqs(context: Context, event: Event) -> Fragment:
@@ -60,7 +60,7 @@ def _sqs(context: Context, event: Event) -> Fragment:
 
 def stream(context: Context, events: Sequence[Event]) -> Fragment:
     """Compile streams of DynamoDB and Kinesis; each function has its own statements."""
-    found = each(events, lambda event: _stream(context, event))
+    fragments = each(events, lambda event: _stream(context, event))
     needs: list[Need] = []
     for group in by_function(events).values():
         allowed: dict[tuple[str, ...], list[Any]] = {actions: [] for actions in STREAM_RIGHTS}
@@ -68,7 +68,7 @@ def stream(context: Context, events: Sequence[Event]) -> Fragment:
             for actions, arn in _stream_rights(context, event):
                 allowed[actions].append(arn)
         needs += context.roles.needs(group[0].function, *(allow(list(a), arns) for a, arns in allowed.items() if arns))
-    return Fragment(found.resources, needs=tuple(needs))
+    return Fragment(fragments.resources, needs=tuple(needs))
 
 
 def _stream(context: Context, event: Event) -> Fragment:
@@ -105,29 +105,29 @@ def _stream(context: Context, event: Event) -> Fragment:
         "FilterCriteria": _filters(event),
     }
     name = naming.normal(kind) + naming.letters(_stream_name(arn))
-    found = _mapping(context, event, name, properties, after)
-    return Fragment({**found.resources, **extra}, where=event.where)
+    fragment = _mapping(context, event, name, properties, after)
+    return Fragment({**fragment.resources, **extra}, where=event.where)
 
 
 def _stream_rights(context: Context, event: Event) -> list[tuple[tuple[str, ...], Any]]:
     """Return (actions, resources) for reading the stream and reporting failures."""
     arn, consumer = _arn(event), event.get("consumer")
-    found: list[tuple[tuple[str, ...], Any]] = []
+    rights: list[tuple[tuple[str, ...], Any]] = []
     if _stream_kind(event) == "dynamodb":
-        found.append((DYNAMODB, arn))
+        rights.append((DYNAMODB, arn))
     elif consumer:
         name = _consumer_name(context, event, _stream_name(arn))
-        found.append((KINESIS_CONSUMER, arn))
+        rights.append((KINESIS_CONSUMER, arn))
         reference = {"Ref": naming.normal(name) + "StreamConsumer"} if consumer is True else consumer
-        found.append((SUBSCRIBE, reference))
+        rights.append((SUBSCRIBE, reference))
     else:
-        found.append((KINESIS, arn))
+        rights.append((KINESIS, arn))
     failure = (event.get("destinations") or {}).get("onFailure")
     if failure:
         target = _failure_arn(failure)
         kind = (failure.get("type") if isinstance(failure, dict) else None) or event.part_of_arn(target, ":", 2)
-        found.append((PUBLISH if kind == "sns" else SEND, target))
-    return found
+        rights.append((PUBLISH if kind == "sns" else SEND, target))
+    return rights
 
 
 def _stream_kind(event: Event) -> str:
@@ -160,13 +160,13 @@ def _failure_arn(failure: Any) -> Any:
 
 def msk(context: Context, events: Sequence[Event]) -> Fragment:
     """Compile topics of Amazon's managed Kafka."""
-    found = each(events, lambda event: _msk(context, event))
+    fragments = each(events, lambda event: _msk(context, event))
     needs: list[Need] = []
     for group in by_function(events).values():
         arns = [_arn(event) for event in group]
         rights = allow(["kafka:DescribeCluster", "kafka:GetBootstrapBrokers"], arns)
         needs += context.roles.needs(group[0].function, rights, allow(list(NETWORK), "*"))
-    return Fragment(found.resources, needs=tuple(needs))
+    return Fragment(fragments.resources, needs=tuple(needs))
 
 
 def _msk(context: Context, event: Event) -> Fragment:
@@ -201,7 +201,7 @@ ACCESS: Mapping[str, tuple[str, str]] = {
 
 def kafka(context: Context, events: Sequence[Event]) -> Fragment:
     """Compile topics of self-managed Kafka."""
-    found = each(events, lambda event: _kafka(context, event))
+    fragments = each(events, lambda event: _kafka(context, event))
     needs: list[Need] = []
     for group in by_function(events).values():
         secrets = [
@@ -211,7 +211,7 @@ def kafka(context: Context, events: Sequence[Event]) -> Fragment:
         rights = [allow(["secretsmanager:GetSecretValue"], secrets)] if secrets else []
         rights += [allow(list(NETWORK), "*")] if in_vpc else []
         needs += context.roles.needs(group[0].function, *rights)
-    return Fragment(found.resources, needs=tuple(needs))
+    return Fragment(fragments.resources, needs=tuple(needs))
 
 
 def _kafka(context: Context, event: Event) -> Fragment:
@@ -245,11 +245,11 @@ def _kafka(context: Context, event: Event) -> Fragment:
 
 def _access(event: Event) -> Mapping[str, Sequence[str]]:
     """Return how its brokers are reached; entries without content are dropped."""
-    found = {key: values for key, values in event.get("accessConfigurations").items() if values is not None}
-    for key in found:
+    configurations = {key: values for key, values in event.get("accessConfigurations").items() if values is not None}
+    for key in configurations:
         if key not in ACCESS:
             raise event.bad(f"there is no accessConfigurations.{key}", f"there are: {', '.join(ACCESS)}")
-    return found
+    return configurations
 
 
 def activemq(context: Context, events: Sequence[Event]) -> Fragment:
@@ -262,7 +262,7 @@ def rabbitmq(context: Context, events: Sequence[Event]) -> Fragment:
 
 def _brokers(context: Context, events: Sequence[Event], name: str) -> Fragment:
     """Compile queues of Amazon MQ."""
-    found = each(events, lambda event: _broker(context, event, name))
+    fragments = each(events, lambda event: _broker(context, event, name))
     needs: list[Need] = []
     for group in by_function(events).values():
         needs += context.roles.needs(
@@ -271,7 +271,7 @@ def _brokers(context: Context, events: Sequence[Event], name: str) -> Fragment:
             allow(["mq:DescribeBroker"], [_arn(event) for event in group]),
             allow(list(NETWORK), "*"),
         )
-    return Fragment(found.resources, needs=tuple(needs))
+    return Fragment(fragments.resources, needs=tuple(needs))
 
 
 def _broker(context: Context, event: Event, name: str) -> Fragment:
@@ -294,7 +294,7 @@ def _mapping(
     context: Context, event: Event, name: str, properties: Mapping[str, Any], after: Sequence[str] = ()
 ) -> Fragment:
     function = event.function
-    depends = [one for one in (role_id(context, function), function.alias_id, *after) if one]
+    depends = [dependency for dependency in (role_id(context, function), function.alias_id, *after) if dependency]
     resource: Json = {
         "Type": "AWS::Lambda::EventSourceMapping",
         "Properties": without_nothing({"FunctionName": function.target, **properties}),

@@ -45,32 +45,32 @@ def _subscribed(context: Context, event: Event) -> Fragment:
 
 def _topics(events: Sequence[Event]) -> dict[str, Json]:
     """Return the topics to create, with the subscriptions that need no resource of their own."""
-    found: dict[str, Json] = {}
+    resources: dict[str, Json] = {}
     about: dict[str, list[Event]] = defaultdict(list)
     made = [(event, name) for event in events for arn, name in (_topic(event),) if arn is None]
     for event, name in made:
         about[name].append(event)
     for event, name in made:
         topic_id = _topic_id(name)
-        if topic_id not in found:
-            said = {option: _said(about[name], name, option) for option in ("displayName", "kmsMasterKeyId")}
+        if topic_id not in resources:
+            options = {option: _said(about[name], name, option) for option in ("displayName", "kmsMasterKeyId")}
             properties = without_nothing(
-                {"TopicName": name, "DisplayName": said["displayName"], "KmsMasterKeyId": said["kmsMasterKeyId"]}
+                {"TopicName": name, "DisplayName": options["displayName"], "KmsMasterKeyId": options["kmsMasterKeyId"]}
             )
-            found[topic_id] = after_alias(event.function, {"Type": "AWS::SNS::Topic", "Properties": properties})
+            resources[topic_id] = after_alias(event.function, {"Type": "AWS::SNS::Topic", "Properties": properties})
         if not _is_apart(event):
-            subscriptions = found[topic_id]["Properties"].setdefault("Subscription", [])
+            subscriptions = resources[topic_id]["Properties"].setdefault("Subscription", [])
             subscriptions.append({"Endpoint": event.function.target, "Protocol": "lambda"})
-    return found
+    return resources
 
 
 def _said(events: Sequence[Event], name: str, option: str) -> Any:
     """Return an option of a topic to create; one of its events may set it for all."""
-    said = [event for event in events if event.get(option)]
-    for event in said:
-        if event.get(option) != said[0].get(option):
-            raise event.bad(f"the topic {name} already has a different {option}", "keep one", beside=said[0])
-    return said[0].get(option) if said else None
+    with_option = [event for event in events if event.get(option)]
+    for event in with_option:
+        if event.get(option) != with_option[0].get(option):
+            raise event.bad(f"the topic {name} already has a different {option}", "keep one", beside=with_option[0])
+    return with_option[0].get(option) if with_option else None
 
 
 def _topic(event: Event) -> tuple[Any, str]:

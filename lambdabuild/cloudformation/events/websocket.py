@@ -99,10 +99,10 @@ def _stage(context: Context, deployment_id: str) -> dict[str, Json]:
         "Description": _description(context),
         "DeploymentId": {"Ref": deployment_id},
     }
-    found = {STAGE: {"Type": "AWS::ApiGatewayV2::Stage", "Properties": properties}}
+    resources = {STAGE: {"Type": "AWS::ApiGatewayV2::Stage", "Properties": properties}}
     logs = (context.provider.get("logs") or {}).get("websocket")
     if not logs:
-        return found
+        return resources
     given = logs if isinstance(logs, dict) else {}
     _refuse_bad_logs(context, given)
     level = given.get("level") or "INFO"
@@ -123,7 +123,7 @@ def _stage(context: Context, deployment_id: str) -> dict[str, Json]:
             "DataProtectionPolicy": context.provider.get("logDataProtectionPolicy"),
         }
     )
-    return found | {LOG_GROUP: {"Type": "AWS::Logs::LogGroup", "Properties": group_properties}}
+    return resources | {LOG_GROUP: {"Type": "AWS::Logs::LogGroup", "Properties": group_properties}}
 
 
 def _refuse_bad_logs(context: Context, given: Json) -> None:
@@ -145,11 +145,11 @@ def _route_id(route: str) -> str:
 
 
 def _routes_of(events: Sequence[Event]) -> list[str]:
-    found: list[str] = []
+    routes: list[str] = []
     for event in events:
         route = _route_id(_key(event))
-        found += [route + "Response", route] if event.get("routeResponseSelectionExpression") else [route]
-    return found
+        routes += [route + "Response", route] if event.get("routeResponseSelectionExpression") else [route]
+    return routes
 
 
 def _key(event: Event) -> str:
@@ -247,7 +247,7 @@ def _authorizer_resources(authorizer: Authorizer, api_id: Any) -> dict[str, Json
         "IdentitySource": list(authorizer.sources),
     }
     resource: Json = {"Type": "AWS::ApiGatewayV2::Authorizer", "Properties": properties}
-    after = [one for one in (function.logical_id, function.alias_id) if one] if function else []
+    after = [logical_id for logical_id in (function.logical_id, function.alias_id) if logical_id] if function else []
     return {
         authorizer.logical_id: after_alias(function, resource) if function else resource,
         _permission_id(authorizer.name): _permission(api_id, authorizer.target, after),

@@ -64,7 +64,7 @@ def loop_values(document: Document, filled: Sequence[Filled]) -> Iterator[tuple[
 
 def _varying(group: Sequence[Filled]) -> list[str]:
     """The keys of a mapping whose values are looked up."""
-    rows = [value for one in group if not isinstance(value := _value(one), str)]
+    rows = [value for place in group if not isinstance(value := _value(place), str)]
     return [key for key in rows[0] if key not in BUCKETS or len({row.get(key) for row in rows}) > 1]
 
 
@@ -92,34 +92,34 @@ def _tables(document: Document, filled: Sequence[Filled]) -> Tables:
     for group in _places(filled):
         if _is_one(group):
             continue
-        for one in group:
-            row = tables.setdefault(names[one.iteration.key], {}).setdefault(one.iteration.logical_id, {})
-            value = _value(one)
+        for place in group:
+            row = tables.setdefault(names[place.iteration.key], {}).setdefault(place.iteration.logical_id, {})
+            value = _value(place)
             if isinstance(value, str):
-                row[_attribute(one)] = value
+                row[_attribute(place)] = value
             else:
-                row |= {_attribute(one, key): value[key] for key in _varying(group)}
+                row |= {_attribute(place, key): value[key] for key in _varying(group)}
     return tables
 
 
 def _places(filled: Sequence[Filled]) -> list[list[Filled]]:
     """Return the iterations by place; places without artifacts stay as they are."""
-    found: dict[tuple[int, int, str], list[Filled]] = {}
-    for one in filled:
-        span = one.rewrite.span
-        found.setdefault((span.start, span.end, one.iteration.property), []).append(one)
-    return [group for group in found.values() if any(one.data is not None for one in group)]
+    by_place: dict[tuple[int, int, str], list[Filled]] = {}
+    for place in filled:
+        span = place.rewrite.span
+        by_place.setdefault((span.start, span.end, place.iteration.property), []).append(place)
+    return [group for group in by_place.values() if any(place.data is not None for place in group)]
 
 
 def _is_one(group: Sequence[Filled]) -> bool:
     """Return whether all have one artifact, and would have it whatever the loop goes through."""
-    return all(one.iteration.is_same and one.data is not None and one.data == group[0].data for one in group)
+    return all(place.iteration.is_same and place.data is not None and place.data == group[0].data for place in group)
 
 
 def _refuse_mixed(group: Sequence[Filled]) -> None:
-    kinds = {"text" if isinstance(one.value, str) else tuple(one.value or ()) for one in group}
+    kinds = {"text" if isinstance(place.value, str) else tuple(place.value or ()) for place in group}
     if len(kinds) > 1 or () in kinds:
-        odd = next((one for one in group if one.data is None), group[0])
+        odd = next((place for place in group if place.data is None), group[0])
         raise CannotCompile(
             f"{odd.rewrite.target!r} has no artifact, and shares this place of the loop with what has one",
             where=odd.rewrite.span,
@@ -127,21 +127,21 @@ def _refuse_mixed(group: Sequence[Filled]) -> None:
         )
 
 
-def _value(one: Filled) -> Data:
-    assert one.value is not None
-    return one.value
+def _value(place: Filled) -> Data:
+    assert place.value is not None
+    return place.value
 
 
-def _attribute(one: Filled, key: str = "") -> str:
+def _attribute(place: Filled, key: str = "") -> str:
     """A mapping's names are letters and digits."""
-    return re.sub(r"[^A-Za-z0-9]", "", one.iteration.property) + key
+    return re.sub(r"[^A-Za-z0-9]", "", place.iteration.property) + key
 
 
 def _mapping_names(document: Document, filled: Sequence[Filled]) -> Mapping[str, str]:
     """A mapping for each logical id that loops write, called so as no other is."""
     taken = set(document.mappings.names) if document.mappings is not None else set()
     names: dict[str, str] = {}
-    for key in dict.fromkeys(one.iteration.key for one in filled):
+    for key in dict.fromkeys(place.iteration.key for place in filled):
         plain = "Lambdabuild" + re.sub(r"[^A-Za-z0-9]", "", key)
         numbered = (f"{plain}{number or ''}" for number in (0, *range(2, len(taken) + 3)))
         names[key] = next(name for name in numbered if name not in taken)

@@ -64,7 +64,7 @@ def splice(
             values.append((rewrite, _value(location, rewrite.form, document.is_json, out_folder)))
     for rewrite, value in [*values, *loop_values(document, looped)]:
         _add(places.setdefault((rewrite.span.start, rewrite.span.end), []), _edit(document, rewrite, value))
-    edits = {place: (_together(found), found[0].rewrite.span) for place, found in places.items()}
+    edits = {place: (_together(group), group[0].rewrite.span) for place, group in places.items()}
     for span, text in [*_additions(document, out_folder, layers), *added_mappings(document, looped)]:
         there, _ = edits.get((span.start, span.end), ("", span))  # a code location may be inserted there too
         edits[span.start, span.end] = (there + text, span)
@@ -85,8 +85,8 @@ def _edit(document: Document, rewrite: Rewrite, value: str) -> _Edit:
 
 def _add(there: list[_Edit], edit: _Edit) -> None:
     """Several properties may be inserted at one place, but what is written once cannot be of two artifacts."""
-    same = [one for one in there if one.rewrite.pair == edit.rewrite.pair or not (one.pair and edit.pair)]
-    if any(one.text != edit.text for one in same):
+    same = [other for other in there if other.rewrite.pair == edit.rewrite.pair or not (other.pair and edit.pair)]
+    if any(other.text != edit.text for other in same):
         raise CannotCompile(
             f"{edit.rewrite.target!r} shares this place in the template with another function, but not its artifact",
             where=edit.rewrite.span,
@@ -121,9 +121,9 @@ def _additions(document: Document, out_folder: str, layers: Sequence[AddedLayer]
     added = [_resource(document, place, layer, out_folder) for layer in layers]
     yield place.span, "".join(place.indent + text + place.between for text in added)
     for function in document.layers:
-        mine = [layer.logical_id for layer in layers if function.target in layer.functions]
-        if mine:
-            yield function.span, _references(function, mine, document.is_json)
+        own_layers = [layer.logical_id for layer in layers if function.target in layer.functions]
+        if own_layers:
+            yield function.span, _references(function, own_layers, document.is_json)
 
 
 def _references(place: LayersPlace, logical_ids: Sequence[str], is_json: bool) -> str:

@@ -25,19 +25,19 @@ def _text(value: Any, line: str, add: Callable[[str], None]) -> None:
     elif isinstance(value, dict) and value:
         inner, between = line + "  ", "{"
         for key in sorted(value):
-            one = value[key]
-            if isinstance(one, str):
-                add(f"{between}{inner}{encode_basestring(key)}: {encode_basestring(one)}")
+            item = value[key]
+            if isinstance(item, str):
+                add(f"{between}{inner}{encode_basestring(key)}: {encode_basestring(item)}")
             else:
                 add(f"{between}{inner}{encode_basestring(key)}: ")
-                _text(one, inner, add)
+                _text(item, inner, add)
             between = ","
         add(line + "}")
     elif isinstance(value, list | tuple) and value:
         inner, between = line + "  ", "["
-        for one in value:
+        for item in value:
             add(between + inner)
-            _text(one, inner, add)
+            _text(item, inner, add)
             between = ","
         add(line + "]")
     elif isinstance(value, float) and value.is_integer() and abs(value) < 1e21:

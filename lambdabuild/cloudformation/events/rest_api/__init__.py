@@ -45,7 +45,7 @@ def compile(context: Context, events: Sequence[Event]) -> Fragment:
             authorizers.compile(api, calls),
         ]
     )
-    method_ids = [key for key, one in api_parts.resources.items() if one["Type"] == "AWS::ApiGateway::Method"]
+    method_ids = [key for key, resource in api_parts.resources.items() if resource["Type"] == "AWS::ApiGateway::Method"]
     deployment_id = f"ApiGatewayDeployment{_digest(api_parts.resources)}"
     description = (context.provider.get("apiGateway") or {}).get("description")
     deployment = {
@@ -59,7 +59,7 @@ def compile(context: Context, events: Sequence[Event]) -> Fragment:
         [
             api_parts,
             Fragment({deployment_id: deployment}, {"ServiceEndpoint": _endpoint(api)}),
-            Fragment({key: one for call in calls for key, one in _permission(api, call).items()}),
+            Fragment({key: resource for call in calls for key, resource in _permission(api, call).items()}),
             Fragment(keys.compile(api, deployment_id)),
             _logs(context),
         ]
@@ -147,14 +147,14 @@ def _endpoint(api: Api) -> Json:
 
 def _permission(api: Api, call: Http) -> dict[str, Json]:
     """Return the permission of the function, and that of its authorizer."""
-    found = {
+    resources = {
         naming.normal(call.function.key) + "LambdaPermissionApiGateway": permission(
             call.function, GATEWAY, SourceArn=api.source
         )
     }
     asked = call.authorizer
     if asked is None or asked.arn is None or asked.is_cognito or asked.managed_externally:
-        return found
+        return resources
     target = {"Ref": asked.function.alias_id} if asked.function and asked.function.alias_id else asked.arn
     properties = {
         "FunctionName": target,
@@ -169,9 +169,9 @@ def _permission(api: Api, call: Http) -> dict[str, Json]:
         }
     }
     is_a_target_too = (
-        any("http" in one for one in (asked.function.config.get("events") or [])) if asked.function else False
+        any("http" in event for event in (asked.function.config.get("events") or [])) if asked.function else False
     )
-    return found if is_a_target_too else found | own
+    return resources if is_a_target_too else resources | own
 
 
 def _logs(context: Context) -> Fragment:

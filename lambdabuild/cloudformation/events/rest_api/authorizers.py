@@ -17,34 +17,34 @@ def logical_id(authorizer: Authorizer) -> str:
 
 def of_method(call: Http) -> Json:
     """Return the properties of a method that decide who may call it."""
-    found = call.authorizer
-    if found is None:
+    authorizer = call.authorizer
+    if authorizer is None:
         return {"AuthorizationType": "NONE"}
-    if found.id is None and found.is_iam:
+    if authorizer.id is None and authorizer.is_iam:
         return {"AuthorizationType": "AWS_IAM"}
-    scopes = {"AuthorizationScopes": list(found.scopes)} if found.is_cognito and found.scopes else {}
-    if found.id is not None:
-        kind = "CUSTOM" if found.kind.upper() in ("TOKEN", "REQUEST") else found.kind
-        return {"AuthorizationType": kind, "AuthorizerId": found.id, **scopes}
-    kind = "COGNITO_USER_POOLS" if found.is_cognito else "CUSTOM"
-    return {"AuthorizationType": kind, "AuthorizerId": {"Ref": logical_id(found)}, **scopes}
+    scopes = {"AuthorizationScopes": list(authorizer.scopes)} if authorizer.is_cognito and authorizer.scopes else {}
+    if authorizer.id is not None:
+        kind = "CUSTOM" if authorizer.kind.upper() in ("TOKEN", "REQUEST") else authorizer.kind
+        return {"AuthorizationType": kind, "AuthorizerId": authorizer.id, **scopes}
+    kind = "COGNITO_USER_POOLS" if authorizer.is_cognito else "CUSTOM"
+    return {"AuthorizationType": kind, "AuthorizerId": {"Ref": logical_id(authorizer)}, **scopes}
 
 
 def compile(api: Api, calls: Sequence[Http]) -> Fragment:
     """Return each authorizer once. Settings of two events are merged, and the later one in the file wins."""
-    found: dict[str, Json] = {}
+    resources: dict[str, Json] = {}
     for call in calls:
         authorizer = call.authorizer
         if authorizer is None or authorizer.arn is None:
             continue
         key = logical_id(authorizer)
-        before = found.get(key, {}).get("Properties", {})
+        before = resources.get(key, {}).get("Properties", {})
         resource = {
             "Type": "AWS::ApiGateway::Authorizer",
             "Properties": {**before, **_properties(api, authorizer)},
         }
-        found[key] = after_alias(authorizer.function, resource) if authorizer.function else resource
-    return Fragment(found)
+        resources[key] = after_alias(authorizer.function, resource) if authorizer.function else resource
+    return Fragment(resources)
 
 
 def _properties(api: Api, authorizer: Authorizer) -> Json:

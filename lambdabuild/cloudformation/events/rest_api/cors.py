@@ -28,11 +28,11 @@ def allowed_origin(given: Any) -> str:
 
 def preflights(api: Api, tree: Tree, calls: Sequence[Http]) -> dict[str, Json]:
     """Return one for each path; methods and headers stand in the order of the file, as in the Framework's stacks."""
-    found: dict[str, Json] = {}
+    resources: dict[str, Json] = {}
     for path in dict.fromkeys(call.path for call in calls if call.event.get("cors")):
         group = [call for call in calls if call.path == path and call.event.get("cors")]
-        found[method_id(path, "options")] = _preflight(api, tree, path, _joined(group))
-    return found
+        resources[method_id(path, "options")] = _preflight(api, tree, path, _joined(group))
+    return resources
 
 
 def _joined(calls: Sequence[Http]) -> Json:
@@ -40,17 +40,17 @@ def _joined(calls: Sequence[Http]) -> Json:
     headers: list[str] = []
     methods: list[str] = []
     origins: list[str] = []
-    found: Json = {"allowCredentials": False}
+    joined: Json = {"allowCredentials": False}
     for call in calls:
         given = call.event.get("cors")
         own: Mapping[str, Any] = given if isinstance(given, dict) else {}
         headers = _union(own.get("headers") or HEADERS, headers)
         methods = _union(_methods(own, call.method), methods)
         origins = _union(own.get("origins") or (), origins)
-        found["origin"] = None if own.get("origins") and not own.get("origin") else own.get("origin") or "*"
-        found["allowCredentials"] = found["allowCredentials"] or bool(own.get("allowCredentials"))
-        found |= {key: own[key] for key in ("maxAge", "cacheControl") if own.get(key)}
-    return found | {"headers": headers, "methods": methods, "origins": origins}
+        joined["origin"] = None if own.get("origins") and not own.get("origin") else own.get("origin") or "*"
+        joined["allowCredentials"] = joined["allowCredentials"] or bool(own.get("allowCredentials"))
+        joined |= {key: own[key] for key in ("maxAge", "cacheControl") if own.get(key)}
+    return joined | {"headers": headers, "methods": methods, "origins": origins}
 
 
 def _methods(own: Mapping[str, Any], method: str) -> list[str]:

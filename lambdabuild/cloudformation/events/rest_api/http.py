@@ -169,7 +169,7 @@ def _authorizer(api: Api, event: Event, integration: str) -> Authorizer | None:
     source = given.get("identitySource")
     if not source and not (kind.upper() == "REQUEST" and ttl == 0):
         source = AUTHORIZATION
-    found = Authorizer(
+    authorizer = Authorizer(
         kind,
         name,
         arn,
@@ -188,7 +188,7 @@ def _authorizer(api: Api, event: Event, integration: str) -> Authorizer | None:
             "set integration: lambda, or remove claims",
             "API_GATEWAY_INVALID_COGNITO_CLAIMS",
         )
-    return found
+    return authorizer
 
 
 def _ttl(event: Event, given: Any) -> int:

@@ -12,8 +12,10 @@ def compile(api: Api, deployment_id: str) -> dict[str, Json]:
     keys, plans = api.config.get("apiKeys"), api.config.get("usagePlan")
     if keys is None and not plans:
         return {}
-    named = {name: plan for one in plans for name, plan in one.items()} if isinstance(plans, list) else {}
-    found: dict[str, Json] = {}
+    named = (
+        {name: plan for plan_of_name in plans for name, plan in plan_of_name.items()} if isinstance(plans, list) else {}
+    )
+    resources: dict[str, Json] = {}
     number = 0
     for given in keys or ():
         name = next(iter(given)) if isinstance(given, dict) and given else ""
@@ -25,13 +27,13 @@ def compile(api: Api, deployment_id: str) -> dict[str, Json]:
                     "API_GATEWAY_KEY_WITHOUT_USAGE_PLAN",
                 )  # fmt: skip
             for number, key in enumerate(given[name], 1):
-                found |= _key(api, deployment_id, key, f"{_raised(name)}{number}", _plan_id(name))
+                resources |= _key(api, deployment_id, key, f"{_raised(name)}{number}", _plan_id(name))
         else:
             number += 1
-            found |= _key(api, deployment_id, given, str(number), _plan_id(""))
+            resources |= _key(api, deployment_id, given, str(number), _plan_id(""))
     if isinstance(plans, list):
-        return found | {_plan_id(name): _plan(api, deployment_id, name, plan or {}) for name, plan in named.items()}
-    return found | {_plan_id(""): _plan(api, deployment_id, "", plans or {})}
+        return resources | {_plan_id(name): _plan(api, deployment_id, name, plan or {}) for name, plan in named.items()}
+    return resources | {_plan_id(""): _plan(api, deployment_id, "", plans or {})}
 
 
 def _raised(name: str) -> str:

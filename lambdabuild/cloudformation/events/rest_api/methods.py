@@ -51,7 +51,7 @@ def compile(api: Api, tree: Tree, call: Http) -> Fragment:
     resource = {
         "Type": "AWS::ApiGateway::Method",
         "Properties": properties,
-        "DependsOn": [one for one in depends if one],
+        "DependsOn": [logical_id for logical_id in depends if logical_id],
     }
     return Fragment({method_id(call.path, call.method): resource}, where=call.event.where)
 
@@ -62,39 +62,45 @@ def _required(value: Any) -> Any:
 
 def _integration(call: Http) -> Json:
     kind, request = call.integration, call.request
-    found: Json = {"Type": kind, "IntegrationHttpMethod": "POST"}
-    found |= {"TimeoutInMillis": call.timeout_ms, "ResponseTransferMode": call.transfer_mode}
+    integration: Json = {"Type": kind, "IntegrationHttpMethod": "POST"}
+    integration |= {"TimeoutInMillis": call.timeout_ms, "ResponseTransferMode": call.transfer_mode}
     if kind in ("AWS", "AWS_PROXY"):
         start = ["arn:", {"Ref": "AWS::Partition"}, ":apigateway:", {"Ref": "AWS::Region"}]
         alias = [":", call.function.alias] if call.function.alias else []
         version, action = STREAMED if call.transfer_mode == "STREAM" else WHOLE
         path = [f":lambda:path/{version}/functions/", call.function.arn, *alias, f"/{action}"]
-        found["Uri"] = {"Fn::Join": ["", [*start, *path]]}
+        integration["Uri"] = {"Fn::Join": ["", [*start, *path]]}
     elif kind in ("HTTP", "HTTP_PROXY"):
-        found |= {"Uri": request["uri"], "IntegrationHttpMethod": str(request.get("method") or call.method).upper()}
+        integration |= {
+            "Uri": request["uri"],
+            "IntegrationHttpMethod": str(request.get("method") or call.method).upper(),
+        }
         if connection_type(call.event):
-            found |= {"ConnectionType": connection_type(call.event), "ConnectionId": call.event.get("connectionId")}
+            integration |= {
+                "ConnectionType": connection_type(call.event),
+                "ConnectionId": call.event.get("connectionId"),
+            }
     if kind in MAPPED:
-        found |= {
+        integration |= {
             "PassthroughBehavior": request.get("passThrough") or ("NEVER" if kind == "AWS" else None),
             "ContentHandling": request.get("contentHandling"),
             "RequestTemplates": _request_templates(call) or None,
             "IntegrationResponses": _integration_responses(call),
         }
     if (call.parameters and kind != "AWS_PROXY" and kind != "MOCK") or call.event.get("async"):
-        found["RequestParameters"] = _request_parameters(call)
-    return without_nothing(found)
+        integration["RequestParameters"] = _request_parameters(call)
+    return without_nothing(integration)
 
 
 def _request_parameters(call: Http) -> Json:
-    found = {
+    parameters = {
         f"integration.{key.removeprefix('method.')}": (value.get("mappedValue") if isinstance(value, dict) else None)
         or key
         for key, value in call.parameters.items()
     }
     if call.event.get("async"):
-        found["integration.request.header.X-Amz-Invocation-Type"] = "'Event'"
-    return found
+        parameters["integration.request.header.X-Amz-Invocation-Type"] = "'Event'"
+    return parameters
 
 
 # answers
@@ -114,12 +120,12 @@ def _codes(call: Http) -> Mapping[str, Json]:
 
 def _headers(call: Http) -> Json:
     cors = call.event.get("cors")
-    found: Json = {}
+    headers: Json = {}
     if cors:
-        found["Access-Control-Allow-Origin"] = f"'{allowed_origin(cors)}'"
+        headers["Access-Control-Allow-Origin"] = f"'{allowed_origin(cors)}'"
         if isinstance(cors, dict) and cors.get("allowCredentials"):
-            found["Access-Control-Allow-Credentials"] = "true"
-    return found | (call.response.get("headers") or {})
+            headers["Access-Control-Allow-Credentials"] = "true"
+    return headers | (call.response.get("headers") or {})
 
 
 def _integration_responses(call: Http) -> list[Json]:
@@ -145,32 +151,32 @@ def _integration_response(call: Http, code: str, config: Json) -> Json:
 
 
 def _method_responses(call: Http) -> list[Json]:
-    found = []
+    responses = []
     for code, config in _codes(call).items():
         headers = {**_headers(call), **(config.get("headers") or {})}
         told = {f"method.response.header.{name}": True for name in headers}
-        found.append({"ResponseParameters": told, "ResponseModels": {}, "StatusCode": code})
-    return found
+        responses.append({"ResponseParameters": told, "ResponseModels": {}, "StatusCode": code})
+    return responses
 
 
 # what a function gets that is not called as a proxy
 
 
 def _request_templates(call: Http) -> dict[str, str]:
-    found: dict[str, str] = {}
+    templates: dict[str, str] = {}
     if call.integration == "AWS":
         claims = call.authorizer.claims if call.authorizer else ()
-        found = {
+        templates = {
             "application/json": '#set($body = $input.json("$"))\n' + _event_template(claims),
             "application/x-www-form-urlencoded": FORM + _event_template(claims),
         }
     given = call.request.get("template")
     for kind, template in (given if isinstance(given, dict) else {}).items():
         if template is None:
-            found.pop(kind, None)
+            templates.pop(kind, None)
         else:
-            found[kind] = template
-    return found
+            templates[kind] = template
+    return templates
 
 
 FORM = """\

@@ -14,14 +14,14 @@ from lambdabuild.core import naming
 
 
 def compile(api: Api, tree: Tree, calls: Sequence[Http]) -> Fragment:
-    found: dict[str, Json] = {}
+    resources: dict[str, Json] = {}
     for call in calls:
         if of_method(api, call):
-            found[_validator_id(api)] = _validator(api)
+            resources[_validator_id(api)] = _validator(api)
         for kind, given in (call.request.get("schemas") or {}).items():
             model_id, model = _model(api, call, kind, given)
-            found[model_id] = model
-    return Fragment(found)
+            resources[model_id] = model
+    return Fragment(resources)
 
 
 def of_method(api: Api, call: Http) -> Json:

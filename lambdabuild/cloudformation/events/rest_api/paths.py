@@ -15,7 +15,7 @@ class Tree:
     def __init__(self, api: Api, calls: Sequence[Http]) -> None:
         self.api = api
         given = api.config.get("restApiResources") or {}
-        pairs = [(one["path"], one["resourceId"]) for one in given] if isinstance(given, list) else given.items()
+        pairs = [(pair["path"], pair["resourceId"]) for pair in given] if isinstance(given, list) else given.items()
         self.known = {path.strip("/"): resource for path, resource in pairs if resource is not None}
         self.calls = calls
 
@@ -30,20 +30,20 @@ class Tree:
 
     def resources(self) -> dict[str, Json]:
         """Return all parts of all paths that do not exist yet, parents before children."""
-        found: dict[str, Json] = {}
+        resources: dict[str, Json] = {}
         for call in self.calls:
             for path in self._missing(call):
                 parent, _, part = path.rpartition("/")
                 properties = {"ParentId": self.id_of(parent), "PathPart": part, "RestApiId": self.api.id}
                 resource = {"Type": "AWS::ApiGateway::Resource", "Properties": properties}
-                if found.setdefault(self.logical_id(path), resource) != resource:
+                if resources.setdefault(self.logical_id(path), resource) != resource:
                     raise call.event.bad(
                         f"the path {path!r} has the same logical id as another path", "rename one of them"
                     )
-        return found
+        return resources
 
     def _missing(self, call: Http) -> list[str]:
-        found: list[str] = []
+        missing: list[str] = []
         path = call.path
         while path and path not in self.known:
             if any(known.startswith(path + "/") for known in self.known):
@@ -51,9 +51,9 @@ class Tree:
                     f"a path below {path!r} already exists, so it must exist, too",
                     "add it to provider.apiGateway.restApiResources",
                 )
-            found.append(path)
+            missing.append(path)
             path = path.rpartition("/")[0]
-        return found[::-1]
+        return missing[::-1]
 
 
 def method_id(path: str, method: str) -> str:
