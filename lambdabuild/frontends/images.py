@@ -53,20 +53,20 @@ def docker_build(
             help="correct the name; it is relative to the folder that the image is built from",
             known_as=known_as,
         )
-    said, rest = _said(options)
+    flags, rest = _said(options)
     given = {str(name): _argument(value) for name, value in arguments.items()}
-    for text in said.get("--build-arg", ()):
+    for text in flags.get("--build-arg", ()):
         name, _, value = text.partition("=")
         given[name] = value
     return DockerBuild(
         context=context,
         dockerfile=file,
-        platform=said.get("--platform", [platform])[-1],
+        platform=flags.get("--platform", [platform])[-1],
         arguments=tuple(sorted(given.items())),
-        target=said.get("--target", [target])[-1],
+        target=flags.get("--target", [target])[-1],
         options=tuple(rest),
-        cache_from=(*cache_from, *said.get("--cache-from", ())),
-        provenance=said.get("--provenance", [provenance])[-1],
+        cache_from=(*cache_from, *flags.get("--cache-from", ())),
+        provenance=flags.get("--provenance", [provenance])[-1],
     )
 
 
@@ -78,7 +78,7 @@ def _said(options: Sequence[str]) -> tuple[dict[str, list[str]], list[str]]:
 
     A build argument without a value takes that of the environment, so it is one of the others.
     """
-    said, rest = dict[str, list[str]](), list[str]()
+    flags, rest = dict[str, list[str]](), list[str]()
     # One text may hold an option and its value: "--network host".
     words = iter([word for option in options for word in (option.split(None, 1) if option[:1] == "-" else [option])])
     for word in words:
@@ -90,8 +90,8 @@ def _said(options: Sequence[str]) -> tuple[dict[str, list[str]], list[str]]:
         if name == "--build-arg" and "=" not in value:
             rest += [name, value]
         else:
-            said.setdefault(name, []).append(value)
-    return said, rest
+            flags.setdefault(name, []).append(value)
+    return flags, rest
 
 
 def _argument(value: Any) -> str:

@@ -123,8 +123,8 @@ def resolve(node: Node, names: Scope) -> Value:
             return FUNCTIONS[name](node, argument, names)
         if name.startswith("Fn::") and not name.startswith("Fn::ForEach"):
             return Unresolved(f"{name} is worked out at deployment only", node.span)
-    found = {key: resolve(item, names) for key, item in value.items()}
-    return {key: item for key, item in found.items() if item is not NO_VALUE}
+    resolved = {key: resolve(item, names) for key, item in value.items()}
+    return {key: item for key, item in resolved.items() if item is not NO_VALUE}
 
 
 def to_data(node: Node | None) -> Value:
@@ -165,11 +165,11 @@ def _ref(node: Node, argument: Node, names: Scope) -> Value:
         argument = replace(argument, value=named)
     name = str(argument.value)
     if name in names.parameters:
-        found = names.parameters[name]
-        return replace(found, where=node.span) if isinstance(found, Unresolved) else found
+        value = names.parameters[name]
+        return replace(value, where=node.span) if isinstance(value, Unresolved) else value
     if name in names.pseudo:
-        found = names.pseudo[name]
-        return replace(found, where=node.span) if isinstance(found, Unresolved) else found
+        value = names.pseudo[name]
+        return replace(value, where=node.span) if isinstance(value, Unresolved) else value
     if name in names.resources:
         return Unresolved(
             f"it refers to {name}, which is known at deployment only", node.span, resource=names.stack + name
@@ -197,11 +197,11 @@ def _sub(node: Node, argument: Node, names: Scope) -> Value:
         if match[1]:
             return "${" + match[2] + "}"  # ${!x} is the text ${x}
         name = match[2].strip()
-        found = own[name] if name in own else _named(name, node, names)
-        if isinstance(found, Unresolved | list | dict):
-            missing.append(found if isinstance(found, Unresolved) else Unresolved(f"{name} is not text", node.span))
+        filled = own[name] if name in own else _named(name, node, names)
+        if isinstance(filled, Unresolved | list | dict):
+            missing.append(filled if isinstance(filled, Unresolved) else Unresolved(f"{name} is not text", node.span))
             return match[0]
-        filling = "" if found is NO_VALUE else text_of(found)
+        filling = "" if filled is NO_VALUE else text_of(filled)
         names.makes(len(filling), node)
         return filling
 
@@ -255,11 +255,11 @@ def _find_in_map(node: Node, argument: Node, names: Scope) -> Value:
     missing = first_unresolved(keys)
     if missing:
         return _because_of(missing, node)
-    found = names.mappings.get(text_of(keys[0]))
+    entry = names.mappings.get(text_of(keys[0]))
     for key in keys[1:]:
-        found = found.get(text_of(key)) if found else None
-    if found is not None:
-        return _mapped(found)
+        entry = entry.get(text_of(key)) if entry else None
+    if entry is not None:
+        return _mapped(entry)
     default = argument.value[3].get("DefaultValue") if len(argument.value) == 4 else None
     if default is not None:
         return resolve(default, names)
@@ -268,13 +268,13 @@ def _find_in_map(node: Node, argument: Node, names: Scope) -> Value:
     )
 
 
-def _mapped(found: Node) -> Value:
+def _mapped(node: Node) -> Value:
     """A mapping's value: a text, a number or a list, never a function, which could lead back to the mapping."""
-    if isinstance(found.value, dict):
+    if isinstance(node.value, dict):
         raise BadTemplate(
-            "a mapping's value is a mapping or a function", where=found.span, help="write a text, or a list of texts"
+            "a mapping's value is a mapping or a function", where=node.span, help="write a text, or a list of texts"
         )
-    return to_data(found)
+    return to_data(node)
 
 
 def _if(node: Node, argument: Node, names: Scope) -> Value:

@@ -78,15 +78,17 @@ def mistakes(root: Node, names: Scope, transforms: Iterable[object]) -> list[Lam
     try:
         expanded(root, names, transforms)
     except LambdaBuildError as error:
-        return [one for one in getattr(error, "errors", (error,)) if not isinstance(one, Unresolvable)]
+        return [mistake for mistake in getattr(error, "errors", (error,)) if not isinstance(mistake, Unresolvable)]
     return []
 
 
 def _refuse_misplaced(root: Node) -> None:
-    found = [(key, node.keys[key]) for name in NEVER if (node := root.get(name)) is not None for key in _loops(node)]
+    misplaced = [
+        (key, node.keys[key]) for name in NEVER if (node := root.get(name)) is not None for key in _loops(node)
+    ]
     raise_all(
         BadTemplate(f"a loop is not allowed here: {key}", where=where, help=f"loops are for {', '.join(SECTIONS)}")
-        for key, where in found
+        for key, where in misplaced
     )
 
 
@@ -190,10 +192,10 @@ class _Expander:
         for key, item in node.value.items():
             where = node.keys.get(key, item.span)
             try:
-                for name, one, place in self.entry((key, item, where), values, depth, check):
+                for name, child, place in self.entry((key, item, where), values, depth, check):
                     if name in result:
                         raise _twice(name, keys.get(name, place), place)
-                    result[name] = one
+                    result[name] = child
                     if key in node.inherited:
                         inherited.add(name)
                     else:
@@ -223,7 +225,7 @@ class _Expander:
             inner = {**values, loop.identifier: text}
             body = self.mapping(loop.body, inner, depth + 1, check)
             assert isinstance(body.value, dict)
-            yield from ((name, one, body.keys.get(name, one.span)) for name, one in body.value.items())
+            yield from ((name, item, body.keys.get(name, item.span)) for name, item in body.value.items())
 
     def checked(self, key: str, item: Node, where: Span, values: Values, depth: int) -> _Loop:
         """The parts of a loop. Raises BadTemplate (LB104)."""
@@ -251,12 +253,12 @@ class _Expander:
         """The texts that a loop goes through. Raises Unresolvable (LB106), BadTemplate (LB104)."""
         node = self.copy(loop.collection, values, 0)
         self._refuse_secret(loop, node)
-        found = resolve(node, self.names)
-        if isinstance(found, Unresolved):
-            raise _unknown(loop, found)
-        if not isinstance(found, list):
-            raise _bad(loop.key, f"goes through {found!r}, which is not a list", node.span, LISTS)
-        return [_item(loop, item, node.span) for item in found]
+        items = resolve(node, self.names)
+        if isinstance(items, Unresolved):
+            raise _unknown(loop, items)
+        if not isinstance(items, list):
+            raise _bad(loop.key, f"goes through {items!r}, which is not a list", node.span, LISTS)
+        return [_item(loop, item, node.span) for item in items]
 
     def _refuse_secret(self, loop: _Loop, node: Node) -> None:
         named = node.get("Ref")
@@ -304,5 +306,5 @@ def _twice(name: str, first: Span, second: Span) -> DuplicateKey:
     return DuplicateKey(f"a loop makes {name!r}, which already exists", where=(first, second), help=help)
 
 
-def _is(one: object, other: object) -> bool:
-    return one is other
+def _is(value: object, other: object) -> bool:
+    return value is other

@@ -139,5 +139,5 @@ def _check_allowed(name: str, node: Node, value: Value, where: Span) -> None:
 
 
 def _plain(node: Node, key: str) -> Value:
-    found = node.get(key)
-    return found.value if found is not None else None
+    child = node.get(key)
+    return child.value if child is not None else None

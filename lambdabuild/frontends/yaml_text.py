@@ -284,12 +284,12 @@ class _YamlTree:
     def merged(self, node: Node) -> dict[str, Node]:
         """Return what ``<<`` merges: a mapping, or several, of which the first wins."""
         parts = node.value if isinstance(node.value, list) else [node]
-        found: dict[str, Node] = {}
+        pairs: dict[str, Node] = {}
         for part in reversed(parts):
             if not isinstance(part.value, dict):
                 raise self.reader.broken("<< takes a mapping or a list of mappings", node.span.start)
-            found.update(part.value)
-        return found
+            pairs.update(part.value)
+        return pairs
 
     def collection_span(self, start: int, style: Style, items: list[Node]) -> Span:
         """Return the span of a collection. It ends with its last item; the parser would include blank lines and
@@ -355,9 +355,11 @@ class _JsonTree(Struct):
         return self.reader.text[self.position : self.position + 1]
 
     def broken(self, expected: str) -> BrokenYaml:
-        found = self.reader.text[self.position : self.position + 1]
+        character = self.reader.text[self.position : self.position + 1]
         return self.reader.broken(
-            f"not JSON: expected {expected}, found {found!r}" if found else f"not JSON: expected {expected} at the end",
+            f"not JSON: expected {expected}, found {character!r}"
+            if character
+            else f"not JSON: expected {expected} at the end",
             self.position,
         )
 

@@ -24,10 +24,10 @@ def rewrites(resource: CodeResource) -> None:
     """Record where the template names a function's Handler and its NODE_OPTIONS."""
     if not is_looped(resource):
         _rewrite(resource, "handler", resource.node, "Properties", "Handler")
-    said = _node_options(resource)
-    if said is not None and FLAG not in said.split():
-        _node_options_place(resource, f"{said} {FLAG}".strip())
-    elif said is None:
+    options = _node_options(resource)
+    if options is not None and FLAG not in options.split():
+        _node_options_place(resource, f"{options} {FLAG}".strip())
+    elif options is None:
         _cannot(resource, f"{VARIABLE} of {resource.label} is not a text that is written out")
 
 
@@ -41,8 +41,10 @@ def in_place(options: dict[str, object], handler: str) -> dict[str, object]:
     folder, name = posixpath.split(handler)
     points = options.get("EntryPoints")
     entries = [str(point) for point in points] if isinstance(points, list) else []
-    base = posixpath.commonpath([posixpath.dirname(posixpath.normpath(one)) for one in entries]) if entries else folder
-    made = {posixpath.relpath(posixpath.splitext(one)[0], base or ".") for one in entries}
+    base = (
+        posixpath.commonpath([posixpath.dirname(posixpath.normpath(entry)) for entry in entries]) if entries else folder
+    )
+    made = {posixpath.relpath(posixpath.splitext(entry)[0], base or ".") for entry in entries}
     wanted = posixpath.normpath(posixpath.join(folder, name.split(".")[0]))
     is_there = wanted in made if entries else not folder
     return options if is_there or "Outbase" in options else {**options, "Outbase": "."}

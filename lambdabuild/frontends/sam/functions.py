@@ -163,12 +163,14 @@ def _usual_method(resource: CodeResource) -> str:
 def _layer(resource: CodeResource, source: str, method: str) -> None:
     given = resource.meta("BuildArchitecture")
     compatible = resource.value("CompatibleArchitectures")
-    one = given or (compatible[:1] if isinstance(compatible, list) else None)
+    architectures = given or (compatible[:1] if isinstance(compatible, list) else None)
     runtimes = resource.value("CompatibleRuntimes")
     resource.reading.layers.append(
         Layer(
             name=resource.template.full(resource.name),
-            architecture=architecture(resource, one, "BuildArchitecture" if given else "CompatibleArchitectures"),
+            architecture=architecture(
+                resource, architectures, "BuildArchitecture" if given else "CompatibleArchitectures"
+            ),
             source=source,
             where=resource.where,
             build_method=method,

@@ -29,11 +29,11 @@ def code_location(node: Node, names: Scope) -> Value:
 
     Both branches of an Fn::If count when its condition is not known: if none of them is a path, none is meant.
     """
-    found = [_classified(value) for value in _possible(node, names)]
-    if len(found) == 1:
-        return found[0]
-    is_elsewhere = [isinstance(value, Elsewhere) or value is NO_VALUE for value in found]
-    return next(filter(_is_elsewhere, found), AT_DEPLOYMENT) if all(is_elsewhere) else resolve(node, names)
+    locations = [_classified(value) for value in _possible(node, names)]
+    if len(locations) == 1:
+        return locations[0]
+    is_elsewhere = [isinstance(value, Elsewhere) or value is NO_VALUE for value in locations]
+    return next(filter(_is_elsewhere, locations), AT_DEPLOYMENT) if all(is_elsewhere) else resolve(node, names)
 
 
 def may_be_local(value: Unresolved) -> bool:

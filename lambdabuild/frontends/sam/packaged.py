@@ -98,8 +98,8 @@ def metadata(root: Node) -> Iterator[tuple[str, Node, Form]]:
 
 def _below(node: Node, properties: Mapping[str, Form]) -> Iterator[tuple[str, Node, Form]]:
     for path, form in properties.items():
-        for name, found in _at(node, path.split(".")):
-            yield ".".join(name), found, form
+        for name, item in _at(node, path.split(".")):
+            yield ".".join(name), item, form
 
 
 def _at(node: Node, path: Sequence[str]) -> Iterator[tuple[list[str], Node]]:
@@ -107,7 +107,7 @@ def _at(node: Node, path: Sequence[str]) -> Iterator[tuple[list[str], Node]]:
         yield [], node
     elif isinstance(node.value, dict) and node.style != "tagged":
         for key in node.value if path[0] == "*" else [path[0]] if path[0] in node.value else []:
-            yield from (([key, *name], found) for name, found in _at(node.value[key], path[1:]))
+            yield from (([key, *name], item) for name, item in _at(node.value[key], path[1:]))
 
 
 def includes(node: Node) -> Iterator[Node]:
@@ -118,8 +118,8 @@ def includes(node: Node) -> Iterator[Node]:
     elif isinstance(node.value, dict):
         for key, item in node.value.items():
             if key in ("Fn::Transform", "Transform"):
-                for one in item.value if isinstance(item.value, list) else [item]:
-                    yield from _include(one)
+                for part in item.value if isinstance(item.value, list) else [item]:
+                    yield from _include(part)
             yield from includes(item)
 
 

@@ -70,9 +70,9 @@ def _inside(node: Node, names: Scope) -> Iterator[tuple[str, Span]]:
             yield from _inside(item, names)
     elif isinstance(value, dict):
         only = next(iter(value)) if len(value) == 1 else ""
-        found = _named_by(only, value[only], names) if only else None
-        if found is not None:
-            yield from ((name, node.span) for name in found)
+        named = _named_by(only, value[only], names) if only else None
+        if named is not None:
+            yield from ((name, node.span) for name in named)
         for item in _followed(only, value, names):
             yield from _inside(item, names)
 
@@ -102,10 +102,10 @@ def _followed(function: str, value: dict[str, Node], names: Scope) -> Iterable[N
 def _rings(edges: Edges) -> list[list[str]]:
     """Yield each circle once, beginning with its first name in the alphabet; only the first few if there are many."""
     done: set[str] = set()
-    found: dict[frozenset[str], list[str]] = {}
+    rings: dict[frozenset[str], list[str]] = {}
     for start in edges:
         waiting = {start: iter(edges[start])} if start not in done else {}
-        while waiting and len(found) < MOST_CIRCLES:
+        while waiting and len(rings) < MOST_CIRCLES:
             name = next(reversed(waiting))
             target = next(waiting[name], None)
             if target is None:
@@ -115,7 +115,7 @@ def _rings(edges: Edges) -> list[list[str]]:
                 path = list(waiting)
                 ring = path[path.index(target) :]
                 first = ring.index(min(ring))
-                found.setdefault(frozenset(ring), ring[first:] + ring[:first])
+                rings.setdefault(frozenset(ring), ring[first:] + ring[:first])
             elif target not in done and target in edges:
                 waiting[target] = iter(edges[target])
-    return list(found.values())
+    return list(rings.values())

@@ -52,7 +52,7 @@ def from_above(lines: Sequence[str]) -> tuple[str, ...]:
 
 def _with_content(body: str, before: Sequence[str]) -> list[str]:
     """Return lines that exclude the content of folders a pattern names, except for what was included in them before."""
-    names = [one for one in _braces(body) if not WILD.search(posixpath.basename(one)) and not one.endswith("/")]
+    names = [path for path in _braces(body) if not WILD.search(posixpath.basename(path)) and not path.endswith("/")]
     if not names:
         return []
     content = [f"!{name}/**" for name in names]
@@ -65,17 +65,17 @@ def _begins_in(line: str, folder: str) -> bool:
     parts = line.split("/")
     count = next((n for n, part in enumerate(parts) if WILD.search(part)), len(parts) - 1)
     base, top = "/".join(parts[:count]), folder.removeprefix("**/")
-    found = f"{base}/".startswith(f"{top}/") if top == folder else f"/{top}/" in f"/{base}/"
-    return not line.startswith("!") and found
+    begins = f"{base}/".startswith(f"{top}/") if top == folder else f"/{top}/" in f"/{base}/"
+    return not line.startswith("!") and begins
 
 
 def _braces(body: str) -> list[str]:
     """Expand braces: ``a/{b,c}`` is ``a/b`` and ``a/c``."""
-    found = re.search(r"\{([^{}]*,[^{}]*)\}", body)
-    if found is None:
+    braces = re.search(r"\{([^{}]*,[^{}]*)\}", body)
+    if braces is None:
         return [body]
-    choices = (body[: found.start()] + choice + body[found.end() :] for choice in found[1].split(","))
-    return [one for choice in choices for one in _braces(choice)]
+    choices = (body[: braces.start()] + choice + body[braces.end() :] for choice in braces[1].split(","))
+    return [pattern for choice in choices for pattern in _braces(choice)]
 
 
 def tidy(line: str) -> str:

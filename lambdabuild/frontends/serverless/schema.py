@@ -52,8 +52,8 @@ class Mistake(Struct, frozen=True):
 def check(node: Node, schema: Schema) -> tuple[Node, tuple[Mistake, ...]]:
     """Return the node with its values in the types that the schema wants, and all mistakes in it."""
     checker = _Checker(schema)
-    found, mistakes = checker.visit(node, schema, ())
-    return found, tuple(mistakes)
+    result, mistakes = checker.visit(node, schema, ())
+    return result, tuple(mistakes)
 
 
 class _Checker:
@@ -86,18 +86,18 @@ class _Checker:
             node = typed
         mistakes = list(_value_mistakes(node, schema, path, self.near))
         if isinstance(node.value, dict):
-            node, found = self.mapping(node, node.value, schema, path)
-            mistakes += found
+            node, wrong = self.mapping(node, node.value, schema, path)
+            mistakes += wrong
         elif isinstance(node.value, list):
-            node, found = self.sequence(node, node.value, schema, path)
-            mistakes += found
+            node, wrong = self.sequence(node, node.value, schema, path)
+            mistakes += wrong
         for part in schema.get("allOf", ()):
-            node, found = self.visit(node, part, path)
-            mistakes += found
+            node, wrong = self.visit(node, part, path)
+            mistakes += wrong
         for word in ("anyOf", "oneOf"):
             if word in schema:
-                node, found = self.one_of(node, schema[word], path)
-                mistakes += found
+                node, wrong = self.one_of(node, schema[word], path)
+                mistakes += wrong
         return node, mistakes
 
     def one_of(self, node: Node, branches: list[Schema], path: tuple[str, ...]) -> tuple[Node, list[Mistake]]:
@@ -110,17 +110,17 @@ class _Checker:
         failed: list[tuple[int, int, list[Mistake]]] = []
         seen = node
         for position, branch in enumerate(branches):
-            found, mistakes = self.visit(seen, branch, path)
-            node = _put_back(node, seen, found)
+            checked, mistakes = self.visit(seen, branch, path)
+            node = _put_back(node, seen, checked)
             if not mistakes:
                 return node, []
-            item = _only_item(found)
-            seen = item if item is not None and self.offers_item(branch) else found
+            item = _only_item(checked)
+            seen = item if item is not None and self.offers_item(branch) else checked
             deepest = max(len(mistake.path) for mistake in mistakes)
             failed.append((-deepest, position, mistakes))
-        fits_none = all(any(mistake.is_structural for mistake in found) for _, _, found in failed)
+        fits_none = all(any(mistake.is_structural for mistake in wrong) for _, _, wrong in failed)
         return node, [
-            replace(one, is_structural=fits_none) for one in self.nearest_branch(node, branches, path, failed)
+            replace(mistake, is_structural=fits_none) for mistake in self.nearest_branch(node, branches, path, failed)
         ]
 
     def offers_item(self, schema: Schema) -> bool:
@@ -138,7 +138,7 @@ class _Checker:
         best = min(failed, key=lambda item: (item[0], len(item[2]), item[1]))
         if -best[0] > len(path) or len(branches) == 1:
             return best[2]
-        unknown = [mistake for _, _, found in failed for mistake in found if mistake.unknown]
+        unknown = [mistake for _, _, wrong in failed for mistake in wrong if mistake.unknown]
         if isinstance(node.value, dict) and unknown and not any(m.help == "" for m in unknown):
             return [unknown[0]]
         choices = [text for branch in branches for text in _told(branch, self.definitions)]
@@ -155,24 +155,26 @@ class _Checker:
             mistakes.append(Mistake(path, told, node.span, is_structural=len(items) < least))
         mistakes += _listed_twice(items, path) if schema.get("uniqueItems") else []
         wanted = schema.get("items", {})
-        found = []
+        checked = []
         for position, item in enumerate(items):
-            one = wanted if not isinstance(wanted, list) else wanted[position] if position < len(wanted) else {}
-            item, wrong = self.visit(item, one, (*path, str(position)))
-            found.append(item)
+            schema_of_item = (
+                wanted if not isinstance(wanted, list) else wanted[position] if position < len(wanted) else {}
+            )
+            item, wrong = self.visit(item, schema_of_item, (*path, str(position)))
+            checked.append(item)
             mistakes += wrong
-        return replace(node, value=found), mistakes
+        return replace(node, value=checked), mistakes
 
     def mapping(
         self, node: Node, members: dict[str, Node], schema: Schema, path: tuple[str, ...]
     ) -> tuple[Node, list[Mistake]]:
         mistakes: list[Mistake] = []
-        found = dict(members)
+        children = dict(members)
         present = {key: child for key, child in members.items() if child.value is not None}
         for key, child in present.items():
-            for one in self.schemas_of(key, schema):
-                found[key], wrong = self.visit(child, one, (*path, key))
-                child = found[key]
+            for child_schema in self.schemas_of(key, schema):
+                children[key], wrong = self.visit(child, child_schema, (*path, key))
+                child = children[key]
                 mistakes += wrong
             if schema.get("additionalProperties", True) is False and not _is_named(key, schema):
                 mistakes.append(_unknown(path, node, key, schema, self.near))
@@ -185,7 +187,7 @@ class _Checker:
             told = f"has {count} keys with a value, and must have {wanted}"
             help = "a key whose value is commented out has no value" if is_few else ""
             mistakes.append(Mistake(path, told, node.span, help, is_structural=is_few))
-        return replace(node, value=found), mistakes
+        return replace(node, value=children), mistakes
 
     def without_content(
         self, path: tuple[str, ...], node: Node, members: dict[str, Node], schema: Schema
@@ -195,7 +197,7 @@ class _Checker:
             key for key, child in members.items() if child.value is None and key not in schema.get("properties", {})
         ]
         for key in empty:
-            if any(self.wants_content(one) for one in self.schemas_of(key, schema)):
+            if any(self.wants_content(child_schema) for child_schema in self.schemas_of(key, schema)):
                 place = node.keys.get(key, members[key].span)
                 help = "write it, or remove the name"
                 yield Mistake((*path, key), "has no content", place, help, is_structural=True)
@@ -212,7 +214,11 @@ class _Checker:
     def schemas_of(key: str, schema: Schema) -> Iterator[Schema]:
         if key in schema.get("properties", {}):
             yield schema["properties"][key]
-        matching = [one for pattern, one in schema.get("patternProperties", {}).items() if _regex(pattern).search(key)]
+        matching = [
+            child_schema
+            for pattern, child_schema in schema.get("patternProperties", {}).items()
+            if _regex(pattern).search(key)
+        ]
         yield from matching
         rest = schema.get("additionalProperties", True)
         if matching or key in schema.get("properties", {}):
@@ -241,19 +247,19 @@ def _is_named(key: str, schema: Schema) -> bool:
 def _as_type(node: Node, wanted: str | list[str]) -> tuple[Node, bool]:
     """Return the node in one of the types wanted, as the Serverless Framework's validator rewrites it."""
     types = _listed(wanted)
-    if any(_is(node.value, one) for one in types):
+    if any(_is(node.value, kind) for kind in types):
         return node, True
     value = node.value
     if isinstance(value, list) and len(value) == 1 and "array" not in types and _takes_scalars(wanted):
         node, value = value[0], value[0].value
-        if any(_is(value, one) for one in types):
+        if any(_is(value, kind) for kind in types):
             return node, True
-    for one in types:
+    for kind in types:
         if isinstance(value, dict | list):
             break
-        if one == "array":
+        if kind == "array":
             return replace(node, value=[node]), True
-        changed = _changed(value, one)
+        changed = _changed(value, kind)
         if changed is not _NO:
             return replace(node, value=changed), True
     return node, False
@@ -267,11 +273,15 @@ def _listed(wanted: str | list[str]) -> list[str]:
     return [wanted] if isinstance(wanted, str) else wanted
 
 
-def _put_back(node: Node, seen: Node, found: Node) -> Node:
-    """Return a value in which ``seen``, itself or its only item, is replaced by ``found``."""
+def _put_back(node: Node, seen: Node, checked: Node) -> Node:
+    """Return a value in which ``seen``, itself or its only item, is replaced by ``checked``."""
     if seen is node or not isinstance(seen.value, dict | list):
-        return node if found is seen else found
-    return replace(node, value=[found]) if _only_item(node) is seen and isinstance(found.value, dict | list) else found
+        return node if checked is seen else checked
+    return (
+        replace(node, value=[checked])
+        if _only_item(node) is seen and isinstance(checked.value, dict | list)
+        else checked
+    )
 
 
 def _only_item(node: Node) -> Node | None:
@@ -331,8 +341,8 @@ def _value_mistakes(node: Node, schema: Schema, path: tuple[str, ...], nearest_o
     if "const" in schema and (is_structural or value != schema["const"]):
         yield _mistake(path, node, f"must be {schema['const']!r}", is_structural=True)
     if "enum" in schema and (is_structural or value not in schema["enum"]):
-        near = nearest_of("" if is_structural else str(value), [str(one) for one in schema["enum"]])
-        help, kinds = f"did you mean {near}?" if near else "", {type(one) for one in schema["enum"]}
+        near = nearest_of("" if is_structural else str(value), [str(choice) for choice in schema["enum"]])
+        help, kinds = f"did you mean {near}?" if near else "", {type(choice) for choice in schema["enum"]}
         odd = type(value) not in kinds
         yield _mistake(path, node, f"must be {_one_of(schema['enum'])}", help, is_structural=odd)
     if isinstance(value, str):
@@ -392,7 +402,7 @@ def _quoted(node: Node) -> str:
 
 
 def _words(wanted: str | list[str]) -> str:
-    return " or ".join(A_OR_AN[one] for one in _listed(wanted))
+    return " or ".join(A_OR_AN[kind] for kind in _listed(wanted))
 
 
 def _one_of(values: list[Any]) -> str:

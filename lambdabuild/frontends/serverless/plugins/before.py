@@ -33,7 +33,7 @@ def changed(
     listed = known.listed(root)
     raise_all(known.not_run(listed, ignored))
     notes = list(known.notes(listed, ignored))
-    done = {one.name: one.where for one in listed if not known.is_ignored(one.name, ignored)}
+    done = {plugin.name: plugin.where for plugin in listed if not known.is_ignored(plugin.name, ignored)}
     if dotenv_plugin.NAME in done:
         root, told = _with_dotenv(root, value, outside, options, done[dotenv_plugin.NAME])
         notes += told

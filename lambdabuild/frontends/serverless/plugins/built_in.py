@@ -73,16 +73,16 @@ class BuiltIn(Struct, frozen=True):
         return self.table.errors()
 
     def notes(self) -> list[str]:
-        found = self.table.notes(passes_others=True)
+        notes = self.table.notes(passes_others=True)
         if self.table.values.get("bundle") is False:
-            found.append(f"{self.table.place('bundle')}: {self.table.at}.bundle: a function is always one bundle")
-        return found
+            notes.append(f"{self.table.place('bundle')}: {self.table.at}.bundle: a function is always one bundle")
+        return notes
 
     def packing(self, config: Mapping[str, Any], runtime: str, is_alone: bool) -> Packing:
-        said = config.get("build")
-        if said not in (None, "esbuild") or not config.get("handler"):
+        build = config.get("build")
+        if build not in (None, "esbuild") or not config.get("handler"):
             return Packing()
-        if self.is_silent and said is None and ending(self.service, config["handler"]) not in TYPESCRIPT:
+        if self.is_silent and build is None and ending(self.service, config["handler"]) not in TYPESCRIPT:
             return Packing()
         patterns = self.service.package, (config.get("package") or {}) if is_alone else {}
         extras = tuple(line for package in patterns for line in texts(package.get("patterns")))
@@ -90,8 +90,8 @@ class BuiltIn(Struct, frozen=True):
 
     def node_options(self) -> bool:
         """Return whether functions get ``NODE_OPTIONS: --enable-source-maps``."""
-        said = self.table.written.get("sourcemap", True)
-        return said is True or (isinstance(said, dict) and said.get("setNodeOptions") is True)
+        sourcemap = self.table.written.get("sourcemap", True)
+        return sourcemap is True or (isinstance(sourcemap, dict) and sourcemap.get("setNodeOptions") is True)
 
     def _bundled(self, runtime: str) -> dict[str, Any]:
         written, maps = self.table.written, self.table.written.get("sourcemap", True)
@@ -124,10 +124,10 @@ def sdk_of(runtime: str) -> list[str]:
 def _package_json(service: Service) -> Mapping[str, Any]:
     path = service.local("package.json")
     try:
-        found = json.loads(service.files.read(path)) if service.files.kind(path) == "file" else {}
+        content = json.loads(service.files.read(path)) if service.files.kind(path) == "file" else {}
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return content if isinstance(content, dict) else {}
 
 
 class TypeScript(Struct, frozen=True):

@@ -56,9 +56,9 @@ class Dotenv(Struct, frozen=True):
         """Return the service with the variables, and notes. Raises LB112 and LB114."""
         raise_all(self.errors())
         files = self.files()
-        found = load(*map(posixpath.normpath, files), expands=self.options.get("variableExpansion") is not False)
-        raise_all(self.missing(files, found, environment))
-        chosen = {name: value for name, value in found.items() if self.is_chosen(name)}
+        variables = load(*map(posixpath.normpath, files), expands=self.options.get("variableExpansion") is not False)
+        raise_all(self.missing(files, variables, environment))
+        chosen = {name: value for name, value in variables.items() if self.is_chosen(name)}
         return self._with(root, chosen), [*self.table.notes(), *self.told(files, chosen)]
 
     def errors(self) -> Iterator[LambdaBuildError]:
@@ -71,13 +71,13 @@ class Dotenv(Struct, frozen=True):
             )
 
     def missing(
-        self, files: list[str], found: Mapping[str, str], environment: Callable[[str], Any]
+        self, files: list[str], variables: Mapping[str, str], environment: Callable[[str], Any]
     ) -> Iterator[LambdaBuildError]:
         required = self.options.get("required") or {}
         where = self.table.place("required")
         if required.get("file") is True and not files:
             yield PluginNeeds(f"{self.table.at}.required.file: there is no .env file", where=where, help="add one")
-        names = [name for name in texts(required.get("env")) if not found.get(name) and not environment(name)]
+        names = [name for name in texts(required.get("env")) if not variables.get(name) and not environment(name)]
         if names:
             yield PluginNeeds(
                 f"{self.table.at}.required.env: {', '.join(names)} {'is' if len(names) == 1 else 'are'} not set",

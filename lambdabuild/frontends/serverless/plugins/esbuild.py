@@ -57,12 +57,12 @@ class Esbuild(Struct, frozen=True):
         return [*self.table.errors(), *self._clashes()]
 
     def notes(self) -> list[str]:
-        found, options = self.table.notes(passes_others=True), self.options
+        notes, options = self.table.notes(passes_others=True), self.options
         if options.get("bundle") is False:
-            found.append(f"{self.table.place('bundle')}: {self.table.at}.bundle: a function is always one bundle")
+            notes.append(f"{self.table.place('bundle')}: {self.table.at}.bundle: a function is always one bundle")
         if options.get("platform", "node") != "node":
-            found.append(f"{self.table.place('platform')}: {self.table.at}.platform: the bundle is for node")
-        return found
+            notes.append(f"{self.table.place('platform')}: {self.table.at}.platform: the bundle is for node")
+        return notes
 
     def packing(self, config: Mapping[str, Any], is_alone: bool) -> Packing:
         """Return a bundle, with the files that patterns add to it."""

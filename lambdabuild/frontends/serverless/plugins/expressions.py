@@ -33,15 +33,15 @@ Tokens = list[tuple[str, Any]]
 
 
 def _tokens(condition: str) -> Tokens:
-    found: Tokens = []
+    tokens: Tokens = []
     place, text = 0, condition.rstrip()
     while place < len(text):
         match = TOKEN.match(text, place)
         if match is None:
             raise NotSimple
         place, kind = match.end(), str(match.lastgroup)
-        found.append((kind, _value(kind, match[kind])) if kind != "sign" else ("sign", match["sign"]))
-    return found
+        tokens.append((kind, _value(kind, match[kind])) if kind != "sign" else ("sign", match["sign"]))
+    return tokens
 
 
 def _value(kind: str, word: str) -> Any:
@@ -96,16 +96,16 @@ def _one(tokens: Tokens, depth: int) -> tuple[Any, Tokens]:
     if kind != "sign":
         return value, rest
     if value == "!":
-        found, rest = _one(rest, depth + 1)
-        return not found, rest
+        result, rest = _one(rest, depth + 1)
+        return not result, rest
     if value != "(":
         raise NotSimple
-    found, rest = _either(rest, depth + 1)
+    result, rest = _either(rest, depth + 1)
     if not rest or rest[0] != ("sign", ")"):
         raise NotSimple
-    return found, rest[1:]
+    return result, rest[1:]
 
 
-def _same_kind(one: Any, other: Any) -> None:
-    if type(one) is not type(other):
+def _same_kind(value: Any, other: Any) -> None:
+    if type(value) is not type(other):
         raise NotSimple

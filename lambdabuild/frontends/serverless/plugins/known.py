@@ -164,32 +164,32 @@ def is_ignored(name: str, ignored: Iterable[str]) -> bool:
 
 def not_run(plugins: Sequence[Listed], ignored: Sequence[str]) -> Iterator[LambdaBuildError]:
     """Return one error that names all plugins whose work would be lost (LB115)."""
-    lost = [one for one in plugins if one.row.becomes == "error" and not is_ignored(one.name, ignored)]
+    lost = [plugin for plugin in plugins if plugin.row.becomes == "error" and not is_ignored(plugin.name, ignored)]
     if not lost:
         return
-    told = "; ".join(f"{one.name}: {one.row.words}" for one in lost)
-    names = ", ".join(f'"{one.name}"' for one in (*(Listed(name, lost[0].where) for name in ignored), *lost))
+    told = "; ".join(f"{plugin.name}: {plugin.row.words}" for plugin in lost)
+    names = ", ".join(f'"{plugin.name}"' for plugin in (*(Listed(name, lost[0].where) for name in ignored), *lost))
     yield PluginNotRun(
         f"plugins are not run, and what these do is not in the template or the zips: {told}",
-        where=tuple(one.where for one in lost),
+        where=tuple(plugin.where for plugin in lost),
         help=f"over a live stack that deletes what they made; if it is right, set plugins_ignored = [{names}]",
     )
 
 
 def notes(plugins: Sequence[Listed], ignored: Sequence[str]) -> Iterator[str]:
     """Return notes about plugins that a template does without."""
-    for one in plugins:
-        if one.row.becomes == "harmless":
-            yield f"{one.where}: {one.name} is not run: {one.row.words}"
-        elif one.row.becomes == "error" and is_ignored(one.name, ignored):
-            yield f"{one.where}: {one.name} is ignored, as plugins_ignored says: {one.row.words}"
+    for plugin in plugins:
+        if plugin.row.becomes == "harmless":
+            yield f"{plugin.where}: {plugin.name} is not run: {plugin.row.words}"
+        elif plugin.row.becomes == "error" and is_ignored(plugin.name, ignored):
+            yield f"{plugin.where}: {plugin.name} is ignored, as plugins_ignored says: {plugin.row.words}"
 
 
 def not_listed(root: Node, plugins: Sequence[Listed], built_in: Sequence[str]) -> Iterator[Mistake]:
     """Return keys of functions of plugins that are neither listed nor ``built_in``: they have no effect."""
     functions = root.get("functions")
     members = functions.value if functions is not None and isinstance(functions.value, dict) else {}
-    there = {*(one.name for one in plugins), *built_in}
+    there = {*(plugin.name for plugin in plugins), *built_in}
     absent = {key: name for name, known in PLUGINS.items() if name not in there for key in known.brings}
     for function, node in members.items():
         for key in sorted(absent.keys() & node.value.keys()) if isinstance(node.value, dict) else ():
@@ -209,8 +209,8 @@ def is_of_a_plugin(path: Sequence[str], is_unknown: bool, plugins: Sequence[List
     of their row count.
     """
     return any(
-        (is_unknown and one.row.becomes == "error") or any(_is_at(path, key.split(".")) for key in one.row.keys)
-        for one in plugins
+        (is_unknown and plugin.row.becomes == "error") or any(_is_at(path, key.split(".")) for key in plugin.row.keys)
+        for plugin in plugins
     )
 
 

@@ -71,8 +71,8 @@ class Table(Struct, frozen=True):
     @property
     def written(self) -> dict[str, Any]:
         """Return all options as they are written."""
-        found = to_data(self.node) if self.node is not None else {}
-        return found if isinstance(found, dict) else {}
+        values = to_data(self.node) if self.node is not None else {}
+        return values if isinstance(values, dict) else {}
 
     def place(self, name: str) -> Span:
         if self.node is None:
@@ -97,15 +97,15 @@ class Table(Struct, frozen=True):
 
     def notes(self, passes_others: bool = False) -> list[str]:
         """Return notes about options without effect, unless no effect is wanted."""
-        found = []
+        notes = []
         for name in self.written:
             if name not in self.known:
                 near = nearest(name, self.known)
                 hint = f"; did you mean {near}?" if near else ""
-                found += [] if passes_others else [f"{self.place(name)}: {self.at}.{name} is not known{hint}"]
+                notes += [] if passes_others else [f"{self.place(name)}: {self.at}.{name} is not known{hint}"]
             elif self.known[name].becomes == "told" and self.values[name]:
-                found.append(f"{self.place(name)}: {self.at}.{name}: {self.known[name].words}")
-        return found
+                notes.append(f"{self.place(name)}: {self.at}.{name}: {self.known[name].words}")
+        return notes
 
 
 def _typed(value: Any, option: Option) -> Any:
@@ -149,8 +149,8 @@ class Service(Struct, frozen=True):
     @property
     def functions(self) -> Mapping[str, Mapping[str, Any]]:
         given = self.data.get("functions")
-        found = given.items() if isinstance(given, dict) else ()
-        return {key: one for key, one in found if isinstance(one, dict)}
+        items = given.items() if isinstance(given, dict) else ()
+        return {key: config for key, config in items if isinstance(config, dict)}
 
     def local(self, path: str) -> str:
         """Return a path of the service relative to the project."""
@@ -170,10 +170,10 @@ class Service(Struct, frozen=True):
 def container(variables: Any, name: Any = None) -> dict[str, Any]:
     """What of the setting ``container`` options say: ``NAME=value`` is told it, ``NAME`` is passed on as it is here."""
     given = texts(variables)
-    told = dict(one.split("=", 1) for one in given if "=" in one)
-    passed = tuple(one for one in given if "=" not in one)
-    said = {"name": name, "environment": told, "pass_environment": passed}
-    return {key: value for key, value in said.items() if value}
+    told = dict(variable.split("=", 1) for variable in given if "=" in variable)
+    passed = tuple(variable for variable in given if "=" not in variable)
+    settings = {"name": name, "environment": told, "pass_environment": passed}
+    return {key: value for key, value in settings.items() if value}
 
 
 def texts(value: Any) -> list[str]:

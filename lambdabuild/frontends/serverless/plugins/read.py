@@ -29,15 +29,15 @@ class Plugins(Struct, frozen=True):
     typescript: TypeScript | None = None
 
     def errors(self) -> list[LambdaBuildError]:
-        return [error for one in self._counting for error in one.errors()]
+        return [error for plugin in self._counting for error in plugin.errors()]
 
     def notes(self) -> list[str]:
-        return [note for one in self._counting for note in one.notes()]
+        return [note for plugin in self._counting for note in plugin.notes()]
 
     @property
     def _counting(self) -> list[PythonRequirements | Socless | Esbuild | BuiltIn | TypeScript]:
         every = (self.python, self.socless, self.esbuild, self.built_in, self.typescript)
-        return [one for one in every if one is not None]
+        return [plugin for plugin in every if plugin is not None]
 
     def with_source_maps(self, root: Node) -> Node:
         """Return the configuration with NODE_OPTIONS for functions that version 4 bundles with source maps."""
@@ -57,11 +57,11 @@ class Plugins(Struct, frozen=True):
         if not runtime.startswith("nodejs") or self.of_function(config, runtime, False).bundled is None:
             return function
         environment = {**(provider.get("environment") or {}), **(config.get("environment") or {})}
-        said = environment.get("NODE_OPTIONS", "")
-        if not isinstance(said, str) or built_in.FLAG in said.split():
+        options_text = environment.get("NODE_OPTIONS", "")
+        if not isinstance(options_text, str) or built_in.FLAG in options_text.split():
             return function
         own = function.get("environment") or Node({}, function.span)
-        options = from_data(f"{said} {built_in.FLAG}".strip(), own.span)
+        options = from_data(f"{options_text} {built_in.FLAG}".strip(), own.span)
         own = replace(own, value={**cast("dict[str, Node]", own.value or {}), "NODE_OPTIONS": options})
         return replace(function, value={**cast("dict[str, Node]", function.value), "environment": own})
 
@@ -99,7 +99,7 @@ class Plugins(Struct, frozen=True):
 def read(root: Node, raw: Node, value: Value, base: str, stage: str, files: Files, build_dir: str = "build") -> Plugins:
     """Return the plugins that are listed or configured. ``raw`` is the file before variables were resolved."""
     data = to_data(root)
-    listed = [one.name for one in known.listed(root)]
+    listed = [entry.name for entry in known.listed(root)]
     service = Service(data, base, stage, files, build_dir)
     where = (root.get("plugins") or root).span
 
@@ -114,7 +114,7 @@ def read(root: Node, raw: Node, value: Value, base: str, stage: str, files: File
     bundler = table(esbuild.NAME, ("custom", esbuild.SECTION), esbuild.OPTIONS)
     node = value(("build", esbuild.SECTION)) if isinstance(of_build, dict) else None
     place = (root.get("build") or root).span
-    has_build_key = any(one.get("build") == esbuild.SECTION for one in service.functions.values())
+    has_build_key = any(entry.get("build") == esbuild.SECTION for entry in service.functions.values())
     is_silent = not of_build and (built_in.bundles_by_itself(data, listed) or has_build_key)
     typescript = table(built_in.NAME, ("custom", built_in.SECTION), built_in.TYPESCRIPT_OPTIONS)
     counts = of_build or (is_silent and not bundler and not typescript)

@@ -53,32 +53,32 @@ class Socless(Struct, frozen=True):
         return self.table.values
 
     def errors(self) -> list[LambdaBuildError]:
-        found = self.table.errors()
-        packed = [key for key, one in self.service.functions.items() if self.packs(one)]
+        errors = self.table.errors()
+        packed = [key for key, config in self.service.functions.items() if self.packs(config)]
         if packed and not self.options.get("buildDir"):
-            found.append(
+            errors.append(
                 PluginNeeds(
                     f"{self.table.at}.buildDir is missing",
                     where=self.table.where,
                     help="name the folder that package.artifact of the functions is in, such as buildDir: _build",
                 )
             )
-        return [*found, *(error for key in packed for error in self._includes_missing(key))]
+        return [*errors, *(error for key in packed for error in self._includes_missing(key))]
 
     def notes(self) -> list[str]:
-        found = self.table.notes()
+        notes = self.table.notes()
         for option in ("globalRequirements", "globalIncludes"):
             for path in texts(self.options.get(option)):
                 if not self.service.is_there(path):
-                    found.append(f"{self.table.place(option)}: {self.table.at}.{option}: {path} does not exist")
-        found += self._elsewhere()
+                    notes.append(f"{self.table.place(option)}: {self.table.at}.{option}: {path} does not exist")
+        notes += self._elsewhere()
         for config in filter(self.packs, self.service.functions.values()):
-            found += [
+            notes += [
                 f"{self.table.where}: package.include {line}: lines that leave out are for the setting exclude"
                 for line in texts(config["package"]["include"])
                 if line.startswith("!")
             ]
-        return list(dict.fromkeys(found))
+        return list(dict.fromkeys(notes))
 
     def _elsewhere(self) -> list[str]:
         """Return a note that says where the zips are, which the plugin would write to ``buildDir``."""
@@ -173,11 +173,13 @@ class Socless(Struct, frozen=True):
 
     def _nearest(self, path: str) -> str:
         """Return the closest path that other functions include or have in their folders."""
-        others = [other for one in self.service.functions.values() if self.packs(one) for other in _paths(one)]
+        others = [path for config in self.service.functions.values() if self.packs(config) for path in _paths(config)]
         there = [posixpath.normpath(other) for other in others if self.service.is_there(other)]
         heads = {posixpath.dirname(other) for other in there}
         candidates = {posixpath.join(head, posixpath.basename(path)) for head in heads} | set(there)
-        return nearest(posixpath.normpath(path), sorted(one for one in candidates if self.service.is_there(one)))
+        return nearest(
+            posixpath.normpath(path), sorted(candidate for candidate in candidates if self.service.is_there(candidate))
+        )
 
 
 def _paths(config: Mapping[str, Any]) -> list[str]:

@@ -52,13 +52,13 @@ class Switches(Struct):
                 if holds is not None:
                     self.set(item.get("Set" if holds else "ElseSet"))
                     self.remove(item.get("Exclude" if holds else "ElseExclude"))
-            for path, one in _members(item.get("ExcludeIf")).items():
-                if self.holds(one):
+            for path, member in _members(item.get("ExcludeIf")).items():
+                if self.holds(member):
                     self.change(path, None)
 
     def functions(self) -> None:
         functions = _members(self.root.get("functions"))
-        self.ask(one for function in functions.values() if (one := function.get("enabled")) is not None)
+        self.ask(switch for function in functions.values() if (switch := function.get("enabled")) is not None)
         for name, function in functions.items():
             enabled = function.get("enabled")
             if enabled is not None and enabled.value != "" and self.holds(enabled) is False:
@@ -68,7 +68,7 @@ class Switches(Struct):
 
     def ask(self, conditions: Iterator[Node]) -> None:
         """Ask node once for all that is more than comparisons, and not about the service as it is by then."""
-        texts = dict.fromkeys(_text(one) for one in conditions)
+        texts = dict.fromkeys(_text(condition) for condition in conditions)
         hard = [text for text in texts if expressions.truth(text) is None and "serverless" not in text]
         if hard:
             self.known |= dict(zip(hard, self.evaluate(hard, to_data(self.root)), strict=True))
@@ -137,7 +137,7 @@ def _changed(node: Node, keys: Sequence[str], value: Node | None) -> Node:
             return node
         if rest:
             return replace(node, value={**node.value, key: _changed(cast("Node", child), rest, value)})
-        kept = {name: one for name, one in node.value.items() if name != key or value is not None}
+        kept = {name: member for name, member in node.value.items() if name != key or value is not None}
         return replace(node, value=kept if value is None else {**kept, key: value})
     if isinstance(node.value, list) and key.isdecimal() and int(key) <= len(node.value):
         place, items = int(key), [*node.value]

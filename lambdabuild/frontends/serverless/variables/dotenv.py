@@ -26,26 +26,26 @@ MOST_GROUPS, LONGEST = 500, 100_000
 
 def parse(text: str) -> dict[str, str]:
     """Return ``{name: value}`` as written; the last of equal names counts."""
-    found: dict[str, str] = {}
+    variables: dict[str, str] = {}
     for match in LINE.finditer(text.replace("\r\n", "\n").replace("\r", "\n")):
         value = (match[2] or "").strip()
         is_double = value.startswith('"')
         value = QUOTED.sub(r"\2", value)
-        found[match[1]] = value.replace("\\n", "\n").replace("\\r", "\r") if is_double else value
-    return found
+        variables[match[1]] = value.replace("\\n", "\n").replace("\\r", "\r") if is_double else value
+    return variables
 
 
 def load(text: str, environment: MutableMapping[str, str], *, expands: bool = True) -> dict[str, str]:
     """Return the file's variables, expanded. The environment gets those it does not have."""
-    found = parse(text)
-    for name, value in found.items():
+    variables = parse(text)
+    for name, value in variables.items():
         environment.setdefault(name, value)
     if expands:
-        for name in found:
+        for name in variables:
             value = environment[name]
-            found[name] = _filled_in(name, value, environment, found).replace("\\$", "$")
-        environment.update(found)
-    return found
+            variables[name] = _filled_in(name, value, environment, variables).replace("\\$", "$")
+        environment.update(variables)
+    return variables
 
 
 def _filled_in(name: str, value: str, environment: Mapping[str, str], parsed: Mapping[str, str]) -> str:

@@ -143,19 +143,19 @@ class _Parser:
         return Source(kind, params, address), position
 
     def params(self, position: int, nested: int) -> tuple[tuple[Parts, ...], int]:
-        found: list[Parts] = []
+        params: list[Parts] = []
         while True:
             position = self.skip(position)
             sign = self.text[position : position + 1]
-            if sign == ")" and not found:
+            if sign == ")" and not params:
                 return (), position + 1
             if sign == ",":
                 words: Parts = (Literal(None),)
             else:
                 words, position = self.words(position, ",)", nested, literal=_word)
-            found.append(words)
+            params.append(words)
             if self.text.startswith(")", position):
-                return tuple(found), position + 1
+                return tuple(params), position + 1
             position += 1
 
     def fallback(self, position: int, nested: int) -> tuple[Source | Literal, int]:
