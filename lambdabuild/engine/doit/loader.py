@@ -129,7 +129,8 @@ def _check_names(names: Sequence[str], tasks: Sequence[Any], *, takes_targets: b
     for name in names:
         if name in known or name in others or any(char in name for char in "*?["):
             continue
-        groups = {task.partition(":")[2]: task for task in sorted(known) if task.partition(":")[0] in GROUPS}
+        named = {task: task.partition(":") for task in sorted(known)}
+        groups = {user: task for task, (kind, _, user) in named.items() if user and kind in GROUPS}
         near = nearest(name, known) if ":" in name else groups.get(nearest(name, groups), "") or nearest(name, known)
         hint = f"did you mean {near!r}?" if near else "lambdabuild list --all shows all of them"
         raise InvalidCommand(not_found=name) from UnknownName(f"there is no task {name!r}", help=hint)
