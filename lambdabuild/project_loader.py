@@ -138,13 +138,15 @@ def read_settings(
             help="keep one of them",
         )
     if in_pyproject:
-        found = load_settings("pyproject.toml", pyproject or "", environment, variables, table=("tool", "lambdabuild"))
+        settings = load_settings(
+            "pyproject.toml", pyproject or "", environment, variables, table=("tool", "lambdabuild")
+        )
     else:
-        found = load_settings(SETTINGS_FILE, text or "", environment, variables)
+        settings = load_settings(SETTINGS_FILE, text or "", environment, variables)
     names_one = (
         "build_dir" in variables or "LAMBDABUILD_BUILD_DIR" in environment or "build_dir" in f"{text}{pyproject}"
     )
-    return found if names_one else dataclasses.replace(found, build_dir=_build_dir(folder, found, files))
+    return settings if names_one else dataclasses.replace(settings, build_dir=_build_dir(folder, settings, files))
 
 
 def _build_dir(folder: str, settings: Settings, files: ProjectFiles) -> str:

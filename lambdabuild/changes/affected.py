@@ -76,23 +76,23 @@ def affected(run: Run, difference: Difference, now: Planned, before: Planned | E
     past = PastFiles(run.project.folder, difference)
     why = _Why(run, Reader(run), difference, past, now, before)
     runtimes = {function.name: function.runtime for function in run.project.service.functions}
-    found = [
+    touched = [
         _touched(user, build.group(user), runtimes.get(user, build.key.runtime), reason)
         for build in run.index.plan.builds
         for user in build.users
         if (reason := why.build(user, build))
     ]
-    found += [
+    touched += [
         _touched(user, image.group(user), runtimes.get(user, ""), reason)
         for image in run.index.plan.images
         for user in image.users
         if (reason := why.build(user, image))
     ]
     names = [pinned.function for pinned in run.index.plan.pinned]
-    found += [_touched(name, "build", runtimes[name], reason) for name in names if (reason := why.said(name))]
-    found.sort(key=lambda one: one.name)
+    touched += [_touched(name, "build", runtimes[name], reason) for name in names if (reason := why.said(name))]
+    touched.sort(key=lambda one: one.name)
     reason = why.template()
-    return (*found, *((Touched(TEMPLATE, TEMPLATE, "", TEMPLATE, reason),) if reason else ()))
+    return (*touched, *((Touched(TEMPLATE, TEMPLATE, "", TEMPLATE, reason),) if reason else ()))
 
 
 def _touched(name: str, group: str, runtime: str, because: str) -> Touched:
@@ -272,13 +272,13 @@ def _said(plan: BuildPlan) -> JsonObject:
     shared = [(one, resolutions[one.resolution]) for one in plan.layer_candidates]
     candidates = {one.build for one in plan.layer_candidates}
     handlers = {sizes.function: sizes.handler for sizes in plan.sizes}
-    found: Json = {pinned.function: pinned for pinned in plan.pinned}
+    plans: Json = {pinned.function: pinned for pinned in plan.pinned}
     for build in plan.builds:
         needs = ([resolutions[name] for name in build.resolutions], packages.get(build.package))
         of_all = (build.key, build.compiles, needs, shared if build.name in candidates else None)
-        found |= {user: (of_all, sources.get(user), handlers.get(user)) for user in build.users}
-    found |= {user: image.key for image in plan.images for user in image.users}
-    return found
+        plans |= {user: (of_all, sources.get(user), handlers.get(user)) for user in build.users}
+    plans |= {user: image.key for image in plan.images for user in image.users}
+    return plans
 
 
 def _documents(service: Service) -> list[str]:

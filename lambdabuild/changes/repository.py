@@ -200,21 +200,21 @@ def _git(folder: str, *arguments: str) -> str:
     """Run git and return its output; it must not write the index, which another command may be using."""
     environment = tools.environment(extra={"GIT_OPTIONAL_LOCKS": "0"})
     help = "install git; CI's checkout step needs it to make a clone"
-    said = tools.run(["git", *arguments], cwd=folder, env=environment, timeout_seconds=GIT_SECONDS, help=help)
-    return said.stdout
+    ran = tools.run(["git", *arguments], cwd=folder, env=environment, timeout_seconds=GIT_SECONDS, help=help)
+    return ran.stdout
 
 
 def _folders(paths: Mapping[str, Entry] | frozenset[str]) -> dict[str, frozenset[str]]:
-    found: dict[str, set[str]] = {}
+    names_in: dict[str, set[str]] = {}
     for path in paths:
         while path:
             folder, _, name = path.rpartition("/")
-            names = found.setdefault(folder, set())
+            names = names_in.setdefault(folder, set())
             if name in names:
                 break
             names.add(name)
             path = folder
-    return {folder: frozenset(names) for folder, names in found.items()}
+    return {folder: frozenset(names) for folder, names in names_in.items()}
 
 
 def _above(path: str) -> Iterator[str]:

@@ -74,5 +74,5 @@ class PastFiles(ProjectFiles):
         relative = os.path.relpath(full, self.difference.top)
         if relative == ".":
             return ""
-        found = self.difference.real(relative)
-        return None if found == ".." or found.startswith("../") else found
+        real = self.difference.real(relative)
+        return None if real == ".." or real.startswith("../") else real

@@ -20,10 +20,10 @@ Candidate = tuple[str, str]
 def answer(words: Sequence[str]) -> int:
     """Print what the last of these words may become, a line each: the word, a tab, what it is."""
     try:
-        found = [one for one in candidates(words) if one[0].startswith(words[-1])] if words else []
+        offers = [one for one in candidates(words) if one[0].startswith(words[-1])] if words else []
     except Exception:  # a shell has no place for messages, and what a person types is often half a word
         return 1
-    sys.stdout.write("".join(f"{word}\t{text}\n" for word, text in found))
+    sys.stdout.write("".join(f"{word}\t{text}\n" for word, text in offers))
     return 0
 
 

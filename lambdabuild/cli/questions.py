@@ -38,10 +38,10 @@ def _shard(arguments: Arguments) -> int:
 
 def _share(text: str) -> tuple[int, int]:
     """The numbers of ``2/5``. Raises WrongUse."""
-    found = SHARD.fullmatch(text)
-    if found is None:
+    match = SHARD.fullmatch(text)
+    if match is None:
         raise wrong(f"option --shard: {text!r} is not a share", "write it as 2/5, the second of five")
-    number, count = int(found[1]), int(found[2])
+    number, count = int(match[1]), int(match[2])
     if number > count:
         raise wrong(f"there is no shard {number} of {count}", f"shards are numbered 1/{count} to {count}/{count}")
     return number, count

@@ -143,8 +143,8 @@ def _params(request: Mapping[str, Any]) -> dict[str, Any]:
 
 def _check_version(given: Any) -> None:
     """Versions are compared number by number: 0.10 is newer than 0.3."""
-    found = VERSION.fullmatch(given) if isinstance(given, str) else None
-    if not found or (int(found[1]), int(found[2])) > PROTOCOL:
+    version = VERSION.fullmatch(given) if isinstance(given, str) else None
+    if not version or (int(version[1]), int(version[2])) > PROTOCOL:
         raise Refused(OTHER_PROTOCOL, "Unsupported Protocol Version")
 
 

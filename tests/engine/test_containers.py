@@ -48,7 +48,7 @@ class Case:
         )
         self.api, self.run = api, self.project.run
         self.pool = pool.pool(self.run)
-        self.pool.found = fake_engine(api, host)
+        self.pool.connected = fake_engine(api, host)
 
     def runner(self, name: str = "Orders", **earlier: Result) -> InContainer:
         """The tools of a function's container, for a compile step."""
@@ -198,7 +198,7 @@ def test_files_are_mounted_where_the_engine_and_the_settings_let_them(
 
 def test_an_engine_with_other_users_gets_an_archive(tmp_path: Path) -> None:
     made = case(tmp_path)
-    made.pool.found = fake_engine(made.api, LOCAL, "name=userns")
+    made.pool.connected = fake_engine(made.api, LOCAL, "name=userns")
     assert not made.pool.container(PYTHON).shares
 
 
@@ -473,7 +473,7 @@ def test_an_engine_that_does_not_answer_is_no_reason_to_build_anew(tmp_path: Pat
         def inspect_image(self, name: str) -> dict[str, str]:
             raise ConnectionRefusedError(name)
 
-    made.pool.found = fake_engine(Gone())
+    made.pool.connected = fake_engine(Gone())
     assert pool.now(made.run, {"image:python:1": "sha256:old"}) == {"image:python:1": "sha256:old"}
 
 

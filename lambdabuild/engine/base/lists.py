@@ -44,10 +44,10 @@ def read_list(run: Run, name: str) -> tuple[Entry, ...]:
 def _written(project: Project, name: str) -> tuple[int, ...]:
     """Return whether a list is still the one that was written: doit may fork, and somebody else settle it anew."""
     try:
-        found = os.stat(project.record("copy", name))
+        stat = os.stat(project.record("copy", name))
     except OSError:
         return ()
-    return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino
+    return stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size, stat.st_ino
 
 
 def read_rows(project: Project, name: str) -> list[Any]:

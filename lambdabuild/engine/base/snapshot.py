@@ -1,7 +1,7 @@
 """Units that the last run found up to date, with the files it looked at, so that the next can answer at once.
 
 Read before anything else at every start: it imports next to nothing. A snapshot only spares work: whatever is not as it
-was, or is not in it, is asked the long way (``freshness``), and ``observe`` writes what that found.
+was, or is not in it, is asked the long way (``freshness``), and ``snapshot_writer`` writes what the answer was.
 """
 
 from __future__ import annotations
@@ -125,14 +125,16 @@ class Snapshot:
 
 def read(build_dir: str, variables: Mapping[str, str], environment: Mapping[str, str]) -> Snapshot | None:
     """The project's snapshot when it was made for the same settings and environment."""
-    found = last(build_dir)
-    if found is None:
+    last_run = last(build_dir)
+    if last_run is None:
         return None
     given = {name: value for name, value in variables.items() if name not in NOT_INPUTS}
-    if (found.place, found.variables) != (build_dir, given) or found.environment != digest(environment, found.names):
+    if (last_run.place, last_run.variables) != (build_dir, given) or last_run.environment != digest(
+        environment, last_run.names
+    ):
         return None
     path = environment.get("PATH", "")
-    return found if all(find(name, path) == place for name, place in found.programs.items()) else None
+    return last_run if all(find(name, path) == place for name, place in last_run.programs.items()) else None
 
 
 def last(build_dir: str) -> Snapshot | None:
@@ -149,17 +151,17 @@ def _from(head: Any, blobs: list[bytes]) -> Snapshot:
     for name, fits in SHAPES.items():
         if not fits(head[name]):
             raise ValueError(f"{name} is not what it should be")
-    found = Snapshot("", {}, "", ())
-    vars(found).update({name: head[name] for name in SHAPES})
-    digests, counts, found.plans, found.owners, steps = map(sealed.column, blobs[:5])
-    found.step_counts = dict(zip(steps, map(int, steps.values()), strict=True))
+    snapshot = Snapshot("", {}, "", ())
+    vars(snapshot).update({name: head[name] for name in SHAPES})
+    digests, counts, snapshot.plans, snapshot.owners, steps = map(sealed.column, blobs[:5])
+    snapshot.step_counts = dict(zip(steps, map(int, steps.values()), strict=True))
     sizes = map(int, counts.values())
-    found.groups = dict(zip(digests, zip(digests.values(), sizes, blobs[5:], strict=True), strict=True))
-    if found.shown["config"]["dep_file"] != os.path.join(found.place, STATE, "journal"):
+    snapshot.groups = dict(zip(digests, zip(digests.values(), sizes, blobs[5:], strict=True), strict=True))
+    if snapshot.shown["config"]["dep_file"] != os.path.join(snapshot.place, STATE, "journal"):
         raise ValueError("the journal is not where it should be")
-    if not set(found.owners.values()) <= found.step_counts.keys():
+    if not set(snapshot.owners.values()) <= snapshot.step_counts.keys():
         raise ValueError("owners without steps")
-    return found
+    return snapshot
 
 
 def _is_text(value: Any) -> bool:
@@ -226,8 +228,8 @@ def digest(environment: Mapping[str, str], names: Iterable[str]) -> str:
     """Of the variables that count: ours, and these. Only a digest is kept, for they may hold secrets."""
     ours = (name for name in environment if name.startswith("LAMBDABUILD_"))
     chosen = sorted({*ENVIRONMENT, *names, *ours})
-    said = repr([(name, environment.get(name)) for name in chosen]).encode("utf-8", "surrogateescape")
-    return str(blake2b(said, digest_size=16).hexdigest())
+    text = repr([(name, environment.get(name)) for name in chosen]).encode("utf-8", "surrogateescape")
+    return str(blake2b(text, digest_size=16).hexdigest())
 
 
 def build_dir_of(folder: str, variables: Mapping[str, str], environment: Mapping[str, str]) -> str | None:

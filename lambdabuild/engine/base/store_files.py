@@ -27,12 +27,12 @@ def is_whole(run: Run, path: str) -> bool:
     if not sha256:
         return os.path.exists(path)
     try:
-        found = run.stats.digest(path)
+        actual = run.stats.digest(path)
     except OSError:
         return False
-    if found != sha256:
+    if actual != sha256:
         discard(run, path)
-    return found == sha256
+    return actual == sha256
 
 
 def are_whole(run: Run, kind: str, name: str) -> bool:

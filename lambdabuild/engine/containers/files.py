@@ -111,8 +111,8 @@ def write_inputs(stream: IO[bytes], run: Run, brought: Sequence[tuple[str, str, 
 
 def _add_files(archive: tarfile.TarFile, folder: str, listing: Listing) -> None:
     archive.add(folder, folder.lstrip("/"), recursive=False, filter=as_mine)
-    for found in listing.files:
-        archive.add(found.real, os.path.join(folder, found.path).lstrip("/"), recursive=False, filter=as_mine)
+    for file in listing.files:
+        archive.add(file.real, os.path.join(folder, file.path).lstrip("/"), recursive=False, filter=as_mine)
 
 
 def as_mine(info: tarfile.TarInfo) -> tarfile.TarInfo:

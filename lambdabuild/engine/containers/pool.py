@@ -45,13 +45,13 @@ class ContainerPool:
         self.images: dict[ContainerKey, str] = {}
         self.answers: dict[str, str] = {}
         """What the engine said about images that earlier runs used."""
-        self.found: Engine | None = None
+        self.connected: Engine | None = None
 
     def engine(self) -> Engine:
         with self.lock:
-            if self.found is None:
-                self.found = engine_api.connect()
-            return self.found
+            if self.connected is None:
+                self.connected = engine_api.connect()
+            return self.connected
 
     def image(self, key: ContainerKey) -> str:
         """The id of the image, pulled or built when it has to be."""
@@ -153,9 +153,9 @@ def close(run: Run) -> None:
 
 def sweep(run: Run, engine: Engine | None = None) -> None:
     """Remove containers that an earlier run in this project could not."""
-    found = engine or pool(run).engine()
-    for stray in engine_api.strays(found, {PROJECT: project_label(run.project)}, run_label(run)):
-        engine_api.remove_stray(found, stray)
+    connected = engine or pool(run).engine()
+    for stray in engine_api.strays(connected, {PROJECT: project_label(run.project)}, run_label(run)):
+        engine_api.remove_stray(connected, stray)
 
 
 def sweep_if_there(run: Run) -> None:

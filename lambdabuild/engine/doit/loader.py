@@ -179,8 +179,8 @@ def prepare(run: Run) -> None:
     for warning in run.project.service.warnings:
         messages.warn(warning)
     for one in run.index.plan.broken:
-        said = "; ".join(f"{error.code}: {error.message}" for error in one.errors)
-        messages.warn(f"{one.kind} {one.name!r} has a mistake, so neither it nor a template is built: {said}")
+        mistakes = "; ".join(f"{error.code}: {error.message}" for error in one.errors)
+        messages.warn(f"{one.kind} {one.name!r} has a mistake, so neither it nor a template is built: {mistakes}")
     atexit.register(_end, run, notes)
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _as_interrupt)

@@ -82,9 +82,9 @@ def _files_now(run: Run, folder: str, build: Build | ImageBuild) -> Mapping[str,
 def _files_changed(run: Run, receipt: receipts.Receipt, folder: str, build: Build | ImageBuild) -> list[str]:
     now = _files_now(run, folder, build)
     before = receipt.folders.get(folder, {})
-    found = []
+    lines = []
     for path in sorted({*now, *before}):
         if now.get(path) != before.get(path):
             word = "is new" if path not in before else "is gone" if path not in now else "changed"
-            found.append(f"the file {posixpath.normpath(posixpath.join(folder, path))} {word}")
-    return found
+            lines.append(f"the file {posixpath.normpath(posixpath.join(folder, path))} {word}")
+    return lines

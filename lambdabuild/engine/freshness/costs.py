@@ -21,8 +21,8 @@ VERSION = 1
 def recorded(graph: Graph, units: Iterable[str], saved: Saved) -> dict[str, int]:
     """Return what is known of the steps of some units, in milliseconds."""
     names = {step.task for unit in units for step in graph.chain(unit)}
-    found = {name: saved(name).get("seconds") for name in sorted(names)}
-    return {name: round(seconds * 1000) for name, seconds in found.items() if isinstance(seconds, int | float)}
+    seconds_of = {name: saved(name).get("seconds") for name in sorted(names)}
+    return {name: round(seconds * 1000) for name, seconds in seconds_of.items() if isinstance(seconds, int | float)}
 
 
 def slowest_first(run: Run, left_out: Container[str]) -> list[Build]:

@@ -25,7 +25,7 @@ def inputs(run: Run, image: ImageBuild) -> dict[str, str]:
     key = image.key
     if key.kind == "archive":
         return {f"file:{key.place}": fingerprint.of_file(run.project.path(key.place), run.stats)}
-    found = {
+    components = {
         f"folder:{key.place}": contexts.digest(
             f"image {key.place} {key.dockerfile}", context_of(run, image), run.stats
         ),
@@ -36,7 +36,7 @@ def inputs(run: Run, image: ImageBuild) -> dict[str, str]:
         "options": " ".join(key.options),
         "provenance": key.provenance,
     }
-    return found | {f"environment:{name}": variable(run, name) for name in variables(key.options)}
+    return components | {f"environment:{name}": variable(run, name) for name in variables(key.options)}
 
 
 def files(run: Run, image: ImageBuild) -> Mapping[str, str]:

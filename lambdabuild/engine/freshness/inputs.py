@@ -61,17 +61,19 @@ def package_step(run: Run, build: Build) -> dict[str, str]:
 def claims(
     run: Run, rule: Rule, claims: StepClaims, options: Options, container: ContainerKey, is_away: bool = False
 ) -> dict[str, str]:
-    found = {f"rule:{rule.name}": rule_digest(run, rule)}
-    found |= {f"option:{name}": value for name, value in options if name in (*claims.options, claims.only_with_option)}
-    found |= {f"environment:{name}": variable(run, name) for name in claims.environment_with(options)}
+    components = {f"rule:{rule.name}": rule_digest(run, rule)}
+    components |= {
+        f"option:{name}": value for name, value in options if name in (*claims.options, claims.only_with_option)
+    }
+    components |= {f"environment:{name}": variable(run, name) for name in claims.environment_with(options)}
     if container.mode:
         image = container.image or container.dockerfile
-        found["container"] = " ".join((container.mode, image, container.platform, container.rest))
+        components["container"] = " ".join((container.mode, image, container.platform, container.rest))
     chosen = claims.tools_with(options)
     if is_away:
-        return found | {f"tool:{name}": workers.tool_version(run, chosen, name) for name in chosen}
+        return components | {f"tool:{name}": workers.tool_version(run, chosen, name) for name in chosen}
     here = [name for name in chosen if container.mode != "true" or name in claims.host_tools]
-    return found | {f"tool:{name}": tool_version(run.stats, name) for name in here}
+    return components | {f"tool:{name}": tool_version(run.stats, name) for name in here}
 
 
 def manifest(run: Run, rule: Rule, manifest: str, workspace: str) -> dict[str, str]:

@@ -29,9 +29,9 @@ def listing(run: Run, key: BuildKey, who: str = "") -> Listing:
         if os.path.exists(file):  # that it comes or goes is seen by its folder
             run.stats.record(file)
     chosen = source_patterns(run, key, ignore_lines)
-    found = scan(folder, chosen, boundary=run.project.boundary, skip=run.project.not_source, who=who)
-    _refuse_large(run.index, key, found, who)
-    return found
+    listing = scan(folder, chosen, boundary=run.project.boundary, skip=run.project.not_source, who=who)
+    _refuse_large(run.index, key, listing, who)
+    return listing
 
 
 def ignore_files(run: Run, key: BuildKey) -> tuple[str, ...]:
@@ -92,26 +92,26 @@ def extras_keys(key: BuildKey) -> list[BuildKey]:
     Files of a folder above the service, which lines such as ``../lib/**`` name, keep their paths below that folder.
     """
     up = posixpath.relpath("/", posixpath.join("/", key.globs.prefix))
-    service, found = posixpath.normpath(posixpath.join(key.source, up)), dict[str, list[str]]()
+    service, by_level = posixpath.normpath(posixpath.join(key.source, up)), dict[str, list[str]]()
     for line in key.extras:
         sign, body = ("!", line[1:]) if line.startswith("!") else ("", line)
         levels = (len(body) - len(re.sub(r"^(\.\./)+", "", body))) // len("../")
-        found.setdefault("../" * levels, []).append(sign + body[levels * len("../") :])
+        by_level.setdefault("../" * levels, []).append(sign + body[levels * len("../") :])
     return [
         replace(
             key,
             source=posixpath.normpath(posixpath.join(service, above)) if above else key.source,
             globs=Globs(("!**", *lines), "" if above else key.globs.prefix),
         )
-        for above, lines in found.items()
+        for above, lines in by_level.items()
     ]
 
 
-def _refuse_large(index: PlanIndex, key: BuildKey, found: Listing, who: str) -> None:
+def _refuse_large(index: PlanIndex, key: BuildKey, listing: Listing, who: str) -> None:
     """Raise TooLarge (LB602) by sizes alone, before a byte is read, for what is shipped as it is."""
     is_shipped = index.rules[key.rule].ships_source and not key.is_source_replaced and key.kind != "source"
     if is_shipped:
-        sizes = [(file.path, file.stat.st_size) for file in found.files]
+        sizes = [(file.path, file.stat.st_size) for file in listing.files]
         raise_all(limits.check_files(f"{who or key.kind}: the code folder {key.source}/", sizes))
 
 

@@ -56,12 +56,12 @@ def by_doit() -> Asked | None:
     """The command on whose behalf we are called; None when doit is used in another way than by a command."""
     frame: FrameType | None = sys._getframe()
     while frame is not None:
-        found = frame.f_locals
-        if frame.f_code.co_name == "execute" and {"self", "params", "args"} <= found.keys():
-            command = found["self"]
+        names = frame.f_locals
+        if frame.f_code.co_name == "execute" and {"self", "params", "args"} <= names.keys():
+            command = names["self"]
             if hasattr(command, "sel_tasks") and hasattr(command, "get_name"):
                 namespace = getattr(command.loader, "namespace", None)
                 selected = tuple(command.sel_tasks or ())
-                return Asked(command.get_name(), found["params"], tuple(found["args"]), selected, namespace)
+                return Asked(command.get_name(), names["params"], tuple(names["args"]), selected, namespace)
         frame = frame.f_back
     return None

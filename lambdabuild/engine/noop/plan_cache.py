@@ -30,12 +30,12 @@ MARK = f"lambdabuild {__version__} plan 3"
 Kept = tuple[Service, BuildPlan, Mapping[str, Rule]]
 
 CLASSES: dict[str, Any] = {
-    name: found
+    name: kind
     for module in (model, settings, spans, types)
-    for name, found in vars(module).items()
-    if isinstance(found, type)
-    and (is_dataclass(found) or issubclass(found, Struct))
-    and found.__module__ == module.__name__
+    for name, kind in vars(module).items()
+    if isinstance(kind, type)
+    and (is_dataclass(kind) or issubclass(kind, Struct))
+    and kind.__module__ == module.__name__
 }
 NAMES = {kind: name for name, kind in CLASSES.items()}
 COLLECTIONS: Mapping[str, Any] = {"(": tuple, "[": list, "<": frozenset}

@@ -69,8 +69,8 @@ def renew(run: Run, shown: JsonObject) -> None:
 
 def _clean_groups(run: Run) -> Mapping[str, Group]:
     """Return the groups that were as the last run left them when this one began."""
-    found = run.opened_with.snapshot
-    return {name: found.groups[name] for name in found.clean()} if found is not None else {}
+    last = run.opened_with.snapshot
+    return {name: last.groups[name] for name in last.clean()} if last is not None else {}
 
 
 def units(run: Run) -> Iterator[str]:
@@ -81,12 +81,12 @@ def units(run: Run) -> Iterator[str]:
         yield TEMPLATE
 
 
-def settled(run: Run, found: Snapshot) -> frozenset[str]:
+def settled(run: Run, last: Snapshot) -> frozenset[str]:
     """The units that the snapshot knows to be up to date and the plan says the same of."""
-    clean = found.clean()
+    clean = last.clean()
     if PLAN not in clean:
         clean = frozenset(
-            unit for unit in clean & set(units(run)) if found.plans.get(unit) == plan_digest(run.index, unit)
+            unit for unit in clean & set(units(run)) if last.plans.get(unit) == plan_digest(run.index, unit)
         )
     clean -= {PROJECT, PLAN, JOURNAL, TEMPLATE}
     return frozenset(unit for unit in clean if _needs(run.index, unit) <= clean)
@@ -103,8 +103,8 @@ def plan_digest(index: PlanIndex, unit: str) -> str:
         return repr(index.pinned.get(unit))
     package = index.packages[build.package].key if build.package else None
     resolutions = [index.resolutions[name].key for name in build.resolutions]
-    said = repr((build, resolutions, package, index.sources.get(unit), index.sizes.get(unit)))
-    return hashlib.blake2b(said.encode(), digest_size=16).hexdigest()
+    text = repr((build, resolutions, package, index.sources.get(unit), index.sizes.get(unit)))
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 def steps(index: PlanIndex, unit: str) -> list[Step]:
@@ -115,25 +115,25 @@ def steps(index: PlanIndex, unit: str) -> list[Step]:
 def _groups(run: Run, made: Snapshot) -> dict[str, Group]:
     """For each unit that is up to date what it rests on."""
     last = run.opened_with.snapshot
-    found = {unit: last.groups[unit] for unit in run.settled} if last is not None else {}
+    groups = {unit: last.groups[unit] for unit in run.settled} if last is not None else {}
     seen: dict[str, tuple[DependencyTrace, int]] = {}
     if run.progress.ran:  # what was written just now must be known to be older than what follows
         time.sleep(max(0, run.progress.last_ran_ns + 1.1 * FINE_NS - time.time_ns()) / 1e9)
     for unit in units(run):
-        if unit not in found:
+        if unit not in groups:
             observed = _observed(run, unit)
             seen |= {unit: observed} if observed else {}
     records = {name: TreeRecord.read(run.project.record("tree", name)) for unit in seen for name in _trees(run, unit)}
     count = sum(len(record.rows) for record in records.values() if record)
-    made.has_many_files = count > MANY or (last is not None and bool(found) and last.has_many_files)
+    made.has_many_files = count > MANY or (last is not None and bool(groups) and last.has_many_files)
     for unit, (what, began) in seen.items():
         for name in _trees(run, unit):
             record = records.get(name)
             if record is not None:
                 _see_tree(run.project, name, record, what, made.has_many_files)
         group = what.group(began)
-        found |= {unit: group} if group else {}
-    return found
+        groups |= {unit: group} if group else {}
+    return groups
 
 
 def _observed(run: Run, unit: str) -> tuple[DependencyTrace, int] | None:
@@ -200,12 +200,12 @@ def _used(index: PlanIndex) -> list[Rule]:
 
 def _programs(run: Run) -> dict[str, str | None]:
     """Return the paths of the programs whose versions count."""
-    found = {tool for build in run.index.plan.builds for tool in build.key.command.tools}
-    found |= {STRIP for build in run.index.plan.builds if build.key.strip}
+    tools = {tool for build in run.index.plan.builds for tool in build.key.command.tools}
+    tools |= {STRIP for build in run.index.plan.builds if build.key.strip}
     for rule in _used(run.index):
-        found |= {tool for claims in _claims(rule) for tool in claims.tools}
+        tools |= {tool for claims in _claims(rule) for tool in claims.tools}
     path = run.opened_with.environment.get("PATH", "")
-    return {name: snapshot.find(name, path) for name in sorted({tool.split()[0] for tool in found})}
+    return {name: snapshot.find(name, path) for name in sorted({tool.split()[0] for tool in tools})}
 
 
 def _claims(rule: Rule) -> list[StepClaims]:

@@ -24,10 +24,10 @@ TEMPLATE = "template"
 WHY = {"basename": "why", "name": None, "doc": "tell for each step of a function whether it would run, and why"}
 
 
-def namespace(found: Snapshot, mode: str, otherwise: Callable[[], JsonObject]) -> Json:
+def namespace(last_run: Snapshot, mode: str, otherwise: Callable[[], JsonObject]) -> Json:
     """The names of a dodo.py. ``otherwise`` gives the whole, which tasks of the user's own may need by name."""
-    DISPLAY.configure(mode, found.shown["notes"], found.shown.get("left_out", ()))
-    return {"DOIT_CONFIG": found.shown["config"], "lambdabuild_tasks": Groups(found, otherwise)}
+    DISPLAY.configure(mode, last_run.shown["notes"], last_run.shown.get("left_out", ()))
+    return {"DOIT_CONFIG": last_run.shown["config"], "lambdabuild_tasks": Groups(last_run, otherwise)}
 
 
 def creator(make: Any) -> Any:
@@ -42,8 +42,8 @@ def creator(make: Any) -> Any:
 class Groups:
     """The tasks of a dodo.py: doit calls ``create_doit_tasks`` and gets the groups without their steps."""
 
-    def __init__(self, found: Snapshot, otherwise: Callable[[], JsonObject]) -> None:
-        self.found, self.otherwise = found, otherwise
+    def __init__(self, last_run: Snapshot, otherwise: Callable[[], JsonObject]) -> None:
+        self.last_run, self.otherwise = last_run, otherwise
 
     @creator
     def create_doit_tasks(self) -> Iterator[Task]:
@@ -51,24 +51,24 @@ class Groups:
         if question is None or question.has_other_tasks(self) or not self._knows(question):
             yield from self.otherwise()["lambdabuild_tasks"].create_doit_tasks()
             return
-        yield from groups(self.found.shown["titles"], "template" in self.found.shown["groups"])
+        yield from groups(self.last_run.shown["titles"], "template" in self.last_run.shown["groups"])
         if question.is_overview:
             return
         from doit.globals import Globals
 
-        owners = self.found.owners
+        owners = self.last_run.owners
         for name in owners.keys() & {*question.selected}:
             kind, _, user = name.partition(":")
             yield {"basename": kind, "name": user, "actions": None}
         manager: Any = Globals.dep_manager
         manager.backend.rest()
         asked_for = [name for name in question.tasks if name in owners]
-        DISPLAY.settle({name: owners[name] for name in asked_for} or owners, self.found.steps(asked_for))
+        DISPLAY.settle({name: owners[name] for name in asked_for} or owners, self.last_run.steps(asked_for))
 
     def _knows(self, question: Asked) -> bool:
         """Return whether the dodo.py selects nothing but what was found to be up to date."""
-        return question.is_overview or self.found.answers(
-            name for name in question.selected if name not in self.found.shown["groups"]
+        return question.is_overview or self.last_run.answers(
+            name for name in question.selected if name not in self.last_run.shown["groups"]
         )
 
 

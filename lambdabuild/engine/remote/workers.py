@@ -62,9 +62,9 @@ def goes(run: Run, kind: str, name: str) -> bool:
     if not may_go(run, kind, name):
         return False
     try:
-        found = _workers(run, tools_of(run.index, kind, name))
-        is_able = kind != "zip" or found.get("python") == sysconfig.get_config_var("SOABI")
-        return is_able and bool(found) and "missing" not in found["tools"].values()
+        answer = _workers(run, tools_of(run.index, kind, name))
+        is_able = kind != "zip" or answer.get("python") == sysconfig.get_config_var("SOABI")
+        return is_able and bool(answer) and "missing" not in answer["tools"].values()
     except (NoExecutor, ExecutorFailed) as error:
         lose(run, error)
         return False
@@ -89,9 +89,9 @@ def _connected(run: Run) -> Executor:
     headers = {name: environment[variable] for name, variable in settings.headers.items() if variable in environment}
     files = (_pem(run.project, name) for name in ("ca_file", "client_certificate", "client_key"))
     connection = Connection(settings.address, settings.timeout_seconds, headers, *files)
-    found = Executor(connection, settings.platform, messages.say_once)
-    found.refuse_unable()
-    return found
+    engine = Executor(connection, settings.platform, messages.say_once)
+    engine.refuse_unable()
+    return engine
 
 
 def _pem(project: Project, name: str) -> str:
@@ -157,14 +157,14 @@ def look(run: Run, kind: str, name: str) -> None:
 
 def _workers(run: Run, names: tuple[str, ...]) -> Json:
     """Empty when nobody is to be asked: a stat cache that only notes what is looked at answers no question."""
-    found: Json = run.stats.metadata(_key(run.project, names), lambda: _ask(run, names)) or {}
-    return found
+    answer: Json = run.stats.metadata(_key(run.project, names), lambda: _ask(run, names)) or {}
+    return answer
 
 
 def _key(project: Project, names: tuple[str, ...]) -> str:
     settings = project.settings.executor
-    said = [settings.address, sorted(settings.platform.items()), sorted(settings.environment.items()), names]
-    return f"workers {hashlib.sha256(json.dumps(said).encode()).hexdigest()}"
+    identity = [settings.address, sorted(settings.platform.items()), sorted(settings.environment.items()), names]
+    return f"workers {hashlib.sha256(json.dumps(identity).encode()).hexdigest()}"
 
 
 def _ask(run: Run, names: tuple[str, ...]) -> Json:
@@ -200,8 +200,8 @@ def code(run: Run, libraries: tuple[str, ...]) -> Iterator[tuple[str, Node]]:
     for name in (*CODE, *libraries):
         path = os.path.join(PACKAGE, name)
         if os.path.isdir(path):
-            for found in scan(path, Patterns(("__pycache__/",))).files:
-                yield f"lambdabuild/{name}/{found.path}", file_of(run, found.real)
+            for file in scan(path, Patterns(("__pycache__/",))).files:
+                yield f"lambdabuild/{name}/{file.path}", file_of(run, file.real)
         else:
             yield f"lambdabuild/{name}.py", file_of(run, path + ".py")
 
@@ -221,7 +221,7 @@ def is_broken(ran: Ran) -> bool:
 
 def answer_of(ran: Ran) -> Json:
     try:
-        found: Json = json.loads(ran.stdout)
-        return found
+        answer: Json = json.loads(ran.stdout)
+        return answer
     except ValueError as error:
         raise ExecutorFailed(f"a worker answered with no JSON: {error}", help="look at the engine's workers") from error

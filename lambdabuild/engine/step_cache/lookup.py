@@ -45,7 +45,7 @@ class Entry(Struct, frozen=True):
 
 def key_of(run: Run, kind: str, name: str, components: Mapping[str, str]) -> str:
     """The first key of a step: all that is known to matter before it is run. Only its digest leaves the machine."""
-    said = {
+    identity = {
         "format": FORMAT,
         "lambdabuild": __version__,
         "namespace": run.project.settings.cache.namespace,
@@ -53,7 +53,7 @@ def key_of(run: Run, kind: str, name: str, components: Mapping[str, str]) -> str
         "step": f"{kind}:{name}",
         "components": dict(components),
     }
-    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
 
 
 def second_key(key: str, reads: Mapping[str, str]) -> str:
@@ -87,8 +87,8 @@ def where(run: Run, kind: str, name: str) -> str:
     row = kind_of(run.index, kind)
     if row.restore is None:
         return ""
-    found = find(run, kind, name, row.inputs(run, name))
-    return found.where if found is not None else ""
+    entry = find(run, kind, name, row.inputs(run, name))
+    return entry.where if entry is not None else ""
 
 
 def restore(

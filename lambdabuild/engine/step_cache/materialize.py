@@ -62,8 +62,8 @@ def is_known(run: Run, kind: str, name: str) -> bool:
 
 def blobs_of(project: Project, kind: str, name: str) -> dict[str, list[Any]]:
     receipt = receipts.read(project.receipt(kind, name))
-    found = receipt.result.get("blobs", {}) if receipt is not None else {}
-    return dict(found)
+    blobs = receipt.result.get("blobs", {}) if receipt is not None else {}
+    return dict(blobs)
 
 
 def files_in_store(project: Project, blobs: Mapping[str, list[Any]]) -> Iterator[tuple[list[Any], str]]:

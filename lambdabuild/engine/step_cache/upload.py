@@ -78,17 +78,17 @@ def _sources(run: Run, kind: str, name: str, receipt: receipts.Receipt) -> Json 
     if kind == "zip":
         digest = Digest(receipt.result["sha256"], receipt.result["size"])
         return {materialize.ZIP: File(run.project.zip(name), digest)}
-    found: Json = {}
+    sources: Json = {}
     for part in receipt.result["parts"] if kind_of(run.index, kind).has_bytes else ():
         path, in_store = part["path"], materialize.IN_STORE.fullmatch(part["path"])
         if in_store:
             real = run.project.expand(path)
-            found[in_store[1]] = Stays(real, Digest(in_store[2], os.path.getsize(real)))
+            sources[in_store[1]] = Stays(real, Digest(in_store[2], os.path.getsize(real)))
         elif path.startswith("{state}/out/"):
-            found[materialize.OUT] = Folder(run.project.out(kind, name))
+            sources[materialize.OUT] = Folder(run.project.out(kind, name))
         elif not path.startswith(("{project}", "{checkout}")):
             return None
-    return found
+    return sources
 
 
 def _is_portable(data: JsonObject) -> bool:

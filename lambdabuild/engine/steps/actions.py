@@ -124,9 +124,9 @@ def _unless_newer(project: Project, key: str, digest: str, started: int) -> str:
 def failed(error: LambdaBuildError | OSError, what: str) -> TaskFailed:
     """A mistake of the user's as doit knows it; the reporter finds the error itself in ``error``."""
     known = from_os_error(error, what) if isinstance(error, OSError) else error
-    found: Any = TaskFailed(str(known))
-    found.error = known
-    return cast("TaskFailed", found)
+    failure: Any = TaskFailed(str(known))
+    failure.error = known
+    return cast("TaskFailed", failure)
 
 
 HELP = {

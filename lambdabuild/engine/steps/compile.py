@@ -22,24 +22,24 @@ def inputs_of(run: Run, name: str) -> dict[str, str]:
     rule = run.index.rules[build.key.rule]
     claims = rule.compile or StepClaims()
     is_away = workers.goes(run, "compile", name)
-    found = inputs.claims(run, rule, claims, build.key.options, build.key.container, is_away) | inputs.dependencies(
-        run, build
-    )
-    found |= {"runtime": build.key.runtime, "architecture": build.key.architecture}
-    found |= {"kind": build.key.kind, "name": build.key.name}
+    components = inputs.claims(
+        run, rule, claims, build.key.options, build.key.container, is_away
+    ) | inputs.dependencies(run, build)
+    components |= {"runtime": build.key.runtime, "architecture": build.key.architecture}
+    components |= {"kind": build.key.kind, "name": build.key.name}
     command = build.key.command
     if command.run:
-        found |= {"command": json.dumps([command.run, command.adds])}
-        found |= {f"environment:{name}": variable(run, name) for name in command.environment}
-        mine = () if build.key.container.mode == "true" else command.tools
-        found |= {f"tool:{name}": tool_version(run.stats, name) for name in mine}
+        components |= {"command": json.dumps([command.run, command.adds])}
+        components |= {f"environment:{name}": variable(run, name) for name in command.environment}
+        own_tools = () if build.key.container.mode == "true" else command.tools
+        components |= {f"tool:{name}": tool_version(run.stats, name) for name in own_tools}
     if "manifest" in claims.reads:
-        found |= inputs.manifest(run, rule, build.key.manifest, build.key.workspace)
+        components |= inputs.manifest(run, rule, build.key.manifest, build.key.workspace)
     if build.package:
-        found |= inputs.package_step(run, build)
+        components |= inputs.package_step(run, build)
     if command.run or ("source" in claims.reads and not build.package):
-        found |= inputs.source(run, build)
-    return found
+        components |= inputs.source(run, build)
+    return components
 
 
 def run_step(run: Run, name: str) -> StepOutput:

@@ -30,50 +30,50 @@ from lambdabuild.rulebook import runner
 def inputs_of(run: Run, name: str) -> dict[str, str]:
     build = run.index.builds[name]
     rule = run.index.rules[build.key.rule]
-    found = inputs.claims(run, rule, rule.copy, build.key.options, build.key.container) | inputs.dependencies(
+    components = inputs.claims(run, rule, rule.copy, build.key.options, build.key.container) | inputs.dependencies(
         run, build
     )
-    found["left out of dependencies"] = json.dumps(build.key.leave_out_dependencies)
+    components["left out of dependencies"] = json.dumps(build.key.leave_out_dependencies)
     if rule.globs_reach_dependencies and build.key.globs.lines:
-        found["package patterns"] = inputs.short(json.dumps([*build.key.globs.lines, build.key.globs.prefix]))
-    found["architecture"] = build.key.architecture
-    found |= {f"tool:{STRIP}": tool_version(run.stats, STRIP)} if build.key.strip else {}
+        components["package patterns"] = inputs.short(json.dumps([*build.key.globs.lines, build.key.globs.prefix]))
+    components["architecture"] = build.key.architecture
+    components |= {f"tool:{STRIP}": tool_version(run.stats, STRIP)} if build.key.strip else {}
     if name in run.index.candidates:
-        found["packages in layers"] = str(run.saved("share:plan").get("shares", {}).get(name, "not built"))
+        components["packages in layers"] = str(run.saved("share:plan").get("shares", {}).get(name, "not built"))
     if build.compiles:
-        found[f"step:compile:{name}"] = inputs.output(run, f"compile:{name}")
+        components[f"step:compile:{name}"] = inputs.output(run, f"compile:{name}")
     if build.package:
-        found |= inputs.package_step(run, build)
-        found["left out"] = json.dumps(build.key.leave_out_package)
+        components |= inputs.package_step(run, build)
+        components["left out"] = json.dumps(build.key.leave_out_package)
     if rule.ships_source and not build.key.is_source_replaced:
-        found |= inputs.source(run, build)
+        components |= inputs.source(run, build)
     manifest = build.key.manifest
     if manifest and "manifest" in rule.copy.reads:
-        found |= inputs.manifest(run, rule, manifest, build.key.workspace)
+        components |= inputs.manifest(run, rule, manifest, build.key.workspace)
     elif manifest and rule.ships_manifest and (posixpath.dirname(manifest) or ".") != build.key.source:
         # It goes in from outside of the code folder, but what is locked beside it does not.
-        found[f"file:{manifest}"] = fingerprint.of_file(run.project.path(manifest), run.stats)
+        components[f"file:{manifest}"] = fingerprint.of_file(run.project.path(manifest), run.stats)
     if build.key.zips_dependencies:
-        found["dependencies are zipped"] = assemble.helper_digest()
-    return found | _beside(run, build)
+        components["dependencies are zipped"] = assemble.helper_digest()
+    return components | _beside(run, build)
 
 
 def _beside(run: Run, build: Build) -> dict[str, str]:
     """Return what is added to the source. The order decides which file wins."""
-    who, found = f"{build.key.kind} {build.name!r}", dict[str, str]()
+    who, components = f"{build.key.kind} {build.name!r}", dict[str, str]()
     if build.key.include:
-        found["include"] = " ".join(build.key.include)
+        components["include"] = " ".join(build.key.include)
     for path in build.key.include:
         kind = "folder" if os.path.isdir(run.project.path(path)) else "file"
         listing = source_files.listing_beside(run, build.key, path, who)
-        found[f"{kind}:{path}"] = fingerprint.of_listing(
+        components[f"{kind}:{path}"] = fingerprint.of_listing(
             f"{path} {inputs.short(json.dumps(build.key.leave_out))}", listing, run.stats
         )
     for key in source_files.extras_keys(build.key):
         chosen = inputs.short(json.dumps([*key.leave_out, *key.globs.lines]))
         listing = source_files.listing(run, key, who)
-        found[f"extras:{key.source}"] = fingerprint.of_listing(f"{key.source} {chosen}", listing, run.stats)
-    return found
+        components[f"extras:{key.source}"] = fingerprint.of_listing(f"{key.source} {chosen}", listing, run.stats)
+    return components
 
 
 def run_step(run: Run, name: str) -> StepOutput:
@@ -119,8 +119,8 @@ def run_step(run: Run, name: str) -> StepOutput:
 
 def _packages(results: Iterable[Result]) -> list[Any]:
     """Yield the resolutions, each once even if several runtimes have it."""
-    found = [package for result in results for package in result.facts.get("packages", ())]
-    return [package for position, package in enumerate(found) if package not in found[:position]]
+    packages = [package for result in results for package in result.facts.get("packages", ())]
+    return [package for position, package in enumerate(packages) if package not in packages[:position]]
 
 
 def _in_layers(run: Run, name: str) -> list[assemble.InLayer]:

@@ -16,17 +16,17 @@ from lambdabuild.plan import steps as planned
 
 
 def inputs_of(run: Run, name: str) -> dict[str, str]:
-    found = {
+    components = {
         f"step:zip:{name}": inputs.output(run, f"zip:{name}"),
         f"step:copy:{name}": inputs.output(run, f"copy:{name}"),
     }
     for sizes in run.index.sizes.get(name, ()):
-        found[f"layers of {sizes.function}"] = str(sizes.layer_count)
-        found[f"handler of {sizes.function}"] = " ".join(sizes.handler)
-        found |= {f"step:copy:{layer}": inputs.output(run, f"copy:{layer}") for layer in sizes.layers}
+        components[f"layers of {sizes.function}"] = str(sizes.layer_count)
+        components[f"handler of {sizes.function}"] = " ".join(sizes.handler)
+        components |= {f"step:copy:{layer}": inputs.output(run, f"copy:{layer}") for layer in sizes.layers}
     if name in run.index.candidates:
-        found["shared layers"] = json.dumps(run.saved("share:plan").get("sizes", {}).get(name, "not built"))
-    return found
+        components["shared layers"] = json.dumps(run.saved("share:plan").get("sizes", {}).get(name, "not built"))
+    return components
 
 
 def run_step(run: Run, name: str) -> StepOutput:

@@ -18,17 +18,17 @@ from lambdabuild.plan.types import StepClaims
 def inputs_of(run: Run, name: str) -> dict[str, str]:
     package = run.index.packages[name]
     rule = run.index.rules[package.key.rule]
-    found = inputs.claims(run, rule, rule.compile or StepClaims(), package.key.options, package.key.container)
-    return found | inputs.source(run, package)
+    components = inputs.claims(run, rule, rule.compile or StepClaims(), package.key.options, package.key.container)
+    return components | inputs.source(run, package)
 
 
 def run_step(run: Run, name: str) -> StepOutput:
     """Build and install a distribution, once for all builds that have it."""
     package = run.index.packages[name]
     rule = run.index.rules[package.key.rule]
-    found = fingerprint.files(source_files.listing(run, package.key, f"source {name!r}"), run.stats)
+    digests = fingerprint.files(source_files.listing(run, package.key, f"source {name!r}"), run.stats)
     done = jobs.run_rule(run, rule, rule.compile or StepClaims(), "package", name, package, {})
-    return replace(done, folders={package.key.source: found})
+    return replace(done, folders={package.key.source: digests})
 
 
 def may_reveal(run: Run, name: str) -> bool:

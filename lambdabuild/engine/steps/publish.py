@@ -24,13 +24,13 @@ def inputs_of(run: Run, name: str) -> dict[str, str]:
     """Return what is published, and in which account. The step itself asks Lambda what it has."""
     publication = run.index.publications[name]
     builds = [run.index.plan.build_of(layer).name for layer in publication.layers]
-    found = {f"step:upload:{build}": inputs.output(run, f"upload:{build}") for build in builds}
-    found |= {f"step:hash:{build}": inputs.output(run, f"hash:{build}") for build in builds}
-    found["layer"] = json.dumps(to_builtins(publication), sort_keys=True)
-    found["lambda"] = (
+    components = {f"step:upload:{build}": inputs.output(run, f"upload:{build}") for build in builds}
+    components |= {f"step:hash:{build}": inputs.output(run, f"hash:{build}") for build in builds}
+    components["layer"] = json.dumps(to_builtins(publication), sort_keys=True)
+    components["lambda"] = (
         f"{destination.region(run.project)} {run.project.settings.profile} {run.project.settings.endpoint_url}"
     )
-    return found | {f"environment:{name}": variable(run, name) for name in ACCOUNT}
+    return components | {f"environment:{name}": variable(run, name) for name in ACCOUNT}
 
 
 def run_step(run: Run, name: str) -> StepOutput:

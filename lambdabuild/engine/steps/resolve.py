@@ -20,8 +20,10 @@ from lambdabuild.plan.types import StepClaims
 def inputs_of(run: Run, name: str) -> dict[str, str]:
     resolution = run.index.resolutions[name]
     rule = run.index.rules[resolution.key.rule]
-    found = inputs.claims(run, rule, rule.resolve or StepClaims(), resolution.key.options, resolution.key.container)
-    found |= {"runtime": resolution.key.runtime, "architecture": resolution.key.architecture}
+    components = inputs.claims(
+        run, rule, rule.resolve or StepClaims(), resolution.key.options, resolution.key.container
+    )
+    components |= {"runtime": resolution.key.runtime, "architecture": resolution.key.architecture}
     if resolution.key.source:
         for user in resolution.users:  # what is too large is told before it is read for the scripts
             source_files.listing(run, run.index.builds[user].key, f"{run.index.builds[user].key.kind} {user!r}")
@@ -29,9 +31,9 @@ def inputs_of(run: Run, name: str) -> dict[str, str]:
             run.project, resolution.manifest, f"the scripts of {resolution.manifest}"
         )
         folder = os.path.dirname(resolution.manifest) or "."
-        found |= {"code folder": resolution.key.source}
-        found |= {f"folder:{folder}": fingerprint.of_listing(f"{folder} for scripts", listing, run.stats)}
-    return found | inputs.manifest(run, rule, resolution.manifest, resolution.key.workspace)
+        components |= {"code folder": resolution.key.source}
+        components |= {f"folder:{folder}": fingerprint.of_listing(f"{folder} for scripts", listing, run.stats)}
+    return components | inputs.manifest(run, rule, resolution.manifest, resolution.key.workspace)
 
 
 def run_step(run: Run, name: str) -> StepOutput:

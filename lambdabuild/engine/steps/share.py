@@ -26,8 +26,8 @@ def inputs_of(run: Run, name: str) -> dict[str, str]:
         return dict(_what_is_shared(run))
     if name == "upload":
         return {"step:share:zip": inputs.output(run, "share:zip"), "store": destination.identity(run.project)}
-    found = {"step:share:plan": inputs.output(run, "share:plan")}
-    return found | ({"zip format": inputs.ZIP_FORMAT} if name == "zip" else {})
+    components = {"step:share:plan": inputs.output(run, "share:plan")}
+    return components | ({"zip format": inputs.ZIP_FORMAT} if name == "zip" else {})
 
 
 def _what_is_shared(run: Run) -> Iterator[tuple[str, str]]:
@@ -40,8 +40,8 @@ def _what_is_shared(run: Run) -> Iterator[tuple[str, str]]:
         yield f"dependencies of {candidate.build}", inputs.output(run, f"resolve:{candidate.resolution}")
         yield f"package layers of {key.rule}", inputs.short(repr(run.index.rules[key.rule].package_layers))
         filters = [key.leave_out_dependencies, key.globs.lines, key.globs.prefix]
-        said = [candidate.functions, candidate.quota, repr(candidate.group), filters]
-        yield f"function {candidate.build}", inputs.short(json.dumps(said))
+        decided_by = [candidate.functions, candidate.quota, repr(candidate.group), filters]
+        yield f"function {candidate.build}", inputs.short(json.dumps(decided_by))
         if key.strip:
             yield f"stripped for {candidate.build}", tool_version(run.stats, STRIP)
 

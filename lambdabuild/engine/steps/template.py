@@ -20,27 +20,27 @@ from lambdabuild.plan import steps as planned
 
 
 def inputs_of(run: Run, name: str) -> dict[str, str]:
-    found = {f"file:{document.path}": inputs.short(document.text) for document in run.project.service.documents}
+    components = {f"file:{document.path}": inputs.short(document.text) for document in run.project.service.documents}
     definition = run.project.service.definition
     if definition is not None:
-        found[f"file:{definition.path}"] = definition.digest
-        found |= {"stage": definition.stage, "region": definition.region}
-        found["compatible outputs"] = run.project.settings.serverless_dir
-    found["left out"] = json.dumps(dict(run.index.unbuildable))
+        components[f"file:{definition.path}"] = definition.digest
+        components |= {"stage": definition.stage, "region": definition.region}
+        components["compatible outputs"] = run.project.settings.serverless_dir
+    components["left out"] = json.dumps(dict(run.index.unbuildable))
     for build in run.index.plan.builds:
-        found[f"step:upload:{build.name}"] = inputs.output(run, f"upload:{build.name}")
-        found[f"users of {build.name}"] = ",".join(build.users)
+        components[f"step:upload:{build.name}"] = inputs.output(run, f"upload:{build.name}")
+        components[f"users of {build.name}"] = ",".join(build.users)
     for image in run.index.plan.images:
-        found[f"image:{image.name}"] = " ".join(image.local_names)
-        found |= {f"step:{kind}:{image.name}": inputs.output(run, f"{kind}:{image.name}") for kind in image.steps}
-    found |= {
+        components[f"image:{image.name}"] = " ".join(image.local_names)
+        components |= {f"step:{kind}:{image.name}": inputs.output(run, f"{kind}:{image.name}") for kind in image.steps}
+    components |= {
         f"step:upload:{asset.name}": inputs.output(run, f"upload:{asset.name}") for asset in run.index.plan.assets
     }
-    found |= {
+    components |= {
         f"step:share:{step}": inputs.output(run, f"share:{step}") for step in run.index.sharing_steps if step != "zip"
     }
     places = [_place(rewrite) for document in run.project.service.documents for rewrite in document.rewrites]
-    return found | {"places": inputs.short(json.dumps(places)), "store": destination.identity(run.project)}
+    return components | {"places": inputs.short(json.dumps(places)), "store": destination.identity(run.project)}
 
 
 def _place(rewrite: Rewrite) -> list[Any]:

@@ -39,16 +39,19 @@ def inputs_of(run: Run, name: str) -> dict[str, str]:
             "store": destination.identity(run.project),
         }
     if name in run.index.sources:
-        found = {f"step:hash:{name}": inputs.output(run, f"hash:{name}"), "store": destination.identity(run.project)}
-        return found | {"published": json.dumps(astuple(run.index.sources[name]))}
+        components = {
+            f"step:hash:{name}": inputs.output(run, f"hash:{name}"),
+            "store": destination.identity(run.project),
+        }
+        return components | {"published": json.dumps(astuple(run.index.sources[name]))}
     return {f"step:hash:{name}": inputs.output(run, f"hash:{name}"), "store": destination.identity(run.project)}
 
 
 def _inputs_of_image(run: Run, image: ImageBuild) -> dict[str, str]:
     if image.key.kind == "tagged":
         return {"image": image.key.place}
-    found = {f"step:image:{image.name}": inputs.output(run, f"image:{image.name}")}
-    return found | {"repository": image.key.repository, "tags": " ".join(image.key.push_tags)}
+    components = {f"step:image:{image.name}": inputs.output(run, f"image:{image.name}")}
+    return components | {"repository": image.key.repository, "tags": " ".join(image.key.push_tags)}
 
 
 def run_step(run: Run, name: str) -> StepOutput:
@@ -61,8 +64,8 @@ def run_step(run: Run, name: str) -> StepOutput:
     receipt = receipts.read(run.project.receipt("hash", name))
     if receipt is None:
         raise CannotRead(f"what hash:{name} found is gone", help=f"doit forget hash:{name}")
-    found = receipt.result
-    sha256, size = found["sha256"], found["size"]
+    hashed = receipt.result
+    sha256, size = hashed["sha256"], hashed["size"]
     if name in run.index.sources:
         return _published(run, name, sha256, size)
     kept = deployed_stack.layer_keys(run, name, sha256) if run.index.builds[name].key.kind == "layer" else {}

@@ -35,8 +35,8 @@ def run_step(run: Run, name: str) -> StepOutput:
         summary.write(kept)
     else:
         with _in_turn(run, name) as newest:
-            found = (ZipSummary.read(run.project.record("zip", one), run.project.zip(one)) for one in (name, *newest))
-            summary = write_zip(target, entries, previous=filter(None, found))
+            packed = (ZipSummary.read(run.project.record("zip", one), run.project.zip(one)) for one in (name, *newest))
+            summary = write_zip(target, entries, previous=filter(None, packed))
             summary.write(kept)  # before it is another's turn, who copies what is packed
     link_zips(run, name)
     return StepOutput(

@@ -121,14 +121,15 @@ def _units(run: Run, candidate: LayerCandidate, result: Result, known: Known) ->
     claims = run.index.rules[build.key.rule].package_layers
     assert claims is not None  # else it would not take part
     positions = [n for n, part in enumerate(result.parts) if isinstance(part, Archive) and part.origin]
-    found = {n: _entries(run, candidate.build, result.parts[n], known) for n in positions}
+    entries_of_part = {n: _entries(run, candidate.build, result.parts[n], known) for n in positions}
     territories = [
-        shared_namespaces.territory((e.path for e in found[n]), claims.marker, claims.modules) for n in positions
+        shared_namespaces.territory((e.path for e in entries_of_part[n]), claims.marker, claims.modules)
+        for n in positions
     ]
     for group in shared_namespaces.groups(territories):
-        mine = [positions[n] for n in group]
-        entries = [entry for n in mine for entry in found[n]]
-        names = sorted(result.parts[n].origin.rpartition(" ")[0] for n in mine)  # type: ignore[union-attr]  # archives
+        own = [positions[n] for n in group]
+        entries = [entry for n in own for entry in entries_of_part[n]]
+        names = sorted(result.parts[n].origin.rpartition(" ")[0] for n in own)  # type: ignore[union-attr]  # archives
         package = Package(
             names=tuple(names),
             digest=content_digest(entries),
@@ -136,7 +137,7 @@ def _units(run: Run, candidate: LayerCandidate, result: Result, known: Known) ->
             unzipped=sum(entry.size for entry in entries),
         )
         if entries:
-            yield Unit(package, tuple(mine), frozenset[str]().union(*(territories[n] for n in group)))
+            yield Unit(package, tuple(own), frozenset[str]().union(*(territories[n] for n in group)))
 
 
 def _zipped(entry: Entry, prefix: str) -> int:
@@ -193,12 +194,12 @@ def _layer(
 
 
 def _share(build: str, units: Iterable[Unit], layers: Iterable[SharedLayer]) -> Share:
-    mine = [layer for layer in layers if build in layer.builds]
-    inside = {package for layer in mine for package in layer.packages}
+    own = [layer for layer in layers if build in layer.builds]
+    inside = {package for layer in own for package in layer.packages}
     chosen = [unit for unit in units if unit.package in inside]
     digest = hashlib.sha256(json.dumps(sorted(unit.package.digest for unit in chosen)).encode()).hexdigest()
     units_of = tuple((unit.positions, tuple(sorted(unit.territory))) for unit in chosen)
-    return Share(tuple(layer.full_name for layer in mine), units_of, digest)
+    return Share(tuple(layer.full_name for layer in own), units_of, digest)
 
 
 def _plan(run: Run) -> StepOutput:
@@ -350,8 +351,8 @@ IN_FILES = ("zip", "tree")
 def sent(run: Run) -> Mapping[str, JsonObject]:
     """For each layer where it was put: location, key, sha256, size."""
     receipt = receipts.read(run.project.receipt("share", "upload")) if run.index.candidates else None
-    found: Mapping[str, JsonObject] = receipt.result["layers"] if receipt else {}
-    return found
+    layers: Mapping[str, JsonObject] = receipt.result["layers"] if receipt else {}
+    return layers
 
 
 def added(run: Run, document: Document, locate: Callable[[str], Location | None]) -> Iterator[AddedLayer]:

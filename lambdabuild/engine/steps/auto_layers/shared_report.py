@@ -51,8 +51,8 @@ def _functions(run: Run, decision: Decision) -> Iterator[tuple[str, Json]]:
         in_layers = sum(zipped[name] for name in share.layers)
         size = _zip_size(run.project, build, share)
         own = decision.zipped[build] - in_layers if size is None else size
-        said = {"layers": list(share.layers), "upload_bytes": own, "upload_bytes_without_layers": own + in_layers}
-        yield from ((user, said | {"is_built": size is not None}) for user in run.index.builds[build].users)
+        sizes = {"layers": list(share.layers), "upload_bytes": own, "upload_bytes_without_layers": own + in_layers}
+        yield from ((user, sizes | {"is_built": size is not None}) for user in run.index.builds[build].users)
 
 
 def _zip_size(project: Project, build: str, share: Share) -> int | None:
@@ -68,21 +68,21 @@ def _zip_size(project: Project, build: str, share: Share) -> int | None:
 
 def text(run: Run) -> str:
     """The same for people, "" when auto_layers is not asked for."""
-    found = data(run)
-    if found is None:
+    report = data(run)
+    if report is None:
         return f"{FIRST}\n" if run.index.candidates else ""
-    return "\n".join(_lines(found)) + "\n"
+    return "\n".join(_lines(report)) + "\n"
 
 
-def _lines(found: JsonObject) -> Iterator[str]:
-    for layer in found["layers"]:
+def _lines(report: JsonObject) -> Iterator[str]:
+    for layer in report["layers"]:
         kind = f"({layer['runtime']}, {layer['architecture']})"
         yield f"shared layer {layer['name']}  {size_text(layer['zipped_bytes'])}  {kind}"
         yield f"  {', '.join(layer['packages'])}"
         yield f"  for {', '.join(layer['functions'])}"
-    is_built = all(one["is_built"] for one in found["functions"].values())
+    is_built = all(one["is_built"] for one in report["functions"].values())
     yield "an edit of one function's source uploads" + ("" if is_built else " its own code, and of packages")
-    for name, one in found["functions"].items():
+    for name, one in report["functions"].items():
         yield f"  {name}: {size_text(one['upload_bytes'])} instead of {size_text(one['upload_bytes_without_layers'])}"
-    together, apart = found["bytes_with_layers"], found["bytes_as_separate_zips"]
+    together, apart = report["bytes_with_layers"], report["bytes_as_separate_zips"]
     yield f"all together: {size_text(together)} with shared layers, {size_text(apart)} as separate zips"

@@ -85,14 +85,14 @@ def settle(
     mine, withheld = [entry for entries in lists for entry in entries], tuple(left_out)
     here = [(runtime, _without_layers(result, in_layers)) for runtime, result in resolved]
     lists = [*_replacing(run, build, prefix, results), *lists]
-    found = _dependencies(run, build, rule, here, left_out) if rule.ships_dependencies else []
-    brought_back = _brought_back(run, build, rule, resolved, in_layers, [*lists, *found]) if in_layers else []
-    found += [entries for _, entries in brought_back]
+    dependencies = _dependencies(run, build, rule, here, left_out) if rule.ships_dependencies else []
+    brought_back = _brought_back(run, build, rule, resolved, in_layers, [*lists, *dependencies]) if in_layers else []
+    dependencies += [entries for _, entries in brought_back]
     inside: tuple[merge.Clash, ...] = ()
-    if build.key.zips_dependencies and any(found):
-        zipped, inside = _zipped(run, build, found)
-        found = [zipped]
-    merged, clashes = merge.merge([*lists, *found])
+    if build.key.zips_dependencies and any(dependencies):
+        zipped, inside = _zipped(run, build, dependencies)
+        dependencies = [zipped]
+    merged, clashes = merge.merge([*lists, *dependencies])
     _refuse_nothing(build, merged)
     refuse_wrong_machines(f"{build.key.kind} {build.name!r}", build.key.architecture, merged)
     return Settled(
@@ -107,7 +107,7 @@ def settle(
         ),
         warnings=tuple(credentials.warnings(build, mine)),
         files=files,
-        made=(run.project.out("zipped", build.name),) if build.key.zips_dependencies and any(found) else (),
+        made=(run.project.out("zipped", build.name),) if build.key.zips_dependencies and any(dependencies) else (),
     )
 
 
@@ -154,12 +154,12 @@ def _dependencies(
         for _, result in resolved
     ]
     if len(lists) < 2:
-        return [_below(prefix, entries) for found in lists for entries in found]
-    contents = {content_digest(entry for entries in found for entry in entries) for found in lists}
+        return [_below(prefix, entries) for resolution in lists for entries in resolution]
+    contents = {content_digest(entry for entries in resolution for entry in entries) for resolution in lists}
     if len(contents) < 2:
-        return [_below(prefix, entries) for found in lists[:1] for entries in found]
+        return [_below(prefix, entries) for resolution in lists[:1] for entries in resolution]
     places = [posixpath.join(prefix, rule.runtime_folder(runtime)) for runtime, _ in resolved]
-    return [_below(place, entries) for place, found in zip(places, lists, strict=True) for entries in found]
+    return [_below(place, entries) for place, resolution in zip(places, lists, strict=True) for entries in resolution]
 
 
 def wanted(run: Run, build: Build, rule: Rule, part: Part, left_out: list[str]) -> list[Entry]:
@@ -219,14 +219,14 @@ def _brought_back(
     if claims is None:
         return []
     here = shared_namespaces.territory((e.path for entries in lists for e in entries), claims.marker, claims.modules)
-    found = []
+    brought = []
     for package in in_layers:
         if shared_namespaces.overlap(here, package.territory):
             parts = [resolved[0][1].parts[n] for n in package.positions]
             names = ", ".join(part.origin for part in parts if isinstance(part, Archive))
             note = f"{build.name}: {names} is in the zip though a layer has it, for other files lie in its folders"
-            found += [(note, wanted(run, build, rule, part, [])) for part in parts]
-    return found
+            brought += [(note, wanted(run, build, rule, part, [])) for part in parts]
+    return brought
 
 
 def _entries(
@@ -252,15 +252,15 @@ def _moved(run: Run, part: Archive, into: str) -> tuple[Entry, ...]:
     """Return the entries of an archive, made once for all that have it in the same place."""
     known = run.archives
     if (part, into) not in known:
-        found = archive_entries(part.path, index=part.path + ".index")
-        known[part, into] = tuple(merge.moved(found, part.moves, into, part.leave_out, origin=part.origin))
+        inside = archive_entries(part.path, index=part.path + ".index")
+        known[part, into] = tuple(merge.moved(inside, part.moves, into, part.leave_out, origin=part.origin))
     return known[part, into]
 
 
 def _digests(listing: Listing, entries: list[Entry]) -> dict[str, str]:
     """As ``fingerprint.files`` has them, without asking for them again."""
     pairs = zip(listing.files, entries, strict=True)
-    return {found.path: entry.sha256 + ("+x" if found.executable else "") for found, entry in pairs}
+    return {file.path: entry.sha256 + ("+x" if file.executable else "") for file, entry in pairs}
 
 
 def _globbed(entries: list[Entry], globs: Globs) -> tuple[list[Entry], list[Entry]]:
@@ -271,13 +271,13 @@ def _globbed(entries: list[Entry], globs: Globs) -> tuple[list[Entry], list[Entr
 
 
 def from_files(run: Run, listing: Listing, into: str, origin: str) -> Iterator[Entry]:
-    for found in listing.files:
+    for file in listing.files:
         yield Entry(
-            path=posixpath.join(into, found.path),
-            executable=found.executable,
-            size=found.stat.st_size,
-            sha256=run.stats.digest(found.real, found.stat),
-            location=FileOnDisk(found.real),
+            path=posixpath.join(into, file.path),
+            executable=file.executable,
+            size=file.stat.st_size,
+            sha256=run.stats.digest(file.real, file.stat),
+            location=FileOnDisk(file.real),
             origin=origin,
         )
 

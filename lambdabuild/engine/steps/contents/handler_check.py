@@ -104,13 +104,13 @@ class _Check(Struct, frozen=True, dict=True):
     @cached_property
     def layers(self) -> list[Sequence[Entry]]:
         """The content of those of its layers that are built here."""
-        found: list[Sequence[Entry]] = []
+        layers: list[Sequence[Entry]] = []
         for name in self.sizes.layers:
             try:
-                found.append(lists.read_list(self.run, name))
+                layers.append(lists.read_list(self.run, name))
             except CannotRead:
                 continue  # its tools are not on this machine, so it is left out
-        return found
+        return layers
 
     @property
     def elsewhere(self) -> str:

@@ -30,8 +30,8 @@ FORMAT = "1"
 def stripped(run: Run, entries: Iterable[Entry], who: str) -> list[Entry]:
     """The entries, native ones as they are in the machine's store after stripping; the others untouched."""
     listed = list(entries)
-    found = {entry.sha256: entry for entry in native(listed)}
-    if not found:
+    natives = {entry.sha256: entry for entry in native(listed)}
+    if not natives:
         return listed
     tool = tools.find(STRIP)
     if tool is None:
@@ -40,7 +40,7 @@ def stripped(run: Run, entries: Iterable[Entry], who: str) -> list[Entry]:
     os.makedirs(folder, exist_ok=True)
     with ThreadPoolExecutor(THREADS) as pool:
         paths = dict(
-            zip(found, pool.map(lambda entry: _stripped(run, tool, folder, entry), found.values()), strict=True)
+            zip(natives, pool.map(lambda entry: _stripped(run, tool, folder, entry), natives.values()), strict=True)
         )
     return [_with_bytes(run, entry, paths.get(entry.sha256, "")) for entry in listed]
 

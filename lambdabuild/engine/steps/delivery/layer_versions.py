@@ -53,14 +53,14 @@ def publish_layer(run: Run, publication: Publication) -> Published:
         profile=run.project.settings.profile,
         endpoint_url=run.project.settings.endpoint_url,
     )
-    found, count = [], 0
+    versions, count = [], 0
     for build, wanted in _wanted(run, publication):
         version, is_new = _version(run, client, build, wanted)
         _keep_beside(run, build, wanted, version)
         _share(client, publication, version)
-        found.append(_about(wanted, version))
+        versions.append(_about(wanted, version))
         count += is_new
-    return Published(tuple(found), count, tuple(_retire(client, publication.keep)))
+    return Published(tuple(versions), count, tuple(_retire(client, publication.keep)))
 
 
 def _wanted(run: Run, publication: Publication) -> Iterator[tuple[str, Wanted]]:
@@ -106,9 +106,9 @@ def _has_content(run: Run, client: LayerVersions, build: str, wanted: Wanted, ve
         return True
     store = _bucket(run)
     kept = store.read(_key(wanted, version, "manifest.json")) if store is not None else None
-    said = regular.json(kept) if kept else {}
+    recorded = regular.json(kept) if kept else {}
     same = {"code_sha256": code_sha256, "tree_digest": _result(run.project, "copy", build)["tree_digest"]}
-    return bool({name: said.get(name) for name in same} == same)
+    return bool({name: recorded.get(name) for name in same} == same)
 
 
 def _content(project: Project, build: str) -> Json:
@@ -156,7 +156,7 @@ def _manifests(run: Run, build: str) -> Sequence[str]:
 
 def _manifest_text(run: Run, build: str, wanted: Wanted, version: Version) -> str:
     copied = _result(run.project, "copy", build)
-    said = {
+    content = {
         "format": MANIFEST_FORMAT,
         **_about(wanted, version),
         "description": wanted.description,
@@ -167,7 +167,7 @@ def _manifest_text(run: Run, build: str, wanted: Wanted, version: Version) -> st
         "packages": copied["packages"],
         "chosen_by": [os.path.basename(path) for path in _manifests(run, build)],
     }
-    return json.dumps(said, indent=2, sort_keys=True) + "\n"
+    return json.dumps(content, indent=2, sort_keys=True) + "\n"
 
 
 def _key(wanted: Wanted, version: Version, name: str) -> str:

@@ -65,8 +65,8 @@ def _sent_assets(run: Run) -> Iterator[tuple[str, Json]]:
 
 def _last_manifest(run: Run) -> JsonObject:
     """Return the last run's manifest if the plan is the same; units that did not run are taken from it."""
-    found = run.opened_with.snapshot
-    if found is None or not {PLAN, units.TEMPLATE} <= found.clean():
+    last_run = run.opened_with.snapshot
+    if last_run is None or not {PLAN, units.TEMPLATE} <= last_run.clean():
         return {}
     try:
         with open(os.path.join(run.project.build_dir, MANIFEST), encoding="utf-8", opener=regular.opener) as stream:
@@ -78,16 +78,16 @@ def _last_manifest(run: Run) -> JsonObject:
 def _pinned(run: Run) -> Iterator[tuple[str, Json]]:
     for item in run.index.plan.pinned:
         receipt = receipts.read(run.project.receipt("upload", item.function))
-        found = receipt.result if receipt else {}
+        sent = receipt.result if receipt else {}
         yield (
             item.function,
             {
                 "source": item.source,
                 "version": item.version,
-                "sha256": found.get("sha256", ""),
-                "code_sha256": _code_sha256(found.get("sha256", "")),
-                "location": _portable(run.project, found.get("location", "")),
-                "key": found.get("key", ""),
+                "sha256": sent.get("sha256", ""),
+                "code_sha256": _code_sha256(sent.get("sha256", "")),
+                "location": _portable(run.project, sent.get("location", "")),
+                "key": sent.get("key", ""),
             },
         )
 
@@ -103,9 +103,11 @@ def _items(run: Run, group: str, last: JsonObject) -> Iterator[tuple[str, Json]]
         if build.name in settled and all(user in last for user in users):
             yield from ((user, last[user]) for user in users)
             continue
-        found = {step: receipts.read(run.project.receipt(step, build.name)) for step in ("copy", "hash", "upload")}
-        results = {step: receipt.result if receipt else {} for step, receipt in found.items()}
-        copied = found["copy"]
+        receipts_of = {
+            step: receipts.read(run.project.receipt(step, build.name)) for step in ("copy", "hash", "upload")
+        }
+        results = {step: receipt.result if receipt else {} for step, receipt in receipts_of.items()}
+        copied = receipts_of["copy"]
         inputs = fingerprint.of(dict(copied.components)) if copied else ""
         for user in users:
             yield (
@@ -176,7 +178,7 @@ def shared_layers_of(run: Run) -> Iterator[tuple[str, Json]]:
 def _image_items(run: Run) -> Iterator[tuple[str, Json]]:
     for image in run.index.plan.images:
         receipt = {kind: receipts.read(run.project.receipt(kind, image.name)) for kind in image.steps}
-        results = {kind: found.result if found else {} for kind, found in receipt.items()}
+        results = {kind: kept.result if kept else {} for kind, kept in receipt.items()}
         made, sent = results.get("image", {}), results.get("upload", {})
         for user in image.users:
             yield (

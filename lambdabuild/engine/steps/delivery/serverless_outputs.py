@@ -50,8 +50,8 @@ class Written(Struct, frozen=True):
     @property
     def values(self) -> Json:
         """The values for the reporter."""
-        said = {"deploy_command": self.deploy_command, "is_sent": self.is_sent} if self.deploy_command else {}
-        return said | ({"notes": list(self.notes)} if self.notes else {})
+        values = {"deploy_command": self.deploy_command, "is_sent": self.is_sent} if self.deploy_command else {}
+        return values | ({"notes": list(self.notes)} if self.notes else {})
 
 
 def write(run: Run, definition: Definition, shared: Items) -> Written:
@@ -220,8 +220,8 @@ def _compatible(
             f"{STATE} is without {', '.join(left_out)}, for values in them are secret: `serverless deploy --package`"
             f" lacks them, and {DEPLOY} has them"
         )
-    found = {os.path.join(folder, STATE): as_text(state)}
-    return found if names_bucket(definition) else found | {os.path.join(folder, CREATE): as_text(core)}
+    files_written = {os.path.join(folder, STATE): as_text(state)}
+    return files_written if names_bucket(definition) else files_written | {os.path.join(folder, CREATE): as_text(core)}
 
 
 def without_secrets(state: Json, secrets: set[str]) -> tuple[Json, list[str]]:

@@ -76,8 +76,8 @@ def _put_stack(run: Run, document: Document, path: str) -> Location:
     sha256 = sha256_of(path)
     extension = posixpath.splitext(document.path)[1]
     sent = put(run, destination.artifact_key(run.project, sha256, extension), path, sha256, os.path.getsize(path))
-    found = _location(run.project, sent.location)
-    return replace(found, region=store(run).region) if isinstance(found, S3Location) else found
+    location = _location(run.project, sent.location)
+    return replace(location, region=store(run).region) if isinstance(location, S3Location) else location
 
 
 NO_LOCATION = ("handler", "node_options")
@@ -116,8 +116,8 @@ def _built(run: Run, document: Document, rewrite: Rewrite) -> Location | None:
     if rewrite.kind == "stack":
         nested = next(d for d in run.project.service.documents if d.stack == rewrite.target)
         return FileLocation(template_file(run.project, nested, BUILT))
-    found = next(asset for asset in run.index.plan.assets if asset.name == rewrite.target)
-    return FileLocation(run.project.path(found.source))
+    planned = next(asset for asset in run.index.plan.assets if asset.name == rewrite.target)
+    return FileLocation(run.project.path(planned.source))
 
 
 def _uploaded(run: Run, rewrite: Rewrite) -> Location | None:

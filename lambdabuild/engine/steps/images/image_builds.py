@@ -106,7 +106,7 @@ SHOWN_ONLY = ("--progress", "--quiet", "-q", "--rm", "--force-rm", "--load")
 
 def _asked(order: Order) -> Json:
     """The user's own options for the classic builder. Raises BadImage (LB810) for those that only BuildKit has."""
-    found, environment = dict[str, Any](), order.run.opened_with.environment
+    options, environment = dict[str, Any](), order.run.opened_with.environment
     words = iter(order.recipe.options)
     for word in words:
         name, sign, value = word.partition("=")
@@ -120,13 +120,13 @@ def _asked(order: Order) -> Json:
             )
         key, take = OPTIONS[name]
         if take is None:
-            found[key] = value != "false"
+            options[key] = value != "false"
             continue
         taken = take(value if sign else next(words, ""))
         if key == "buildargs":
             taken = {taken: environment[taken]} if taken in environment else {}
-        found[key] = {**found.get(key, {}), **taken} if isinstance(taken, dict) else taken
-    return found
+        options[key] = {**options.get(key, {}), **taken} if isinstance(taken, dict) else taken
+    return options
 
 
 def with_buildkit(order: Order, engine: ApiClient) -> None:

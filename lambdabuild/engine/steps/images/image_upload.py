@@ -39,13 +39,13 @@ def send(run: Run, name: str, made: JsonObject) -> PushedImage:
     image = run.index.images[name]
     repository, credentials = _repository(run, image)
     with engine_api.client(image_calls.timeout(run.project)) as engine:
-        found = made if image_calls.id_of(engine, made["id"]) else _result(images.find_or_build(run, image, engine))
-        own = found["id"].partition(":")[2]
+        local = made if image_calls.id_of(engine, made["id"]) else _result(images.find_or_build(run, image, engine))
+        own = local["id"].partition(":")[2]
         digest = _digest_there(engine, f"{repository}:{own}", credentials)
         tags = [*([] if digest else [own]), *image.key.push_tags]
         for tag in tags:
-            digest = _push(run.index, image, engine, found["id"], repository, tag, credentials)
-    return PushedImage(f"{repository}@{digest}", digest, own in tags, found["size"])
+            digest = _push(run.index, image, engine, local["id"], repository, tag, credentials)
+    return PushedImage(f"{repository}@{digest}", digest, own in tags, local["size"])
 
 
 def is_there(run: Run, name: str, location: str) -> bool:
@@ -136,20 +136,20 @@ def ask(run: Run, name: str) -> PushedImage:
     from lambdabuild.aws.ecr import Registry
 
     source = run.index.described_images[name].source
-    found = ECR_URI.match(source.uri) if isinstance(source, Tagged) else None
-    assert found is not None, "only images in ECR are asked for"
+    uri = ECR_URI.match(source.uri) if isinstance(source, Tagged) else None
+    assert uri is not None, "only images in ECR are asked for"
     if run.project.settings.offline:
         raise Offline(
-            f"only ECR knows what {found[0]} stands for, and the run is offline",
+            f"only ECR knows what {uri[0]} stands for, and the run is offline",
             where=run.index.described_images[name].where,
             help="name the image by its digest: REPOSITORY@sha256:...",
         )
     registry = Registry(
-        account=found["account"],
-        region=found["region"],
+        account=uri["account"],
+        region=uri["region"],
         profile=run.project.settings.profile,
         endpoint_url=run.project.settings.endpoint_url,
     )
-    digest = registry.digest(found["repository"], found["tag"] or "latest")
-    address = found[0].partition("/")[0] + "/" + found["repository"]
+    digest = registry.digest(uri["repository"], uri["tag"] or "latest")
+    address = uri[0].partition("/")[0] + "/" + uri["repository"]
     return PushedImage(f"{address}@{digest}", digest, False, 0)

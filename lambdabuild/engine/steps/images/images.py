@@ -56,11 +56,11 @@ def find_or_build(run: Run, image: ImageBuild, engine: ApiClient) -> BuiltImage:
     if isinstance(described.source, DockerBuild):
         return _built(run, image, described, described.source, engine)
     assert isinstance(described.source, Archive), "an image in a registry is not made"
-    found = fingerprint.of(image_inputs.inputs(run, image))
-    mark = f"{image_calls.MARK}:{found}"
+    digest = fingerprint.of(image_inputs.inputs(run, image))
+    mark = f"{image_calls.MARK}:{digest}"
     if image_calls.id_of(engine, mark) is None:
         _load(run.index, image, run.project.path(described.source.path), mark, engine)
-    return _inspected(image, engine, mark, found, {})
+    return _inspected(image, engine, mark, digest, {})
 
 
 def _built(run: Run, image: ImageBuild, described: Image, recipe: DockerBuild, engine: ApiClient) -> BuiltImage:
@@ -71,13 +71,13 @@ def _built(run: Run, image: ImageBuild, described: Image, recipe: DockerBuild, e
     with run.project.scratch() as scratch:
         file = os.path.join(scratch, "context.tar")
         context, own = _written(run, image, file)
-        found = fingerprint.of(own | {f"base:{name}": digest for name, digest in known.items()})
-        mark = f"{image_calls.MARK}:{found}"
+        mark_digest = fingerprint.of(own | {f"base:{name}": digest for name, digest in known.items()})
+        mark = f"{image_calls.MARK}:{mark_digest}"
         with run.locks.of(mark):  # two functions may need the same under two names
             if image_calls.id_of(engine, mark) is None:
                 build = image_builds.with_buildkit if image_builds.has_buildkit(run) else image_builds.with_engine
                 build(image_builds.Order(run, image, described, recipe, context, file, scratch, mark), engine)
-    return _inspected(image, engine, mark, found, known)
+    return _inspected(image, engine, mark, mark_digest, known)
 
 
 def _written(run: Run, image: ImageBuild, file: str) -> tuple[Context, dict[str, str]]:
@@ -95,7 +95,7 @@ def _written(run: Run, image: ImageBuild, file: str) -> tuple[Context, dict[str,
     )
 
 
-def _inspected(image: ImageBuild, engine: ApiClient, mark: str, found: str, known: Mapping[str, str]) -> BuiltImage:
+def _inspected(image: ImageBuild, engine: ApiClient, mark: str, digest: str, known: Mapping[str, str]) -> BuiltImage:
     data = engine.inspect_image(mark)
     if data["Size"] > MOST_BYTES:
         raise TooLarge(
@@ -103,7 +103,7 @@ def _inspected(image: ImageBuild, engine: ApiClient, mark: str, found: str, know
             f"{MOST_BYTES / 1e9:.1f} GB at most",
             help="begin with a smaller image, and copy less into it",
         )
-    return BuiltImage(data["Id"], int(data["Size"]), found, known)
+    return BuiltImage(data["Id"], int(data["Size"]), digest, known)
 
 
 def _load(index: PlanIndex, image: ImageBuild, path: str, mark: str, engine: ApiClient) -> None:
@@ -117,15 +117,15 @@ def _load(index: PlanIndex, image: ImageBuild, path: str, mark: str, engine: Api
             where=described.where,
             help="make it with docker save",
         ) from refused
-    found = next((line.partition(": ")[2].strip() for line in reversed(lines) if line.startswith("Loaded image")), "")
-    if not found:
+    name = next((line.partition(": ")[2].strip() for line in reversed(lines) if line.startswith("Loaded image")), "")
+    if not name:
         raise ImageFailed(
             f"{image_calls.users_of(image)}: there is no image in {image.key.place}",
             where=described.where,
             help="make it with docker save",
         )
     repository, _, tag = mark.partition(":")
-    engine.tag(found, repository, tag, force=True)
+    engine.tag(name, repository, tag, force=True)
 
 
 def remove(run: Run, name: str, made: JsonObject) -> None:

@@ -116,10 +116,10 @@ def _files(run: Run, step: str, name: str, build: Build) -> tuple[str, ...]:
         files = (
             source_files.listing_of_manifest(run.project, resolution.manifest).files if resolution.key.source else ()
         )
-        return tuple(found.path for found in files)
+        return tuple(file.path for file in files)
     if build.package and not build.key.command.run:
         return ()
-    return tuple(found.path for found in source_files.listing(run, build.key).files)
+    return tuple(file.path for file in source_files.listing(run, build.key).files)
 
 
 def target_of(project: Project, build: Build) -> Target:
@@ -149,8 +149,8 @@ def _part_digest(run: Run, path: str) -> str:
 
 
 def results_before(project: Project, build: Build) -> dict[str, Result]:
-    found = {"resolve": result_of(project, "resolve", build.resolution)} if build.resolution else {}
-    return found | ({"package": result_of(project, "package", build.package)} if build.package else {})
+    results = {"resolve": result_of(project, "resolve", build.resolution)} if build.resolution else {}
+    return results | ({"package": result_of(project, "package", build.package)} if build.package else {})
 
 
 def result_of(project: Project, kind: str, name: str) -> Result:

@@ -156,8 +156,8 @@ def _inputs(
     run: Run, rule: Rule, claims: StepClaims, build: Build, job: Job, here: Mapping[str, str]
 ) -> Iterator[tuple[str, Node]]:
     yield from workers.code(run, rule.libraries)
-    for found in scan(rule.folder, Patterns(NOT_RULE_CODE)).files:
-        yield f"{remote_worker.RULE}/{found.path}", file_of(run, found.real)
+    for file in scan(rule.folder, Patterns(NOT_RULE_CODE)).files:
+        yield f"{remote_worker.RULE}/{file.path}", file_of(run, file.real)
     there = folders_there(run)
 
     def place(path: str) -> str:
@@ -165,8 +165,8 @@ def _inputs(
 
     if not claims.reads_are_complete:
         yield from _checkout(run).items()
-    for found in source_files.listing(run, build.key).files:
-        yield place(os.path.join(job.target.source, found.path)), file_of(run, found.real)
+    for file in source_files.listing(run, build.key).files:
+        yield place(os.path.join(job.target.source, file.path)), file_of(run, file.real)
     for path in source_files.manifest_files(rule, build.key.manifest, build.key.workspace):
         if os.path.isfile(run.project.path(path)):
             yield place(run.project.path(path)), file_of(run, run.project.path(path))

@@ -55,8 +55,8 @@ def _compressors(run: Run) -> Iterator[tuple[str, Node]]:
     for name in COMPRESSORS:
         spec = importlib.util.find_spec(name)
         for folder in (spec.submodule_search_locations or ()) if spec else ():
-            for found in scan(folder, Patterns(("__pycache__/",))).files:
-                yield f"{name}/{found.path}", file_of(run, found.real)
+            for file in scan(folder, Patterns(("__pycache__/",))).files:
+                yield f"{name}/{file.path}", file_of(run, file.real)
 
 
 def _kept(run: Run, told: Json, made: str, target: str) -> ZipSummary:
