@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
-from typing import Any
+from typing import Any, BinaryIO
 
 from lambdabuild.aws import session
 from lambdabuild.cache.cache import CHUNK, Digest, Sink
@@ -77,7 +77,7 @@ class S3Cache:
             answer.append(head["ContentLength"] == digest.size)
         return answer == [True]
 
-    def _put(self, key: str, body: Any, sha256: bytes) -> None:
+    def _put(self, key: str, body: bytes | BinaryIO, sha256: bytes) -> None:
         checksum = base64.b64encode(sha256).decode()
         with self._telling(f"write {key}"):
             answer = self._client.put_object(

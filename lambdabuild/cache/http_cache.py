@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, BinaryIO
 
 from lambdabuild.cache.cache import CHUNK, Digest, Sink
 from lambdabuild.cache.remote import Connection
@@ -72,7 +72,7 @@ class HttpCache:
                 raise self._failed(f"GET {path}: {type(error).__name__}") from error
         return True
 
-    def _put(self, path: str, body: Any, size: int) -> None:
+    def _put(self, path: str, body: bytes | BinaryIO, size: int) -> None:
         answer = self._ask("PUT", path, data=body, headers={"Content-Type": "application/octet-stream"},
                            timeout=self.connection.patience(size), allow_redirects=False)  # fmt: skip
         # A captive portal redirects to its page, or answers with it; a cache answers a PUT with nothing, or a word.

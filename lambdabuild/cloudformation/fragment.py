@@ -87,7 +87,7 @@ def without_nothing(resource: Json) -> Json:
     return {key: value for key, value in resource.items() if value is not None}
 
 
-def allow(actions: Any, resources: Any) -> Json:
+def allow(actions: object, resources: object) -> Json:
     """Return a statement of a role's policy."""
     return {"Effect": "Allow", "Action": actions, "Resource": resources}
 
@@ -98,12 +98,12 @@ def arn_here(service: str, *rest: Any) -> Json:
     return {"Fn::Join": [":", ["arn", *place, *rest]]}
 
 
-def compact(value: Any) -> str:
+def compact(value: object) -> str:
     """Return JSON text as JavaScript writes it: keys in the given order, no spaces."""
     return json.dumps(plain_numbers(value), separators=(",", ":"), ensure_ascii=False)
 
 
-def plain_numbers(value: Any) -> Any:
+def plain_numbers(value: object) -> Any:
     """Replace 1.0 by 1, as JavaScript writes it in JSON."""
     if isinstance(value, dict):
         return {key: plain_numbers(item) for key, item in value.items()}

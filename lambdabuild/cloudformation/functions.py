@@ -255,7 +255,7 @@ def url(context: Context, function: Lambda) -> Fragment:
     return Fragment(resources, {logical_id: output}, where=function.where)
 
 
-def _cors(given: Any) -> Json:
+def _cors(given: object) -> Json:
     """Return the CORS settings: a list replaces the default, null removes it."""
     own = given if isinstance(given, dict) else {}
     lists = {key: list(dict.fromkeys(own[key])) if own.get(key) else default for key, default in URL_CORS.items()}
@@ -330,7 +330,7 @@ def _destination(context: Context, given: Any, where: tuple[str, ...]) -> Any:
     return given if given.startswith("arn:") else function_of(context, given, where).target
 
 
-def _alias_of(context: Context, given: Any) -> list[str]:
+def _alias_of(context: Context, given: object) -> list[str]:
     """Return the alias of a durable function of this service, which must be created first."""
     target = context.functions.get(given) if isinstance(given, str) else None
     return [target.alias_id] if target is not None and target.is_durable else []

@@ -10,7 +10,6 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import resources
-from typing import Any
 
 from lambdabuild.cloudformation import stack
 from lambdabuild.cloudformation.context import Context
@@ -102,7 +101,7 @@ def _role(context: Context, helpers: Sequence[Helper]) -> Json:
     return {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": document, "Policies": [policy]}}
 
 
-def _function(context: Context, kind: str, role: Any) -> dict[str, Json]:
+def _function(context: Context, kind: str, role: object) -> dict[str, Json]:
     name, depends = _name(context, kind), [] if role else [ROLE]
     resources: dict[str, Json] = {}
     if _logs(context):

@@ -25,7 +25,7 @@ def merged(template: Json, definition: Definition) -> Json:
     return result
 
 
-def _nulls(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+def _nulls(value: object, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     """Return the places of nulls, which CloudFormation accepts nowhere; properties no longer have any."""
     if len(path) == 3 and path[0] == "Resources" and path[2] == "Properties":
         return
@@ -45,7 +45,7 @@ def _empty(path: tuple[str, ...], definition: Definition) -> BadConfiguration:
     )
 
 
-def _merge(base: Any, other: Any) -> Any:
+def _merge(base: object, other: object) -> Any:
     if isinstance(base, dict) and isinstance(other, dict):
         both = dict(base)
         for key, value in other.items():
@@ -87,7 +87,7 @@ def _extended(resources: Json, name: str, attributes: Json, definition: Definiti
     return {**resources, name: resource}
 
 
-def _without_null(resource: Any) -> Any:
+def _without_null(resource: object) -> Any:
     """Remove attributes and properties that are null, and nulls in lists."""
     if not isinstance(resource, dict):
         return resource
@@ -95,7 +95,7 @@ def _without_null(resource: Any) -> Any:
     return kept | ({"Properties": _stripped(kept["Properties"])} if "Properties" in kept else {})
 
 
-def _stripped(value: Any) -> Any:
+def _stripped(value: object) -> Any:
     if isinstance(value, dict):
         return {key: _stripped(item) for key, item in value.items() if item is not None}
     return [_stripped(item) for item in value if item is not None] if isinstance(value, list) else value

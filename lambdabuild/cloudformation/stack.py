@@ -73,7 +73,7 @@ def command(stack: Json, template: str, secrets: Collection[str], bucket: str = 
     where a large template goes.
     """
 
-    def word(variable: str, value: Any, start: str = "") -> str:
+    def word(variable: str, value: object, start: str = "") -> str:
         if not any(text in secrets for text in texts(value)):
             return shlex.quote(start + (value if isinstance(value, str) else compact(value)))
         variable = re.sub(r"^(?=\d)|\W", "_", variable, flags=re.ASCII)
@@ -97,7 +97,7 @@ def command(stack: Json, template: str, secrets: Collection[str], bucket: str = 
     return " ".join([*deploy, "&& aws cloudformation set-stack-policy", *place, "--stack-policy-body", body])
 
 
-def texts(value: Any) -> Iterator[str]:
+def texts(value: object) -> Iterator[str]:
     if isinstance(value, str):
         yield value
     for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():

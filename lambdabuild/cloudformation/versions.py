@@ -97,7 +97,7 @@ def _collated(key: str) -> tuple[tuple[int, ...], tuple[bool, ...]]:
     return tuple(_ORDER.get(character, 128 + ord(character)) for character in folded), tuple(c.isupper() for c in key)
 
 
-def _in_order(value: Any) -> Any:
+def _in_order(value: object) -> Any:
     """Sort mappings as the Serverless Framework does for its hashes (JavaScript's localeCompare)."""
     if isinstance(value, dict):
         return {key: _in_order(value[key]) for key in sorted(value, key=_collated)}

@@ -94,5 +94,5 @@ def _said(options: Sequence[str]) -> tuple[dict[str, list[str]], list[str]]:
     return flags, rest
 
 
-def _argument(value: Any) -> str:
+def _argument(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else "" if value is None else str(value)

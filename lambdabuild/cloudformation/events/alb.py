@@ -203,5 +203,5 @@ def _conditions(event: Event) -> list[Json]:
     return conditions
 
 
-def _listed(value: Any) -> list[Any]:
+def _listed(value: object) -> list[Any]:
     return value if isinstance(value, list) else [value]

@@ -40,7 +40,7 @@ def compile(context: Context, events: Sequence[tuple[Event, str]]) -> Fragment:
     return joined([made, Fragment(helpers=(Helper("event_bridge", tuple(statements)),))])
 
 
-def bus_name(bus: Any) -> Any:
+def bus_name(bus: object) -> Any:
     """Return the name of a bus from its ARN; anything else unchanged."""
     return bus.partition("/")[2] if isinstance(bus, str) and bus.startswith("arn") else bus or None
 

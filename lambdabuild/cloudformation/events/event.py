@@ -27,16 +27,16 @@ class Event(Struct, frozen=True):
     index: int
     where: Span
 
-    def get(self, key: str, otherwise: Any = None) -> Any:
+    def get(self, key: str, otherwise: object = None) -> Any:
         """An option of the mapping form; null is as good as not given."""
         value = self.options.get(key) if isinstance(self.options, Mapping) else None
         return otherwise if value is None else value
 
-    def as_written(self, key: str, otherwise: Any) -> Any:
+    def as_written(self, key: str, otherwise: object) -> Any:
         """An option of the mapping form, None when it is null: the template leaves to AWS what is said so."""
         return self.options.get(key, otherwise) if isinstance(self.options, Mapping) else otherwise
 
-    def part_of_arn(self, arn: Any, sign: str, position: int) -> str:
+    def part_of_arn(self, arn: object, sign: str, position: int) -> str:
         """A part of an ARN that is written out, such as the service in ``arn:aws:sqs:...``; what has none is no ARN."""
         parts = str(arn).split(sign)
         if isinstance(arn, str) and len(parts) > position:
@@ -53,7 +53,7 @@ class Event(Struct, frozen=True):
         )
 
 
-def _short(value: Any) -> str:
+def _short(value: object) -> str:
     text = repr(value)
     return text if len(text) < 80 else text[:77] + "..."
 
@@ -105,7 +105,7 @@ def after_alias(function: Lambda, resource: Json) -> Json:
     return resource | ({"DependsOn": function.alias_id} if function.alias_id else {})
 
 
-def permission(function: Lambda, principal: Any, **more: Any) -> Json:
+def permission(function: Lambda, principal: object, **more: Any) -> Json:
     """Permission to call a function. https://docs.aws.amazon.com/lambda/latest/dg/access-control-resource-based.html"""
     properties = {"FunctionName": function.target, "Action": "lambda:InvokeFunction", "Principal": principal} | more
     return after_alias(function, {"Type": "AWS::Lambda::Permission", "Properties": properties})

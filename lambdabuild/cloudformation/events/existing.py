@@ -85,7 +85,7 @@ def _trigger(event: Event, keys: dict[str, Any]) -> Json:
     return {"Trigger": trigger, "LambdaVersion": event.get("lambdaVersion") or "V1_0", "KMSKeyID": key}
 
 
-def sender_key(event: Event, known: Any) -> Any:
+def sender_key(event: Event, known: object) -> Any:
     """Return the key that encrypts messages; a pool has only one."""
     key = event.get("kmsKeyId")
     if not key:

@@ -231,7 +231,7 @@ def _api(api: Api, keys: Sequence[str]) -> Json:
     return {"Type": "AWS::ApiGatewayV2::Api", "Properties": properties}
 
 
-def _cors(given: Any, keys: Sequence[str]) -> Json | None:
+def _cors(given: object, keys: Sequence[str]) -> Json | None:
     if not given:
         return None
     own = given if isinstance(given, dict) else {}

@@ -74,7 +74,7 @@ def _schedule(context: Context, event: Event, first: int) -> Fragment:
     return Fragment({key: resource for part in parts for key, resource in part.items()}, where=event.where)
 
 
-def _scheduler(context: Context, event: Event, rate: Any, number: int) -> dict[str, Json]:
+def _scheduler(context: Context, event: Event, rate: object, number: int) -> dict[str, Json]:
     function = event.function
     role = event.get("roleArn") or role_property(context.roles.of(function))
     target = without_nothing({"Arn": function.target, "RoleArn": role, "Input": _input(event)})
@@ -94,7 +94,7 @@ def _scheduler(context: Context, event: Event, rate: Any, number: int) -> dict[s
     return {f"{naming.normal(function.key)}SchedulerSchedule{number}": resource}
 
 
-def _rate_rule(context: Context, event: Event, rate: Any, number: int) -> dict[str, Json]:
+def _rate_rule(context: Context, event: Event, rate: object, number: int) -> dict[str, Json]:
     key = event.function.key
     logical_id = f"{naming.normal(key)}EventsRuleSchedule{number}"
     given = {

@@ -134,7 +134,7 @@ def _stream_kind(event: Event) -> str:
     return str(event.get("type") or event.part_of_arn(_arn(event), ":", 2))
 
 
-def _stream_name(arn: Any) -> str:
+def _stream_name(arn: object) -> str:
     if isinstance(arn, dict):
         return _intrinsic_name(arn).rpartition("/")[2] if "Fn::Join" in arn else _intrinsic_name(arn)
     parts = str(arn).split("/")
@@ -151,7 +151,7 @@ def _consumer_name(context: Context, event: Event, stream_name: str) -> str:
     return name
 
 
-def _failure_arn(failure: Any) -> Any:
+def _failure_arn(failure: object) -> Any:
     return failure["arn"] if isinstance(failure, dict) else failure
 
 
@@ -308,7 +308,7 @@ def _arn(event: Event) -> Any:
     return event.options if isinstance(event.options, str) else event.get("arn")
 
 
-def _name(arn: Any) -> str:
+def _name(arn: object) -> str:
     return _intrinsic_name(arn) if isinstance(arn, dict) else str(arn).rpartition(":")[2]
 
 
@@ -358,5 +358,5 @@ def _filters(event: Event) -> Json | None:
     return {"Filters": [{"Pattern": compact(pattern)} for pattern in patterns]} if patterns else None
 
 
-def _list(value: Any) -> list[Any] | None:
+def _list(value: object) -> list[Any] | None:
     return None if value is None else [value]

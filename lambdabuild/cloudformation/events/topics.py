@@ -111,7 +111,7 @@ def _is_apart(event: Event) -> bool:
     return bool(event.get("filterPolicy") or event.get("redrivePolicy"))
 
 
-def _elsewhere(context: Context, event: Event, arn: Any) -> str | None:
+def _elsewhere(context: Context, event: Event, arn: object) -> str | None:
     """Return the region of a topic that is in a different region."""
     if not isinstance(arn, str) or isinstance(event.options, str):
         return None
@@ -119,7 +119,7 @@ def _elsewhere(context: Context, event: Event, arn: Any) -> str | None:
     return region[0] if region and region[0] != context.region else None
 
 
-def _redrive(event: Event, name: str, arn: Any, resources: dict[str, Json]) -> Json | None:
+def _redrive(event: Event, name: str, arn: object, resources: dict[str, Json]) -> Json | None:
     """Return where undeliverable messages go; the queue's policy allows it."""
     given = event.get("redrivePolicy")
     if not given:

@@ -156,7 +156,7 @@ def _key(event: Event) -> str:
     return event.options if isinstance(event.options, str) else str(event.get("route"))
 
 
-def _route(context: Context, event: Event, api_id: Any) -> Fragment:
+def _route(context: Context, event: Event, api_id: object) -> Fragment:
     function, key = event.function, _key(event)
     authorizer = _authorizer(context, event)
     expression = event.get("routeResponseSelectionExpression")
@@ -185,7 +185,7 @@ def _route(context: Context, event: Event, api_id: Any) -> Fragment:
     return Fragment(resources, where=event.where)
 
 
-def _invocations(target: Any) -> Json:
+def _invocations(target: object) -> Json:
     start = ["arn:", {"Ref": "AWS::Partition"}, ":apigateway:", {"Ref": "AWS::Region"}]
     return {"Fn::Join": ["", [*start, ":lambda:path/2015-03-31/functions/", target, "/invocations"]]}
 
@@ -194,7 +194,7 @@ def _permission_id(key: str) -> str:
     return naming.normal(key) + "LambdaPermissionWebsockets"
 
 
-def _permission(api_id: Any, target: Any, after: Sequence[str]) -> Json:
+def _permission(api_id: object, target: object, after: Sequence[str]) -> Json:
     depends = [*([api_id["Ref"]] if isinstance(api_id, dict) and "Ref" in api_id else []), *after]
     properties = {"FunctionName": target, "Action": "lambda:InvokeFunction", "Principal": GATEWAY}
     resource: Json = {"Type": "AWS::Lambda::Permission", "Properties": properties}
@@ -237,7 +237,7 @@ def _authorizer(context: Context, event: Event) -> Authorizer | None:
     return Authorizer(name, arn, sources, None)
 
 
-def _authorizer_resources(authorizer: Authorizer, api_id: Any) -> dict[str, Json]:
+def _authorizer_resources(authorizer: Authorizer, api_id: object) -> dict[str, Json]:
     function = authorizer.function
     properties = {
         "ApiId": api_id,

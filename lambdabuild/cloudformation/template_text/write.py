@@ -9,17 +9,16 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from json.encoder import encode_basestring
-from typing import Any
 
 
-def as_text(template: Any) -> str:
+def as_text(template: object) -> str:
     """The same template is the same text."""
     parts: list[str] = []
     _text(template, "\n", parts.append)
     return "".join(parts) + "\n"
 
 
-def _text(value: Any, line: str, add: Callable[[str], None]) -> None:
+def _text(value: object, line: str, add: Callable[[str], None]) -> None:
     if isinstance(value, str):
         add(encode_basestring(value))
     elif isinstance(value, dict) and value:

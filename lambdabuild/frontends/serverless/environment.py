@@ -98,7 +98,7 @@ class Outside:
             return None
         return self._once(("javascript", path, address), lambda: self._javascript.exported(path, address, ask))
 
-    def conditions(self, conditions: Sequence[str], service: Any) -> Sequence[Mapping[str, Any]]:
+    def conditions(self, conditions: Sequence[str], service: object) -> Sequence[Mapping[str, Any]]:
         """Return node's answer for each JavaScript condition: ``{holds: bool}`` or ``{error: text}``."""
         question = json.dumps({"conditions": conditions, "service": service, "options": self.options})
         answers: Sequence[Mapping[str, Any]] = self._once(

@@ -20,7 +20,7 @@ HEADERS = (
 ALL_METHODS = "DELETE,GET,HEAD,PATCH,POST,PUT"
 
 
-def allowed_origin(given: Any) -> str:
+def allowed_origin(given: object) -> str:
     """Return the origin that an answer names; several are joined."""
     options = given if isinstance(given, dict) else {}
     return ",".join(options["origins"]) if options.get("origins") else str(options.get("origin") or "*")

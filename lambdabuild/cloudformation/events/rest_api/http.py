@@ -143,7 +143,7 @@ def _parameters(request: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def is_needed(value: Any) -> bool:
+def is_needed(value: object) -> bool:
     if isinstance(value, dict):
         return value.get("required") is not False
     return bool(value)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from lambdabuild.cloudformation.events.rest_api.api import Api
 from lambdabuild.cloudformation.fragment import Json, without_nothing
 
@@ -44,7 +42,7 @@ def _plan_id(name: str) -> str:
     return "ApiGatewayUsagePlan" + _raised(name)
 
 
-def _key(api: Api, deployment_id: str, given: Any, end: str, plan_id: str) -> dict[str, Json]:
+def _key(api: Api, deployment_id: str, given: object, end: str, plan_id: str) -> dict[str, Json]:
     options = given if isinstance(given, dict) else {"name": given}
     enabled = options.get("enabled")
     properties = without_nothing({

@@ -56,7 +56,7 @@ def compile(api: Api, tree: Tree, call: Http) -> Fragment:
     return Fragment({method_id(call.path, call.method): resource}, where=call.event.where)
 
 
-def _required(value: Any) -> Any:
+def _required(value: object) -> Any:
     return is_needed(value) if isinstance(value, dict) else value
 
 

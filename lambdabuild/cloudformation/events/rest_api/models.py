@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
 
 from lambdabuild.cloudformation.events.rest_api.api import Api
 from lambdabuild.cloudformation.events.rest_api.http import Http, is_needed
@@ -43,7 +42,7 @@ def _validator(api: Api) -> Json:
     return {"Type": "AWS::ApiGateway::RequestValidator", "Properties": properties}
 
 
-def _model(api: Api, call: Http, kind: str, given: Any) -> tuple[str, Json]:
+def _model(api: Api, call: Http, kind: str, given: object) -> tuple[str, Json]:
     """Return a model's id and the model: written here, or one of provider.apiGateway.request.schemas."""
     known = (api.config.get("request") or {}).get("schemas") or {}
     if isinstance(given, str) and given in known:

@@ -18,7 +18,7 @@ class Outside(World, Protocol):
         """Load these .env files; what the environment has already wins."""
         ...
 
-    def conditions(self, conditions: Sequence[str], service: Any) -> Sequence[Mapping[str, Any]]:
+    def conditions(self, conditions: Sequence[str], service: object) -> Sequence[Mapping[str, Any]]:
         """Evaluate JavaScript conditions of plugins: ``{holds: bool}`` or ``{error: text}`` for each."""
         ...
 

@@ -106,6 +106,6 @@ def _one(tokens: Tokens, depth: int) -> tuple[Any, Tokens]:
     return result, rest[1:]
 
 
-def _same_kind(value: Any, other: Any) -> None:
+def _same_kind(value: object, other: object) -> None:
     if type(value) is not type(other):
         raise NotSimple

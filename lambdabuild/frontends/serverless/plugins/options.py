@@ -108,7 +108,7 @@ class Table(Struct, frozen=True):
         return notes
 
 
-def _typed(value: Any, option: Option) -> Any:
+def _typed(value: object, option: Option) -> Any:
     if "flag" in option.kinds and value in ("true", "false"):
         return value == "true"
     if "texts" in option.kinds and "text" not in option.kinds and isinstance(value, str):
@@ -116,7 +116,7 @@ def _typed(value: Any, option: Option) -> Any:
     return value
 
 
-def _fits(value: Any, option: Option) -> bool:
+def _fits(value: object, option: Option) -> bool:
     if value is None:
         return True
     if isinstance(value, list) and "texts" in option.kinds:
@@ -167,7 +167,7 @@ class Service(Struct, frozen=True):
         return bool(self.files.kind(self.local(path)))
 
 
-def container(variables: Any, name: Any = None) -> dict[str, Any]:
+def container(variables: object, name: object = None) -> dict[str, Any]:
     """What of the setting ``container`` options say: ``NAME=value`` is told it, ``NAME`` is passed on as it is here."""
     given = texts(variables)
     told = dict(variable.split("=", 1) for variable in given if "=" in variable)
@@ -176,7 +176,7 @@ def container(variables: Any, name: Any = None) -> dict[str, Any]:
     return {key: value for key, value in settings.items() if value}
 
 
-def texts(value: Any) -> list[str]:
+def texts(value: object) -> list[str]:
     """Return a list of texts that may be written as one text, or be missing."""
     if not value:
         return []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from lambdabuild.core.records import Struct
 from lambdabuild.core.spans import Node
@@ -47,7 +46,7 @@ class Argument(Struct, frozen=True):
         return f"{address['scheme']}{user}@{address['rest']}"
 
 
-def arguments(values: Any, raw: Node | None) -> tuple[Argument, ...]:
+def arguments(values: object, raw: Node | None) -> tuple[Argument, ...]:
     """Return the arguments. ``raw`` is the option's node with variables, unless the file has a different shape."""
     resolved, written = _pairs(texts(values)), _pairs(texts(_raw_data(raw)))
     if [name for name, _ in written] != [name for name, _ in resolved]:

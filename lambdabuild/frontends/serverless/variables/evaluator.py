@@ -190,7 +190,7 @@ def _word(part: Variable, value: Node) -> str:
     return as_text(value.value)
 
 
-def as_text(value: Any) -> str:
+def as_text(value: object) -> str:
     """Return a scalar as JavaScript writes it inside a text: ``true``, ``1``, ``1.5``."""
     if isinstance(value, bool):
         return "true" if value else "false"
