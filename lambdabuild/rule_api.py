@@ -52,6 +52,9 @@ __all__ = [
 ]  # fmt: skip
 
 
+Step = Literal["resolve", "fetch", "compile", "copy"]
+
+
 class Target(Struct, frozen=True):
     """What is being built. Folders and files are absolute paths."""
 
@@ -137,7 +140,7 @@ class Result(Struct, frozen=True):
 class Job(Struct, frozen=True):
     """One run of one step. ``earlier`` holds the results of the steps before it, by step name."""
 
-    step: Literal["resolve", "fetch", "compile", "copy"]
+    step: Step
     target: Target
     out: str
     scratch: str
@@ -156,6 +159,8 @@ class Job(Struct, frozen=True):
     manifest, when that has one of the step's ``source_keys``; else nothing."""
     runner: tools.Runner = tools.HERE
     """Where this step's tools run."""
+    in_source: bool = False
+    """Tools work in the source itself, because the user asked for that, and not in a copy of it."""
     use_container: Literal["", "auto", "true"] = ""
     """True if what must be compiled is (``auto``), or all tools are (``true``), run in a container like the runtime."""
     container: tools.Runner | None = None
@@ -192,7 +197,12 @@ class Job(Struct, frozen=True):
         return folder, ()
 
     def copied_source(self) -> str:
-        """A copy of the source in the scratch folder, for tools that write beside what they read."""
+        """A copy of the source in the scratch folder, for tools that write beside what they read.
+
+        With ``in_source`` it is the source itself.
+        """
+        if self.in_source:
+            return self.target.source
         copy = os.path.join(self.scratch, "source")
         os.makedirs(copy, exist_ok=True)
         for name in self.files:
@@ -204,7 +214,7 @@ class Job(Struct, frozen=True):
 
     def here(self) -> Job:
         """The same with tools of this machine, for what a container would do no differently: choosing wheels."""
-        return replace(self, runner=tools.HERE)
+        return self if self.container is None else replace(self, runner=tools.HERE)
 
     def contained(self) -> Job:
         """The same with tools in the container."""
@@ -213,7 +223,7 @@ class Job(Struct, frozen=True):
     def tool(self, name: str, help: str = "") -> str:
         """The path of a program, or ToolMissing."""
         found = self.runner.find(name)
-        if found is None and self.runner is not tools.HERE:
+        if found is None and self.container is not None and self.runner is self.container:
             raise ToolMissing(
                 f"{self.who} needs {name!r}, which its container does not have",
                 help="choose an image that has it (image, images, dockerfile)",

@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from lambdabuild.api.caller_build import CallerBuild, Wanted
+from lambdabuild.api.caller_build import CallerBuild
 from lambdabuild.api.caller_errors import (
     LambdaBuilderError,
     SharedProjectNotSupportedError,
@@ -23,8 +23,11 @@ from lambdabuild.api.caller_errors import (
     WorkflowFailedError,
     WorkflowNotFoundError,
     WorkflowUnknownError,
+    as_the_peer_words_it,
     failed,
 )
+from lambdabuild.api.caller_listing import read_plan
+from lambdabuild.api.caller_plan import Wanted
 from lambdabuild.api.workflows import ACTIONS, OUR_NAMES, WORKFLOWS, is_supported, module_of, unlisted
 from lambdabuild.artifacts import caller_folders
 from lambdabuild.plan.types import Rule
@@ -113,11 +116,15 @@ class LambdaBuilder:
             dependencies=os.path.abspath(dependencies_dir) if dependencies_dir else "",
             combines=combine_dependencies,
             in_source=bool(build_in_source) and self.workflow.can_choose,
+            folder=os.getcwd(),
+            environment={**os.environ},
         )
+        if not os.path.isdir(source):
+            raise failed(self.workflow, "copy", f"the source folder {source} does not exist")
+        with as_the_peer_words_it(self.workflow, "resolve"):
+            plan = read_plan(self.workflow, self._rule_for(wanted.manifest), self.rules, wanted)
         with tempfile.TemporaryDirectory(prefix="lambdabuild-", dir=wanted.scratch, ignore_cleanup_errors=True) as work:
-            CallerBuild(
-                self.workflow, self._rule_for(wanted.manifest), self.rules, wanted, os.path.realpath(work)
-            ).run()
+            CallerBuild(plan, os.path.realpath(work)).run()
 
     def prepare_shared_project(self, project_root: str, experimental_flags: Sequence[str] | None = None) -> None:
         """Raise SharedProjectNotSupportedError, after which callers build each function on its own.

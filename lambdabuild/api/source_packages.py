@@ -31,8 +31,9 @@ from lambdabuild.files.stat_cache import sha256_of
 from lambdabuild.plan.sources import MANIFESTS, PACKAGE
 from lambdabuild.plan.types import Rule
 from lambdabuild.project import cache_dir
-from lambdabuild.rule_api import Job, Part, Target
+from lambdabuild.rule_api import Part, Target
 from lambdabuild.rulebook import runner
+from lambdabuild.rulebook.runner import Folders, StepRequest
 from lambdabuild.rulebook.search import find_rules, search_path
 
 
@@ -107,14 +108,26 @@ def build(
     (LB604), InTheWay (LB507) when ``folder`` has other files, or files of an earlier build that changed since.
     """
     source, target = os.path.realpath(project), os.path.realpath(folder)
-    there = NamedFolder(target, cache_dir(os.environ))
+    environment = {**os.environ}
+    there = NamedFolder(target, cache_dir(environment))
     _check(source, there)
-    rule = next(rule for rule in find_rules(search_path(source, os.environ)) if rule.name == PACKAGE)
+    rule = next(rule for rule in find_rules(search_path(source, environment)) if rule.name == PACKAGE)
     os.makedirs(os.path.dirname(target), exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".lambdabuild-", dir=os.path.dirname(target)) as work:
         files = _source_files(rule, source, frozenset({target, work}))
-        job = _job(source, files, work, {"resolver": resolver}, offline, timeout_seconds)
-        result = runner.run(rule, job)
+        name = os.path.basename(source)
+        request = StepRequest(
+            rule=rule,
+            step="compile",
+            target=Target(name, "source", "", "x86_64", source, "", source, {"resolver": resolver}),
+            folders=Folders(os.path.join(work, "out"), os.path.join(work, "scratch"), cache_dir(environment)),
+            files=files,
+            # No fingerprint is made here, so a tool may see all that the caller's environment says.
+            environment=tuple(environment),
+            offline=offline,
+            timeout_seconds=timeout_seconds,
+        )
+        result = runner.run(request)
         kept = os.path.join(work, "kept")
         for part in result.parts:
             _keep(part, kept)
@@ -144,27 +157,6 @@ def _replace(there: NamedFolder, kept: str) -> None:
 def _source_files(rule: Rule, source: str, ours: frozenset[str]) -> tuple[str, ...]:
     chosen = Patterns((*DEFAULT_EXCLUDE, *rule.leave_out, *ignore_lines(source)))
     return tuple(found.path for found in scan(source, chosen, boundary=source, skip=ours).files)
-
-
-def _job(
-    source: str, files: tuple[str, ...], work: str, options: Mapping[str, str], offline: bool, seconds: float | None
-) -> Job:
-    out, scratch = os.path.join(work, "out"), os.path.join(work, "scratch")
-    os.makedirs(out)
-    os.makedirs(scratch)
-    name = os.path.basename(source)
-    return Job(
-        step="compile",
-        target=Target(name, "source", "", "x86_64", source, "", source, options),
-        out=out,
-        scratch=scratch,
-        store=cache_dir(os.environ),
-        offline=offline,
-        # No fingerprint is made here, so a tool may see all that the caller's environment says.
-        environment=tuple(os.environ),
-        timeout_seconds=seconds,
-        files=files,
-    )
 
 
 def _keep(part: Part, folder: str) -> None:

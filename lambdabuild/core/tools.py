@@ -126,9 +126,11 @@ def machine() -> str:
     return f"{sys.platform} {platform.machine()} {libc or ''}".rstrip()
 
 
-def environment(names: Sequence[str] = (), extra: Mapping[str, str] | None = None) -> dict[str, str]:
+def environment(
+    names: Sequence[str] = (), extra: Mapping[str, str] | None = None, of: Mapping[str, str] = os.environ
+) -> dict[str, str]:
     """Return the base environment, the variables named (when set) and the extra ones; always UTF-8 and no locale."""
-    chosen = {name: os.environ[name] for name in (*BASE_ENVIRONMENT, *names) if name in os.environ}
+    chosen = {name: of[name] for name in (*BASE_ENVIRONMENT, *names) if name in of}
     return chosen | {"LC_ALL": "C.UTF-8", "PYTHONHASHSEED": "0"} | dict(extra or {})
 
 

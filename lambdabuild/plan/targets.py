@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import posixpath
+from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
+from typing import TypeVar
 
 from lambdabuild.config.settings import Command, Settings
 from lambdabuild.core.model import Function, Layer, Options, Service
 from lambdabuild.plan.rule_choice import Choice
-from lambdabuild.plan.types import Rule, StepClaims
+from lambdabuild.plan.types import Rule
+
+T = TypeVar("T")
 
 
 def targets(service: Service, settings: Settings) -> tuple[Function | Layer, ...]:
@@ -103,9 +107,14 @@ def options(item: Function | Layer, choice: Choice, settings: Settings) -> Optio
     configured = {**choice.rule.defaults, **settings.options, **own.options}
     values = {name: json.dumps(value, sort_keys=True) for name, value in configured.items()}
     values |= dict(item.options) | _passed_on(item, choice, settings)
-    wanted = {_normalized(name): name for step in _steps(choice) for name in (*step.options, step.only_with_option)}
-    chosen = {wanted[_normalized(name)]: value for name, value in values.items() if _normalized(name) in wanted}
-    return tuple(sorted(chosen.items()))
+    return tuple(sorted(claimed((choice.rule, choice.resolver or choice.rule), values).items()))
+
+
+def claimed(rules: Iterable[Rule], options: Mapping[str, T]) -> dict[str, T]:
+    """Return the options that steps of the rules claim, under the rules' names for them; the last of one name wins."""
+    steps = [step for rule in rules for step in (rule.resolve, rule.compile, rule.copy) if step]
+    names = {_normalized(name): name for step in steps for name in (*step.options, step.only_with_option) if name}
+    return {names[_normalized(name)]: value for name, value in options.items() if _normalized(name) in names}
 
 
 def _passed_on(item: Function | Layer, choice: Choice, settings: Settings) -> dict[str, str]:
@@ -127,11 +136,6 @@ def _passed_on(item: Function | Layer, choice: Choice, settings: Settings) -> di
         "requirements": json.dumps(further) if further else None,
     }
     return {name: value for name, value in passed_on.items() if value is not None}
-
-
-def _steps(choice: Choice) -> list[StepClaims]:
-    rules = (choice.rule, *([choice.resolver] if choice.resolver else []))
-    return [step for rule in rules for step in (rule.resolve, rule.compile, rule.copy) if step]
 
 
 def _normalized(name: str) -> str:

@@ -22,7 +22,7 @@ def answer(rule: Rule, request: dict[str, Any], folders: Mapping[str, str] = wir
         return {"error": {"code": wire.OTHER_PROTOCOL, "message": f"this rule speaks {wire.PROTOCOL}"}}
     job = wire.job_from_data(request["method"], params, folders)
     try:
-        return {"result": wire.result_to_data(runner.run(rule, job), folders)}
+        return {"result": wire.result_to_data(runner.run_job(rule, job), folders)}
     except BadRule as error:
         return {"error": {"code": 500, "message": error.message, "data": {"tail": error.tail}}}
     except LambdaBuildError as error:

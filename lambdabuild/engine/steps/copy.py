@@ -83,10 +83,9 @@ def run_step(run: Run, name: str) -> StepOutput:
     if build.compiles:
         earlier["compile"] = jobs.result_of(run.project, "compile", name)
     with run.project.scratch() as scratch:
-        job = jobs.in_container(
-            run, build.key.container, jobs.job_of(run, rule, rule.copy, "copy", name, build, scratch, scratch, earlier)
-        )
-        own = Result() if build.key.is_source_replaced else runner.run(rule, job)
+        request = jobs.request_of(run, rule, rule.copy, "copy", name, build, scratch, scratch, earlier)
+        job = jobs.in_container(run, build.key.container, runner.prepare(request))
+        own = Result() if build.key.is_source_replaced else runner.run_job(rule, job)
     resolved = [
         (run.index.resolutions[one].key.runtime, jobs.result_of(run.project, "resolve", one))
         for one in build.resolutions

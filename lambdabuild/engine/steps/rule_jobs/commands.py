@@ -15,14 +15,14 @@ from lambdabuild.rulebook import runner
 def run(rule: Rule, key: BuildKey, job: Job) -> Result:
     """The compile step: the rule's own unless a command takes its place, and the command's when there is one."""
     if not key.command.run:
-        return runner.run(rule, job)
+        return runner.run_job(rule, job)
     own, made = (os.path.join(job.out, name) for name in ("rule", "command"))
     os.makedirs(own)
     os.makedirs(made)
     result = Result()
     if key.command.adds and rule_compiles(rule, key):
         files = () if key.package else job.files  # the command's alone
-        result = runner.run(rule, replace(job, out=own, files=files))
+        result = runner.run_job(rule, replace(job, out=own, files=files))
     _run(key, job, made)
     if not os.listdir(made) and not key.command.adds:
         raise BadSource(

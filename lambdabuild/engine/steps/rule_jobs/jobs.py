@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from typing import Literal
 
 from lambdabuild.core.atomic import replace_folder
 from lambdabuild.core.errors import CannotRead
@@ -26,19 +26,21 @@ from lambdabuild.files import fingerprint
 from lambdabuild.plan.types import Build, ContainerKey, Rule, StepClaims
 from lambdabuild.rule_api import Job, Result, Target, result_from_data, result_to_data
 from lambdabuild.rulebook import runner
+from lambdabuild.rulebook.runner import Folders, StepRequest
+
+RuleStep = Literal["resolve", "package", "compile", "copy"]
 
 
 def run_rule(
-    run: Run, rule: Rule, claims: StepClaims, step: Any, name: str, build: Build, earlier: Mapping[str, Result]
+    run: Run, rule: Rule, claims: StepClaims, step: RuleStep, name: str, build: Build, earlier: Mapping[str, Result]
 ) -> StepOutput:
     """Run a rule's step into a new folder that takes the old one's place only when all went well."""
     out = run.project.out(step, name)
     key = run.index.resolutions[name].key.container if step == "resolve" else build.key.container
     with run.project.scratch() as scratch:
         fresh, work = os.path.join(scratch, "out"), os.path.join(scratch, "work")
-        os.makedirs(fresh)
-        os.makedirs(work)
-        job = in_container(run, key, job_of(run, rule, claims, step, name, build, fresh, work, earlier))
+        request = request_of(run, rule, claims, step, name, build, fresh, work, earlier)
+        job = in_container(run, key, runner.prepare(request))
         result, where = _result(run, rule, claims, step, build, job)
         replace_folder(fresh, out)
     result = _moved(result, fresh, out)
@@ -64,7 +66,7 @@ def _result(run: Run, rule: Rule, claims: StepClaims, step: str, build: Build, j
     """Return the result, and the name of the executor that ran the step; "" if it ran here."""
     if workers.goes(run, step, build.name):
         return remote_action.run(run, rule, claims, build, job)
-    return (commands.run(rule, build.key, job) if step == "compile" else runner.run(rule, job)), ""
+    return (commands.run(rule, build.key, job) if step == "compile" else runner.run_job(rule, job)), ""
 
 
 def in_container(run: Run, key: ContainerKey, job: Job) -> Job:
@@ -72,8 +74,8 @@ def in_container(run: Run, key: ContainerKey, job: Job) -> Job:
     if not key.mode:
         return job
     container = InContainer(run, key, job.target.name)
-    runner = container if key.mode == "true" else job.runner
-    container.job = replace(job, use_container=key.mode, container=container, runner=runner)
+    own_tools = container if key.mode == "true" else job.runner
+    container.job = replace(job, use_container=key.mode, container=container, runner=own_tools)
     return container.job
 
 
@@ -85,17 +87,15 @@ def used_image(run: Run, key: ContainerKey, job: Job) -> dict[str, str]:
     return pool.used(run, key) if is_used else {}
 
 
-def job_of(
-    run: Run, rule: Rule, claims: StepClaims, step: Any, name: str, build: Build, out: str, scratch: str,
+def request_of(
+    run: Run, rule: Rule, claims: StepClaims, step: RuleStep, name: str, build: Build, out: str, scratch: str,
     earlier: Mapping[str, Result],
-) -> Job:  # fmt: skip
-    return Job(
+) -> StepRequest:  # fmt: skip
+    return StepRequest(
+        rule=rule,
         step="compile" if step == "package" else step,
         target=target_of(run.project, build),
-        out=out,
-        scratch=scratch,
-        store=run.project.cache_dir,
-        cache=run.project.cache(step, name),
+        folders=Folders(out, scratch, run.project.cache_dir, run.project.cache(step, name)),
         offline=run.project.settings.offline,
         environment=claims.environment_with(build.key.options),
         timeout_seconds=run.project.settings.tool_timeout_seconds or None,

@@ -108,7 +108,7 @@ def _fetched(rule: Rule, job: Job) -> Result | None:
     folder = os.path.join(job.scratch, "fetched")
     os.makedirs(folder)
     names = rule.fetch.environment
-    return runner.run(rule, replace(job, step="fetch", out=folder, environment=(*job.environment, *names)))
+    return runner.run_job(rule, replace(job, step="fetch", out=folder, environment=(*job.environment, *names)))
 
 
 # where things lie, here and there
