@@ -27,14 +27,14 @@ def of_jar(jar: str) -> Mapping[str, bytes]:
 
 def of_folder(folder: str) -> Mapping[str, bytes]:
     """Return the entries of a jar of classes; folders too, because some frameworks look for classes by them."""
-    found = {"META-INF/": b"", MANIFEST: b"Manifest-Version: 1.0\r\n\r\n"}
+    members = {"META-INF/": b"", MANIFEST: b"Manifest-Version: 1.0\r\n\r\n"}
     for parent, folders, names in os.walk(folder):
         inside = os.path.relpath(parent, folder) + "/" if parent != folder else ""
-        found |= {f"{inside}{name}/": b"" for name in folders}
+        members |= {f"{inside}{name}/": b"" for name in folders}
         for name in names:
             with open(os.path.join(parent, name), "rb", opener=regular.opener) as stream:
-                found[inside + name] = stream.read()
-    return found
+                members[inside + name] = stream.read()
+    return members
 
 
 def write(target: str, content: Mapping[str, bytes]) -> None:

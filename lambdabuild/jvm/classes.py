@@ -52,8 +52,8 @@ def too_new_jars(job: Job) -> Iterator[str]:
 
 def runtime(job: Job) -> int:
     """Return the Java of the runtime, 0 when it names none."""
-    found = re.match(r"java(\d+)", job.target.runtime)
-    return int(found[1]) if found else 0
+    match = re.match(r"java(\d+)", job.target.runtime)
+    return int(match[1]) if match else 0
 
 
 def _files(folder: str) -> Iterator[str]:

@@ -37,15 +37,15 @@ def read(job: Job, file: str) -> dict[str, Any]:
 
 def local(job: Job, folder: str, about: Mapping[str, Any]) -> list[str]:
     """Folders and files that dependencies name instead of a version, and those that these folders name, sorted."""
-    found: set[str] = set()
+    folders: set[str] = set()
     ahead = [(folder, about)]
     while ahead:
         where, data = ahead.pop()
-        fresh = set(_local(where, data)) - found
-        found |= fresh
+        fresh = set(_local(where, data)) - folders
+        folders |= fresh
         inner = (os.path.join(path, "package.json") for path in sorted(fresh))
         ahead += [(os.path.dirname(file), read(job, file)) for file in inner if os.path.isfile(file)]
-    return sorted(found - {folder})
+    return sorted(folders - {folder})
 
 
 def _local(folder: str, about: Mapping[str, Any]) -> Iterator[str]:

@@ -39,11 +39,11 @@ def with_headers(job: Job, command: Sequence[str]) -> list[str]:
 
 def rebuild(job: Job, modules: str) -> None:
     """Run the scripts of the packages below ``modules`` that have any, by npm; nothing when none has."""
-    found = [(folder, about) for folder, about in _found(modules) if has_scripts(folder, about)]
-    if not found:
+    packages = [(folder, about) for folder, about in _found(modules) if has_scripts(folder, about)]
+    if not packages:
         return
-    keys = {folder: _key(job, folder, about, modules) for folder, about in found}
-    missing = [(folder, about) for folder, about in found if not _restored(job, folder, keys[folder])]
+    keys = {folder: _key(job, folder, about, modules) for folder, about in packages}
+    missing = [(folder, about) for folder, about in packages if not _restored(job, folder, keys[folder])]
     if not missing:
         return
     inside = job.contained()
@@ -73,8 +73,8 @@ def _key(job: Job, folder: str, about: Mapping[str, Any], modules: str) -> str:
         name for kind in ("dependencies", "optionalDependencies", "peerDependencies") for name in about.get(kind) or {}
     }
     beside = sorted((name, _version(folder, name, modules)) for name in names)
-    said = [sorted(_rows(folder)), beside, job.target.runtime, job.target.architecture, job.container.identity]
-    return hashlib.sha256(json.dumps(said).encode()).hexdigest()
+    content = [sorted(_rows(folder)), beside, job.target.runtime, job.target.architecture, job.container.identity]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
 def _rows(folder: str) -> Iterator[tuple[str, bool, str]]:

@@ -68,14 +68,14 @@ def variables(job: Job, *files: str) -> dict[str, str]:
     """
     texts = [_text(file) for file in map(os.path.expanduser, files)]
     names = {name for text in texts for name in VARIABLE.findall(text)}
-    found = {name: os.environ[name] for name in sorted(names) if name in os.environ}
+    result = {name: os.environ[name] for name in sorted(names) if name in os.environ}
     for host, path in {} if job.offline else dict.fromkeys(pair for text in texts for pair in REGISTRY.findall(text)):
         place = f"//{host}{path.rstrip('/')}/"
         given = re.compile(rf"{re.escape(place)}?:_(authToken|auth|password)\s*=\s*(?!\$)")
         if codeartifact.is_host(host) and not any(given.search(text) for text in texts):
             token = codeartifact.token(host)
-            found |= {codeartifact.VARIABLE: token, f"npm_config_{place}:_authToken": token}
-    return found
+            result |= {codeartifact.VARIABLE: token, f"npm_config_{place}:_authToken": token}
+    return result
 
 
 def _text(file: str) -> str:

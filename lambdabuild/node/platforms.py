@@ -78,7 +78,7 @@ def _fits(job: Job, about: Mapping[str, Any]) -> bool:
     return all(_allows(about.get(field), value) for field, value in ours.items())
 
 
-def _allows(said: Any, value: str) -> bool:
-    names = [said] if isinstance(said, str) else [str(name) for name in said or ()]
+def _allows(declared: Any, value: str) -> bool:
+    names = [declared] if isinstance(declared, str) else [str(name) for name in declared or ()]
     wanted = [name for name in names if not name.startswith("!")]
     return f"!{value}" not in names and (not wanted or value in wanted or "any" in wanted)

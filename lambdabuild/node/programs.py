@@ -63,17 +63,17 @@ def pinned(job: Job, name: str, lock: str, folders: Iterable[str]) -> Pin | None
     """Return the version in the first ``packageManager`` field of the package.json files in these folders."""
     files = (os.path.join(folder, "package.json") for folder in folders)
     for file in filter(os.path.isfile, files):
-        said = manifest.read(job, file).get("packageManager")
-        if not isinstance(said, str):
+        declared = manifest.read(job, file).get("packageManager")
+        if not isinstance(declared, str):
             continue
-        found = PIN.fullmatch(said)
-        if found is None or found["name"] != name:
+        match = PIN.fullmatch(declared)
+        if match is None or match["name"] != name:
             raise BadManifest(
-                f"{job.who}: packageManager is {said!r}, but the lock file is {lock}",
+                f"{job.who}: packageManager is {declared!r}, but the lock file is {lock}",
                 where=job.place(file),
                 help=f'write one version, such as "{name}@1.2.3", or remove the lock file that is not used',
             )
-        return Pin(found["version"], found["algorithm"] or "", found["digest"] or "")
+        return Pin(match["version"], match["algorithm"] or "", match["digest"] or "")
     return None
 
 
@@ -147,16 +147,16 @@ def _check(job: Job, name: str, pin: Pin, package: str, folder: str) -> None:
     """Hold what was fetched against the digest: of the archive, or of Yarn's one file as Corepack does since Yarn 2."""
     if package == "@yarnpkg/cli-dist" and pin.digest:
         with open(os.path.join(folder, "node_modules", package, "bin", "yarn.js"), "rb") as stream:
-            found = hashlib.new(pin.algorithm, stream.read()).hexdigest()
+            digest = hashlib.new(pin.algorithm, stream.read()).hexdigest()
     elif pin.algorithm == "sha512":
         with open(os.path.join(folder, "package-lock.json"), encoding="utf-8") as stream:
             integrity = json.load(stream)["packages"][f"node_modules/{package}"]["integrity"]
-        found = b64decode(integrity.removeprefix("sha512-")).hex()
+        digest = b64decode(integrity.removeprefix("sha512-")).hex()
     else:
         return  # npm tells no other digest of an archive
-    if found != pin.digest:
+    if digest != pin.digest:
         raise HashMismatch(
-            f"{job.who}: {name} {pin.version} has the {pin.algorithm} {found[:16]}..., not {pin.digest[:16]}...",
+            f"{job.who}: {name} {pin.version} has the {pin.algorithm} {digest[:16]}..., not {pin.digest[:16]}...",
             where=job.place(job.target.manifest),
             help="correct packageManager in package.json, or find out who changed what",
         )

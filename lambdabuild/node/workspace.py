@@ -29,19 +29,19 @@ class Workspace(Struct, frozen=True, dict=True):
     def needed(self, folder: str, kinds: Iterable[str] = manifest.KINDS) -> list[str]:
         """Return the folders of the members that a package of the workspace depends on, directly or not, sorted."""
         named = {str(about.get("name", "")): member for member, about in self.manifests.items()}
-        found, ahead, kinds = {folder}, [folder], tuple(kinds)
+        reached, ahead, kinds = {folder}, [folder], tuple(kinds)
         while ahead:
             about = self.manifests.get(ahead.pop(), {})
             wanted = {named[name] for kind in kinds for name in about.get(kind, {}) if name in named}
-            ahead += sorted(wanted - found)
-            found |= wanted
-        return sorted(found - {folder, self.folder})
+            ahead += sorted(wanted - reached)
+            reached |= wanted
+        return sorted(reached - {folder, self.folder})
 
     def siblings(self, folder: str, omitted: Iterable[str] = ()) -> Siblings:
         """Return the other packages that a tool must see to install one; for the root, all of them."""
         kinds = [kind for kind in manifest.KINDS if kind != "devDependencies" or "dev" not in omitted]
         if folder == self.folder:
-            shipped = {one for member in self.members for one in self.needed(member, kinds)}
+            shipped = {needed for member in self.members for needed in self.needed(member, kinds)}
             return Siblings(tuple(sorted(shipped)), tuple(sorted(set(self.members) - shipped - {folder})))
         shipped = set(self.needed(folder, kinds))
         named = {*self.needed(folder), *self.needed(self.folder)} - {folder, *shipped}
@@ -84,20 +84,20 @@ def globbed(root: str, patterns: Iterable[Any]) -> list[str]:
     from wcmatch import glob
 
     flags = glob.GLOBSTAR | glob.BRACE | glob.EXTGLOB | glob.FORCEUNIX
-    found: set[str] = set()
+    matched: set[str] = set()
     for pattern in map(str, patterns):
         plain = os.path.normpath(pattern.removeprefix("!").lstrip("/"))
         files = glob.glob(os.path.join(plain, "package.json"), flags=flags, root_dir=root)
         folders = {os.path.dirname(file) for file in files if "node_modules" not in Path(file).parts}
-        found = found - folders if pattern.startswith("!") else found | folders
-    return sorted(found - {""})
+        matched = matched - folders if pattern.startswith("!") else matched | folders
+    return sorted(matched - {""})
 
 
 def patterns_of(about: dict[str, Any]) -> list[Any]:
     """Return the globs of the field ``workspaces``, a list or an object with one."""
-    said = about.get("workspaces", [])
-    found = said.get("packages", []) if isinstance(said, dict) else said
-    return found if isinstance(found, list) else []
+    declared = about.get("workspaces", [])
+    patterns = declared.get("packages", []) if isinstance(declared, dict) else declared
+    return patterns if isinstance(patterns, list) else []
 
 
 def of_package_json(job: Job, folder: str) -> Workspace | None:

@@ -63,8 +63,8 @@ def of(folder: str, listed: Requirements | None, *, offline: bool) -> Indexes:
         # As for pip, a file that names its index means no other; uv would take the environment's.
         environment["UV_DEFAULT_INDEX"] = chosen[-1]
     named = list(_named(folder, texts, environment))
-    found = Indexes(environment, dict(_credentials(named, environment)))
-    return found if offline else _with_tokens(found, [url for _, url in named])
+    result = Indexes(environment, dict(_credentials(named, environment)))
+    return result if offline else _with_tokens(result, [url for _, url in named])
 
 
 def _filled(url: str, environment: Mapping[str, str]) -> str:
@@ -112,12 +112,12 @@ def _in_keyring(url: str, host: str, user: str) -> str:
     return ""
 
 
-def _with_tokens(found: Indexes, urls: list[str]) -> Indexes:
+def _with_tokens(given: Indexes, urls: list[str]) -> Indexes:
     """Return the same with tokens for the indexes that are CodeArtifact's and have no password.
 
     uv is told the address once more, with the token in it, for it knows it then for the whole host.
     """
-    environment, credentials = dict(found.environment), dict(found.credentials)
+    environment, credentials = dict(given.environment), dict(given.credentials)
     for url in urls:
         parts = urlsplit(url)
         host = parts.netloc.rpartition("@")[2]

@@ -74,15 +74,15 @@ def select(
     """
     tags, environment = platform.tags(), platform.environment()
     errors: list[LambdaBuildError] = []
-    found: list[Choice] = []
+    choices: list[Choice] = []
     for package in lock.packages:
         try:
             package = _pinned(package, requirements, who) if requirements and requirements.needs_hashes else package
-            found += _selected(lock, package, tags, environment, folder, platform, who, may_build)
+            choices += _selected(lock, package, tags, environment, folder, platform, who, may_build)
         except LambdaBuildError as error:
             errors.append(error)
     raise_all(errors)
-    return tuple(sorted(found, key=lambda choice: choice.name))
+    return tuple(sorted(choices, key=lambda choice: choice.name))
 
 
 def check_pinned(choices: Iterable[Choice], requirements: Requirements, who: str) -> None:
@@ -139,9 +139,9 @@ def _selected(
 ) -> Iterator[Choice]:  # fmt: skip
     from packaging.pylock import PackageSdist, PylockSelectError
 
-    one = replace(lock, packages=[package])
+    reduced = replace(lock, packages=[package])
     try:
-        chosen = list(one.select(environment=environment, tags=tags))  # type: ignore[arg-type]  # all its keys are there
+        chosen = list(reduced.select(environment=environment, tags=tags))  # type: ignore[arg-type]  # all its keys are there
     except PylockSelectError as error:
         if package.wheels:
             raise no_wheel(who, package, platform) from error

@@ -72,7 +72,7 @@ def index_of(name: str, url: str, user: str = "", password: str = "") -> Index:
     return Index(name, bare, user or unquote(parts.username or ""), password or unquote(parts.password or ""))
 
 
-def with_indexes(job: Job, found: Indexes, named: Sequence[Index], more: Mapping[str, str]) -> Indexes:
+def with_indexes(job: Job, known: Indexes, named: Sequence[Index], more: Mapping[str, str]) -> Indexes:
     """Return the same with indexes that a lock names. PyPI is what the environment says it is, which may be a mirror.
 
     ``more`` holds what uv is told once there are several. By itself it takes a package from the first index that has
@@ -80,15 +80,15 @@ def with_indexes(job: Job, found: Indexes, named: Sequence[Index], more: Mapping
     """
     private = [index for index in named if not index.is_pypi]
     if not private:
-        return found
-    environment = {**found.environment}
+        return known
+    environment = {**known.environment}
     for name, value in more.items():
         environment.setdefault(name, value)
     if len(private) == len(named):
         environment["UV_DEFAULT_INDEX"] = private[-1].url
     given = environment.get("UV_INDEX", "").split()
     environment["UV_INDEX"] = " ".join([*given, *(f"{index.label}={index.url}" for index in private)])
-    return with_logins(job, Indexes(environment, found.credentials), private)
+    return with_logins(job, Indexes(environment, known.credentials), private)
 
 
 def pinned(job: Job, ask: Ask, origins: Origins) -> tuple[Ask, Requirements | None]:
@@ -136,9 +136,9 @@ def _address(index: Index, where: Indexes) -> str:
     return re.sub(r"^[A-Za-z0-9_-]+=(?=https?:)", "", mirror) or index.url if index.is_pypi else index.url
 
 
-def with_logins(job: Job, found: Indexes, private: Iterable[Index]) -> Indexes:
+def with_logins(job: Job, known: Indexes, private: Iterable[Index]) -> Indexes:
     """Return the same with the credentials that these indexes require."""
-    environment, credentials = {**found.environment}, {**found.credentials}
+    environment, credentials = {**known.environment}, {**known.credentials}
     for index in private:
         user, password = _login(job, index)
         if user or password:

@@ -107,8 +107,8 @@ def from_constraints(
     """Return the parts of all that is asked for, resolved for the platform. Raises what ``uv.compile_lock`` does."""
     if not asked.lines and not job.target.options.get("requirements"):
         return Result(reads=tuple(reads), notes=tuple(notes))
-    found = indexes.of(os.path.dirname(asked.file), None, offline=job.offline)
-    where = with_indexes(job, found, asked.origins.indexes, {})
+    known = indexes.of(os.path.dirname(asked.file), None, offline=job.offline)
+    where = with_indexes(job, known, asked.origins.indexes, {})
     ask, listed = _ask(job, asked.file, asked.lines, where)
     named = [*listed.local_paths(), *asked.projects]
     projects = resolve._projects(named, listed)
@@ -174,8 +174,8 @@ def at_address(name: str, version: str, url: str, sha256: str, subdirectory: str
 
 def sha256_among(hashes: Sequence[str]) -> str:
     """Return the only sha256 of a list of hashes; "" when there is none, or no telling which it is."""
-    found = [text.removeprefix("sha256:") for text in hashes if text.startswith("sha256:")]
-    return found[0] if len(found) == 1 else ""
+    digests = [text.removeprefix("sha256:") for text in hashes if text.startswith("sha256:")]
+    return digests[0] if len(digests) == 1 else ""
 
 
 def _mended(error: LambdaBuildError, again: str) -> LambdaBuildError:

@@ -72,8 +72,8 @@ def compile_lock(
     except ToolFailed as error:
         raise _explain(job, ask, platform, listed, error) from error
     with open(report, encoding="utf-8") as stream:
-        found = [_choice(item) for item in json.load(stream)["install"]]
-    return tuple(sorted(found, key=lambda choice: choice.name))
+        choices = [_choice(item) for item in json.load(stream)["install"]]
+    return tuple(sorted(choices, key=lambda choice: choice.name))
 
 
 def build_wheel(job: Job, source: str, out: str, indexes: Indexes) -> str:

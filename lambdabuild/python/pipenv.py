@@ -50,9 +50,10 @@ class Pipfile(Struct, frozen=True):
 
     def section(self, group: str) -> Mapping[str, Any]:
         """``{package: what is said of it}`` of a section; a bare version is a table of its own."""
-        found = self.data.get(IN_PIPFILE.get(group, group), {})
+        entries = self.data.get(IN_PIPFILE.get(group, group), {})
         return {
-            normalised(name): given if isinstance(given, dict) else {"version": given} for name, given in found.items()
+            normalised(name): given if isinstance(given, dict) else {"version": given}
+            for name, given in entries.items()
         }
 
     def where(self, name: str) -> Span:
@@ -95,12 +96,12 @@ def _sources(pipfile: Pipfile) -> tuple[Index, ...]:
 def _named(job: Job, pipfile: Pipfile) -> dict[str, Index]:
     """Return the packages of which it is said which index has them."""
     known = {source.name: source for source in _sources(pipfile)}
-    found = {}
+    sources = {}
     for group in pipfile.groups:
         for name, table in pipfile.section(group).items():
             if "index" in table:
-                found[name] = _source_of(job, pipfile, known, name, str(table["index"]))
-    return found
+                sources[name] = _source_of(job, pipfile, known, name, str(table["index"]))
+    return sources
 
 
 def _source_of(job: Job, pipfile: Pipfile, known: Mapping[str, Index], name: str, asked: str) -> Index:
@@ -155,7 +156,7 @@ def read_lock(job: Job, pipfile: Pipfile, file: str, platform: Platform) -> pins
     lock = _json(text, shown)
     _check_fresh(job, pipfile, lock)
     known = {source.name: source for source in map(_index, lock["_meta"].get("sources", [PYPI]))}
-    found: dict[str, pins.Pin] = {}
+    pins_by_name: dict[str, pins.Pin] = {}
     direct: dict[str, locks.Choice] = {}
     for group in pipfile.groups:
         for name, entry in lock.get(group, {}).items():
@@ -167,10 +168,10 @@ def read_lock(job: Job, pipfile: Pipfile, file: str, platform: Platform) -> pins
             if {"path", "file", "git"} & entry.keys():
                 direct[name] = _direct(job, pipfile, normalised(name), entry, where)
             else:
-                found[name] = replace(
+                pins_by_name[name] = replace(
                     _pin(job, normalised(name), entry, where), index=known.get(entry.get("index", ""))
                 )
-    return pins.Locked(file, tuple(found.values()), tuple(direct.values()), tuple(known.values()), AGAIN)
+    return pins.Locked(file, tuple(pins_by_name.values()), tuple(direct.values()), tuple(known.values()), AGAIN)
 
 
 def _json(text: str, shown: str) -> dict[str, Any]:
@@ -196,22 +197,24 @@ def _check_fresh(job: Job, pipfile: Pipfile, lock: Mapping[str, Any]) -> None:
 def pipfile_hashes(data: Mapping[str, Any]) -> set[str]:
     """Every hash that a Pipenv gives a Pipfile: names as they are or normalised, sections of its own or none."""
     own = {name: section for name, section in data.items() if name not in NO_PACKAGES | IN_PIPFILE.keys()}
-    found = set()
+    digests = set()
     for named in (normalised, str):
         for more in (own, {}):
             sections = {"default": data.get("packages", {}), "develop": data.get("dev-packages", {}), **more}
             about = {"sources": data.get("source", [PYPI]), "requires": data.get("requires", {})}
-            content = {group: {named(name): said for name, said in table.items()} for group, table in sections.items()}
+            content = {
+                group: {named(name): entry for name, entry in table.items()} for group, table in sections.items()
+            }
             text = json.dumps({"_meta": about, **content}, sort_keys=True, separators=(",", ":"), default=str)
-            found.add(hashlib.sha256(text.encode()).hexdigest())
-    return found
+            digests.add(hashlib.sha256(text.encode()).hexdigest())
+    return digests
 
 
 def _marker(table: Mapping[str, Any], platform: Platform) -> str:
     """``markers``, and those of a Pipfile that are keys of their own: ``sys_platform = "== 'win32'"``."""
-    found = [table["markers"]] if table.get("markers") else []
-    found += [f"{key} {table[key]}" for key in platform.environment() if key in table]
-    return " and ".join(f"({marker})" for marker in found)
+    markers = [table["markers"]] if table.get("markers") else []
+    markers += [f"{key} {table[key]}" for key in platform.environment() if key in table]
+    return " and ".join(f"({marker})" for marker in markers)
 
 
 def _pin(job: Job, name: str, entry: Mapping[str, Any], where: Span) -> pins.Pin:

@@ -56,17 +56,17 @@ def read(job: Job, platform: Platform) -> Project:
 
 def with_their_own(folders: Iterable[str]) -> list[str]:
     """Folders of local projects, and those that they name in [tool.uv.sources] in turn."""
-    found: dict[str, None] = {}
+    result: dict[str, None] = {}
     waiting = list(folders)
     while waiting:
         folder = waiting.pop(0)
         file = os.path.join(folder, "pyproject.toml")
-        if folder not in found and os.path.isfile(file):
+        if folder not in result and os.path.isfile(file):
             with open(file, "rb", opener=regular.opener) as stream, suppress(ValueError, AttributeError):
                 data = regular.toml(stream.read().decode())
                 waiting += sorted(filter(os.path.isdir, _local_paths(folder, data)))
-        found[folder] = None
-    return list(found)
+        result[folder] = None
+    return list(result)
 
 
 def _toml(file: str, shown: str) -> dict[str, Any]:
@@ -157,9 +157,9 @@ def _members_named(job: Job, about: Mapping[str, Any]) -> Iterator[str]:
     if not root:
         return
     shown = os.path.relpath(os.path.join(root, "pyproject.toml"), job.target.project)
-    said = _toml(os.path.join(root, "pyproject.toml"), shown).get("tool", {}).get("uv", {}).get("workspace", {})
+    workspace = _toml(os.path.join(root, "pyproject.toml"), shown).get("tool", {}).get("uv", {}).get("workspace", {})
     wanted = {_requirement_key(str(text))[0] for text in about.get("dependencies", ())}
-    for pattern in map(str, said.get("members", ())):
+    for pattern in map(str, workspace.get("members", ())):
         for manifest in map(str, sorted(Path(root).glob(os.path.join(os.path.normpath(pattern), "pyproject.toml")))):
             member = _toml(manifest, os.path.relpath(manifest, job.target.project)).get("project", {})
             if normalised(str(member.get("name", ""))) in wanted:
@@ -168,12 +168,12 @@ def _members_named(job: Job, about: Mapping[str, Any]) -> Iterator[str]:
 
 def _local_paths(folder: str, data: Mapping[str, Any]) -> set[str]:
     sources = data.get("tool", {}).get("uv", {}).get("sources", {})
-    found = set()
+    paths = set()
     for source in sources.values() if isinstance(sources, dict) else ():
-        for one in source if isinstance(source, list) else [source]:
-            if isinstance(one, dict) and isinstance(one.get("path"), str):
-                found.add(os.path.normpath(os.path.join(folder, one["path"])))
-    return found
+        for table in source if isinstance(source, list) else [source]:
+            if isinstance(table, dict) and isinstance(table.get("path"), str):
+                paths.add(os.path.normpath(os.path.join(folder, table["path"])))
+    return paths
 
 
 @contextmanager

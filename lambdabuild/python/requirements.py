@@ -104,12 +104,12 @@ class Requirements(Struct, frozen=True, dict=True):
     @cached_property
     def pinned(self) -> dict[str, tuple[frozenset[str], Span]]:
         """``{package: (hashes, place)}`` of the requirements that pin hashes."""
-        found: dict[str, tuple[frozenset[str], Span]] = {}
+        pins: dict[str, tuple[frozenset[str], Span]] = {}
         for line in self.lines:
             if line.name and line.hashes:
-                before = found.get(line.name, (frozenset[str](), line.where))[0]
-                found[line.name] = (before | line.hashes, line.where)
-        return found
+                before = pins.get(line.name, (frozenset[str](), line.where))[0]
+                pins[line.name] = (before | line.hashes, line.where)
+        return pins
 
     @property
     def needs_hashes(self) -> bool:

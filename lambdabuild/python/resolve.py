@@ -29,16 +29,16 @@ def from_requirements(job: Job) -> Result:
     local_paths = list(listed.local_paths())
     files = [file for file in listed.files if not file.startswith(job.scratch + os.sep)]
     reads = [*files, *local_paths, *_configuration(os.path.dirname(manifest))]
-    found = indexes.of(os.path.dirname(manifest), listed, offline=job.offline)
+    known_indexes = indexes.of(os.path.dirname(manifest), listed, offline=job.offline)
     by_pip = job.target.options.get("resolver") == "pip"
     projects = _projects(local_paths, listed)
     told = sources.of_projects(job, projects, platform)
-    found = named_indexes.with_logins(job, found, told.named.values())
-    ask = uv.Ask(manifest, tuple(_arguments(job, by_pip)), _links(job), found, more=tuple(more))
+    known_indexes = named_indexes.with_logins(job, known_indexes, told.named.values())
+    ask = uv.Ask(manifest, tuple(_arguments(job, by_pip)), _links(job), known_indexes, more=tuple(more))
     if by_pip:
-        return _result(job, found, _chosen_by_pip(job, ask, platform, listed), reads, [])
+        return _result(job, known_indexes, _chosen_by_pip(job, ask, platform, listed), reads, [])
     choices, notes = _compiled(job, ask, platform, listed, local_paths, told)
-    return _result(job, found, choices, [*reads, *projects, *told.folders], notes)
+    return _result(job, known_indexes, choices, [*reads, *projects, *told.folders], notes)
 
 
 def _more(job: Job) -> dict[str, str]:
@@ -100,26 +100,26 @@ def from_pyproject(job: Job) -> Result:
     """Packages of a pyproject.toml, as its uv.lock says when there is one."""
     folder = os.path.dirname(job.target.manifest)
     platform = targets.platform_of(job.target.runtime, job.target.architecture, job.who)
-    found = project.read(job, platform)
+    pyproject = project.read(job, platform)
     root = job.target.workspace or folder
-    projects = _projects(found.local_paths, None)
-    told = NOTHING_TOLD if found.lock else _told_to_poetry(job, platform, projects)
-    reads = [*_configuration(folder), *_configuration(root), *found.local_paths, *projects, *told.folders]
-    if not found.has_dependencies and not _more(job):
+    projects = _projects(pyproject.local_paths, None)
+    told = NOTHING_TOLD if pyproject.lock else _told_to_poetry(job, platform, projects)
+    reads = [*_configuration(folder), *_configuration(root), *pyproject.local_paths, *projects, *told.folders]
+    if not pyproject.has_dependencies and not _more(job):
         _refuse_poetrys_own(job)
         return Result(reads=tuple(_there(reads)))
     where = indexes.of(root, None, offline=job.offline)
-    if found.lock:
-        choices = uv.export_lock(job, folder, platform, found.options, where)
+    if pyproject.lock:
+        choices = uv.export_lock(job, folder, platform, pyproject.options, where)
         members = (choice.path for choice in choices if isinstance(choice, locks.Source) and choice.path)
         for member in members if job.target.workspace else ():
-            project.check_member(job, found.lock, member)
+            project.check_member(job, pyproject.lock, member)
         choices, more = joined(job, platform, where, choices)
-        return _result(job, where, choices, [*reads, found.lock, *more], [])
+        return _result(job, where, choices, [*reads, pyproject.lock, *more], [])
     where = named_indexes.with_indexes(job, where, told.indexes, {})
     where = named_indexes.with_logins(job, where, told.named.values())
-    ask = uv.Ask(job.target.manifest, found.options, _links(job), where)
-    choices, notes = _compiled(job, ask, platform, None, list(found.local_paths), told)
+    ask = uv.Ask(job.target.manifest, pyproject.options, _links(job), where)
+    choices, notes = _compiled(job, ask, platform, None, list(pyproject.local_paths), told)
     choices, more = joined(job, platform, where, choices)
     return _result(job, where, choices, [*reads, *more], notes)
 
@@ -164,7 +164,7 @@ def joined(
     local_paths = list(listed.local_paths())
     told = sources.of_projects(job, _projects(local_paths, listed), platform)
     try:
-        found, _ = _compiled(job, ask, platform, listed, local_paths, told)
+        compiled, _ = _compiled(job, ask, platform, listed, local_paths, told)
     except CannotResolve as error:
         manifest = os.path.relpath(job.target.manifest, job.target.project)
         raise RequirementsClash(
@@ -174,7 +174,7 @@ def joined(
             help="agree on one version: a function has one copy of each package",
         ) from error
     known = {choice.name for choice in locked}
-    together = (*locked, *(choice for choice in found if choice.name not in known))
+    together = (*locked, *(choice for choice in compiled if choice.name not in known))
     return tuple(sorted(together, key=lambda choice: choice.name)), [*listed.files, *listed.local_paths()]
 
 
@@ -196,7 +196,9 @@ def _compiled(
     names = local.names_of(job, filter(local.needs_build, projects), ask.indexes)
     ignored = list(listed.passed_over()) if listed else []
     if names or ignored or (listed and listed.has_paths_elsewhere):
-        ask = local.mirrored(job, ask, [one for one in (listed, constraints) if one], projects, names)
+        ask = local.mirrored(
+            job, ask, [source_list for source_list in (listed, constraints) if source_list], projects, names
+        )
     is_pinned = listed is not None and all("==" in line.text for line in listed.lines)
     with ThreadPoolExecutor(1) as pool:
         newest = None if job.offline or is_pinned or names else pool.submit(uv.newest, job, ask, platform)
@@ -233,17 +235,19 @@ def _result(
     choices = [choice for choice in choices if choice.name not in unwanted]
     wheels = [choice for choice in choices if isinstance(choice, locks.Wheel)]
     paths = fetch.fetch(wheels, job, where.credentials)
-    found: dict[str, Part] = {wheel.name: parts.archive(wheel, path) for wheel, path in zip(wheels, paths, strict=True)}
+    parts_by_name: dict[str, Part] = {
+        wheel.name: parts.archive(wheel, path) for wheel, path in zip(wheels, paths, strict=True)
+    }
     for choice in choices:
         if isinstance(choice, locks.Source):
-            found[choice.name] = local.build(job, choice, where)
+            parts_by_name[choice.name] = local.build(job, choice, where)
     own = [choice.path for choice in choices if isinstance(choice, locks.Source) and choice.path]
     reads += [path for path in own if not path.startswith(job.scratch + os.sep)]
     return Result(
-        parts=tuple(found[choice.name] for choice in choices),
+        parts=tuple(parts_by_name[choice.name] for choice in choices),
         reads=tuple(_there(reads)),
         notes=tuple(f"{job.target.name}: {note}" for note in notes),
-        facts={"packages": [_fact(choice, found[choice.name]) for choice in choices]},
+        facts={"packages": [_fact(choice, parts_by_name[choice.name]) for choice in choices]},
     )
 
 

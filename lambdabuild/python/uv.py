@@ -106,17 +106,17 @@ def _best(
     with ThreadPoolExecutor(1) as pool:
         newer = pool.submit(_attempt, job, ask, platform, above[0], requirements, sources) if above else None
         try:
-            found: tuple[locks.Choice, ...] | Exception = _attempt(job, ask, platform, below, requirements, sources)
+            outcome: tuple[locks.Choice, ...] | Exception = _attempt(job, ask, platform, below, requirements, sources)
         except (_NeedsSource, LambdaBuildError) as error:
-            found = error
+            outcome = error
         try:
             if newer is not None:
                 return newer.result()
         except (_NeedsSource, LambdaBuildError):
             pass
-    if isinstance(found, Exception):
-        raise found
-    return found
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
 
 
 class _NeedsSource(Exception):
@@ -176,7 +176,7 @@ def _refuse_if_it_has_wheels(
     """Only a package that has no wheels at all may be built from its sdist: the others are native."""
     exact = f"{needed.package}=={needed.version}" if needed.version else needed.package
     options = [line.text for line in requirements.lines if line.is_source] if requirements else []
-    found = 0
+    count = 0
     # uv does not list wheels of Pythons that the asked one leaves behind, so an old one is asked for as well.
     for python in (platform.python, OLD_PYTHON):
         try:
@@ -186,11 +186,11 @@ def _refuse_if_it_has_wheels(
             ).packages
         except (ToolFailed, BadManifest):
             continue
-        found += len(packages)
+        count += len(packages)
         for package in packages:
             if package.wheels:
                 raise locks.no_wheel(job.who, package, platform, needed.error.where) from None
-    if not found:
+    if not count:
         raise needed.error from None
 
 
@@ -209,35 +209,35 @@ def _explain(
     job: Job, ask: Ask, platform: Platform, requirements: Requirements | None, error: ToolFailed
 ) -> LambdaBuildError | _NeedsSource:
     """uv's words as an error with a place."""
-    said = "\n".join(line for line in error.output.splitlines() if line.strip())
-    where = requirements.place_of(match[1]) if requirements and (match := NOT_FOUND.search(said)) else None
+    output = "\n".join(line for line in error.output.splitlines() if line.strip())
+    where = requirements.place_of(match[1]) if requirements and (match := NOT_FOUND.search(output)) else None
     where = where or Span(os.path.relpath(ask.shown, job.target.project))
-    if "Couldn't parse" in said or "Error parsing" in said or "Failed to parse" in said:
-        place = _position(ask, job, said)
+    if "Couldn't parse" in output or "Error parsing" in output or "Failed to parse" in output:
+        place = _position(ask, job, output)
         lines = requirements.lines if requirements and place else ()
         bad = next((f": Invalid requirement: {line.text!r}" for line in lines if line.text and line.where == place), "")
         return BadManifest(
             f"{job.who}: {os.path.basename(ask.shown)} cannot be read{bad}",
             where=place or where,
-            tail=said,
+            tail=output,
             help="correct the line",
         )
-    explained = explain_output(job, error, [not_stored(ask.shown)], where=where, tail=said)
+    explained = explain_output(job, error, [not_stored(ask.shown)], where=where, tail=output)
     if explained is not error:
         return explained
-    direct = DIRECT_SOURCE.search(said)
-    needs = direct or NEEDS_WHEEL.search(said) or HAS_NONE.search(said)
+    direct = DIRECT_SOURCE.search(output)
+    needs = direct or NEEDS_WHEEL.search(output) or HAS_NONE.search(output)
     if needs:
         name = needs[1]
-        version = next((m[2] for m in HAS_NONE.finditer(said) if normalised(m[1]) == normalised(name) and m[2]), "")
+        version = next((m[2] for m in HAS_NONE.finditer(output) if normalised(m[1]) == normalised(name) and m[2]), "")
         place = requirements.place_of(name) if requirements else None
-        no_wheel = _no_wheel(job, platform, name, version, place or where, said)
+        no_wheel = _no_wheel(job, platform, name, version, place or where, output)
         return _NeedsSource(name, version, no_wheel, is_direct=direct is not None)
-    explained = explain_output(job, error, [UNREACHABLE], output=said, where=where, tail=said)
+    explained = explain_output(job, error, [UNREACHABLE], output=output, where=where, tail=output)
     if explained is not error:
         return explained
-    clash = requirements_clash(job, requirements, said)
-    return clash or explain_output(job, error, [_unresolved(ask, platform)], where=where, tail=said)
+    clash = requirements_clash(job, requirements, output)
+    return clash or explain_output(job, error, [_unresolved(ask, platform)], where=where, tail=output)
 
 
 def _unresolved(ask: Ask, platform: Platform) -> KnownFailure:
@@ -250,32 +250,32 @@ def _unresolved(ask: Ask, platform: Platform) -> KnownFailure:
     )
 
 
-def requirements_clash(job: Job, requirements: Requirements | None, said: str) -> RequirementsClash | None:
+def requirements_clash(job: Job, requirements: Requirements | None, output: str) -> RequirementsClash | None:
     """Return an error if the resolver complains about a package for which two files ask differently."""
     for name, lines in requirements.disputed() if requirements else ():
-        if re.search(rf"(?<![\w.-]){re.escape(name).replace('-', '[-_.]+')}(?![\w-])", said, re.IGNORECASE):
+        if re.search(rf"(?<![\w.-]){re.escape(name).replace('-', '[-_.]+')}(?![\w-])", output, re.IGNORECASE):
             return RequirementsClash(
                 f"{job.who}: {' and '.join(dict.fromkeys(line.text for line in lines))} cannot go together",
                 where=tuple(line.where for line in lines),
-                tail=said,
+                tail=output,
                 help="agree on one version: a function has one copy of each package",
             )
     return None
 
 
-def _no_wheel(job: Job, platform: Platform, name: str, version: str, where: Span, said: str) -> NoWheel:
+def _no_wheel(job: Job, platform: Platform, name: str, version: str, where: Span, output: str) -> NoWheel:
     return NoWheel(
         f"{job.who}: {' '.join(filter(None, (name, version)))} has no wheel for Python {platform.python}"
         f" on {platform.tag}",
         where=where,
-        tail="tried: " + ", ".join(platform.platforms()) + "\n" + said,
+        tail="tried: " + ", ".join(platform.platforms()) + "\n" + output,
         help=locks.WAYS_OUT,
     )
 
 
-def _position(ask: Ask, job: Job, said: str) -> Span | None:
+def _position(ask: Ask, job: Job, output: str) -> Span | None:
     """uv counts characters from the start of the file."""
-    match = POSITION.search(said)
+    match = POSITION.search(output)
     if match is None:
         return None
     file = os.path.join(os.path.dirname(ask.shown), match[1])

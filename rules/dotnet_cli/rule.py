@@ -191,10 +191,10 @@ def _parameters(job: Job) -> list[str]:
         return shlex.split(str(job.target.options[PARAMETERS]))
     file = os.path.join(os.path.dirname(job.target.manifest), "aws-lambda-tools-defaults.json")
     try:
-        said = json.loads(_text(file)) if os.path.exists(file) else {}
+        defaults = json.loads(_text(file)) if os.path.exists(file) else {}
     except json.JSONDecodeError as error:
         raise syntax_error(job, file, "JSON", error, error.lineno, error.colno) from error
-    return shlex.split(str(said.get("msbuild-parameters", "")))
+    return shlex.split(str(defaults.get("msbuild-parameters", "")))
 
 
 def _self_contained(job: Job, layout: Layout, parameters: list[str]) -> list[str]:
@@ -343,8 +343,8 @@ def _packages(project: str) -> list[dict[str, str]]:
     if not os.path.exists(assets):
         return []
     libraries: Mapping[str, Any] = json.loads(_text(assets)).get("libraries", {})
-    found = (name.partition("/") for name, about in libraries.items() if about.get("type") == "package")
-    return [{"name": name, "version": version} for name, _, version in sorted(found)]
+    pairs = (name.partition("/") for name, about in libraries.items() if about.get("type") == "package")
+    return [{"name": name, "version": version} for name, _, version in sorted(pairs)]
 
 
 # the framework is the runtime's
@@ -352,14 +352,14 @@ def _packages(project: str) -> list[dict[str, str]]:
 
 def _wanted(job: Job) -> str:
     """``dotnet8`` is net8.0, ``dotnetcore3.1`` was netcoreapp3.1; a custom runtime takes any."""
-    found = re.fullmatch(r"dotnet(core)?([\d.]+)", job.target.runtime)
-    if not found:
+    match = re.fullmatch(r"dotnet(core)?([\d.]+)", job.target.runtime)
+    if not match:
         return ""
-    return f"netcoreapp{found[2]}" if found[1] else f"net{found[2]}{'' if '.' in found[2] else '.0'}"
+    return f"netcoreapp{match[2]}" if match[1] else f"net{match[2]}{'' if '.' in match[2] else '.0'}"
 
 
 def _frameworks(text: str) -> list[str]:
-    return [name.strip() for said in FRAMEWORK.findall(text) for name in said.split(";") if name.strip()]
+    return [name.strip() for value in FRAMEWORK.findall(text) for name in value.split(";") if name.strip()]
 
 
 def _check_framework(job: Job) -> None:
@@ -368,8 +368,8 @@ def _check_framework(job: Job) -> None:
     named = _frameworks(text)
     if not wanted or not named or wanted in named or any("$(" in name for name in named):
         return
-    found = FRAMEWORK.search(text)
-    line = text.count("\n", 0, found.start()) + 1 if found else 1
+    match = FRAMEWORK.search(text)
+    line = text.count("\n", 0, match.start()) + 1 if match else 1
     raise _other_framework(job, f"targets {', '.join(named)}", line)
 
 
@@ -442,7 +442,7 @@ def _explain(job: Job, layout: Layout, error: ToolFailed) -> LambdaBuildError:
 
 def _uncommented(file: str) -> str:
     """Return a file's XML without comments, its lines where they were."""
-    return re.sub(r"<!--.*?-->", lambda found: "\n" * found[0].count("\n"), _text(file), flags=re.DOTALL)
+    return re.sub(r"<!--.*?-->", lambda match: "\n" * match[0].count("\n"), _text(file), flags=re.DOTALL)
 
 
 def _text(file: str) -> str:

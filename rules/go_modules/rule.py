@@ -129,12 +129,12 @@ class Go:
 
     def packages(self, *arguments: str) -> list[dict[str, Any]]:
         """Return the output of ``go list``, which is one JSON object after another."""
-        text, decoder, found = self.run("list", *arguments).strip(), json.JSONDecoder(), []
+        text, decoder, items = self.run("list", *arguments).strip(), json.JSONDecoder(), []
         while text:
             item, end = decoder.raw_decode(text)
-            found.append(item)
+            items.append(item)
             text = text[end:].lstrip()
-        return found
+        return items
 
 
 def fetch(job: Job) -> Result:
@@ -248,16 +248,16 @@ def _package(go: Go, flags: Sequence[str]) -> str:
     job = go.job
     if job.target.options.get("package"):
         return str(job.target.options["package"])
-    found = go.packages("-find", "-e", *flags, "-json=Dir,Name,Error", "./...")
+    packages = go.packages("-find", "-e", *flags, "-json=Dir,Name,Error", "./...")
     source = os.path.realpath(job.target.source)
-    mains = sorted(os.path.relpath(os.path.realpath(p["Dir"]), source) for p in found if p.get("Name") == "main")
+    mains = sorted(os.path.relpath(os.path.realpath(p["Dir"]), source) for p in packages if p.get("Name") == "main")
     handler = _handler(job)
     base = posixpath.basename(handler)
     wanted = (".", f"cmd/{handler}", handler, f"cmd/{base}", base)
     chosen = [name for name in wanted if name in mains] or mains
     if chosen and (chosen[0] in wanted or len(chosen) == 1):
         return "./" + chosen[0]
-    if not mains and any("Error" in package for package in found):
+    if not mains and any("Error" in package for package in packages):
         return "."  # go build tells what is wrong with it
     raise BadSource(
         f"{job.who} has no main package in its code folder, nor in cmd/{handler}/",
@@ -324,8 +324,8 @@ def _upwards(job: Job) -> Iterator[str]:
 
 def _modules(used: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
     modules = [package["Module"] for package in used if package.get("Module", {}).get("Version")]
-    found = {(str(module["Path"]), str((module.get("Replace") or module).get("Version", ""))) for module in modules}
-    return [{"name": name, "version": version} for name, version in sorted(found)]
+    pairs = {(str(module["Path"]), str((module.get("Replace") or module).get("Version", ""))) for module in modules}
+    return [{"name": name, "version": version} for name, version in sorted(pairs)]
 
 
 def _explain(job: Job, error: ToolFailed) -> LambdaBuildError:
@@ -339,8 +339,8 @@ def _explain(job: Job, error: ToolFailed) -> LambdaBuildError:
 
 def _place(job: Job, pattern: re.Pattern[str], output: str) -> Span:
     """Return the first place that Go names, which it does from the folder it runs in; else go.mod."""
-    found = pattern.search(output)
-    if not found:
+    match = pattern.search(output)
+    if not match:
         return job.place(job.target.manifest)
-    file = os.path.normpath(os.path.join(job.target.source, found[1]))
-    return job.place(file, int(found[2]), int(found[3] or 1))
+    file = os.path.normpath(os.path.join(job.target.source, match[1]))
+    return job.place(file, int(match[2]), int(match[3] or 1))

@@ -336,7 +336,7 @@ def _program(job: Job, build: Build, tree: Tree) -> tuple[list[str], tuple[str, 
     help = "install Gradle and a JDK, or add a wrapper to the project: gradle wrapper"
     if not build.wrapper:
         return [job.tool("gradle", help)], ()
-    wrapper, said = ["sh", tree.twin(build.wrapper)], "the run is offline"
+    wrapper, reason = ["sh", tree.twin(build.wrapper)], "the run is offline"
     if _has_distribution(build.wrapper):
         return wrapper, ()
     if not job.offline:
@@ -345,7 +345,7 @@ def _program(job: Job, build: Build, tree: Tree) -> tuple[list[str], tuple[str, 
             job.run([*wrapper, "--version"], cwd=folder, extra_environment=_variables())
             return wrapper, ()
         except ToolFailed as error:
-            said = error.tail
+            reason = error.tail
     try:
         machines = job.tool("gradle")
     except ToolMissing as error:
@@ -353,7 +353,7 @@ def _program(job: Job, build: Build, tree: Tree) -> tuple[list[str], tuple[str, 
         raise kind(
             f"{job.who}: gradlew cannot get the Gradle it wants, and there is no other",
             where=job.place(build.wrapper),
-            tail=said,
+            tail=reason,
             help="see that its distributionUrl can be reached, or install Gradle",
         ) from error
     return [machines], ("gradlew cannot get the Gradle it wants: the one on PATH is used",)
@@ -365,9 +365,9 @@ def _has_distribution(wrapper: str) -> bool:
     if not os.path.isfile(properties):
         return False
     with open(properties, encoding="utf-8", errors="replace") as stream:
-        found = re.search(r"(?m)^\s*distributionUrl\s*=.*/(.+)\.zip\s*$", stream.read())
+        match = re.search(r"(?m)^\s*distributionUrl\s*=.*/(.+)\.zip\s*$", stream.read())
     home = os.environ.get("GRADLE_USER_HOME") or os.path.expanduser("~/.gradle")
-    return found is not None and any(Path(home, "wrapper/dists", found[1]).glob("*/*/bin/gradle"))
+    return match is not None and any(Path(home, "wrapper/dists", match[1]).glob("*/*/bin/gradle"))
 
 
 # what Gradle made, as it ships

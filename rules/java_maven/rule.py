@@ -174,9 +174,9 @@ def _family(job: Job) -> Family:
     layers = list(_layers(job, family))
     if not layers:
         return family
-    poms = {pom.file: pom for one in (family, *layers) for pom in one.poms}
+    poms = {pom.file: pom for relative in (family, *layers) for pom in relative.poms}
     needed = {folder for layer in layers for folder in (layer.own.folder, *layer.siblings)}
-    starts = dict.fromkeys(one.start.file for one in (family, *layers))
+    starts = dict.fromkeys(relative.start.file for relative in (family, *layers))
     return Family(family.own, tuple(poms.values()), family.siblings | needed, maven.aggregator(tuple(starts)))
 
 
@@ -216,26 +216,26 @@ def _reactor(job: Job, own: Pom) -> Family:
 
 def _aggregators(job: Job, own: Pom, parents: tuple[Pom, ...]) -> list[Pom]:
     """Poms that may have the own one as a module, the outermost first."""
-    found = {pom.file: pom for pom in parents}
+    poms = {pom.file: pom for pom in parents}
     for folder in folders_above(job, own.folder)[1:]:
         file = os.path.join(folder, "pom.xml")
-        if file not in found and os.path.isfile(file):
-            found[file] = maven.read_pom(job, file)
-    return sorted((pom for pom in found.values() if pom.modules), key=lambda pom: len(pom.folder))
+        if file not in poms and os.path.isfile(file):
+            poms[file] = maven.read_pom(job, file)
+    return sorted((pom for pom in poms.values() if pom.modules), key=lambda pom: len(pom.folder))
 
 
 def _siblings(job: Job, own: Pom, modules: tuple[Pom, ...]) -> frozenset[str]:
     """Folders of the modules that a pom, its parents or these modules themselves name as dependencies."""
     known = {pom.artifact: pom for pom in modules}
-    found: dict[str, Pom] = {}
+    needed: dict[str, Pom] = {}
     open_ends = [own]
     while open_ends:
         pom = open_ends.pop()
         named = pom.dependencies.union(*(parent.dependencies for parent in maven.parents(job, pom)))
-        new = {name: known[name] for name in sorted(named & known.keys() - found.keys() - {own.artifact})}
-        found |= new
+        new = {name: known[name] for name in sorted(named & known.keys() - needed.keys() - {own.artifact})}
+        needed |= new
         open_ends += new.values()
-    return frozenset(pom.folder for pom in found.values())
+    return frozenset(pom.folder for pom in needed.values())
 
 
 def _refuse_aggregator(job: Job, own: Pom) -> None:
@@ -269,17 +269,17 @@ def _poms_and_more(job: Job, family: Family) -> list[str]:
 def _named(pom: Pom) -> Iterator[str]:
     """Yield files and folders that a pom names from where it lies, such as a repository of jars, but for source."""
     for path in re.findall(r"\$\{(?:project\.)?basedir\}/+([^<>\s\"'$]+)", pom.text):
-        found = os.path.normpath(os.path.join(pom.folder, path))
-        is_source = path.split("/")[0] in ("src", "target") or is_below(pom.folder, found)
-        if os.path.exists(found) and not is_source:
-            yield found
+        place = os.path.normpath(os.path.join(pom.folder, path))
+        is_source = path.split("/")[0] in ("src", "target") or is_below(pom.folder, place)
+        if os.path.exists(place) and not is_source:
+            yield place
 
 
 def _settings(job: Job, family: Family) -> list[str]:
     """Return the nearest ``.mvn`` folder, the nearest wrapper, and the folder that this wrapper reads."""
-    found = [_nearest(job, family, ".mvn"), _nearest(job, family, "mvnw")]
-    found.append(os.path.join(os.path.dirname(found[1]), ".mvn", "wrapper") if found[1] else "")
-    return [path for path in found if os.path.exists(path)]
+    paths = [_nearest(job, family, ".mvn"), _nearest(job, family, "mvnw")]
+    paths.append(os.path.join(os.path.dirname(paths[1]), ".mvn", "wrapper") if paths[1] else "")
+    return [path for path in paths if os.path.exists(path)]
 
 
 def _nearest(job: Job, family: Family, name: str) -> str:
@@ -312,15 +312,15 @@ def _is_source(parent: str, name: str, scratch: str) -> bool:
 
 def _reads(job: Job, family: Family) -> tuple[str, ...]:
     """Return what is read besides the manifest and the code folder. A missing parent counts as absent."""
-    found = {pom.file for pom in family.poms} | {pom.parent for pom in family.poms if pom.parent}
-    found |= {path for pom in family.poms for path in _named(pom)} | set(_settings(job, family)) | {*_layer_poms(job)}
-    found |= {os.path.join(os.environ[name], "release") for name in ("JAVA_HOME",) if name in os.environ}
+    files = {pom.file for pom in family.poms} | {pom.parent for pom in family.poms if pom.parent}
+    files |= {path for pom in family.poms for path in _named(pom)} | set(_settings(job, family)) | {*_layer_poms(job)}
+    files |= {os.path.join(os.environ[name], "release") for name in ("JAVA_HOME",) if name in os.environ}
     if job.step == "compile":
         for folder in {family.own.folder, *family.siblings}:
             names = (name for name in ("src", *os.listdir(folder)) if _is_source(folder, name, job.scratch))
-            found |= {os.path.join(folder, name) for name in names}
-        found = {path for path in found if not is_below(path, job.target.source)}
-    return tuple(sorted(found - {family.own.file}))
+            files |= {os.path.join(folder, name) for name in names}
+        files = {path for path in files if not is_below(path, job.target.source)}
+    return tuple(sorted(files - {family.own.file}))
 
 
 # Maven
@@ -362,8 +362,8 @@ def _packages(listing: str) -> list[dict[str, str]]:
     """``group:artifact[:type[:classifier]]:version:scope`` of each line, as name and version."""
     with open(listing, encoding="utf-8") as stream:
         lines = [line.split()[0].split(":") for line in stream if line.startswith("   ") and line.count(":") >= 4]
-    found = {(f"{parts[0]}:{parts[1]}", parts[-2]) for parts in lines}
-    return [{"name": name, "version": version} for name, version in sorted(found)]
+    pairs = {(f"{parts[0]}:{parts[1]}", parts[-2]) for parts in lines}
+    return [{"name": name, "version": version} for name, version in sorted(pairs)]
 
 
 # what Maven made, as it ships
@@ -406,9 +406,9 @@ def _explain(job: Job, tree: Tree, error: ToolFailed) -> LambdaBuildError:
 
 
 def _place_in_pom(job: Job, lines: list[str]) -> Span:
-    found = re.search(r"@ line (\d+), column (\d+)", "\n".join(lines))
+    match = re.search(r"@ line (\d+), column (\d+)", "\n".join(lines))
     return (
-        job.place(job.target.manifest, *(int(number) for number in found.groups()))
-        if found
+        job.place(job.target.manifest, *(int(number) for number in match.groups()))
+        if match
         else job.place(job.target.manifest)
     )

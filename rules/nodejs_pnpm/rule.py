@@ -72,7 +72,7 @@ def resolve(job: Job) -> Result:
     reads = _reads(job, folder, about, top, siblings)
     members = space.members if space and folder == top else siblings.shipped
     abouts = [about, *(space.manifests.get(member, {}) for member in members if space)]
-    if not (job.files or any(manifest.names_packages(one, job.target.options) for one in abouts)):
+    if not (job.files or any(manifest.names_packages(member_about, job.target.options) for member_about in abouts)):
         return installed.of_out(job, reads)
     pin = programs.pinned(job, "pnpm", LOCK, (folder, top))
     pnpm = programs.find(job, "pnpm", pin, "pnpm", (folder, top))
@@ -102,12 +102,12 @@ def _members(root: str, lock: str) -> set[str]:
     import yaml
 
     block = re.search(r"^importers:\n((?:[ \t].*\n|\n)*)", lock, re.MULTILINE)
-    locked = {"".join(found) for found in MEMBER.findall(block[1] if block else "")}
+    locked = {"".join(match) for match in MEMBER.findall(block[1] if block else "")}
     try:
-        said = yaml.safe_load(_text(os.path.join(root, "pnpm-workspace.yaml")))
+        declared = yaml.safe_load(_text(os.path.join(root, "pnpm-workspace.yaml")))
     except yaml.YAMLError:
         return locked  # pnpm says what is wrong
-    patterns = said.get("packages") if isinstance(said, dict) else None
+    patterns = declared.get("packages") if isinstance(declared, dict) else None
     return locked | set(workspace.globbed(root, patterns if isinstance(patterns, list) else ()))
 
 
@@ -120,13 +120,13 @@ def _text(file: str) -> str:
 
 def _reads(job: Job, folder: str, about: Mapping[str, Any], top: str, siblings: Siblings) -> list[str]:
     """Every file and folder that pnpm must see, beside the package's own package.json."""
-    found = [*manifest.local(job, folder, about), *siblings.shipped, *siblings.manifests]
-    found += [*place.present(top, ("package.json", *BESIDE)), *place.present(folder, [".npmrc"])]
+    files = [*manifest.local(job, folder, about), *siblings.shipped, *siblings.manifests]
+    files += [*place.present(top, ("package.json", *BESIDE)), *place.present(folder, [".npmrc"])]
     for member in siblings.shipped:
-        found += manifest.local(job, member, manifest.read(job, os.path.join(member, "package.json")))
+        files += manifest.local(job, member, manifest.read(job, os.path.join(member, "package.json")))
     for file in place.present(top, ("package.json", "pnpm-workspace.yaml")):
-        found += place.present(top, PATCH.findall(_text(file)))
-    return sorted(set(found) - {job.target.manifest})
+        files += place.present(top, PATCH.findall(_text(file)))
+    return sorted(set(files) - {job.target.manifest})
 
 
 def _install(job: Job, pnpm: Program, work: str, root: str, layout: tuple[str, ...], is_locked: bool) -> None:

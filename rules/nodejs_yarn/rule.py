@@ -77,7 +77,7 @@ def resolve(job: Job) -> Result:
     needed = sorted(set(space.members) - {folder}) if space and is_root else space.needed(folder) if space else []
     reads = _reads(job, folder, about, space, needed)
     abouts = [about, *(space.manifests.get(member, {}) for member in needed if space)]
-    if not (job.files or any(manifest.names_packages(one, job.target.options) for one in abouts)):
+    if not (job.files or any(manifest.names_packages(member_about, job.target.options) for member_about in abouts)):
         return installed.of_out(job, reads)
     yarn = _yarn(job, folder, top, lock)
     tree = _tree(job, folder, space, lock, needed, reads)
@@ -108,11 +108,11 @@ def _notes(job: Job, about: Mapping[str, Any], lock: str) -> list[str]:
 
 def _space(job: Job, folder: str, lock: str) -> Workspace | None:
     """Return the workspace of a package; also one of its own that only its lock file knows."""
-    found = workspace.of_package_json(job, folder)
-    if found is None:
+    space = workspace.of_package_json(job, folder)
+    if space is None:
         return Workspace(job, folder, (folder,)) if lock else None
-    named = {os.path.normpath(os.path.join(found.folder, member)) for member in MEMBER.findall(lock)}
-    return Workspace(job, found.folder, tuple(sorted({*found.members, *named})))
+    named = {os.path.normpath(os.path.join(space.folder, member)) for member in MEMBER.findall(lock)}
+    return Workspace(job, space.folder, tuple(sorted({*space.members, *named})))
 
 
 def _tree(job: Job, folder: str, space: Workspace | None, lock: str, needed: list[str], reads: list[str]) -> Tree:
@@ -132,17 +132,17 @@ def _tree(job: Job, folder: str, space: Workspace | None, lock: str, needed: lis
 
 def _reads(job: Job, folder: str, about: Mapping[str, Any], space: Workspace | None, needed: list[str]) -> list[str]:
     """Every file and folder that Yarn must see, beside the package's own package.json."""
-    found = [*manifest.local(job, folder, about)]
+    files = [*manifest.local(job, folder, about)]
     for path in _upwards(job, folder):
-        found += [os.path.join(path, name) for name in SETTINGS]  # one that is made later counts, too
-        found += place.present(path, BESIDE)
-        found += place.present(path, YARN_PATH.findall(_settings(path)) + MIRROR.findall(_settings(path)))
+        files += [os.path.join(path, name) for name in SETTINGS]  # one that is made later counts, too
+        files += place.present(path, BESIDE)
+        files += place.present(path, YARN_PATH.findall(_settings(path)) + MIRROR.findall(_settings(path)))
     if space:
-        found += [*needed, *place.present(space.folder, ["package.json", LOCK])]
+        files += [*needed, *place.present(space.folder, ["package.json", LOCK])]
         for member in needed:
-            found += manifest.local(job, member, manifest.read(job, os.path.join(member, "package.json")))
-        found += [path for member in space.members for path in place.present(member, ["package.json"])]
-    return sorted(set(found) - {job.target.manifest})
+            files += manifest.local(job, member, manifest.read(job, os.path.join(member, "package.json")))
+        files += [path for member in space.members for path in place.present(member, ["package.json"])]
+    return sorted(set(files) - {job.target.manifest})
 
 
 def _upwards(job: Job, folder: str) -> Iterator[str]:
@@ -351,8 +351,8 @@ def _pins(lock: str) -> list[str]:
 
 
 def _no_pnp(job: Job, folder: str, top: str) -> list[str]:
-    said = _settings(folder) + _settings(top)
-    if re.search(r"^nodeLinker:\s*[\"']?node-modules", said, re.MULTILINE):
+    settings = _settings(folder) + _settings(top)
+    if re.search(r"^nodeLinker:\s*[\"']?node-modules", settings, re.MULTILINE):
         return []
     return [f"{job.who}: its packages are installed as a node_modules folder, not as Plug'n'Play"]
 

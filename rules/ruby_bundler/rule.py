@@ -94,20 +94,20 @@ def resolve(job: Job) -> Result:
 def _resolve(job: Job) -> Result:
     """Install the gems as a tree, and for functions the Gemfile, its lock and the settings to use it."""
     series = _series(job)
-    found = _look(job, series)
-    gems = [gem for source in found["local"] for gem in _gems(job, source)]
-    work = _mirrored(job, found, gems)
-    target = _environment(job, found, series)
+    bundle = _look(job, series)
+    gems = [gem for source in bundle["local"] for gem in _gems(job, source)]
+    work = _mirrored(job, bundle, gems)
+    target = _environment(job, bundle, series)
     _install(job, work, target)
     place = _place(job, series)
     tree = os.path.join(job.out, place)
     notes = _moved(job, target, tree)
     _add_local(tree, gems)
     if job.target.kind == "function":
-        notes += _ship_gemfile(job, work, place, found["gemfiles"], gems)
+        notes += _ship_gemfile(job, work, place, bundle["gemfiles"], gems)
     return Result(
         parts=(Folder(job.out, leave_out=LEAVE_OUT),) if os.listdir(job.out) else (),
-        reads=tuple(sorted(_reads(job, found, gems))),
+        reads=tuple(sorted(_reads(job, bundle, gems))),
         notes=tuple(notes),
         facts={"packages": _packages(tree), "kind": job.target.kind},
     )
@@ -129,13 +129,13 @@ def copy(job: Job) -> Result:
 
 
 def _series(job: Job) -> str:
-    found = RUNTIME.match(job.target.runtime)
-    if not found:
+    match = RUNTIME.match(job.target.runtime)
+    if not match:
         raise CannotResolve(
             f"{job.who}: {job.target.runtime or 'no runtime'!r} does not say which Ruby the gems are for",
             help="write a runtime such as ruby3.4, for a layer as its BuildMethod or in CompatibleRuntimes",
         )
-    return found[1]
+    return match[1]
 
 
 def _place(job: Job, series: str) -> str:
@@ -150,20 +150,20 @@ def _look(job: Job, series: str) -> dict[str, Any]:
     ruby = job.tool("ruby", "install Ruby with Bundler")
     job.tool("bundle", "install Bundler, as with: gem install bundler")
     command = [ruby, os.path.join(HERE, "look.rb"), job.target.manifest, series]
-    said = job.run(command, extra_environment={"SOURCE_DATE_EPOCH": EPOCH, "BUNDLE_GEMFILE": job.target.manifest})
-    found: dict[str, Any] = json.loads(said.stdout.splitlines()[-1])
-    if "error" in found:
-        where = job.place(found["file"] or job.target.manifest, int(found["line"] or 1))
+    completed = job.run(command, extra_environment={"SOURCE_DATE_EPOCH": EPOCH, "BUNDLE_GEMFILE": job.target.manifest})
+    bundle: dict[str, Any] = json.loads(completed.stdout.splitlines()[-1])
+    if "error" in bundle:
+        where = job.place(bundle["file"] or job.target.manifest, int(bundle["line"] or 1))
         raise BadManifest(
-            f"{job.who}: Bundler cannot read the Gemfile", where=where, tail=found["error"].strip(), help="correct it"
+            f"{job.who}: Bundler cannot read the Gemfile", where=where, tail=bundle["error"].strip(), help="correct it"
         )
-    if found["ruby"] is None:
+    if bundle["ruby"] is None:
         raise BadManifest(
-            f"{job.who}: the Gemfile asks for Ruby {found['wanted_ruby']}, but the runtime is {job.target.runtime}",
+            f"{job.who}: the Gemfile asks for Ruby {bundle['wanted_ruby']}, but the runtime is {job.target.runtime}",
             where=job.place(job.target.manifest, _line_of(job.target.manifest, r"\s*ruby\b")),
             help=f"write ruby '~> {series}.0' in the Gemfile, or change the runtime",
         )
-    return found
+    return bundle
 
 
 def _line_of(file: str, pattern: str) -> int:
@@ -191,11 +191,11 @@ def _gems(job: Job, source: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [source["gems"][0] | {"written": source["written"]}]
 
 
-def _reads(job: Job, found: Mapping[str, Any], gems: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def _reads(job: Job, bundle: Mapping[str, Any], gems: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     folder = os.path.dirname(job.target.manifest)
     for gem in gems:
         yield from _read_of(job, gem)
-    yield from (file for file in found["gemfiles"] if file != job.target.manifest)
+    yield from (file for file in bundle["gemfiles"] if file != job.target.manifest)
     yield from _own_gemspec(folder)
     for name in (".bundle/config", "vendor/cache"):
         if os.path.exists(os.path.join(folder, name)):
@@ -222,14 +222,14 @@ def _own_gemspec(folder: str) -> Iterator[str]:
 # install: Bundler, in a copy
 
 
-def _mirrored(job: Job, found: Mapping[str, Any], gems: Sequence[Mapping[str, Any]]) -> str:
+def _mirrored(job: Job, bundle: Mapping[str, Any], gems: Sequence[Mapping[str, Any]]) -> str:
     """Return a copy of the Gemfile's folder with its local gems at the same relative paths.
 
     The user's stays as it is.
     """
     folder = os.path.realpath(os.path.dirname(job.target.manifest))
     files = {os.path.join(gem["folder"], name) for gem in gems for name in (*gem["files"], *gem["gemspecs"])}
-    files |= {os.path.realpath(file) for file in (*found["gemfiles"], *_own_gemspec(folder))}
+    files |= {os.path.realpath(file) for file in (*bundle["gemfiles"], *_own_gemspec(folder))}
     files |= {os.path.join(folder, name) for name in ("Gemfile.lock", ".ruby-version")}
     top = os.path.commonpath([folder, *(os.path.dirname(file) for file in files)])
     work = os.path.normpath(os.path.join(job.scratch, "tree", os.path.relpath(folder, top)))
@@ -268,13 +268,13 @@ def _without(job: Job) -> str:
     return wanted if isinstance(wanted, str) else ":".join(str(name) for name in wanted)
 
 
-def _environment(job: Job, found: Mapping[str, Any], series: str) -> dict[str, str]:
-    machine, cpu = found["machine"], CPUS[job.target.architecture]
+def _environment(job: Job, bundle: Mapping[str, Any], series: str) -> dict[str, str]:
+    machine, cpu = bundle["machine"], CPUS[job.target.architecture]
     same_ruby = machine["ruby"].startswith(f"{series}.")
     same_cpu = "linux" in machine["os"] and MACHINES.get(machine["cpu"]) == cpu
     return {
         "LAMBDABUILD_PLATFORM": f"{cpu}-linux",
-        "LAMBDABUILD_RUBY": found["ruby"],
+        "LAMBDABUILD_RUBY": bundle["ruby"],
         "LAMBDABUILD_NATIVE": os.path.join(job.scratch, "native"),
         "LAMBDABUILD_COMPILE": "yes" if same_ruby and same_cpu and not _waits(job) else "no",
         "LAMBDABUILD_MACHINE": f"Ruby {machine['ruby']} on {machine['cpu']}",
@@ -438,11 +438,11 @@ def _ship_gemfile(
 
 
 def _packages(tree: str) -> list[dict[str, str]]:
-    found = []
+    packages = []
     folder = os.path.join(tree, "specifications")
     for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else ():
         with open(os.path.join(folder, name), encoding="utf-8") as stream:
             stub = re.search(r"^# stub: (\S+) (\S+)", stream.read(), re.MULTILINE)
         if stub:
-            found.append({"name": stub[1], "version": stub[2]})
-    return found
+            packages.append({"name": stub[1], "version": stub[2]})
+    return packages

@@ -171,7 +171,7 @@ def _there(job: Job, manifest: str, about: Mapping[str, Any]) -> str:
         path = os.path.relpath(os.path.dirname(manifest), job.target.project)
         raise BadManifest(
             f"{job.who}: the crate of the path {path} is not there",
-            where=job.place(next((str(one["manifest_path"]) for one in about["packages"]), job.target.manifest)),
+            where=job.place(next((str(crate["manifest_path"]) for crate in about["packages"]), job.target.manifest)),
             help="correct the path, in [dependencies] or [patch]",
         )
     return manifest
@@ -182,10 +182,10 @@ def _metadata(job: Job, manifest: str) -> dict[str, Any]:
     command = [job.tool("cargo", "install Rust: https://rustup.rs"), "metadata", "--no-deps", "--format-version=1"]
     command += [f"--manifest-path={manifest}", *(["--offline"] if job.offline else [])]
     try:
-        said = job.run(command, cwd=os.path.dirname(manifest), extra_environment=_own())
+        completed = job.run(command, cwd=os.path.dirname(manifest), extra_environment=_own())
     except ToolFailed as error:
         raise _explain(job, error, os.path.dirname(manifest)) from error
-    about: dict[str, Any] = json.loads(said.stdout)
+    about: dict[str, Any] = json.loads(completed.stdout)
     return about
 
 
@@ -199,10 +199,10 @@ def _patches(root: str) -> Iterator[str]:
     """The folders that take a crate's place: [patch] and [replace] of a workspace's root, which metadata leaves out."""
     try:
         with open(os.path.join(root, "Cargo.toml"), "rb") as stream:
-            said = tomllib.load(stream)
+            manifest = tomllib.load(stream)
     except (OSError, tomllib.TOMLDecodeError):
         return
-    for table in (*said.get("patch", {}).values(), said.get("replace", {})):
+    for table in (*manifest.get("patch", {}).values(), manifest.get("replace", {})):
         for wanted in table.values():
             if isinstance(wanted, dict) and isinstance(wanted.get("path"), str):
                 yield os.path.normpath(os.path.join(root, wanted["path"]))
@@ -221,9 +221,9 @@ def _binary(job: Job, workspace: Workspace) -> str:
     chosen = [name for name in wanted if name in ours]
     if chosen:
         return chosen[0]
-    said = f"no binary {asked!r}" if asked else "several binaries" if ours else "no binary"
+    choice = f"no binary {asked!r}" if asked else "several binaries" if ours else "no binary"
     raise BadManifest(
-        f"{job.who}: its Cargo.toml has {said}",
+        f"{job.who}: its Cargo.toml has {choice}",
         where=job.place(workspace.manifest),
         help=f"set the option binary to one of: {', '.join(every)}" if every else "add src/main.rs, or a [[bin]]",
     )
@@ -425,8 +425,8 @@ def _compiled(job: Job, binary: str) -> list[str]:
 def _crates(workspace: Workspace) -> list[dict[str, str]]:
     with open(os.path.join(workspace.root, "Cargo.lock"), "rb") as stream:
         packages = tomllib.load(stream).get("package", ())
-    found = {(str(package["name"]), str(package["version"])) for package in packages if package.get("source")}
-    return [{"name": name, "version": version} for name, version in sorted(found)]
+    pairs = {(str(package["name"]), str(package["version"])) for package in packages if package.get("source")}
+    return [{"name": name, "version": version} for name, version in sorted(pairs)]
 
 
 # what went wrong
@@ -443,8 +443,8 @@ def _explain(job: Job, error: ToolFailed, folder: str, workspace: Workspace | No
 def _place(job: Job, output: str, folder: str, workspace: Workspace | None) -> Span:
     """Return the place of the first error, which rustc names from the workspace's folder."""
     first = re.search(r"^error", output, re.MULTILINE)
-    found = PLACE.search(output, first.start() if first else 0)
-    if not found:
+    match = PLACE.search(output, first.start() if first else 0)
+    if not match:
         return job.place(job.target.manifest)
-    file = os.path.normpath(os.path.join(folder, found[1]))
-    return job.place(workspace.back(file) if workspace else file, int(found[2]), int(found[3]))
+    file = os.path.normpath(os.path.join(folder, match[1]))
+    return job.place(workspace.back(file) if workspace else file, int(match[2]), int(match[3]))

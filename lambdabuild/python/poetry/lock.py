@@ -87,7 +87,7 @@ def read_lock(job: Job, manifest: Manifest, file: str, platform: Platform) -> tu
     else:
         packages = _walked(job, manifest, lock, platform, shown)
     named: dict[str, Index] = {}
-    found: list[pins.Pin] = []
+    locked: list[pins.Pin] = []
     direct: list[locks.Choice] = []
     for package in packages:
         where = Span(shown, line_of(text, rf"(?m)^name = \"{re.escape(package['name'])}\"$"))
@@ -96,9 +96,9 @@ def read_lock(job: Job, manifest: Manifest, file: str, platform: Platform) -> tu
             direct.append(_direct(job, package, os.path.dirname(file), hashes, where))
             continue
         index = sources.index(package.get("source", {}))
-        found.append(pins.Pin(normalised(package["name"]), package["version"], tuple(hashes), where, index))
+        locked.append(pins.Pin(normalised(package["name"]), package["version"], tuple(hashes), where, index))
         named.setdefault(index.url, index)
-    return pins.Locked(file, tuple(found), tuple(direct), tuple(named.values()), AGAIN), notes
+    return pins.Locked(file, tuple(locked), tuple(direct), tuple(named.values()), AGAIN), notes
 
 
 def _check_fresh(job: Job, manifest: Manifest, lock: Mapping[str, Any], text: str, shown: str) -> list[str]:
@@ -118,7 +118,7 @@ def _check_fresh(job: Job, manifest: Manifest, lock: Mapping[str, Any], text: st
 
 def content_hashes(data: Mapping[str, Any]) -> set[str]:
     """Every content-hash that a Poetry up to 2.5 gives a pyproject.toml; from 2.3 on [dependency-groups] counts."""
-    found = set()
+    digests = set()
     of_project: dict[str, Any] = data.get("dependency-groups", {})
     for groups in (of_project, {}):
         about = {key: data["project"][key] for key in PROJECT_KEYS if key in data.get("project", {})}
@@ -127,11 +127,11 @@ def content_hashes(data: Mapping[str, Any]) -> set[str]:
         own = data.get("tool", {}).get("poetry", {})
         kept = {key: own[key] for key in (*SECTIONS, "group") if own.get(key) is not None}
         content = content | {"tool": {"poetry": kept}} if content else dict.fromkeys(SECTIONS) | kept
-        found.add(hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest())
+        digests.add(hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest())
         # Poetry 1 looks at nothing but [tool.poetry].
         old = json.dumps(dict.fromkeys(SECTIONS) | kept, sort_keys=True, default=str)
-        found.add(hashlib.sha256(old.encode()).hexdigest())
-    return found
+        digests.add(hashlib.sha256(old.encode()).hexdigest())
+    return digests
 
 
 def _is_wanted(package: Mapping[str, Any], manifest: Manifest, platform: Platform) -> bool:
@@ -158,18 +158,18 @@ def _walked(
     chosen: dict[str, Mapping[str, Any]] = {}
     for _ in range(len(by_name) + 1):
         asked = _by_name([*roots, *_needs_of(chosen, roots, platform)])
-        found = {name: _version_for(job, by_name.get(name, []), asked[name], platform, shown) for name in asked}
-        if found == chosen:
+        versions = {name: _version_for(job, by_name.get(name, []), asked[name], platform, shown) for name in asked}
+        if versions == chosen:
             break
-        chosen = found
+        chosen = versions
     return [chosen[name] for name in sorted(chosen)]
 
 
 def _by_name(asked: Iterable[Dependency]) -> dict[str, list[Dependency]]:
-    found: dict[str, list[Dependency]] = {}
+    result: dict[str, list[Dependency]] = {}
     for dependency in asked:
-        found.setdefault(dependency.name, []).append(dependency)
-    return found
+        result.setdefault(dependency.name, []).append(dependency)
+    return result
 
 
 def _needs_of(
@@ -177,7 +177,7 @@ def _needs_of(
 ) -> list[Dependency]:
     """Return what the chosen packages need, each with all extras that are asked for."""
     extras: dict[str, frozenset[str]] = {}
-    found: list[Dependency] = []
+    result: list[Dependency] = []
     waiting = list(roots)
     while waiting:
         asked = waiting.pop()
@@ -185,9 +185,9 @@ def _needs_of(
         extras[asked.name] = (before or frozenset()) | asked.extras
         if asked.name in chosen and extras[asked.name] != before:
             needs = list(_needs(chosen[asked.name], extras[asked.name], platform))
-            found += needs
+            result += needs
             waiting += needs
-    return found
+    return result
 
 
 def _needs(package: Mapping[str, Any], extras: frozenset[str], platform: Platform) -> Iterator[Dependency]:
@@ -207,12 +207,12 @@ def _version_for(
         package
         for package in versions
         if constraints.fits_python(package.get("python-versions", ""), platform)
-        and all(constraints.allows(one.constraint, package["version"]) for one in asked)
+        and all(constraints.allows(dependency.constraint, package["version"]) for dependency in asked)
     ]
     if not fitting:
         raise BadManifest(
             f"{job.who}: poetry.lock has no {asked[0].name} for Python {platform.python}"
-            f" that is {', '.join(sorted({one.constraint for one in asked}))}",
+            f" that is {', '.join(sorted({dependency.constraint for dependency in asked}))}",
             where=Span(shown),
             help=f"bring it up to date with: {AGAIN}",
         )
@@ -230,8 +230,8 @@ def _direct(job: Job, package: Mapping[str, Any], folder: str, hashes: Mapping[s
     """Return the choice for a package that comes from no index: a path, an address, a git commit."""
     source, name, version = package["source"], normalised(package["name"]), package["version"]
     url, below = source["url"], source.get("subdirectory", "")
-    mine = [digest for digest, file in hashes.items() if file == locks.file_name_of(url)]
-    sha256 = pins.sha256_among(mine or list(hashes))
+    of_file = [digest for digest, file in hashes.items() if file == locks.file_name_of(url)]
+    sha256 = pins.sha256_among(of_file or list(hashes))
     if source["type"] == "git":
         commit = source.get("resolved_reference") or source["reference"]
         return locks.Source(name, version, git=url, commit=commit, subdirectory=below)
@@ -259,7 +259,7 @@ def _asked(job: Job, manifest: Manifest, platform: Platform) -> pins.Asked | Non
         if told := asked & set(map(normalised, table)):
             raise _for_poetry_only(job, f"the {what} {min(told)} of {manifest.shown}", Span(manifest.shown))
     wanted = manifest.wanted(platform)
-    lines = tuple((_requirement(job, manifest, one), manifest.where(one.name)) for one in wanted)
+    lines = tuple((_requirement(job, manifest, dependency), manifest.where(dependency.name)) for dependency in wanted)
     folders = tuple(sources.local_projects(job, manifest.folder, wanted))
     return pins.Asked(manifest.file, lines, sources.of(job, manifest, platform), folders)
 
@@ -269,13 +269,13 @@ def _for_poetry_only(job: Job, what: str, where: Span) -> CannotResolve:
     return CannotResolve(message, where=where, help=f"make a poetry.lock with: {AGAIN}")
 
 
-def _requirement(job: Job, manifest: Manifest, one: Dependency) -> str:
+def _requirement(job: Job, manifest: Manifest, dependency: Dependency) -> str:
     """As PEP 508 writes it; the marker is left out, for it holds already."""
-    name = one.name + (f"[{','.join(sorted(one.extras))}]" if one.extras else "")
-    sources.check_path(job, manifest, one)
-    if url := sources.address(manifest, one):
+    name = dependency.name + (f"[{','.join(sorted(dependency.extras))}]" if dependency.extras else "")
+    sources.check_path(job, manifest, dependency)
+    if url := sources.address(manifest, dependency):
         return f"{name} @ {url}"
-    specifier = constraints.specifier(one.constraint, manifest.where(one.name))
-    if specifier is None or one.table.get("allow-prereleases"):
-        raise _for_poetry_only(job, f"{one.name} {one.constraint!r}", manifest.where(one.name))
+    specifier = constraints.specifier(dependency.constraint, manifest.where(dependency.name))
+    if specifier is None or dependency.table.get("allow-prereleases"):
+        raise _for_poetry_only(job, f"{dependency.name} {dependency.constraint!r}", manifest.where(dependency.name))
     return name + specifier

@@ -61,8 +61,8 @@ class Manifest(Struct, frozen=True):
 
     @property
     def poetry(self) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = self.data.get("tool", {}).get("poetry", {})
-        return found
+        table: Mapping[str, Any] = self.data.get("tool", {}).get("poetry", {})
+        return table
 
     def tables(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
         """(group, dependencies) as [tool.poetry] has them."""
@@ -160,9 +160,9 @@ def check_python(job: Job, manifest: Manifest, platform: Platform) -> None:
 def dependencies(table: Mapping[str, Any]) -> Iterator[Dependency]:
     """Every way in which a table of dependencies asks for packages; the Python itself is left out."""
     for name, given in table.items():
-        for one in given if isinstance(given, list) else [given]:
+        for alternative in given if isinstance(given, list) else [given]:
             if normalised(name) != "python":
-                yield _dependency(name, one if isinstance(one, dict) else {"version": str(one)})
+                yield _dependency(name, alternative if isinstance(alternative, dict) else {"version": str(alternative)})
 
 
 def _dependency(name: str, table: Mapping[str, Any]) -> Dependency:

@@ -43,11 +43,13 @@ def of(job: Job, manifest: Manifest, platform: Platform) -> Origins:
     wanted = list(_told(manifest, platform))
     _check_paths(job, manifest, wanted)
     direct = {
-        one.name: Line(f"{one.name} @ {url}", manifest.where(one.name))
-        for one in wanted
-        if (url := address(manifest, one))
+        dependency.name: Line(f"{dependency.name} @ {url}", manifest.where(dependency.name))
+        for dependency in wanted
+        if (url := address(manifest, dependency))
     }
-    named = {one.name: _named(job, manifest, one) for one in wanted if one.table.get("source")}
+    named = {
+        dependency.name: _named(job, manifest, dependency) for dependency in wanted if dependency.table.get("source")
+    }
     folders = tuple(path for path in _folders(manifest.folder, wanted) if os.path.isdir(path))
     return Origins(direct, named, indexes(manifest) if manifest.poetry.get("source") else (), folders)
 
@@ -58,7 +60,7 @@ def of_projects(job: Job, folders: Iterable[str], platform: Platform) -> Origins
     poetry-core writes the paths and commits of [tool.poetry.dependencies] into a package's metadata, but none that
     only tell more of what stands in [project]; and never a source.
     """
-    found, waiting, seen = Origins(), list(folders), set[str]()
+    origins, waiting, seen = Origins(), list(folders), set[str]()
     while waiting:
         folder = waiting.pop(0)
         file = os.path.join(folder, "pyproject.toml")
@@ -72,46 +74,47 @@ def of_projects(job: Job, folders: Iterable[str], platform: Platform) -> Origins
         waiting += told.folders
         if "dependencies" not in manifest.data.get("project", {}):
             told = Origins({}, told.named)
-        found = found.and_then(told)
-    return found
+        origins = origins.and_then(told)
+    return origins
 
 
 def _told(manifest: Manifest, platform: Platform) -> Iterator[Dependency]:
     for group, table in manifest.tables():
-        for one in dependencies(table) if group in {MAIN, *manifest.groups} else ():
-            if one.applies(platform, manifest.extras, manifest.where(one.name)):
-                yield one
+        for dependency in dependencies(table) if group in {MAIN, *manifest.groups} else ():
+            if dependency.applies(platform, manifest.extras, manifest.where(dependency.name)):
+                yield dependency
 
 
 def _check_paths(job: Job, manifest: Manifest, wanted: Iterable[Dependency]) -> None:
     """Keep the sources of packages that [project] needs; the others are not asked for."""
     needed = {name_of(str(text)) for text in manifest.data.get("project", {}).get("dependencies", ())}
-    for one in wanted:
-        if one.name in needed:
-            check_path(job, manifest, one)
+    for dependency in wanted:
+        if dependency.name in needed:
+            check_path(job, manifest, dependency)
 
 
-def check_path(job: Job, manifest: Manifest, one: Dependency) -> None:
+def check_path(job: Job, manifest: Manifest, dependency: Dependency) -> None:
     """Raises BadManifest (LB402) for a path that is not there."""
-    path = one.table.get("path") or one.table.get("file")
+    path = dependency.table.get("path") or dependency.table.get("file")
     place = os.path.normpath(os.path.join(manifest.folder, str(path)))
     if path and not os.path.exists(place):
+        shown = os.path.relpath(place, job.target.project)
         raise BadManifest(
-            f"{job.who}: {one.name} is to come from {os.path.relpath(place, job.target.project)}, which is not there",
-            where=manifest.where(one.name),
+            f"{job.who}: {dependency.name} is to come from {shown}, which is not there",
+            where=manifest.where(dependency.name),
             help="correct the path; it is relative to the manifest",
         )
 
 
-def address(manifest: Manifest, one: Dependency) -> str:
+def address(manifest: Manifest, dependency: Dependency) -> str:
     """Return the address of a package that comes from no index, as PEP 508 writes it; "" otherwise."""
-    below = f"#subdirectory={one.table['subdirectory']}" if one.table.get("subdirectory") else ""
-    if path := one.table.get("path") or one.table.get("file"):
+    below = f"#subdirectory={dependency.table['subdirectory']}" if dependency.table.get("subdirectory") else ""
+    if path := dependency.table.get("path") or dependency.table.get("file"):
         return Path(os.path.normpath(os.path.join(manifest.folder, path))).as_uri() + below
-    if url := one.table.get("git"):
-        reference = next((one.table[key] for key in ("rev", "tag", "branch") if key in one.table), "")
+    if url := dependency.table.get("git"):
+        reference = next((dependency.table[key] for key in ("rev", "tag", "branch") if key in dependency.table), "")
         return f"git+{_git(str(url))}{'@' + reference if reference else ''}{below}"
-    return f"{one.table['url']}{below}" if one.table.get("url") else ""
+    return f"{dependency.table['url']}{below}" if dependency.table.get("url") else ""
 
 
 def _git(url: str) -> str:
@@ -119,13 +122,13 @@ def _git(url: str) -> str:
     return f"ssh://{match[1] + '@' if match[1] else ''}{match[2]}/{match[3]}" if match else url
 
 
-def _named(job: Job, manifest: Manifest, one: Dependency) -> Index:
+def _named(job: Job, manifest: Manifest, dependency: Dependency) -> Index:
     known = {str(source.get("name", "")).lower(): source for source in manifest.poetry.get("source", ())}
-    name = str(one.table["source"])
+    name = str(dependency.table["source"])
     if name.lower() not in known and name.lower() != "pypi":
         raise BadManifest(
-            f"{job.who}: {one.name} is to come from the source {name!r}, which {manifest.shown} does not have",
-            where=manifest.where(one.name),
+            f"{job.who}: {dependency.name} is to come from the source {name!r}, which {manifest.shown} does not have",
+            where=manifest.where(dependency.name),
             help="add it as [[tool.poetry.source]]",
         )
     return index(known.get(name.lower(), {}))
@@ -133,17 +136,21 @@ def _named(job: Job, manifest: Manifest, one: Dependency) -> Index:
 
 def local_projects(job: Job, folder: str, asked: Iterable[Dependency]) -> list[str]:
     """Return the folders that are asked for by path, and those that they ask for in the same way."""
-    found: list[str] = []
+    projects: list[str] = []
     waiting = _folders(folder, asked)
     while waiting:
-        one = waiting.pop()
-        file = os.path.join(one, "pyproject.toml")
-        if one not in found and os.path.isdir(one):
-            found.append(one)
+        project = waiting.pop()
+        file = os.path.join(project, "pyproject.toml")
+        if project not in projects and os.path.isdir(project):
+            projects.append(project)
             if os.path.isfile(file):
-                waiting += _folders(one, dependencies(read(job, file).poetry.get("dependencies", {})))
-    return found
+                waiting += _folders(project, dependencies(read(job, file).poetry.get("dependencies", {})))
+    return projects
 
 
 def _folders(folder: str, asked: Iterable[Dependency]) -> list[str]:
-    return [os.path.normpath(os.path.join(folder, str(one.table["path"]))) for one in asked if "path" in one.table]
+    return [
+        os.path.normpath(os.path.join(folder, str(dependency.table["path"])))
+        for dependency in asked
+        if "path" in dependency.table
+    ]

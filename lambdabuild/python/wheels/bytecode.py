@@ -56,13 +56,15 @@ def _python(job: Job, platform: targets.Platform) -> str:
     if sys.version_info[:2] == (3, platform.minor):
         return sys.executable
     try:
-        found = job.run([job.tool("uv"), "python", "find", "--no-python-downloads", platform.python]).stdout.strip()
+        executable = job.run(
+            [job.tool("uv"), "python", "find", "--no-python-downloads", platform.python]
+        ).stdout.strip()
     except (ToolFailed, ToolMissing) as error:
         raise ToolMissing(
             f"{job.who}: bytecode for Python {platform.python} needs that Python, which is not on this machine",
             help=f"install it (uv python install {platform.python}), or leave the setting bytecode out",
         ) from error
-    return found
+    return executable
 
 
 def _unpack(part: Archive | Folder, tree: str) -> None:

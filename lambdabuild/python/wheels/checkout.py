@@ -37,8 +37,8 @@ def lend(job: Job, copy: str) -> Lent:
         return Lent(copy)
     try:
         question = ["rev-parse", "--show-toplevel", "--absolute-git-dir", "--git-common-dir", "--show-prefix"]
-        said = job.run([git, *question], cwd=job.target.source).stdout.splitlines()
-        top, own, common, prefix = (*said, "")[:4]
+        answers = job.run([git, *question], cwd=job.target.source).stdout.splitlines()
+        top, own, common, prefix = (*answers, "")[:4]
         clone = _clone(job, git, top, own)
     except (LambdaBuildError, OSError):
         return Lent(copy)
@@ -71,11 +71,11 @@ def _placed(copy: str, clone: str, prefix: str) -> str:
 
 def _with_ignores(top: str, clone: str, prefix: str) -> tuple[str, ...]:
     """Copy the .gitignore files of the folders above the project; return where they are or may appear."""
-    found, folder = [], os.path.normpath(prefix)
+    places, folder = [], os.path.normpath(prefix)
     while folder != ".":
         folder = os.path.dirname(folder) or "."
         place = os.path.normpath(os.path.join(top, folder, ".gitignore"))
-        found.append(place)
+        places.append(place)
         if os.path.isfile(place):
             shutil.copyfile(place, os.path.join(clone, folder, ".gitignore"))
-    return tuple(found)
+    return tuple(places)

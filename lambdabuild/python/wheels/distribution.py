@@ -127,24 +127,24 @@ def _asks_git(pyproject: Mapping[str, Any]) -> bool:
 
 def _wheel(job: Job, folder: str, pyproject: Mapping[str, Any]) -> str:
     out = os.path.join(job.scratch, "wheel")
-    found = indexes.of(job.target.source, None, offline=job.offline)
+    known_indexes = indexes.of(job.target.source, None, offline=job.offline)
     try:
         if job.target.options.get("resolver") == "pip":
             pip_sources.refuse_sources(job, _manifest(job), {**pyproject, "project": {}})
-            return pip.build_wheel(job, folder, out, found)
-        return uv.build_wheel(job, folder, out, found, python=_python(job, pyproject, found))
+            return pip.build_wheel(job, folder, out, known_indexes)
+        return uv.build_wheel(job, folder, out, known_indexes, python=_python(job, pyproject, known_indexes))
     except ToolFailed as error:
         raise _explain(job, error) from error
 
 
-def _python(job: Job, pyproject: Mapping[str, Any], found: Indexes) -> str:
+def _python(job: Job, pyproject: Mapping[str, Any], known_indexes: Indexes) -> str:
     """An interpreter that the project runs on, if this machine has one: a backend may run the project's own code."""
     wanted = str(pyproject.get("project", {}).get("requires-python", ""))
     if not wanted or _fits(".".join(map(str, sys.version_info[:3])), wanted):
         return sys.executable
     command = [job.tool("uv", uv.MEND), "python", "find", "--no-python-downloads", "--no-project", wanted]
     try:
-        return job.run(command, extra_environment=found.environment).stdout.strip() or sys.executable
+        return job.run(command, extra_environment=known_indexes.environment).stdout.strip() or sys.executable
     except (ToolFailed, ToolMissing):
         return sys.executable
 
@@ -162,7 +162,7 @@ def _read(wheel: str) -> About:
         top = next(name.partition("/")[0] for name in names if name.split("/")[0].endswith(".dist-info"))
         metadata = HeaderParser().parsestr(archive.read(f"{top}/METADATA").decode("utf-8"))
         entry_points = f"{top}/entry_points.txt"
-        said = archive.read(entry_points).decode("utf-8") if entry_points in names else ""
+        declared = archive.read(entry_points).decode("utf-8") if entry_points in names else ""
     copied = (name.split("/", 2) for name in names)
     scripts = {parts[2] for parts in copied if parts[0].endswith(".data") and parts[1:2] == ["scripts"] and parts[2:]}
     return About(
@@ -170,7 +170,7 @@ def _read(wheel: str) -> About:
         version=str(metadata["Version"]),
         requires_python=str(metadata["Requires-Python"] or ""),
         requires=tuple(_requires(metadata)),
-        scripts=frozenset({*_programs(said), *scripts}),
+        scripts=frozenset({*_programs(declared), *scripts}),
     )
 
 

@@ -41,9 +41,9 @@ def fetch(wheels: Iterable[Wheel], job: Job, credentials: Credentials | None = N
             except LambdaBuildError as error:
                 return error
 
-        found = list(pool.map(one, wheels))
-    raise_all(item for item in found if isinstance(item, LambdaBuildError))
-    return [item for item in found if isinstance(item, str)]
+        results = list(pool.map(one, wheels))
+    raise_all(item for item in results if isinstance(item, LambdaBuildError))
+    return [item for item in results if isinstance(item, str)]
 
 
 def stored(wheel: Wheel, job: Job) -> str:

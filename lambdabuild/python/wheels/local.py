@@ -61,13 +61,13 @@ def needs_build(folder: str) -> bool:
 
 def names_of(job: Job, folders: Iterable[str], indexes: Indexes) -> dict[str, str]:
     """``{folder: name}`` of local projects, as the wheels built from copies of them say."""
-    found = {}
+    names = {}
     for number, folder in enumerate(folders):
         work = os.path.join(job.scratch, "names", str(number))
         source = locks.Source(os.path.basename(folder), "", path=folder)
         wheel = _built(job, source, _copied(folder, work), work, indexes)
-        found[folder] = os.path.basename(wheel).split("-")[0].replace("_", "-")
-    return found
+        names[folder] = os.path.basename(wheel).split("-")[0].replace("_", "-")
+    return names
 
 
 def mirrored(

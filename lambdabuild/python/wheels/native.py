@@ -44,8 +44,8 @@ def wheel(job: Job, name: str, source: str) -> str:
     """
     key = _key(job, source)
     with _turn(key):
-        found = _stored(job, key)
-        return found or _build(job, name, source, key)
+        stored = _stored(job, key)
+        return stored or _build(job, name, source, key)
 
 
 def has_native_source(source: str) -> bool:
@@ -72,8 +72,8 @@ def _key(job: Job, source: str) -> str:
     """Return a digest of everything that the built wheel depends on."""
     assert job.container is not None
     target = platform_of(job.target.runtime, job.target.architecture, job.who)
-    said = [_digest(source), f"cp3{target.minor}", target.machine, job.container.identity]
-    return hashlib.sha256(json.dumps(said).encode()).hexdigest()
+    content = [_digest(source), f"cp3{target.minor}", target.machine, job.container.identity]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
 def _digest(source: str) -> str:

@@ -43,8 +43,8 @@ def archive(wheel: Wheel, path: str) -> Archive:
 def built_archive(name: str, path: str) -> Archive:
     """Return the choice for a wheel that was built in a container."""
     version = os.path.basename(path).split("-")[1]
-    found = archive(Wheel(name, version, os.path.basename(path), "", ""), path)
-    return replace(found, leave_out=NOT_FROM_BUILT)
+    whole = archive(Wheel(name, version, os.path.basename(path), "", ""), path)
+    return replace(whole, leave_out=NOT_FROM_BUILT)
 
 
 def unpack(wheel: str, folder: str) -> None:
