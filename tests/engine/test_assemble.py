@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from fake_project import FakeProject, fake_project, fake_rule
 
-from lambdabuild.artifacts.entries import Entry, OnDisk
+from lambdabuild.artifacts.entries import Entry, FileOnDisk
 from lambdabuild.artifacts.merge import merge, moved
 from lambdabuild.core.errors import BadSource, Collision
 from lambdabuild.core.records import replace
@@ -20,7 +20,7 @@ from lambdabuild.rule_api import Archive, Folder, Result
 
 
 def entry(path: str, sha256: str = "00", origin: str = "") -> Entry:
-    return Entry(path, False, 1, sha256, OnDisk(f"/{origin}/{path}"), origin)
+    return Entry(path, False, 1, sha256, FileOnDisk(f"/{origin}/{path}"), origin)
 
 
 # merge: lists of entries to one
@@ -101,8 +101,8 @@ class Artifact:
 
     def content(self, in_layers: tuple[InLayer, ...] = ()) -> dict[str, str]:
         """The artifact as ``{path: text}``, of what lies in files."""
-        places = {one.path: one.lies for one in self.settled(in_layers).entries}
-        return {path: Path(lies.path).read_text() for path, lies in places.items() if isinstance(lies, OnDisk)}
+        places = {one.path: one.location for one in self.settled(in_layers).entries}
+        return {path: Path(lies.path).read_text() for path, lies in places.items() if isinstance(lies, FileOnDisk)}
 
 
 def artifact(tmp_path: Path, key: dict[str, Any] | None = None, **claims: Any) -> Artifact:
