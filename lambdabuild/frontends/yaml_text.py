@@ -194,7 +194,7 @@ class _YamlTree:
             return self.anchored(event)
         return self.fresh(event)
 
-    def fresh(self, event: object) -> Node:
+    def fresh(self, event: Any) -> Node:
         self.depth += 1
         self.deepest = max(self.deepest, self.depth)
         self.count += 1
@@ -321,7 +321,7 @@ class _YamlTree:
             node = replace(node, value=[replace(node, value=part) for part in node.value.split(".", 1)])
         return Node({name: node}, node.span, "tagged", {name: node.span})
 
-    def cast(self, kind: str, event: object, node: Node) -> Node:
+    def cast(self, kind: str, event: Any, node: Node) -> Node:
         if not isinstance(event, yaml.ScalarEvent):
             return node
         text = str(event.value)
