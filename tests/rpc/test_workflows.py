@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ast
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
-from lambdabuild.api import workflows
+from lambdabuild.api import caller_build, caller_plan, workflows
 from lambdabuild.api.workflows import ACTIONS, OUR_NAMES, WORKFLOWS, Workflow
 from lambdabuild.plan.types import Rule
 from lambdabuild.rulebook.search import find_rules, search_path
@@ -54,3 +55,7 @@ def test_nothing_else_asks_for_a_workflow_by_name(path: Path) -> None:
             assert not ast.unparse(node.left).endswith("flow.name"), ast.unparse(node)
         if path.name != "workflows.py" and isinstance(node, ast.Constant):
             assert node.value not in names
+
+
+def test_every_place_that_dependencies_come_from_has_what_gives_them() -> None:
+    assert set(caller_build.RESOLVED) == set(get_args(caller_plan.Dependencies))
