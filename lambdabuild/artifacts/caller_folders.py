@@ -23,7 +23,7 @@ NO_LINKS: Mapping[str, str] = {}
 
 
 def make(folder: str) -> None:
-    """Make a folder and those above it. Raises OSError, for a path of a thousand folders too."""
+    """Make a folder and those above it. Raise OSError, even if the path has a thousand folders."""
     try:
         os.makedirs(folder, exist_ok=True)
     except RecursionError as error:  # it calls itself for each folder above, before it makes any
@@ -49,7 +49,7 @@ def refuse_to_empty(folder: NamedFolder, called: str, inside: Mapping[str, str])
 
 
 def refuse_to_overwrite(folder: NamedFolder, entries: Sequence[Entry], links: Mapping[str, str] = NO_LINKS) -> None:
-    """Raise InTheWay (LB507), before anything is written, for all that stands where a file of ours belongs."""
+    """Raise InTheWay (LB507) before anything is written if other files are where ours belong."""
     if there := folder.obstacles(_digests(entries, links)):
         raise InTheWay(
             f"{folder.folder} holds what lambdabuild did not put there, or what was changed since, where files of the"

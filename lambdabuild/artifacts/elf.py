@@ -59,8 +59,8 @@ def can_be_stripped(data: bytes) -> bool:
 def loads_the_same(before: bytes, after: bytes) -> bool:
     """Return whether the loader maps the same bytes to the same addresses, each at an offset that may be mapped.
 
-    A tool may lay a file out anew, as patchelf did before it, and has broken some by that: what is loaded must not
-    differ but for the places that tell where in the file things are.
+    A tool may change a file's layout, as patchelf does, and has broken some files that way: what is loaded must be
+    equal except for the fields that say where in the file things are.
     """
     try:
         return _loaded(before) == _loaded(after)

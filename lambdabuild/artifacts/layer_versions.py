@@ -60,7 +60,7 @@ def says_the_same(wanted: Wanted, version: Version) -> bool:
 
 
 def earlier_twins(wanted: Wanted, own: Version, before: int, versions: Iterable[Version]) -> tuple[Version, ...]:
-    """Versions that somebody else made between the last one seen (``before``) and our own, and that say the same.
+    """Return equal versions that somebody else made between the last one seen (``before``) and our own.
 
     The first of them with the same content is the one to keep: whoever published at the same time finds it as well.
     """

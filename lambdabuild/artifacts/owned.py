@@ -131,8 +131,8 @@ def _listed(file: str) -> Iterator[str]:
 class NamedFolder:
     """A folder that a caller named, and the record of what we put there: ``{path: sha256}``, in the machine's store.
 
-    It cannot be in the folder, for all that is there may be shipped, nor next to it: SAM CLI removes every folder of
-    ``.aws-sam/deps`` that it does not know, and stumbles over files.
+    It cannot be in the folder, because all that is there may be shipped, nor next to it: SAM CLI removes every folder
+    of ``.aws-sam/deps`` that it does not know, and stumbles over files.
     """
 
     def __init__(self, folder: str, store: str) -> None:

@@ -1,4 +1,4 @@
-"""Which lists of files have to lie in one folder: what one has in a folder that is whole, the other's is found with.
+"""Find the packages that must be installed into the same folder, because they share a folder that has a marker.
 
 A folder with a marker (``__init__.py``) is taken from the first place on a search path that has it, and nothing of it
 from another; a folder without one is put together from all places.

@@ -5,7 +5,7 @@ neither replaced nor removed, but an error. Modes are 0644, 0755 and 0755 for
 folders, whatever the umask. Only the stat of each file is kept, so a file edited by hand is seen and put right.
 
 What packages brought is one file on disk, with a hard link in each tree of the build folder that has it. Nothing here
-writes in place; when somebody else does, every tree that has the file is seen to differ and is put right.
+writes in place; when somebody else does, every tree that has the file is found to differ and is repaired.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class KnownTree(Struct, frozen=True):
         return _strangers(self.target, dict(_walk(self.target)), {*(record.rows if record else ()), *announced})
 
     def remove(self) -> list[str]:
-        """Remove what we made; gives what stays, for we did not."""
+        """Remove what we made; return what stays because we did not make it."""
         there, record = dict(_walk(self.target)) if _is_folder(self.target) else {}, self.record
         strangers = _strangers(self.target, there, {*(record.rows if record else ()), *self._announced()})
         for path in there.keys() - {*strangers}:
@@ -190,8 +190,8 @@ def write_tree(
 def is_intact(target: str, record: TreeRecord, digest: Callable[[str], str]) -> bool:
     """Return whether the folder holds exactly what was written.
 
-    Names and stats tell mostly; ``digest`` (of a file, in hex) is asked about files with another stat than was
-    recorded, for a folder that was touched, moved or brought back from a cache has the content it had.
+    Names and stats are usually enough; ``digest`` (of a file, in hex) is called for files whose stat differs from the
+    recorded one, because a folder that was touched, moved or restored from a cache has the same content.
     """
     if not os.path.isdir(target) or os.path.islink(target):
         return False
@@ -298,7 +298,7 @@ def _is_equal(entry: Entry, status: os.stat_result, path: str) -> bool:
 
 
 def make_folders(target: str, folders: Iterable[str], *, are_ours: bool = True) -> None:
-    """The folders, relative to the target, and those they lie in. What is there gets our mode only if it is ours."""
+    """Make folders, relative to the target, and their parents. One that exists gets our mode only if it is ours."""
     wanted: set[str] = set()
     for folder in folders:
         while folder and folder not in wanted:

@@ -85,7 +85,7 @@ class ZipWriter:
         self._write_stream(entry, packed)
 
     def add_run(self, rows: Sequence[Row], archives: Sequence[str], source: BinaryIO, end: int) -> None:
-        """Entries as they lie one after another in another zip, up to ``end`` there."""
+        """Entries that follow one another in another zip, up to ``end`` there."""
         begin, moved = rows[0].start, self.position - rows[0].start
         if self.position + end - begin >= MAX_32:
             raise TooLarge(f"{rows[-1].path} makes the zip larger than 4 GiB", help="leave it out with exclude")

@@ -220,8 +220,8 @@ _Batch = tuple[Sequence[Any], Future[list[Packed]] | Sequence[Packed | None], in
 def _batches(
     pieces: Iterable[Entry | _Run], copied: Callable[[Entry], Packed | None]
 ) -> Iterator[tuple[list[Any], list[Packed | None]]]:
-    """Runs and what can be copied one by one; entries to be packed together, for to hand over a small one takes as long
-    as to pack it."""
+    """Yield runs and what can be copied one by one, and entries to be packed in batches, because handing over a small
+    one takes as long as packing it."""
     batch: list[Any] = []
     size = 0
     for piece in pieces:

@@ -26,7 +26,7 @@ class Globs(Struct, frozen=True, order=True):
     """Which files of a source go into the artifact: a line takes in, a line that begins with ``!`` leaves out.
 
     The last line that matches a path decides; https://github.com/micromatch/micromatch is what the globs mean.
-    ``prefix`` is led before a file's path when it is compared, for the lines are relative to the service's folder.
+    ``prefix`` is put before a file's path in comparisons, because the lines are relative to the service's folder.
     """
 
     lines: tuple[str, ...] = ()
@@ -60,7 +60,7 @@ class Function(Struct, frozen=True):
     handler_place: Span | None = None
     """The place of its handler, if that is not in a settings file."""
     extras: tuple[str, ...] = ()
-    """Globs of files of the service's folder that go in under their own paths beside what a rule makes."""
+    """Globs of files of the service's folder that are added under their own paths to what a rule makes."""
 
 
 class About(Struct, frozen=True):
@@ -128,7 +128,7 @@ class Image(Struct, frozen=True):
     where: Span
     tag: str = "latest"
     push_tags: tuple[str, ...] = ()
-    """Tags that it gets in its repository, beside one that says what is in it."""
+    """Tags that it gets in its repository, besides the one that is derived from its content."""
     repository: str = ""
     """Its place if the settings name none."""
 
@@ -190,11 +190,11 @@ class Rewrite(Struct, frozen=True):
     """One place of a template's text where an artifact's location goes.
 
     ``target`` is the name of a Function, Layer, Image or Asset, of a nested stack's Document, or (kind "path") a path
-    that is only told anew from the folder of the output. Kinds "handler" and "node_options" are no locations: the
-    Handler of a bundle, and ``text`` as its NODE_OPTIONS when it has source maps. Kind "kept" has no artifact, and
-    shares its place in a loop with what may have one. ``span`` is what is replaced; ``insert``, when it is not empty,
-    is what stands around the new text, with ``{}`` for the value (a property that only Globals gave); ``pair`` is that
-    of it which is the property alone.
+    that is only written again, relative to the folder of the output. Kinds "handler" and "node_options" are no
+    locations: the Handler of a bundle, and ``text`` as its NODE_OPTIONS when it has source maps. Kind "kept" has no
+    artifact, and shares its place in a loop with what may have one. ``span`` is what is replaced; ``insert``, when it
+    is not empty, is what stands around the new text, with ``{}`` for the value (a property that only Globals gave);
+    ``pair`` is that of it which is the property alone.
     """
 
     target: str
@@ -319,8 +319,8 @@ class Definition(Struct, frozen=True, dict=True):
 
 
 class Read(Struct, frozen=True):
-    """What reading a template took: files (present or not), variables of the environment, and what may answer otherwise
-    though neither changed (AWS, git, a program), which makes it not repeatable."""
+    """What reading a template took: files (present or not), variables of the environment, and whether the
+    result can be repeated: it cannot if AWS, git or a program was asked, whose answer may change."""
 
     files: tuple[str, ...] = ()
     variables: tuple[str, ...] = ()

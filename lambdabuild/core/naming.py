@@ -1,6 +1,6 @@
 """Logical ids and names of a serverless.yml's resources, as deployed stacks have them: another id is another resource.
 
-The rules are the Serverless Framework's, for a stack that it deployed must be updated and not replaced.
+The rules are the Serverless Framework's, because a stack that it deployed must be updated and not replaced.
 """
 
 from __future__ import annotations

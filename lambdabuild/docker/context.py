@@ -33,7 +33,7 @@ OWN_DOCKERFILE = ".lambdabuild.Dockerfile"
 
 
 class Item(Struct, frozen=True):
-    """One file, folder or link; ``path`` is relative to the context, ``real`` where it lies."""
+    """One file, folder or link; ``path`` is relative to the context, ``real`` its absolute path."""
 
     path: str
     real: str

@@ -28,9 +28,9 @@ NO_SHARE = ("bind source path does not exist", "mounts denied", "is not shared f
 TAIL_LINES = 25
 MARK = "LAMBDABUILD_TOOL"
 """A variable that a program and its children have, by which they are found when they must end. A shell around them
-would tell that too, but it takes away variables such as Bundler's, whose names hold addresses."""
+would show that too, but it drops variables such as Bundler's, whose names contain addresses."""
 FRAME, STDERR = struct.Struct(">BxxxL"), 2
-"""The head of a piece of what a program says, and the kind of those that it complains with."""
+"""The header of a piece of a program's output, and the number of its standard error."""
 IDLE = "cat"
 """Runs until its standard input ends, which happens when this process does, however that ends."""
 
@@ -186,8 +186,8 @@ def execute(
 def _said(api: Any, exec_id: str) -> Iterator[tuple[int, bytes]]:
     """Yield a program's output in pieces: https://docs.docker.com/reference/api/engine/, "stream format".
 
-    The SDK reads from the socket itself, and so loses what came together with the head of the answer and lies in the
-    buffer above; slow networks bring them together.
+    The SDK reads from the socket itself, and so loses what came together with the header of the answer and is in the
+    buffer above it; on slow networks they arrive together.
     """
     socket = api.exec_start(exec_id, socket=True)
     api._disable_socket_timeout(socket)
@@ -291,7 +291,7 @@ class Refused(Exception):
 
 @contextmanager
 def client(timeout_seconds: float | None = None) -> Iterator[Any]:
-    """The low-level client, for who makes and sends images.
+    """Yield the low-level client, for modules that build and push images.
 
     Raises NoEngine (LB801) when the engine does not answer, or is gone before the end, ToolTimeout (LB503) when it is
     silent for longer than it may, ImageFailed (LB803) for what it refuses and nobody expected.

@@ -29,7 +29,7 @@ LINKED = 100_000
 
 
 class Found(Struct, frozen=True):
-    """One file: its POSIX path in the folder, where it really lies, and its stat (of the link's target)."""
+    """One file: its POSIX path in the folder, its real path, and its stat (of the link's target)."""
 
     path: str
     real: str
@@ -44,7 +44,7 @@ class Found(Struct, frozen=True):
 class Listing(Struct, frozen=True):
     """``files`` are sorted by their path's bytes; ``left_out`` are files and whole folders (ending in a slash).
 
-    ``folders`` are those that were read, as they really lie.
+    ``folders`` are the real paths of those that were read.
     """
 
     files: tuple[Found, ...]
@@ -165,10 +165,10 @@ def _rebased(line: str, below: list[str]) -> str:
 def scan(
     folder: str, patterns: Patterns, *, boundary: str = "", skip: frozenset[str] = frozenset(), who: str = ""
 ) -> Listing:
-    """Every file below a folder that the patterns do not leave out.
+    """List every file below a folder that the patterns do not leave out.
 
-    A link counts as what it points to, as long as that lies in the folder or below ``boundary``. Raises all of what
-    cannot enter an artifact at once (LB405): links that lead out, to nothing or in a circle, sockets and devices,
+    A link counts as its target, as long as that is in the folder or below ``boundary``. Raise all that cannot enter
+    an artifact at once (LB405): links that lead out, to nothing or in a circle, sockets and devices,
     names that are not UTF-8. ``skip`` are real paths left out whatever the patterns say (the build folder).
     """
     walk = _Walk(patterns, os.path.realpath(boundary or folder), os.path.realpath(folder), skip, who)

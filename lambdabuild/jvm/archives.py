@@ -16,7 +16,7 @@ TRACES = re.compile(
     rb".*\r?\n(?: .*\r?\n)*",
     re.MULTILINE | re.IGNORECASE,
 )
-"""Lines of a jar's manifest that tell of the machine and the hour."""
+"""Lines of a jar's manifest that depend on the machine and the time."""
 
 
 def of_jar(jar: str) -> Mapping[str, bytes]:
@@ -38,7 +38,7 @@ def of_folder(folder: str) -> Mapping[str, bytes]:
 
 
 def write(target: str, content: Mapping[str, bytes]) -> None:
-    """Write a jar: stored, for zlibs differ and the artifact is compressed anyway."""
+    """Write a jar, stored, because zlibs differ and the artifact is compressed anyway."""
     os.makedirs(os.path.dirname(target), exist_ok=True)
     with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as jar:
         for name in sorted(content, key=lambda name: (name not in ("META-INF/", MANIFEST), name)):

@@ -2,7 +2,7 @@
 
 npm puts a member's packages partly into the root's node_modules, pnpm behind links into a store, and siblings are links
 to their folders. Here each package goes where Node.js finds it from the package that needs it: into the node_modules at
-the top, or, where that has another version, beside the package that needs it.
+the top, or, where that has a different version, next to the package that needs it.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def _fill(out: str, top: Place, own: list[Place], kinds: tuple[str, ...]) -> Non
 
 
 def _copy_generated(real: str, home: str) -> None:
-    """Copy what scripts generate beside packages, such as Prisma's ``node_modules/.prisma``."""
+    """Copy what scripts generate next to packages, such as Prisma's ``node_modules/.prisma``."""
     modules = real
     while os.path.basename(modules) != "node_modules" and os.path.dirname(modules) != modules:
         modules = os.path.dirname(modules)

@@ -1,4 +1,4 @@
-"""A node_modules folder that a tool left: as real files in a part, with its packages as facts."""
+"""Turn the node_modules folder that a tool left into a part of real files, with its packages as facts."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def shipped(
 def of_out(job: Job, reads: Iterable[str], notes: Iterable[str] = (), written: tuple[Part, ...] = ()) -> Result:
     """The result of a resolve step that wrote node_modules folders into ``job.out``; none when nothing was wanted.
 
-    ``written`` is what the package's own scripts left beside node_modules.
+    ``written`` is what the package's own scripts left next to node_modules.
     """
     reads, notes = tuple(sorted(set(reads))), tuple(notes)
     folders = sorted(_modules(job.out))
@@ -98,7 +98,7 @@ def _names(folder: str) -> Iterator[str]:
 
 
 def _links(folder: str) -> Iterator[tuple[str, str]]:
-    """Each linked package of a node_modules folder and where it really lies."""
+    """Yield each linked package of a node_modules folder with its real path."""
     for name in _names(folder) if os.path.basename(folder) == "node_modules" else ():
         path = os.path.join(folder, name)
         if os.path.islink(path):

@@ -12,7 +12,7 @@ from lambdabuild.rule_api import BadManifest, Job, syntax_error
 
 KINDS = ("dependencies", "optionalDependencies", "peerDependencies", "devDependencies")
 NPM_LOCKS = ("npm-shrinkwrap.json", "package-lock.json")
-"""The first that is there counts, for npm."""
+"""npm reads the first of these that exists."""
 SHIPPED = KINDS[:2]
 SCHEMES = ("file:", "link:", "portal:")
 OWN_SCRIPTS = ("preinstall", "install", "postinstall", "prepare")

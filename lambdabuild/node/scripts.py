@@ -1,4 +1,4 @@
-"""A package's own install scripts, run in a copy of what lies beside package.json; what they leave there counts."""
+"""Run a package's own install scripts in a copy of the files next to package.json, and ship what they write."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Stamp = tuple[int, int]
 
 
 class Beside:
-    """The files beside a package.json in the copy in which a tool installs; without scripts there are none."""
+    """The files next to a package.json, in the copy in which a tool installs; none without scripts."""
 
     def __init__(self, job: Job, folder: str, work: str) -> None:
         self.job, self.folder, self.work = job, folder, work

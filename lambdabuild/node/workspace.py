@@ -55,7 +55,7 @@ class Workspace(Struct, frozen=True, dict=True):
 
 
 class Siblings(Struct, frozen=True):
-    """Members beside the one that is built."""
+    """The other members of the workspace that the built one needs."""
 
     shipped: tuple[str, ...]
     """Those that go into the artifact."""

@@ -20,7 +20,7 @@ from lambdabuild.plan.types import Build, BuildKey, ContainerKey, Resolution, Re
 from lambdabuild.plan.workspaces import Disk, reads_source
 
 Identify = Callable[[Choice], str]
-"""What makes two manifests the same: the digest of their content when they stand alone, otherwise their path."""
+"""What makes two manifests the same: the digest of their content when they stand alone, else their path."""
 
 
 def resolution_keys(

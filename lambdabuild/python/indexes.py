@@ -19,7 +19,7 @@ from lambdabuild.core.errors import ToolFailed
 from lambdabuild.python.requirements import Requirements
 
 CONFIGURATION = ("uv.toml", "pyproject.toml")
-"""Files beside a manifest that tell uv where packages come from."""
+"""Files next to a manifest that say where uv gets packages."""
 PYPI = frozenset({"pypi.org", "pypi.python.org"})
 VARIABLE = re.compile(r"\$\{([A-Z_][A-Z0-9_]*)\}")
 """A variable that pip and uv expand in a requirements file."""
@@ -40,7 +40,7 @@ Credentials = Mapping[str, tuple[str, str]]
 
 @dataclass(frozen=True)
 class Indexes:
-    """``environment`` is what uv and pip get beside what the rule's claims let through."""
+    """``environment`` is what uv and pip get besides what the rule's claims let through."""
 
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     credentials: Credentials = field(default_factory=dict, repr=False)
@@ -115,7 +115,7 @@ def _in_keyring(url: str, host: str, user: str) -> str:
 def _with_tokens(given: Indexes, urls: list[str]) -> Indexes:
     """Return the same with tokens for the indexes that are CodeArtifact's and have no password.
 
-    uv is told the address once more, with the token in it, for it knows it then for the whole host.
+    The address is passed to uv again with the token in it, because uv then uses it for the whole host.
     """
     environment, credentials = dict(given.environment), dict(given.credentials)
     for url in urls:

@@ -1,6 +1,6 @@
-"""Locks of other tools: exact versions with hashes, and what stands beside any index -> the parts of an artifact.
+"""Locks of other tools: exact versions with hashes, and what comes from no index -> the parts of an artifact.
 
-Which wheel of a locked version fits the platform, and where it lies, is asked of uv; nothing is resolved again.
+uv chooses the wheel of a locked version that fits the platform, and says where it is; nothing is resolved again.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Locked(Struct, frozen=True):
     """Folders, files, addresses and git commits, which need no index."""
     indexes: tuple[Index, ...]
     again: str
-    """The command that makes the lock anew."""
+    """The command that writes the lock again."""
 
 
 class Asked(Struct, frozen=True):
@@ -179,7 +179,7 @@ def sha256_among(hashes: Sequence[str]) -> str:
 
 
 def _mended(error: LambdaBuildError, again: str) -> LambdaBuildError:
-    """Hashes are made anew by the tool whose lock it is."""
+    """Only the tool that wrote the lock can renew its hashes."""
     if isinstance(error, Several):
         return Several(_mended(inner, again) for inner in error.errors)
     if isinstance(error, HashMismatch):

@@ -240,7 +240,7 @@ def _direct(job: Job, pipfile: Pipfile, name: str, entry: Mapping[str, Any], whe
 
 
 def _requirement(pipfile: Pipfile, name: str, table: Mapping[str, Any]) -> str:
-    """As PEP 508 writes it; the marker is left out, for it holds already."""
+    """Return the requirement in PEP 508's form, without the marker, which was evaluated before."""
     named = name + (f"[{','.join(sorted(table['extras']))}]" if table.get("extras") else "")
     below = f"#subdirectory={table['subdirectory']}" if table.get("subdirectory") else ""
     if "git" in table:

@@ -117,7 +117,7 @@ class Requirements(Struct, frozen=True, dict=True):
         return bool(self.pinned) or any(line.text.startswith("--require-hashes") for line in self.lines)
 
     def local_paths(self) -> Iterator[str]:
-        """Folders and files beside the index that requirements name: absolute, from the first file's folder."""
+        """Folders and files that requirements name besides the index: absolute, from the first file's folder."""
         yield from self.link_folders
         yield from (self._absolute(line, line.local) for line in self.lines if line.local)
 

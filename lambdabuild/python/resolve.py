@@ -42,7 +42,7 @@ def from_requirements(job: Job) -> Result:
 
 
 def _more(job: Job) -> dict[str, str]:
-    """Requirements files beside the manifest: absolute paths, each with how messages name it."""
+    """Requirements files besides the manifest: absolute paths, each with its name for messages."""
     value = job.target.options.get("requirements", [])
     return {os.path.join(job.target.project, path): path for path in ([value] if isinstance(value, str) else value)}
 
@@ -83,7 +83,7 @@ def _arguments(job: Job, by_pip: bool) -> Iterator[str]:
 
 
 def _chosen_by_pip(job: Job, ask: uv.Ask, platform: targets.Platform, listed: Requirements) -> tuple[locks.Choice, ...]:
-    """pip builds local projects where they lie, so it is given copies; hashes are checked as for uv."""
+    """Choose by pip. It builds local projects in place, so it gets copies; hashes are checked as for uv."""
     projects = _projects((path for _, path in listed.local_lines()), listed)
     told = sources.of_projects(job, projects, platform)
     pip_sources.refuse(job, projects, told, listed, ask.indexes)
@@ -252,7 +252,7 @@ def _result(
 
 
 def _there(paths: Iterable[str]) -> list[str]:
-    """Paths that a later run should look at; one that is not there counts too, for it may come."""
+    """Return paths that a later run should look at; missing ones count too, because they may be added."""
     return list(dict.fromkeys(os.path.normpath(path) for path in paths))
 
 

@@ -41,7 +41,7 @@ class Platform(Struct, frozen=True):
 
     @property
     def uv_platforms(self) -> tuple[str, ...]:
-        """The platforms to tell uv: the newest glibc that is not too new, then the next one (uv's list has a gap)."""
+        """Return the platforms for uv: the newest glibc that is not too new, then the next (uv's list has a gap)."""
         below = max(glibc for glibc in UV_GLIBCS if glibc <= self.glibc)
         above = min(glibc for glibc in UV_GLIBCS if glibc >= self.glibc)
         return tuple(f"{self.machine}-manylinux_2_{glibc}" for glibc in dict.fromkeys((below, above)))

@@ -97,7 +97,7 @@ ELF, SCRIPT = b"\x7fELF", b"#!"
 
 @dataclass(frozen=True)
 class Layout:
-    """Which files a project is made of beside its own source, and where their copies lie."""
+    """The files that a project needs besides its own source, and the paths of their copies."""
 
     projects: tuple[str, ...]
     """The manifest first, then the projects and MSBuild files that it names."""
@@ -301,7 +301,7 @@ def _above(folder: str) -> Iterator[str]:
 
 
 def _copy_files(layout: Layout) -> None:
-    """The copies lie below the project, whose own files of these names would be found a second time."""
+    """The copies are below the project, whose own files of these names would be found a second time."""
     for name in PROPERTIES:
         write_file(os.path.join(os.path.dirname(layout.tree), name), "<Project />\n")
     for file in layout.files:

@@ -42,7 +42,7 @@ NOT_SOURCE = frozenset({
     ".gradle", ".kotlin", ".git", ".idea", ".settings", ".vscode", ".venv", ".aws-sam", "node_modules",
 })  # fmt: skip
 PLACES = ("JAVA_HOME", "GRADLE_USER_HOME", "GRADLE_HOME")
-"""Variables that say where things lie on this machine; they enter no fingerprint."""
+"""Variables that name places on this machine; they enter no fingerprint."""
 QUICK = "-XX:TieredStopAtLevel=1"
 """A JVM that lives for seconds compiles itself lightly, which takes half the time. GRADLE_OPTS wins."""
 KNOWN_FAILURES = (
@@ -244,7 +244,7 @@ def _all_named(start: str, scripts: Iterable[str]) -> Iterator[str]:
 
 
 def _named(start: str, script: str) -> Iterator[str]:
-    """Files, folders without source, and included builds that a script names, from where it or the build lies."""
+    """Files, folders without source, and included builds that a script names, from its own folder or the build's."""
     with open(script, encoding="utf-8", errors="replace") as stream:
         text = stream.read()
     folder = os.path.dirname(script)
@@ -374,7 +374,7 @@ def _has_distribution(wrapper: str) -> bool:
 
 
 def _take_jars(job: Job, made: str) -> None:
-    """The jars that Gradle made of sibling projects, written anew, and those that are files of the user's."""
+    """The jars that Gradle made of sibling projects, written again, and those that are files of the user's."""
     for jar in sorted(Path(made, "made").glob("*.jar")):
         archives.write(os.path.join(job.out, "lib", jar.name), archives.of_jar(str(jar)))
     if os.path.isdir(os.path.join(made, "local")):

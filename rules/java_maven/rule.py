@@ -38,7 +38,7 @@ RUNTIME_SCOPE = ("-DincludeScope=runtime", "-Dmdep.prependGroupId=true")
 WITHOUT_TESTS = ("-Dmaven.test.skip=true", "-DskipTests=true", "-DskipITs=true")
 FIXED_TIME = "-Dproject.build.outputTimestamp=1980-01-01T00:00:02Z"
 PLACES = ("JAVA_HOME", "MAVEN_HOME", "M2_HOME", "MAVEN_USER_HOME", "MVNW_USERNAME", "MVNW_PASSWORD")
-"""Variables that say where things lie on this machine, or open doors; they enter no fingerprint."""
+"""Variables that name places on this machine, or hold credentials; they enter no fingerprint."""
 NOT_SOURCE = frozenset({"target", ".git", ".idea", ".settings", ".vscode", ".venv", ".aws-sam", "node_modules"})
 OTHER_JARS = ("-sources.jar", "-javadoc.jar", "-tests.jar", "-test-sources.jar")
 QUICK = "-XX:TieredStopAtLevel=1"
@@ -267,7 +267,7 @@ def _poms_and_more(job: Job, family: Family) -> list[str]:
 
 
 def _named(pom: Pom) -> Iterator[str]:
-    """Yield files and folders that a pom names from where it lies, such as a repository of jars, but for source."""
+    """Yield files and folders that a pom names relative to itself, such as a repository of jars, except source."""
     for path in re.findall(r"\$\{(?:project\.)?basedir\}/+([^<>\s\"'$]+)", pom.text):
         place = os.path.normpath(os.path.join(pom.folder, path))
         is_source = path.split("/")[0] in ("src", "target") or is_below(pom.folder, place)

@@ -119,7 +119,7 @@ def _text(file: str) -> str:
 
 
 def _reads(job: Job, folder: str, about: Mapping[str, Any], top: str, siblings: Siblings) -> list[str]:
-    """Every file and folder that pnpm must see, beside the package's own package.json."""
+    """Return every file and folder that pnpm must see, besides the package's own package.json."""
     files = [*manifest.local(job, folder, about), *siblings.shipped, *siblings.manifests]
     files += [*place.present(top, ("package.json", *BESIDE)), *place.present(folder, [".npmrc"])]
     for member in siblings.shipped:
@@ -179,7 +179,7 @@ def _platform(job: Job, pnpm: Program, root: str) -> list[str]:
 
 
 def _stop_here(root: str) -> None:
-    """pnpm looks for a workspace in all folders above; the user's own may lie there."""
+    """pnpm looks for a workspace in all folders above, where the user may have one."""
     file = os.path.join(root, "pnpm-workspace.yaml")
     if not os.path.exists(file):
         with open(file, "w", encoding="utf-8") as stream:

@@ -131,7 +131,7 @@ def _tree(job: Job, folder: str, space: Workspace | None, lock: str, needed: lis
 
 
 def _reads(job: Job, folder: str, about: Mapping[str, Any], space: Workspace | None, needed: list[str]) -> list[str]:
-    """Every file and folder that Yarn must see, beside the package's own package.json."""
+    """Return every file and folder that Yarn must see, besides the package's own package.json."""
     files = [*manifest.local(job, folder, about)]
     for path in _upwards(job, folder):
         files += [os.path.join(path, name) for name in SETTINGS]  # one that is made later counts, too

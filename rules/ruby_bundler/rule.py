@@ -44,7 +44,7 @@ OURS = (
 KIND = re.compile(r"\(Bundler::(?:\w+::)*(\w+)\)")
 BACKTRACE = re.compile(r"^\s*(?:from )?/\S+:\d+:in [`'].*\n", re.MULTILINE)
 ONCE = re.compile(r"^\s*s\.(extensions|installed_by_version) = .*\n|^# stub: \S+/\S+.*\n", re.MULTILINE)
-"""Lines of a specification that make RubyGems look for what it compiled, and that tell which RubyGems installed."""
+"""Lines of a specification that make RubyGems look for what it compiled, and that name the RubyGems that did so."""
 KNOWN_FAILURES = (
     KnownFailure(
         "^(?:GemNotFound|HTTPError|VersionConflict|SolveFailure)$",
@@ -395,7 +395,7 @@ def _steady_specifications(folder: str) -> None:
 
 
 def _add_local(tree: str, gems: Sequence[Mapping[str, Any]]) -> None:
-    """Gems of a path become installed ones; their gemspec is the evaluated one, for theirs may ask git for names."""
+    """Install gems of a path, with their gemspec evaluated, because the original may ask git for file names."""
     for gem in gems:
         place = os.path.join(tree, "gems", gem["full_name"])
         text = ONCE.sub("", gem["specification"])

@@ -111,7 +111,7 @@ class Workspace:
     manifest: str
     packages: tuple[Mapping[str, Any], ...]
     folders: tuple[str, ...]
-    """Its root, and those of the packages that it names beside itself."""
+    """Return its root, and those of the packages that it names besides itself."""
     top: str
     """The folder that holds them and the project."""
     twin: str = ""
@@ -237,7 +237,7 @@ def _binaries(packages: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 def _copy(job: Job, workspace: Workspace) -> Workspace:
     """Return a copy in a place that stays, because cargo knows by path and time what is already compiled.
 
-    cargo's settings of the folders above lie above the copy, too: they may say which registry stands for which name.
+    cargo's settings of the folders above are copied too: they may say which registry a name stands for.
     """
     copy, highest = os.path.join(_cache(job), "copy"), _highest(job, workspace)
     twin = _moved(workspace.top, highest, copy)
@@ -404,7 +404,7 @@ def _highest(job: Job, workspace: Workspace) -> str:
 
 
 def _above(folder: str, top: str) -> Iterator[str]:
-    """Yield the folder and those it lies in, up to ``top``."""
+    """Yield the folder and its parents, up to ``top``."""
     while is_below(folder, top):
         yield folder
         folder = os.path.dirname(folder)

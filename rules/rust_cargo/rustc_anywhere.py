@@ -1,4 +1,4 @@
-"""Stands between cargo and rustc, so that a crate gives the same bytes wherever it lies.
+"""Stands between cargo and rustc, so that a crate gives the same bytes in every folder.
 
 Arguments: ``FOLDER=NAME...`` (what a folder of this machine is called in a binary), ``--``, then rustc and its own.
 Source: https://doc.rust-lang.org/cargo/reference/config.html#buildrustc-wrapper

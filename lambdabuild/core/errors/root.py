@@ -35,7 +35,7 @@ class LambdaBuildError(Exception):
         self.tail = tail
         self.known_as = known_as
         self._secrets: frozenset[str] | None = frozenset()
-        """What was masked in the texts; None when that is not known any more."""
+        """The secrets that were masked in the texts; None when they are no longer known."""
 
     def __str__(self) -> str:
         """Return the error as text without source lines, as logs and JSON-RPC have it."""

@@ -102,7 +102,7 @@ def read_lock(job: Job, manifest: Manifest, file: str, platform: Platform) -> tu
 
 
 def _check_fresh(job: Job, manifest: Manifest, lock: Mapping[str, Any], text: str, shown: str) -> list[str]:
-    """As Poetry does at installation. A Poetry that is younger than this module may reckon otherwise."""
+    """Compute the hashes as Poetry does at installation. A newer Poetry may compute them in a different way."""
     recorded = lock.get("metadata", {}).get("content-hash", "")
     if recorded in content_hashes(manifest.data):
         return []
@@ -135,7 +135,7 @@ def content_hashes(data: Mapping[str, Any]) -> set[str]:
 
 
 def _is_wanted(package: Mapping[str, Any], manifest: Manifest, platform: Platform) -> bool:
-    """Since format 2.1 each package tells its groups and when it is needed, in all of them or in each."""
+    """Since format 2.1 each package lists its groups, and its markers for all of them or for each."""
     markers = package.get("markers", "")
     return any(
         holds(markers.get(group, "") if isinstance(markers, dict) else markers, platform, manifest.extras)
@@ -147,7 +147,7 @@ def _is_wanted(package: Mapping[str, Any], manifest: Manifest, platform: Platfor
 def _walked(
     job: Job, manifest: Manifest, lock: Mapping[str, Any], platform: Platform, shown: str
 ) -> list[Mapping[str, Any]]:
-    """Before format 2.1 a lock tells only who needs whom, so we go from what the manifest asks for.
+    """Before format 2.1 a lock lists only which package needs which, so we start from what the manifest asks for.
 
     A package may be there in several versions; who asks for it decides. So this is done until nothing changes.
     """
@@ -270,7 +270,7 @@ def _for_poetry_only(job: Job, what: str, where: Span) -> CannotResolve:
 
 
 def _requirement(job: Job, manifest: Manifest, dependency: Dependency) -> str:
-    """As PEP 508 writes it; the marker is left out, for it holds already."""
+    """Return the requirement in PEP 508's form, without the marker, which was evaluated before."""
     name = dependency.name + (f"[{','.join(sorted(dependency.extras))}]" if dependency.extras else "")
     sources.check_path(job, manifest, dependency)
     if url := sources.address(manifest, dependency):

@@ -94,7 +94,7 @@ def _check_paths(job: Job, manifest: Manifest, wanted: Iterable[Dependency]) -> 
 
 
 def check_path(job: Job, manifest: Manifest, dependency: Dependency) -> None:
-    """Raises BadManifest (LB402) for a path that is not there."""
+    """Raise BadManifest (LB402) if the path does not exist."""
     path = dependency.table.get("path") or dependency.table.get("file")
     place = os.path.normpath(os.path.join(manifest.folder, str(path)))
     if path and not os.path.exists(place):

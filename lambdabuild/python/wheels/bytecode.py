@@ -20,7 +20,7 @@ PLACES = {"function": "/var/task", "layer": "/opt/python"}
 
 
 def compile_all(job: Job) -> Result:
-    """A ``__pycache__`` beside every module of source and dependencies; files that do not compile are left without."""
+    """Write a ``__pycache__`` next to every module of source and dependencies, if the module compiles."""
     platform = targets.platform_of(job.target.runtime, job.target.architecture, job.who)
     python = _python(job, platform)
     tree = os.path.join(job.scratch, "tree")
@@ -68,7 +68,7 @@ def _python(job: Job, platform: targets.Platform) -> str:
 
 
 def _unpack(part: Archive | Folder, tree: str) -> None:
-    """The modules of a part where they will lie."""
+    """Yield the modules of a part with their paths in the artifact."""
     if isinstance(part, Folder):
         shutil.copytree(part.path, tree, dirs_exist_ok=True)
         return

@@ -1,4 +1,4 @@
-"""The git checkout that a project lies in, lent to a copy of the project, for backends that ask it.
+"""Lend a project's git checkout to a copy of the project, for backends that read it.
 
 They ask for the version (setuptools-scm, hatch-vcs) and for what is ignored (poetry-core). What they are given is a
 clone that shares the objects; the checkout itself is not written to.
@@ -61,7 +61,7 @@ def _clone(job: Job, git: str, top: str, own: str) -> str:
 
 
 def _placed(copy: str, clone: str, prefix: str) -> str:
-    """Return the copy where the project lies in the checkout."""
+    """Return the project's folder in the copy of the checkout."""
     place = os.path.normpath(os.path.join(clone, prefix))
     os.makedirs(place, exist_ok=True)
     for name in os.listdir(copy):

@@ -50,7 +50,7 @@ def build(job: Job, source: locks.Source, indexes: Indexes) -> Part:
 
 
 def needs_build(folder: str) -> bool:
-    """Return whether only the project's backend can tell its metadata; running it may write next to the source."""
+    """Return whether only the project's backend knows its metadata; running it may write next to the source."""
     try:
         with open(os.path.join(folder, "pyproject.toml"), "rb", opener=regular.opener) as stream:
             about = regular.toml(stream.read().decode()).get("project", {})

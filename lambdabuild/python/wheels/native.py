@@ -26,7 +26,7 @@ rm -rf "$place"; mkdir -p "$place"; cp -R "$source" "$place/source"; cd "$place/
 TMPDIR=$place "$python" -m pip wheel --no-deps --no-cache-dir --disable-pip-version-check --quiet --wheel-dir "$out" .
 cd /; rm -rf "$place"
 """
-"""The place is the same at every build of a package, for compilers write it into what they make."""
+"""The folder is the same at every build of a package, because compilers write it into their output."""
 FLAGS = {"CFLAGS": "-g0 -O2", "CXXFLAGS": "-g0 -O2", "SOURCE_DATE_EPOCH": "315532800"}
 """Debug information names folders and is of no use in Lambda."""
 

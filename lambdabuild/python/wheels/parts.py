@@ -21,7 +21,7 @@ NOT_FROM_WHEEL = (
 NOT_FROM_BUILT = (*NOT_FROM_WHEEL, "/*.dist-info/WHEEL")
 """WHEEL names the version of the backend, which is this machine's."""
 SPREAD = ("purelib", "platlib", "data")
-"""Folders of ``<package>.data`` that belong beside the package (the wheel format's page on packaging.python.org)."""
+"""Folders of ``<package>.data`` that belong next to the package (the wheel format's page on packaging.python.org)."""
 
 
 def archive(wheel: Wheel, path: str) -> Archive:
