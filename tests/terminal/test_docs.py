@@ -87,6 +87,26 @@ def test_a_link_to_a_missing_page_or_heading_fails_the_site(tmp_path: Path) -> N
     assert "'rules/nobody/README.md'" in built.stderr
 
 
+@pytest.mark.parametrize("page", ["sam", "serverless"])
+def test_a_quick_start_prints_what_it_shows(page: str, project: Sandbox) -> None:
+    text = (ROOT / f"docs/start/{page}.md").read_text()
+    files = re.findall(r'```\w+ title="(.+?)"\n(.*?)```', text, re.DOTALL)
+    project.write({name: content for name, content in files if name != "lambdabuild.toml"})
+    shown = re.search(r"```console\n\$ lambdabuild\n(.*?)```", text, re.DOTALL)
+    assert shown
+
+    ran = project.run()
+
+    assert ran.code == 0, ran.said
+    printed = without_numbers(ran.out)
+    assert sorted(printed[: len(shown[1].splitlines())]) == sorted(without_numbers(shown[1]))
+
+
+def without_numbers(text: str) -> list[str]:
+    """Return the lines without counts, sizes and times, which depend on the machine."""
+    return [re.sub(r"[\d.]+ (s|kB|MB|B|files)\b", "", line) for line in text.splitlines()]
+
+
 def test_the_pictures_are_drawn_by_their_script_and_refer_to_nothing_else() -> None:
     pictures = {path.stem: path.read_text() for path in (ROOT / "docs/pictures").iterdir()}
     drawn = runpy.run_path(str(ROOT / ".ci/pictures.py"))["DRAWN"]
