@@ -333,6 +333,14 @@ def test_a_tool_is_told_of_the_network_and_nothing_else_of_this_machine(tmp_path
     assert environment(tmp_path) == {**fixed, "HTTPS_PROXY": "http://proxy.test"}
 
 
+@pytest.mark.parametrize("name", ["PATH", "HOME", "TMPDIR", "USER", "XDG_CACHE_HOME"])
+def test_what_is_about_this_machine_is_not_passed_though_the_container_has_the_folder(
+    tmp_path: Path, name: str
+) -> None:
+    inside = str(tmp_path / "project/Orders")
+    assert inside not in environment(tmp_path, **{name: inside}).values()
+
+
 def test_a_variable_that_the_rule_claims_is_passed(tmp_path: Path) -> None:
     assert environment(tmp_path, "CLAIMED")["CLAIMED"] == "claimed"
 

@@ -250,6 +250,13 @@ def test_an_engine_that_does_not_answer_is_lost_with_one_warning(
     assert capsys.readouterr().err.count("no engine at engine.test") == 1
 
 
+def test_two_steps_that_find_the_engine_lost_warn_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made = project(tmp_path)
+    for _ in range(2):
+        eligibility.lose(made.run, NoExecutor("no engine at engine.test"))
+    assert capsys.readouterr().err.count("no engine at engine.test") == 1
+
+
 def test_a_worker_is_given_the_variables_of_the_step_and_no_other(tmp_path: Path) -> None:
     made = project(tmp_path, environment={"REGION": "eu", "OTHER": "x"})
     given = workers.environment(made.run, CLAIMS, made.run.index.builds["Orders"])

@@ -132,6 +132,16 @@ def test_what_runs_with_other_files_revealed_is_kept_beside_each_other(project: 
     assert found(project) == "from one"
 
 
+def test_an_entry_that_says_that_it_read_something_else_is_not_believed(project: FakeProject) -> None:
+    revealing(project, "one", "from one")
+    cache = caches.caches(project.run)
+    assert cache is not None
+    reads = inputs.reads(project.run, ["{project}/extra.txt"])
+    wrong = {"output": "wrong", "values": {}, "result": {}, "reads": {"read:{project}/other.txt": "1"}, "folders": {}}
+    cache.put(lookup.second_key(key(project), reads), wrong, {})
+    assert found(project) is None
+
+
 def test_only_so_many_candidates_are_kept(project: FakeProject) -> None:
     for number in range(upload.MOST_CANDIDATES + 3):
         path = project.write(f"extra{number}.txt")
