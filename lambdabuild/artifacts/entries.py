@@ -49,9 +49,9 @@ def broken_archive(entry: Entry) -> CannotRead:
     """Return the error for an archive whose bytes are not those that were read when its entries were listed."""
     assert isinstance(entry.location, InArchive)
     return CannotRead(
-        f"{entry.path} cannot be taken out of {os.path.basename(entry.location.archive)}: the archive is damaged",
+        f"{entry.path} cannot be extracted from {os.path.basename(entry.location.archive)}: the archive is damaged",
         where=Span(entry.location.archive),
-        help="remove the archive, so that it is fetched again; if that happens often, look at the disk",
+        help="remove the archive, so that it is fetched again; if this happens often, check the disk",
     )
 
 

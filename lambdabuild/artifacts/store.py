@@ -67,7 +67,7 @@ class Store(Protocol):
 def taken(location: str, there: str, ours: str) -> VersionTaken:
     """Return the error for an upload of different content under the same version."""
     return VersionTaken(
-        f"{location} is published already, with other content: sha256 {there} is there, {ours} was built",
+        f"{location} is already published with different content: its sha256 is {there}, that of this build is {ours}",
         help="raise the version; when the source is the same, pin what the build requires ([build-system] requires)."
         " A development version (0.1.2.dev1) is replaced with overwrite = true",
     )

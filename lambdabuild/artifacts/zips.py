@@ -185,7 +185,9 @@ class _Sources:
             # size and mtime; ctime and the name say when it was replaced
             if stat_of(self.get(summary.path).fileno())[:2] != summary.stat[:2]:
                 raise CannotRead(
-                    "an earlier zip changed while it was copied", where=Span(summary.path), help="run the build again"
+                    "an earlier zip changed while it was being copied",
+                    where=Span(summary.path),
+                    help="run the build again",
                 )
 
 

@@ -251,7 +251,7 @@ class _Walk:
         elif is_folder:
             target = target if is_link else os.path.join(above[-1], entry.name)
             if target in above:
-                self.bad(entry.path, "is a link to a folder that it stands in", "remove the link")
+                self.bad(entry.path, "is a link to a folder that contains it", "remove the link")
             else:
                 self.folder(entry.path, path + "/", (*above, target), links + is_link)
         elif stat.S_ISREG(status.st_mode):

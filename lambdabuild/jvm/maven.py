@@ -110,7 +110,7 @@ def parents(job: Job, pom: Pom) -> Iterator[Pom]:
     seen = {pom.file}
     while pom.parent not in seen:
         if not os.path.isfile(pom.parent):
-            _check_parent(job, pom, "which is not there")
+            _check_parent(job, pom, "which does not exist")
             return
         parent = read_pom(job, pom.parent)
         if parent.coordinate != pom.wanted and "$" not in "".join(parent.coordinate):
@@ -146,7 +146,7 @@ def check_modules(job: Job, built: list[Pom], modules: tuple[Pom, ...]) -> None:
         for file in pom.missing:
             raise BadManifest(
                 f"{job.who}: {os.path.relpath(pom.file, job.target.project)} has the module "
-                f"{os.path.relpath(file, pom.folder)}, which is not there and may be {':'.join(min(unknown))}",
+                f"{os.path.relpath(file, pom.folder)}, which does not exist and may be {':'.join(min(unknown))}",
                 where=job.place(pom.file),
                 help="bring the module back, or take it out of <modules>",
             )

@@ -157,7 +157,7 @@ def file_or_folder(
         return locks.Source(name, version, path=path, subdirectory=subdirectory)
     if not os.path.isfile(path):
         raise BadManifest(
-            f"{job.who}: {name} is to come from {os.path.relpath(path, job.target.project)}, which is not there",
+            f"{job.who}: {name} is to come from {os.path.relpath(path, job.target.project)}, which does not exist",
             where=where,
             help="correct the path; it is relative to the manifest",
         )

@@ -99,7 +99,7 @@ def _python(job: Job) -> str:
         return job.tool("python3")
     except ToolMissing as error:
         raise ToolMissing(
-            f"{job.who} asks for pip, which is not there", help="install pip, or leave the setting resolver out"
+            f"{job.who} asks for pip, which is not installed", help="install pip, or leave the setting resolver out"
         ) from error
 
 

@@ -77,7 +77,7 @@ KNOWN_FAILURES = (
     KnownFailure(
         r"listed in go\.work|go\.work file: open",
         BadManifest,
-        "go.work names a module that is not there",
+        "go.work names a module that does not exist",
         "bring it up to date with: go work use -r .",
     ),
     KnownFailure(

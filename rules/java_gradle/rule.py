@@ -50,7 +50,7 @@ KNOWN_FAILURES = (
         r"lambdabuild: no project",
         BadManifest,
         "no project of the Gradle build has this folder",
-        "include it in the settings.gradle above, or put a settings.gradle of its own beside its build.gradle",
+        "include it in the settings.gradle above, or put a settings.gradle of its own next to its build.gradle",
     ),
     KnownFailure(
         r"lambdabuild: project .* would be",

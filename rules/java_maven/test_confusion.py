@@ -65,6 +65,6 @@ def test_modules_and_parents_are_not_strangers_and_those_above_the_templates_fol
     project.path("libs/words/pom.xml").unlink()
     ran = app.run("build")
     assert ran.code != 0
-    assert "../pom.xml has the module libs/words/pom.xml, which is not there and may be example:words" in ran.said
+    assert "../pom.xml has the module libs/words/pom.xml, which does not exist and may be example:words" in ran.said
     project.path("pom.xml").unlink()
-    assert "the parent is to be ../pom.xml, which is not there" in app.run("build").said
+    assert "the parent is to be ../pom.xml, which does not exist" in app.run("build").said

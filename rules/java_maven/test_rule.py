@@ -168,7 +168,7 @@ MISTAKES = {
         "<parent><groupId>example</groupId><artifactId>all</artifactId><version>1.0</version>"
         "<relativePath>../all/pom.xml</relativePath></parent>",
         "LB402",
-        "all/pom.xml, which is not there",
+        "all/pom.xml, which does not exist",
     ),
     "a parent that is another one": (
         "src/pom.xml",

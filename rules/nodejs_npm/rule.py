@@ -29,7 +29,7 @@ KNOWN_FAILURES = (
     KnownFailure(
         f"{CODE}127$",
         BadManifest,
-        "an install script needs a program that is not there",
+        "an install script needs a program that is not installed",
         "name its package in dependencies, have those for development too with omit = [], or set ignore_scripts = true",
     ),
     KnownFailure(

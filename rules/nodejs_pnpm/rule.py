@@ -43,7 +43,7 @@ KNOWN_FAILURES = (
         "BROKEN_LOCKFILE",
         BadManifest,
         "pnpm-lock.yaml is broken",
-        "make it anew with: pnpm install --lockfile-only",
+        "update it with: pnpm install --lockfile-only",
     ),
     KnownFailure(
         "ERR_PNPM_NO_OFFLINE_|in offline mode",

@@ -170,7 +170,7 @@ def _there(job: Job, manifest: str, about: Mapping[str, Any]) -> str:
     if not os.path.isfile(manifest):
         path = os.path.relpath(os.path.dirname(manifest), job.target.project)
         raise BadManifest(
-            f"{job.who}: the crate of the path {path} is not there",
+            f"{job.who}: the crate of the path {path} does not exist",
             where=job.place(next((str(crate["manifest_path"]) for crate in about["packages"]), job.target.manifest)),
             help="correct the path, in [dependencies] or [patch]",
         )

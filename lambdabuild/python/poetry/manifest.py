@@ -104,7 +104,7 @@ def read(job: Job, file: str, *, chosen: bool = True) -> Manifest:
     shown = os.path.relpath(file, job.target.project)
     if not os.path.isfile(file):
         raise BadManifest(
-            f"{job.who}: poetry.lock lies there without a pyproject.toml",
+            f"{job.who}: there is a poetry.lock but no pyproject.toml",
             where=Span(shown),
             help="put both into one folder",
         )

@@ -100,7 +100,7 @@ def check_path(job: Job, manifest: Manifest, dependency: Dependency) -> None:
     if path and not os.path.exists(place):
         shown = os.path.relpath(place, job.target.project)
         raise BadManifest(
-            f"{job.who}: {dependency.name} is to come from {shown}, which is not there",
+            f"{job.who}: {dependency.name} is to come from {shown}, which does not exist",
             where=manifest.where(dependency.name),
             help="correct the path; it is relative to the manifest",
         )

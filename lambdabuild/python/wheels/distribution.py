@@ -34,7 +34,7 @@ from lambdabuild.rule_api import Folder, Job, KnownFailure, Result, explain_outp
 
 MINORS = range(40)
 NOT_INSTALLED = (*parts.NOT_FROM_BUILT, "/.lock", "/*.dist-info/uv_build.json", "/*.dist-info/uv_cache.json")
-INSTALLABLE = "make `pip install .` work in its folder; what the build needs stands in [build-system] requires"
+INSTALLABLE = "make `pip install .` work in its folder; list what the build needs in [build-system] requires"
 KNOWN_FAILURES = (
     KnownFailure(
         "",
