@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 
 from lambdabuild.api import caller_artifact, caller_listing
-from lambdabuild.api.caller_errors import WorkflowFailedError, as_the_peer_words_it
+from lambdabuild.api.caller_errors import WorkflowFailedError, in_lambda_builders_words
 from lambdabuild.api.caller_plan import CallerPlan, Dependencies
 from lambdabuild.api.caller_source import MODULES, NpmProject
 from lambdabuild.api.caller_source import root_of as npm_root_of
@@ -42,16 +42,16 @@ class CallerBuild(Struct, frozen=True, dict=True):
 
     def run(self) -> None:
         plan = self.plan
-        with as_the_peer_words_it(plan.flow, "copy"):
+        with in_lambda_builders_words(plan.flow, "copy"):
             self.refuse_to_empty()
         if self.npm_project:
-            with as_the_peer_words_it(plan.flow, self.npm_project.action):
+            with in_lambda_builders_words(plan.flow, self.npm_project.action):
                 self.npm_project.refuse()
         resolved = RESOLVED[plan.dependencies](self)
         earlier = {} if resolved is None else {"resolve": resolved}
         compiled = self.step(plan.rule, "compile", earlier) if plan.compiles else Result()
         copied = self.step(plan.rule, "copy", {**earlier, "compile": compiled})
-        with as_the_peer_words_it(plan.flow, "copy"):
+        with in_lambda_builders_words(plan.flow, "copy"):
             self.lay_down(copied, compiled, resolved)
         if plan.runs_tests:
             self.test()
@@ -61,7 +61,7 @@ class CallerBuild(Struct, frozen=True, dict=True):
     def step(self, rule: Rule, step: Step, earlier: Mapping[str, Result]) -> Result:
         """Run a step of a rule, and show what it notes."""
         self.tell(step)
-        with as_the_peer_words_it(self.plan.flow, step):
+        with in_lambda_builders_words(self.plan.flow, step):
             files = caller_listing.files_beside_manifest(self.plan) if step == "resolve" else self.source_files
             result = runner.run(self.request(rule, step, earlier, files))
         for note in result.notes:
@@ -123,7 +123,7 @@ class CallerBuild(Struct, frozen=True, dict=True):
         if not plan.has_npm_project:
             return None
         folder = os.path.dirname(wanted.manifest)
-        with as_the_peer_words_it(plan.flow, "resolve"):
+        with in_lambda_builders_words(plan.flow, "resolve"):
             root = npm_root_of(self.npm_job("resolve"), folder)
         return NpmProject(wanted.source, folder, root, with_flags(wanted.options), not plan.rule.ships_dependencies)
 
@@ -133,14 +133,14 @@ class CallerBuild(Struct, frozen=True, dict=True):
         if project is None or not self.plan.rule.ships_dependencies:
             return {}
         if wanted.downloads or not wanted.dependencies:
-            with as_the_peer_words_it(self.plan.flow, project.action):
+            with in_lambda_builders_words(self.plan.flow, project.action):
                 return project.links(self.npm_job("copy"))
         return dict(caller_folders.links(wanted.dependencies))
 
     def test(self) -> None:
         """Run ``npm test`` where the packages are."""
         self.tell("NpmTest")
-        with as_the_peer_words_it(self.plan.flow, "NpmTest"):
+        with in_lambda_builders_words(self.plan.flow, "NpmTest"):
             job = self.npm_job("copy")
             folder = self.npm_project.folder if self.npm_project else self.plan.wanted.artifacts
             job.run([job.tool("npm"), "test", "--if-present"], cwd=folder)
@@ -191,7 +191,7 @@ def _in_source(build: CallerBuild) -> Result:
     assert project is not None
     if build.plan.wanted.downloads:
         build.tell(project.action)
-        with as_the_peer_words_it(build.plan.flow, project.action):
+        with in_lambda_builders_words(build.plan.flow, project.action):
             project.install(build.npm_job("resolve"))
     holders = [folder for folder in (project.folder, project.root) if os.path.isdir(os.path.join(folder, MODULES))]
     return Result(tuple(map(Folder, holders[:1])) if not build.plan.rule.ships_dependencies else ())

@@ -42,7 +42,7 @@ def failed(flow: Workflow, step: str, reason: str) -> WorkflowFailedError:
 
 
 @contextmanager
-def as_the_peer_words_it(flow: Workflow, step: str) -> Iterator[None]:
+def in_lambda_builders_words(flow: Workflow, step: str) -> Iterator[None]:
     """Raise an error in a step as one that callers know.
 
     Lambda Builders puts the tool that failed (``Make Failed: ``) in front of its output, and ``Resolver`` in front of a

@@ -23,8 +23,8 @@ from lambdabuild.api.caller_errors import (
     WorkflowFailedError,
     WorkflowNotFoundError,
     WorkflowUnknownError,
-    as_the_peer_words_it,
     failed,
+    in_lambda_builders_words,
 )
 from lambdabuild.api.caller_listing import read_plan
 from lambdabuild.api.caller_plan import Wanted
@@ -119,9 +119,13 @@ class LambdaBuilder:
             folder=os.getcwd(),
             environment={**os.environ},
         )
-        if not os.path.isdir(source):
-            raise failed(self.workflow, "copy", f"the source folder {source} does not exist")
-        with as_the_peer_words_it(self.workflow, "resolve"):
+        self._build(wanted)
+
+    def _build(self, wanted: Wanted) -> None:
+        """Decide what is done, then do it in a new folder of the caller's scratch folder."""
+        if not os.path.isdir(wanted.source):
+            raise failed(self.workflow, "copy", f"the source folder {wanted.source} does not exist")
+        with in_lambda_builders_words(self.workflow, "resolve"):
             plan = read_plan(self.workflow, self._rule_for(wanted.manifest), self.rules, wanted)
         with tempfile.TemporaryDirectory(prefix="lambdabuild-", dir=wanted.scratch, ignore_cleanup_errors=True) as work:
             CallerBuild(plan, os.path.realpath(work)).run()

@@ -1,4 +1,4 @@
-"""Where a project's artifacts are put: the bucket, its region, and the key of an artifact."""
+"""The place of a project's artifacts: the bucket, its region, and the key of an artifact."""
 
 from __future__ import annotations
 

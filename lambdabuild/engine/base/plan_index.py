@@ -61,7 +61,7 @@ class PlanIndex(Struct, frozen=True):
     unbuildable: Mapping[str, str]
     """Builds that a plain run leaves out, and the tool that each misses (``missing_tools = "skip"``)."""
     left_out: tuple[LeftOut, ...]
-    """What a run of everything skips, and why."""
+    """The functions and layers that a run of everything skips, and why."""
 
     @property
     def sharing_steps(self) -> tuple[str, ...]:

@@ -76,7 +76,7 @@ class Locks:
 
 
 class Progress(Struct):
-    """What has happened in a run so far."""
+    """The record of what has happened in a run so far."""
 
     seen: dict[tuple[str, str], DependencyTrace] = field(default_factory=dict)
     """The files that each step that is up to date depends on."""

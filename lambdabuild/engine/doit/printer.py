@@ -1,4 +1,4 @@
-"""Where the reporter prints: plain lines, JSON lines, or a live view that lines scroll above.
+"""Prints for the reporter: plain lines, JSON lines, or a live view that lines scroll above.
 
 Imported at every start of doit: keep it small. The live view is loaded when the first step runs on a terminal.
 """

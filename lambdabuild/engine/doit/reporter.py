@@ -22,7 +22,7 @@ from lambdabuild.engine.doit.progress import Progress
 
 
 class DoitTask(Protocol):
-    """What the reporter asks of a task of doit's, which ships no types."""
+    """A task of doit's, as far as the reporter asks; doit ships no types."""
 
     name: str
     actions: Sequence[object]
@@ -32,7 +32,7 @@ class DoitTask(Protocol):
 
 
 class DoitFailure(Protocol):
-    """What the reporter asks of a failure of doit's; one of ours has the ``error`` too."""
+    """A failure of doit's, as far as the reporter asks; one of ours has the ``error`` too."""
 
     def get_msg(self) -> str: ...
 

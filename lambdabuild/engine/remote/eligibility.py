@@ -19,7 +19,7 @@ SECRET = re.compile(r"TOKEN|SECRET|PASSW|CREDENTIAL|_AUTH|ACCESS_KEY|://[^/\s@]+
 
 
 class Remote(Struct):
-    """What a run knows of the engine that runs some of its steps on other machines."""
+    """The state of the engine that runs some of a run's steps on other machines."""
 
     is_lost: bool = False
     """True once it could not be used; all steps are run here from then on."""

@@ -1,4 +1,4 @@
-"""What steps of several kinds leave in the project's state, and how it is removed."""
+"""Files that steps of several kinds leave in the project's state, and how they are removed."""
 
 from __future__ import annotations
 

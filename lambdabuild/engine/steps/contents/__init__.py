@@ -1,1 +1,1 @@
-"""What is in an artifact: its settled list of entries, stripped and checked."""
+"""The content of an artifact: its settled list of entries, stripped and checked."""
