@@ -15,7 +15,7 @@ from doit.exceptions import InvalidTask, UnmetDependency
 from lambdabuild.core.messages import MESSAGES, size_text
 from lambdabuild.core.plain import Json, JsonObject
 from lambdabuild.engine.base.display import DISPLAY
-from lambdabuild.engine.base.snapshot import GROUPS
+from lambdabuild.engine.base.snapshot import GROUPS, number
 from lambdabuild.engine.doit import summary
 from lambdabuild.engine.doit.printer import Printer
 from lambdabuild.engine.doit.progress import Progress
@@ -231,7 +231,7 @@ def _finished(task: DoitTask, seconds: float) -> str:
     """Return the line of a step that ended well."""
     values, parts = task.values, [f"{seconds:.2f} s"]
     if values.get("files") is not None:
-        parts.append(f"{values['files']} files, {size_text(values['unzipped'])}")
+        parts.append(f"{number(values['files'], 'file')}, {size_text(values['unzipped'])}")
     elif values.get("size") is not None:
         parts.append(size_text(values["size"]))
     if "restored" in values:
