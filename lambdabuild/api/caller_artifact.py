@@ -14,8 +14,8 @@ from lambdabuild.artifacts.archives import archive_entries
 from lambdabuild.artifacts.entries import Entry, FileOnDisk
 from lambdabuild.artifacts.native import wrong_machine
 from lambdabuild.core.records import Struct
+from lambdabuild.core.store import sha256_of
 from lambdabuild.files.listing import Found, Patterns, scan
-from lambdabuild.files.stat_cache import sha256_of
 from lambdabuild.rule_api import Folder, Part, Result
 
 LOG = logging.getLogger(__name__)

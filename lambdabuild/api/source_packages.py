@@ -26,8 +26,8 @@ from lambdabuild.config.settings import DEFAULT_EXCLUDE
 from lambdabuild.core.errors import NoManifest, NoSource
 from lambdabuild.core.records import Struct, field
 from lambdabuild.core.spans import Span
+from lambdabuild.core.store import sha256_of
 from lambdabuild.files.listing import Patterns, ignore_lines, scan
-from lambdabuild.files.stat_cache import sha256_of
 from lambdabuild.plan.sources import MANIFESTS, PACKAGE
 from lambdabuild.plan.types import Rule
 from lambdabuild.project import cache_dir

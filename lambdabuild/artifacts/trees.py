@@ -21,12 +21,14 @@ from concurrent.futures import ThreadPoolExecutor
 from lambdabuild.artifacts.entries import Entry, FileOnDisk, InArchive, broken_archive
 from lambdabuild.artifacts.owned import LEFTOVER, some
 from lambdabuild.core import regular
-from lambdabuild.core.atomic import TEMPORARY, remove, write_text, writing
+from lambdabuild.core.atomic import TEMPORARY, remove, replacing, write_text, writing
 from lambdabuild.core.errors import CannotRead, InTheWay
 from lambdabuild.core.records import Struct, field
 from lambdabuild.core.spans import Span
 
 CHUNK = 1 << 20
+INLINE_BYTES = 1 << 20
+"""A larger file is written by a thread of its own, if there are several."""
 
 Row = tuple[str, int, int, int]
 """sha256 with a mark for executables, mtime in ns, size in bytes, inode."""
@@ -161,8 +163,13 @@ def write_tree(
 ) -> TreeRecord:
     """Make a folder of ours hold exactly the entries, whatever is in it (see ``KnownTree``); gives the next record.
 
-    A killed run leaves a folder that the next one puts right: files are whole or not there.
+    A new folder is written aside and renamed once. In one that exists files are, so a killed run leaves a folder that
+    the next one puts right: files are whole or not there.
     """
+    if not os.path.lexists(target):
+        with replacing(target, os.rename) as aside:
+            _make_folder(aside)
+            return _write_new(aside, entries, hardlinks, threads)
     if os.path.islink(target) or (os.path.lexists(target) and not os.path.isdir(target)):
         os.unlink(target)
     _make_folder(target)
@@ -176,15 +183,65 @@ def write_tree(
         {entry.path: hardlinks.link(entry, target, is_there=entry.path in there) for entry in todo} if hardlinks else {}
     )
     to_write = [entry for entry in todo if not rows.get(entry.path)]
-    if to_write:
-        with ThreadPoolExecutor(threads or min(4, os.cpu_count() or 1)) as pool:
-            list(pool.map(lambda entry: write_entry(os.path.join(target, entry.path), entry), to_write))
+    _each(lambda entry: write_entry(os.path.join(target, entry.path), entry), to_write, threads)
     written = {entry.path for entry in to_write}
 
     def row(path: str, entry: Entry) -> Row:
         return rows.get(path) or _row(entry, os.lstat(os.path.join(target, path)) if path in written else there[path])
 
     return TreeRecord({path: row(path, entry) for path, entry in wanted.items()})
+
+
+def _write_new(
+    target: str, entries: Sequence[Entry], hardlinks: HardlinkPool | None, threads: int | None
+) -> TreeRecord:
+    """Write the entries into an empty folder of which nobody else knows so far."""
+    make_folders(target, {os.path.dirname(entry.path) for entry in entries})
+    wanted = {entry.path: entry for entry in entries}
+    rows: dict[str, Row] = {}
+    for path, entry in wanted.items():
+        if hardlinks and (row := hardlinks.link(entry, target, is_there=False)):
+            rows[path] = row
+
+    def write(entry: Entry) -> None:
+        rows[entry.path] = _write_file(os.path.join(target, entry.path), entry)
+
+    _each(write, [entry for path, entry in wanted.items() if path not in rows], threads)
+    return TreeRecord({path: rows[path] for path in wanted})
+
+
+def _write_file(path: str, entry: Entry) -> Row:
+    """Write a file that does not exist yet, in a folder that is renamed when all are written."""
+    mode = 0o755 if entry.executable else 0o644
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    try:
+        size = 0
+        for chunk in content(entry):
+            size += len(chunk)
+            while chunk:
+                chunk = chunk[os.write(file, chunk) :]
+        status = os.fstat(file)
+        if stat.S_IMODE(status.st_mode) != mode:  # the umask has its say in what open makes
+            os.fchmod(file, mode)
+    finally:
+        os.close(file)
+    _refuse_changed(path, entry, size)
+    return _row(entry, status)
+
+
+def _each(write: Callable[[Entry], None], entries: Sequence[Entry], threads: int | None) -> None:
+    """Write entries: small ones here, because handing one over takes longer than writing it, large ones on threads."""
+    large = [entry for entry in entries if entry.size > INLINE_BYTES]
+    if len(large) < 2:
+        for entry in entries:
+            write(entry)
+        return
+    with ThreadPoolExecutor(threads or min(4, os.cpu_count() or 1)) as pool:
+        written = pool.map(write, large)
+        for entry in entries:
+            if entry.size <= INLINE_BYTES:
+                write(entry)
+        list(written)
 
 
 def is_intact(target: str, record: TreeRecord, digest: Callable[[str], str]) -> bool:
@@ -326,6 +383,10 @@ def write_entry(path: str, entry: Entry) -> None:
         for chunk in content(entry):
             size += len(chunk)
             stream.write(chunk)
+    _refuse_changed(path, entry, size)
+
+
+def _refuse_changed(path: str, entry: Entry, size: int) -> None:
     if size != entry.size:
         raise CannotRead(
             f"{entry.path} changed while it was being copied", where=Span(path), help="run the build again"
@@ -335,6 +396,9 @@ def write_entry(path: str, entry: Entry) -> None:
 def content(entry: Entry) -> Iterator[bytes]:
     """Yield the bytes of an entry, a chunk at a time."""
     location = entry.location
+    if isinstance(location, FileOnDisk) and entry.size <= INLINE_BYTES:
+        yield regular.read_listed(location.path, entry.size + 1)
+        return
     if isinstance(location, FileOnDisk):
         with open(location.path, "rb", opener=regular.opener) as stream:
             while chunk := stream.read(CHUNK):

@@ -35,6 +35,8 @@ for the compressor that can (cramjam 2.14) keeps Python's lock."""
 IN_FLIGHT_BYTES = 32 << 20
 BATCH_BYTES = 256 << 10
 """Small files are packed by so many at a time."""
+INLINE_BYTES = 1 << 20
+"""A zip of no more bytes is packed by the thread that writes it: handing them to others takes longer than packing."""
 
 
 class ZipSummary(Struct, frozen=True):
@@ -97,8 +99,13 @@ def write_zip(
     with writing(target) as stream, _Sources() as sources:
         earlier = [summary for summary in previous if sources.is_still(summary)]
         writer = ZipWriter(stream)
-        workers = threads or min(4, os.cpu_count() or 1)
-        for piece, packed in _packed_in_order(_pieces(ordered, earlier), earlier, sources, target, workers):
+        pieces = _pieces(ordered, earlier)
+        if threads is None and sum(entry.size for entry in ordered) <= INLINE_BYTES:
+            packed_pieces = _packed_here(pieces, earlier, sources, target)
+        else:
+            workers = threads or min(4, os.cpu_count() or 1)
+            packed_pieces = _packed_in_order(pieces, earlier, sources, target, workers)
+        for piece, packed in packed_pieces:
             if packed is None:
                 writer.add_run(piece.rows, piece.zip.archives, sources.get(piece.zip.path), piece.end)
             else:
@@ -191,14 +198,28 @@ class _Sources:
                 )
 
 
+def _packed_here(
+    pieces: Iterable[Entry | _Run], previous: Sequence[ZipSummary], sources: _Sources, target: str
+) -> Iterator[tuple[Any, Packed | None]]:
+    """Yield each entry with its stream and each run as it is, in order."""
+    known, folder = _streams(previous), os.path.dirname(target)
+    for piece in pieces:
+        if isinstance(piece, _Run):
+            yield piece, None
+        else:
+            yield piece, _copied(piece, known, sources) or _pack(piece, folder)
+
+
+def _streams(previous: Sequence[ZipSummary]) -> dict[str, tuple[str, Row]]:
+    """Return where earlier zips have what was packed for them, by its digest."""
+    return {row.sha256: (summary.path, row) for summary in previous for row in summary.rows if row.archive is None}
+
+
 def _packed_in_order(
     pieces: Iterable[Entry | _Run], previous: Sequence[ZipSummary], sources: _Sources, target: str, threads: int
 ) -> Iterator[tuple[Any, Packed | None]]:
-    """Each entry with its stream and each run as it is, in order.
-
-    Packing runs ahead on threads, as far as memory is meant to go.
-    """
-    known = {row.sha256: (summary.path, row) for summary in previous for row in summary.rows if row.archive is None}
+    """Yield the same. Packing runs ahead on threads, as far as memory is meant to go."""
+    known = _streams(previous)
     waiting: deque[_Batch] = deque()
     ahead, folder = 0, os.path.dirname(target)
     with ThreadPoolExecutor(threads) as pool:
@@ -271,10 +292,10 @@ def _copied(entry: Entry, known: Mapping[str, tuple[str, Row]], sources: _Source
 
 def _pack(entry: Entry, folder: str) -> Packed:
     assert isinstance(entry.location, FileOnDisk)
-    with open(entry.location.path, "rb") as stream:
-        if entry.size > LARGE_BYTES:
+    if entry.size > LARGE_BYTES:
+        with open(entry.location.path, "rb") as stream:
             return _pack_large(entry, stream, folder)
-        data = stream.read(entry.size + 1)
+    data = regular.read_listed(entry.location.path, entry.size + 1)
     if len(data) != entry.size or hashlib.sha256(data).hexdigest() != entry.sha256:
         raise _changed(entry)
     packed = _deflate(data)

@@ -29,6 +29,31 @@ def opener(path: str, flags: int) -> int:
     return file
 
 
+def open_listed(path: str) -> tuple[int, os.stat_result]:
+    """Open a file that a listing has just found regular; return its number and its stat. Raises OSError."""
+    file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        status = os.fstat(file)
+        _check(status, path)
+    except OSError:
+        os.close(file)
+        raise
+    return file, status
+
+
+def read_listed(path: str, at_most: int) -> bytes:
+    """Return the first bytes of a file that a listing has just found regular. Raises OSError."""
+    file, status = open_listed(path)
+    wanted = min(at_most, status.st_size)
+    try:
+        data = os.read(file, at_most)
+        while len(data) < wanted and (more := os.read(file, at_most - len(data))):
+            data += more
+        return data
+    finally:
+        os.close(file)
+
+
 def _check(status: os.stat_result, path: str) -> None:
     if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):  # open() itself refuses a folder
         raise OSError(errno.EINVAL, WHY, path)

@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator
 
 from lambdabuild.core import regular
 
+CHUNK = 1 << 20
 DIGEST = "[0-9a-f]{64}"
 FILES = re.compile(rf"(?:wheels|built/{DIGEST})/({DIGEST})/[^/]+|stripped/[^/]+/{DIGEST}/({DIGEST})")
 FOLDERS = re.compile(rf"built/{DIGEST}/({DIGEST})|tools/[^/]+/({DIGEST})")
@@ -35,9 +36,16 @@ def promised(store: str, path: str) -> str:
 
 
 def sha256_of(path: str) -> str:
-    """Return the sha256 of a file's bytes, in hex."""
-    with open(path, "rb", opener=regular.opener) as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    """Return the sha256 of a file's bytes, in hex, in constant memory. Raises OSError."""
+    file, status = regular.open_listed(path)
+    digest, left = hashlib.sha256(), status.st_size
+    try:
+        while left > 0 and (chunk := os.read(file, min(left, CHUNK))):
+            digest.update(chunk)
+            left -= len(chunk)
+    finally:
+        os.close(file)
+    return digest.hexdigest()
 
 
 def tree_digest(folder: str) -> str:

@@ -18,7 +18,7 @@ from itertools import chain
 from marshal import dumps  # to be digested only: nothing that others may have written is read by it
 from typing import Any
 
-from lambdabuild.core import regular
+from lambdabuild.core.store import sha256_of
 from lambdabuild.files import sealed
 from lambdabuild.files.watch import DependencyTrace, window
 
@@ -170,12 +170,6 @@ class _Files:
 
 def _part(path: str) -> int:
     return crc32(os.path.dirname(path).encode(errors="surrogateescape")) % PARTS
-
-
-def sha256_of(path: str) -> str:
-    """Return the sha256 of a file's bytes, in hex, in constant memory."""
-    with open(path, "rb", opener=regular.opener) as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _settled(stat: Stat, read_at: int) -> bool:

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from lambdabuild.core.errors import BadSource, Several
+from lambdabuild.core.store import sha256_of
 from lambdabuild.files import fingerprint
 from lambdabuild.files.listing import Patterns, ignore_lines, scan
-from lambdabuild.files.stat_cache import StatCache, sha256_of
+from lambdabuild.files.stat_cache import StatCache
 
 
 def make(folder: Path, *names: str) -> Path:

@@ -12,7 +12,7 @@ import pytest
 from lambdabuild.artifacts.archives import archive_entries
 from lambdabuild.artifacts.entries import Entry, FileOnDisk
 from lambdabuild.artifacts.trees import HardlinkPool, KnownTree, TreeRecord, is_intact, write_tree
-from lambdabuild.core.errors import InTheWay
+from lambdabuild.core.errors import CannotRead, InTheWay
 
 
 def entry(folder: Path, path: str, content: bytes, executable: bool = False) -> Entry:
@@ -50,6 +50,34 @@ def test_a_tree_holds_exactly_the_entries_with_their_modes(tree: Path, tmp_path:
         "0o755",
         "0o644",
         "0o755",
+    ]
+
+
+def test_a_new_tree_has_its_modes_whatever_the_umask(tree: Path, tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    record = write_tree(str(tree), [entry(tmp_path / "s", "a/b", b"1"), entry(tmp_path / "s", "run", b"2", True)])
+    os.umask(before)
+
+    assert files(tree) == {"a/b": b"1", "run": b"2"}
+    modes = [oct((tree / name).stat().st_mode & 0o777) for name in (".", "a", "a/b", "run")]
+    assert modes == ["0o755", "0o755", "0o644", "0o755"]
+    assert is_intact(str(tree), record, lambda path: pytest.fail("the stats are enough"))
+
+
+def test_a_new_tree_is_there_as_a_whole_or_not_at_all(tree: Path, tmp_path: Path) -> None:
+    edited = entry(tmp_path / "s", "b", b"before")
+    Path(tmp_path / "s" / edited.sha256).write_bytes(b"while it was copied")
+    with pytest.raises(CannotRead, match="b changed while it was being copied"):
+        write_tree(str(tree), [entry(tmp_path / "s", "a", b"1"), edited])
+    assert [path.name for path in tmp_path.iterdir()] == ["s"]
+
+
+def test_large_files_are_written_beside_small_ones(tree: Path, tmp_path: Path) -> None:
+    large = [bytes([n]) * ((1 << 20) + n) for n in range(3)]
+    small = [b"%d" % n for n in range(3)]
+    write_tree(str(tree), [entry(tmp_path / "s", f"f{n}", content) for n, content in enumerate([*large, *small])])
+    assert [digest(str(tree / f"f{n}")) for n in range(6)] == [
+        hashlib.sha256(one).hexdigest() for one in [*large, *small]
     ]
 
 

@@ -12,10 +12,10 @@ from lambdabuild.artifacts.entries import Entry, FileOnDisk
 from lambdabuild.config.settings import Settings
 from lambdabuild.core.errors import InTheWay
 from lambdabuild.core.records import replace
+from lambdabuild.core.store import sha256_of
 from lambdabuild.engine.base import ownership
 from lambdabuild.engine.base.outputs import Output, tree_output
 from lambdabuild.engine.base.run import Run
-from lambdabuild.files.stat_cache import sha256_of
 
 
 @pytest.fixture

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import msgspec
+
 from lambdabuild.core import regular
+from lambdabuild.core.atomic import writing
 from lambdabuild.core.plain import JsonObject
-from lambdabuild.core.records import Struct, asdict, field
+from lambdabuild.core.records import Struct, field
 
 Saved = Callable[[str], Mapping[str, Any]]
 """Returns a task's values in doit's state: ``{"inputs": fingerprint, "output": digest, "reads": [paths]}``, or {}."""
@@ -45,10 +47,11 @@ class StepOutput(Struct, frozen=True):
 
 
 def write(file: str, receipt: Receipt) -> None:
-    from lambdabuild.core.atomic import write_text
-
+    """Write a receipt, for people too: sorted, and a line for each input."""
     os.makedirs(os.path.dirname(file), exist_ok=True)
-    write_text(file, json.dumps(asdict(receipt), sort_keys=True, indent=1) + "\n")
+    data = msgspec.json.format(msgspec.json.encode(receipt, order="sorted"), indent=1)
+    with writing(file) as stream:
+        stream.write(data + b"\n")
 
 
 def read(file: str) -> Receipt | None:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from lambdabuild.artifacts.entries import Entry, FileOnDisk
 from lambdabuild.config.settings import CREDENTIALS
+from lambdabuild.core import regular
 from lambdabuild.files.listing import patterns
 from lambdabuild.plan.types import Build
 
@@ -61,8 +62,7 @@ def _mend(path: str) -> str:
 
 def _has_private_key(path: str) -> bool:
     try:
-        with open(path, "rb") as stream:
-            return PRIVATE_KEY.search(stream.read(LARGEST_KEY)) is not None
+        return PRIVATE_KEY.search(regular.read_listed(path, LARGEST_KEY)) is not None
     except OSError:
         return False  # whoever writes the artifact will tell
 

@@ -14,12 +14,12 @@ from lambdabuild.core.errors import NoSource, NoSuchVersion
 from lambdabuild.core.model import Asset
 from lambdabuild.core.records import Struct
 from lambdabuild.core.spans import Span
+from lambdabuild.core.store import sha256_of
 from lambdabuild.engine.base import destination
 from lambdabuild.engine.base.project import Project
 from lambdabuild.engine.base.run import Run
 from lambdabuild.engine.steps.contents.assemble import from_files
 from lambdabuild.files.listing import Found, Listing, Patterns, scan
-from lambdabuild.files.stat_cache import sha256_of
 from lambdabuild.plan.types import Pinned, Source
 
 

@@ -19,11 +19,11 @@ from lambdabuild.core.errors import CannotPublish, CannotRead, Offline, TooLarge
 from lambdabuild.core.lambda_limits import DIRECT_UPLOAD_BYTES
 from lambdabuild.core.plain import Json, JsonObject
 from lambdabuild.core.records import Struct
+from lambdabuild.core.store import sha256_of
 from lambdabuild.engine.base import destination, receipts
 from lambdabuild.engine.base.project import Project
 from lambdabuild.engine.base.run import Run
 from lambdabuild.engine.steps.delivery import artifacts
-from lambdabuild.files.stat_cache import sha256_of
 from lambdabuild.plan.types import Publication
 
 if TYPE_CHECKING:

@@ -21,9 +21,9 @@ from lambdabuild.core.model import Definition
 from lambdabuild.core.plain import Json, JsonObject
 from lambdabuild.core.records import Struct
 from lambdabuild.core.spans import secret_texts
+from lambdabuild.core.store import sha256_of
 from lambdabuild.engine.base import destination, receipts
 from lambdabuild.engine.base.template_files import CREATE, DEPLOY, MANIFEST, STATE, TEMPLATE, UPDATE, names_bucket
-from lambdabuild.files.stat_cache import sha256_of
 
 if TYPE_CHECKING:
     from lambdabuild.engine.base.run import Run

@@ -12,6 +12,7 @@ from lambdabuild.core.atomic import write_text
 from lambdabuild.core.model import Document, FileLocation, ImageLocation, Location, Rewrite, S3Location, Text
 from lambdabuild.core.plain import JsonObject
 from lambdabuild.core.records import replace
+from lambdabuild.core.store import sha256_of
 from lambdabuild.engine.base import destination, ownership
 from lambdabuild.engine.base.project import Project
 from lambdabuild.engine.base.run import Run
@@ -20,7 +21,6 @@ from lambdabuild.engine.steps.auto_layers import shared_layers
 from lambdabuild.engine.steps.contents import handler_check
 from lambdabuild.engine.steps.delivery import manifest, serverless_outputs
 from lambdabuild.engine.steps.delivery.artifacts import put, store
-from lambdabuild.files.stat_cache import sha256_of
 from lambdabuild.plan.types import ImageBuild
 
 
