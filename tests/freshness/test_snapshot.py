@@ -190,7 +190,7 @@ def read_state(file: str, project: Sandbox) -> object:
         return snapshot.read(place, {}, project.environment())
     if file == "plan":
         return plan_cache.read(place, hashlib.blake2b(b"", digest_size=16).hexdigest())
-    return StatCache(str(project.path("build/.lambdabuild/stats")))._facts
+    return StatCache(str(project.path("build/.lambdabuild/stats")))._metadata
 
 
 @pytest.mark.parametrize("file", ["snapshot", "stats", "plan"])
