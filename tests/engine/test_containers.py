@@ -140,7 +140,7 @@ def test_all_containers_end_with_the_run(tmp_path: Path) -> None:
 def test_a_run_that_used_no_container_asks_no_engine_at_its_end(tmp_path: Path) -> None:
     run = replace(case(tmp_path).run, containers=Once())
     pool.close(run)
-    assert run.containers.made(pool.ContainerPool) is None
+    assert not run.containers.is_made
 
 
 def test_containers_that_an_earlier_run_of_the_project_left_are_removed_and_no_others(tmp_path: Path) -> None:

@@ -45,13 +45,13 @@ def test_what_is_made_may_ask_for_itself_in_the_making_of_another() -> None:
 
 
 def test_what_was_not_needed_was_not_made() -> None:
-    assert Once().made(object) is None
+    assert not Once().is_made
 
 
-def test_what_was_made_is_found_by_its_kind() -> None:
+def test_what_was_made_is_known() -> None:
     once = Once()
     once.get(lambda: "text")
-    assert (once.made(str), once.made(int)) == ("text", None)
+    assert once.is_made
 
 
 def test_a_fork_makes_its_own() -> None:
@@ -64,7 +64,7 @@ def test_a_fork_makes_its_own() -> None:
 def test_a_fork_does_not_close_what_its_parent_has_made() -> None:
     once = Once()
     once.get(lambda: "a connection")
-    assert in_a_fork(lambda: once.made(str) is None)
+    assert in_a_fork(lambda: not once.is_made)
 
 
 def test_one_name_is_one_lock() -> None:

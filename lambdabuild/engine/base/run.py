@@ -57,9 +57,10 @@ class Once:
                 self._value, self._process = make(), os.getpid()
             return cast("T", self._value)
 
-    def made(self, kind: type[T]) -> T | None:
-        """Return what this process has made; None if it was not needed so far."""
-        return self._value if self._process == os.getpid() and isinstance(self._value, kind) else None
+    @property
+    def is_made(self) -> bool:
+        """Return whether this process has made it."""
+        return self._process == os.getpid()
 
 
 class Locks:

@@ -146,9 +146,8 @@ def pool(run: Run) -> ContainerPool:
 
 def close(run: Run) -> None:
     """End what the run has started."""
-    started = run.containers.made(ContainerPool)
-    if started is not None:
-        started.close()
+    if run.containers.is_made:
+        pool(run).close()
 
 
 def sweep(run: Run, engine: Engine | None = None) -> None:

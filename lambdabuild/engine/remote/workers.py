@@ -110,11 +110,8 @@ def _pem(project: Project, name: str) -> str:
 
 def close(run: Run) -> None:
     """Cancel what still runs."""
-    from lambdabuild.cache.reapi.executor import Executor
-
-    connected = remote(run).executor.made(Executor)
-    if connected is not None:
-        connected.close()
+    if remote(run).executor.is_made:
+        executor(run).close()
 
 
 # what the workers have

@@ -74,9 +74,7 @@ def _client(run: Run, address: str) -> Any:
 
 def _opened(run: Run) -> SharedCache | None:
     """Return the caches that this process has opened."""
-    from lambdabuild.cache.shared import SharedCache
-
-    return run.caches.made(SharedCache)
+    return caches(run) if run.caches.is_made else None
 
 
 def totals(run: Run) -> dict[str, int]:
