@@ -113,7 +113,8 @@ class S3Store:
             # Somebody was faster, or (409) is about to be: the next look tells with what.
             time.sleep(FIRST_WAIT_SECONDS * attempt)
         raise StoreFailed(
-            f"cannot put {self.location(key)}: others were at it {ATTEMPTS} times", help="run the build again"
+            f"cannot put {self.location(key)}: gave up after losing the race to another writer {ATTEMPTS} times",
+            help="run the build again",
         )
 
     def _send(self, key: str, path: str, sha256: str, size: int, labels: Labels, condition: Mapping[str, str]) -> bool:

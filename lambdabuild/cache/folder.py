@@ -143,7 +143,7 @@ def cannot_write(folder: str, error: OSError) -> CacheFailed:
     return CacheFailed(
         f"the cache cannot be written: {error.strerror or error}",
         where=Span(folder),
-        help="make room there or give yourself the right to it, or name another folder with cache.dir",
+        help="make room there or fix its permissions (chmod u+w), or name another folder with cache.dir",
     )
 
 

@@ -188,7 +188,7 @@ def test_of_old_versions_those_stay_that_are_to_be_kept_or_are_used(layered: San
     told = publish(layered, server)
 
     assert server.versions("deps") == [2, 4]
-    assert "deps: version 2 stays, for a function uses it" in told["notes"]
+    assert "deps: version 2 stays, because a function uses it" in told["notes"]
 
 
 KEYS = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}

@@ -39,7 +39,7 @@ def test_it_is_left_out_with_one_line_and_the_rest_is_built(mixed: Sandbox) -> N
     assert ran.code == 0, ran.said
     lines = [line for line in ran.said.splitlines() if "Old" in line]
     assert len(lines) == 1
-    assert "skipped Old, for cobc-that-is-nowhere is not on PATH" in lines[0]
+    assert "skipped Old: `cobc-that-is-nowhere` is not on PATH" in lines[0]
     assert mixed.path("build/Example.zip").exists()
     assert "CodeUri: old" in mixed.path("build/packaged-template.yaml").read_text()
     manifest = json.loads(mixed.path("build/manifest.json").read_text())

@@ -169,7 +169,7 @@ def prepare(run: Run) -> None:
     DISPLAY.run = run
     messages.MESSAGES.folder = run.project.folder
     notes = [
-        f"skipped {name}, for {tool} is not on PATH; doit build:{name} insists on it, and so does CI=true"
+        f"skipped {name}: `{tool}` is not on PATH. `doit build:{name}` or CI=true makes this an error"
         for name, tool in run.index.unbuildable.items()
     ]
     skipped = [one.as_dict() for one in run.index.left_out]

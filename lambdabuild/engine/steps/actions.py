@@ -132,8 +132,8 @@ def failed(error: LambdaBuildError | OSError, what: str) -> TaskFailed:
 HELP = {
     errno.ENOSPC: "make room on the disk; what was built before is intact",
     errno.EDQUOT: "make room in your quota; what was built before is intact",
-    errno.EACCES: "give yourself the right to it",
-    errno.EPERM: "give yourself the right to it",
+    errno.EACCES: "fix its permissions: chmod u+w on it, or on its folder",
+    errno.EPERM: "fix its permissions: chmod u+w on it, or on its folder",
     errno.EROFS: "choose a build_dir on a disk that can be written",
     errno.EISDIR: "remove the folder that stands where a file should be",
     errno.ENOTDIR: "remove the file that stands where a folder should be",

@@ -34,7 +34,7 @@ def notes(build: Build, left_out: Iterable[str]) -> Iterator[str]:
     names = sorted(path for path in left_out if is_credential(path))
     if names and set(CREDENTIALS) <= set(build.key.leave_out):
         yield (
-            f"{build.name}: left out {_listed(names)}, for such files hold secrets; "
+            f"{build.name}: left out {_listed(names)}, because such files hold secrets; "
             f'exclude = ["!{posixpath.basename(names[0].rstrip("/"))}"] in lambdabuild.toml brings it back'
         )
 

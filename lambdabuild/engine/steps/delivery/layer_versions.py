@@ -203,7 +203,7 @@ def _retire(client: LayerVersions, keep: int) -> Iterator[str]:
         used = client.in_use() if old else frozenset[int]()
         for version in old:
             if version.number in used:
-                yield f"{client.name}: version {version.number} stays, for a function uses it"
+                yield f"{client.name}: version {version.number} stays, because a function uses it"
             else:
                 client.delete(version.number)
                 yield f"{client.name}: version {version.number} is deleted"
