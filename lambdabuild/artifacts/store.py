@@ -134,6 +134,8 @@ class FolderStore:
         if self.digest(key) == sha256:
             return False
         if os.path.lexists(target) and not self.is_ours:
+            if self.digest(key) == sha256:
+                return False  # another thread or process was faster
             raise InTheWay(
                 f"{target} is not what its name says, and may be somebody else's",
                 where=Span(target),

@@ -15,6 +15,7 @@ from s3_server import S3Server
 from lambdabuild.artifacts.store import FolderStore, Labels, MemoryStore, Store
 from lambdabuild.aws.s3_store import S3Store, console_url
 from lambdabuild.core.errors import CannotRead, StoreFailed, VersionTaken
+from lambdabuild.core.store import sha256_of
 
 MEBI = 1 << 20
 
@@ -74,6 +75,20 @@ def test_many_threads_may_put_the_same_key(store: Store, tmp_path: Path) -> None
     assert len(sent) == 8
     assert any(sent)
     assert store.has("k")
+
+
+def test_who_comes_while_another_puts_the_same_finds_it_there(tmp_path: Path) -> None:
+    path, sha256, size = file(tmp_path)
+    folder = str(tmp_path / "theirs")
+    first = iter([True])
+
+    def digest_of(target: str) -> str:
+        if next(first, False):
+            FolderStore(folder).put("k", path, sha256, size)
+            raise FileNotFoundError  # it was looked for before that
+        return sha256_of(target)
+
+    assert not FolderStore(folder, digest_of=digest_of).put("k", path, sha256, size)
 
 
 def test_a_key_that_is_given_once_keeps_what_it_was_given_first(store: Store, tmp_path: Path) -> None:
