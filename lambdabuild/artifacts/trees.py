@@ -166,12 +166,12 @@ def write_tree(
     A new folder is written aside and renamed once. In one that exists files are, so a killed run leaves a folder that
     the next one puts right: files are whole or not there.
     """
-    if not os.path.lexists(target):
+    if not _is_folder(target):
+        if os.path.lexists(target):
+            os.unlink(target)
         with replacing(target, os.rename) as aside:
             _make_folder(aside)
             return _write_new(aside, entries, hardlinks, threads)
-    if os.path.islink(target) or (os.path.lexists(target) and not os.path.isdir(target)):
-        os.unlink(target)
     _make_folder(target)
     wanted = {entry.path: entry for entry in entries}
     there = dict(_walk(target))
