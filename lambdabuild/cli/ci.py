@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 
 from lambdabuild import project
-from lambdabuild.cli.parser import Arguments, Command, wrong
+from lambdabuild.cli.parser import Arguments, Command, output_option, wrong
 from lambdabuild.project_loader import write_file
 
 TYPE_CHECKING = False
@@ -85,10 +85,6 @@ def _affected_options(parser: argparse.ArgumentParser) -> None:
                         help="names, or a matrix of GitHub Actions (json) or of GitLab CI")  # fmt: skip
 
 
-def _costs_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--output", metavar="FILE", default="", help="write to FILE, or print when it is -")
-
-
 COMMANDS = {
     "affected": Command(
         "affected",
@@ -104,7 +100,7 @@ COMMANDS = {
         "costs",
         "Show how long each step took, for `lambdabuild plan --shard`",
         costs,
-        options=_costs_options,
+        options=output_option,
         examples=(("lambdabuild costs", "print it"), ("lambdabuild costs --output costs.json", "keep it for CI")),
     ),
 }

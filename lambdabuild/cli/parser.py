@@ -228,6 +228,11 @@ def parser_of(command: Command) -> Parser:
     return parser
 
 
+def output_option(parser: argparse.ArgumentParser) -> None:
+    """Add the option of commands that print a text, or write it to a file."""
+    parser.add_argument("--output", metavar="FILE", default="", help="write to FILE, or print when it is -")
+
+
 def _settings_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--stage", action=SettingFlag, metavar="NAME", help="the stage, as stage=NAME")
     group.add_argument("--region", action=SettingFlag, metavar="NAME", help="the region, as region=NAME")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 
 from lambdabuild import project, project_loader
-from lambdabuild.cli.parser import Arguments, Command, closest, wrong
+from lambdabuild.cli.parser import Arguments, Command, closest, output_option, wrong
 
 
 def compile_template(arguments: Arguments) -> int:
@@ -37,16 +36,12 @@ def schema(arguments: Arguments) -> int:
     return 0
 
 
-def _compile_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--output", metavar="FILE", default="", help="write to FILE, or print when it is -")
-
-
 COMMANDS = {
     "compile": Command(
         "compile",
         "Write the CloudFormation template of a serverless.yml; build nothing",
         compile_template,
-        options=_compile_options,
+        options=output_option,
         examples=(
             ("lambdabuild compile", "print it"),
             ("lambdabuild compile --stage prod --output template.json", "of another stage, to a file"),
