@@ -72,28 +72,10 @@ def _client(run: Run, address: str) -> Any:
     return ReapiCache(connection)
 
 
-def _opened(run: Run) -> SharedCache | None:
-    """Return the caches that this process has opened."""
-    return caches(run) if run.caches.is_made else None
-
-
-def totals(run: Run) -> dict[str, int]:
-    """Bytes that came from remote caches, and that went there, in this run."""
-    opened = _opened(run)
-    if opened is None:
-        return {}
-    counts = opened.counts
-    return {"fetched_bytes": counts.fetched_bytes, "sent_bytes": counts.sent_bytes}
-
-
-def finish(run: Run) -> None:
-    """The end of a run: what is still on its way to a cache gets its time."""
-    opened = _opened(run)
-    if opened is not None:
-        opened.finish(run.project.settings.cache.upload_seconds)
-
-
 def finish_run(run: Run) -> dict[str, int]:
     """End a run: give what is on its way to a cache its time. Return what went to and from remote ones, in bytes."""
-    finish(run)
-    return totals(run)
+    opened = caches(run) if run.caches.is_made else None
+    if opened is None:
+        return {}
+    opened.finish(run.project.settings.cache.upload_seconds)
+    return {"fetched_bytes": opened.counts.fetched_bytes, "sent_bytes": opened.counts.sent_bytes}
