@@ -165,11 +165,14 @@ def open_for(
 
 def _settings(folder: str, variables: Mapping[str, str], environment: Mapping[str, str]) -> Settings:
     """Return the project's settings. Raise MissingExtra if they need packages that are not installed."""
-    from lambdabuild.cache.remote import check_extra
     from lambdabuild.project_loader import read_settings
 
     settings = read_settings(folder, environment, variables)
-    check_extra((*settings.cache.remotes, settings.executor.address))
+    servers = [address for address in (*settings.cache.remotes, settings.executor.address) if address]
+    if servers:
+        from lambdabuild.cache.remote import check_extra
+
+        check_extra(servers)
     return settings
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import errno
 import os
 import re
@@ -146,7 +145,7 @@ def read_settings(
     names_one = (
         "build_dir" in variables or "LAMBDABUILD_BUILD_DIR" in environment or "build_dir" in f"{text}{pyproject}"
     )
-    return settings if names_one else dataclasses.replace(settings, build_dir=_build_dir(folder, settings, files))
+    return settings if names_one else replace(settings, build_dir=_build_dir(folder, settings, files))
 
 
 def _build_dir(folder: str, settings: Settings, files: ProjectFiles) -> str:

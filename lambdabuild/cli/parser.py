@@ -7,11 +7,11 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import NoReturn
 
 from lambdabuild.cli import project_folder
 from lambdabuild.core.errors import BadCommandLine, LambdaBuildError
+from lambdabuild.core.records import Struct, field
 
 
 class WrongUse(Exception):
@@ -35,8 +35,7 @@ def closest(name: str, known: Iterable[str], otherwise: str) -> str:
     return f"did you mean {near!r}?" if near else otherwise
 
 
-@dataclass(frozen=True)
-class Arguments:
+class Arguments(Struct, frozen=True):
     """A command line that was understood."""
 
     settings: dict[str, str]
@@ -60,8 +59,7 @@ class Arguments:
         return os.path.normpath(os.path.join(self.here, file))
 
 
-@dataclass(frozen=True)
-class Command:
+class Command(Struct, frozen=True):
     """What ``lambdabuild NAME`` is: its page of help, its options, and what it does."""
 
     name: str

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import MISSING, dataclass, fields, replace
 from typing import Any
 
 from lambdabuild.config.settings import (
@@ -19,12 +18,15 @@ from lambdabuild.config.settings import (
     LayerSettings,
     Settings,
     SourceSettings,
+    annotation_of,
+    keys_of,
     nearest,
     size_of,
 )
 from lambdabuild.core import regular
 from lambdabuild.core.errors import BadSettings, LambdaBuildError, raise_all
 from lambdabuild.core.function_settings import FunctionSettings
+from lambdabuild.core.records import Struct, replace
 from lambdabuild.core.spans import Span
 
 RENAMED = {
@@ -53,8 +55,7 @@ MAPPINGS = ("parameters", "serverless_options", "tags", "options", "images")
 TEXTS = ("tags", "metadata")
 
 
-@dataclass(frozen=True)
-class Table:
+class Table(Struct, frozen=True):
     """A setting that holds named items, each with fields of its own: ``[sources.NAME]``."""
 
     item: type[FunctionSettings | Command | SourceSettings]
@@ -97,8 +98,7 @@ def load(
     return settings
 
 
-@dataclass(frozen=True)
-class _Given:
+class _Given(Struct, frozen=True):
     """One setting as somebody gave it. Values from outside TOML are text."""
 
     path: list[str]
@@ -219,7 +219,7 @@ def _all_texts(value: Any) -> Iterable[str]:
 
 def _set(settings: Settings, given: _Given) -> Settings:
     first, *rest = given.path
-    known = {item.name: item for item in fields(Settings)}
+    known = keys_of(Settings)
     if first not in known:
         raise _unknown(given, first, [*known, "param.NAME"])
     if first in TABLES:
@@ -241,8 +241,8 @@ def _set(settings: Settings, given: _Given) -> Settings:
             raise _bad(given, f"a table, or {first}.NAME=value")
         return _with(settings, first, {**old_map, **given.value})
     if rest:
-        raise _unknown(given, given.key, list(known))
-    return _with(settings, first, _typed(given, first, known[first]))
+        raise _unknown(given, given.key, known)
+    return _with(settings, first, _typed(given, first, Settings))
 
 
 def _item(items: Mapping[str, Any], given: _Given, name: str, rest: list[str]) -> dict[str, Any]:
@@ -250,22 +250,22 @@ def _item(items: Mapping[str, Any], given: _Given, name: str, rest: list[str]) -
     table = TABLES[name]
     is_whole = len(rest) == 1 and given.value == {}
     key = rest[1] if rest[1:] else table.short
-    known = {item.name: item for item in fields(table.item) if item.name != "where"}
+    known = keys_of(table.item)
     if not rest or not (key or is_whole) or len(rest) > (3 if key in TEXTS else 4 if key == "container" else 2):
         raise _bad(given, table.example)
     old = items.get(rest[0]) or table.item()
     changes: dict[str, Any] = {"where": given.item} if hasattr(old, "where") and given.item else {}
     if not is_whole:
         if key not in known:
-            raise _unknown(given, key, list(known))
-        changes[key] = _value(given, key, old, known[key], rest[2:])
+            raise _unknown(given, key, known)
+        changes[key] = _value(given, key, old, table.item, rest[2:])
     return {rest[0]: replace(old, **changes)}
 
 
-def _value(given: _Given, key: str, old: Any, item: Any, rest: list[str]) -> Any:
+def _value(given: _Given, key: str, old: Any, kind: type[Struct], rest: list[str]) -> Any:
     if key == "container":
         return {**old.container, **_container(old.container, given, rest)}
-    return _texts(given, getattr(old, key), rest) if key in TEXTS else _typed(given, key, item)
+    return _texts(given, getattr(old, key), rest) if key in TEXTS else _typed(given, key, kind)
 
 
 def _texts(given: _Given, old: Mapping[str, str], rest: list[str]) -> dict[str, str]:
@@ -284,15 +284,15 @@ def _container(old: Mapping[str, Any], given: _Given, rest: list[str]) -> dict[s
             raise _bad(given, "a table")
         parts = [(key, replace(given, path=[*given.path, key], value=value)) for key, value in given.value.items()]
         return {name: value for key, part in parts for name, value in _container(old, part, [key]).items()}
-    known = {item.name: item for item in fields(Container)}
+    known = keys_of(Container)
     name = rest[0].lower()  # a variable of the environment writes it large
     if name not in known:
-        raise _unknown(given, rest[0], list(known))
+        raise _unknown(given, rest[0], known)
     if name == "environment":
         return {"environment": _texts(given, old.get("environment", {}), rest[1:])}
     if rest[1:]:
-        raise _unknown(given, given.key, list(known))
-    return {name: _typed(given, name, known[name])}
+        raise _unknown(given, given.key, known)
+    return {name: _typed(given, name, Container)}
 
 
 def _cache(settings: CacheSettings, given: _Given, rest: list[str]) -> CacheSettings:
@@ -318,16 +318,16 @@ def _executor(settings: ExecutorSettings, given: _Given, rest: list[str]) -> Exe
 
 def _of_table(settings: Any, given: _Given, rest: list[str]) -> tuple[str, Any]:
     """The key of a table that a setting is about, and its value; in tables within it, name by name."""
-    known = {item.name: item for item in fields(settings)}
+    known = keys_of(type(settings))
     key = rest[0].lower() if rest else ""
     if not rest:
         raise _bad(given, f"a table [{given.key}]")
     old = getattr(settings, key, None)
     if key not in known or (rest[1:] and not isinstance(old, Mapping)):
-        raise _unknown(given, key, list(known))
+        raise _unknown(given, key, known)
     if rest[1:]:
         return key, {**(old or {}), ".".join(rest[1:]): _text(given)}
-    return key, _typed(given, key, known[key])
+    return key, _typed(given, key, type(settings))
 
 
 def _with(settings: Settings, name: str, value: Any) -> Settings:
@@ -335,10 +335,11 @@ def _with(settings: Settings, name: str, value: Any) -> Settings:
     return replace(settings, **changes)
 
 
-def _typed(given: _Given, name: str, item: Any) -> Any:
+def _typed(given: _Given, name: str, kind: type[Struct]) -> Any:
+    """Return the value of a field as its class wants it."""
     value = given.value
-    default = item.default if item.default is not MISSING else item.default_factory()
-    if isinstance(default, bool) or item.type == "bool | None":
+    default = getattr(kind(), name)
+    if isinstance(default, bool) or annotation_of(kind, name) == "bool | None":
         if isinstance(value, str) and value.lower() in ("true", "1", "yes", "on", "false", "0", "no", "off", ""):
             return value.lower() in ("true", "1", "yes", "on")
         if isinstance(value, bool):

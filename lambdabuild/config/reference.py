@@ -10,11 +10,11 @@ import json
 import posixpath
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import fields
 
-from lambdabuild.config.schema import CLASSES, default_of, describe, keys_of
-from lambdabuild.config.settings import LayerSettings, Settings
+from lambdabuild.config.schema import CLASSES, default_of, describe
+from lambdabuild.config.settings import LayerSettings, Settings, annotation_of, keys_of
 from lambdabuild.core.function_settings import FunctionSettings
+from lambdabuild.core.records import Struct
 
 PAGES: Mapping[str, str] = {
     "plugins_ignored": "guides/plugins.md#all-the-others",
@@ -56,15 +56,15 @@ def table(name: str, page: str) -> str:
     return "".join(("| setting | default | |\n|---|---|---|\n", *_rows(kind, prefix, page)))
 
 
-def _rows(kind: type, prefix: str, page: str) -> Iterator[str]:
-    inherited = {item.name for item in fields(FunctionSettings)} if kind is LayerSettings else set()
-    for item in keys_of(kind):
-        if item.name not in inherited:
-            text = describe(kind, item.name).replace("|", "\\|")
+def _rows(kind: type[Struct], prefix: str, page: str) -> Iterator[str]:
+    inherited = {*keys_of(FunctionSettings)} if kind is LayerSettings else set()
+    for key in keys_of(kind):
+        if key not in inherited:
+            text = describe(kind, key).replace("|", "\\|")
             told = DEFAULT.search(text)
-            shown = told[1] if told else _shown(default_of(kind, item))
-            more = f" ([more]({_link(PAGES[item.name], page)}))" if item.name in PAGES else ""
-            name = f"{prefix}{item.name}{'.NAME' if str(item.type).startswith('Mapping') else ''}"
+            shown = told[1] if told else _shown(default_of(kind, key))
+            more = f" ([more]({_link(PAGES[key], page)}))" if key in PAGES else ""
+            name = f"{prefix}{key}{'.NAME' if annotation_of(kind, key).startswith('Mapping') else ''}"
             row = f"| `{name}` | {shown} | {DEFAULT.sub('', text)}{more} |"
             yield row.replace(" |  | ", " | | ") + "\n"
 

@@ -1,6 +1,6 @@
 """The JSON Schema of lambdabuild.toml and of ``[tool.lambdabuild]``.
 
-It is generated from the settings' dataclasses: types and defaults from the fields, descriptions from the texts below
+It is generated from the settings' classes: types and defaults from the fields, descriptions from the texts below
 them. Draft-07, because that is what editors for TOML (taplo, tombi) and SchemaStore understand.
 """
 
@@ -11,7 +11,6 @@ import inspect
 import json
 import textwrap
 from collections.abc import Mapping
-from dataclasses import Field, fields
 from functools import cache
 from itertools import pairwise
 from typing import Any
@@ -25,15 +24,18 @@ from lambdabuild.config.settings import (
     LayerSettings,
     Settings,
     SourceSettings,
+    annotation_of,
+    keys_of,
 )
 from lambdabuild.core.function_settings import FunctionSettings
+from lambdabuild.core.records import Struct
 
 Schema = dict[str, Any]
 """A JSON Schema, or part of one: JSON as Python has it."""
 
 DRAFT = "http://json-schema.org/draft-07/schema#"
 TITLE = "lambdabuild settings: lambdabuild.toml, or [tool.lambdabuild] of pyproject.toml"
-CLASSES: Mapping[str, type] = {
+CLASSES: Mapping[str, type[Struct]] = {
     "function": FunctionSettings,
     "layer": LayerSettings,
     "command": Command,
@@ -42,10 +44,8 @@ CLASSES: Mapping[str, type] = {
     "cache": CacheSettings,
     "executor": ExecutorSettings,
 }
-"""Names in ``definitions``, and the dataclasses they are generated from."""
+"""Names in ``definitions``, and the classes they are generated from."""
 DEFINITIONS = {kind: name for name, kind in CLASSES.items()}
-NOT_A_KEY = "where"
-"""A field that says where a table begins; nobody sets it."""
 
 TEXT: Schema = {"type": "string"}
 TEXTS: Schema = {"type": "array", "items": TEXT}
@@ -66,7 +66,7 @@ TYPES: Mapping[str, Schema] = {
 FLAGS: Mapping[str, bool | str] = {"true": True, "false": False}
 """How a word among CHOICES is written in TOML, when it is not a text."""
 
-SPECIAL: Mapping[tuple[type, str], Schema] = {
+SPECIAL: Mapping[tuple[type[Struct], str], Schema] = {
     (FunctionSettings, "container"): {"$ref": "#/definitions/container"},
     (LayerSettings, "container"): {"$ref": "#/definitions/container"},
     (Settings, "container"): {"$ref": "#/definitions/container"},
@@ -95,9 +95,9 @@ def settings_schema() -> Schema:
     return {"$schema": DRAFT, "title": TITLE, **_object(Settings), "definitions": definitions}
 
 
-def _object(kind: type) -> Schema:
+def _object(kind: type[Struct]) -> Schema:
     """Return the schema of a table; a key that is not a field is an error, as it is for the loader."""
-    properties = {item.name: _property(kind, item) for item in keys_of(kind)}
+    properties = {name: _property(kind, name) for name in keys_of(kind)}
     return {
         "description": _markdown(inspect.getdoc(kind) or ""),
         "type": "object",
@@ -106,53 +106,48 @@ def _object(kind: type) -> Schema:
     }
 
 
-def _property(kind: type, item: Field[Any]) -> Schema:
-    described: Schema = {"description": describe(kind, item.name)}
-    allowed = _allowed(kind, item)
+def _property(kind: type[Struct], name: str) -> Schema:
+    described: Schema = {"description": describe(kind, name)}
+    allowed = _allowed(kind, name)
     if "$ref" in allowed:  # draft-07 ignores what stands next to a $ref
         return {**described, "allOf": [allowed]}
-    default = default_of(kind, item)
+    default = default_of(kind, name)
     return {**described, **allowed, **({} if default in ("", [], None) else {"default": default})}
 
 
-def _allowed(kind: type, item: Field[Any]) -> Schema:
+def _allowed(kind: type[Struct], name: str) -> Schema:
     """Return what a field may be: the special case, named items, one of several words, or its annotation's type."""
-    if (kind, item.name) in SPECIAL:
-        return SPECIAL[kind, item.name]
-    if kind is Settings and item.name in TABLES:
-        table = TABLES[item.name]
+    if (kind, name) in SPECIAL:
+        return SPECIAL[kind, name]
+    if kind is Settings and name in TABLES:
+        table = TABLES[name]
         whole: Schema = {"$ref": f"#/definitions/{DEFINITIONS[table.item]}"}
         return {"type": "object", "additionalProperties": {"anyOf": [TEXT, whole]} if table.short else whole}
-    if item.name in CHOICES:
-        return {"enum": [FLAGS.get(word, word) for word in CHOICES[item.name]]}
-    return TYPES[str(item.type)]
+    if name in CHOICES:
+        return {"enum": [FLAGS.get(word, word) for word in CHOICES[name]]}
+    return TYPES[annotation_of(kind, name)]
 
 
-def default_of(kind: type, item: Field[Any]) -> bool | int | str | list[str] | None:
+def default_of(kind: type[Struct], name: str) -> bool | int | str | list[str] | None:
     """Return the default of a field as JSON has it; None for a table."""
-    value: object = getattr(kind(), item.name)
-    if item.name in CHOICES:
+    value: object = getattr(kind(), name)
+    if name in CHOICES:
         return FLAGS.get(str(value), str(value))
     if isinstance(value, tuple):
         return [*value]
     return value if isinstance(value, bool | int | str) else None
 
 
-def keys_of(kind: type) -> list[Field[Any]]:
-    """Return the fields of a dataclass that a settings file may have."""
-    return [item for item in fields(kind) if item.name != NOT_A_KEY]
-
-
-def describe(kind: type, name: str) -> str:
-    """Return the text below a field of a dataclass, as Markdown on one line; KeyError when there is none."""
+def describe(kind: type[Struct], name: str) -> str:
+    """Return the text below a field of a class, as Markdown on one line; KeyError when there is none."""
     own = next(base for base in kind.__mro__ if name in _texts(base))
     return _markdown(_texts(own)[name])
 
 
 @cache
 def _texts(kind: type) -> Mapping[str, str]:
-    """Return the texts below the fields of a dataclass. Python keeps none of them, so the source is read."""
-    if kind is object:
+    """Return the texts below the fields of a class. Python keeps none of them, so the source is read."""
+    if kind in (Struct, object):
         return {}
     (definition,) = ast.parse(textwrap.dedent(inspect.getsource(kind))).body
     assert isinstance(definition, ast.ClassDef)

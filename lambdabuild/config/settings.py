@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
 from itertools import takewhile
 from typing import Any
 
 from lambdabuild.core.function_settings import FunctionSettings
+from lambdabuild.core.records import Struct, asdict, field, replace
 from lambdabuild.core.spans import Span
 
 DEFAULT_EXCLUDE = (
@@ -36,8 +36,11 @@ CREDENTIALS = (
 """Also left out of source that is shipped as it is, because such files hold secrets; build tools do see them."""
 
 
-@dataclass(frozen=True)
-class Container:
+NOTHING = FunctionSettings()
+"""The settings of a function or layer without a table."""
+
+
+class Container(Struct, frozen=True):
     """How containers are run. Which image they are made of: `image`, `dockerfile`, `images`."""
 
     name: str = ""
@@ -58,8 +61,7 @@ class Container:
     """How files get into the container: `mount` or `archive`; `auto` mounts where the engine can."""
 
 
-@dataclass(frozen=True)
-class SourceSettings:
+class SourceSettings(Struct, frozen=True):
     """A Python distribution of your own, published under its version. A project that has one needs no template."""
 
     path: str = "."
@@ -72,11 +74,10 @@ class SourceSettings:
     """Metadata of its objects in S3, added to their `sha256`."""
     overwrite: bool = False
     """Replace a development version (`0.1.2.dev1`, `0.1.2+mine`) whose bytes changed. Other versions never change."""
-    where: Span | None = field(default=None, compare=False)
+    where: Span | None = None
 
 
-@dataclass(frozen=True)
-class LayerSettings(FunctionSettings):
+class LayerSettings(FunctionSettings, frozen=True):
     """A layer of your own, or additions to a layer of the template. All settings of a function apply too."""
 
     path: str = ""
@@ -99,11 +100,10 @@ class LayerSettings(FunctionSettings):
     """Let every AWS account use published versions."""
     keep: int = 0
     """Number of published versions to keep; `0` keeps all."""
-    where: Span | None = field(default=None, compare=False)
+    where: Span | None = None
 
 
-@dataclass(frozen=True, order=True)
-class Command:
+class Command(Struct, frozen=True, order=True):
     """A command of your own for a function or layer, a build method or a runtime (patterns too)."""
 
     run: str = ""
@@ -116,8 +116,7 @@ class Command:
     """Names of variables that it gets; their values count as inputs."""
 
 
-@dataclass(frozen=True)
-class CacheSettings:
+class CacheSettings(Struct, frozen=True):
     """Where results of steps are kept and looked for."""
 
     enabled: bool = True
@@ -151,8 +150,7 @@ class CacheSettings:
         return size_of(self.max_size) or 0
 
 
-@dataclass(frozen=True)
-class ExecutorSettings:
+class ExecutorSettings(Struct, frozen=True):
     """An engine of the Remote Execution API that runs steps. A text in place of the table is its address."""
 
     address: str = ""
@@ -179,8 +177,7 @@ class ExecutorSettings:
     """PEM file of the client's key, for `grpcs`."""
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(Struct, frozen=True, dict=True):
     """Settings of lambdabuild. Paths are relative to the project's folder, where the settings file is."""
 
     template: str = ""
@@ -331,11 +328,15 @@ class Settings:
 
     def of(self, name: str) -> FunctionSettings:
         """Return the own settings of a function or layer, from [functions] or [layers]."""
-        return self.layer(name) or self.functions.get(name, FunctionSettings())
+        return self._own.get(name, NOTHING)
 
     def layer(self, name: str) -> LayerSettings | None:
         """Return a layer's table, by its name or by one that ``layer_units`` gives it."""
         return self.layers.get(name) or self._by_unit.get(name)
+
+    @cached_property
+    def _own(self) -> Mapping[str, FunctionSettings]:
+        return {**self.functions, **self._by_unit, **self.layers}
 
     @cached_property
     def _by_unit(self) -> Mapping[str, LayerSettings]:
@@ -346,10 +347,25 @@ class Settings:
         functions, layers = dict(self.functions), dict(self.layers)
         for name, own in template.items():
             if name in layers:
-                layers[name] = replace(layers[name], **vars(own.merged_under(layers[name])))
+                layers[name] = replace(layers[name], **asdict(own.merged_under(layers[name])))
             else:
                 functions[name] = own.merged_under(self.of(name))
         return replace(self, functions=functions, layers=layers) if template else self
+
+
+NOT_A_KEY = "where"
+"""A field that says where a table begins; nobody sets it."""
+
+
+def keys_of(kind: type[Struct]) -> list[str]:
+    """Return the fields of a class that a settings file may have."""
+    return [name for name in kind.__struct_fields__ if name != NOT_A_KEY]
+
+
+def annotation_of(kind: type[Struct], name: str) -> str:
+    """Return the type of a field as it is written: ``tuple[str, ...]``."""
+    annotations = (vars(base).get("__annotations__", {}) for base in kind.__mro__)
+    return next(str(own[name]) for own in annotations if name in own)
 
 
 def layer_units(name: str, table: LayerSettings) -> tuple[tuple[str, str], ...]:

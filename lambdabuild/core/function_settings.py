@@ -7,12 +7,12 @@ config/settings.py.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+from lambdabuild.core.records import Struct, field, replace
 
-@dataclass(frozen=True)
-class FunctionSettings:
+
+class FunctionSettings(Struct, frozen=True):
     """Settings of one function or layer; the key is its name, `Child/Orders` in a nested stack."""
 
     rule: str = ""
@@ -70,9 +70,7 @@ class FunctionSettings:
         """Return these settings with the other's on top; `exclude` lists are joined, the other's last."""
         nothing = FunctionSettings()
         changes = {
-            item.name: value
-            for item in fields(self)
-            if (value := getattr(other, item.name)) != getattr(nothing, item.name)
+            name: value for name in self.__struct_fields__ if (value := getattr(other, name)) != getattr(nothing, name)
         }
         for name in {"exclude", "exclude_dependencies"} & changes.keys():
             changes[name] = (*getattr(self, name), *changes[name])

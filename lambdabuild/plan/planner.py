@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import posixpath
 from collections import defaultdict
 from collections.abc import Mapping
@@ -130,7 +129,7 @@ def _choice(
     try:
         choice = choose(item, own, rules, disk, inherited)
         if requirements and not choice.manifest and own.dependencies is not False:
-            return choose(item, dataclasses.replace(own, manifest=requirements[0]), rules, disk, ())
+            return choose(item, replace(own, manifest=requirements[0]), rules, disk, ())
         return choice
     except (NoRule, NoManifest):
         if not targets.command(item, settings).run:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import pytest
@@ -38,7 +37,7 @@ def deps(**more) -> Settings:
 
 
 def test_a_layer_for_two_runtimes_has_two_resolutions_and_shares_each_with_whoever_needs_it() -> None:
-    settings = dataclasses.replace(deps(runtimes=TWO), functions={"app": FunctionSettings()})
+    settings = replace(deps(runtimes=TWO), functions={"app": FunctionSettings()})
     built = planned(fn("app", runtime="python3.13"), settings=settings)
 
     assert [(one.name, one.key.runtime, one.users) for one in built.resolutions] == [

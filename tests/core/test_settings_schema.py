@@ -14,7 +14,7 @@ from sandbox import ROOT
 
 from lambdabuild.config import schema
 from lambdabuild.config.loader import CHOICES, load
-from lambdabuild.config.settings import Settings
+from lambdabuild.config.settings import Settings, annotation_of, keys_of
 from lambdabuild.core.errors import LambdaBuildError
 from lambdabuild.project_loader import schema_text
 
@@ -39,7 +39,7 @@ ODD_SAMPLES = {
     "address": '"grpc://engine:1"',
     "steps": '["zip"]',
 }
-KEYS = sorted({item.name for kind in PLACES.values() for item in schema.keys_of(kind)} | {"where", "native", "typo"})
+KEYS = sorted({key for kind in PLACES.values() for key in keys_of(kind)} | {"where", "native", "typo"})
 RULE_PAGES = ("rules.md", "writing-a-rule.md")
 
 
@@ -57,7 +57,7 @@ def is_loaded(text: str) -> bool:
 
 def sample(kind: type, key: str) -> str:
     """A value that suits a key of a table, as TOML."""
-    annotation = next((str(item.type) for item in schema.keys_of(kind) if item.name == key), "str")
+    annotation = annotation_of(kind, key) if key in keys_of(kind) else "str"
     if key in CHOICES:
         return json.dumps(CHOICES[key][-1])
     return ODD_SAMPLES.get(key) or SAMPLES.get(annotation.removesuffix(" | None"), "{}")
@@ -92,13 +92,13 @@ def test_the_schema_allows_the_keys_that_the_loader_accepts_and_no_others(place:
 
 
 def is_key(kind: type, key: str) -> bool:
-    return key in {item.name for item in schema.keys_of(kind)}
+    return key in keys_of(kind)
 
 
 @pytest.mark.parametrize("place", PLACES)
 def test_every_setting_has_a_description_that_is_a_sentence(place: str) -> None:
-    for item in schema.keys_of(PLACES[place]):
-        assert re.fullmatch(r"[A-Z].+\.", schema.describe(PLACES[place], item.name)), item.name
+    for key in keys_of(PLACES[place]):
+        assert re.fullmatch(r"[A-Z].+\.", schema.describe(PLACES[place], key)), key
 
 
 @pytest.mark.parametrize(("name", "text"), [*examples()], ids=lambda value: value if len(value) < 30 else "")
