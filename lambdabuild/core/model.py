@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import posixpath
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, Literal, TypeAlias, cast
@@ -327,7 +328,7 @@ class Read(Struct, frozen=True):
     is_repeatable: bool = True
 
 
-class Service(Struct, frozen=True):
+class Service(Struct, frozen=True, dict=True):
     """Everything that one template describes, including its nested local stacks."""
 
     documents: tuple[Document, ...]
@@ -352,6 +353,16 @@ class Service(Struct, frozen=True):
     def has_template(self) -> bool:
         """False for a project whose settings alone say what to build."""
         return bool(self.documents) or self.definition is not None
+
+    def folder_of(self, stack: str) -> str:
+        """Return the folder of a stack's template, "." if it has none."""
+        if self.definition is not None:
+            return posixpath.dirname(self.definition.path) or "."
+        return self._folders.get(stack, ".")
+
+    @cached_property
+    def _folders(self) -> Mapping[str, str]:
+        return {document.stack: posixpath.dirname(document.path) or "." for document in reversed(self.documents)}
 
 
 class FileLocation(Struct, frozen=True):

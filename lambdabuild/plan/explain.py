@@ -12,6 +12,9 @@ from lambdabuild.core.units import SHARED
 from lambdabuild.plan.steps import Graph
 from lambdabuild.plan.types import Build, BuildPlan, ImageBuild
 
+USUAL = frozenset((*DEFAULT_EXCLUDE, *CREDENTIALS))
+"""Patterns that are shown once for all builds."""
+
 
 def as_data(plan: BuildPlan) -> dict[str, Any]:
     """Return the plan as JSON data: ``{resolutions, builds, images, assets, skipped, notes}``; equal plans give equal
@@ -47,7 +50,7 @@ def _lines(plan: BuildPlan, graph: Graph) -> Iterator[str]:
         yield f"{build.group(build.name)}:{build.name}  {build.key.source}/  ({_how(build)})"
         yield f"  steps: {_chain(graph, build.name)}"
         yield from (f"  shared by {user}" for user in build.users if user != build.name)
-        own = [pattern for pattern in build.key.leave_out if pattern not in (*DEFAULT_EXCLUDE, *CREDENTIALS)]
+        own = [pattern for pattern in build.key.leave_out if pattern not in USUAL]
         if own:
             yield f"  leaves out also: {' '.join(own)}"
         if build.key.leave_out_dependencies:

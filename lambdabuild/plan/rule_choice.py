@@ -87,7 +87,7 @@ def _searched(
     yield source, claiming
     if not inherited:
         return
-    beyond = tuple(above(source, disk.top))
+    beyond = above(source, disk.top)
     template = {inherited[-1], *above(inherited[-1], disk.top)}
     near = next((position for position, folder in enumerate(beyond) if folder in template), len(beyond))
     upwards = tuple(rule for rule in claiming if rule.manifest_search != "code")
@@ -134,7 +134,8 @@ def candidates(item: Function | Layer, own: FunctionSettings, rules: tuple[Rule,
     if item.plain:
         # A serverless.yml knows no make targets, so a Makefile that is there is for something else.
         return tuple(rule for rule in matching if not rule.needs_name) or _named(item, PLAIN, rules)
-    _refuse_no_runtime(item, rules)
+    if not matching:
+        _refuse_no_runtime(item, rules)
     return matching
 
 
@@ -160,7 +161,18 @@ def _in_folder(folder: str, candidates: tuple[Rule, ...], disk: Disk) -> Choice 
     A rule whose lock file is there or at its workspace's root wins over one with a manifest only; of equals the first
     by name wins.
     """
+    key = (folder, tuple(rule.name for rule in candidates))
+    if key not in disk.manifests:
+        disk.manifests[key] = _best(folder, candidates, disk)
+    best = disk.manifests[key]
+    return _choice(*best, folder, disk) if best is not None else None
+
+
+def _best(folder: str, candidates: tuple[Rule, ...], disk: Disk) -> tuple[Rule, str] | None:
+    """Return the rule that is chosen in a folder, and its manifest."""
     here = disk.names.get(folder, frozenset())
+    if not _may_have(here, tuple(rule.manifests for rule in candidates)):
+        return None
     offers = [
         (LOCKED if rule.goes_first else _locked(rule, folder, disk), position, rule, manifest)
         for position, rule in enumerate(candidates)
@@ -170,10 +182,21 @@ def _in_folder(folder: str, candidates: tuple[Rule, ...], disk: Disk) -> Choice 
         for position, rule in enumerate(candidates)
         for manifest in _present(rule.manifests[1:], here)
     ]
-    if not offers:
-        return None
-    _, _, rule, manifest = min(offers, key=lambda offer: offer[:2])
-    return _choice(rule, folder, manifest, disk)
+    _, _, rule, manifest = min(offers, key=lambda offer: offer[:2], default=(0, 0, None, ""))
+    return (rule, manifest) if rule is not None else None
+
+
+def _may_have(here: frozenset[str], manifests: tuple[tuple[str, ...], ...]) -> bool:
+    """Return whether one of these names may be in a folder; most folders of code have none."""
+    names, is_wild = _listed(manifests)
+    return is_wild or not here.isdisjoint(names)
+
+
+@lru_cache(maxsize=256)
+def _listed(manifests: tuple[tuple[str, ...], ...]) -> tuple[frozenset[str], bool]:
+    """Return all of these names, and whether there are patterns among them."""
+    names = frozenset(name for listed in manifests for name in listed)
+    return names, not all(map(WILD.isdisjoint, names))
 
 
 def _locked(rule: Rule, folder: str, disk: Disk) -> int:
@@ -196,7 +219,7 @@ def _resolved(choice: Choice, rules: tuple[Rule, ...], disk: Disk) -> Choice:
     resolver = resolver_of(choice.rule, folder or ".", {rule.name: rule for rule in rules}, disk)
     if resolver is None:
         return choice
-    theirs = _choice(resolver, folder or ".", manifest, disk)
+    theirs = _choice(resolver, manifest, folder or ".", disk)
     return replace(choice, beside=theirs.beside, workspace=theirs.workspace, resolver=resolver)
 
 
@@ -211,7 +234,7 @@ def _present(wanted: tuple[str, ...], here: frozenset[str]) -> list[str]:
     return present
 
 
-def _choice(rule: Rule, folder: str, manifest: str, disk: Disk) -> Choice:
+def _choice(rule: Rule, manifest: str, folder: str, disk: Disk) -> Choice:
     here = disk.names.get(folder, frozenset())
     beside = (name for name in (*rule.lock_files, *rule.companions) if name in here and name != manifest)
     root = root_of(rule, folder, disk)
@@ -239,7 +262,7 @@ def _with_manifest(item: Function | Layer, manifest: str, candidates: tuple[Rule
             where=item.where,
             help=f"set [{_kind(item)}s.{item.name}] rule as well",
         )
-    return _choice(fitting[0], folder or ".", name, disk)
+    return _choice(fitting[0], name, folder or ".", disk)
 
 
 def _join(folder: str, name: str) -> str:

@@ -6,12 +6,13 @@ import json
 import posixpath
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import TypeVar
 
 from lambdabuild.config.settings import Command, Settings
 from lambdabuild.core.model import Function, Layer, Options, Service
 from lambdabuild.plan.rule_choice import Choice
-from lambdabuild.plan.types import Rule
+from lambdabuild.plan.types import Rule, StepClaims
 
 T = TypeVar("T")
 
@@ -40,7 +41,7 @@ def requirements(item: Function | Layer, settings: Settings) -> tuple[str, ...]:
 
 
 def _paths(own: tuple[str, ...], common: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(posixpath.normpath(path) for path in (*own, *common)))
+    return tuple(dict.fromkeys(posixpath.normpath(path) for path in (*own, *common))) if own or common else ()
 
 
 def command(item: Function | Layer, settings: Settings) -> Command:
@@ -67,14 +68,9 @@ def inherited_folders(item: Function | Layer, service: Service, settings: Settin
     """
     if isinstance(item, Layer) and item.from_settings:
         return ()
-    stack = item.name.rpartition("/")[0]
-    if service.definition is not None:
-        template = service.definition.path
-    else:
-        template = next((document.path for document in service.documents if document.stack == stack), "")
-    context = json.loads(dict(item.options).get("ContextPath", '""'))
+    context = next((json.loads(value) for name, value in item.options if name == "ContextPath"), "")
     configured = [posixpath.normpath(folder) for folder in (context, settings.code_root) if folder]
-    return (*configured, posixpath.dirname(template) or ".")
+    return (*configured, service.folder_of(item.name.rpartition("/")[0]))
 
 
 def inherits(item: Function | Layer) -> bool:
@@ -83,7 +79,9 @@ def inherits(item: Function | Layer) -> bool:
 
 
 def layers_of_rule(item: Function | Layer, rule: Rule, service: Service) -> tuple[str, ...]:
-    """Return the code folders of the stack's other layers that the rule could build."""
+    """Return the code folders of the stack's other layers that the rule could build, if it wants to know them."""
+    if not claimed((rule,), {"layers": True}):
+        return ()
     stack = posixpath.dirname(item.name)
     return tuple(
         sorted(
@@ -103,18 +101,24 @@ def options(item: Function | Layer, choice: Choice, settings: Settings) -> Optio
     then what lambdabuild itself passes on. ``EntryPoints``, ``entryPoints`` and ``entry_points`` are one option, under
     the name the rule gives it.
     """
-    own = settings.of(item.name)
-    configured = {**choice.rule.defaults, **settings.options, **own.options}
+    rules = (choice.rule, choice.resolver or choice.rule)
+    configured = {**choice.rule.defaults, **settings.options, **settings.of(item.name).options}
     values = {name: json.dumps(value, sort_keys=True) for name, value in configured.items()}
     values |= dict(item.options) | _passed_on(item, choice, settings)
-    return tuple(sorted(claimed((choice.rule, choice.resolver or choice.rule), values).items()))
+    return tuple(sorted(claimed(rules, values).items())) if values else ()
 
 
 def claimed(rules: Iterable[Rule], options: Mapping[str, T]) -> dict[str, T]:
     """Return the options that steps of the rules claim, under the rules' names for them; the last of one name wins."""
-    steps = [step for rule in rules for step in (rule.resolve, rule.compile, rule.copy) if step]
-    names = {_normalized(name): name for step in steps for name in (*step.options, step.only_with_option) if name}
+    names = _claims(*(step for rule in rules for step in (rule.resolve, rule.compile, rule.copy)))
     return {names[_normalized(name)]: value for name, value in options.items() if _normalized(name) in names}
+
+
+@lru_cache(maxsize=256)
+def _claims(*steps: StepClaims | None) -> Mapping[str, str]:
+    """Return the names of the options that steps claim, by their normalized spelling."""
+    names = (name for step in steps if step for name in (*step.options, step.only_with_option) if name)
+    return {_normalized(name): name for name in names}
 
 
 def _passed_on(item: Function | Layer, choice: Choice, settings: Settings) -> dict[str, str]:

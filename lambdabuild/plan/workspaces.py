@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import posixpath
 import tomllib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from lambdabuild.core.records import Struct, field
@@ -30,19 +31,25 @@ class Disk(Struct, frozen=True):
     top: str = "."
     """The project root, where the search ends: ``.`` or ``../..``."""
     parsed: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    manifests: dict[tuple[str, tuple[str, ...]], tuple[Rule, str] | None] = field(default_factory=dict)
+    """The best of some rules (by name) for a folder, with the name of its manifest, as far as it was looked for."""
 
     def has(self, folder: str, name: str) -> bool:
         return name in self.names.get(folder, ())
 
 
-def above(folder: str, top: str) -> Iterator[str]:
-    """Yield the folders above one, nearest first, ``top`` the last; none when it is not below ``top``."""
+def above(folder: str, top: str) -> tuple[str, ...]:
+    """Return the folders above one, nearest first, ``top`` the last; none when it is not below ``top``."""
     folder = posixpath.normpath(folder)
     if posixpath.isabs(folder) or _ups(folder) > _ups(top):
-        return
-    while folder != top:
-        folder = parent(folder)
-        yield folder
+        return ()
+    return _below(parent(folder), top) if folder != top else ()
+
+
+@lru_cache(maxsize=1024)
+def _below(folder: str, top: str) -> tuple[str, ...]:
+    """Return a folder and those above it, up to ``top``; remembered, because neighbours have them in common."""
+    return (folder,) if folder == top else (folder, *_below(parent(folder), top))
 
 
 def parent(folder: str) -> str:

@@ -119,24 +119,25 @@ class CodeResource:
         self.template, self.reading, self.name, self.node, self.where = template, reading, name, node, where
         self.shape = SHAPES[kind]
         section = IN_GLOBALS.get(kind, "")
-        self.globals = template.globals.get(section) if template.globals is not None and section else None
         self.metadata = node.get("Metadata") or Node({}, where)
+        self._own = _properties(node.get("Properties"))
+        self._common = _properties(template.globals.get(section) if template.globals is not None and section else None)
+        self._ignored = self.ignored_globals()
 
     @property
     def label(self) -> str:
         return f"{self.shape.kind} {self.template.full(self.name)!r}"
 
     def own(self, key: str) -> Node | None:
-        properties = self.node.get("Properties")
-        return properties.get(key) if properties is not None else None
+        return self._own.get(key)
 
     def property(self, key: str) -> Node | None:
         """Return a property of the resource, otherwise of Globals."""
-        own = self.own(key)
-        return own if own is not None or key in self.ignored_globals() else self.common(key)
+        own = self._own.get(key)
+        return own if own is not None or key in self._ignored else self._common.get(key)
 
     def common(self, key: str) -> Node | None:
-        return self.globals.get(key) if self.globals is not None else None
+        return self._common.get(key)
 
     def ignored_globals(self) -> tuple[str, ...]:
         """https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-specification-template-anatomy-globals.html"""
@@ -183,6 +184,10 @@ class CodeResource:
     def meta(self, key: str) -> Value:
         node = self.metadata.get(key)
         return resolve(node, self.template.names) if node is not None else None
+
+
+def _properties(node: Node | None) -> Mapping[str, Node]:
+    return node.value if node is not None and isinstance(node.value, dict) else {}
 
 
 def architecture(resource: CodeResource, value: Value, key: str) -> Literal["x86_64", "arm64"]:
