@@ -13,6 +13,7 @@ project is loaded, and nothing that loads one is imported: this is why the funct
 from __future__ import annotations
 
 import os
+import sys
 import time
 
 from lambdabuild.engine.base import snapshot
@@ -231,11 +232,13 @@ def _usual_settings(
 
 def _with_settled(run: Run) -> Run:
     """Return the run with what the last run's snapshot knows to be up to date."""
+    last_run = run.opened_with.snapshot
+    if last_run is None:
+        return run
     from lambdabuild.core.records import replace
     from lambdabuild.engine.noop import snapshot_writer
 
-    last_run = run.opened_with.snapshot
-    return run if last_run is None else replace(run, settled=snapshot_writer.settled(run, last_run))
+    return replace(run, settled=snapshot_writer.settled(run, last_run))
 
 
 def run_doit(open_site: Callable[[], Run], command: str, flags: Sequence[str], tasks: Sequence[str]) -> int:
@@ -373,10 +376,12 @@ def _as_planned(files: ProjectFiles, variables: Mapping[str, str]) -> Planned:
 
 def cache_dir(environment: Mapping[str, str]) -> str:
     """Return the machine's folder for downloads, shared by all projects: ``~/.cache/lambdabuild`` on Linux."""
+    base = environment.get("XDG_CACHE_HOME") or (os.path.expanduser("~/.cache") if sys.platform == "linux" else "")
+    if base:
+        return os.path.join(base, "lambdabuild")
     from platformdirs import user_cache_dir
 
-    base = environment.get("XDG_CACHE_HOME")
-    return os.path.join(base, "lambdabuild") if base else user_cache_dir("lambdabuild", appauthor=False)
+    return user_cache_dir("lambdabuild", appauthor=False)
 
 
 def built_steps_dir(folder: str, settings: Settings, environment: Mapping[str, str]) -> str:

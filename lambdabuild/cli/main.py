@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import itertools
 import os
@@ -48,6 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     0: done, 1: a step failed, 2: the command line is wrong, 3: nothing was started, 130: interrupted.
     """
     gc.set_threshold(200_000)  # nearly all that a run makes lives to its end
+    atexit.register(gc.freeze)  # and need not be searched for garbage then
     arguments = list(sys.argv[1:] if argv is None else argv)
     output: Any = Output(sys.stdout) if sys.stdout is not None else None
     sys.stdout = output

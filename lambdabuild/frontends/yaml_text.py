@@ -11,6 +11,7 @@ import json.decoder
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, cast
 
 import yaml
@@ -104,7 +105,7 @@ class _Reader:
         self.duplicates: list[LambdaBuildError] = []
 
     def span(self, start: int, end: int) -> Span:
-        line = max(1, bisect_right(self.lines, start))
+        line = bisect_right(self.lines, start) or 1
         return Span(self.file, line, start - self.lines[line - 1] + 1, start, end)
 
     def broken(self, why: str, place: int, help: str = "") -> BrokenYaml:
@@ -113,10 +114,10 @@ class _Reader:
     def too_deep(self, place: int) -> BrokenYaml:
         return self.broken(TOO_DEEP, place, "a template has a few levels only")
 
-    def value(self, read: Callable[[], Scalar], place: int) -> Scalar:
+    def value(self, read: Callable[[str], Scalar], text: str, place: int) -> Scalar:
         """Return a scalar's value. Raises BrokenYaml for text that only looks like a number or another type."""
         try:
-            return read()
+            return read(text)
         except NoScalar as error:
             raise self.broken(str(error), place, "correct it, or quote it if it is a text") from error
 
@@ -196,11 +197,12 @@ class _YamlTree:
 
     def fresh(self, event: Any) -> Node:
         self.depth += 1
-        self.deepest = max(self.deepest, self.depth)
+        if self.depth > self.deepest:
+            self.deepest = self.depth
         self.count += 1
-        node = self.tagged(event, self.untagged(event))
+        node = self.scalar(event) if isinstance(event, yaml.ScalarEvent) else self.collection(event)
         self.depth -= 1
-        return node
+        return node if event.tag is None else self.tagged(event, node)
 
     def anchored(self, event: Any) -> Node:
         self.anchors[event.anchor] = None  # known, but not whole yet
@@ -231,44 +233,36 @@ class _YamlTree:
             )
         return replace(named.node, span=self.reader.span(place, event.end_mark.index))
 
-    def untagged(self, event: Any) -> Node:
-        if isinstance(event, yaml.ScalarEvent):
-            return self.scalar(event)
+    def collection(self, event: Any) -> Node:
         style: Style = "flow" if event.flow_style else "block"
         start = event.start_mark.index
-        if isinstance(event, yaml.SequenceStartEvent):
-            items = list(self.until(yaml.SequenceEndEvent, lambda first: self.node(first)))
-            return Node(items, self.collection_span(start, style, items), style)
-        return self.mapping(start, style)
+        return self.sequence(start, style) if isinstance(event, yaml.SequenceStartEvent) else self.mapping(start, style)
 
-    def until(self, end: type, read: Callable[[Any], Node]) -> Iterator[Node]:
-        while not self.loader.check_event(end):
-            yield read(self.loader.get_event())
-        self.end = self.loader.get_event().end_mark.index
+    def sequence(self, start: int, style: Style) -> Node:
+        items: list[Node] = []
+        while not isinstance(event := self.loader.get_event(), yaml.SequenceEndEvent):
+            items.append(self.node(event))
+        last = items[-1] if items else None
+        return Node(items, self.collection_span(start, style, last, event), style)
 
     def mapping(self, start: int, style: Style) -> Node:
         value: dict[str, Node] = {}
         keys: dict[str, Span] = {}
         merged: dict[str, Node] = {}
-        last: list[Node] = []
-
-        def entry(event: Any) -> Node:
+        node: Node | None = None
+        while not isinstance(event := self.loader.get_event(), yaml.MappingEndEvent):
             key = self.key(event)
             span = self.reader.span(event.start_mark.index, event.end_mark.index)
             node = self.node(self.loader.get_event())
-            last[:] = [node]
             if key == MERGE and event.implicit[0]:
                 keys.setdefault(MERGE, span)
                 merged.update({k: v for k, v in self.merged(node).items() if k not in merged})
             else:
                 self.reader.key(keys, key, span)
                 value[key] = node
-            return node
-
-        for _ in self.until(yaml.MappingEndEvent, entry):
-            pass
         inherited = {key: node for key, node in merged.items() if key not in value}
-        return Node(inherited | value, self.collection_span(start, style, last), style, keys, frozenset(inherited))
+        place = self.collection_span(start, style, node, event)
+        return Node({**inherited, **value}, place, style, keys, frozenset(inherited))
 
     def key(self, event: Any) -> str:
         if not isinstance(event, yaml.ScalarEvent):
@@ -291,11 +285,11 @@ class _YamlTree:
             pairs.update(part.value)
         return pairs
 
-    def collection_span(self, start: int, style: Style, items: list[Node]) -> Span:
-        """Return the span of a collection. It ends with its last item; the parser would include blank lines and
+    def collection_span(self, start: int, style: Style, last: Node | None, event: Any) -> Span:
+        """Return the span of a collection. It ends with its last item; the event that ends it includes blank lines and
         comments.
         """
-        end = self.end if style == "flow" or not items else items[-1].span.end
+        end = event.end_mark.index if style == "flow" or last is None else last.span.end
         return self.reader.span(start, max(start, end))
 
     def scalar(self, event: Any) -> Node:
@@ -305,12 +299,12 @@ class _YamlTree:
             return Node(text, self.reader.span(start, end), "block")
         if event.style:
             return Node(text, self.reader.span(start, end), "quoted")
-        value = self.reader.value(lambda: self.reader.implicit(text), start) if event.implicit[0] else text
+        value = self.reader.value(self.reader.implicit, text, start) if event.implicit[0] else text
         return Node(value, self.reader.span(start, end), "plain")
 
     def tagged(self, event: Any, node: Node) -> Node:
         tag = event.tag
-        if tag is None or tag == "!":
+        if tag == "!":
             return node
         if tag.startswith(STANDARD):
             return self.cast(tag.removeprefix(STANDARD), event, node)
@@ -324,8 +318,7 @@ class _YamlTree:
     def cast(self, kind: str, event: Any, node: Node) -> Node:
         if not isinstance(event, yaml.ScalarEvent):
             return node
-        text = str(event.value)
-        return replace(node, value=self.reader.value(lambda: scalars.tagged(kind, text), node.span.start))
+        return replace(node, value=self.reader.value(partial(scalars.tagged, kind), event.value, node.span.start))
 
 
 class _Anchored(Struct, frozen=True):
@@ -393,7 +386,7 @@ class _JsonTree(Struct):
             raise self.broken("a value")
         self.position = number.end()
         is_whole = not (number[1] or number[2])
-        value = self.reader.value(lambda: scalars.json_number(number[0], is_whole=is_whole), start)
+        value = self.reader.value(partial(scalars.json_number, is_whole=is_whole), number[0], start)
         return Node(value, self.reader.span(start, self.position))
 
     def mapping(self, start: int) -> Node:
