@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from lambdabuild.changes.affected import Planned
     from lambdabuild.changes.affected import Touched as Touched  # for the command line too
+    from lambdabuild.changes.repository import Difference
     from lambdabuild.config.settings import Settings
     from lambdabuild.engine.base.plan_index import PlanIndex
     from lambdabuild.engine.base.run import Run as Run
@@ -111,11 +112,13 @@ def open_project(
     environment: Mapping[str, str] | None = None,
     last_run: Snapshot | None = None,
     wanted: Wanted | None = None,
+    files: ProjectFiles | None = None,
 ) -> Run:
     """Load and plan the project in a folder. Starts no tool; hashes nothing that the stat cache knows.
 
     ``last_run`` is the snapshot, if it was read already. A mistake in one function or layer is raised only when that is
-    ``wanted``; None means all.
+    ``wanted``; None means all. All that describes the project is read through ``files``, if given, and not taken from
+    the last run.
     """
     from lambdabuild.engine.base import ownership
     from lambdabuild.engine.base.plan_index import index
@@ -127,7 +130,7 @@ def open_project(
 
     began = time.time_ns()
     environment, variables = os.environ if environment is None else environment, variables or {}
-    settings = _settings(folder, variables, environment)
+    settings = _settings(folder, variables, environment, files)
     rule_folders = tuple(search_path(folder, environment))
 
     # The state that earlier runs left.
@@ -136,8 +139,8 @@ def open_project(
     last_run = None if settings.paranoid else last_run or snapshot.read(build_dir, variables, environment)
 
     # The plan: the last run's while nothing it depends on has changed.
-    kept = _kept_plan(build_dir, last_run)
-    service, plan, rules = kept or _load_and_plan(folder, settings, environment, rule_folders, stats)
+    kept = _kept_plan(build_dir, last_run) if files is None else None
+    service, plan, rules = kept or _load_and_plan(folder, settings, environment, rule_folders, stats, files)
     settings = settings.merged_over(service.settings)
     _refuse_broken(plan, wanted, settings)
 
@@ -164,11 +167,13 @@ def open_for(
     return open_project(folder, variables, wanted=Wanted(tuple(tasks), is_run, keeps_going))
 
 
-def _settings(folder: str, variables: Mapping[str, str], environment: Mapping[str, str]) -> Settings:
+def _settings(
+    folder: str, variables: Mapping[str, str], environment: Mapping[str, str], files: ProjectFiles | None
+) -> Settings:
     """Return the project's settings. Raise MissingExtra if they need packages that are not installed."""
     from lambdabuild.project_loader import read_settings
 
-    settings = read_settings(folder, environment, variables)
+    settings = read_settings(folder, environment, variables, files)
     servers = [address for address in (*settings.cache.remotes, settings.executor.address) if address]
     if servers:
         from lambdabuild.cache.remote import check_extra
@@ -202,11 +207,17 @@ def _kept_plan(build_dir: str, last_run: Snapshot | None) -> Kept | None:
 
 
 def _load_and_plan(
-    folder: str, settings: Settings, environment: Mapping[str, str], rule_folders: Sequence[str], stats: StatCache
+    folder: str,
+    settings: Settings,
+    environment: Mapping[str, str],
+    rule_folders: Sequence[str],
+    stats: StatCache,
+    files: ProjectFiles | None,
 ) -> Kept:
+    from lambdabuild.project_loader import ProjectFiles
     from lambdabuild.project_planner import load_and_plan
 
-    return load_and_plan(folder, settings, environment, rule_folders, stats)
+    return load_and_plan(files or ProjectFiles(folder), settings, environment, rule_folders, stats)
 
 
 def _refuse_broken(plan: BuildPlan, wanted: Wanted | None, settings: Settings) -> None:
@@ -343,13 +354,18 @@ def affected(folder: str, variables: Mapping[str, str], since: str) -> tuple[Tou
     What cannot be read as it was at that revision counts as touched.
     """
     from lambdabuild.changes import affected as changes
-    from lambdabuild.changes.repository import compare
-    from lambdabuild.changes.revision_files import PastFiles
+    from lambdabuild.changes.revision_files import PastFiles, may_read_differently
     from lambdabuild.core.errors import LambdaBuildError
     from lambdabuild.project_loader import ProjectFiles
 
-    difference = compare(folder, since)
-    run = open_project(folder, variables)
+    files = ProjectFiles(folder)
+    run, difference = _open_and_compare(files, variables, since)
+    difference = changes.without_outputs(run.project, difference)
+    if not difference:
+        return ()
+    if run.project.service.read.is_repeatable and not may_read_differently(files, difference):
+        planned = changes.Planned(run.project.settings, run.project.service, run.index.plan)
+        return changes.affected(run, difference, planned, planned)
     now = _as_planned(ProjectFiles(folder), variables)
     before: Planned | Exception
     try:
@@ -357,6 +373,23 @@ def affected(folder: str, variables: Mapping[str, str], since: str) -> tuple[Tou
     except (LambdaBuildError, OSError) as error:
         before = error
     return changes.affected(run, difference, now, before)
+
+
+def _open_and_compare(files: ProjectFiles, variables: Mapping[str, str], since: str) -> tuple[Run, Difference]:
+    """Open the project while git compares it with a revision; git's mistakes come first."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from lambdabuild.changes.repository import compare
+    from lambdabuild.core.errors import LambdaBuildError
+
+    with ThreadPoolExecutor(1) as pool:
+        comparing = pool.submit(compare, files.project, since)
+        try:
+            run = open_project(files.project, variables, files=files)
+        except LambdaBuildError:
+            comparing.result()
+            raise
+        return run, comparing.result()
 
 
 def _as_planned(files: ProjectFiles, variables: Mapping[str, str]) -> Planned:
@@ -370,6 +403,7 @@ def _as_planned(files: ProjectFiles, variables: Mapping[str, str]) -> Planned:
     settings = read_settings(files.project, os.environ, variables, files)
     service = load_service(files.project, settings, region(settings, os.environ), os.environ, files)
     rules = find_rules(search_path(files.project, os.environ), files)
+    settings = settings.merged_over(service.settings)
     disk = what_planning_reads(files, service, settings)
     return Planned(settings, service, planner.plan(service, rules, disk, lambda choice: choice.manifest, settings))
 

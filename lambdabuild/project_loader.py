@@ -43,6 +43,8 @@ class ProjectFiles:
         self.project = project
         self.seen: dict[str, None] = {}
         """Every path that was read or looked for."""
+        self.listed: dict[str, None] = {}
+        """Every folder whose names were asked for."""
 
     def read(self, path: str) -> str:
         """Return a file's text with its line ends, without a byte order mark at its beginning."""
@@ -54,6 +56,7 @@ class ProjectFiles:
 
     def names(self, folder: str) -> frozenset[str]:
         """Return the names in a folder. Raises OSError."""
+        self.listed[folder] = None
         return frozenset(os.listdir(os.path.join(self.project, folder or ".")))
 
     def text(self, path: str) -> str:

@@ -29,13 +29,17 @@ if TYPE_CHECKING:
 
 
 def load_and_plan(
-    folder: str, settings: Settings, environment: Mapping[str, str], rule_folders: Iterable[str], stats: StatCache
+    files: ProjectFiles,
+    settings: Settings,
+    environment: Mapping[str, str],
+    rule_folders: Iterable[str],
+    stats: StatCache,
 ) -> Kept:
     """Return the Service, its plan and the rules by name. Starts no tool.
 
     Functions and layers with mistakes are ``broken`` in the plan. Raises what is wrong with the whole project.
     """
-    return _without_garbage_collection(lambda: _load_and_plan(folder, settings, environment, rule_folders, stats))
+    return _without_garbage_collection(lambda: _load_and_plan(files, settings, environment, rule_folders, stats))
 
 
 def _without_garbage_collection(plan: Callable[[], Kept]) -> Kept:
@@ -50,12 +54,18 @@ def _without_garbage_collection(plan: Callable[[], Kept]) -> Kept:
 
 
 def _load_and_plan(
-    folder: str, settings: Settings, environment: Mapping[str, str], rule_folders: Iterable[str], stats: StatCache
+    files: ProjectFiles,
+    settings: Settings,
+    environment: Mapping[str, str],
+    rule_folders: Iterable[str],
+    stats: StatCache,
 ) -> Kept:
-    service = load_service(folder, settings, region(settings, environment), environment, keeps_broken=True)
-    _refuse_what_cannot_be_compiled(service, folder, stats)
-    rules = find_rules(rule_folders)
-    plan = _plan(folder, service, rules, settings.merged_over(service.settings), stats)
+    service = load_service(
+        files.project, settings, region(settings, environment), environment, files, keeps_broken=True
+    )
+    _refuse_what_cannot_be_compiled(service, files.project, stats)
+    rules = find_rules(rule_folders, files)
+    plan = _plan(files, service, rules, settings.merged_over(service.settings), stats)
     return service, _without_secrets(plan, service), {rule.name: rule for rule in rules}
 
 
@@ -86,9 +96,11 @@ def _refuse_what_cannot_be_compiled(service: Service, folder: str, stats: StatCa
     stats.metadata(f"compiles {__version__} {definition.digest}", compiles)
 
 
-def _plan(folder: str, service: Service, rules: tuple[Rule, ...], settings: Settings, stats: StatCache) -> BuildPlan:
-    disk = what_planning_reads(ProjectFiles(folder), service, settings)
-    return planner.plan_of_sound(service, rules, disk, _identify(folder, stats), settings)
+def _plan(
+    files: ProjectFiles, service: Service, rules: tuple[Rule, ...], settings: Settings, stats: StatCache
+) -> BuildPlan:
+    disk = what_planning_reads(files, service, settings)
+    return planner.plan_of_sound(service, rules, disk, _identify(files.project, stats), settings)
 
 
 def what_planning_reads(files: ProjectFiles, service: Service, settings: Settings) -> Disk:

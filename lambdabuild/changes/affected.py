@@ -70,9 +70,6 @@ def affected(run: Run, difference: Difference, now: Planned, before: Planned | E
 
     ``before`` is an error when the project could not be read as it was: then everything is touched.
     """
-    difference = _without_outputs(run.project, difference)
-    if not difference:
-        return ()
     past = PastFiles(run.project.folder, difference)
     why = _Why(run, Reader(run), difference, past, now, before)
     runtimes = {function.name: function.runtime for function in run.project.service.functions}
@@ -99,7 +96,7 @@ def _touched(name: str, group: str, runtime: str, because: str) -> Touched:
     return Touched(name, KINDS.get(group, group), runtime, f"{group}:{name}", because)
 
 
-def _without_outputs(project: Project, difference: Difference) -> Difference:
+def without_outputs(project: Project, difference: Difference) -> Difference:
     """Return the difference without files that a build writes, which git may not ignore."""
     ours = [
         os.path.relpath(os.path.realpath(folder), difference.top) for folder in (project.build_dir, project.store_dir)

@@ -6,7 +6,7 @@ Files that only a run reveals are known from the previous run, if its inputs hav
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from lambdabuild.core.errors import LambdaBuildError
@@ -17,11 +17,12 @@ from lambdabuild.engine.base.run import Run, new_run
 from lambdabuild.engine.base.step_kind import kind_of
 from lambdabuild.engine.containers import context
 from lambdabuild.engine.freshness import inputs
+from lambdabuild.engine.freshness.versions import rule_digest
 from lambdabuild.engine.noop import snapshot_writer
 from lambdabuild.files.stat_cache import StatCache
 from lambdabuild.files.watch import ITSELF, DependencyTrace
 from lambdabuild.plan.steps import task_name
-from lambdabuild.plan.types import BuildKey, ResolutionKey
+from lambdabuild.plan.types import Build, BuildKey, Resolution, ResolutionKey
 
 NOT_ASKED = frozenset({"tool", "image", "dockerfile"})
 
@@ -67,26 +68,37 @@ class Reader:
         known = _WithoutTools(os.path.join(run.project.state_dir, "stats"))
         self._toolless = new_run(run.project, run.index, known, run.saved, run.opened_with)
         self._real: dict[str, tuple[str, tuple[str, ...]]] = {}
+        self._rules: dict[str, DependencyTrace] = {}
 
     def of(self, unit: str) -> Reads:
         """Return what a build or an asset reads. Raises LambdaBuildError when its source cannot be listed."""
         seen = DependencyTrace()
-        self._run.rule_digests.clear()  # each unit is to look at the rules that it has
         unknown = ""
         steps = snapshot_writer.steps(self._run.index, unit)
         if unit in self._run.index.candidates:  # which of its packages lie in a layer depends on all who take part
             steps += [("resolve", candidate.resolution) for candidate in self._run.index.candidates.values()]
+        for rule in _rules(self._run.index, steps):
+            seen.update(self._rule(rule))
         for kind, name in dict.fromkeys(steps):
             with self._noting.watched() as looked_at:
                 kind_of(self._run.index, kind).inputs(self._run, name)
                 self._revealed(self._run, kind, name)
             seen.update(looked_at)
+            for rule in self._run.rule_digests.keys() - self._rules.keys():
+                del self._run.rule_digests[rule]  # the next unit is to look at it too
             unknown = unknown or ("" if self._is_known(kind, name) else f"{kind}:{name}")
         with self._noting.watched() as looked_at:
             for dockerfile in _dockerfiles(self._run.index, unit):
                 context.dockerfile_digest(self._run, dockerfile)
         seen.update(looked_at)
         return self._reads(seen, unknown)
+
+    def _rule(self, name: str) -> DependencyTrace:
+        """Return what a rule's digest depends on; many units have the same rule."""
+        if name not in self._rules:
+            with self._noting.watched() as self._rules[name]:
+                rule_digest(self._run, self._run.index.rules[name])
+        return self._rules[name]
 
     def _revealed(self, run: Run, kind: str, name: str) -> dict[str, str]:
         return inputs.reads(run, self._run.saved(task_name(kind, name)).get("reads", ()))
@@ -130,6 +142,13 @@ class Reader:
                 links = (*links, os.path.join(real, name), *more)
             self._real[folder] = path, links
         return self._real[folder]
+
+
+def _rules(index: PlanIndex, steps: Iterable[tuple[str, str]]) -> set[str]:
+    """Return the rules of steps, by name."""
+    keyed: Mapping[str, Mapping[str, Build | Resolution]] = {"resolve": index.resolutions, "package": index.packages}
+    made = (keyed.get(kind, index.builds).get(name) for kind, name in steps)
+    return {unit.key.rule for unit in made if unit is not None}
 
 
 def _without_tools(components: dict[str, str]) -> Iterator[tuple[str, str]]:

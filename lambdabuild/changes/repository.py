@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import posixpath
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 
 from lambdabuild.core import tools
@@ -83,7 +84,10 @@ def compare(folder: str, since: str) -> Difference:
     """
     top = _top(folder)
     commit = _merge_base(top, _commit(top, since), since)
-    was, changed, changed_folders = _collected(top, top, commit)
+    paths = _changed(top, commit)
+    if not paths:
+        return Difference(top, commit, {}, frozenset())
+    was, changed, changed_folders = _collected(top, top, commit, paths)
     return Difference(top, commit, was, frozenset(changed), frozenset(changed_folders))
 
 
@@ -152,11 +156,13 @@ def _merge_base(top: str, commit: str, since: str) -> str:
         ) from error
 
 
-def _collected(top: str, repository: str, commit: str) -> tuple[dict[str, Entry], set[str], set[str]]:
-    """Return the files at the commit, the paths that differ, and folders that differ in unknown ways, below ``top``."""
+def _collected(top: str, repository: str, commit: str, paths: list[str]) -> tuple[dict[str, Entry], set[str], set[str]]:
+    """Return the files at the commit, those of the changed paths, and folders that differ in unknown ways, below
+    ``top``.
+    """
     prefix = os.path.relpath(repository, top) + "/" if repository != top else ""
     was = {prefix + path: entry for path, entry in _tree(repository, commit)}
-    changed = {prefix + path for path in (*_differing(repository, commit), *_untracked(repository))}
+    changed = {prefix + path for path in paths}
     folders = {path.rstrip("/") for path in changed if path.endswith("/")}  # somebody's repository, not tracked
     changed = {path for path in changed if not path.endswith("/")}
     for path in sorted(changed):
@@ -168,7 +174,7 @@ def _collected(top: str, repository: str, commit: str) -> tuple[dict[str, Entry]
         if entry is None or not os.path.exists(os.path.join(here, ".git")) or not _is_there(here, entry.name):
             folders.add(path)
             continue
-        inner, inner_changed, inner_folders = _collected(top, here, entry.name)
+        inner, inner_changed, inner_folders = _collected(top, here, entry.name, _changed(here, entry.name))
         was |= inner
         changed |= inner_changed
         folders |= inner_folders
@@ -178,8 +184,15 @@ def _collected(top: str, repository: str, commit: str) -> tuple[dict[str, Entry]
 def _tree(repository: str, commit: str) -> Iterator[tuple[str, Entry]]:
     for line in _listed(repository, "ls-tree", "-r", "-z", "--full-tree", commit):
         about, _, path = line.partition("\t")
-        mode, _, name = about.split()
-        yield path, Entry(mode, name, repository)
+        mode, _, rest = about.partition(" ")
+        yield path, Entry(mode, rest.rpartition(" ")[2], repository)
+
+
+def _changed(repository: str, commit: str) -> list[str]:
+    """Return the paths that differ and those that git does not know; it is asked for both at the same time."""
+    with ThreadPoolExecutor(1) as pool:
+        untracked = pool.submit(_untracked, repository)
+        return [*_differing(repository, commit), *untracked.result()]
 
 
 def _differing(repository: str, commit: str) -> list[str]:

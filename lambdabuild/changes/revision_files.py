@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterable, Iterator
 from typing import Literal
 
 from lambdabuild.changes.repository import LINK, MODULE, Difference
@@ -76,3 +77,38 @@ class PastFiles(ProjectFiles):
             return ""
         real = self.difference.real(relative)
         return None if real == ".." or real.startswith("../") else real
+
+
+def may_read_differently(files: ProjectFiles, difference: Difference) -> bool:
+    """Return whether anything that was read through ``files``, or listed, may have been different at the revision."""
+    if difference.changed_folders:
+        return True
+    seen, top = {*_real(files.project, files.seen), *_real(files.project, files.listed)}, difference.top
+    for path in difference.changed:
+        entry, here = difference.was.get(path), os.path.join(top, path)
+        if os.path.islink(here) or (entry is not None and entry.mode in (LINK, MODULE)) or here in seen:
+            return True
+        is_edited = entry is not None and os.path.isfile(here)
+        if not is_edited and any(os.path.join(top, folder) in seen for folder in _around(path, difference)):
+            return True
+    return False
+
+
+def _real(project: str, paths: Iterable[str]) -> Iterator[str]:
+    """Yield the real places of paths. Those of their folders, of which there are fewer, are remembered."""
+    folders: dict[str, str] = {}
+    for path in paths:
+        folder, name = os.path.split(os.path.normpath(os.path.join(project, path)))
+        if folder not in folders:
+            folders[folder] = os.path.realpath(folder)
+        place = os.path.join(folders[folder], name)
+        yield os.path.realpath(place) if os.path.islink(place) else place
+
+
+def _around(path: str, difference: Difference) -> Iterator[str]:
+    """Yield the folders whose names changed because a file came or went: its own, and those that came or went too."""
+    while path:
+        path = os.path.dirname(path)
+        yield path
+        if path in difference.folders and os.path.isdir(os.path.join(difference.top, path)):
+            return

@@ -254,6 +254,23 @@ def test_a_serverless_yml_is_read_as_it_was(project: Sandbox) -> None:
     assert touched(project) == []
 
 
+def test_settings_that_a_serverless_yml_has_for_its_functions_count(project: Sandbox) -> None:
+    text = """\
+        service: made
+        provider: {name: aws, runtime: python3.11}
+        plugins: [serverless-python-requirements]
+        custom: {pythonRequirements: {slim: false}}
+        functions:
+          one: {handler: app.handler}
+        """
+    start(project, {"serverless.yml": textwrap.dedent(text), "app.py": CODE, "requirements.txt": "idna==3.10\n"})
+    assert touched(project) == []
+
+    project.write({"serverless.yml": textwrap.dedent(text).replace("slim: false", "slim: true")})
+
+    assert touched(project) == ["one", "template"]
+
+
 def test_rules_of_the_project_count(service: Sandbox) -> None:
     rule = 'name = "mine"\nlanguage = "python"\ndependency_manager = "none"\nruntimes = ["other"]\n'
     service.write({"rules/mine/rule.toml": rule, "rules/mine/rule.py": "", "lambdabuild.toml": '[functions.Orders]\nrule = "mine"\n'})  # fmt: skip
