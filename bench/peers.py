@@ -9,7 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 KEPT = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lambdabuild-bench"
-VERSIONS = {"aws-sam-cli": "1.164.0", "ninja": "1.13.0", "serverless": "3.40.0"}
+VERSIONS = {"aws-sam-cli": "1.164.0", "esbuild": "0.25.12", "ninja": "1.13.0", "serverless": "3.40.0"}
 
 
 def environment(name: str, *wanted: str) -> Path:
@@ -44,10 +44,19 @@ def ninja() -> Path:
 
 def serverless() -> Path:
     """The script that node runs."""
-    folder = KEPT / "serverless"
-    script = folder / "node_modules/serverless/bin/serverless.js"
-    if not script.exists():
+    return _from_npm("serverless", "serverless/bin/serverless.js")
+
+
+def esbuild() -> Path:
+    """The folder for PATH."""
+    return _from_npm("esbuild", ".bin/esbuild").parent
+
+
+def _from_npm(name: str, program: str) -> Path:
+    folder = KEPT / name
+    path = folder / "node_modules" / program
+    if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        wanted = f"serverless@{VERSIONS['serverless']}"
+        wanted = f"{name}@{VERSIONS[name]}"
         subprocess.run(["npm", "install", "--silent", "--ignore-scripts", "--prefix", str(folder), wanted], check=True)
-    return script
+    return path
