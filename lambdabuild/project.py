@@ -12,6 +12,8 @@ project is loaded, and nothing that loads one is imported: this is why the funct
 
 from __future__ import annotations
 
+import atexit
+import gc
 import os
 import sys
 import time
@@ -45,6 +47,7 @@ def doit_project(place: str = ".", **settings: str) -> dict[str, object]:
     """
     from doit.doit_cmd import _CMDLINE_VARS  # doit.get_var cannot tell which names were set
 
+    atexit.register(gc.freeze)  # what lives to the end need not be searched for garbage then
     folder = os.path.abspath(place if os.path.isdir(place) else os.path.dirname(place))
     variables = {**settings, **(_CMDLINE_VARS or {})}
     last_run = _snapshot(folder, variables, os.environ)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from lambdabuild.core.spans import Span
+if TYPE_CHECKING:
+    from lambdabuild.core.spans import Span
 
 SHORTEST_SECRET = 8
 
@@ -30,7 +31,9 @@ class LambdaBuildError(Exception):
     ) -> None:
         super().__init__(message)
         self.message = message
-        self.where: tuple[Span, ...] = (where,) if isinstance(where, Span) else tuple(where or ())
+        self.where: tuple[Span, ...] = (
+            () if where is None else tuple(where) if isinstance(where, Sequence) else (where,)
+        )
         self.help = help
         self.tail = tail
         self.known_as = known_as

@@ -1,16 +1,18 @@
-"""The command that doit was given, for a dodo.py that is being loaded: doit itself does not pass it on."""
+"""The command that doit was given, for a dodo.py that is being loaded: doit itself does not pass it on.
+
+Imported at every start of doit: no records, whose import takes as long as all else of ours.
+"""
 
 from __future__ import annotations
 
 import sys
 from types import FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
 from lambdabuild.core.plain import JsonObject
-from lambdabuild.core.records import Struct
 
 
-class Wanted(Struct, frozen=True):
+class Wanted(NamedTuple):
     """Tasks, none for all; and whether mistakes of some may be told by these, while the others are built."""
 
     tasks: tuple[str, ...] = ()
@@ -18,7 +20,7 @@ class Wanted(Struct, frozen=True):
     keeps_going: bool = False
 
 
-class Asked(Struct, frozen=True):
+class Asked(NamedTuple):
     """A command of doit's, with its options and the tasks it was given; none is all."""
 
     command: str
