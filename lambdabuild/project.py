@@ -72,24 +72,25 @@ def _namespace(folder: str, variables: Mapping[str, str], last_run: Snapshot | N
     return loader.namespace(lambda: open_project(folder, variables, last_run=last_run, wanted=wanted))
 
 
-def nothing_to_do(folder: str, variables: Mapping[str, str], asked: list[str]) -> str | None:
+def nothing_to_do(folder: str, variables: Mapping[str, str], asked: list[str]) -> tuple[str | None, Snapshot | None]:
     """Return the text to print when everything asked for is up to date, None when something may not be.
 
-    ``asked`` are names; none is everything. Loads nothing and starts no tool: only the last run's snapshot is compared
-    with the files.
+    ``asked`` are names; none is everything. Loads nothing and starts no tool: only the last run's snapshot, which is
+    returned too, is compared with the files.
     """
     last_run = _snapshot(folder, variables, os.environ)
     mode = last_run.mode(variables) if last_run is not None else None
     if last_run is None or mode not in ("text", "quiet"):
-        return None
+        return None, last_run
     groups = [_group(name, last_run) for name in asked]
     if not last_run.answers(groups):
-        return None
+        return None, last_run
     if mode == "quiet":
-        return ""
+        return "", last_run
     notes = [] if asked else [f"note: {note}\n" for note in last_run.shown["notes"]]
     left_out = 0 if asked else sum(len(entry["names"]) for entry in last_run.shown.get("left_out", ()))
-    return "".join(notes) + snapshot.nothing_to_do(groups or last_run.owners, last_run.steps(groups), left_out) + "\n"
+    text = snapshot.nothing_to_do(groups or last_run.owners, last_run.steps(groups), left_out)
+    return "".join(notes) + text + "\n", last_run
 
 
 def _group(name: str, last_run: Snapshot) -> str:
@@ -119,9 +120,9 @@ def open_project(
 ) -> Run:
     """Load and plan the project in a folder. Starts no tool; hashes nothing that the stat cache knows.
 
-    ``last_run`` is the snapshot, if it was read already. A mistake in one function or layer is raised only when that is
-    ``wanted``; None means all. All that describes the project is read through ``files``, if given, and not taken from
-    the last run.
+    ``last_run`` is the snapshot, if it was read already; the files that it has looked at are not looked at again. A
+    mistake in one function or layer is raised only when that is ``wanted``; None means all. All that describes the
+    project is read through ``files``, if given, and not taken from the last run.
     """
     from lambdabuild.engine.base import ownership
     from lambdabuild.engine.base.plan_index import index
@@ -139,7 +140,10 @@ def open_project(
     # The state that earlier runs left.
     build_dir = os.path.normpath(os.path.join(folder, settings.build_dir))
     stats = _stat_cache(build_dir, settings)
-    last_run = None if settings.paranoid else last_run or snapshot.read(build_dir, variables, environment)
+    if settings.paranoid:
+        last_run = None
+    elif last_run is None or not (last_run.is_for(build_dir, variables, environment) and last_run.is_current()):
+        last_run = snapshot.read(build_dir, variables, environment)
 
     # The plan: the last run's while nothing it depends on has changed.
     kept = _kept_plan(build_dir, last_run) if files is None else None
@@ -162,12 +166,18 @@ def open_project(
 
 
 def open_for(
-    folder: str, variables: Mapping[str, str], tasks: Sequence[str], *, is_run: bool, keeps_going: bool
+    folder: str,
+    variables: Mapping[str, str],
+    tasks: Sequence[str],
+    *,
+    is_run: bool,
+    keeps_going: bool,
+    last_run: Snapshot | None = None,
 ) -> Run:
     """Load and plan the project for a command about some tasks; no tasks means all."""
     from lambdabuild.engine.noop.doit_command import Wanted
 
-    return open_project(folder, variables, wanted=Wanted(tuple(tasks), is_run, keeps_going))
+    return open_project(folder, variables, last_run=last_run, wanted=Wanted(tuple(tasks), is_run, keeps_going))
 
 
 def _settings(

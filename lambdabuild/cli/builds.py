@@ -37,10 +37,11 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def build(arguments: Arguments) -> int:
     """Build what is named, or everything."""
-    if _is_done(arguments, arguments.words):
+    answer = _answer(arguments, arguments.words)
+    if answer.is_done:
         return 0
     tasks = [name if name == TEMPLATE else f"build:{name}" for name in arguments.words]
-    run = _open(arguments, tasks)
+    run = _open(arguments, tasks, answer)
     project.refuse_left_out(run.index, arguments.words) if arguments.words else None
     groups = _groups(run)
     selected = [name if name == TEMPLATE and name not in groups else _task(name, groups) for name in arguments.words]
@@ -49,9 +50,10 @@ def build(arguments: Arguments) -> int:
 
 def run_tasks(arguments: Arguments) -> int:
     """Run the tasks that are named, or all."""
-    if not arguments.words and _is_done(arguments, []):
+    answer = quick.Answer() if arguments.words else _answer(arguments, [])
+    if answer.is_done:
         return 0
-    return run_doit("run", arguments, arguments.words, _open(arguments, arguments.words))
+    return run_doit("run", arguments, arguments.words, _open(arguments, arguments.words, answer))
 
 
 def run_doit(command: str, arguments: Arguments, tasks: Sequence[str], run: Run) -> int:
@@ -73,19 +75,21 @@ def check_name(name: str, known: Sequence[str]) -> None:
         raise WrongUse(UnknownName(f"there is no function, layer or source {name!r} to build", help=hint))
 
 
-def _is_done(arguments: Arguments, names: list[str]) -> bool:
-    """Return whether nothing has to be done, if that can be known without loading the project, and was not asked
-    before.
-    """
+def _answer(arguments: Arguments, names: list[str]) -> quick.Answer:
+    """Return what the last run's snapshot says, which is not asked twice, nor if all steps are to run."""
+    if arguments.answer is not None:
+        return arguments.answer
     is_plain = ALL_AGAIN.isdisjoint(arguments.doit_flags) and not arguments.options.verbose
-    return is_plain and not arguments.is_asked and quick.is_done(arguments.settings, names)
+    return quick.ask(arguments.settings, names) if is_plain else quick.Answer()
 
 
-def _open(arguments: Arguments, tasks: Sequence[str]) -> Run:
+def _open(arguments: Arguments, tasks: Sequence[str], answer: quick.Answer) -> Run:
     keeps_going = "--continue" in arguments.doit_flags
 
     def opened() -> Run:
-        return project.open_for(arguments.folder, arguments.settings, tasks, is_run=True, keeps_going=keeps_going)
+        return project.open_for(
+            arguments.folder, arguments.settings, tasks, is_run=True, keeps_going=keeps_going, last_run=answer.last_run
+        )
 
     if arguments.options.verbose:
         sys.stderr.write(project.why_text(opened(), [task.partition(":")[2] for task in tasks]))

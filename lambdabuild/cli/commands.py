@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from lambdabuild.cli.parser import Arguments, Command, closest, columns, parse, wrong
+from lambdabuild.cli.quick import Answer
 from lambdabuild.project import task_groups
 
 MODULES: Mapping[str, str] = {
@@ -71,7 +72,7 @@ def command(name: str) -> Command:
     return commands[name]
 
 
-def run(arguments: list[str], *, is_asked: bool = False) -> int:
+def run(arguments: list[str], answer: Answer | None = None) -> int:
     """Run the command that a command line names, else its tasks; return the exit code. Raises WrongUse."""
     position = first_word(arguments)
     name = arguments[position] if position is not None else ""
@@ -85,15 +86,15 @@ def run(arguments: list[str], *, is_asked: bool = False) -> int:
 
         return rpc_command.run(arguments[1:])
     if position is not None and name in MODULES:
-        return _run(command(name), [*arguments[:position], *arguments[position + 1 :]], is_asked)
+        return _run(command(name), [*arguments[:position], *arguments[position + 1 :]], answer)
     _check_first_word(name)
     from lambdabuild.cli import builds
 
-    return _run(builds.TASKS, arguments, is_asked)
+    return _run(builds.TASKS, arguments, answer)
 
 
-def _run(chosen: Command, words: Sequence[str], is_asked: bool) -> int:
-    understood: Arguments | None = parse(chosen, words, is_asked=is_asked)
+def _run(chosen: Command, words: Sequence[str], answer: Answer | None) -> int:
+    understood: Arguments | None = parse(chosen, words, answer)
     return chosen.run(understood) if understood is not None else 0
 
 

@@ -76,7 +76,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(arguments: list[str]) -> int:
     plain = quick.plain_build(arguments)
-    if plain is not None and quick.is_done(*plain):
+    answer = quick.ask(*plain) if plain is not None else None
+    if answer is not None and answer.is_done:
         return 0
     if arguments[:1] == ["__complete"]:  # a shell asks, while somebody types
         from lambdabuild.cli import completion
@@ -84,7 +85,7 @@ def _run(arguments: list[str]) -> int:
         return completion.answer(arguments[1:])
     from lambdabuild.cli import commands
 
-    return commands.run(arguments, is_asked=plain is not None)
+    return commands.run(arguments, answer)
 
 
 def _tell(error: LambdaBuildError, arguments: list[str]) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NoReturn
 
 from lambdabuild.cli import project_folder
+from lambdabuild.cli.quick import Answer
 from lambdabuild.core.errors import BadCommandLine, LambdaBuildError
 from lambdabuild.core.records import Struct, field
 
@@ -46,8 +47,8 @@ class Arguments(Struct, frozen=True):
     """The folder that the user is in."""
     folder: str
     """The project's folder, which is the current one now."""
-    is_asked: bool = False
-    """True if it is known already that there is something to do."""
+    answer: Answer | None = None
+    """What the last run's snapshot said, if it was asked already: there is something to do."""
 
     @property
     def doit_flags(self) -> list[str]:
@@ -239,7 +240,7 @@ def _settings_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--paranoid", action=SettingFlag, nargs=0, help="hash every file, whatever its times say")
 
 
-def parse(command: Command, arguments: Sequence[str], *, is_asked: bool = False) -> Arguments | None:
+def parse(command: Command, arguments: Sequence[str], answer: Answer | None = None) -> Arguments | None:
     """Understand a command line, and go to the project's folder; None when help was asked for, which is printed.
 
     Raises WrongUse.
@@ -262,7 +263,7 @@ def parse(command: Command, arguments: Sequence[str], *, is_asked: bool = False)
         os.chdir(folder)
     if options.verbose and command.is_of_project:
         sys.stderr.write(f"project: {folder}\n")
-    return Arguments(settings, words, options, here, folder, is_asked)
+    return Arguments(settings, words, options, here, folder, answer)
 
 
 def _go_to(directory: str) -> None:

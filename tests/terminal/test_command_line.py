@@ -235,6 +235,7 @@ def test_a_template_that_is_named_and_stands_here_makes_here_the_project(tmp_pat
 
 def test_only_the_plainest_command_lines_are_answered_without_the_parser() -> None:
     assert quick.plain_build([]) == ({}, [])
+    assert quick.plain_build(["--stage", "dev", "stage=prod"]) == ({"stage": "dev"}, []), "as the parser has it"
     assert quick.plain_build(["build", "Orders", "stage=prod", "-q"]) == (
         {"stage": "prod", "quiet": "true"},
         ["Orders"],

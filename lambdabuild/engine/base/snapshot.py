@@ -84,6 +84,18 @@ class Snapshot:
             return None
         return "quiet" if quiet else form
 
+    def is_for(self, build_dir: str, variables: Mapping[str, str], environment: Mapping[str, str]) -> bool:
+        """Return whether it was made for a build folder, these settings, and this environment."""
+        given = {name: value for name, value in variables.items() if name not in NOT_INPUTS}
+        if (self.place, self.variables) != (build_dir, given) or self.environment != digest(environment, self.names):
+            return False
+        path = environment.get("PATH", "")
+        return all(find(name, path) == place for name, place in self.programs.items())
+
+    def is_current(self) -> bool:
+        """Return whether the project and its state are what they were: nobody has built it since this was read."""
+        return self.groups.keys() >= ALWAYS and not watch.changed({name: self.groups[name] for name in ALWAYS})
+
     def clean(self) -> frozenset[str]:
         """The units that are up to date, if the project is still what it was. Looks at all files, once."""
         if self._clean is None:
@@ -126,15 +138,7 @@ class Snapshot:
 def read(build_dir: str, variables: Mapping[str, str], environment: Mapping[str, str]) -> Snapshot | None:
     """The project's snapshot when it was made for the same settings and environment."""
     last_run = last(build_dir)
-    if last_run is None:
-        return None
-    given = {name: value for name, value in variables.items() if name not in NOT_INPUTS}
-    if (last_run.place, last_run.variables) != (build_dir, given) or last_run.environment != digest(
-        environment, last_run.names
-    ):
-        return None
-    path = environment.get("PATH", "")
-    return last_run if all(find(name, path) == place for name, place in last_run.programs.items()) else None
+    return last_run if last_run is not None and last_run.is_for(build_dir, variables, environment) else None
 
 
 def last(build_dir: str) -> Snapshot | None:
