@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from lambdabuild.config.settings import Settings
     from lambdabuild.engine.base.plan_index import PlanIndex
     from lambdabuild.engine.base.run import Run as Run
-    from lambdabuild.engine.base.snapshot import Snapshot
+    from lambdabuild.engine.base.snapshot import Snapshot as Snapshot  # for the command line too
     from lambdabuild.engine.noop.doit_command import Asked, Wanted
     from lambdabuild.engine.noop.plan_cache import Kept
     from lambdabuild.files.stat_cache import StatCache

@@ -12,7 +12,7 @@ from lambdabuild.cli import project_folder
 
 TYPE_CHECKING = False  # as typing has it, without what typing imports at every start
 if TYPE_CHECKING:
-    from lambdabuild.engine.base.snapshot import Snapshot
+    from lambdabuild.project import Snapshot
 
 VALUES = {"--format": "format", "--stage": "stage", "--region": "region"}
 FLAGS = {"-q": "quiet", "--quiet": "quiet", "--offline": "offline"}
