@@ -64,6 +64,7 @@ class Graph:
 
     def __init__(self, steps: Iterable[Step]) -> None:
         self.steps = tuple(steps)
+        self._chains: dict[str, tuple[Step, ...]] = {}
 
     @cached_property
     def by_task(self) -> Mapping[str, Step]:
@@ -86,9 +87,11 @@ class Graph:
         needed = {task for step in own for task in step.needs}
         return [step.task for step in own if step.task not in needed]
 
-    def chain(self, unit: str) -> list[Step]:
+    def chain(self, unit: str) -> tuple[Step, ...]:
         """Return the steps that a run of the unit takes, in order: its own, and what belongs to all that need it."""
-        return self._closure(self.ends(unit), lambda step: step.unit in ("", unit))
+        if unit not in self._chains:
+            self._chains[unit] = tuple(self._closure(self.ends(unit), lambda step: step.unit in ("", unit)))
+        return self._chains[unit]
 
     def whole_chain(self, unit: str) -> list[Step]:
         """Return the same with all that steps of other units must have done before."""
@@ -105,13 +108,14 @@ class Graph:
         return [step for step in self.steps if not step.is_wanted and step.unit != unit and own & {*step.needs}]
 
     def _closure(self, tasks: Iterable[str], is_in: Callable[[Step], bool]) -> list[Step]:
-        waiting, closure = [*tasks], dict[str, Step]()
+        waiting, closure, by_task = [*tasks], dict[str, Step](), self.by_task
         while waiting:
-            step = self.by_task.get(waiting.pop())
-            if step is not None and step.task not in closure and is_in(step):
-                closure[step.task] = step
+            task = waiting.pop()
+            step = by_task.get(task)
+            if step is not None and task not in closure and is_in(step):
+                closure[task] = step
                 waiting += step.needs
-        return sorted(closure.values(), key=lambda step: self._positions[step.task])
+        return [closure[task] for task in sorted(closure, key=self._positions.__getitem__)]
 
 
 def steps(plan: BuildPlan, kinds: Mapping[str, PlannedKind], left_out: Collection[str] = ()) -> Graph:

@@ -10,13 +10,12 @@ import gc
 import json
 import os
 from _blake2 import blake2b
-from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from lambdabuild._version import __version__
 from lambdabuild.config import settings
-from lambdabuild.core import model, regular, spans
+from lambdabuild.core import function_settings, model, regular, spans
 from lambdabuild.core.model import Service
 from lambdabuild.core.records import Struct
 from lambdabuild.engine.base.snapshot import STATE
@@ -25,24 +24,29 @@ from lambdabuild.plan import types
 from lambdabuild.plan.types import BuildPlan, Rule
 
 FILE = "plan"
-MARK = f"lambdabuild {__version__} plan 3"
+MARK = f"lambdabuild {__version__} plan 4"
 
 Kept = tuple[Service, BuildPlan, Mapping[str, Rule]]
 
-CLASSES: dict[str, Any] = {
+CLASSES: Mapping[str, type[Struct]] = {
     name: kind
-    for module in (model, settings, spans, types)
+    for module in (model, function_settings, settings, spans, types)
     for name, kind in vars(module).items()
-    if isinstance(kind, type)
-    and (is_dataclass(kind) or issubclass(kind, Struct))
-    and kind.__module__ == module.__name__
+    if isinstance(kind, type) and issubclass(kind, Struct) and kind.__module__ == module.__name__
 }
 NAMES = {kind: name for name, kind in CLASSES.items()}
-COLLECTIONS: Mapping[str, Any] = {"(": tuple, "[": list, "<": frozenset}
-FIELDS = {
-    name: kind.__struct_fields__ if issubclass(kind, Struct) else tuple(field.name for field in fields(kind))
-    for name, kind in CLASSES.items()
-}
+COLLECTIONS: Mapping[str, type[Any]] = {"(": tuple, "[": list, "<": frozenset}
+NOTHING = object()
+"""In place of the default of a field that must be given."""
+
+
+def _defaults(kind: type[Struct]) -> list[Any]:
+    """Return the default of each field. Fields at the end that have theirs are not written."""
+    given = [item.factory() if hasattr(item, "factory") else item for item in kind.__struct_defaults__]
+    return [NOTHING] * (len(kind.__struct_fields__) - len(given)) + given
+
+
+DEFAULTS = {kind: _defaults(kind) for kind in NAMES}
 
 
 def write(build_dir: str, kept: Kept) -> str:
@@ -71,7 +75,7 @@ def read(build_dir: str, digest: str) -> Kept | None:
             return None
         gc.disable()  # there are no circles to look for
         service, plan, rules = (_unpacked(one) for one in regular.json(data))
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+    except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError):
         return None
     finally:
         gc.enable()
@@ -85,7 +89,7 @@ def _packed(value: Any) -> Any:
         return value
     name = NAMES.get(type(value))
     if name is not None:
-        return [name, *(_packed(getattr(value, field)) for field in FIELDS[name])]
+        return [name, *map(_packed, _fields(value))]
     if isinstance(value, Mapping):
         return ["{", *(_packed(one) for pair in value.items() for one in pair)]
     if isinstance(value, tuple | list | frozenset):
@@ -95,23 +99,27 @@ def _packed(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} is not kept")
 
 
-def _unpacked(value: Any) -> Any:
-    if type(value) is not list:
-        return value
-    sign, *items = value
-    items = [one if type(one) is not list else _unpacked(one) for one in items]
-    names = FIELDS.get(sign)
-    if names is not None:
-        return _record(CLASSES[sign], names, items)
-    if sign == "{":
-        return dict(zip(items[::2], items[1::2], strict=True))
-    return COLLECTIONS[sign](items)
+def _fields(record: Struct) -> Sequence[Any]:
+    """Return the values of a record's fields up to the last that is not the default."""
+    defaults = DEFAULTS[type(record)]
+    values = [getattr(record, name) for name in record.__struct_fields__]
+    while values and values[-1] == defaults[len(values) - 1]:
+        values.pop()
+    return values
 
 
-def _record(kind: Any, names: tuple[str, ...], values: list[Any]) -> Any:
-    """A record with its fields, as pickle would make it: nothing of ours is called."""
-    if issubclass(kind, Struct):
-        return kind(*values)
-    made = object.__new__(kind)
-    vars(made).update(zip(names, values, strict=True))
-    return made
+def _unpacked(value: list[Any]) -> Any:
+    make = MAKERS[value[0]]
+    return make([item if type(item) is not list else _unpacked(item) for item in value[1:]])
+
+
+def _maker(kind: type[Struct]) -> Callable[[list[Any]], Struct]:
+    return lambda values: kind(*values)
+
+
+def _mapping(items: list[Any]) -> dict[Any, Any]:
+    return dict(zip(items[::2], items[1::2], strict=True))
+
+
+MAKERS = {"{": _mapping, **COLLECTIONS, **{name: _maker(kind) for name, kind in CLASSES.items()}}
+"""What makes a value of its items, by the word that begins its list."""
