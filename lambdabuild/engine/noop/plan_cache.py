@@ -121,5 +121,9 @@ def _mapping(items: list[Any]) -> dict[Any, Any]:
     return dict(zip(items[::2], items[1::2], strict=True))
 
 
-MAKERS = {"{": _mapping, **COLLECTIONS, **{name: _maker(kind) for name, kind in CLASSES.items()}}
+MAKERS: Mapping[str, Callable[[list[Any]], Any]] = {
+    "{": _mapping,
+    **COLLECTIONS,
+    **{name: _maker(kind) for name, kind in CLASSES.items()},
+}
 """What makes a value of its items, by the word that begins its list."""
