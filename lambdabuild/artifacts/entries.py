@@ -93,8 +93,8 @@ def content_digest(entries: Iterable[Entry]) -> str:
 
     It says nothing about compression, so it stays the same when a compressor changes.
     """
-    digest = hashlib.sha256()
-    for entry in sorted(entries, key=lambda entry: entry.path.encode()):
-        mode = "755" if entry.executable else "644"
-        digest.update(f"{entry.path}\0{mode}\0{entry.size}\0{entry.sha256}\n".encode())
-    return digest.hexdigest()
+    lines = [
+        f"{entry.path}\0{'755' if entry.executable else '644'}\0{entry.size}\0{entry.sha256}\n"
+        for entry in sorted(entries, key=lambda entry: entry.path.encode())
+    ]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()

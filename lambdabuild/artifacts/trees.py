@@ -23,6 +23,7 @@ from lambdabuild.artifacts.owned import LEFTOVER, some
 from lambdabuild.core import regular
 from lambdabuild.core.atomic import TEMPORARY, remove, replacing, write_text, writing
 from lambdabuild.core.errors import CannotRead, InTheWay
+from lambdabuild.core.recent import NOTHING, RecentContents
 from lambdabuild.core.records import Struct, field
 from lambdabuild.core.spans import Span
 
@@ -64,8 +65,13 @@ class KnownTree(Struct, frozen=True):
     def record(self) -> TreeRecord | None:
         return TreeRecord.read(self.file)
 
-    def update(self, entries: Sequence[Entry], hardlinks: HardlinkPool | None = None) -> TreeRecord:
-        """Make the folder hold exactly the entries. Raises InTheWay (LB507) for what is there and is not ours."""
+    def update(
+        self, entries: Sequence[Entry], hardlinks: HardlinkPool | None = None, recent: RecentContents = NOTHING
+    ) -> TreeRecord:
+        """Make the folder hold exactly the entries. Raises InTheWay (LB507) for what is there and is not ours.
+
+        What is among the ``recent`` contents is not read again.
+        """
         recorded = self.record
         known = recorded.rows if recorded else {}
         announced = self._announced()
@@ -74,7 +80,7 @@ class KnownTree(Struct, frozen=True):
         self._refuse(_strangers(self.target, there, {*known, *announced}, {entry.path: entry for entry in entries}))
         if new:
             write_text(self._announcement, json.dumps([*announced, *new]), flush=False)
-        record = write_tree(self.target, entries, recorded=recorded, hardlinks=hardlinks)
+        record = write_tree(self.target, entries, recorded=recorded, hardlinks=hardlinks, recent=recent)
         record.write(self.file)
         if new or announced:
             remove(self._announcement)
@@ -160,6 +166,7 @@ def write_tree(
     recorded: TreeRecord | None = None,
     hardlinks: HardlinkPool | None = None,
     threads: int | None = None,
+    recent: RecentContents = NOTHING,
 ) -> TreeRecord:
     """Make a folder of ours hold exactly the entries, whatever is in it (see ``KnownTree``); gives the next record.
 
@@ -171,7 +178,7 @@ def write_tree(
             os.unlink(target)
         with replacing(target, os.rename) as aside:
             _make_folder(aside)
-            return _write_new(aside, entries, hardlinks, threads)
+            return _write_new(aside, entries, hardlinks, threads, recent)
     _make_folder(target)
     wanted = {entry.path: entry for entry in entries}
     there = dict(_walk(target))
@@ -183,7 +190,7 @@ def write_tree(
         {entry.path: hardlinks.link(entry, target, is_there=entry.path in there) for entry in todo} if hardlinks else {}
     )
     to_write = [entry for entry in todo if not rows.get(entry.path)]
-    _each(lambda entry: write_entry(os.path.join(target, entry.path), entry), to_write, threads)
+    _each(lambda entry: write_entry(os.path.join(target, entry.path), entry, recent), to_write, threads)
     written = {entry.path for entry in to_write}
 
     def row(path: str, entry: Entry) -> Row:
@@ -193,7 +200,11 @@ def write_tree(
 
 
 def _write_new(
-    target: str, entries: Sequence[Entry], hardlinks: HardlinkPool | None, threads: int | None
+    target: str,
+    entries: Sequence[Entry],
+    hardlinks: HardlinkPool | None,
+    threads: int | None,
+    recent: RecentContents,
 ) -> TreeRecord:
     """Write the entries into an empty folder of which nobody else knows so far."""
     make_folders(target, {os.path.dirname(entry.path) for entry in entries})
@@ -204,19 +215,19 @@ def _write_new(
             rows[path] = row
 
     def write(entry: Entry) -> None:
-        rows[entry.path] = _write_file(os.path.join(target, entry.path), entry)
+        rows[entry.path] = _write_file(f"{target}/{entry.path}", entry, recent)
 
     _each(write, [entry for path, entry in wanted.items() if path not in rows], threads)
     return TreeRecord({path: rows[path] for path in wanted})
 
 
-def _write_file(path: str, entry: Entry) -> Row:
+def _write_file(path: str, entry: Entry, recent: RecentContents) -> Row:
     """Write a file that does not exist yet, in a folder that is renamed when all are written."""
     mode = 0o755 if entry.executable else 0o644
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     try:
         size = 0
-        for chunk in content(entry):
+        for chunk in content(entry, recent):
             size += len(chunk)
             while chunk:
                 chunk = chunk[os.write(file, chunk) :]
@@ -377,10 +388,10 @@ def _make_folder(path: str, *, is_ours: bool = True) -> None:
         os.chmod(path, 0o755)
 
 
-def write_entry(path: str, entry: Entry) -> None:
+def write_entry(path: str, entry: Entry, recent: RecentContents = NOTHING) -> None:
     with writing(path, 0o755 if entry.executable else 0o644, flush=False) as stream:
         size = 0
-        for chunk in content(entry):
+        for chunk in content(entry, recent):
             size += len(chunk)
             stream.write(chunk)
     _refuse_changed(path, entry, size)
@@ -393,9 +404,12 @@ def _refuse_changed(path: str, entry: Entry, size: int) -> None:
         )
 
 
-def content(entry: Entry) -> Iterator[bytes]:
+def content(entry: Entry, recent: RecentContents = NOTHING) -> Iterator[bytes]:
     """Yield the bytes of an entry, a chunk at a time."""
-    location = entry.location
+    location, known = entry.location, recent.get(entry.sha256)
+    if known is not None:
+        yield known
+        return
     if isinstance(location, FileOnDisk) and entry.size <= INLINE_BYTES:
         yield regular.read_listed(location.path, entry.size + 1)
         return

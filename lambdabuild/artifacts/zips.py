@@ -24,6 +24,7 @@ from lambdabuild.artifacts.zip_writer import CHUNK, Packed, Row, ZipWriter
 from lambdabuild.core import regular
 from lambdabuild.core.atomic import write_text, writing
 from lambdabuild.core.errors import CannotRead
+from lambdabuild.core.recent import NOTHING, RecentContents
 from lambdabuild.core.records import Struct, asdict
 from lambdabuild.core.spans import Span
 
@@ -87,10 +88,16 @@ class _Run(Struct, frozen=True):
 
 
 def write_zip(
-    target: str, entries: Sequence[Entry], *, previous: Iterable[ZipSummary] = (), threads: int | None = None
+    target: str,
+    entries: Sequence[Entry],
+    *,
+    previous: Iterable[ZipSummary] = (),
+    threads: int | None = None,
+    recent: RecentContents = NOTHING,
 ) -> ZipSummary:
     """Write a zip aside and rename it; gives its summary.
 
+    What is among the ``recent`` contents is not read again.
     What is in one of the ``previous`` zips, which may be of others, is not packed again. Neither they nor the number of
     threads change a byte. A previous zip that is replaced meanwhile is still read as it was. Raises CannotRead (LB505)
     when a file is not what its entry says or such a zip was edited in place, TooLarge (LB602) from 4 GiB on.
@@ -101,10 +108,10 @@ def write_zip(
         writer = ZipWriter(stream)
         pieces = _pieces(ordered, earlier)
         if threads is None and sum(entry.size for entry in ordered) <= INLINE_BYTES:
-            packed_pieces = _packed_here(pieces, earlier, sources, target)
+            packed_pieces = _packed_here(pieces, earlier, sources, target, recent)
         else:
             workers = threads or min(4, os.cpu_count() or 1)
-            packed_pieces = _packed_in_order(pieces, earlier, sources, target, workers)
+            packed_pieces = _packed_in_order(pieces, earlier, sources, target, recent, workers)
         for piece, packed in packed_pieces:
             if packed is None:
                 writer.add_run(piece.rows, piece.zip.archives, sources.get(piece.zip.path), piece.end)
@@ -199,7 +206,11 @@ class _Sources:
 
 
 def _packed_here(
-    pieces: Iterable[Entry | _Run], previous: Sequence[ZipSummary], sources: _Sources, target: str
+    pieces: Iterable[Entry | _Run],
+    previous: Sequence[ZipSummary],
+    sources: _Sources,
+    target: str,
+    recent: RecentContents,
 ) -> Iterator[tuple[Any, Packed | None]]:
     """Yield each entry with its stream and each run as it is, in order."""
     known, folder = _streams(previous), os.path.dirname(target)
@@ -207,7 +218,7 @@ def _packed_here(
         if isinstance(piece, _Run):
             yield piece, None
         else:
-            yield piece, _copied(piece, known, sources) or _pack(piece, folder)
+            yield piece, _copied(piece, known, sources) or _pack(piece, folder, recent)
 
 
 def _streams(previous: Sequence[ZipSummary]) -> dict[str, tuple[str, Row]]:
@@ -216,7 +227,12 @@ def _streams(previous: Sequence[ZipSummary]) -> dict[str, tuple[str, Row]]:
 
 
 def _packed_in_order(
-    pieces: Iterable[Entry | _Run], previous: Sequence[ZipSummary], sources: _Sources, target: str, threads: int
+    pieces: Iterable[Entry | _Run],
+    previous: Sequence[ZipSummary],
+    sources: _Sources,
+    target: str,
+    recent: RecentContents,
+    threads: int,
 ) -> Iterator[tuple[Any, Packed | None]]:
     """Yield the same. Packing runs ahead on threads, as far as memory is meant to go."""
     known = _streams(previous)
@@ -226,7 +242,7 @@ def _packed_in_order(
         try:
             for batch, ready in _batches(pieces, lambda entry: _copied(entry, known, sources)):
                 size = 0 if ready else sum(min(entry.size, LARGE_BYTES) for entry in batch)
-                waiting.append((batch, ready or pool.submit(_pack_all, batch, folder), size))
+                waiting.append((batch, ready or pool.submit(_pack_all, batch, folder, recent), size))
                 ahead += size
                 while ahead > IN_FLIGHT_BYTES or len(waiting) > 1000:
                     ahead -= yield from _next(waiting)
@@ -269,8 +285,8 @@ def _next(waiting: deque[_Batch]) -> Generator[tuple[Any, Packed | None], None, 
     return size
 
 
-def _pack_all(entries: Sequence[Entry], folder: str) -> list[Packed]:
-    return [_pack(entry, folder) for entry in entries]
+def _pack_all(entries: Sequence[Entry], folder: str, recent: RecentContents) -> list[Packed]:
+    return [_pack(entry, folder, recent) for entry in entries]
 
 
 def _copied(entry: Entry, known: Mapping[str, tuple[str, Row]], sources: _Sources) -> Packed | None:
@@ -290,13 +306,15 @@ def _copied(entry: Entry, known: Mapping[str, tuple[str, Row]], sources: _Source
     return Packed(row.method, row.crc, row.packed_size, source=sources.get(path), offset=row.offset)
 
 
-def _pack(entry: Entry, folder: str) -> Packed:
+def _pack(entry: Entry, folder: str, recent: RecentContents) -> Packed:
     assert isinstance(entry.location, FileOnDisk)
     if entry.size > LARGE_BYTES:
         with open(entry.location.path, "rb") as stream:
             return _pack_large(entry, stream, folder)
-    data = regular.read_listed(entry.location.path, entry.size + 1)
-    if len(data) != entry.size or hashlib.sha256(data).hexdigest() != entry.sha256:
+    data = recent.get(entry.sha256)
+    is_read = data is None
+    data = regular.read_listed(entry.location.path, entry.size + 1) if data is None else data
+    if len(data) != entry.size or (is_read and hashlib.sha256(data).hexdigest() != entry.sha256):
         raise _changed(entry)
     packed = _deflate(data)
     crc = zlib.crc32(data)

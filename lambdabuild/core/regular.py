@@ -45,9 +45,10 @@ def read_listed(path: str, at_most: int) -> bytes:
     """Return the first bytes of a file that a listing has just found regular. Raises OSError."""
     file, status = open_listed(path)
     wanted = min(at_most, status.st_size)
+    room = min(at_most, wanted + 1)  # memory for no more than there is, and a byte by which to see that there is more
     try:
-        data = os.read(file, at_most)
-        while len(data) < wanted and (more := os.read(file, at_most - len(data))):
+        data = os.read(file, room)
+        while len(data) < wanted and (more := os.read(file, room - len(data))):
             data += more
         return data
     finally:

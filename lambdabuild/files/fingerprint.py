@@ -14,10 +14,8 @@ ABSENT = "absent"
 
 def of(components: Mapping[str, str]) -> str:
     """One digest of named components; their order does not matter."""
-    digest = hashlib.sha256()
-    for name in sorted(components):
-        digest.update(f"{name}\0{components[name]}\n".encode())
-    return digest.hexdigest()
+    lines = [f"{name}\0{components[name]}\n" for name in sorted(components)]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def of_file(path: str, cache: StatCache) -> str:

@@ -14,10 +14,13 @@ import time
 from binascii import crc32
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from itertools import chain
 from marshal import dumps  # to be digested only: nothing that others may have written is read by it
 from typing import Any
 
+from lambdabuild.core import regular
+from lambdabuild.core.recent import SMALL_BYTES, RecentContents
 from lambdabuild.core.store import sha256_of
 from lambdabuild.files import sealed
 from lambdabuild.files.watch import DependencyTrace, window
@@ -45,6 +48,8 @@ class StatCache:
         self._lock = threading.Lock()
         self._dirty = False
         self._watched = threading.local()
+        self.recent = RecentContents()
+        """What was read just now."""
         self._files: _Files
         self._folders: dict[str, tuple[str, int, str]]
         self._metadata: dict[str, Any]
@@ -58,10 +63,21 @@ class StatCache:
         if known and known[0] == now and not self._paranoid and _settled(now, known[1]):
             return known[2]
         read_at = self._clock()
-        value = sha256_of(path)
+        value = self._read(path, now[2])
         with self._lock:
             self._files.put(path, (now, read_at, value))
             self._dirty = True
+        return value
+
+    def _read(self, path: str, size: int) -> str:
+        """Return the digest of a file's bytes, and keep those of a small one for the steps that follow."""
+        if size > SMALL_BYTES:
+            return sha256_of(path)
+        data = regular.read_listed(path, SMALL_BYTES + 1)
+        if len(data) > SMALL_BYTES:  # it has grown
+            return sha256_of(path)
+        value = hashlib.sha256(data).hexdigest()
+        self.recent.keep(value, data)
         return value
 
     @contextmanager
@@ -129,15 +145,19 @@ class StatCache:
 class _Files:
     """Digests by path, in parts: a run that asks about one folder decodes and encodes the part that this is in.
 
-    A part is text, path and entry by turns with a NUL between; an entry is six words, read when it is asked for.
+    A part is text, path and entry by turns with a NUL between; an entry is six words, read when it is asked for. What
+    this run has put is encoded when it is saved.
     """
 
     def __init__(self, packed: list[bytes]) -> None:
         self._packed = packed
         self._parts: dict[int, dict[str, str]] = {}
-        self._changed: set[int] = set()
+        self._new: dict[str, tuple[Stat, int, str]] = {}
 
     def get(self, path: str) -> tuple[Stat, int, str] | None:
+        new = self._new.get(path)
+        if new is not None:
+            return new
         entry = self.part_of(path).get(path)
         if entry is None:
             return None
@@ -148,15 +168,17 @@ class _Files:
             return None
 
     def put(self, path: str, entry: tuple[Stat, int, str]) -> None:
-        stat, read_at, sha256 = entry
-        self.part_of(path)[path] = f"{stat[0]} {stat[1]} {stat[2]} {stat[3]} {read_at} {sha256}"
-        self._changed.add(_part(path))
+        self._new[path] = entry
 
     def packed(self) -> list[bytes]:
-        for number in self._changed:
+        new, self._new = self._new, {}
+        changed = set()
+        for path, (stat, read_at, sha256) in new.items():
+            self.part_of(path)[path] = f"{stat[0]} {stat[1]} {stat[2]} {stat[3]} {read_at} {sha256}"
+            changed.add(_part(path))
+        for number in changed:
             words = chain.from_iterable(self._parts[number].items())
             self._packed[number] = "\0".join(words).encode("utf-8", "surrogateescape")
-        self._changed.clear()
         return self._packed
 
     def part_of(self, path: str) -> dict[str, str]:
@@ -169,7 +191,12 @@ class _Files:
 
 
 def _part(path: str) -> int:
-    return crc32(os.path.dirname(path).encode(errors="surrogateescape")) % PARTS
+    return _part_of_folder(path[: path.rfind(os.sep)])
+
+
+@lru_cache(maxsize=256)
+def _part_of_folder(folder: str) -> int:
+    return crc32(folder.encode(errors="surrogateescape")) % PARTS
 
 
 def _settled(stat: Stat, read_at: int) -> bool:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from lambdabuild.artifacts.owned import Ledger
@@ -76,6 +77,32 @@ class Locks:
             return self._named.setdefault(name, threading.Lock())
 
 
+class Listings:
+    """The listings that one step has made, so that what it digests, checks and packs are the same files."""
+
+    def __init__(self) -> None:
+        self._of_step = threading.local()
+
+    @contextmanager
+    def of_one_step(self) -> Iterator[None]:
+        """Keep what this thread lists until the block ends."""
+        outer = getattr(self._of_step, "made", None)
+        self._of_step.made = {}
+        try:
+            yield
+        finally:
+            self._of_step.made = outer
+
+    def get(self, key: Hashable, make: Callable[[], T]) -> T:
+        """Return what the step has listed for a key, else what ``make`` lists."""
+        made: dict[Hashable, object] | None = getattr(self._of_step, "made", None)
+        if made is None:
+            return make()
+        if key not in made:
+            made[key] = make()
+        return cast("T", made[key])
+
+
 class Progress(Struct):
     """The record of what has happened in a run so far."""
 
@@ -112,6 +139,7 @@ class Run(Struct, frozen=True):
     """The process that loaded the project; doit may fork others."""
     progress: Progress = field(default_factory=Progress)
     locks: Locks = field(default_factory=Locks)
+    listings: Listings = field(default_factory=Listings)
     rule_digests: dict[str, str] = field(default_factory=dict)
     lists: dict[str, tuple[tuple[int, ...], tuple[Entry, ...]]] = field(default_factory=dict)
     """The lists that this run settled, with the stat of the file that has each (``lists``)."""

@@ -23,6 +23,10 @@ from lambdabuild.plan.types import BuildKey, Rule
 
 def listing(run: Run, key: BuildKey, who: str = "") -> Listing:
     """The files of a build's source that may enter its artifact."""
+    return run.listings.get(key, lambda: _listing(run, key, who))
+
+
+def _listing(run: Run, key: BuildKey, who: str) -> Listing:
     folder = run.project.path(key.source)
     _refuse_way_out(run.project, key, folder, who)
     for file in ignore_files(run, key)[1:]:

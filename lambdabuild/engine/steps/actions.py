@@ -45,6 +45,11 @@ def perform(run: Run, kind: str, name: str) -> Json | TaskFailed:
 
 def _perform(run: Run, kind: str, name: str, *, look_up: bool = True) -> Json:
     begin(run)
+    with run.listings.of_one_step():
+        return _looked_up_or_run(run, kind, name, look_up=look_up)
+
+
+def _looked_up_or_run(run: Run, kind: str, name: str, *, look_up: bool) -> Json:
     row = kind_of(run.index, kind)
     ownership.claim(run, row.outputs(run, name))
     run.progress.ran.add((kind, name))

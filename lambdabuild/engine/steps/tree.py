@@ -55,7 +55,7 @@ def _write_tree(run: Run, name: str) -> None:
         if materialize.are_away(run, kind_of(run.index, "zip").bytes_of(run, name))
         else entries
     )
-    record = KnownTree(target, kept).update(written, hardlinks)
+    record = KnownTree(target, kept).update(written, hardlinks, run.stats.recent)
     hardlinks.add(target, record, _packages_files(run.project, entries))
 
 

@@ -36,7 +36,7 @@ def run_step(run: Run, name: str) -> StepOutput:
     else:
         with _in_turn(run, name) as newest:
             packed = (ZipSummary.read(run.project.record("zip", one), run.project.zip(one)) for one in (name, *newest))
-            summary = write_zip(target, entries, previous=filter(None, packed))
+            summary = write_zip(target, entries, previous=filter(None, packed), recent=run.stats.recent)
             summary.write(kept)  # before it is another's turn, who copies what is packed
     link_zips(run, name)
     return StepOutput(

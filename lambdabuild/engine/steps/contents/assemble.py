@@ -105,7 +105,7 @@ def settle(
             *dict.fromkeys(note for note, _ in brought_back),
             *credentials.notes(build, withheld),
         ),
-        warnings=tuple(credentials.warnings(build, mine)),
+        warnings=tuple(credentials.warnings(build, mine, run.stats.recent)),
         files=files,
         made=(run.project.out("zipped", build.name),) if build.key.zips_dependencies and any(dependencies) else (),
     )
@@ -273,7 +273,7 @@ def _globbed(entries: list[Entry], globs: Globs) -> tuple[list[Entry], list[Entr
 def from_files(run: Run, listing: Listing, into: str, origin: str) -> Iterator[Entry]:
     for file in listing.files:
         yield Entry(
-            path=posixpath.join(into, file.path),
+            path=posixpath.join(into, file.path) if into else file.path,
             executable=file.executable,
             size=file.stat.st_size,
             sha256=run.stats.digest(file.real, file.stat),

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from lambdabuild.artifacts.entries import Entry, FileOnDisk
 from lambdabuild.config.settings import CREDENTIALS
 from lambdabuild.core import regular
+from lambdabuild.core.recent import RecentContents
 from lambdabuild.files.listing import patterns
 from lambdabuild.plan.types import Build
 
@@ -39,7 +40,7 @@ def notes(build: Build, left_out: Iterable[str]) -> Iterator[str]:
         )
 
 
-def warnings(build: Build, entries: Iterable[Entry]) -> Iterator[str]:
+def warnings(build: Build, entries: Iterable[Entry], recent: RecentContents) -> Iterator[str]:
     """Warn of what goes into the artifact, of the function's own files, and looks like a secret.
 
     Whoever brought a file back by its name knows that.
@@ -52,7 +53,7 @@ def warnings(build: Build, entries: Iterable[Entry]) -> Iterator[str]:
             continue
         if is_credential(entry.path):
             yield f"{build.name}: {entry.path} goes into the artifact, and such files hold secrets; {_mend(entry.path)}"
-        elif entry.size <= LARGEST_KEY and _has_private_key(entry.location.path):
+        elif entry.size <= LARGEST_KEY and _has_private_key(entry.location.path, recent.get(entry.sha256)):
             yield f"{build.name}: {entry.path} goes into the artifact and holds a private key; {_mend(entry.path)}"
 
 
@@ -60,9 +61,11 @@ def _mend(path: str) -> str:
     return f"leave it out (exclude = [{path!r}]), and read it from a secret store"
 
 
-def _has_private_key(path: str) -> bool:
+def _has_private_key(path: str, content: bytes | None) -> bool:
+    """Look into a file, whose content may be known."""
     try:
-        return PRIVATE_KEY.search(regular.read_listed(path, LARGEST_KEY)) is not None
+        content = regular.read_listed(path, LARGEST_KEY) if content is None else content
+        return PRIVATE_KEY.search(content) is not None
     except OSError:
         return False  # whoever writes the artifact will tell
 
