@@ -47,7 +47,7 @@ ALLOWED: Mapping[str, tuple[str, ...]] = {
 }
 """A module or package -> what it may import, of ours. The longest name that fits a module counts."""
 
-FLOORS = ("base", "containers", "remote", "freshness", "step_cache", "steps", "noop", "doit")
+FLOORS = ("base", "containers", "remote", "freshness", "step_cache", "steps", "processes", "noop", "doit")
 """The floors of the engine; each imports only itself and floors before it."""
 
 HEAVY = {

@@ -12,7 +12,8 @@ import os
 import threading
 import time
 from binascii import crc32
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from itertools import chain
@@ -132,6 +133,18 @@ class StatCache:
             self._dirty |= self._metadata.get(key) != value
             self._metadata[key] = value
 
+    def learnt(self) -> dict[str, Any]:
+        """Return what this process has learnt of files and folders, for the process that it was forked from."""
+        with self._lock:
+            return {"files": self._files.new(), "folders": dict(self._folders)}
+
+    def add(self, news: Mapping[str, Any]) -> None:
+        """Take over what a fork has ``learnt``."""
+        with self._lock:
+            self._files.add(news.get("files", {}))
+            self._folders.update(news.get("folders", {}))
+            self._dirty |= bool(news)
+
     def save(self) -> None:
         """Save what was learnt; if the disk is full or read-only, this only costs time later."""
         with self._lock:
@@ -170,24 +183,45 @@ class _Files:
     def put(self, path: str, entry: tuple[Stat, int, str]) -> None:
         self._new[path] = entry
 
+    def new(self) -> dict[int, bytes]:
+        """Return what this run has put, packed, by part."""
+        parts: dict[int, list[str]] = defaultdict(list)
+        for path, (stat, read_at, sha256) in self._new.items():
+            parts[_part(path)] += (path, f"{stat[0]} {stat[1]} {stat[2]} {stat[3]} {read_at} {sha256}")
+        return {number: _packed(words) for number, words in parts.items()}
+
+    def add(self, news: Mapping[int, bytes]) -> None:
+        """Take over what another has put; a part of which nothing was known is not unpacked for that."""
+        for number, packed in news.items():
+            if self._packed[number] or number in self._parts:
+                self._part(number).update(_unpacked(packed))
+                self._packed[number] = _packed(chain.from_iterable(self._parts[number].items()))
+            else:
+                self._packed[number] = packed
+
     def packed(self) -> list[bytes]:
-        new, self._new = self._new, {}
-        changed = set()
-        for path, (stat, read_at, sha256) in new.items():
-            self.part_of(path)[path] = f"{stat[0]} {stat[1]} {stat[2]} {stat[3]} {read_at} {sha256}"
-            changed.add(_part(path))
-        for number in changed:
-            words = chain.from_iterable(self._parts[number].items())
-            self._packed[number] = "\0".join(words).encode("utf-8", "surrogateescape")
+        new = self.new()
+        self._new = {}
+        self.add(new)
         return self._packed
 
     def part_of(self, path: str) -> dict[str, str]:
         """Return the entries of the part that holds this path."""
-        number = _part(path)
+        return self._part(_part(path))
+
+    def _part(self, number: int) -> dict[str, str]:
         if number not in self._parts:
-            words = self._packed[number].decode("utf-8", "surrogateescape").split("\0")
-            self._parts[number] = dict(zip(words[::2], words[1::2], strict=False))
+            self._parts[number] = _unpacked(self._packed[number])
         return self._parts[number]
+
+
+def _packed(words: Iterable[str]) -> bytes:
+    return "\0".join(words).encode("utf-8", "surrogateescape")
+
+
+def _unpacked(part: bytes) -> dict[str, str]:
+    words = part.decode("utf-8", "surrogateescape").split("\0")
+    return dict(zip(words[::2], words[1::2], strict=False))
 
 
 def _part(path: str) -> int:

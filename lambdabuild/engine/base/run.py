@@ -117,6 +117,8 @@ class Progress(Struct):
     """True once ``doit clean`` has looked for containers that were left."""
     runs_always: bool = False
     """``doit -a``: everything asked for is really run, and no cache is asked."""
+    processes: int = 1
+    """How many processes of ours may work at once."""
     listed: int = 0
     """How many entries of artifacts it has settled."""
     project_lock: ProjectLock | None = None
@@ -153,6 +155,8 @@ class Run(Struct, frozen=True):
     """The outputs of the deployed stack (``deployed_stack``)."""
     containers: Once = field(default_factory=Once)
     """The containers of the run (``containers.pool``)."""
+    chains: Once = field(default_factory=Once)
+    """The forks that run chains of steps (``processes.chains``)."""
     caches: Once = field(default_factory=Once)
     """The caches of built steps (``step_cache.caches``)."""
     remote: Once = field(default_factory=Once)

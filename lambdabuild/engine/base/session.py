@@ -54,6 +54,12 @@ def saved_in(project: Project) -> Saved:
     return saved
 
 
+def saved_at_fork(task: str) -> JsonObject:
+    """Return what doit's state had of a task when this process was forked, if doit did not fork it."""
+    manager = _manager()
+    return (manager.get_values(task) if manager is not None else None) or {}
+
+
 def keep(task: str, values: JsonObject) -> None:
     """Save the values of a task that another one ran."""
     manager = _manager()

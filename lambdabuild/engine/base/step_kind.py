@@ -61,6 +61,8 @@ class StepKind(Struct, frozen=True):
     restore: Callable[[Run, str, Any], bool] | None = None
     """Leaves what a cache's entry says that the step left; None for steps that no cache keeps."""
     after_restore: Callable[[Run, str], None] = lambda run, name: None
+    is_self_contained: Callable[[Run, str], bool] = lambda run, name: False
+    """True if any process can run it: it needs no network, no container, and shares nothing with other units' steps."""
     can_be_remote: Callable[[Run, str], bool] | None = None
     """True if an executor may run it, None for never."""
 

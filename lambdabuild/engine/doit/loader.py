@@ -31,6 +31,7 @@ from lambdabuild.engine.doit.tasks import tasks, titles
 from lambdabuild.engine.freshness.reasons import reasons
 from lambdabuild.engine.noop import doit_command, snapshot_writer
 from lambdabuild.engine.noop.tasks import WHY, Task, creator, groups
+from lambdabuild.engine.processes import chains
 from lambdabuild.engine.remote import eligibility, workers
 from lambdabuild.engine.step_cache import lookup
 from lambdabuild.engine.steps.actions import failed, from_os_error
@@ -84,10 +85,18 @@ class ProjectTasks:
             yield from groups(titles(run.index), run.project.service.has_template)
             return
         run.progress.runs_always = question is not None and bool(question.options.get("always"))
+        run.progress.processes = _processes(question)
         left_out, named = _settled(run, question, self)
         yield from tasks(run, left_out, named)
         if not left_out:
             yield from _why_tasks(run)
+
+
+def _processes(question: doit_command.Asked | None) -> int:
+    """Return how many processes may work on this machine; one when doit itself forks, or runs one step at a time."""
+    if question is None or not question.is_run or question.options.get("par_type") != "thread":
+        return 1
+    return min(int(question.options.get("num_process") or 1), len(os.sched_getaffinity(0)))
 
 
 def _settled(run: Run, question: doit_command.Asked | None, ours: object) -> tuple[frozenset[str], list[str]]:
@@ -215,6 +224,7 @@ def _end(run: Run, notes: list[str]) -> None:
         snapshot_writer.renew(run, {**shown, "config": config(run, usual), "notes": notes})
     except (LambdaBuildError, OSError, KeyboardInterrupt):
         pass
+    chains.finish(run)
     run.stats.save()
 
 

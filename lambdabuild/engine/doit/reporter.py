@@ -81,9 +81,11 @@ class Reporter:
         if self.steps and DISPLAY.run is not None:
             from lambdabuild.core.errors import LambdaBuildError
             from lambdabuild.engine.base import session
+            from lambdabuild.engine.processes import chains
 
             try:
                 session.about_to_look(DISPLAY.run, self.steps)
+                chains.begin(DISPLAY.run, self.steps)
             except LambdaBuildError as error:
                 for one in getattr(error, "errors", (error,)) if self.mode == "json" else ():
                     self.printer.event({"event": "error", "error": one.as_dict()})

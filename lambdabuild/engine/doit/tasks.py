@@ -13,7 +13,8 @@ from lambdabuild.engine.doit import broken
 from lambdabuild.engine.freshness.costs import slowest_first
 from lambdabuild.engine.freshness.reasons import Freshness
 from lambdabuild.engine.noop.tasks import Task, heads
-from lambdabuild.engine.steps.actions import clean, perform
+from lambdabuild.engine.processes.chains import perform
+from lambdabuild.engine.steps.actions import clean
 from lambdabuild.plan.steps import Step
 from lambdabuild.plan.types import Build, ImageBuild
 

@@ -36,9 +36,13 @@ class Asked(NamedTuple):
         return Wanted(self.tasks, self.command == "run", bool(self.options.get("continue")))
 
     @property
+    def is_run(self) -> bool:
+        return self.command == "run"
+
+    @property
     def is_plain_run(self) -> bool:
         """A run in which what is up to date need not be touched."""
-        return self.command == "run" and not any(self.options.get(name) for name in ("always", "single"))
+        return self.is_run and not any(self.options.get(name) for name in ("always", "single"))
 
     @property
     def is_overview(self) -> bool:

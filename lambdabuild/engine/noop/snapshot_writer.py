@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from lambdabuild.artifacts.trees import TreeRecord
 from lambdabuild.core.plain import JsonObject
@@ -24,6 +24,7 @@ from lambdabuild.engine.freshness import image_inputs, source_files
 from lambdabuild.engine.freshness.reasons import Freshness
 from lambdabuild.engine.freshness.versions import rule_digest
 from lambdabuild.engine.noop import plan_cache
+from lambdabuild.engine.processes import chains
 from lambdabuild.engine.steps.auto_layers import shared_layers
 from lambdabuild.files.listing import IGNORE_FILE
 from lambdabuild.files.watch import FINE_NS, DependencyTrace, Group
@@ -116,24 +117,38 @@ def _groups(run: Run, made: Snapshot) -> dict[str, Group]:
     """For each unit that is up to date what it rests on."""
     last = run.opened_with.snapshot
     groups = {unit: last.groups[unit] for unit in run.settled} if last is not None else {}
-    seen: dict[str, tuple[DependencyTrace, int]] = {}
     if run.progress.ran:  # what was written just now must be known to be older than what follows
         time.sleep(max(0, run.progress.last_ran_ns + 1.1 * FINE_NS - time.time_ns()) / 1e9)
-    for unit in units(run):
-        if unit not in groups:
-            observed = _observed(run, unit)
-            seen |= {unit: observed} if observed else {}
-    records = {name: TreeRecord.read(run.project.record("tree", name)) for unit in seen for name in _trees(run, unit)}
-    count = sum(len(record.rows) for record in records.values() if record)
+    wanted = [unit for unit in units(run) if unit not in groups]
+    count = sum(_count_files(run, name) for unit in wanted for name in _trees(run, unit))
     made.has_many_files = count > MANY or (last is not None and bool(groups) and last.has_many_files)
-    for unit, (what, began) in seen.items():
+    by_forks = chains.ask_owners(run, groups_of, wanted, made.has_many_files)
+    return groups | by_forks | groups_of(run, [unit for unit in wanted if unit not in by_forks], made.has_many_files)
+
+
+def groups_of(run: Run, wanted: Iterable[str], are_many: bool) -> dict[str, Group]:
+    """For each of some units that is up to date what it rests on; asked of the process that ran its steps."""
+    groups: dict[str, Group] = {}
+    for unit in wanted:
+        observed = _observed(run, unit)
+        if observed is None:
+            continue
+        what, began = observed
         for name in _trees(run, unit):
-            record = records.get(name)
-            if record is not None:
-                _see_tree(run.project, name, record, what, made.has_many_files)
+            if record := TreeRecord.read(run.project.record("tree", name)):
+                _see_tree(run.project, name, record, what, are_many)
         group = what.group(began)
         groups |= {unit: group} if group else {}
     return groups
+
+
+def _count_files(run: Run, name: str) -> int:
+    """Return how many files a folder of the build folder has."""
+    files = run.saved(task_name("copy", name)).get("files")
+    if files is not None:
+        return int(files)
+    record = TreeRecord.read(run.project.record("tree", name))
+    return len(record.rows) if record else 0
 
 
 def _observed(run: Run, unit: str) -> tuple[DependencyTrace, int] | None:

@@ -1,6 +1,6 @@
-"""The actions of the tasks: look a step up in the caches, or run it, and record what it left.
+"""How a step is performed: look it up in the caches, or run it, and record what it left.
 
-``perform`` is the action of every task: it takes the project's lock, does what the step's row of ``KINDS`` says, writes
+``perform`` takes the project's lock, does what the step's row of ``KINDS`` says, writes
 the receipt and gives doit the values to keep: ``{"inputs": fingerprint, "output": digest, ...}``.
 """
 

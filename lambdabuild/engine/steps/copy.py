@@ -133,6 +133,13 @@ def files_in_state(run: Run, name: str) -> Iterator[str]:
     yield run.project.out("zipped", name)
 
 
+def has_own_files_only(run: Run, name: str) -> bool:
+    """Return whether nothing but files of the project goes into a function."""
+    build = run.index.builds[name]
+    is_made = build.compiles or build.package or build.resolutions or build.key.container.mode
+    return build.key.kind == "function" and not is_made and name not in run.index.candidates
+
+
 KIND = StepKind(
     title="settle which files go into {}",
     usual_ms=200,
@@ -143,4 +150,5 @@ KIND = StepKind(
     is_intact=intact.parts_of("copy"),
     bytes_of=read_before.by_copy,
     restore=lookup.restore_list,
+    is_self_contained=has_own_files_only,
 )

@@ -50,4 +50,5 @@ KIND = StepKind(
     planned=planned.hash_,
     inputs=inputs_of,
     run=run_step,
+    is_self_contained=lambda run, name: True,
 )

@@ -83,4 +83,5 @@ KIND = StepKind(
     state=left_behind.record_of("tree"),
     is_intact=is_intact,
     bytes_of=read_before.by_tree,
+    is_self_contained=lambda run, name: True,
 )

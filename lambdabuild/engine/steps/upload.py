@@ -133,6 +133,11 @@ def is_intact(run: Run, name: str, values: intact.Values) -> bool:
     return name in run.index.images or intact.is_published(run, values.get("location", ""))
 
 
+def is_put_into_folder(run: Run, name: str) -> bool:
+    """Return whether a function's zip goes into a folder of this machine."""
+    return name in run.index.builds and name not in run.index.sources and not destination.bucket(run.project)
+
+
 KIND = StepKind(
     title="put {} into the artifact store, unless it is there",
     usual_ms=100,
@@ -143,4 +148,5 @@ KIND = StepKind(
     removed=lambda run, name: (),
     is_intact=is_intact,
     asks_always=image_inputs.asks_for_tag,
+    is_self_contained=is_put_into_folder,
 )

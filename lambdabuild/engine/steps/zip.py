@@ -90,5 +90,6 @@ KIND = StepKind(
     bytes_of=read_before.by_zip,
     restore=lookup.restore_zip,
     after_restore=link_zips,
+    is_self_contained=lambda run, name: True,
     can_be_remote=lambda run, name: True,
 )

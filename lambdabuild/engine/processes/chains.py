@@ -1,0 +1,182 @@
+"""The steps of small functions, run as whole chains in forks: copy, zip, hash, upload and tree of one after the other.
+
+doit still sees every step. It finds those of a chain done when it comes to them, and runs by itself what a fork did
+not do, such as a step that fails, which so fails where people are told.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from typing import Any
+
+from doit.exceptions import TaskFailed
+
+from lambdabuild.core.messages import MESSAGES
+from lambdabuild.core.plain import Json, JsonObject
+from lambdabuild.core.records import Struct, field, replace
+from lambdabuild.engine.base import session
+from lambdabuild.engine.base.run import Run
+from lambdabuild.engine.base.step_kind import kind_of
+from lambdabuild.engine.freshness.costs import slowest_first
+from lambdabuild.engine.freshness.reasons import reasons
+from lambdabuild.engine.processes.forks import Forks
+from lambdabuild.engine.remote import eligibility
+from lambdabuild.engine.steps import actions
+from lambdabuild.plan.steps import Step, task_name
+
+WORTH_FORKING = 24
+"""So many chains at least; for fewer, forking takes longer than it saves."""
+
+
+class Answer(Struct, frozen=True):
+    """What a fork did for a unit: the values of each step that it ran, by task, and what it would have printed."""
+
+    values: dict[str, Json]
+    texts: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+class Chains(Struct):
+    """The forks of a run, and what they were asked to do."""
+
+    forks: Forks
+    begun: dict[str, Future[tuple[int, Answer | None]]] = field(default_factory=dict)
+    """The request for each unit."""
+    owners: dict[str, int] = field(default_factory=dict)
+    """The fork that ran steps of a unit, unless this process ran some of the others."""
+
+
+class SavedInFork:
+    """What doit's state had of each task when the fork began, and what the fork has made since."""
+
+    def __init__(self) -> None:
+        self.made: dict[str, JsonObject] = {}
+
+    def __call__(self, task: str) -> JsonObject:
+        return self.made.get(task) or session.saved_at_fork(task)
+
+
+def begin(run: Run, tasks: Iterable[str]) -> None:
+    """Fork when many of the tasks that doit is about to ask for can be run as chains, and let those begin that must.
+
+    To be called before there are other threads.
+    """
+    run.chains.get(lambda: _begun(run, tasks))
+
+
+def _begun(run: Run, tasks: Iterable[str]) -> Chains | None:
+    if run.progress.processes < 2 or eligibility.is_wanted(run.project) or _has_remote_caches(run):
+        return None
+    wanted = {task.partition(":")[2] for task in tasks if task.startswith("copy:")} - run.settled
+    units = [build.name for build in slowest_first(run, run.settled) if build.name in wanted]
+    chains = {unit: steps for unit in units if (steps := chain(run, unit))}
+    if len(chains) < WORTH_FORKING:
+        return None
+    made = Chains(Forks(replace(run, saved=SavedInFork()), run.progress.processes))
+    for unit, steps in chains.items():
+        if run.progress.runs_always or not run.saved(steps[0].task).get("inputs"):
+            made.begun[unit] = made.forks.submit(run_chain, unit, steps[0].kind)
+    return made
+
+
+def _has_remote_caches(run: Run) -> bool:
+    cache = run.project.settings.cache
+    return bool(cache.enabled and cache.remotes and not run.project.settings.offline)
+
+
+def chain(run: Run, unit: str) -> list[Step]:
+    """Return the first steps of a unit that are self-contained (``StepKind``) and need no others, in order."""
+    steps: dict[str, Step] = {}
+    for step in run.index.graph.by_unit.get(unit, ()):
+        is_free = steps.keys() >= {*step.needs}
+        if step.is_wanted and is_free and kind_of(run.index, step.kind).is_self_contained(run, step.name):
+            steps[step.task] = step
+    return [*steps.values()]
+
+
+def perform(run: Run, kind: str, name: str) -> Json | TaskFailed:
+    """Return what a fork made of a step, else run it: the action of every task."""
+    chains = _chains(run)
+    values = _by_fork(run, chains, kind, name) if chains is not None else None
+    if values is None:
+        return actions.perform(run, kind, name)
+    run.progress.ran.add((kind, name))
+    run.progress.last_ran_ns = time.time_ns()
+    return values
+
+
+def _chains(run: Run) -> Chains | None:
+    made: Chains | None = run.chains.get(lambda: None) if run.chains.is_made else None
+    return made
+
+
+def _by_fork(run: Run, chains: Chains, kind: str, name: str) -> Json | None:
+    if name not in chains.begun:
+        if all(step.kind != kind for step in chain(run, name)):
+            return None
+        chains.begun[name] = chains.forks.submit(run_chain, name, kind)
+    is_new = not chains.begun[name].done() or name not in chains.owners
+    number, answer = chains.begun[name].result()
+    values = answer.values.pop(task_name(kind, name), None) if answer is not None else None
+    if answer is None or values is None:
+        chains.owners.pop(name, None)
+        return None
+    if is_new:
+        chains.owners[name] = number
+        MESSAGES.warnings += answer.warnings
+        for text in answer.texts:
+            MESSAGES.say_once(text.removesuffix("\n"))
+    return values
+
+
+def run_chain(run: Run, unit: str, first: str) -> Answer:
+    """In a fork: run a step of a unit, and those after it that are not up to date then; what fails ends it."""
+    assert isinstance(run.saved, SavedInFork)
+    values: dict[str, Json] = {}
+    texts: list[str] = []
+    MESSAGES.write, MESSAGES.warnings = texts.append, []
+    is_reached = False
+    for step in chain(run, unit):
+        is_reached = is_reached or step.kind == first
+        must_run = step.kind == first or run.progress.runs_always
+        if not is_reached or (not must_run and not next(reasons(run, step.kind, unit), "")):
+            continue
+        made = actions.perform(run, step.kind, unit)
+        if isinstance(made, TaskFailed):
+            break
+        values[step.task] = run.saved.made[step.task] = made
+    return Answer(values, tuple(texts), tuple(MESSAGES.warnings))
+
+
+def ask_owners(run: Run, function: Callable[..., dict[str, Any]], units: Iterable[str], *more: Any) -> dict[str, Any]:
+    """Return what a function of ``(run, units, *more)`` returns by unit, asked of the forks that ran the units' steps.
+
+    Units of no fork are missing. No chain begins any more.
+    """
+    chains, answers = _chains(run), dict[str, Any]()
+    if chains is not None:
+        shares: dict[int, list[str]] = defaultdict(list)
+        for unit in units:
+            if unit in chains.owners:
+                shares[chains.owners[unit]].append(unit)
+        requests = [(function, (shares[number], *more)) for number in range(len(chains.forks))]
+        for answer in chains.forks.ask_each(requests):
+            answers |= answer or {}
+    return answers
+
+
+def finish(run: Run) -> None:
+    """Take over what the forks know of files, and end them."""
+    chains = _chains(run)
+    if chains is not None:
+        for news in chains.forks.ask_each([(file_digests, ())] * len(chains.forks)):
+            run.stats.add(news or {})
+        chains.forks.close()
+
+
+def file_digests(run: Run) -> dict[str, Any]:
+    """In a fork: return what it has learnt of files."""
+    return run.stats.learnt()
