@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from typing import Any
 
 from lambdabuild.core.errors import CannotRead
@@ -56,15 +57,21 @@ def broken_archive(entry: Entry) -> CannotRead:
 
 
 def rows_of(entries: Iterable[Entry], portable: Callable[[str], str]) -> list[list[Any]]:
-    """Return entries as rows to be saved; ``portable`` names a path in a way that holds on every machine."""
+    """Return entries as rows to be saved; ``portable`` names a folder or file in a way that holds on every machine."""
+
+    @cache
+    def named(folder: str) -> str:
+        return portable(folder)
+
     rows = []
     for entry in entries:
         location = entry.location
+        folder, slash, name = location.path.rpartition("/") if isinstance(location, FileOnDisk) else ("", "", "")
         where = (
-            [portable(location.path)]
+            [named(folder) + slash + name]
             if isinstance(location, FileOnDisk)
             else [
-                portable(location.archive),
+                named(location.archive),
                 location.offset,
                 location.compressed_size,
                 location.method,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from lambdabuild.artifacts.entries import Entry
@@ -62,35 +62,39 @@ def merge(parts: Iterable[Iterable[Entry]]) -> tuple[tuple[Entry, ...], tuple[Cl
 
     Equal content under one path is no clash. The clashes do not depend on anything but the parts and their order.
     """
-    wanted: dict[str, list[Entry]] = defaultdict(list)
+    wanted: dict[str, Entry] = {}
+    more: dict[str, list[Entry]] = defaultdict(list)
     for part in parts:
         for entry in part:
-            wanted[entry.path].append(entry)
+            if wanted.setdefault(entry.path, entry) is not entry:
+                more[entry.path].append(entry)
     paths = sorted(wanted, key=str.encode)
     clashes = [
-        Clash("content", path, tuple(wanted[path]))
-        for path in paths
-        if len({entry.sha256 for entry in wanted[path]}) > 1
+        Clash("content", path, (wanted[path], *more[path]))
+        for path in sorted(more, key=str.encode)
+        if any(entry.sha256 != wanted[path].sha256 for entry in more[path])
     ]
     clashes += _folders(paths, wanted) + _cases(paths, wanted)
-    return tuple(wanted[path][0] for path in paths), tuple(clashes)
+    return tuple(wanted[path] for path in paths), tuple(clashes)
 
 
-def _folders(paths: list[str], wanted: dict[str, list[Entry]]) -> list[Clash]:
+def _folders(paths: list[str], wanted: Mapping[str, Entry]) -> list[Clash]:
     clashes: dict[str, Clash] = {}
+    seen: set[str] = set()
     for path in paths:
         parent = posixpath.dirname(path)
-        while parent:
-            if parent in wanted and parent not in clashes:
-                clashes[parent] = Clash("folder", parent, (wanted[parent][0], wanted[path][0]))
+        while parent and parent not in seen:
+            seen.add(parent)
+            if parent in wanted:
+                clashes[parent] = Clash("folder", parent, (wanted[parent], wanted[path]))
             parent = posixpath.dirname(parent)
     return list(clashes.values())
 
 
-def _cases(paths: list[str], wanted: dict[str, list[Entry]]) -> list[Clash]:
+def _cases(paths: list[str], wanted: Mapping[str, Entry]) -> list[Clash]:
+    if len({path.casefold() for path in paths}) == len(paths):
+        return []
     folded: dict[str, list[str]] = defaultdict(list)
     for path in paths:
         folded[path.casefold()].append(path)
-    return [
-        Clash("case", same[0], tuple(wanted[path][0] for path in same)) for same in folded.values() if len(same) > 1
-    ]
+    return [Clash("case", same[0], tuple(wanted[path] for path in same)) for same in folded.values() if len(same) > 1]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import posixpath
 import re
 import zlib
 from collections.abc import Iterable
@@ -33,7 +32,7 @@ def native(entries: Iterable[Entry]) -> list[Entry]:
 def _may_be_native(entry: Entry) -> bool:
     if entry.size < HEADER_BYTES:
         return False
-    name = posixpath.basename(entry.path)
+    name = entry.path.rpartition("/")[2]
     return NATIVE_NAME.search(name) is not None or (entry.executable and "." not in name)
 
 

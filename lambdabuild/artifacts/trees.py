@@ -18,6 +18,8 @@ import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+import msgspec
+
 from lambdabuild.artifacts.entries import Entry, FileOnDisk, InArchive, broken_archive
 from lambdabuild.artifacts.owned import LEFTOVER, some
 from lambdabuild.core import regular
@@ -41,7 +43,8 @@ class TreeRecord(Struct, frozen=True):
     rows: Mapping[str, Row] = field(default_factory=dict)
 
     def write(self, file: str) -> None:
-        write_text(file, json.dumps(self.rows, sort_keys=True), flush=False)  # one that is torn is as good as none
+        with writing(file, flush=False) as stream:  # one that is torn is as good as none
+            stream.write(msgspec.json.encode(self.rows, order="sorted"))
 
     @classmethod
     def read(cls, file: str) -> TreeRecord | None:
@@ -78,13 +81,17 @@ class KnownTree(Struct, frozen=True):
         new = [entry.path for entry in entries if entry.path not in known and entry.path not in announced]
         there = dict(_walk(self.target)) if _is_folder(self.target) else {}
         self._refuse(_strangers(self.target, there, {*known, *announced}, {entry.path: entry for entry in entries}))
-        if new:
+        is_announced = bool(announced) or (bool(new) and _is_folder(self.target))
+        if new and is_announced:
             write_text(self._announcement, json.dumps([*announced, *new]), flush=False)
-        record = write_tree(self.target, entries, recorded=recorded, hardlinks=hardlinks, recent=recent)
-        record.write(self.file)
-        if new or announced:
+        keep = self._keep
+        record = write_tree(self.target, entries, recorded=recorded, hardlinks=hardlinks, recent=recent, keep=keep)
+        if is_announced:
             remove(self._announcement)
         return record
+
+    def _keep(self, record: TreeRecord) -> None:
+        record.write(self.file)
 
     def strangers(self) -> list[str]:
         """Return what is in the folder that we did not make: everything, if our record is broken."""
@@ -167,18 +174,22 @@ def write_tree(
     hardlinks: HardlinkPool | None = None,
     threads: int | None = None,
     recent: RecentContents = NOTHING,
+    keep: Callable[[TreeRecord], None] = lambda record: None,
 ) -> TreeRecord:
     """Make a folder of ours hold exactly the entries, whatever is in it (see ``KnownTree``); gives the next record.
 
-    A new folder is written aside and renamed once. In one that exists files are, so a killed run leaves a folder that
-    the next one puts right: files are whole or not there.
+    A new folder is written aside and renamed once, after ``keep`` has saved its record. In one that exists files are
+    renamed, and then ``keep`` is called, so a killed run leaves a folder that the next one puts right: files are whole
+    or not there.
     """
     if not _is_folder(target):
         if os.path.lexists(target):
             os.unlink(target)
         with replacing(target, os.rename) as aside:
             _make_folder(aside)
-            return _write_new(aside, entries, hardlinks, threads, recent)
+            record = _write_new(aside, entries, hardlinks, threads, recent)
+            keep(record)
+        return record
     _make_folder(target)
     wanted = {entry.path: entry for entry in entries}
     there = dict(_walk(target))
@@ -196,7 +207,9 @@ def write_tree(
     def row(path: str, entry: Entry) -> Row:
         return rows.get(path) or _row(entry, os.lstat(os.path.join(target, path)) if path in written else there[path])
 
-    return TreeRecord({path: row(path, entry) for path, entry in wanted.items()})
+    record = TreeRecord({path: row(path, entry) for path, entry in wanted.items()})
+    keep(record)
+    return record
 
 
 def _write_new(

@@ -81,8 +81,11 @@ class ZipWriter:
         here, offset = self.position, self.position + len(header)
         what = (entry.path, entry.executable, entry.size, entry.sha256)
         self.rows.append(Row(*what, archive, there, here, offset, packed.size, packed.method, packed.crc))
-        self._write(header)
-        self._write_stream(entry, packed)
+        if packed.source is None:
+            self._write(header + packed.data)
+        else:
+            self._write(header)
+            self._write_stream(entry, packed, packed.source)
 
     def add_run(self, rows: Sequence[Row], archives: Sequence[str], source: BinaryIO, end: int) -> None:
         """Entries that follow one another in another zip, up to ``end`` there."""
@@ -116,14 +119,11 @@ class ZipWriter:
         self.digest.update(data)
         self.position += len(data)
 
-    def _write_stream(self, entry: Entry, packed: Packed) -> None:
-        if packed.source is None:
-            self._write(packed.data)
-            return
+    def _write_stream(self, entry: Entry, packed: Packed, source: IO[bytes]) -> None:
         left, crc = packed.size, 0
-        packed.source.seek(packed.offset)
+        source.seek(packed.offset)
         while left:
-            chunk = packed.source.read(min(CHUNK, left))
+            chunk = source.read(min(CHUNK, left))
             if not chunk:
                 raise CannotRead(f"{entry.path}: the archive that holds it ends too soon", help="run the build again")
             crc = crc if packed.packed_crc is None else zlib.crc32(chunk, crc)
@@ -132,7 +132,7 @@ class ZipWriter:
         if packed.packed_crc not in (None, crc):
             raise broken_archive(entry)
         if packed.only_here:
-            packed.source.close()
+            source.close()
 
     def _copy(self, source: BinaryIO, begin: int, end: int) -> None:
         """Bytes that the system can copy by itself, so they are read only for the digest."""

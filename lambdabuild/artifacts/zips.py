@@ -9,7 +9,6 @@ in memory. Both compressors come pinned with lambdabuild and give the same bytes
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import tempfile
 import zlib
@@ -19,13 +18,15 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice, starmap
 from typing import IO, Any, BinaryIO
 
+import msgspec
+
 from lambdabuild.artifacts.entries import Entry, FileOnDisk, InArchive
 from lambdabuild.artifacts.zip_writer import CHUNK, Packed, Row, ZipWriter
 from lambdabuild.core import regular
-from lambdabuild.core.atomic import write_text, writing
+from lambdabuild.core.atomic import writing
 from lambdabuild.core.errors import CannotRead
 from lambdabuild.core.recent import NOTHING, RecentContents
-from lambdabuild.core.records import Struct, asdict
+from lambdabuild.core.records import Struct
 from lambdabuild.core.spans import Span
 
 LEVEL = 6
@@ -55,7 +56,8 @@ class ZipSummary(Struct, frozen=True):
     """The archives that streams were copied from."""
 
     def write(self, file: str) -> None:
-        write_text(file, json.dumps(asdict(self)), flush=False)  # one that is torn is as good as none
+        with writing(file, flush=False) as stream:  # one that is torn is as good as none
+            stream.write(msgspec.json.encode(self))
 
     @classmethod
     def read(cls, file: str, zip_path: str) -> ZipSummary | None:
@@ -133,6 +135,9 @@ def write_zip(
 
 def _pieces(entries: Sequence[Entry], previous: Sequence[ZipSummary]) -> Iterator[Entry | _Run]:
     """Yield the entries in order, those that can be copied together as one run."""
+    if not previous:
+        yield from entries
+        return
     known = [(summary, {row.path: at for at, row in enumerate(summary.rows)}) for summary in previous]
     here = 0
     while here < len(entries):

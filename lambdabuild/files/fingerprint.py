@@ -6,7 +6,7 @@ import hashlib
 import os
 from collections.abc import Mapping
 
-from lambdabuild.files.listing import Found, Listing, Patterns, scan, stats
+from lambdabuild.files.listing import Listing, Patterns, scan, stats
 from lambdabuild.files.stat_cache import StatCache
 
 ABSENT = "absent"
@@ -31,14 +31,15 @@ def of_file(path: str, cache: StatCache) -> str:
 def of_listing(key: str, listing: Listing, cache: StatCache) -> str:
     """Return the digest of a listed folder: each file's path, whether it may be run, and its content."""
     cache.record_listing(listing.folders, (file.real for file in listing.files))
-    newest = max((max(f.stat.st_mtime_ns, f.stat.st_ctime_ns) for f in listing.files), default=0)
-    return cache.folder(key, list(stats(listing.files)), newest, lambda: of(files(listing, cache)))
+    rows = stats(listing.files)
+    newest = max((max(row[2], row[3]) for row in rows), default=0)
+    return cache.folder(key, rows, newest, lambda: of(files(listing, cache)))
 
 
 def files(listing: Listing, cache: StatCache) -> dict[str, str]:
     """``{path: digest}``, with a mark on what may be run; what ``why`` compares file by file."""
-    return {file.path: of_found(file, cache) for file in listing.files}
-
-
-def of_found(file: Found, cache: StatCache) -> str:
-    return cache.digest(file.real, file.stat) + ("+x" if file.executable else "")
+    digests = cache.digests((file.real, file.stat) for file in listing.files)
+    return {
+        file.path: digest + ("+x" if file.executable else "")
+        for file, digest in zip(listing.files, digests, strict=True)
+    }

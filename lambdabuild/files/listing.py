@@ -6,7 +6,7 @@ import os
 import re
 import stat
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -272,8 +272,10 @@ class _Walk:
         return f"{self.who}: " if self.who else ""
 
 
-def stats(files: Iterable[Found]) -> Iterator[tuple[str, int, int, int, int, int]]:
-    """Yield the numbers that a folder's record compares: cheap to get, and different when a file changes."""
-    for file in files:
-        st = file.stat
-        yield file.path, st.st_mode, st.st_mtime_ns, st.st_ctime_ns, st.st_size, st.st_ino
+def stats(files: Iterable[Found]) -> list[tuple[str, int, int, int, int, int]]:
+    """Return the numbers that a folder's record compares: cheap to get, and different when a file changes.
+
+    Of each file its path, mode, modification and change time, size and inode.
+    """
+    stated = [(file.path, file.stat) for file in files]
+    return [(path, st.st_mode, st.st_mtime_ns, st.st_ctime_ns, st.st_size, st.st_ino) for path, st in stated]

@@ -30,10 +30,7 @@ MARK = "lambdabuild stats 6"
 PARTS = 64
 CHUNK = 1 << 20
 Stat = tuple[int, int, int, int]
-
-
-def signature(stat: os.stat_result) -> Stat:
-    return stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size, stat.st_ino
+"""Modification and change time in ns, size in bytes, inode."""
 
 
 class StatCache:
@@ -59,15 +56,22 @@ class StatCache:
     def digest(self, path: str, stat: os.stat_result | None = None) -> str:
         """Return the sha256 of a file's bytes, in hex. Raises OSError."""
         self.record(path)
-        now = signature(stat or os.stat(path))
+        return self._digest(path, stat or os.stat(path))
+
+    def digests(self, files: Iterable[tuple[str, os.stat_result]]) -> list[str]:
+        """Return the digests of files that somebody has listed, whose folders were recorded (``record_listing``)."""
+        digest = self._digest
+        return [digest(path, stat) for path, stat in files]
+
+    def _digest(self, path: str, stat: os.stat_result) -> str:
+        now = (stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size, stat.st_ino)
         known = self._files.get(path)
         if known and known[0] == now and not self._paranoid and _settled(now, known[1]):
             return known[2]
         read_at = self._clock()
-        value = self._read(path, now[2])
-        with self._lock:
-            self._files.put(path, (now, read_at, value))
-            self._dirty = True
+        value = self._read(path, stat.st_size)
+        self._files.put(path, (now, read_at, value))  # one operation on a dict, which needs no lock
+        self._dirty = True
         return value
 
     def _read(self, path: str, size: int) -> str:
@@ -133,6 +137,11 @@ class StatCache:
             self._dirty |= self._metadata.get(key) != value
             self._metadata[key] = value
 
+    def set_aside(self) -> None:
+        """Pack what was learnt of files until somebody asks for all (``learnt``, ``save``): it takes less memory."""
+        with self._lock:
+            self._files.set_aside()
+
     def learnt(self) -> dict[str, Any]:
         """Return what this process has learnt of files and folders, for the process that it was forked from."""
         with self._lock:
@@ -166,6 +175,7 @@ class _Files:
         self._packed = packed
         self._parts: dict[int, dict[str, str]] = {}
         self._new: dict[str, tuple[Stat, int, str]] = {}
+        self._aside: dict[int, list[bytes]] = defaultdict(list)
 
     def get(self, path: str) -> tuple[Stat, int, str] | None:
         new = self._new.get(path)
@@ -183,12 +193,20 @@ class _Files:
     def put(self, path: str, entry: tuple[Stat, int, str]) -> None:
         self._new[path] = entry
 
-    def new(self) -> dict[int, bytes]:
-        """Return what this run has put, packed, by part."""
+    def set_aside(self) -> None:
+        """Pack what was put. It is not found any more."""
+        new, self._new = self._new, {}
         parts: dict[int, list[str]] = defaultdict(list)
-        for path, (stat, read_at, sha256) in self._new.items():
+        for path, (stat, read_at, sha256) in new.items():
             parts[_part(path)] += (path, f"{stat[0]} {stat[1]} {stat[2]} {stat[3]} {read_at} {sha256}")
-        return {number: _packed(words) for number, words in parts.items()}
+        for number, words in parts.items():
+            self._aside[number].append(_packed(words))
+
+    def new(self) -> dict[int, bytes]:
+        """Return what was put since the last time, packed, by part."""
+        self.set_aside()
+        aside, self._aside = self._aside, defaultdict(list)
+        return {number: b"\0".join(parts) for number, parts in aside.items()}
 
     def add(self, news: Mapping[int, bytes]) -> None:
         """Take over what another has put; a part of which nothing was known is not unpacked for that."""
@@ -200,9 +218,7 @@ class _Files:
                 self._packed[number] = packed
 
     def packed(self) -> list[bytes]:
-        new = self.new()
-        self._new = {}
-        self.add(new)
+        self.add(self.new())
         return self._packed
 
     def part_of(self, path: str) -> dict[str, str]:

@@ -2,40 +2,37 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
+import msgspec
+
 from lambdabuild.artifacts.entries import Entry, entries_of, rows_of
 from lambdabuild.core import regular
-from lambdabuild.core.atomic import write_text
+from lambdabuild.core.atomic import writing
 from lambdabuild.core.errors import CannotRead
 from lambdabuild.engine.base.project import Project
 from lambdabuild.engine.base.run import Run
 
-LISTED_AT_MOST = 200_000
-"""So many entries are held in memory for the steps that follow; what packages brought is one entry for all."""
-
 
 def write_list(run: Run, name: str, entries: Sequence[Entry]) -> None:
     """Keep the list for zip and tree; paths are written relative to the project's folders."""
-    write_rows(run.project, name, rows_of(entries, cache(lambda path: run.project.portable(path))))
-    run.progress.listed += len(entries)
-    if run.progress.listed <= LISTED_AT_MOST:
-        run.lists[name] = (_written(run.project, name), tuple(entries))
+    write_rows(run.project, name, rows_of(entries, run.project.portable))
+    run.lists.keep(name, _written(run.project, name), entries)
 
 
 def write_rows(project: Project, name: str, rows: Sequence[object]) -> None:
     file = project.record("copy", name)
     os.makedirs(os.path.dirname(file), exist_ok=True)
-    write_text(file, json.dumps(rows))
+    with writing(file) as stream:
+        stream.write(msgspec.json.encode(rows))
 
 
 def read_list(run: Run, name: str) -> tuple[Entry, ...]:
     """The list as copy left it; what this run settled is still known."""
-    written, known = run.lists.get(name, ((), ()))
+    written, known = run.lists.get(name)
     if written and written == _written(run.project, name):
         return known
     return entries_of(read_rows(run.project, name), cache(lambda path: run.project.expand(path)))

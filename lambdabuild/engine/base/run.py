@@ -15,6 +15,7 @@ from lambdabuild.core.records import Struct, field
 from lambdabuild.engine.base.plan_index import PlanIndex
 from lambdabuild.engine.base.project import Project
 from lambdabuild.engine.base.receipts import Saved
+from lambdabuild.engine.base.recent_lists import RecentLists
 from lambdabuild.engine.base.snapshot import Snapshot
 from lambdabuild.files.stat_cache import StatCache
 from lambdabuild.files.watch import DependencyTrace
@@ -119,8 +120,6 @@ class Progress(Struct):
     """``doit -a``: everything asked for is really run, and no cache is asked."""
     processes: int = 1
     """How many processes of ours may work at once."""
-    listed: int = 0
-    """How many entries of artifacts it has settled."""
     project_lock: ProjectLock | None = None
 
 
@@ -143,8 +142,7 @@ class Run(Struct, frozen=True):
     locks: Locks = field(default_factory=Locks)
     listings: Listings = field(default_factory=Listings)
     rule_digests: dict[str, str] = field(default_factory=dict)
-    lists: dict[str, tuple[tuple[int, ...], tuple[Entry, ...]]] = field(default_factory=dict)
-    """The lists that this run settled, with the stat of the file that has each (``lists``)."""
+    lists: RecentLists = field(default_factory=RecentLists)
     archives: dict[tuple[Archive, str], tuple[Entry, ...]] = field(default_factory=dict)
     """The content of each archive of a package, by the folder that it goes into."""
     hardlinks: HardlinkPool = field(default_factory=HardlinkPool)

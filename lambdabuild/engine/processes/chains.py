@@ -148,6 +148,7 @@ def run_chain(run: Run, unit: str, first: str) -> Answer:
         if isinstance(made, TaskFailed):
             break
         values[step.task] = run.saved.made[step.task] = made
+    run.stats.set_aside()
     return Answer(values, tuple(texts), tuple(MESSAGES.warnings))
 
 

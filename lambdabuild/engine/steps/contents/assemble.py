@@ -271,14 +271,15 @@ def _globbed(entries: list[Entry], globs: Globs) -> tuple[list[Entry], list[Entr
 
 
 def from_files(run: Run, listing: Listing, into: str, origin: str) -> Iterator[Entry]:
-    for file in listing.files:
+    digests = run.stats.digests((file.real, file.stat) for file in listing.files)
+    for file, sha256 in zip(listing.files, digests, strict=True):
         yield Entry(
-            path=posixpath.join(into, file.path) if into else file.path,
-            executable=file.executable,
-            size=file.stat.st_size,
-            sha256=run.stats.digest(file.real, file.stat),
-            location=FileOnDisk(file.real),
-            origin=origin,
+            posixpath.join(into, file.path) if into else file.path,
+            file.executable,
+            file.stat.st_size,
+            sha256,
+            FileOnDisk(file.real),
+            origin,
         )
 
 

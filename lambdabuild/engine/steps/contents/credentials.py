@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 from lambdabuild.artifacts.entries import Entry, FileOnDisk
 from lambdabuild.config.settings import CREDENTIALS
@@ -23,11 +24,17 @@ PRIVATE_KEY = re.compile(
 
 def is_credential(path: str) -> bool:
     """Return whether a path has the name of a file, or lies in a folder, that usually holds secrets."""
-    parts, chosen = path.rstrip("/").split("/"), patterns(CREDENTIALS)
-    above = ("/".join(parts[:count]) for count in range(1, len(parts)))
-    return any(chosen.leaves_out(folder, posixpath.basename(folder), True) for folder in above) or chosen.leaves_out(
-        path.rstrip("/"), parts[-1], path.endswith("/")
-    )
+    inner = path.rstrip("/")
+    folder, _, name = inner.rpartition("/")
+    return _is_credentials_folder(folder) or patterns(CREDENTIALS).leaves_out(inner, name, path.endswith("/"))
+
+
+@lru_cache(maxsize=256)
+def _is_credentials_folder(folder: str) -> bool:
+    if not folder:
+        return False
+    above, _, name = folder.rpartition("/")
+    return _is_credentials_folder(above) or patterns(CREDENTIALS).leaves_out(folder, name, True)
 
 
 def notes(build: Build, left_out: Iterable[str]) -> Iterator[str]:
@@ -45,11 +52,12 @@ def warnings(build: Build, entries: Iterable[Entry], recent: RecentContents) -> 
 
     Whoever brought a file back by its name knows that.
     """
-    wanted = patterns(tuple(line[1:] for line in build.key.leave_out if line.startswith("!")))
+    lines = tuple(line[1:] for line in build.key.leave_out if line.startswith("!"))
+    wanted = patterns(lines) if lines else None
     for entry in entries:
-        if not isinstance(entry.location, FileOnDisk) or wanted.leaves_out(
-            entry.path, posixpath.basename(entry.path), False
-        ):
+        if not isinstance(entry.location, FileOnDisk):
+            continue
+        if wanted is not None and wanted.leaves_out(entry.path, posixpath.basename(entry.path), False):
             continue
         if is_credential(entry.path):
             yield f"{build.name}: {entry.path} goes into the artifact, and such files hold secrets; {_mend(entry.path)}"
