@@ -28,11 +28,11 @@ class Project(Struct, frozen=True, dict=True):
     settings: Settings
     service: Service
 
-    @property
+    @cached_property
     def state_dir(self) -> str:
         return os.path.join(self.build_dir, STATE)
 
-    @property
+    @cached_property
     def store_dir(self) -> str:
         """The folder store, when no bucket is named."""
         return self.path(self.settings.store) if self.settings.store else os.path.join(self.build_dir, ".store")

@@ -118,6 +118,8 @@ class Progress(Struct):
     """True once ``doit clean`` has looked for containers that were left."""
     runs_always: bool = False
     """``doit -a``: everything asked for is really run, and no cache is asked."""
+    may_clean: bool = True
+    """False for commands of doit's that remove nothing."""
     processes: int = 1
     """How many processes of ours may work at once."""
     project_lock: ProjectLock | None = None

@@ -86,6 +86,7 @@ class ProjectTasks:
             return
         run.progress.runs_always = question is not None and bool(question.options.get("always"))
         run.progress.processes = _processes(question)
+        run.progress.may_clean = question is None or not question.is_run
         left_out, named = _settled(run, question, self)
         yield from tasks(run, left_out, named)
         if not left_out:

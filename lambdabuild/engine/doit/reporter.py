@@ -60,6 +60,8 @@ class Reporter:
         self.blocked: list[str] = []
         self.broken: list[str] = []
         self.is_everything = False
+        self.has_begun = False
+        """True once the project's lock is taken."""
 
     # what doit calls
 
@@ -78,7 +80,7 @@ class Reporter:
 
         doit calls this for a group without steps too, for which it may fork.
         """
-        if self.steps and DISPLAY.run is not None:
+        if self.steps and DISPLAY.run is not None and not self.has_begun:
             from lambdabuild.core.errors import LambdaBuildError
             from lambdabuild.engine.base import session
             from lambdabuild.engine.processes import chains
@@ -86,6 +88,7 @@ class Reporter:
             try:
                 session.about_to_look(DISPLAY.run, self.steps)
                 chains.begin(DISPLAY.run, self.steps)
+                self.has_begun = True
             except LambdaBuildError as error:
                 for one in getattr(error, "errors", (error,)) if self.mode == "json" else ():
                     self.printer.event({"event": "error", "error": one.as_dict()})

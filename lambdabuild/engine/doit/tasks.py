@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Container, Iterable, Iterator
+from typing import Any
 
+from doit.action import BaseAction
+from doit.exceptions import BaseFail, TaskError, TaskFailed
+
+from lambdabuild.core.plain import Json
 from lambdabuild.core.units import SHARED, TEMPLATE
 from lambdabuild.engine.base.plan_index import PlanIndex
 from lambdabuild.engine.base.run import Run
@@ -13,10 +18,38 @@ from lambdabuild.engine.doit import broken
 from lambdabuild.engine.freshness.costs import slowest_first
 from lambdabuild.engine.freshness.reasons import Freshness
 from lambdabuild.engine.noop.tasks import Task, heads
-from lambdabuild.engine.processes.chains import perform
+from lambdabuild.engine.processes import chains
 from lambdabuild.engine.steps.actions import clean
-from lambdabuild.plan.steps import Step
+from lambdabuild.plan.steps import Step, task_name
 from lambdabuild.plan.types import Build, ImageBuild
+
+
+class StepAction(BaseAction):
+    """The action of a step's task.
+
+    doit's own for functions looks at the signature at every call, which takes longer than to pass on what a fork did.
+    """
+
+    def __init__(self, run: Run, kind: str, name: str) -> None:
+        self.run, self.kind, self.name = run, kind, name
+        self.task: Any = None
+        self.out = self.err = None
+        self.result: Json | None = None
+        self.values: Json = {}
+
+    def execute(self, out: object = None, err: object = None) -> BaseFail | None:
+        """Perform the step; return its failure. Called by doit, which then takes the values."""
+        try:
+            made = chains.perform(self.run, self.kind, self.name)
+        except Exception as error:  # our bug: doit prints its traceback
+            return TaskError(f"{self} broke down", error)
+        if isinstance(made, TaskFailed):
+            return made
+        self.values = self.result = made
+        return None
+
+    def __str__(self) -> str:
+        return f"the step {task_name(self.kind, self.name)}"
 
 
 def tasks(run: Run, left_out: Container[str] = (), named: Iterable[str] = ()) -> Iterator[Task]:
@@ -70,11 +103,11 @@ def _task(run: Run, step: Step, needs: list[str]) -> Task:
     row, name = kind_of(run.index, step.kind), step.name
     task = {
         "basename": step.kind,
-        "actions": [(perform, [run, step.kind, name])],
+        "actions": [StepAction(run, step.kind, name)],
         "task_dep": needs,
         "uptodate": [Freshness(run, step.kind, name)],
         "targets": [run.project.receipt(step.kind, name), *_known_targets(run, step)],
-        "clean": [(clean, [run, step.kind, name])],
+        "clean": [(clean, [run, step.kind, name])] if run.progress.may_clean else [],
         "doc": row.title.format(name),
         "meta": {"kind": step.kind, "name": name or step.kind},
         # Steps print nothing. doit captures by exchanging sys.stdout, which steps on threads would do to one another.
@@ -113,7 +146,9 @@ def _groups(run: Run, unit: Build | ImageBuild, there: Container[str]) -> Iterat
         needs = [*run.index.graph.ends(unit.name), *shared, *broken.needed(run.index, [user])]
         yield _group(unit.group(user), user, needs) | {
             # What only this one has goes with it; what is shared is cleaned by its own name.
-            "clean": [(clean, [run, one.kind, one.name]) for one in reversed(own)] if len(unit.users) == 1 else [],
+            "clean": [(clean, [run, one.kind, one.name]) for one in reversed(own)]
+            if len(unit.users) == 1 and run.progress.may_clean
+            else [],
             "doc": _doc(unit),
         }
 
