@@ -23,7 +23,7 @@ import msgspec
 from lambdabuild.artifacts.entries import Entry, FileOnDisk, InArchive, broken_archive
 from lambdabuild.artifacts.owned import LEFTOVER, some
 from lambdabuild.core import regular
-from lambdabuild.core.atomic import TEMPORARY, remove, replacing, write_text, writing
+from lambdabuild.core.atomic import TEMPORARY, remove, replacing, write_bytes, write_text, writing
 from lambdabuild.core.errors import CannotRead, InTheWay
 from lambdabuild.core.recent import NOTHING, RecentContents
 from lambdabuild.core.records import Struct, field
@@ -43,8 +43,7 @@ class TreeRecord(Struct, frozen=True):
     rows: Mapping[str, Row] = field(default_factory=dict)
 
     def write(self, file: str) -> None:
-        with writing(file, flush=False) as stream:  # one that is torn is as good as none
-            stream.write(msgspec.json.encode(self.rows, order="sorted"))
+        write_bytes(file, msgspec.json.encode(self.rows, order="sorted"), flush=False)  # one that is torn is as none
 
     @classmethod
     def read(cls, file: str) -> TreeRecord | None:

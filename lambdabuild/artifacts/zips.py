@@ -23,7 +23,7 @@ import msgspec
 from lambdabuild.artifacts.entries import Entry, FileOnDisk, InArchive
 from lambdabuild.artifacts.zip_writer import CHUNK, Packed, Row, ZipWriter
 from lambdabuild.core import regular
-from lambdabuild.core.atomic import writing
+from lambdabuild.core.atomic import write_bytes, writing
 from lambdabuild.core.errors import CannotRead
 from lambdabuild.core.recent import NOTHING, RecentContents
 from lambdabuild.core.records import Struct
@@ -56,8 +56,7 @@ class ZipSummary(Struct, frozen=True):
     """The archives that streams were copied from."""
 
     def write(self, file: str) -> None:
-        with writing(file, flush=False) as stream:  # one that is torn is as good as none
-            stream.write(msgspec.json.encode(self))
+        write_bytes(file, msgspec.json.encode(self), flush=False)  # one that is torn is as good as none
 
     @classmethod
     def read(cls, file: str, zip_path: str) -> ZipSummary | None:

@@ -19,6 +19,7 @@ from lambdabuild.core.spans import Span
 
 TEMPORARY = re.compile(r"\.\d+\.[0-9a-f]+\.tmp$")
 """How temporary names end: the numbers of the process and of its thread."""
+NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
 PROCESS = re.compile(r"\.(\d+)(\.[0-9a-f]+)?\.tmp$")
 """The same, and without a thread, as ``caller_folders.named_file`` has it."""
 
@@ -31,10 +32,30 @@ def writing(target: str, mode: int = 0o644, *, flush: bool = True) -> AbstractCo
     before they are used again.
     """
     if os.path.isdir(target) and not os.path.islink(target):
-        raise CannotWrite(
-            f"{target} should be a file, but is a folder", where=Span(target), help="move the folder away"
-        )
+        raise _is_folder(target)
     return _writing(target, mode, flush, os.replace)
+
+
+def write_bytes(target: str, content: bytes, *, flush: bool = True) -> None:
+    """Write a file that is in memory, with mode 0644, and make its folder if there is none.
+
+    Raises as ``writing`` does.
+    """
+    with replacing(target) as temporary:
+        try:
+            file = os.open(temporary, NEW_FILE, 0o644)
+        except FileNotFoundError:
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            file = os.open(temporary, NEW_FILE, 0o644)
+        try:
+            os.fchmod(file, 0o644)
+            left = memoryview(content)
+            while left:
+                left = left[os.write(file, left) :]
+            if flush:
+                os.fsync(file)
+        finally:
+            os.close(file)
 
 
 def claiming(target: str, mode: int = 0o644) -> AbstractContextManager[BinaryIO]:
@@ -45,10 +66,26 @@ def claiming(target: str, mode: int = 0o644) -> AbstractContextManager[BinaryIO]
 @contextmanager
 def replacing(target: str, settle: Callable[[str, str], None] = os.replace) -> Iterator[str]:
     """Yield a temporary name whose file or link gets the name ``target`` when the block ends well."""
-    temporary = f"{target}.{os.getpid()}.{threading.get_ident():x}.tmp"
-    with unfinished(temporary):
+    process = os.getpid()
+    temporary = f"{target}.{process}.{threading.get_ident():x}.tmp"
+    _unfinished.add((process, temporary))
+    try:
         yield temporary
         settle(temporary, target)
+        if settle is os.link:
+            os.unlink(temporary)
+    except IsADirectoryError as error:
+        _quietly_remove(temporary)
+        raise _is_folder(target) from error
+    except BaseException:
+        _quietly_remove(temporary)
+        raise
+    finally:
+        _unfinished.discard((process, temporary))
+
+
+def _is_folder(target: str) -> CannotWrite:
+    return CannotWrite(f"{target} should be a file, but is a folder", where=Span(target), help="move the folder away")
 
 
 @contextmanager
@@ -119,8 +156,7 @@ def is_abandoned(name: str) -> bool:
 
 def write_text(target: str, text: str, *, flush: bool = True) -> None:
     """Write a text file in UTF-8. Raises CannotWrite (LB504), OSError."""
-    with writing(target, flush=flush) as stream:
-        stream.write(text.encode("utf-8"))
+    write_bytes(target, text.encode("utf-8"), flush=flush)
 
 
 def replace_folder(new: str, old: str) -> None:

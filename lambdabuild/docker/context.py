@@ -146,7 +146,7 @@ def _is_utf8(path: str) -> bool:
 
 def digest(key: str, context: Context, cache: StatCache) -> str:
     """Return the digest of all that the engine gets; nothing is read that the cache knows."""
-    cache.record_listing(context.folders, (item.real for item in context.items if item.kind == "file"))
+    cache.record_listing(context.folders, ((item.real, True) for item in context.items if item.kind == "file"))
     rows = [(item.path, item.target, item.stat.st_mode, *_numbers(item)) for item in context.items]
     newest = max((max(i.stat.st_mtime_ns, i.stat.st_ctime_ns) for i in context.items if i.kind == "file"), default=0)
     return cache.folder(key, rows, newest, lambda: fingerprint.of(files(context, cache)))

@@ -30,7 +30,7 @@ def of_file(path: str, cache: StatCache) -> str:
 
 def of_listing(key: str, listing: Listing, cache: StatCache) -> str:
     """Return the digest of a listed folder: each file's path, whether it may be run, and its content."""
-    cache.record_listing(listing.folders, (file.real for file in listing.files))
+    cache.record_listing(listing.folders, ((file.real, file.is_link) for file in listing.files))
     rows = stats(listing.files)
     newest = max((max(row[2], row[3]) for row in rows), default=0)
     return cache.folder(key, rows, newest, lambda: of(files(listing, cache)))

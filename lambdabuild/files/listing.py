@@ -29,11 +29,12 @@ LINKED = 100_000
 
 
 class Found(Struct, frozen=True):
-    """One file: its POSIX path in the folder, its real path, and its stat (of the link's target)."""
+    """One file: its POSIX path in the folder, its own path, and its stat (of the link's target)."""
 
     path: str
     real: str
     stat: os.stat_result
+    is_link: bool = False
 
     @property
     def executable(self) -> bool:
@@ -171,14 +172,20 @@ def scan(
     an artifact at once (LB405): links that lead out, to nothing or in a circle, sockets and devices,
     names that are not UTF-8. ``skip`` are real paths left out whatever the patterns say (the build folder).
     """
-    walk = _Walk(patterns, os.path.realpath(boundary or folder), os.path.realpath(folder), skip, who)
-    walk.folder(folder, "", (os.path.realpath(folder),))
+    real = os.path.realpath(folder)
+    walk = _Walk(patterns, _real_boundary(boundary) if boundary else real, real, skip, who)
+    walk.folder(folder, "", (real,))
     raise_all(walk.errors)
     return Listing(
         tuple(sorted(walk.files, key=lambda file: file.path.encode())),
         tuple(sorted(walk.left_out)),
         tuple(walk.folders),
     )
+
+
+@lru_cache(maxsize=16)
+def _real_boundary(boundary: str) -> str:
+    return os.path.realpath(boundary)
 
 
 class _Walk:
@@ -255,7 +262,7 @@ class _Walk:
             else:
                 self.folder(entry.path, path + "/", (*above, target), links + is_link)
         elif stat.S_ISREG(status.st_mode):
-            self.files.append(Found(path, entry.path, status))
+            self.files.append(Found(path, entry.path, status, is_link))
         else:
             self.bad(entry.path, "is neither a file nor a folder", "leave it out with a line in .lambdabuildignore")
 

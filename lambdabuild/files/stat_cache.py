@@ -100,14 +100,13 @@ class StatCache:
         if trace is not None:
             trace.add(path)
 
-    def record_listing(self, folders: tuple[str, ...], files: Iterator[str]) -> None:
-        """Record that the names in folders were read, and that files were looked at."""
+    def record_listing(self, folders: tuple[str, ...], files: Iterable[tuple[str, bool]]) -> None:
+        """Record that the names in folders were read, and that files were looked at, each with whether it is a link."""
         trace: DependencyTrace | None = getattr(self._watched, "trace", None)
         if trace is not None:
             for folder in folders:
                 trace.add_folder(folder)
-            for file in files:
-                trace.add(file)
+            trace.add_listed(files)
 
     def folder(self, key: str, stats: list[tuple[Any, ...]], newest_ns: int, compute: Callable[[], str]) -> str:
         """Return the digest of a folder whose files have these stats; ``compute`` is called only when they changed."""

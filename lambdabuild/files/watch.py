@@ -68,6 +68,15 @@ class DependencyTrace:
             if real != path:
                 self.add(real)
 
+    def add_listed(self, files: Iterable[tuple[str, bool]]) -> None:
+        """Record files in folders, each with whether it is a link: the same as ``add``, for many."""
+        for path, is_link in files:
+            if is_link:
+                self.add(path)
+                continue
+            folder, _, name = path.rpartition("/")
+            self._names.setdefault(folder or "/", {})[name] = None
+
     def add_folder(self, folder: str) -> None:
         """Record that an answer depends on which names a folder has."""
         if os.path.islink(folder):

@@ -11,7 +11,7 @@ import msgspec
 
 from lambdabuild.artifacts.entries import Entry, entries_of, rows_of
 from lambdabuild.core import regular
-from lambdabuild.core.atomic import writing
+from lambdabuild.core.atomic import write_bytes
 from lambdabuild.core.errors import CannotRead
 from lambdabuild.engine.base.project import Project
 from lambdabuild.engine.base.run import Run
@@ -24,10 +24,7 @@ def write_list(run: Run, name: str, entries: Sequence[Entry]) -> None:
 
 
 def write_rows(project: Project, name: str, rows: Sequence[object]) -> None:
-    file = project.record("copy", name)
-    os.makedirs(os.path.dirname(file), exist_ok=True)
-    with writing(file) as stream:
-        stream.write(msgspec.json.encode(rows))
+    write_bytes(project.record("copy", name), msgspec.json.encode(rows))
 
 
 def read_list(run: Run, name: str) -> tuple[Entry, ...]:

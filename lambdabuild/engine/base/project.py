@@ -83,6 +83,11 @@ class Project(Struct, frozen=True, dict=True):
         return boundary_of(self.folder, self.settings)
 
     @cached_property
+    def real_boundary(self) -> str:
+        """The same after following links."""
+        return os.path.realpath(self.boundary)
+
+    @cached_property
     def roots(self) -> dict[str, str]:
         """The folders that records name instead of this machine's paths."""
         own = {"state": self.state_dir, "store": self.cache_dir, "build": self.build_dir, "project": self.folder}

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
 
 from lambdabuild.core import regular
-from lambdabuild.core.atomic import writing
+from lambdabuild.core.atomic import write_bytes
 from lambdabuild.core.plain import JsonObject
 from lambdabuild.core.records import Struct, field
 
@@ -48,10 +47,7 @@ class StepOutput(Struct, frozen=True):
 
 def write(file: str, receipt: Receipt) -> None:
     """Write a receipt, for people too: sorted, and a line for each input."""
-    os.makedirs(os.path.dirname(file), exist_ok=True)
-    data = msgspec.json.format(msgspec.json.encode(receipt, order="sorted"), indent=1)
-    with writing(file) as stream:
-        stream.write(data + b"\n")
+    write_bytes(file, msgspec.json.format(msgspec.json.encode(receipt, order="sorted"), indent=1) + b"\n")
 
 
 def read(file: str) -> Receipt | None:

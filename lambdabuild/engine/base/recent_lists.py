@@ -23,25 +23,25 @@ class RecentLists:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._lists: dict[str, tuple[tuple[int, ...], tuple[Entry, ...]]] = {}
-        self._own: dict[str, int] = {}
+        self._counts: dict[str, tuple[int, int]] = {}
+        self._own = self._all = 0
 
     def keep(self, name: str, written: tuple[int, ...], entries: Sequence[Entry]) -> None:
         """Keep a list; the oldest ones go when there are too many entries."""
         with self._lock:
             self._drop(name)
             self._lists[name] = (written, tuple(entries))
-            self._own[name] = sum(isinstance(entry.location, FileOnDisk) for entry in entries)
-            while len(self._lists) > 1 and self._are_many():
+            own = sum(isinstance(entry.location, FileOnDisk) for entry in entries)
+            self._counts[name] = own, len(entries)
+            self._own, self._all = self._own + own, self._all + len(entries)
+            while len(self._lists) > 1 and (self._own > OWN_AT_MOST or self._all > ALL_AT_MOST):
                 self._drop(next(iter(self._lists)))
 
     def get(self, name: str) -> tuple[tuple[int, ...], tuple[Entry, ...]]:
         """Return the stat of a list's file and its entries; two empty tuples when it is not kept."""
         return self._lists.get(name, ((), ()))
 
-    def _are_many(self) -> bool:
-        own, every = sum(self._own.values()), sum(len(entries) for _, entries in self._lists.values())
-        return own > OWN_AT_MOST or every > ALL_AT_MOST
-
     def _drop(self, name: str) -> None:
-        self._lists.pop(name, None)
-        self._own.pop(name, None)
+        if self._lists.pop(name, None) is not None:
+            own, every = self._counts.pop(name)
+            self._own, self._all = self._own - own, self._all - every

@@ -121,7 +121,7 @@ def _refuse_large(index: PlanIndex, key: BuildKey, listing: Listing, who: str) -
 
 def _refuse_way_out(project: Project, key: BuildKey, folder: str, who: str) -> None:
     """A code folder may lie elsewhere when the template says so, but not by a link in the project."""
-    real, boundary = os.path.realpath(folder), os.path.realpath(project.boundary)
+    real, boundary = os.path.realpath(folder), project.real_boundary
     if folder.startswith(project.folder + os.sep) and not (real + os.sep).startswith(boundary + os.sep):
         raise BadSource(
             f"{who}: the code folder {key.source}/ is reached by a link that leaves the project: {real}",
