@@ -18,15 +18,13 @@ import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-import msgspec
-
 from lambdabuild.artifacts.entries import Entry, FileOnDisk, InArchive, broken_archive
 from lambdabuild.artifacts.owned import LEFTOVER, some
 from lambdabuild.core import regular
 from lambdabuild.core.atomic import TEMPORARY, remove, replacing, write_bytes, write_text, writing
 from lambdabuild.core.errors import CannotRead, InTheWay
 from lambdabuild.core.recent import NOTHING, RecentContents
-from lambdabuild.core.records import Struct, field
+from lambdabuild.core.records import Struct, field, to_json
 from lambdabuild.core.spans import Span
 
 CHUNK = 1 << 20
@@ -43,7 +41,7 @@ class TreeRecord(Struct, frozen=True):
     rows: Mapping[str, Row] = field(default_factory=dict)
 
     def write(self, file: str) -> None:
-        write_bytes(file, msgspec.json.encode(self.rows, order="sorted"), flush=False)  # one that is torn is as none
+        write_bytes(file, to_json(self.rows, order="sorted"), flush=False)  # one that is torn is as none
 
     @classmethod
     def read(cls, file: str) -> TreeRecord | None:

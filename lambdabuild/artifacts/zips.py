@@ -18,15 +18,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice, starmap
 from typing import IO, Any, BinaryIO
 
-import msgspec
-
 from lambdabuild.artifacts.entries import Entry, FileOnDisk, InArchive
 from lambdabuild.artifacts.zip_writer import CHUNK, Packed, Row, ZipWriter
 from lambdabuild.core import regular
 from lambdabuild.core.atomic import write_bytes, writing
 from lambdabuild.core.errors import CannotRead
 from lambdabuild.core.recent import NOTHING, RecentContents
-from lambdabuild.core.records import Struct
+from lambdabuild.core.records import Struct, to_json
 from lambdabuild.core.spans import Span
 
 LEVEL = 6
@@ -56,7 +54,7 @@ class ZipSummary(Struct, frozen=True):
     """The archives that streams were copied from."""
 
     def write(self, file: str) -> None:
-        write_bytes(file, msgspec.json.encode(self), flush=False)  # one that is torn is as good as none
+        write_bytes(file, to_json(self), flush=False)  # one that is torn is as good as none
 
     @classmethod
     def read(cls, file: str, zip_path: str) -> ZipSummary | None:

@@ -9,13 +9,16 @@ from __future__ import annotations
 TYPE_CHECKING = False  # as typing has it, without what typing imports at every start
 if TYPE_CHECKING:
     from msgspec import Struct, field, to_builtins
+    from msgspec.json import encode as to_json
     from msgspec.structs import asdict, astuple, replace
 else:
     try:
         from msgspec import Struct, field, to_builtins
+        from msgspec.json import encode as to_json
         from msgspec.structs import asdict, astuple, replace
     except ImportError:
         import dataclasses
+        import json
         from dataclasses import asdict as to_builtins
         from dataclasses import field, replace
 
@@ -27,8 +30,11 @@ else:
         def asdict(record):
             return {name: getattr(record, name) for name in record.__struct_fields__}
 
+        def to_json(value, order=None):
+            return json.dumps(value, default=asdict, sort_keys=order == "sorted", separators=(",", ":")).encode()
+
         def astuple(record):
             return tuple(getattr(record, name) for name in record.__struct_fields__)
 
 
-__all__ = ["Struct", "asdict", "astuple", "field", "replace", "to_builtins"]
+__all__ = ["Struct", "asdict", "astuple", "field", "replace", "to_builtins", "to_json"]

@@ -94,12 +94,23 @@ class DependencyTrace:
 
     def group(self, began_ns: int | None) -> Group | None:
         """Return the current state of what was recorded; None if any of it was touched since about ``began_ns``."""
-        folders = self.folders()
+        return group_of([(self, began_ns)])
+
+
+def group_of(traces: Iterable[tuple[DependencyTrace, int | None]]) -> Group | None:
+    """Return the current state of several traces as one group; None if any of it was touched since about its time."""
+    every_folder: Folders = []
+    every_stat: list[os.stat_result | None] = []
+    for trace, began_ns in traces:
+        folders = trace.folders()
         stats = list(_stats(folders))
-        for stat in stats:
-            if began_ns is not None and stat is not None and _newest(stat) >= began_ns - window(stat.st_mtime_ns):
-                return None
-        return _digest(stats), len(stats), packed(folders)
+        if began_ns is not None and any(
+            stat is not None and _newest(stat) >= began_ns - window(stat.st_mtime_ns) for stat in stats
+        ):
+            return None
+        every_folder += folders
+        every_stat += stats
+    return _digest(every_stat), len(every_stat), packed(every_folder)
 
 
 def changed(groups: Mapping[str, Group]) -> set[str]:

@@ -11,6 +11,7 @@ from lambdabuild.artifacts.entries import Entry, FileOnDisk, InArchive
 from lambdabuild.core.errors import CannotRead
 from lambdabuild.core.records import replace
 from lambdabuild.engine.base import lists
+from lambdabuild.engine.base.recent_lists import OWN_AT_MOST, RecentLists
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ def entries(project: FakeProject) -> tuple[Entry, ...]:
 
 def forgotten(project: FakeProject) -> FakeProject:
     """The project in another run, which has settled nothing."""
-    return FakeProject(project.folder, replace(project.run, lists={}), project.kept, project.ran)
+    return FakeProject(project.folder, replace(project.run, lists=RecentLists()), project.kept, project.ran)
 
 
 def test_another_run_reads_the_list_that_was_written(project: FakeProject) -> None:
@@ -68,7 +69,10 @@ def test_a_list_that_is_torn_is_an_error(project: FakeProject) -> None:
 
 
 def test_what_no_memory_should_hold_is_read_from_the_file(project: FakeProject) -> None:
-    project.run.progress.listed = lists.LISTED_AT_MOST
+    one = entries(project)[0]
+    many = [replace(one, path=f"{number}.py") for number in range(OWN_AT_MOST)]
     lists.write_list(project.run, "Orders", entries(project))
-    assert project.run.lists == {}
+    lists.write_list(project.run, "Reports", many)
+    assert project.run.lists.get("Orders") == ((), ())
+    assert project.run.lists.get("Reports")[1] == tuple(many)
     assert lists.read_list(project.run, "Orders") == entries(project)

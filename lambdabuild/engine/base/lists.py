@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-import msgspec
-
 from lambdabuild.artifacts.entries import Entry, entries_of, rows_of
 from lambdabuild.core import regular
 from lambdabuild.core.atomic import write_bytes
 from lambdabuild.core.errors import CannotRead
+from lambdabuild.core.records import to_json
 from lambdabuild.engine.base.project import Project
 from lambdabuild.engine.base.run import Run
 
@@ -24,7 +23,7 @@ def write_list(run: Run, name: str, entries: Sequence[Entry]) -> None:
 
 
 def write_rows(project: Project, name: str, rows: Sequence[object]) -> None:
-    write_bytes(project.record("copy", name), msgspec.json.encode(rows))
+    write_bytes(project.record("copy", name), to_json(rows))
 
 
 def read_list(run: Run, name: str) -> tuple[Entry, ...]:

@@ -109,6 +109,8 @@ class Progress(Struct):
 
     seen: dict[tuple[str, str], DependencyTrace] = field(default_factory=dict)
     """The files that each step that is up to date depends on."""
+    inputs: dict[tuple[str, str], tuple[DependencyTrace, int]] = field(default_factory=dict)
+    """The files that were looked at for the inputs of each step that ran, and since when (``time.time_ns``)."""
     ran: set[tuple[str, str]] = field(default_factory=set)
     last_ran_ns: int = 0
     """When the last step ended."""

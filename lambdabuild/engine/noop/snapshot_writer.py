@@ -1,7 +1,8 @@
 """After a run: which units are up to date and what that rests on -> the next run's Snapshot.
 
-Nothing is taken from what the steps meant to do: a unit enters when ``freshness`` finds every step of it up to date,
-with the files that it looked at to find that, none of which was touched meanwhile.
+Nothing is taken from what the steps meant to do: a unit enters when every step of it is up to date, by the files that
+``freshness`` looked at to find that, or that were looked at for the inputs before the step ran, none of which was
+touched since, and what the step made is there as it made it.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from lambdabuild.engine.base.plan_index import STRIP, PlanIndex
 from lambdabuild.engine.base.project import Project, journal_file, root_above
 from lambdabuild.engine.base.run import Run
 from lambdabuild.engine.base.snapshot import JOURNAL, PLAN, PROJECT, Snapshot
-from lambdabuild.engine.base.step_kind import Step
+from lambdabuild.engine.base.step_kind import Step, kind_of
 from lambdabuild.engine.freshness import image_inputs, source_files
 from lambdabuild.engine.freshness.reasons import Freshness
 from lambdabuild.engine.freshness.versions import rule_digest
@@ -27,7 +28,7 @@ from lambdabuild.engine.noop import plan_cache
 from lambdabuild.engine.processes import chains
 from lambdabuild.engine.steps.auto_layers import shared_layers
 from lambdabuild.files.listing import IGNORE_FILE
-from lambdabuild.files.watch import FINE_NS, DependencyTrace, Group
+from lambdabuild.files.watch import FINE_NS, DependencyTrace, Group, group_of
 from lambdabuild.plan.planner import folders_above, manifest_folders
 from lambdabuild.plan.rule_choice import WILD, candidates
 from lambdabuild.plan.steps import task_name
@@ -130,16 +131,59 @@ def groups_of(run: Run, wanted: Iterable[str], are_many: bool) -> dict[str, Grou
     """For each of some units that is up to date what it rests on; asked of the process that ran its steps."""
     groups: dict[str, Group] = {}
     for unit in wanted:
-        observed = _observed(run, unit)
-        if observed is None:
-            continue
-        what, began = observed
-        for name in _trees(run, unit):
-            if record := TreeRecord.read(run.project.record("tree", name)):
-                _see_tree(run.project, name, record, what, are_many)
-        group = what.group(began)
+        did_run = not run.progress.ran.isdisjoint(steps(run.index, unit))
+        group = _group(run, unit, are_many, asks_again=False) if did_run else None
+        group = group or _group(run, unit, are_many, asks_again=did_run)
         groups |= {unit: group} if group else {}
     return groups
+
+
+def _group(run: Run, unit: str, are_many: bool, *, asks_again: bool) -> Group | None:
+    """Return what a unit rests on, None if it is stale, or its files are too young to tell.
+
+    With ``asks_again``, all its steps are asked whether they are up to date: one of them did run.
+    """
+    now, inputs, outputs = time.time_ns(), DependencyTrace(), DependencyTrace()
+    since = [_observe(run, step, asks_again, inputs, outputs) for step in steps(run.index, unit)]
+    if None in since:
+        return None
+    for name in _trees(run, unit):
+        if record := TreeRecord.read(run.project.record("tree", name)):
+            _see_tree(run.project, name, record, outputs, are_many)
+    return group_of([(inputs, min(filter(None, since), default=now)), (outputs, now)])
+
+
+def _observe(run: Run, step: Step, asks_again: bool, inputs: DependencyTrace, outputs: DependencyTrace) -> int | None:
+    """Add the files that a step depends on; return since when its inputs must be untouched, None if it is stale.
+
+    A step that did not run was found up to date since the run began. Of one that ran, the files are those that were
+    looked at for its inputs: while nobody has touched them since, asking again would give the same. What it made, and
+    a step that is asked again, is looked at now.
+    """
+    kind, name = step
+    values = run.saved(task_name(kind, name))
+    if asks_again:
+        now = time.time_ns()
+        run.progress.seen.pop(step, None)
+        if not Freshness(run, kind, name)(None, values) or step not in run.progress.seen:
+            return None
+        outputs.update(run.progress.seen[step])
+        return now
+    if step not in run.progress.ran:
+        if (seen := run.progress.seen.get(step)) is None:
+            return None
+        inputs.update(seen)
+        return run.opened_with.opened_ns
+    looked_at, began = run.progress.inputs.get(step, (None, 0))
+    if looked_at is None:
+        return None
+    row = kind_of(run.index, kind)
+    with run.stats.watched() as seen:
+        if row.asks_always(run, name) or not row.is_intact(run, name, values):
+            return None
+    inputs.update(looked_at)
+    outputs.update(seen)
+    return began
 
 
 def _count_files(run: Run, name: str) -> int:
@@ -149,23 +193,6 @@ def _count_files(run: Run, name: str) -> int:
         return int(files)
     record = TreeRecord.read(run.project.record("tree", name))
     return len(record.rows) if record else 0
-
-
-def _observed(run: Run, unit: str) -> tuple[DependencyTrace, int] | None:
-    """Return the files that a unit's steps depend on, and since when; None if one is stale or was not looked at."""
-    wanted = steps(run.index, unit)
-    began = run.opened_with.opened_ns
-    if any(step in run.progress.ran for step in wanted):
-        began = time.time_ns()
-        for kind, name in wanted:
-            if not Freshness(run, kind, name)(None, run.saved(task_name(kind, name))):
-                return None
-    if any(step not in run.progress.seen for step in wanted):
-        return None
-    together = DependencyTrace()
-    for step in wanted:
-        together.update(run.progress.seen[step])
-    return together, began
 
 
 def _trees(run: Run, unit: str) -> list[str]:

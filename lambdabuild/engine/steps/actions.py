@@ -54,7 +54,10 @@ def _looked_up_or_run(run: Run, kind: str, name: str, *, look_up: bool) -> Json:
     ownership.claim(run, row.outputs(run, name))
     run.progress.ran.add((kind, name))
     workers.look(run, kind, name)
-    before = row.inputs(run, name)  # first: an edit made while we build must count as a change
+    began = time.time_ns()
+    with run.stats.watched() as looked_at:
+        before = row.inputs(run, name)  # first: an edit made while we build must count as a change
+    run.progress.inputs[kind, name] = looked_at, began
     remove(run.project.receipt(kind, name))
     may_restore = look_up and not run.progress.runs_always
     values = (_restored(run, kind, name, before) if may_restore else None) or _run(run, kind, name, before)
@@ -69,7 +72,7 @@ def _restored(run: Run, kind: str, name: str, before: Mapping[str, str]) -> Json
     if restored is None:
         return None
     kind_of(run.index, kind).after_restore(run, name)
-    return _kept(run.project, kind, name, *restored)
+    return _kept(run, kind, name, *restored)
 
 
 def _run(run: Run, kind: str, name: str, before: Mapping[str, str]) -> Json:
@@ -81,6 +84,7 @@ def _run(run: Run, kind: str, name: str, before: Mapping[str, str]) -> Json:
     has_changed = materialize.provide(run, row.bytes_of(run, name), run_again)
     notes = row.before_run(run, name, run_again)
     if has_changed or notes:
+        run.progress.inputs.pop((kind, name))
         before = row.inputs(run, name)
     started = time.time_ns()
     with workers.turn(run, kind, name):
@@ -96,7 +100,7 @@ def _run(run: Run, kind: str, name: str, before: Mapping[str, str]) -> Json:
         "seconds": round((time.time_ns() - started) / 1e9, 3),
     }
     upload.offer(run, kind, name, before, receipt, values)
-    return _kept(run.project, kind, name, receipt, values)
+    return _kept(run, kind, name, receipt, values)
 
 
 def _run_again(run: Run, kind: str, name: str) -> str:
@@ -106,9 +110,11 @@ def _run_again(run: Run, kind: str, name: str) -> str:
     return str(values["output"])
 
 
-def _kept(project: Project, kind: str, name: str, receipt: receipts.Receipt, values: JsonObject) -> Json:
+def _kept(run: Run, kind: str, name: str, receipt: receipts.Receipt, values: JsonObject) -> Json:
     """Write the receipt; gives what doit keeps."""
-    receipts.write(project.receipt(kind, name), receipt)
+    if receipt.reads:  # only the run itself has told what it reads
+        run.progress.inputs.pop((kind, name), None)
+    receipts.write(run.project.receipt(kind, name), receipt)
     return {
         "inputs": fingerprint.of({**receipt.components, **receipt.reads}),
         "output": receipt.output,
