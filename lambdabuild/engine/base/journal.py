@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import atexit
 import fcntl
-import json
 import os
 import stat
 import time
@@ -18,7 +17,7 @@ from typing import Any, cast
 
 from lambdabuild.core import atomic, regular
 from lambdabuild.core.plain import Json, JsonObject
-from lambdabuild.core.records import Struct
+from lambdabuild.core.records import Struct, to_json
 
 DEFAULTS: Mapping[str, Any] = {"checker:": "MD5Checker", "deps:": ()}
 OURS = os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -189,7 +188,7 @@ def _compact(name: str, records: Mapping[str, JsonObject]) -> None:
 
 
 def _line(task: str, key: str, value: Any) -> bytes:
-    text = value if isinstance(value, bytes) else json.dumps(value).encode()
+    text = value if isinstance(value, bytes) else to_json(value)
     return b"\t".join((task.encode(), key.encode(), text)) + b"\n"
 
 

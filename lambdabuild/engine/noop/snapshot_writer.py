@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from lambdabuild.artifacts.trees import TreeRecord
 from lambdabuild.core.plain import JsonObject
@@ -48,6 +48,7 @@ def renew(run: Run, shown: JsonObject) -> None:
     made = Snapshot(
         run.project.build_dir, run.opened_with.variables, snapshot.digest(run.opened_with.environment, names), names
     )
+    asked = _ask_for_groups(run, made)
     kept_groups = _clean_groups(run)
     project = kept_groups.get(PROJECT) or _project(run).group(run.opened_with.opened_ns)
     if project is None:
@@ -56,16 +57,16 @@ def renew(run: Run, shown: JsonObject) -> None:
     made.kept = run.opened_with.kept or plan_cache.write(
         run.project.build_dir, (run.project.service, run.index.plan, dict(run.index.rules))
     )
-    made.groups = _groups(run, made) | {PROJECT: project}
     plan = kept_groups.get(PLAN) or _plan(run).group(run.opened_with.opened_ns)
     journal = _journal(run.project).group(None)
-    made.groups |= {name: group for name, group in ((PLAN, plan), (JOURNAL, journal)) if group is not None}
     last = run.opened_with.snapshot if PLAN in kept_groups else None
     made.plans = last.plans if last is not None else {unit: plan_digest(run.index, unit) for unit in units(run)}
     made.owners = dict(owners(run.index))
     made.needs = {unit: list(needs) for unit in units(run) if (needs := _needs(run.index, unit))}
     made.step_counts = {unit: len(steps(run.index, unit)) for unit in units(run)}
     made.shown = dict(shown)
+    whole = ((PROJECT, project), (PLAN, plan), (JOURNAL, journal))
+    made.groups = asked() | {name: group for name, group in whole if group is not None}
     made.write()
 
 
@@ -114,8 +115,8 @@ def steps(index: PlanIndex, unit: str) -> list[Step]:
     return [(step.kind, step.name) for step in index.graph.chain(unit)]
 
 
-def _groups(run: Run, made: Snapshot) -> dict[str, Group]:
-    """For each unit that is up to date what it rests on."""
+def _ask_for_groups(run: Run, made: Snapshot) -> Callable[[], dict[str, Group]]:
+    """Begin to ask what each unit that is up to date rests on; return what waits for the answers."""
     last = run.opened_with.snapshot
     groups = {unit: last.groups[unit] for unit in run.settled} if last is not None else {}
     if run.progress.ran:  # what was written just now must be known to be older than what follows
@@ -124,7 +125,13 @@ def _groups(run: Run, made: Snapshot) -> dict[str, Group]:
     count = sum(_count_files(run, name) for unit in wanted for name in _trees(run, unit))
     made.has_many_files = count > MANY or (last is not None and bool(groups) and last.has_many_files)
     by_forks = chains.ask_owners(run, groups_of, wanted, made.has_many_files)
-    return groups | by_forks | groups_of(run, [unit for unit in wanted if unit not in by_forks], made.has_many_files)
+
+    def answers() -> dict[str, Group]:
+        known = by_forks()
+        others = [unit for unit in wanted if unit not in known]
+        return groups | known | groups_of(run, others, made.has_many_files)
+
+    return answers
 
 
 def groups_of(run: Run, wanted: Iterable[str], are_many: bool) -> dict[str, Group]:

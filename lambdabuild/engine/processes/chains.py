@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, TypeVar
 
 from doit.exceptions import TaskFailed
 
@@ -27,8 +27,13 @@ from lambdabuild.engine.remote import eligibility
 from lambdabuild.engine.steps import actions
 from lambdabuild.plan.steps import Step, task_name
 
+T = TypeVar("T")
+
 WORTH_FORKING = 24
 """So many chains at least; for fewer, forking takes longer than it saves."""
+
+AT_ONCE = 4
+"""So many chains are one request: handing one over wakes threads up, here and there."""
 
 
 class Answer(Struct, frozen=True):
@@ -43,8 +48,8 @@ class Chains(Struct):
     """The forks of a run, and what they were asked to do."""
 
     forks: Forks
-    begun: dict[str, Future[tuple[int, Answer | None]]] = field(default_factory=dict)
-    """The request for each unit."""
+    begun: dict[str, Future[tuple[int, dict[str, Answer] | None]]] = field(default_factory=dict)
+    """The request that each unit is part of, and the answers by unit."""
     owners: dict[str, int] = field(default_factory=dict)
     """The fork that ran steps of a unit, unless this process ran some of the others."""
 
@@ -76,10 +81,19 @@ def _begun(run: Run, tasks: Iterable[str]) -> Chains | None:
     if len(chains) < WORTH_FORKING:
         return None
     made = Chains(Forks(replace(run, saved=SavedInFork()), run.progress.processes))
-    for unit, steps in chains.items():
-        if run.progress.runs_always or not run.saved(steps[0].task).get("inputs"):
-            made.begun[unit] = made.forks.submit(run_chain, unit, steps[0].kind)
+    first = {
+        unit: steps[0].kind
+        for unit, steps in chains.items()
+        if run.progress.runs_always or not run.saved(steps[0].task).get("inputs")
+    }
+    for batch in batched([*first.items()], AT_ONCE):
+        made.begun |= dict.fromkeys(dict(batch), made.forks.submit(run_chains, batch))
     return made
+
+
+def batched(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """Yield the items in order, so many at a time."""
+    return (items[start : start + size] for start in range(0, len(items), size))
 
 
 def _has_remote_caches(run: Run) -> bool:
@@ -117,9 +131,10 @@ def _by_fork(run: Run, chains: Chains, kind: str, name: str) -> Json | None:
     if name not in chains.begun:
         if all(step.kind != kind for step in chain(run, name)):
             return None
-        chains.begun[name] = chains.forks.submit(run_chain, name, kind)
+        chains.begun[name] = chains.forks.submit(run_chains, [(name, kind)])
     is_new = not chains.begun[name].done() or name not in chains.owners
-    number, answer = chains.begun[name].result()
+    number, answers = chains.begun[name].result()
+    answer = answers[name] if answers is not None else None
     values = answer.values.pop(task_name(kind, name), None) if answer is not None else None
     if answer is None or values is None:
         chains.owners.pop(name, None)
@@ -132,8 +147,13 @@ def _by_fork(run: Run, chains: Chains, kind: str, name: str) -> Json | None:
     return values
 
 
-def run_chain(run: Run, unit: str, first: str) -> Answer:
-    """In a fork: run a step of a unit, and those after it that are not up to date then; what fails ends it."""
+def run_chains(run: Run, firsts: Iterable[tuple[str, str]]) -> dict[str, Answer]:
+    """In a fork: run chains, each from the kind of step on that is given with its unit."""
+    return {unit: _run_chain(run, unit, first) for unit, first in firsts}
+
+
+def _run_chain(run: Run, unit: str, first: str) -> Answer:
+    """Run a step of a unit, and those after it that are not up to date then; what fails ends it."""
     assert isinstance(run.saved, SavedInFork)
     values: dict[str, Json] = {}
     texts: list[str] = []
@@ -152,28 +172,29 @@ def run_chain(run: Run, unit: str, first: str) -> Answer:
     return Answer(values, tuple(texts), tuple(MESSAGES.warnings))
 
 
-def ask_owners(run: Run, function: Callable[..., dict[str, Any]], units: Iterable[str], *more: Any) -> dict[str, Any]:
-    """Return what a function of ``(run, units, *more)`` returns by unit, asked of the forks that ran the units' steps.
+def ask_owners(
+    run: Run, function: Callable[..., dict[str, Any]], units: Iterable[str], *more: Any
+) -> Callable[[], dict[str, Any]]:
+    """Ask the forks that ran some units' steps for what a function of ``(run, units, *more)`` returns by unit.
 
-    Units of no fork are missing. No chain begins any more.
+    Return what waits for the answers; units of no fork are missing there. No chain begins any more.
     """
-    chains, answers = _chains(run), dict[str, Any]()
-    if chains is not None:
-        shares: dict[int, list[str]] = defaultdict(list)
-        for unit in units:
-            if unit in chains.owners:
-                shares[chains.owners[unit]].append(unit)
-        requests = [(function, (shares[number], *more)) for number in range(len(chains.forks))]
-        for answer in chains.forks.ask_each(requests):
-            answers |= answer or {}
-    return answers
+    chains = _chains(run)
+    if chains is None:
+        return dict
+    shares: dict[int, list[str]] = defaultdict(list)
+    for unit in units:
+        if unit in chains.owners:
+            shares[chains.owners[unit]].append(unit)
+    answers = chains.forks.ask_each([(function, (shares[number], *more)) for number in range(len(chains.forks))])
+    return lambda: {unit: value for answer in answers() for unit, value in (answer or {}).items()}
 
 
 def finish(run: Run) -> None:
     """Take over what the forks know of files, and end them."""
     chains = _chains(run)
     if chains is not None:
-        for news in chains.forks.ask_each([(file_digests, ())] * len(chains.forks)):
+        for news in chains.forks.ask_each([(file_digests, ())] * len(chains.forks))():
             run.stats.add(news or {})
         chains.forks.close()
 

@@ -12,6 +12,7 @@ import signal
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from multiprocessing.connection import Connection, Pipe
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -34,11 +35,19 @@ class Fork(Struct, frozen=True):
     def ask(self, request: Request) -> Any:
         """Return the answer, None when the fork is gone or the function raised."""
         with self.lock:
-            try:
-                self.connection.send(request)
-                return self.connection.recv()
-            except (EOFError, OSError):
-                return None
+            self.send(request)
+            return self.receive()
+
+    def send(self, request: Request) -> None:
+        """Send a request, to be answered to ``receive``; the lock must be held."""
+        with suppress(OSError):  # it is gone, as ``receive`` will find
+            self.connection.send(request)
+
+    def receive(self) -> Any:
+        try:
+            return self.connection.recv()
+        except (EOFError, OSError):
+            return None
 
 
 class Forks:
@@ -49,6 +58,8 @@ class Forks:
         gc.freeze()  # what both have is not copied only because it is looked at
         self._forks = [_fork(run) for _ in range(count)]
         gc.unfreeze()
+        self._asked: list[Fork] = []
+        """Those that were asked at once, and owe their answers."""
         self._waiting: SimpleQueue[tuple[Request, Future[tuple[int, Any]]]] = SimpleQueue()
         for number in range(count):
             threading.Thread(target=self._hand_over, args=(number,), name=f"fork {number}", daemon=True).start()
@@ -59,24 +70,21 @@ class Forks:
         self._waiting.put(((function, arguments), future))
         return future
 
-    def ask_each(self, requests: Sequence[Request]) -> list[Any]:
-        """Return what each fork answers to its own request, all at the same time; no other request begins any more."""
-        self._withdraw()
-        answers: list[Any] = [None] * len(requests)
+    def ask_each(self, requests: Sequence[Request]) -> Callable[[], list[Any]]:
+        """Have each fork begin with a request of its own; no other begins any more. Return what waits for the answers.
 
-        def ask(number: int) -> None:
-            answers[number] = self._forks[number].ask(requests[number])
-
-        threads = [threading.Thread(target=ask, args=(number,)) for number in range(len(requests))]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        return answers
+        Needs no thread: Python starts none once it ends.
+        """
+        self._finish_requests()
+        for fork, request in zip(self._forks, requests, strict=True):
+            fork.lock.acquire()
+            fork.send(request)
+            self._asked.append(fork)
+        return self._answers
 
     def close(self) -> None:
         """End the forks, each after the request that it is at."""
-        self._withdraw()
+        self._finish_requests()
         for fork in self._forks:
             with fork.lock:
                 fork.connection.close()
@@ -91,12 +99,19 @@ class Forks:
             request, future = self._waiting.get()
             future.set_result((number, self._forks[number].ask(request)))
 
-    def _withdraw(self) -> None:
-        try:
+    def _answers(self) -> list[Any]:
+        asked, self._asked = self._asked, []
+        answers = [fork.receive() for fork in asked]
+        for fork in asked:
+            fork.lock.release()
+        return answers
+
+    def _finish_requests(self) -> None:
+        """Withdraw the requests that wait, and take the answers that nobody took."""
+        with suppress(Empty):
             while True:
                 self._waiting.get_nowait()
-        except Empty:
-            pass
+        self._answers()
 
 
 def _fork(run: Run) -> Fork:
