@@ -34,6 +34,8 @@ class FolderCache:
         self.folder = folder
         self.put_bytes = 0
         """How much was put since the folder's size was last written down (``eviction.trim``)."""
+        self.may_reflink = True
+        """False once the file system, or another that a file came from, could not."""
 
     @property
     def name(self) -> str:
@@ -77,7 +79,7 @@ class FolderCache:
 
     def put(self, digest: Digest, path: str) -> None:
         with self._writing(self.path(digest)) as temporary:
-            copy(path, temporary)
+            self.may_reflink = copy(path, temporary, may_reflink=self.may_reflink)
         self.put_bytes += digest.size
 
     def adopt(self, digest: Digest, path: str) -> None:
@@ -155,13 +157,17 @@ def _lock(file: int) -> None:
         pass
 
 
-def copy(source: str, target: str) -> None:
-    """The bytes of a file, by reflink where the file system has it."""
+def copy(source: str, target: str, *, may_reflink: bool = True) -> bool:
+    """Copy the bytes of a file, by reflink where the file systems have it; return whether they had."""
     with open(source, "rb") as old, open(target, "wb") as new:
-        try:
-            fcntl.ioctl(new.fileno(), FICLONE, old.fileno())
-        except OSError:
-            shutil.copyfileobj(old, new, CHUNK)
+        if may_reflink:
+            try:
+                fcntl.ioctl(new.fileno(), FICLONE, old.fileno())
+                return True
+            except OSError:
+                pass
+        shutil.copyfileobj(old, new, CHUNK)
+    return False
 
 
 def _touch(path: str) -> None:

@@ -24,6 +24,7 @@ from lambdabuild.engine.freshness.costs import slowest_first
 from lambdabuild.engine.freshness.reasons import reasons
 from lambdabuild.engine.processes.forks import Forks
 from lambdabuild.engine.remote import eligibility
+from lambdabuild.engine.step_cache import caches
 from lambdabuild.engine.steps import actions
 from lambdabuild.plan.steps import Step, task_name
 
@@ -42,6 +43,8 @@ class Answer(Struct, frozen=True):
     values: dict[str, Json]
     texts: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    put_bytes: int = 0
+    """How much was put into the machine's cache of built steps."""
 
 
 class Chains(Struct):
@@ -141,6 +144,7 @@ def _by_fork(run: Run, chains: Chains, kind: str, name: str) -> Json | None:
         return None
     if is_new:
         chains.owners[name] = number
+        caches.add_put_bytes(run, answer.put_bytes)
         MESSAGES.warnings += answer.warnings
         for text in answer.texts:
             MESSAGES.say_once(text.removesuffix("\n"))
@@ -169,7 +173,7 @@ def _run_chain(run: Run, unit: str, first: str) -> Answer:
             break
         values[step.task] = run.saved.made[step.task] = made
     run.stats.set_aside()
-    return Answer(values, tuple(texts), tuple(MESSAGES.warnings))
+    return Answer(values, tuple(texts), tuple(MESSAGES.warnings), caches.take_put_bytes(run))
 
 
 def ask_owners(

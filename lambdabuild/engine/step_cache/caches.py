@@ -72,6 +72,22 @@ def _client(run: Run, address: str) -> Any:
     return ReapiCache(connection)
 
 
+def take_put_bytes(run: Run) -> int:
+    """Return how much this process has put into the machine's folder, for the process that accounts for it."""
+    opened = caches(run) if run.caches.is_made else None
+    if opened is None:
+        return 0
+    put, opened.folder.put_bytes = opened.folder.put_bytes, 0
+    return put
+
+
+def add_put_bytes(run: Run, count: int) -> None:
+    """Account for what a fork has put into the machine's folder."""
+    opened = caches(run) if count else None
+    if opened is not None:
+        opened.folder.put_bytes += count
+
+
 def finish_run(run: Run) -> dict[str, int]:
     """End a run: give what is on its way to a cache its time. Return what went to and from remote ones, in bytes."""
     opened = caches(run) if run.caches.is_made else None

@@ -37,8 +37,9 @@ def offer(
     cache = caches.caches(run) if kind_of(run.index, kind).restore is not None else None
     if cache is None or cache.read_only or any(digest == inputs.CHANGED for digest in receipt.reads.values()):
         return
-    if kind_of(run.index, kind).inputs(run, name) != components:
-        return  # its inputs were edited while it ran: what it left may be of either
+    with run.listings.of_one_step():  # anew
+        if kind_of(run.index, kind).inputs(run, name) != components:
+            return  # its inputs were edited while it ran: what it left may be of either
     data = {
         "output": receipt.output,
         "values": dict(values),
@@ -113,4 +114,4 @@ def _may_leave(
     if CREDENTIALS.search(text) or any(len(value) >= SECRET_CHARACTERS and value in text for value in values):
         return False
     places = {*project.roots.values(), os.path.expanduser("~")} - {os.sep}
-    return not any(re.search(rf"(?<![\w./-]){re.escape(place)}(?=[/\"])", text) for place in places)
+    return not any(place in text and re.search(rf"(?<![\w./-]){re.escape(place)}(?=[/\"])", text) for place in places)
