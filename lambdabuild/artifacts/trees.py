@@ -17,6 +17,7 @@ import stat
 import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from lambdabuild.artifacts.entries import Entry, FileOnDisk, InArchive, broken_archive
 from lambdabuild.artifacts.owned import LEFTOVER, some
@@ -78,17 +79,14 @@ class KnownTree(Struct, frozen=True):
         new = [entry.path for entry in entries if entry.path not in known and entry.path not in announced]
         there = dict(_walk(self.target)) if _is_folder(self.target) else {}
         self._refuse(_strangers(self.target, there, {*known, *announced}, {entry.path: entry for entry in entries}))
-        is_announced = bool(announced) or (bool(new) and _is_folder(self.target))
+        is_announced = bool(announced or (new and _is_folder(self.target)))
         if new and is_announced:
             write_text(self._announcement, json.dumps([*announced, *new]), flush=False)
-        keep = self._keep
+        keep = partial(TreeRecord.write, file=self.file)
         record = write_tree(self.target, entries, recorded=recorded, hardlinks=hardlinks, recent=recent, keep=keep)
         if is_announced:
             remove(self._announcement)
         return record
-
-    def _keep(self, record: TreeRecord) -> None:
-        record.write(self.file)
 
     def strangers(self) -> list[str]:
         """Return what is in the folder that we did not make: everything, if our record is broken."""
@@ -254,8 +252,7 @@ def _each(write: Callable[[Entry], None], entries: Sequence[Entry], threads: int
     """Write entries: small ones here, because handing one over takes longer than writing it, large ones on threads."""
     large = [entry for entry in entries if entry.size > INLINE_BYTES]
     if len(large) < 2:
-        for entry in entries:
-            write(entry)
+        list(map(write, entries))
         return
     with ThreadPoolExecutor(threads or min(4, os.cpu_count() or 1)) as pool:
         written = pool.map(write, large)
@@ -325,9 +322,7 @@ def _walk(folder: str, inside: str = "") -> Iterator[tuple[str, os.stat_result]]
 
 
 def _remove_surplus(target: str, wanted: Mapping[str, Entry], there: Mapping[str, os.stat_result]) -> None:
-    for path in there:
-        if path in wanted:
-            continue
+    for path in there.keys() - wanted.keys():
         _remove_with_parents(target, path)
 
 

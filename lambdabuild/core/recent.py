@@ -1,42 +1,49 @@
-"""The bytes of small files that were just digested, so that whoever packs or copies them need not read them again."""
+"""What was made or read a moment ago, and is about to be asked for again, in as much memory as that is worth."""
 
 from __future__ import annotations
 
 import threading
-from collections import deque
+from typing import Generic, TypeAlias, TypeVar
+
+T = TypeVar("T")
 
 SMALL_BYTES = 64 << 10
 """A larger file is read again: that costs little beside packing it."""
-KEPT_BYTES = 8 << 20
+CONTENTS_BYTES = 8 << 20
 
 
-class RecentContents:
-    """Contents by their sha256 in hex: what is found is what was asked for, whatever became of the file since.
+class Recent(Generic[T]):
+    """Values by name, of which the oldest go when all together cost more than the budget; the newest is always there.
 
-    The oldest go when there are more than ``KEPT_BYTES``. Safe to use from threads.
+    Safe to use from threads.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, budget: float) -> None:
+        self._budget, self._spent = budget, 0.0
         self._lock = threading.Lock()
-        self._contents: dict[str, bytes] = {}
-        self._order: deque[str] = deque()
-        self._bytes = 0
+        self._values: dict[str, T] = {}
+        self._costs: dict[str, float] = {}
 
-    def keep(self, sha256: str, content: bytes) -> None:
-        """Keep a content of at most ``SMALL_BYTES``."""
+    def keep(self, name: str, value: T, cost: float) -> None:
+        """Keep a value, instead of an earlier one of this name."""
         with self._lock:
-            if sha256 in self._contents:
-                return
-            self._contents[sha256] = content
-            self._order.append(sha256)
-            self._bytes += len(content)
-            while self._bytes > KEPT_BYTES:
-                self._bytes -= len(self._contents.pop(self._order.popleft()))
+            self._drop(name)
+            self._values[name], self._costs[name] = value, cost
+            self._spent += cost
+            while self._spent > self._budget and len(self._values) > 1:
+                self._drop(next(iter(self._values)))
 
-    def get(self, sha256: str) -> bytes | None:
-        """Return a content, None when it was not digested or has gone since."""
-        return self._contents.get(sha256)
+    def get(self, name: str) -> T | None:
+        """Return a value, None when it was not kept or has gone since."""
+        return self._values.get(name)
+
+    def _drop(self, name: str) -> None:
+        if self._values.pop(name, None) is not None:
+            self._spent -= self._costs.pop(name)
 
 
-NOTHING = RecentContents()
+RecentContents: TypeAlias = Recent[bytes]
+"""The bytes of small files by their sha256: what is found is what was asked for, whatever became of the file since."""
+
+NOTHING: RecentContents = Recent(0)
 """For those who have digested nothing."""

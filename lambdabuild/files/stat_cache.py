@@ -21,7 +21,7 @@ from marshal import dumps  # to be digested only: nothing that others may have w
 from typing import Any
 
 from lambdabuild.core import regular
-from lambdabuild.core.recent import SMALL_BYTES, RecentContents
+from lambdabuild.core.recent import CONTENTS_BYTES, SMALL_BYTES, Recent, RecentContents
 from lambdabuild.core.store import sha256_of
 from lambdabuild.files import sealed
 from lambdabuild.files.watch import DependencyTrace, window
@@ -46,8 +46,8 @@ class StatCache:
         self._lock = threading.Lock()
         self._dirty = False
         self._watched = threading.local()
-        self.recent = RecentContents()
-        """What was read just now."""
+        self.recent: RecentContents = Recent(CONTENTS_BYTES)
+        """What was read just now, so that whoever packs or copies it need not read it again."""
         self._files: _Files
         self._folders: dict[str, tuple[str, int, str]]
         self._metadata: dict[str, Any]
@@ -82,7 +82,7 @@ class StatCache:
         if len(data) > SMALL_BYTES:  # it has grown
             return sha256_of(path)
         value = hashlib.sha256(data).hexdigest()
-        self.recent.keep(value, data)
+        self.recent.keep(value, data, len(data))
         return value
 
     @contextmanager

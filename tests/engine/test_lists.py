@@ -9,9 +9,10 @@ from fake_project import FakeProject, fake_project
 
 from lambdabuild.artifacts.entries import Entry, FileOnDisk, InArchive
 from lambdabuild.core.errors import CannotRead
+from lambdabuild.core.recent import Recent
 from lambdabuild.core.records import replace
 from lambdabuild.engine.base import lists
-from lambdabuild.engine.base.recent_lists import OWN_AT_MOST, RecentLists
+from lambdabuild.engine.base.run import LISTS_COST
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ def entries(project: FakeProject) -> tuple[Entry, ...]:
 
 def forgotten(project: FakeProject) -> FakeProject:
     """The project in another run, which has settled nothing."""
-    return FakeProject(project.folder, replace(project.run, lists=RecentLists()), project.kept, project.ran)
+    return FakeProject(project.folder, replace(project.run, lists=Recent(LISTS_COST)), project.kept, project.ran)
 
 
 def test_another_run_reads_the_list_that_was_written(project: FakeProject) -> None:
@@ -70,9 +71,9 @@ def test_a_list_that_is_torn_is_an_error(project: FakeProject) -> None:
 
 def test_what_no_memory_should_hold_is_read_from_the_file(project: FakeProject) -> None:
     one = entries(project)[0]
-    many = [replace(one, path=f"{number}.py") for number in range(OWN_AT_MOST)]
+    many = [replace(one, path=f"{number}.py") for number in range(LISTS_COST)]
     lists.write_list(project.run, "Orders", entries(project))
     lists.write_list(project.run, "Reports", many)
-    assert project.run.lists.get("Orders") == ((), ())
-    assert project.run.lists.get("Reports")[1] == tuple(many)
+    assert project.run.lists.get("Orders") is None
+    assert project.run.lists.get("Reports") is not None
     assert lists.read_list(project.run, "Orders") == entries(project)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from lambdabuild.artifacts.entries import Entry, entries_of, rows_of
+from lambdabuild.artifacts.entries import Entry, FileOnDisk, entries_of, rows_of
 from lambdabuild.core import regular
 from lambdabuild.core.atomic import write_bytes
 from lambdabuild.core.errors import CannotRead
@@ -15,11 +15,16 @@ from lambdabuild.core.records import to_json
 from lambdabuild.engine.base.project import Project
 from lambdabuild.engine.base.run import Run
 
+SHARED_PER_OWN = 50
+"""What packages brought is one entry in memory for all who have it: so many cost as much as one of a function's own."""
+
 
 def write_list(run: Run, name: str, entries: Sequence[Entry]) -> None:
     """Keep the list for zip and tree; paths are written relative to the project's folders."""
     write_rows(run.project, name, rows_of(entries, run.project.portable))
-    run.lists.keep(name, _written(run.project, name), entries)
+    own = sum(isinstance(entry.location, FileOnDisk) for entry in entries)
+    cost = own + (len(entries) - own) / SHARED_PER_OWN
+    run.lists.keep(name, (_written(run.project, name), tuple(entries)), cost)
 
 
 def write_rows(project: Project, name: str, rows: Sequence[object]) -> None:
@@ -28,7 +33,7 @@ def write_rows(project: Project, name: str, rows: Sequence[object]) -> None:
 
 def read_list(run: Run, name: str) -> tuple[Entry, ...]:
     """The list as copy left it; what this run settled is still known."""
-    written, known = run.lists.get(name)
+    written, known = run.lists.get(name) or ((), ())
     if written and written == _written(run.project, name):
         return known
     return entries_of(read_rows(run.project, name), cache(lambda path: run.project.expand(path)))

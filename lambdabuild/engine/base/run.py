@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, TypeVar, cast
 from lambdabuild.artifacts.owned import Ledger
 from lambdabuild.artifacts.trees import HardlinkPool
 from lambdabuild.config.settings import Settings
+from lambdabuild.core.recent import Recent
 from lambdabuild.core.records import Struct, field
 from lambdabuild.engine.base.plan_index import PlanIndex
 from lambdabuild.engine.base.project import Project
 from lambdabuild.engine.base.receipts import Saved
-from lambdabuild.engine.base.recent_lists import RecentLists
 from lambdabuild.engine.base.snapshot import Snapshot
 from lambdabuild.files.stat_cache import StatCache
 from lambdabuild.files.watch import DependencyTrace
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from lambdabuild.rule_api import Archive
 
 T = TypeVar("T")
+
+LISTS_COST = 4_000
+"""So many entries of functions' own files: memory that only grows takes more time than reading a list again."""
 
 
 class OpenedWith(Struct, frozen=True):
@@ -146,7 +149,8 @@ class Run(Struct, frozen=True):
     locks: Locks = field(default_factory=Locks)
     listings: Listings = field(default_factory=Listings)
     rule_digests: dict[str, str] = field(default_factory=dict)
-    lists: RecentLists = field(default_factory=RecentLists)
+    lists: Recent[tuple[tuple[int, ...], tuple[Entry, ...]]] = field(default_factory=lambda: Recent(LISTS_COST))
+    """The lists that were settled last, each with the stat of the file that has it (``lists``)."""
     archives: dict[tuple[Archive, str], tuple[Entry, ...]] = field(default_factory=dict)
     """The content of each archive of a package, by the folder that it goes into."""
     hardlinks: HardlinkPool = field(default_factory=HardlinkPool)
