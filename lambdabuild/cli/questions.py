@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import re
 import sys
@@ -12,6 +13,7 @@ from lambdabuild.cli import ci
 from lambdabuild.cli.builds import check_name
 from lambdabuild.cli.parser import Arguments, Command, wrong
 
+WORDS_AT_ONCE = 10_000
 SHARD = re.compile(r"([1-9]\d*)/([1-9]\d*)")
 
 
@@ -22,9 +24,19 @@ def plan(arguments: Arguments) -> int:
     if arguments.options.costs:
         raise wrong("lambdabuild plan: --costs goes with --shard", "lambdabuild plan --shard 2/5 --costs FILE")
     run = project.open_for(arguments.folder, arguments.settings, (), is_run=False, keeps_going=False)
-    as_json = run.project.settings.format == "json"
-    sys.stdout.write(json.dumps(project.plan_data(run), indent=2) + "\n" if as_json else project.plan_text(run))
+    if run.project.settings.format == "json":
+        _write_json(project.plan_data(run))
+    else:
+        sys.stdout.write(project.plan_text(run))
     return 0
+
+
+def _write_json(data: dict[str, object]) -> None:
+    """Write it piece by piece: the text of 20,000 functions, made of millions of words, would take 270 MB at once."""
+    words = json.JSONEncoder(indent=2).iterencode(data)
+    while text := "".join(itertools.islice(words, WORDS_AT_ONCE)):
+        sys.stdout.write(text)
+    sys.stdout.write("\n")
 
 
 def _shard(arguments: Arguments) -> int:
