@@ -117,12 +117,14 @@ def open_project(
     last_run: Snapshot | None = None,
     wanted: Wanted | None = None,
     files: ProjectFiles | None = None,
+    settles: bool = True,
 ) -> Run:
     """Load and plan the project in a folder. Starts no tool; hashes nothing that the stat cache knows.
 
     ``last_run`` is the snapshot, if it was read already; the files that it has looked at are not looked at again. A
     mistake in one function or layer is raised only when that is ``wanted``; None means all. All that describes the
-    project is read through ``files``, if given, and not taken from the last run.
+    project is read through ``files``, if given, and not taken from the last run. With ``settles`` all files of the
+    last run are looked at, to know which steps need not be asked.
     """
     from lambdabuild.engine.base import ownership
     from lambdabuild.engine.base.plan_index import index
@@ -140,29 +142,23 @@ def open_project(
     # The state that earlier runs left.
     build_dir = os.path.normpath(os.path.join(folder, settings.build_dir))
     stats = _stat_cache(build_dir, settings)
-    if settings.paranoid:
-        last_run = None
-    elif last_run is None or not (last_run.is_for(build_dir, variables, environment) and last_run.is_current()):
-        last_run = snapshot.read(build_dir, variables, environment)
+    is_made_anew = settings.paranoid or files is not None
+    last_run = None if is_made_anew else _last_run(last_run, build_dir, variables, environment)
 
     # The plan: the last run's while nothing it depends on has changed.
-    kept = _kept_plan(build_dir, last_run) if files is None else None
+    kept = _kept_plan(build_dir, last_run)
     service, plan, rules = kept or _load_and_plan(folder, settings, environment, rule_folders, stats, files)
     settings = settings.merged_over(service.settings)
     _refuse_broken(plan, wanted, settings)
 
-    usual = _usual_settings(folder, variables, environment, settings)
-    project = Project(
-        folder, build_dir, cache_dir(environment), built_steps_dir(folder, settings, environment), settings, service
-    )
+    usual, caches = _usual_settings(folder, variables, environment, settings), cache_dir(environment)
+    project = Project(folder, build_dir, caches, built_steps_dir(folder, settings, environment), settings, service)
     may_skip = settings.missing_tools == "skip" and environment.get("CI") != "true"
-    looked_up = index(service, plan, rules, KINDS, may_skip=may_skip)
-    opened_with = OpenedWith(
-        dict(variables), environment, usual, rule_folders, began, last_run, _digest(kept, last_run)
-    )
+    looked_up, digest = index(service, plan, rules, KINDS, may_skip=may_skip), _digest(kept, last_run)
+    opened_with = OpenedWith(dict(variables), environment, usual, rule_folders, began, last_run, digest)
     run = new_run(project, looked_up, stats, saved_in(project), opened_with)
     ownership.refuse_folders(run)
-    return _with_settled(run)
+    return _with_settled(run) if settles else run
 
 
 def open_for(
@@ -173,11 +169,13 @@ def open_for(
     is_run: bool,
     keeps_going: bool,
     last_run: Snapshot | None = None,
+    settles: bool = True,
 ) -> Run:
     """Load and plan the project for a command about some tasks; no tasks means all."""
     from lambdabuild.engine.noop.doit_command import Wanted
 
-    return open_project(folder, variables, last_run=last_run, wanted=Wanted(tuple(tasks), is_run, keeps_going))
+    wanted = Wanted(tuple(tasks), is_run, keeps_going)
+    return open_project(folder, variables, last_run=last_run, wanted=wanted, settles=settles)
 
 
 def _settings(
@@ -193,6 +191,14 @@ def _settings(
 
         check_extra(servers)
     return settings
+
+
+def _last_run(
+    known: Snapshot | None, build_dir: str, variables: Mapping[str, str], environment: Mapping[str, str]
+) -> Snapshot | None:
+    """Return the last run's snapshot; the one that was read already, if it is still right."""
+    is_right = known is not None and known.is_for(build_dir, variables, environment) and known.is_current()
+    return known if is_right else snapshot.read(build_dir, variables, environment)
 
 
 def _digest(kept: Kept | None, last_run: Snapshot | None) -> str:
@@ -212,7 +218,7 @@ def _stat_cache(build_dir: str, settings: Settings) -> StatCache:
 
 def _kept_plan(build_dir: str, last_run: Snapshot | None) -> Kept | None:
     """Return what the last run planned, None when anything it depends on has changed."""
-    if last_run is None or not {snapshot.PROJECT, snapshot.PLAN} <= last_run.clean():
+    if last_run is None or not last_run.holds([snapshot.PLAN]):
         return None
     from lambdabuild.engine.noop import plan_cache
 

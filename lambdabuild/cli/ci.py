@@ -31,7 +31,9 @@ def affected(arguments: Arguments) -> int:
 def costs(arguments: Arguments) -> int:
     """Print how long the steps took, or write it to a file."""
     output = arguments.options.output
-    text = project.costs_text(project.open_project(arguments.folder, arguments.settings))
+    text = project.costs_text(
+        project.open_for(arguments.folder, arguments.settings, (), is_run=False, keeps_going=False, settles=False)
+    )
     if output in ("", "-"):
         sys.stdout.write(text)
     else:

@@ -7,11 +7,16 @@ import itertools
 import json
 import re
 import sys
+from collections.abc import Sequence
 
 from lambdabuild import project
 from lambdabuild.cli import ci
 from lambdabuild.cli.builds import check_name
 from lambdabuild.cli.parser import Arguments, Command, wrong
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from lambdabuild.project import Run
 
 WORDS_AT_ONCE = 10_000
 SHARD = re.compile(r"([1-9]\d*)/([1-9]\d*)")
@@ -23,7 +28,7 @@ def plan(arguments: Arguments) -> int:
         return _shard(arguments)
     if arguments.options.costs:
         raise wrong("lambdabuild plan: --costs goes with --shard", "lambdabuild plan --shard 2/5 --costs FILE")
-    run = project.open_for(arguments.folder, arguments.settings, (), is_run=False, keeps_going=False)
+    run = _open(arguments)
     if run.project.settings.format == "json":
         _write_json(project.plan_data(run))
     else:
@@ -39,9 +44,13 @@ def _write_json(data: dict[str, object]) -> None:
     sys.stdout.write("\n")
 
 
+def _open(arguments: Arguments, tasks: Sequence[str] = ()) -> Run:
+    return project.open_for(arguments.folder, arguments.settings, tasks, is_run=False, keeps_going=False, settles=False)
+
+
 def _shard(arguments: Arguments) -> int:
     number, count = _share(arguments.options.shard)
-    run = project.open_project(arguments.folder, arguments.settings)
+    run = _open(arguments)
     file = arguments.options.costs
     shards = project.shards(run.index, count, project.costs(run, arguments.path(file) if file else ""))
     sys.stdout.write(ci.shard_text(shards, number, as_json=run.project.settings.format == "json"))
@@ -63,7 +72,7 @@ def why(arguments: Arguments) -> int:
     """Print for each step whether it would run, and because of what."""
     names = arguments.words
     tasks = [f"why:{name}" for name in names]
-    run = project.open_for(arguments.folder, arguments.settings, tasks, is_run=False, keeps_going=False)
+    run = _open(arguments, tasks)
     known = run.index.plan.users
     if names:
         project.refuse_left_out(run.index, names)

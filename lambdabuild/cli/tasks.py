@@ -13,15 +13,18 @@ if TYPE_CHECKING:
     from lambdabuild.project import Run
 
 
-def _open(arguments: Arguments) -> Run:
-    return project.open_for(arguments.folder, arguments.settings, arguments.words, is_run=False, keeps_going=False)
+def _open(arguments: Arguments, *, settles: bool = True) -> Run:
+    return project.open_for(
+        arguments.folder, arguments.settings, arguments.words, is_run=False, keeps_going=False, settles=settles
+    )
 
 
 def list_tasks(arguments: Arguments) -> int:
     """Print the tasks."""
+    asks_steps = bool(arguments.doit_flags or arguments.words)
     flags = [*arguments.doit_flags, *(["--quiet"] if arguments.settings.pop("quiet", "") else [])]
     arguments.options.doit = flags
-    return run_doit("list", arguments, arguments.words, _open(arguments))
+    return run_doit("list", arguments, arguments.words, _open(arguments, settles=asks_steps))
 
 
 def info(arguments: Arguments) -> int:

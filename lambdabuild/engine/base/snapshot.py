@@ -110,14 +110,17 @@ class Snapshot:
             return False
         units = {self.owners[name] for name in wanted} if wanted else set(self.plans)
         units |= {need for unit in units for need in self.needs.get(unit, ())}
-        units |= {*ALWAYS, PLAN}
-        if not units <= self.groups.keys():
-            return False
-        if self._clean is not None or not wanted:
-            return units <= self.clean()
-        if not units <= self._looked_at and not watch.changed({name: self.groups[name] for name in units}):
-            self._looked_at |= units
-        return units <= self._looked_at
+        units.add(PLAN)
+        return self.holds(units) if wanted else units <= self.groups.keys() and units <= self.clean()
+
+    def holds(self, groups: Iterable[str]) -> bool:
+        """Return whether these groups, the project and its state are known and unchanged. Looks at no others."""
+        names = {*groups, *ALWAYS}
+        if self._clean is not None or not names <= self.groups.keys():
+            return names <= (self._clean or frozenset())
+        if not names <= self._looked_at and not watch.changed({name: self.groups[name] for name in names}):
+            self._looked_at |= names
+        return names <= self._looked_at
 
     def steps(self, asked: Iterable[str]) -> int:
         """How many steps there are to what is asked for; nothing is everything."""
