@@ -130,6 +130,27 @@ def test_what_a_run_only_looked_at_is_answered(project: FakeProject) -> None:
     assert answers(project)
 
 
+def test_a_snapshot_is_no_longer_current_when_somebody_else_has_built(project: FakeProject) -> None:
+    found = written(project)
+    assert found is not None
+    assert found.answers([])
+    assert found.is_current()
+
+    Path(journal_file(project.run.project)).write_text("of another run\n")
+    assert found.answers([]), "what was looked at is not looked at again"
+    assert not found.is_current()
+
+
+def test_only_what_is_asked_about_is_looked_at(project: FakeProject) -> None:
+    found = written(project)
+    assert found is not None
+    project.write("Orders/source.txt", "edited\n")
+
+    assert found.holds([snapshot.PLAN])
+    assert not found.holds(["Orders"])
+    assert not found.holds(["Search"])
+
+
 def test_the_steps_of_what_is_asked_for_are_counted(project: FakeProject) -> None:
     found = written(project)
     assert found is not None
