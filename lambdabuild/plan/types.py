@@ -45,13 +45,18 @@ class StepClaims(Struct, frozen=True):
 
     def environment_with(self, options: Options) -> tuple[str, ...]:
         """Return the variables for the tools: those claimed here and those of the option ``environment``."""
-        extra = json.loads(dict(options).get("environment", "[]"))
+        extra = _option(options, "environment")
         return (*self.environment, *(extra if isinstance(extra, list) else ()))
 
     def tools_with(self, options: Options) -> tuple[str, ...]:
         """Return the tools whose versions count. With another ``resolver`` than uv, uv does not."""
-        chosen = json.loads(dict(options).get("resolver", '""'))
+        chosen = _option(options, "resolver")
         return tuple(name for name in self.tools if not (chosen and name == "uv" and chosen != "uv"))
+
+
+def _option(options: Options, wanted: str) -> Any:
+    """Return the value of an option; None without it, as most builds are."""
+    return next((json.loads(value) for name, value in options if name == wanted), None)
 
 
 class Workspace(Struct, frozen=True):
