@@ -98,12 +98,12 @@ def _writing(target: str, mode: int, flush: bool, settle: Callable[[str, str], N
             os.fsync(stream.fileno())
 
 
-def try_write(file: str, data: bytes) -> bool:
+def try_write(file: str, *parts: bytes) -> bool:
     """Write a file that only saves the next run work, and return whether the disk let us; an OSError is no error."""
     try:
         os.makedirs(os.path.dirname(file), exist_ok=True)
         with writing(file, flush=False) as stream:
-            stream.write(data)
+            stream.writelines(parts)
     except (OSError, CannotWrite):
         return False
     return True

@@ -23,6 +23,8 @@ from lambdabuild.engine.steps.actions import clean
 from lambdabuild.plan.steps import Step, task_name
 from lambdabuild.plan.types import Build, ImageBuild
 
+NO_CAPTURE = {"capture": False}
+
 
 class StepAction(BaseAction):
     """The action of a step's task.
@@ -111,7 +113,7 @@ def _task(run: Run, step: Step, needs: list[str]) -> Task:
         "doc": row.title.format(name),
         "meta": {"kind": step.kind, "name": name or step.kind},
         # Steps print nothing. doit captures by exchanging sys.stdout, which steps on threads would do to one another.
-        "io": {"capture": False},
+        "io": NO_CAPTURE,
     }
     return task | {"name": name} if name else task
 

@@ -47,6 +47,8 @@ def reasons(run: Run, kind: str, name: str, values: JsonObject | None = None) ->
 class Freshness:
     """doit's ``uptodate`` question for one step."""
 
+    __slots__ = ("kind", "name", "run")
+
     __signature__ = Signature([Parameter(name, Parameter.POSITIONAL_OR_KEYWORD) for name in ("task", "values")])
     """doit looks at each question's, and it takes longer to find than most questions do to be answered."""
 
