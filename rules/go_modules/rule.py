@@ -6,6 +6,7 @@ import posixpath
 import re
 import shlex
 import shutil
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -52,6 +53,8 @@ VENDORED = os.path.join("vendor", "modules.txt")
 """Its presence makes Go use the vendor folder: https://go.dev/ref/mod#vendoring"""
 COMPILE_ERROR = re.compile(r"(?m)^(\S[^:\n]*\.go):(\d+):(\d+): ")
 MANIFEST_ERROR = re.compile(r"^(?:go: )?(\S*go\.(?:mod|sum|work)):(\d+)(?::(\d+))?: ", re.MULTILINE)
+COMPILING = threading.Lock()
+"""Go asks its cache before it compiles, not while: two functions at once would both compile the standard library."""
 CHATTER = ("go: downloading", "go: finding", "# ")
 
 KNOWN_FAILURES = (
@@ -163,11 +166,25 @@ def _graph(go: Go) -> list[str]:
 
 
 def compile(job: Job) -> Result:
+    """Compile in turn with other functions; link, for which Go has no cache, at the same time."""
     go, settings = _go(job)
     flags = _flags(job)
     package = _package(go, flags)
-    go.run("build", *flags, *_output_flags(job), "-o", _output(job), package)
-    used = go.packages("-deps", *flags, f"-json=Dir,Standard,Module,{','.join(FILES)}", package)
+    build = [*flags, *_output_flags(job), "-o", _output(job), package]
+    try:
+        with COMPILING:
+            used = go.packages(
+                "-deps",
+                "-export",
+                *flags,
+                *_compiler_flags(job),
+                f"-json=Dir,Standard,Module,{','.join(FILES)}",
+                package,
+            )
+    except LambdaBuildError:
+        go.run("build", *build)  # it says better what is wrong
+        raise
+    go.run("build", *build)
     return Result(
         parts=(Folder(job.out),),
         reads=tuple(sorted(_reads(go, used, settings))),
@@ -223,9 +240,16 @@ def _flags(job: Job) -> list[str]:
 
 def _output_flags(job: Job) -> list[str]:
     """Return the linker's flags: a release has no symbol table and no debug information; panics still name lines."""
-    debug = str(job.target.options.get("mode", "")).lower() == "debug"
-    linker = ["-buildid=", *([] if debug else ["-s", "-w"]), *option_words(job, "ldflags")]
-    return [f"-ldflags={shlex.join(linker)}", *(["-gcflags=all=-N -l"] if debug else [])]
+    linker = ["-buildid=", *([] if _is_debug(job) else ["-s", "-w"]), *option_words(job, "ldflags")]
+    return [f"-ldflags={shlex.join(linker)}", *_compiler_flags(job)]
+
+
+def _compiler_flags(job: Job) -> list[str]:
+    return ["-gcflags=all=-N -l"] if _is_debug(job) else []
+
+
+def _is_debug(job: Job) -> bool:
+    return str(job.target.options.get("mode", "")).lower() == "debug"
 
 
 def _output(job: Job) -> str:

@@ -295,3 +295,20 @@ class StrangersProxy:
     def __exit__(self, *_: object) -> None:
         self.server.shutdown()
         self.server.server_close()
+
+
+def test_functions_that_are_built_at_the_same_time_compile_the_standard_library_once(
+    project: Sandbox, tmp_path: Path
+) -> None:
+    log, counts = tmp_path / "log", tmp_path / "counts"
+    counts.write_text(f'#!/bin/sh\necho " $* " >> {log}\nexec "$@"\n')
+    counts.chmod(0o755)
+    for name in ("one", "two"):
+        project.write({
+            f"src/{name}/go.mod": f"module {name}\n\ngo 1.18\n",
+            f"src/{name}/main.go": f'package main\n\nfunc main() {{ println("{name}") }}\n',
+        })  # fmt: skip
+    project.write({"template.yaml": template(*(named(name, f"src/{name}") for name in ("one", "two")))})
+    project.build("jobs=2", env={"GOCACHE": str(tmp_path / "cache"), "GOFLAGS": f"-toolexec={counts}"})
+    compiled = [line for line in log.read_text().splitlines() if "/compile " in line and " -p runtime " in line]
+    assert len(compiled) == 1
