@@ -34,7 +34,9 @@ WORTH_FORKING = 24
 """So many chains at least; for fewer, forking takes longer than it saves."""
 
 AT_ONCE = 4
-"""So many chains are one request: handing one over wakes threads up, here and there."""
+"""So many chains at most are one request: handing one over wakes threads up, here and there."""
+REQUESTS_EACH = 16
+"""So many requests at least for each fork, so that none waits long for the last of another."""
 
 
 class Answer(Struct, frozen=True):
@@ -54,7 +56,9 @@ class Chains(Struct):
     begun: dict[str, Future[tuple[int, dict[str, Answer] | None]]] = field(default_factory=dict)
     """The request that each unit is part of, and the answers by unit."""
     owners: dict[str, int] = field(default_factory=dict)
-    """The fork that ran steps of a unit, unless this process ran some of the others."""
+    """The fork that ran steps of a unit."""
+    told: set[str] = field(default_factory=set)
+    """The units whose answers were told, and accounted for."""
 
 
 class SavedInFork:
@@ -89,7 +93,8 @@ def _begun(run: Run, tasks: Iterable[str]) -> Chains | None:
         for unit, steps in chains.items()
         if run.progress.runs_always or not run.saved(steps[0].task).get("inputs")
     }
-    for batch in batched([*first.items()], AT_ONCE):
+    size = max(1, min(AT_ONCE, len(first) // (REQUESTS_EACH * len(made.forks))))
+    for batch in batched([*first.items()], size):
         made.begun |= dict.fromkeys(dict(batch), made.forks.submit(run_chains, batch))
     return made
 
@@ -135,20 +140,22 @@ def _by_fork(run: Run, chains: Chains, kind: str, name: str) -> Json | None:
         if all(step.kind != kind for step in chain(run, name)):
             return None
         chains.begun[name] = chains.forks.submit(run_chains, [(name, kind)])
-    is_new = not chains.begun[name].done() or name not in chains.owners
     number, answers = chains.begun[name].result()
-    answer = answers[name] if answers is not None else None
-    values = answer.values.pop(task_name(kind, name), None) if answer is not None else None
-    if answer is None or values is None:
-        chains.owners.pop(name, None)
-        return None
-    if is_new:
+    if answers is not None and name not in chains.told:
+        chains.told.add(name)
         chains.owners[name] = number
-        caches.add_put_bytes(run, answer.put_bytes)
-        MESSAGES.warnings += answer.warnings
-        for text in answer.texts:
-            MESSAGES.say_once(text.removesuffix("\n"))
+        _tell(run, answers[name])
+    values = answers[name].values.pop(task_name(kind, name), None) if answers is not None else None
+    if values is None:  # this process runs the step, so that the fork does not know all of the unit
+        chains.owners.pop(name, None)
     return values
+
+
+def _tell(run: Run, answer: Answer) -> None:
+    caches.add_put_bytes(run, answer.put_bytes)
+    MESSAGES.warnings += answer.warnings
+    for text in answer.texts:
+        MESSAGES.say_once(text.removesuffix("\n"))
 
 
 def run_chains(run: Run, firsts: Iterable[tuple[str, str]]) -> dict[str, Answer]:
