@@ -116,11 +116,16 @@ class Forks:
 
 def _fork(run: Run) -> Fork:
     ours, theirs = Pipe()
+    earlier = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))  # until the fork handles them
     process = os.fork()
     if process:
+        signal.pthread_sigmask(signal.SIG_SETMASK, earlier)
         theirs.close()
         return Fork(process, ours)
     try:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; the other process decides what ends
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, earlier)
         ours.close()
         _serve(theirs, run)
     finally:
@@ -129,8 +134,6 @@ def _fork(run: Run) -> Fork:
 
 def _serve(connection: Connection, run: Run) -> None:
     """Answer requests until nobody can ask any more."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; the other process decides what ends
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     while True:
         try:
             function, arguments = connection.recv()
