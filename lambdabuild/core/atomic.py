@@ -15,7 +15,6 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import BinaryIO
 
 from lambdabuild.core.errors import CannotWrite
-from lambdabuild.core.spans import Span
 
 TEMPORARY = re.compile(r"\.\d+\.[0-9a-f]+\.tmp$")
 """How temporary names end: the numbers of the process and of its thread."""
@@ -85,6 +84,8 @@ def replacing(target: str, settle: Callable[[str, str], None] = os.replace) -> I
 
 
 def _is_folder(target: str) -> CannotWrite:
+    from lambdabuild.core.spans import Span  # loads msgspec, which a run with nothing to do does without
+
     return CannotWrite(f"{target} should be a file, but is a folder", where=Span(target), help="move the folder away")
 
 

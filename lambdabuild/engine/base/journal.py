@@ -13,11 +13,10 @@ import os
 import stat
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from lambdabuild.core import atomic, regular
 from lambdabuild.core.plain import Json, JsonObject
-from lambdabuild.core.records import Struct, to_json
 
 DEFAULTS: Mapping[str, Any] = {"checker:": "MD5Checker", "deps:": ()}
 OURS = os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -188,6 +187,8 @@ def _compact(name: str, records: Mapping[str, JsonObject]) -> None:
 
 
 def _line(task: str, key: str, value: Any) -> bytes:
+    from lambdabuild.core.records import to_json  # loads msgspec, which a run with nothing to do does without
+
     text = value if isinstance(value, bytes) else to_json(value)
     return b"\t".join((task.encode(), key.encode(), text)) + b"\n"
 
@@ -199,7 +200,7 @@ def _decoded(value: bytes) -> Any:
         return None  # torn by a kill
 
 
-class Acquired(Struct, frozen=True):
+class Acquired(NamedTuple):
     """Somebody else had the lock meanwhile (``waited``); the last to have it was killed or interrupted
     (``after_death``), so that threads may have left what they were at."""
 

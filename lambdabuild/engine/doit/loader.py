@@ -112,7 +112,8 @@ def _settled(run: Run, question: doit_command.Asked | None, ours: object) -> tup
     shown = {
         name: unit for name, unit in owners.items() if unit in run.settled and (of_all or name in question.selected)
     }
-    DISPLAY.settle(shown, sum(len(snapshot_writer.steps(run.index, unit)) for unit in set(shown.values())))
+    counts = run.opened_with.snapshot.step_counts if run.opened_with.snapshot is not None else {}
+    DISPLAY.settle(shown, sum(counts[unit] for unit in set(shown.values())))
     return run.settled, [name for name in question.selected if name in shown]
 
 

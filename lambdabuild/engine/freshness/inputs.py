@@ -15,10 +15,8 @@ from lambdabuild.config.settings import DEFAULT_EXCLUDE
 from lambdabuild.core.model import Options
 from lambdabuild.core.plain import JsonObject
 from lambdabuild.engine.base.run import Run
-from lambdabuild.engine.containers import pool
 from lambdabuild.engine.freshness import source_files
 from lambdabuild.engine.freshness.versions import rule_digest, tool_version, variable
-from lambdabuild.engine.remote import workers
 from lambdabuild.files import fingerprint
 from lambdabuild.files.listing import patterns, scan
 from lambdabuild.plan.types import Build, ContainerKey, Rule, StepClaims
@@ -38,6 +36,8 @@ def _images(run: Run, values: JsonObject) -> dict[str, str]:
     recorded = values.get("images")
     if not recorded:
         return {}
+    from lambdabuild.engine.containers import pool
+
     return pool.now(run, recorded)
 
 
@@ -71,6 +71,8 @@ def claims(
         components["container"] = " ".join((container.mode, image, container.platform, container.rest))
     chosen = claims.tools_with(options)
     if is_away:
+        from lambdabuild.engine.remote import workers
+
         return components | {f"tool:{name}": workers.tool_version(run, chosen, name) for name in chosen}
     here = [name for name in chosen if container.mode != "true" or name in claims.host_tools]
     return components | {f"tool:{name}": tool_version(run.stats, name) for name in here}

@@ -14,7 +14,6 @@ from lambdabuild.core.plain import JsonObject
 from lambdabuild.engine.base import receipts
 from lambdabuild.engine.base.run import Run
 from lambdabuild.engine.base.step_kind import kind_of
-from lambdabuild.engine.containers import pool
 from lambdabuild.engine.freshness import changes, inputs
 from lambdabuild.files import fingerprint
 from lambdabuild.plan.steps import task_name
@@ -74,4 +73,6 @@ def _must_ask_engine(values: JsonObject) -> bool:
     """Return whether no file shows that an image has changed, so that no snapshot can answer for the step."""
     if not values.get("images"):
         return False
+    from lambdabuild.engine.containers import pool
+
     return pool.must_ask(values["images"])

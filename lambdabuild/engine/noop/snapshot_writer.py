@@ -25,7 +25,6 @@ from lambdabuild.engine.freshness import image_inputs, source_files
 from lambdabuild.engine.freshness.reasons import Freshness
 from lambdabuild.engine.freshness.versions import rule_digest
 from lambdabuild.engine.noop import plan_cache
-from lambdabuild.engine.processes import chains
 from lambdabuild.engine.steps.auto_layers import shared_layers
 from lambdabuild.files.listing import IGNORE_FILE
 from lambdabuild.files.watch import FINE_NS, DependencyTrace, Group, group_of
@@ -117,6 +116,8 @@ def steps(index: PlanIndex, unit: str) -> list[Step]:
 
 def _ask_for_groups(run: Run, made: Snapshot) -> Callable[[], dict[str, Group]]:
     """Begin to ask what each unit that is up to date rests on; return what waits for the answers."""
+    from lambdabuild.engine.processes import chains  # imports doit, which most questions do not need
+
     last = run.opened_with.snapshot
     groups = {unit: last.groups[unit] for unit in run.settled} if last is not None else {}
     if run.progress.ran:  # what was written just now must be known to be older than what follows
