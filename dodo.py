@@ -203,7 +203,7 @@ def task_reference() -> dict:
 
 
 def task_bench() -> dict:
-    """measure against the peers and write bench/results.md; takes half an hour"""
+    """measure against the peers and write bench/results.md; takes more than an hour"""
     return chore([sys.executable, "-m", "bench"])
 
 

@@ -27,6 +27,8 @@ class Tool:
     env: Mapping[str, str] = field(default_factory=dict)
     caches: tuple[str, ...] = ()
     """Variables that name a cache of what is compiled; each contestant has its own, which is empty for a cold build."""
+    needs: tuple[str, ...] = ()
+    """Programs besides its own."""
     afterwards: str = ""
 
     @property
@@ -47,6 +49,7 @@ RUST = Tool(
     ("target",),
     # zig as it comes from PyPI has no program of its own name.
     {"CARGO_ZIGBUILD_ZIG_PATH": str(Path(sys.executable).with_name("python-zig"))},
+    needs=("cargo-lambda", "python-zig"),
 )
 
 
@@ -73,8 +76,9 @@ def gradle(bench: Bench) -> Iterator[Figure]:
 
 
 def _against(bench: Bench, tool: Tool, state: str = "") -> Iterator[Figure]:
-    if shutil.which(tool.program) is None:
-        print(f"{tool.name}: not measured, {tool.program} is not on PATH", file=sys.stderr)
+    missing = [name for name in (tool.program, *tool.needs) if shutil.which(name, path=_path(bench)) is None]
+    if missing:
+        print(f"{tool.name}: not measured, because {' and '.join(missing)} cannot be found", file=sys.stderr)
         return
     count = bench.sized(10)
     ours, theirs = (compiled.write(bench.folder(f"{tool.name}-{who}"), tool.name, count) for who in ("ours", "theirs"))
@@ -96,9 +100,7 @@ def _against(bench: Bench, tool: Tool, state: str = "") -> Iterator[Figure]:
 
 def _contestants(bench: Bench, tool: Tool, ours: Path, theirs: Path) -> dict[str, Contestant]:
     caches = {who: {name: str(bench.folder(f"{name}-{who}")) for name in tool.caches} for who in ("ours", "theirs")}
-    # cargo-lambda and zig are where this Python is.
-    path = os.pathsep.join([bench.env({})["PATH"], os.path.dirname(sys.executable)])
-    by_hand = {**tool.env, **caches["theirs"], "PATH": path}
+    by_hand = {**tool.env, **caches["theirs"], "PATH": _path(bench)}
     script = f"set -e; for folder in src/*; do cd $folder; {tool.command}; cd ../..; done"
     numbers = itertools.count(1000)
 
@@ -111,7 +113,7 @@ def _contestants(bench: Bench, tool: Tool, ours: Path, theirs: Path) -> dict[str
         for path in (*outputs, *map(Path, caches["theirs"].values())):
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
-    run = bench.ours("lambdabuild", folder=ours, PATH=path, **caches["ours"])
+    run = bench.ours("lambdabuild", folder=ours, PATH=_path(bench), **caches["ours"])
     return {
         "ours": replace(run, before=ours_anew),
         "tool": Contestant(["sh", "-c", script], theirs, by_hand, theirs_anew),
@@ -119,3 +121,8 @@ def _contestants(bench: Bench, tool: Tool, ours: Path, theirs: Path) -> dict[str
         "edit by hand": Contestant(["sh", "-c", tool.command], theirs / "src/f0000", by_hand,
                                   lambda: compiled.edit(theirs / "src/f0000", tool.name, next(numbers))),
     }  # fmt: skip
+
+
+def _path(bench: Bench) -> str:
+    """cargo-lambda and zig are where this Python is."""
+    return os.pathsep.join([bench.env({})["PATH"], os.path.dirname(sys.executable)])
