@@ -30,7 +30,7 @@ def lock_to_zip(bench: Bench) -> Iterator[Figure]:
     run = bench.top / "run"
     once(_installed(bench, run, _by_uv(bench, wanted / "src/f0000/requirements.txt")))
     yield Figure(
-        "its zip's size, of zip -9 of what uv installs", packed / (bench.top / "run.project.zip").stat().st_size, 1.01
+        "its zip's size, of zip -9 of what uv installs", packed / (bench.top / "installed.zip").stat().st_size, 1.01
     )
     yield from _of_a_tree(bench, run)
 
@@ -63,10 +63,10 @@ def _installed(bench: Bench, run: Path, command: str) -> Contestant:
 
     def clear() -> None:
         shutil.rmtree(run, ignore_errors=True)
-        (bench.top / "run.project.zip").unlink(missing_ok=True)
+        (bench.top / "installed.zip").unlink(missing_ok=True)
 
     return Contestant(
-        ["sh", "-c", f"{command} && cd {run} && zip -9 -q -r ../site.project.zip ."], bench.top, bench.env({}), clear
+        ["sh", "-c", f"{command} && cd {run} && zip -9 -q -r ../installed.zip ."], bench.top, bench.env({}), clear
     )
 
 
