@@ -85,14 +85,21 @@ def rows_of(entries: Iterable[Entry], portable: Callable[[str], str]) -> list[li
 
 def entries_of(rows: Iterable[Sequence[Any]], expanded: Callable[[str], str]) -> tuple[Entry, ...]:
     """Return the entries of rows that `rows_of` made; ``expanded`` turns their portable paths into absolute ones."""
+
+    @cache
+    def real(folder: str) -> str:
+        return expanded(folder)
+
+    def location(path: str, *place: int) -> FileOnDisk | InArchive:
+        if place:
+            return InArchive(real(path), *place)
+        folder, slash, name = path.rpartition("/")
+        return FileOnDisk(real(folder) + slash + name)
+
     return tuple(
-        Entry(path, bool(executable), size, sha256, _location(expanded(where[0]), where[1:]), origin)
+        Entry(path, bool(executable), size, sha256, location(*where), origin)
         for path, executable, size, sha256, origin, where in rows
     )
-
-
-def _location(path: str, place: Sequence[int]) -> FileOnDisk | InArchive:
-    return InArchive(path, *place) if place else FileOnDisk(path)
 
 
 def content_digest(entries: Iterable[Entry]) -> str:

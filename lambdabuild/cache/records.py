@@ -7,7 +7,6 @@ the record, which saves a question.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,7 +14,7 @@ from lambdabuild.cache import action_result, zstd
 from lambdabuild.cache.action_result import OutputFile
 from lambdabuild.cache.cache import Digest
 from lambdabuild.core import regular
-from lambdabuild.core.records import Struct
+from lambdabuild.core.records import Struct, to_json
 
 STEP = "step.json"
 LEVEL = 3
@@ -41,8 +40,7 @@ class Step(Struct, frozen=True):
 def packed(key: str, data: Mapping[str, Any], blobs: Mapping[str, Digest]) -> bytes:
     """Return the content of ``step.json``."""
     named = {name: [digest.sha256, digest.size] for name, digest in blobs.items()}
-    text = json.dumps({"key": key, "data": data, "blobs": named}, sort_keys=True, separators=(",", ":"))
-    return zstd.compress(text.encode(), LEVEL)
+    return zstd.compress(to_json({"key": key, "data": data, "blobs": named}, order="sorted"), LEVEL)
 
 
 def unpacked(key: str, content: bytes) -> Step | None:

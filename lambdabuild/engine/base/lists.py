@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from functools import cache
 from typing import Any
 
 from lambdabuild.artifacts.entries import Entry, FileOnDisk, entries_of, rows_of
@@ -22,9 +21,13 @@ SHARED_PER_OWN = 50
 def write_list(run: Run, name: str, entries: Sequence[Entry]) -> None:
     """Keep the list for zip and tree; paths are written relative to the project's folders."""
     write_rows(run.project, name, rows_of(entries, run.project.portable))
+    _keep(run, name, _written(run.project, name), tuple(entries))
+
+
+def _keep(run: Run, name: str, written: tuple[int, ...], entries: tuple[Entry, ...]) -> None:
     own = sum(isinstance(entry.location, FileOnDisk) for entry in entries)
     cost = own + (len(entries) - own) / SHARED_PER_OWN
-    run.lists.keep(name, (_written(run.project, name), tuple(entries)), cost)
+    run.lists.keep(name, (written, entries), cost)
 
 
 def write_rows(project: Project, name: str, rows: Sequence[object]) -> None:
@@ -34,9 +37,13 @@ def write_rows(project: Project, name: str, rows: Sequence[object]) -> None:
 def read_list(run: Run, name: str) -> tuple[Entry, ...]:
     """The list as copy left it; what this run settled is still known."""
     written, known = run.lists.get(name) or ((), ())
-    if written and written == _written(run.project, name):
+    now = _written(run.project, name)
+    if written and written == now:
         return known
-    return entries_of(read_rows(run.project, name), cache(lambda path: run.project.expand(path)))
+    entries = entries_of(read_rows(run.project, name), run.project.expand)
+    if now == _written(run.project, name):
+        _keep(run, name, now, entries)
+    return entries
 
 
 def _written(project: Project, name: str) -> tuple[int, ...]:

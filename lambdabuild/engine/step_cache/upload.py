@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Mapping
 
 from lambdabuild.cache.cache import Digest
 from lambdabuild.core.plain import Json, JsonObject
+from lambdabuild.core.records import to_json
 from lambdabuild.engine.base import lists, receipts
 from lambdabuild.engine.base.project import Project
 from lambdabuild.engine.base.run import Run
@@ -108,7 +108,7 @@ def _may_leave(
     """Return whether an entry names no place of this machine and holds no value of a variable that the step was
     given.
     """
-    text = json.dumps(data, ensure_ascii=False)
+    text = to_json(data).decode()
     names = (name.removeprefix("environment:") for name in components if name.startswith("environment:"))
     values = (environment.get(name, "") for name in names)
     if CREDENTIALS.search(text) or any(len(value) >= SECRET_CHARACTERS and value in text for value in values):
