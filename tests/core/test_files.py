@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from lambdabuild.core.errors import BadSource, Several
+from lambdabuild.core.recent import SMALL_BYTES
 from lambdabuild.core.store import sha256_of
 from lambdabuild.files import fingerprint
 from lambdabuild.files.listing import Patterns, ignore_lines, scan
@@ -153,6 +154,33 @@ def test_digests_survive_the_process_and_a_broken_cache_is_an_empty_one(tmp_path
     third = Counting(str(tmp_path / "stats"))
     third.digest(str(file))
     assert third.reads == 1
+
+
+def test_what_a_fork_has_learnt_is_not_read_again(tmp_path: Path) -> None:
+    files = [tmp_path / "a.txt", tmp_path / "b.txt"]
+    for file in files:
+        file.write_text(file.name)
+        old(file)
+    time.sleep(0.03)  # a change time cannot be set back
+    fork, cache = Counting(str(tmp_path / "stats")), Counting(str(tmp_path / "stats"))
+    assert cache.digest(str(files[0])) == fork.digest(str(files[0]))
+    fork.set_aside()
+    fork.digest(str(files[1]))
+    cache.add(fork.learnt())
+    cache.save()
+
+    later = Counting(str(tmp_path / "stats"))
+    assert [later.digest(str(file)) for file in files] == [sha256_of(str(file)) for file in files]
+    assert later.reads == 0
+
+
+def test_a_small_file_that_was_digested_need_not_be_read_again(tmp_path: Path) -> None:
+    cache, small, large = Counting(str(tmp_path / "stats")), tmp_path / "small", tmp_path / "large"
+    small.write_bytes(b"x" * SMALL_BYTES)
+    large.write_bytes(b"x" * (SMALL_BYTES + 1))
+    assert cache.recent.get(cache.digest(str(small))) == small.read_bytes()
+    assert cache.recent.get(cache.digest(str(large))) is None
+    assert cache.digest(str(large)) == sha256_of(str(large))
 
 
 def test_a_paranoid_cache_trusts_nothing(tmp_path: Path) -> None:

@@ -162,6 +162,16 @@ def test_a_file_that_only_a_run_reveals_counts(tmp_path: Path) -> None:
     assert really_run(first.build()) == []
 
 
+def test_a_source_that_is_edited_while_a_step_runs_leaves_nothing_in_the_cache(tmp_path: Path) -> None:
+    """What the step left may be of either source."""
+    app = small(Clone(tmp_path / "app", tmp_path / "home", LOG=str(tmp_path / "app/log")))
+    app.append("made/Makefile", '\tsleep 0.1; echo "x = 2" > "$(dir $(LOG))made/app.py"\n')
+    app.build("Made")
+    app.write({"made/app.py": FILES["made/app.py"]})
+    shutil.rmtree(app.path("build"))
+    assert "compile:Made" in really_run(app.build("Made"))
+
+
 def test_who_asks_for_everything_anew_gets_it_and_the_others_too(tmp_path: Path) -> None:
     home = tmp_path / "home"
     app = small(Clone(tmp_path / "a", home))

@@ -123,6 +123,22 @@ def test_what_a_run_has_just_made_is_answered(project: FakeProject) -> None:
     assert answers(project)
 
 
+def test_a_source_that_was_edited_after_its_step_ran_is_not_answered(project: FakeProject) -> None:
+    look(project)
+    project.write("Orders/source.txt", "edited while the run went on\n")
+    left_by(project, "Refunds")
+    assert not answers(project, "build:Orders")
+    assert answers(project, "build:Refunds")
+
+
+def test_what_was_edited_by_hand_after_it_was_made_is_not_answered(project: FakeProject) -> None:
+    look(project)
+    Path(project.run.project.out("make", "Orders")).unlink()
+    left_by(project, "Refunds")
+    assert not answers(project, "build:Orders")
+    assert answers(project, "build:Refunds")
+
+
 def test_what_a_run_only_looked_at_is_answered(project: FakeProject) -> None:
     look(project)
     left_by(opened(project))
