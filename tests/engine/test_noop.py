@@ -139,6 +139,15 @@ def test_what_was_edited_by_hand_after_it_was_made_is_not_answered(project: Fake
     assert answers(project, "build:Refunds")
 
 
+@pytest.mark.parametrize("values", [{}, {"inputs": "of an earlier run", "output": "made"}])
+def test_a_step_whose_success_was_not_saved_is_not_answered(project: FakeProject, values: dict[str, str]) -> None:
+    look(project)
+    project.kept["make:Orders"] = values
+    snapshot_writer.renew(project.run, shown(project))
+    assert not answers(project, "build:Orders")
+    assert answers(project, "build:Refunds")
+
+
 def test_what_a_run_only_looked_at_is_answered(project: FakeProject) -> None:
     look(project)
     left_by(opened(project))

@@ -107,13 +107,23 @@ class Listings:
         return cast("T", made[key])
 
 
+class InputTrace(Struct, frozen=True):
+    """The files that were looked at for the inputs of a step before it ran."""
+
+    looked_at: DependencyTrace
+    began_ns: int
+    """When the look began (``time.time_ns``)."""
+    fingerprint: str
+    """Of the inputs that were found."""
+
+
 class Progress(Struct):
     """The record of what has happened in a run so far."""
 
     seen: dict[tuple[str, str], DependencyTrace] = field(default_factory=dict)
     """The files that each step that is up to date depends on."""
-    inputs: dict[tuple[str, str], tuple[DependencyTrace, int]] = field(default_factory=dict)
-    """The files that were looked at for the inputs of each step that ran, and since when (``time.time_ns``)."""
+    inputs: dict[tuple[str, str], InputTrace] = field(default_factory=dict)
+    """For each step that ran and succeeded, unless the run itself revealed more of what it reads."""
     ran: set[tuple[str, str]] = field(default_factory=set)
     last_ran_ns: int = 0
     """When the last step ended."""

@@ -182,16 +182,16 @@ def _observe(run: Run, step: Step, asks_again: bool, inputs: DependencyTrace, ou
             return None
         inputs.update(seen)
         return run.opened_with.opened_ns
-    looked_at, began = run.progress.inputs.get(step, (None, 0))
-    if looked_at is None:
+    trace = run.progress.inputs.get(step)
+    if trace is None or values.get("inputs") != trace.fingerprint:
         return None
     row = kind_of(run.index, kind)
     with run.stats.watched() as seen:
         if row.asks_always(run, name) or not row.is_intact(run, name, values):
             return None
-    inputs.update(looked_at)
+    inputs.update(trace.looked_at)
     outputs.update(seen)
-    return began
+    return trace.began_ns
 
 
 def _count_files(run: Run, name: str) -> int:

@@ -20,7 +20,7 @@ from lambdabuild.core.plain import Json, JsonObject
 from lambdabuild.core.spans import Span
 from lambdabuild.engine.base import ownership, receipts
 from lambdabuild.engine.base.project import Project
-from lambdabuild.engine.base.run import Run
+from lambdabuild.engine.base.run import InputTrace, Run
 from lambdabuild.engine.base.session import begin, keep
 from lambdabuild.engine.base.step_kind import kind_of
 from lambdabuild.engine.freshness import inputs
@@ -57,10 +57,12 @@ def _looked_up_or_run(run: Run, kind: str, name: str, *, look_up: bool) -> Json:
     began = time.time_ns()
     with run.stats.watched() as looked_at:
         before = row.inputs(run, name)  # first: an edit made while we build must count as a change
-    run.progress.inputs[kind, name] = looked_at, began
+    run.progress.inputs.pop((kind, name), None)
     remove(run.project.receipt(kind, name))
     may_restore = look_up and not run.progress.runs_always
     values = (_restored(run, kind, name, before) if may_restore else None) or _run(run, kind, name, before)
+    if values["inputs"] == fingerprint.of(before):  # else there is more, which the run or a step before it revealed
+        run.progress.inputs[kind, name] = InputTrace(looked_at, began, values["inputs"])
     run.progress.last_ran_ns = time.time_ns()
     return values
 
@@ -84,7 +86,6 @@ def _run(run: Run, kind: str, name: str, before: Mapping[str, str]) -> Json:
     has_changed = materialize.provide(run, row.bytes_of(run, name), run_again)
     notes = row.before_run(run, name, run_again)
     if has_changed or notes:
-        run.progress.inputs.pop((kind, name))
         before = row.inputs(run, name)
     started = time.time_ns()
     with workers.turn(run, kind, name):
@@ -112,8 +113,6 @@ def _run_again(run: Run, kind: str, name: str) -> str:
 
 def _kept(run: Run, kind: str, name: str, receipt: receipts.Receipt, values: JsonObject) -> Json:
     """Write the receipt; gives what doit keeps."""
-    if receipt.reads:  # only the run itself has told what it reads
-        run.progress.inputs.pop((kind, name), None)
     receipts.write(run.project.receipt(kind, name), receipt)
     return {
         "inputs": fingerprint.of({**receipt.components, **receipt.reads}),
