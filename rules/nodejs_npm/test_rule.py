@@ -129,7 +129,7 @@ def test_two_functions_with_one_lock_are_compressed_once(project: Sandbox) -> No
     counted = (
         "import atexit, sys\nfrom lambdabuild.artifacts import zips\nfrom lambdabuild.cli.main import main\n"
         "pack, packed = zips._pack, []\n"
-        "zips._pack = lambda entry, folder: packed.append(entry.path) or pack(entry, folder)\n"
+        "zips._pack = lambda entry, *more: packed.append(entry.path) or pack(entry, *more)\n"
         "main(['build', '-q', '-n', '2'])\nprint(len(packed), len(set(packed)))"
     )
     ran = project.command([sys.executable, "-c", counted])
