@@ -47,9 +47,20 @@ def main() -> int:
         for figure in measured(row, rounds, programs, given.scale):
             lines.append(as_row(figure))
             print(lines[-1], flush=True)
-    if len(rows) == len(ROWS) and given.scale == 1:
-        RESULTS.write_text(heading(rounds, warnings) + "\n".join(lines) + "\n")
+    if given.scale == 1:
+        write(heading(rounds, warnings), lines, is_whole=len(rows) == len(ROWS))
     return 0
+
+
+def write(head: str, lines: list[str], is_whole: bool) -> None:
+    """Write results.md; figures of single rows replace theirs, if the machine, versions, day and rounds are the same."""
+    known = RESULTS.read_text() if RESULTS.exists() else ""
+    if not is_whole and not known.startswith(head):
+        return
+    replaced = {line.split(" | ")[0]: line for line in lines}
+    before = [] if is_whole else known.removeprefix(head).splitlines()
+    merged = {line.split(" | ")[0]: line for line in before} | replaced
+    RESULTS.write_text(head + "\n".join(merged.values()) + "\n")
 
 
 def measured(row: Row, rounds: int, programs: Path, scale: float) -> Iterator[Figure]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import OrderedDict
 from typing import Generic, TypeAlias, TypeVar
 
 T = TypeVar("T")
@@ -21,7 +22,8 @@ class Recent(Generic[T]):
     def __init__(self, budget: float) -> None:
         self._budget, self._spent = budget, 0.0
         self._lock = threading.Lock()
-        self._values: dict[str, T] = {}
+        # Not a dict: its first key is found by stepping over all that were removed before.
+        self._values: OrderedDict[str, T] = OrderedDict()
         self._costs: dict[str, float] = {}
 
     def keep(self, name: str, value: T, cost: float) -> None:
