@@ -148,7 +148,7 @@ def open_project(
     # The plan: the last run's while nothing it depends on has changed.
     kept = _kept_plan(build_dir, last_run)
     service, plan, rules = kept or _load_and_plan(folder, settings, environment, rule_folders, stats, files)
-    settings = settings.merged_over(service.settings)
+    settings = settings.merged_over(service.settings, service.function_names)
     _refuse_broken(plan, wanted, settings)
 
     usual, caches = _usual_settings(folder, variables, environment, settings), cache_dir(environment)
@@ -422,7 +422,7 @@ def _as_planned(files: ProjectFiles, variables: Mapping[str, str]) -> Planned:
     settings = read_settings(files.project, os.environ, variables, files)
     service = load_service(files.project, settings, region(settings, os.environ), os.environ, files)
     rules = find_rules(search_path(files.project, os.environ), files)
-    settings = settings.merged_over(service.settings)
+    settings = settings.merged_over(service.settings, service.function_names)
     disk = what_planning_reads(files, service, settings)
     return Planned(settings, service, planner.plan(service, rules, disk, lambda choice: choice.manifest, settings))
 

@@ -209,7 +209,7 @@ def load_service(
         raise CannotReadTemplate(
             f"no template in {folder}: looked for {', '.join(looked_for)}",
             help="run in the project's folder, or set template in lambdabuild.toml;"
-            " tables [sources.NAME] and [layers.NAME] there need none",
+            " a table [functions.NAME] with path and runtime there needs none, nor do [layers.NAME] and [sources.NAME]",
         )
     if not path:
         service, passed_over = Service((), (), ()), looked_for
@@ -217,6 +217,10 @@ def load_service(
         service = _load_serverless(files, path, settings, os.environ if environment is None else environment)
     else:
         service = _load_sam(files, path, settings, region, keeps_broken)
+    if settings.functions:
+        from lambdabuild.frontends import settings_only
+
+        service = replace(service, functions=(*service.functions, *settings_only.functions_of(settings, service)))
     check_paths(service)
     if settings.layers:
         from lambdabuild.plan.layers.tables import layers_of

@@ -65,7 +65,7 @@ def _load_and_plan(
     )
     _refuse_what_cannot_be_compiled(service, files.project, stats)
     rules = find_rules(rule_folders, files)
-    plan = _plan(files, service, rules, settings.merged_over(service.settings), stats)
+    plan = _plan(files, service, rules, settings.merged_over(service.settings, service.function_names), stats)
     return service, _without_secrets(plan, service), {rule.name: rule for rule in rules}
 
 

@@ -42,8 +42,10 @@ ALLOWED: Mapping[str, tuple[str, ...]] = {
     "project_loader": EVERYTHING,
     "project_planner": (*EVERYTHING, "project_planner"),
     "project": (*EVERYTHING, "project_planner", "project"),
+    "project_outputs": (*ENGINE, "project_outputs"),
+    "starters": (*CORE, "starters"),
     "api": (*EVERYTHING, "project", "node", "api"),
-    "cli": (*CORE, "config", "project_loader", "project", "api", "cli"),
+    "cli": (*CORE, "config", "project_loader", "project", "project_outputs", "starters", "api", "cli"),
 }
 """A module or package -> what it may import, of ours. The longest name that fits a module counts."""
 

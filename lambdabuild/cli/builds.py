@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from lambdabuild import project
 from lambdabuild.cli import quick
@@ -46,6 +46,15 @@ def build(arguments: Arguments) -> int:
     groups = _groups(run)
     selected = [name if name == TEMPLATE and name not in groups else _task(name, groups) for name in arguments.words]
     return run_doit("run", arguments, selected, run)
+
+
+def build_named(arguments: Arguments, more: Callable[[Run, Sequence[str]], Sequence[str]]) -> tuple[int, Run]:
+    """Build what is named and ``more`` tasks that this needs; return the exit code and the run."""
+    run = _open(arguments, [f"build:{name}" for name in arguments.words], quick.Answer())
+    project.refuse_left_out(run.index, arguments.words)
+    groups = _groups(run)
+    selected = [*(_task(name, groups) for name in arguments.words), *more(run, arguments.words)]
+    return run_doit("run", arguments, selected, run), run
 
 
 def run_tasks(arguments: Arguments) -> int:

@@ -13,6 +13,7 @@ from lambdabuild.project import task_groups
 MODULES: Mapping[str, str] = {
     "build": "builds",
     "run": "builds",
+    "output": "outputs",
     "plan": "questions",
     "why": "questions",
     "affected": "ci",
@@ -24,7 +25,7 @@ MODULES: Mapping[str, str] = {
     "compile": "templates",
     "schema": "templates",
     "cache": "cache",
-    "rpc": "rpc_command",
+    "rpc": "rpc",
     "init": "basics",
     "completion": "basics",
     "help": "basics",
@@ -57,7 +58,7 @@ OF_DOIT: Mapping[str, str] = {
 """doit's own commands that are not offered, and what to use instead."""
 
 OVERVIEW = (
-    ("Build", ("build", "run")),
+    ("Build", ("build", "run", "output")),
     ("Ask", ("plan", "why", "list", "info", "affected", "costs")),
     ("Write", ("compile", "schema", "init")),
     ("Look after", ("clean", "forget", "cache")),
@@ -82,9 +83,9 @@ def run(arguments: list[str], answer: Answer | None = None) -> int:
     if position is None and {"-V", "--version"} & {*arguments}:
         return version()
     if name == "rpc" and position == 0:  # its words are somebody's JSON, whatever they look like
-        from lambdabuild.cli import rpc_command
+        from lambdabuild.cli import rpc
 
-        return rpc_command.run(arguments[1:])
+        return rpc.run(arguments[1:])
     if position is not None and name in MODULES:
         return _run(command(name), [*arguments[:position], *arguments[position + 1 :]], answer)
     _check_first_word(name)

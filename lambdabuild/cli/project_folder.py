@@ -9,8 +9,9 @@ TYPE_CHECKING = False  # as typing has it, without what typing imports at every 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+SETTINGS = "lambdabuild.toml"
 DESCRIPTIONS = frozenset(
-    {"lambdabuild.toml", "template.yaml", "template.yml", "template.json"}
+    {SETTINGS, "template.yaml", "template.yml", "template.json"}
     | {f"serverless.{extension}" for extension in ("yml", "yaml", "json", "js", "cjs", "mjs", "ts")}
 )
 """A folder with one of these is a project; so is one whose pyproject.toml has a table [tool.lambdabuild]."""
@@ -39,7 +40,7 @@ def find(here: str, environment: Mapping[str, str], template: str = "") -> str:
     folder = here
     if template and os.path.isfile(os.path.join(here, template)):
         return here
-    while not _is_project(folder, environment.get("LAMBDABUILD_TEMPLATE", "")):
+    while not is_project(folder, environment):
         parent = os.path.dirname(folder)
         is_top = parent == folder or os.path.lexists(os.path.join(folder, ".git"))
         if is_top or not _is_searched(parent, folder, environment):
@@ -60,7 +61,9 @@ def from_there(settings: Mapping[str, str], here: str, folder: str) -> dict[str,
     }
 
 
-def _is_project(folder: str, template: str) -> bool:
+def is_project(folder: str, environment: Mapping[str, str]) -> bool:
+    """Return whether a folder has a description of functions, or settings."""
+    template = environment.get("LAMBDABUILD_TEMPLATE", "")
     try:
         names = os.listdir(folder)
     except OSError:

@@ -15,6 +15,7 @@ from lambdabuild.config.settings import (
     Command,
     Container,
     ExecutorSettings,
+    FunctionTable,
     LayerSettings,
     Settings,
     SourceSettings,
@@ -49,7 +50,7 @@ FOLLOWED = frozenset({"parameters", "serverless_options", "tags", "images", "con
 CHOICES = {
     "format": ("text", "json"), "resolver": ("uv", "pip"), "missing_tools": ("fail", "skip"),
     "use_container": ("true", "false", "auto"), "pull": ("missing", "always", "never"),
-    "transfer": ("auto", "mount", "archive"),
+    "transfer": ("auto", "mount", "archive"), "architecture": ("x86_64", "arm64"),
 }  # fmt: skip
 MAPPINGS = ("parameters", "serverless_options", "tags", "options", "images")
 TEXTS = ("tags", "metadata")
@@ -65,7 +66,7 @@ class Table(Struct, frozen=True):
 
 
 TABLES: Mapping[str, Table] = {
-    "functions": Table(FunctionSettings, "a table such as [functions.Orders]"),
+    "functions": Table(FunctionTable, "a table such as [functions.Orders]"),
     "layers": Table(LayerSettings, "a table such as [layers.deps]"),
     "commands": Table(Command, "a table [commands], with a command for a function or a runtime", short="run"),
     "sources": Table(SourceSettings, "a table such as [sources.app]"),

@@ -21,13 +21,13 @@ from lambdabuild.config.settings import (
     Command,
     Container,
     ExecutorSettings,
+    FunctionTable,
     LayerSettings,
     Settings,
     SourceSettings,
     annotation_of,
     keys_of,
 )
-from lambdabuild.core.function_settings import FunctionSettings
 from lambdabuild.core.records import Struct
 
 Schema = dict[str, Any]
@@ -36,7 +36,7 @@ Schema = dict[str, Any]
 DRAFT = "http://json-schema.org/draft-07/schema#"
 TITLE = "lambdabuild settings: lambdabuild.toml, or [tool.lambdabuild] of pyproject.toml"
 CLASSES: Mapping[str, type[Struct]] = {
-    "function": FunctionSettings,
+    "function": FunctionTable,
     "layer": LayerSettings,
     "command": Command,
     "source": SourceSettings,
@@ -67,7 +67,7 @@ FLAGS: Mapping[str, bool | str] = {"true": True, "false": False}
 """How a word among CHOICES is written in TOML, when it is not a text."""
 
 SPECIAL: Mapping[tuple[type[Struct], str], Schema] = {
-    (FunctionSettings, "container"): {"$ref": "#/definitions/container"},
+    (FunctionTable, "container"): {"$ref": "#/definitions/container"},
     (LayerSettings, "container"): {"$ref": "#/definitions/container"},
     (Settings, "container"): {"$ref": "#/definitions/container"},
     (Settings, "cache"): {"$ref": "#/definitions/cache"},

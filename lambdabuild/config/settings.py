@@ -103,6 +103,27 @@ class LayerSettings(FunctionSettings, frozen=True):
     where: Span | None = None
 
 
+class FunctionTable(FunctionSettings, frozen=True):
+    """Settings of one function of the template, or the description of one that no template has (`path`, `runtime`).
+
+    `[functions."*"]` holds what all functions have in common; a function's own table takes precedence.
+    """
+
+    path: str = ""
+    """Folder of its code, relative to the project's folder. Not for a function of the template."""
+    runtime: str = ""
+    """Runtime, such as `python3.13`. Not for a function of the template."""
+    handler: str = ""
+    """Handler, as Lambda gets it. Not for a function of the template. Default: not checked."""
+    architecture: str = ""
+    """Architecture: `x86_64` or `arm64`. Not for a function of the template. Default: `x86_64`."""
+    build_method: str = ""
+    """Build method, as in a template's `Metadata`: `makefile`, `esbuild`. Not for a function of the template."""
+    layers: tuple[str, ...] = ()
+    """Layers it runs with, in order: names of `[layers]`, or ARNs. Not for a function of the template."""
+    where: Span | None = None
+
+
 class Command(Struct, frozen=True, order=True):
     """A command of your own for a function or layer, a build method or a runtime (patterns too)."""
 
@@ -285,7 +306,8 @@ class Settings(Struct, frozen=True, dict=True):
     lock_timeout_seconds: int = 600
     """Seconds to wait for another run in the project."""
     functions: Mapping[str, FunctionSettings] = field(default_factory=dict)
-    """Settings of one function or layer, by its name; `Child/NAME` in a nested stack."""
+    """Settings of one function or layer, by its name (`Child/NAME` in a nested stack), or a function that no template
+    has; `"*"` for all functions."""
     layers: Mapping[str, LayerSettings] = field(default_factory=dict)
     """A layer of your own, or additions to one of the template, by its name."""
     commands: Mapping[str, Command] = field(default_factory=dict)
@@ -300,7 +322,7 @@ class Settings(Struct, frozen=True, dict=True):
     @property
     def needs_no_template(self) -> bool:
         """Return whether the settings alone say what to build."""
-        return bool(self.sources or self.layers)
+        return bool(self.sources or self.layers or described(self.functions))
 
     def command_of(self, name: str, build_method: str, runtime: str) -> Command:
         """Return the command for its name, else its build method, else its runtime, by the longest pattern."""
@@ -342,15 +364,42 @@ class Settings(Struct, frozen=True, dict=True):
     def _by_unit(self) -> Mapping[str, LayerSettings]:
         return {unit: table for name, table in self.layers.items() for unit, _ in layer_units(name, table)}
 
-    def merged_over(self, template: Mapping[str, FunctionSettings]) -> Settings:
-        """Return these settings, with the template's own where they say nothing."""
-        functions, layers = dict(self.functions), dict(self.layers)
+    def merged_over(self, template: Mapping[str, FunctionSettings], functions: Iterable[str] = ()) -> Settings:
+        """Return these settings, with what all ``functions`` have in common, and the template's own below that."""
+        tables, layers = {name: of_any(table) for name, table in self.functions.items()}, dict(self.layers)
+        common = tables.pop(EVERY, None)
+        if common is not None:
+            tables |= {name: common.merged_under(tables.get(name, NOTHING)) for name in functions}
         for name, own in template.items():
             if name in layers:
                 layers[name] = replace(layers[name], **asdict(own.merged_under(layers[name])))
             else:
-                functions[name] = own.merged_under(self.of(name))
-        return replace(self, functions=functions, layers=layers) if template else self
+                tables[name] = own.merged_under(tables.get(name) or self.of(name))
+        return replace(self, functions=tables, layers=layers) if template or self.functions else self
+
+
+EVERY = "*"
+"""The table ``[functions."*"]``, for all functions."""
+DESCRIBED = tuple(name for name in FunctionTable.__struct_fields__ if name not in FunctionSettings.__struct_fields__)
+"""Settings that describe a function, which a function of a template has from there."""
+
+
+def described(tables: Mapping[str, FunctionSettings], is_alone: bool = True) -> tuple[str, ...]:
+    """Return the names of tables that say what a function is, and not only how one of the template is built.
+
+    Without a template (``is_alone``) it is enough that the table for all functions says so.
+    """
+    common = is_alone and is_described(tables.get(EVERY, NOTHING))
+    return tuple(name for name, table in tables.items() if name != EVERY and (common or is_described(table)))
+
+
+def is_described(table: FunctionSettings) -> bool:
+    return any(getattr(table, name, "") for name in DESCRIBED if name != NOT_A_KEY)
+
+
+def of_any(table: FunctionSettings) -> FunctionSettings:
+    """Return of a function's table what a function of a template may have, too."""
+    return FunctionSettings(**{name: getattr(table, name) for name in FunctionSettings.__struct_fields__})
 
 
 NOT_A_KEY = "where"

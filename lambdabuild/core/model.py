@@ -62,6 +62,8 @@ class Function(Struct, frozen=True):
     """The place of its handler, if that is not in a settings file."""
     extras: tuple[str, ...] = ()
     """Globs of files of the service's folder that are added under their own paths to what a rule makes."""
+    from_settings: bool = False
+    """It is described by a table of the settings, and is in no template."""
 
 
 class About(Struct, frozen=True):
@@ -350,9 +352,21 @@ class Service(Struct, frozen=True, dict=True):
     """Functions and layers that could not be read because of their own mistakes."""
 
     @property
+    def function_names(self) -> tuple[str, ...]:
+        """Return the names of all functions that are built, images too."""
+        return tuple(item.name for item in (*self.functions, *self.images))
+
+    @property
     def has_template(self) -> bool:
-        """False for a project whose settings alone say what to build."""
-        return bool(self.documents) or self.definition is not None
+        """Return whether the step ``template`` has something to write: templates, or the manifest of what the settings
+        describe.
+        """
+        return bool(self.documents or self.functions) or self.definition is not None
+
+    @property
+    def has_trees(self) -> bool:
+        """Return whether a run of everything writes folders: not for a serverless.yml, of which only zips are deployed."""
+        return bool(self.documents or self.functions) and self.definition is None
 
     def folder_of(self, stack: str) -> str:
         """Return the folder of a stack's template, "." if it has none."""

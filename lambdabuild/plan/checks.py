@@ -61,7 +61,9 @@ def refuse_missing_folder(item: Function | Layer, names: Names) -> None:
         raise NoSource(
             f"the code folder {item.source}/ of {targets.kind(item)} {item.name!r} does not exist or is not a folder",
             where=item.where,
-            help="correct the path in the template; it is relative to the template's folder",
+            help=f"correct [{targets.kind(item)}s.{item.name}] path; it is relative to the project's folder"
+            if item.from_settings
+            else "correct the path in the template; it is relative to the template's folder",
         )
 
 

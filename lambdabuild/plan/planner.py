@@ -183,7 +183,7 @@ def _plan(
         sources=sources.published(settings),
         pinned=sources.pinned(service, settings),
         layer_candidates=tuple(candidates.layer_candidates(builds, sizes, {rule.name: rule for rule in rules})),
-        has_trees=bool(service.documents),
+        has_trees=service.has_trees,
         has_template=service.has_template,
     )
 

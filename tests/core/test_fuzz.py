@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from lambdabuild.artifacts.trees import TreeRecord
-from lambdabuild.cli import rpc
+from lambdabuild.api import json_rpc as rpc
 from lambdabuild.config import loader
 from lambdabuild.core.errors import LambdaBuildError
 from lambdabuild.engine.base import receipts, snapshot

@@ -19,7 +19,7 @@ from typing import Any
 
 
 def ours(text: str) -> dict[str, Any]:
-    from lambdabuild.cli import rpc
+    from lambdabuild.api import json_rpc as rpc
 
     return rpc.respond(text, rpc.build)
 

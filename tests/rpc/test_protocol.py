@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lambdabuild.api.workflows import WORKFLOWS
-from lambdabuild.cli import rpc
+from lambdabuild.api import json_rpc as rpc
 
 # The watchdog over tools (lambdabuild.core.tools) lives as long as this process, and is waited for by nobody.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")

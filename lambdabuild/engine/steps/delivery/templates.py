@@ -29,7 +29,7 @@ def templates(run: Run) -> serverless_outputs.Written:
     packaged: dict[str, Location] = {}
     definition = run.project.service.definition
     own = (
-        serverless_outputs.write(run, definition, dict(manifest.shared_layers_of(run)))
+        serverless_outputs.write(run, definition, manifest.shared_layers_as_data(run))
         if definition
         else serverless_outputs.Written({})
     )
