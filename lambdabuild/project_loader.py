@@ -8,7 +8,10 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+from lambdabuild.config import samconfig
 from lambdabuild.config.loader import load as load_settings
+from lambdabuild.config.loader import sam_config
+from lambdabuild.config.samconfig import SamConfig
 from lambdabuild.config.settings import Settings
 from lambdabuild.core import regular
 from lambdabuild.core.errors import (
@@ -139,16 +142,44 @@ def read_settings(
             where=(Span(SETTINGS_FILE), Span("pyproject.toml")),
             help="keep one of them",
         )
-    if in_pyproject:
-        settings = load_settings(
-            "pyproject.toml", pyproject or "", environment, variables, table=("tool", "lambdabuild")
-        )
-    else:
-        settings = load_settings(SETTINGS_FILE, text or "", environment, variables)
+    file, content, table = (
+        ("pyproject.toml", pyproject, ("tool", "lambdabuild")) if in_pyproject else (SETTINGS_FILE, text, ())
+    )
+    settings = load_settings(file, content or "", environment, variables, table=table)
+    sam, looked_for = _sam_config(files, settings)
+    if sam is not None:
+        settings = load_settings(file, content or "", environment, variables, table=table, sam=sam)
+    settings = replace(settings, read_files=looked_for)
     names_one = (
         "build_dir" in variables or "LAMBDABUILD_BUILD_DIR" in environment or "build_dir" in f"{text}{pyproject}"
     )
     return settings if names_one else replace(settings, build_dir=_build_dir(folder, settings, files))
+
+
+def _sam_config(files: ProjectFiles, settings: Settings) -> tuple[SamConfig | None, tuple[str, ...]]:
+    """Return what the samconfig.toml of a SAM template sets, None if there is none; and every file looked for."""
+    if settings.config_file == samconfig.NONE:
+        return None, ()
+    folder = os.path.dirname(settings.template)
+    usual = tuple(os.path.join(folder, name) for name in samconfig.NAMES)
+    path = settings.config_file or next((name for name in usual if files.kind(name) == "file"), "")
+    if not path:
+        return None, usual
+    looked_for = [path] if settings.config_file else list(usual)
+
+    def read(name: str) -> str:
+        looked_for.append(name)
+        return files.read(name)
+
+    try:
+        sam = sam_config(path, settings.config_env, read)
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadSettings(f"cannot read {path}: {error}", where=Span(path), help="make it a readable file") from error
+    templates = [str(value) for setting, value, _ in sam.settings if setting == ["template"]]
+    usually = next((name for name in (*TEMPLATES, *SERVERLESS) if files.kind(name)), "")
+    template = settings.template or (templates or [usually])[-1]
+    is_of_sam = bool(template) and not is_serverless(files, template)
+    return sam if is_of_sam else None, tuple(dict.fromkeys(looked_for))
 
 
 def _build_dir(folder: str, settings: Settings, files: ProjectFiles) -> str:
@@ -226,7 +257,8 @@ def load_service(
         from lambdabuild.plan.layers.tables import layers_of
 
         service = replace(service, layers=(*service.layers, *layers_of(settings, service)))
-    return replace(service, read=replace(service.read, files=(*passed_over, *service.read.files)))
+    read = replace(service.read, files=(*passed_over, *settings.read_files, *service.read.files))
+    return replace(service, read=read, notes=(*settings.notes, *service.notes))
 
 
 def is_serverless(files: ProjectFiles, path: str) -> bool:

@@ -236,6 +236,8 @@ def _settings_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--stage", action=SettingFlag, metavar="NAME", help="the stage, as stage=NAME")
     group.add_argument("--region", action=SettingFlag, metavar="NAME", help="the region, as region=NAME")
     group.add_argument("--param", action=Parameter, metavar="NAME=VALUE", help="a parameter, as param.NAME=VALUE")
+    group.add_argument("--config-env", action=SettingFlag, metavar="NAME", help="the environment of a samconfig.toml")
+    group.add_argument("--config-file", action=SettingFlag, metavar="FILE", help="the samconfig.toml; none for none")
     group.add_argument("--offline", action=SettingFlag, nargs=0, help="use no network: only what is on this machine")
     group.add_argument("--paranoid", action=SettingFlag, nargs=0, help="hash every file, whatever its times say")
 

@@ -24,6 +24,7 @@ PATHS = (
     "project_root",
     "store",
     "serverless_dir",
+    "config_file",
     "dockerfile",
     "cache.dir",
 )
@@ -55,7 +56,7 @@ def from_there(settings: Mapping[str, str], here: str, folder: str) -> dict[str,
         return dict(settings)
     return {
         name: os.path.relpath(os.path.join(here, value), folder)
-        if name in PATHS and value and not os.path.isabs(value)
+        if name in PATHS and value not in ("", "none") and not os.path.isabs(value)
         else value
         for name, value in settings.items()
     }

@@ -7,9 +7,11 @@ environment a dot is ``__`` and the case of the first part does not matter (``LA
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from lambdabuild.config import samconfig
+from lambdabuild.config.samconfig import SamConfig
 from lambdabuild.config.settings import (
     CacheSettings,
     Command,
@@ -74,15 +76,24 @@ TABLES: Mapping[str, Table] = {
 
 
 def load(
-    file: str, text: str, environment: Mapping[str, str], variables: Mapping[str, str], *, table: tuple[str, ...] = ()
+    file: str,
+    text: str,
+    environment: Mapping[str, str],
+    variables: Mapping[str, str],
+    *,
+    table: tuple[str, ...] = (),
+    sam: SamConfig | None = None,
 ) -> Settings:
     """Settings from a TOML text (``table`` is where in it they stand), the environment and the command line.
+
+    What a samconfig.toml says comes first, so everything else takes precedence.
 
     All mistakes are raised together (LB107), each with its place in the file when it has one.
     """
     errors: list[LambdaBuildError] = []
-    settings = Settings()
+    settings = Settings(notes=sam.notes if sam is not None else ())
     for source in (
+        _from_sam(sam),
         _from_toml(file, text, table),
         _from_environment(environment),
         _from_arguments(variables),
@@ -112,6 +123,18 @@ class _Given(Struct, frozen=True):
     @property
     def key(self) -> str:
         return ".".join(self.path)
+
+
+def _from_sam(sam: SamConfig | None) -> Iterable[_Given]:
+    for path, value, where in sam.settings if sam is not None else ():
+        yield _Given(path, value, where.file, where)
+
+
+def sam_config(path: str, env: str, read: Callable[[str], str]) -> SamConfig:
+    """Return what a samconfig.toml or .yaml sets. Raises OSError, BadSettings (LB107)."""
+    text = read(path)
+    places = _places(path, text) if path.endswith(".toml") else {}
+    return samconfig.load(path, env, read, lambda key: _place(path, places, key))
 
 
 def _from_toml(file: str, text: str, table: tuple[str, ...]) -> Iterable[_Given]:

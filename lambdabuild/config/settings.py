@@ -213,6 +213,11 @@ class Settings(Struct, frozen=True, dict=True):
     of it. Default: the git checkout."""
     stage: str = ""
     """Stage of a serverless.yml (`--stage`); for a SAM template the parameter `Stage`, if it has one."""
+    config_file: str = ""
+    """A samconfig.toml or .yaml whose parameters of `build`, `deploy` and `package` are read; `none` reads none
+    (`--config-file`). Default: the one next to a SAM template."""
+    config_env: str = ""
+    """Environment in the samconfig.toml (`--config-env`). Default: `default`."""
     parameters: Mapping[str, str] = field(default_factory=dict)
     """Parameters of the template, params of a serverless.yml; on the command line also `param.NAME=value`."""
     serverless_options: Mapping[str, str] = field(default_factory=dict)
@@ -318,6 +323,8 @@ class Settings(Struct, frozen=True, dict=True):
     """Where results of steps are kept and looked for."""
     executor: ExecutorSettings = field(default_factory=ExecutorSettings)
     """An engine that runs steps on other machines; a text is its address."""
+    notes: tuple[str, ...] = ()
+    read_files: tuple[str, ...] = ()
 
     @property
     def needs_no_template(self) -> bool:
@@ -380,7 +387,13 @@ class Settings(Struct, frozen=True, dict=True):
 
 EVERY = "*"
 """The table ``[functions."*"]``, for all functions."""
-DESCRIBED = tuple(name for name in FunctionTable.__struct_fields__ if name not in FunctionSettings.__struct_fields__)
+NOT_KEYS = frozenset({"where", "notes", "read_files"})
+"""Fields that nobody sets: where a table begins, what is to be told about the settings, which files they come from."""
+DESCRIBED = tuple(
+    name
+    for name in FunctionTable.__struct_fields__
+    if name not in NOT_KEYS and name not in FunctionSettings.__struct_fields__
+)
 """Settings that describe a function, which a function of a template has from there."""
 
 
@@ -394,7 +407,7 @@ def described(tables: Mapping[str, FunctionSettings], is_alone: bool = True) -> 
 
 
 def is_described(table: FunctionSettings) -> bool:
-    return any(getattr(table, name, "") for name in DESCRIBED if name != NOT_A_KEY)
+    return any(getattr(table, name, "") for name in DESCRIBED)
 
 
 def of_any(table: FunctionSettings) -> FunctionSettings:
@@ -402,13 +415,9 @@ def of_any(table: FunctionSettings) -> FunctionSettings:
     return FunctionSettings(**{name: getattr(table, name) for name in FunctionSettings.__struct_fields__})
 
 
-NOT_A_KEY = "where"
-"""A field that says where a table begins; nobody sets it."""
-
-
 def keys_of(kind: type[Struct]) -> list[str]:
     """Return the fields of a class that a settings file may have."""
-    return [name for name in kind.__struct_fields__ if name != NOT_A_KEY]
+    return [name for name in kind.__struct_fields__ if name not in NOT_KEYS]
 
 
 def annotation_of(kind: type[Struct], name: str) -> str:

@@ -10,7 +10,6 @@ from typing import Literal, cast
 from lambdabuild.config.settings import (
     DESCRIBED,
     EVERY,
-    NOT_A_KEY,
     FunctionTable,
     LayerSettings,
     Settings,
@@ -51,8 +50,7 @@ def _named_in(service: Service) -> frozenset[str]:
 
 def _with_common(table: FunctionTable, common: FunctionTable) -> FunctionTable:
     """Return a table with what ``[functions."*"]`` says of a function where the table itself says nothing."""
-    missing = {name: getattr(common, name) for name in DESCRIBED if not getattr(table, name)}
-    return replace(table, **{name: value for name, value in missing.items() if name != NOT_A_KEY})
+    return replace(table, **{name: getattr(common, name) for name in DESCRIBED if not getattr(table, name)})
 
 
 class _Layers:
@@ -100,7 +98,7 @@ def _place(table: FunctionTable) -> Span:
 
 def _said_twice(name: str, table: FunctionTable) -> Iterator[LambdaBuildError]:
     for key in DESCRIBED:
-        if key != NOT_A_KEY and getattr(table, key):
+        if getattr(table, key):
             yield BadSettings(
                 f"{name!r} is in the template, which sets its {key}",
                 where=_place(table),
