@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from lambdabuild.plan.shards import Costs
     from lambdabuild.plan.shards import Shard as Shard
     from lambdabuild.plan.types import BuildPlan
-    from lambdabuild.project_loader import ProjectFiles
+    from lambdabuild.project_files import ProjectFiles
 
 
 def doit_project(place: str = ".", **settings: str) -> dict[str, object]:
@@ -182,7 +182,7 @@ def _settings(
     folder: str, variables: Mapping[str, str], environment: Mapping[str, str], files: ProjectFiles | None
 ) -> Settings:
     """Return the project's settings. Raise MissingExtra if they need packages that are not installed."""
-    from lambdabuild.project_loader import read_settings
+    from lambdabuild.project_settings import read_settings
 
     settings = read_settings(folder, environment, variables, files)
     servers = [address for address in (*settings.cache.remotes, settings.executor.address) if address]
@@ -233,7 +233,7 @@ def _load_and_plan(
     stats: StatCache,
     files: ProjectFiles | None,
 ) -> Kept:
-    from lambdabuild.project_loader import ProjectFiles
+    from lambdabuild.project_files import ProjectFiles
     from lambdabuild.project_planner import load_and_plan
 
     return load_and_plan(files or ProjectFiles(folder), settings, environment, rule_folders, stats)
@@ -254,7 +254,7 @@ def _usual_settings(
     folder: str, variables: Mapping[str, str], environment: Mapping[str, str], settings: Settings
 ) -> Settings:
     """Return the settings without the arguments that only this run has, such as ``format=json``."""
-    from lambdabuild.project_loader import read_settings
+    from lambdabuild.project_settings import read_settings
 
     usual = {name: value for name, value in variables.items() if name not in snapshot.NOT_INPUTS}
     return read_settings(folder, environment, usual) if usual != variables else settings
@@ -289,7 +289,7 @@ def known_tasks(folder: str) -> tuple[str, ...]:
     """Return the groups, functions, layers and sources (``build:F``) that the last run knew. Loads no project."""
     build_dir = snapshot.build_dir_of(folder, {}, os.environ)
     if build_dir is None:
-        from lambdabuild.project_loader import read_settings
+        from lambdabuild.project_settings import read_settings
 
         build_dir = os.path.join(folder, read_settings(folder, os.environ, {}).build_dir)
     last_run = snapshot.last(build_dir)
@@ -375,7 +375,7 @@ def affected(folder: str, variables: Mapping[str, str], since: str) -> tuple[Tou
     from lambdabuild.changes import affected as changes
     from lambdabuild.changes.revision_files import PastFiles, may_read_differently
     from lambdabuild.core.errors import LambdaBuildError
-    from lambdabuild.project_loader import ProjectFiles
+    from lambdabuild.project_files import ProjectFiles
 
     files = ProjectFiles(folder)
     run, difference = _open_and_compare(files, variables, since)
@@ -415,8 +415,9 @@ def _as_planned(files: ProjectFiles, variables: Mapping[str, str]) -> Planned:
     """Return the project in these files, planned with manifests as paths, so that only names are looked at."""
     from lambdabuild.changes.affected import Planned
     from lambdabuild.plan import planner
-    from lambdabuild.project_loader import load_service, read_settings
+    from lambdabuild.project_loader import load_service
     from lambdabuild.project_planner import region, what_planning_reads
+    from lambdabuild.project_settings import read_settings
     from lambdabuild.rulebook.search import find_rules, search_path
 
     settings = read_settings(files.project, os.environ, variables, files)

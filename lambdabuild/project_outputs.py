@@ -1,9 +1,9 @@
 """A build's results for other programs: where an artifact is and what its digest is, after it was built.
 
-    folder, settings, names  --current-->  items      what the last run built, if all of it is still up to date
-    Run, names               --tasks-->    tasks      what has to run else
-    Run, names               --built-->    items      after it ran
-    items                    --FORMATS-->  text       JSON, Terraform's protocol, CDK's, variables of a shell
+folder, settings, names  --current-->  items      what the last run built, if all of it is still up to date
+Run, names               --tasks-->    tasks      what has to run else
+Run, names               --built-->    items      after it ran
+items                    --FORMATS-->  text       JSON, Terraform's protocol, CDK's, variables of a shell
 """
 
 from __future__ import annotations
@@ -82,9 +82,7 @@ def _layers_of(item: JsonObject) -> list[str]:
     return [*item.get("layers", ()), *item.get("shared_layers", ())]
 
 
-def _as_seen(
-    items: Mapping[str, Json | None], find: Callable[[str], Json | None], build_dir: str, here: str
-) -> Items:
+def _as_seen(items: Mapping[str, Json | None], find: Callable[[str], Json | None], build_dir: str, here: str) -> Items:
     """Return items with paths as seen from ``here``, each with its layers whole."""
 
     def seen(name: str, item: JsonObject) -> Json:

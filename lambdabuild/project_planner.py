@@ -16,7 +16,8 @@ from lambdabuild.core.spans import secret_texts
 from lambdabuild.engine.base.project import root_above
 from lambdabuild.plan import planner
 from lambdabuild.plan.workspaces import Disk
-from lambdabuild.project_loader import ProjectFiles, load_service, names_in
+from lambdabuild.project_files import ProjectFiles, names_in
+from lambdabuild.project_loader import load_service
 from lambdabuild.rulebook.search import find_rules
 
 if TYPE_CHECKING:

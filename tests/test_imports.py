@@ -16,7 +16,7 @@ ARTIFACTS = (*CORE, "files", "artifacts")
 ENGINE = (
     *ARTIFACTS, "config", "plan", "rule_api", "rulebook", "cloudformation", "cache", "aws", "docker", "engine",
 )  # fmt: skip
-EVERYTHING = (*ENGINE, "frontends", "changes", "project_loader")
+EVERYTHING = (*ENGINE, "frontends", "changes", "project_files", "project_settings", "project_loader")
 
 ALLOWED: Mapping[str, tuple[str, ...]] = {
     "__init__": ("_version", "api"),
@@ -38,14 +38,26 @@ ALLOWED: Mapping[str, tuple[str, ...]] = {
     "aws": (*ARTIFACTS, "cache", "aws"),
     "docker": (*ARTIFACTS, "docker"),
     "engine": ENGINE,
-    "changes": (*ENGINE, "changes", "project_loader"),
+    "changes": (*ENGINE, "changes", "project_files"),
+    "project_files": (*CORE, "config", "plan.workspaces", "engine.base", "project_files"),
+    "project_settings": (*CORE, "config", "frontends.kinds", "engine.base", "project_files", "project_settings"),
     "project_loader": EVERYTHING,
     "project_planner": (*EVERYTHING, "project_planner"),
     "project": (*EVERYTHING, "project_planner", "project"),
     "project_outputs": (*ENGINE, "project_outputs"),
     "starters": (*CORE, "starters"),
     "api": (*EVERYTHING, "project", "node", "api"),
-    "cli": (*CORE, "config", "project_loader", "project", "project_outputs", "starters", "api", "cli"),
+    "cli": (
+        *CORE,
+        "config",
+        "frontends.kinds",
+        "project_loader",
+        "project",
+        "project_outputs",
+        "starters",
+        "api",
+        "cli",
+    ),
 }
 """A module or package -> what it may import, of ours. The longest name that fits a module counts."""
 

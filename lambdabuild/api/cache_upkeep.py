@@ -12,7 +12,7 @@ from lambdabuild.cache.folder import FolderCache
 from lambdabuild.cache.remote import shown
 from lambdabuild.config.settings import Settings
 from lambdabuild.project import built_steps_dir, cache_dir
-from lambdabuild.project_loader import read_settings
+from lambdabuild.project_settings import read_settings
 
 SECONDS_PER_DAY = 86_400
 

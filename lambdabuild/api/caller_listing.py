@@ -14,7 +14,7 @@ from lambdabuild.core import regular
 from lambdabuild.core.errors import ToolFailed, ToolMissing
 from lambdabuild.files.listing import Found, Patterns, ignore_lines, scan
 from lambdabuild.plan.types import Rule
-from lambdabuild.project_loader import disk_around
+from lambdabuild.project_files import disk_around
 from lambdabuild.rule_api import Job, Target
 
 

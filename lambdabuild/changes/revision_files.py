@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import Literal
 
 from lambdabuild.changes.repository import LINK, MODULE, Difference
-from lambdabuild.project_loader import ProjectFiles
+from lambdabuild.project_files import ProjectFiles
 
 
 class PastFiles(ProjectFiles):

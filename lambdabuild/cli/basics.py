@@ -66,7 +66,8 @@ def _write_module() -> int:
         if not os.path.lexists(path):
             os.makedirs(os.path.dirname(path), exist_ok=True)
             _write_new(path, text)
-    sys.stdout.write(f'wrote the module {MODULE_FOLDER}/: module "orders" {{ source = "./lambdabuild" name = "Orders" }}\n')
+    example = 'module "orders" { source = "./lambdabuild" name = "Orders" }'
+    sys.stdout.write(f"wrote the module {MODULE_FOLDER}/; use it so: {example}\n")
     return 0
 
 

@@ -32,7 +32,8 @@ MODULES: Mapping[str, str] = {
 }
 """A command -> the module of this package whose COMMANDS have it."""
 
-VALUE_FLAGS = frozenset({"-C", "--directory", "--format", "--stage", "--region", "--param", "--config-env", "--config-file", "-n", "--process", "-P",
+VALUE_FLAGS = frozenset({"-C", "--directory", "--format", "--stage", "--region", "--param", "--config-env",
+                         "--config-file", "-n", "--process", "-P",
                          "--parallel-type", "-o", "--output-file", "-r", "--reporter", "--verbosity"})  # fmt: skip
 """Options that may stand before a command, and that take the next word."""
 

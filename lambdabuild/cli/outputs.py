@@ -45,8 +45,8 @@ def _with_query(arguments: Arguments) -> Arguments:
 
 
 def _options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--for", dest="target", choices=tuple(project_outputs.FORMATS), default="json",
-                        help="who reads it: a program (JSON), Terraform's external data source, the AWS CDK, a shell")  # fmt: skip
+    help = "who reads it: a program (JSON), Terraform's external data source, the AWS CDK, a shell"
+    parser.add_argument("--for", dest="target", choices=tuple(project_outputs.FORMATS), default="json", help=help)
     builds.options(parser)
 
 

@@ -57,7 +57,8 @@ def load(path: str, env: str, read: Read, place: Callable[[tuple[str, ...]], Spa
         if env:  # SAM says nothing, and builds for its defaults
             raise _no_environment(path, env, sorted(name for name, value in data.items() if isinstance(value, dict)))
         return SamConfig()
-    settings, notes = [], []
+    settings: list[tuple[list[str], Any, Span]] = []
+    notes: list[str] = []
     for command in COMMANDS:
         section = sections.get(command)
         parameters = section.get("parameters") if isinstance(section, dict) else None

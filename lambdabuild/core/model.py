@@ -354,7 +354,7 @@ class Service(Struct, frozen=True, dict=True):
     @property
     def function_names(self) -> tuple[str, ...]:
         """Return the names of all functions that are built, images too."""
-        return tuple(item.name for item in (*self.functions, *self.images))
+        return (*(function.name for function in self.functions), *(image.name for image in self.images))
 
     @property
     def has_template(self) -> bool:
@@ -365,7 +365,7 @@ class Service(Struct, frozen=True, dict=True):
 
     @property
     def has_trees(self) -> bool:
-        """Return whether a run of everything writes folders: not for a serverless.yml, of which only zips are deployed."""
+        """Return whether a run of everything writes folders; of a serverless.yml only zips are deployed."""
         return bool(self.documents or self.functions) and self.definition is None
 
     def folder_of(self, stack: str) -> str:

@@ -65,7 +65,7 @@ class _Layers:
         return sorted({*self.in_template, *self.tables})
 
     def architectures(self, name: str) -> dict[str, str]:
-        """Return what is built for a layer: architecture -> name of the artifact. KeyError if there is no such layer."""
+        """Return what is built for a layer: architecture -> artifact. Raises KeyError if there is no such layer."""
         if name in self.in_template:
             return {self.in_template[name].architecture: name}
         return {architecture: unit for unit, architecture in layer_units(name, self.tables[name])}

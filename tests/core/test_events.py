@@ -18,7 +18,8 @@ from lambdabuild.core.errors import LambdaBuildError
 from lambdabuild.core.model import Definition
 from lambdabuild.core.records import replace
 from lambdabuild.core.spans import Span, from_data
-from lambdabuild.project_loader import load_service, read_settings
+from lambdabuild.project_loader import load_service
+from lambdabuild.project_settings import read_settings
 
 NUMBERED = re.compile(
     r"(Schedule|CloudWatchEvent|EventBridge[A-Za-z]*|AlexaSkill|AlexaSmartHome|IotTopicRule|CloudWatchLog|rule-?)\d+"

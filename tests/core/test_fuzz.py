@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from lambdabuild.artifacts.trees import TreeRecord
 from lambdabuild.api import json_rpc as rpc
+from lambdabuild.artifacts.trees import TreeRecord
 from lambdabuild.config import loader
 from lambdabuild.core.errors import LambdaBuildError
 from lambdabuild.engine.base import receipts, snapshot

@@ -15,10 +15,12 @@ from lambdabuild.core.errors import BrokenYaml, CannotReadTemplate, DuplicateKey
 from lambdabuild.core.function_settings import FunctionSettings
 from lambdabuild.core.model import Function
 from lambdabuild.core.spans import Span, to_data
+from lambdabuild.frontends.kinds import is_serverless
 from lambdabuild.frontends.sam.reader import load as read
 from lambdabuild.frontends.yaml_text import parse
 from lambdabuild.plan.rule_choice import candidates
-from lambdabuild.project_loader import ProjectFiles, is_serverless, load_service
+from lambdabuild.project_files import ProjectFiles
+from lambdabuild.project_loader import load_service
 from lambdabuild.rulebook.search import find_rules
 
 MARK = "\ufeff"

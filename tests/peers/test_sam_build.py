@@ -98,7 +98,7 @@ def test_the_files_have_the_same_content(built: tuple[Sandbox, Path]) -> None:
 def test_the_built_templates_name_the_same_places(built: tuple[Sandbox, Path]) -> None:
     ours, theirs = built
     from lambdabuild.frontends.sam import reader
-    from lambdabuild.project_loader import ProjectFiles
+    from lambdabuild.project_files import ProjectFiles
 
     def places(folder: Path, name: str) -> dict[str, str]:
         service = reader.load(name, ProjectFiles(str(folder)))

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lambdabuild.api.workflows import WORKFLOWS
 from lambdabuild.api import json_rpc as rpc
+from lambdabuild.api.workflows import WORKFLOWS
 
 # The watchdog over tools (lambdabuild.core.tools) lives as long as this process, and is waited for by nobody.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, cast
 
 from lambdabuild.core import regular, units
@@ -118,7 +118,7 @@ def _sent(project: Project, sent: JsonObject) -> dict[str, str]:
 
 
 def _builts(run: Run, group: str, last: JsonObject) -> Iterator[tuple[str, Any]]:
-    """Yield the functions (group ``build``), layers or sources that have an artifact, as items or as ``last`` has them."""
+    """Yield the functions (group ``build``), layers or sources that have an artifact, or what ``last`` says of them."""
     settled = run.settled - {name for _, name in run.progress.ran}
     for build in run.index.plan.builds:
         users = [user for user in build.users if build.group(user) == group]
@@ -185,7 +185,11 @@ def _source(results: _Results, user: str) -> SourceItem:
     return SourceItem(**results.common(user), version=results.sent.get("version", ""))
 
 
-KINDS = {"build": _function, "layer": _layer, "source": _source}
+KINDS: Mapping[str, Callable[[_Results, str], FunctionItem | LayerItem | SourceItem]] = {
+    "build": _function,
+    "layer": _layer,
+    "source": _source,
+}
 """A group of tasks -> what makes the item of one of them."""
 
 
