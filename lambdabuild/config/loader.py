@@ -14,18 +14,15 @@ from lambdabuild.config import samconfig
 from lambdabuild.config.samconfig import SamConfig
 from lambdabuild.config.settings import (
     CacheSettings,
-    Command,
     Container,
     ExecutorSettings,
-    FunctionTable,
-    LayerSettings,
     Settings,
-    SourceSettings,
     annotation_of,
     keys_of,
     nearest,
     size_of,
 )
+from lambdabuild.config.tables import Command, FunctionTable, LayerSettings, SourceSettings
 from lambdabuild.core import regular
 from lambdabuild.core.errors import BadSettings, LambdaBuildError, raise_all
 from lambdabuild.core.function_settings import FunctionSettings

@@ -12,7 +12,8 @@ import re
 from collections.abc import Iterator, Mapping
 
 from lambdabuild.config.schema import CLASSES, default_of, describe
-from lambdabuild.config.settings import LayerSettings, Settings, annotation_of, keys_of
+from lambdabuild.config.settings import Settings, annotation_of, keys_of
+from lambdabuild.config.tables import LayerSettings
 from lambdabuild.core.function_settings import FunctionSettings
 from lambdabuild.core.records import Struct
 

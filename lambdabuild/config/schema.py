@@ -16,18 +16,8 @@ from itertools import pairwise
 from typing import Any
 
 from lambdabuild.config.loader import CACHES, CHOICES, EXECUTED, EXECUTORS, TABLES
-from lambdabuild.config.settings import (
-    CacheSettings,
-    Command,
-    Container,
-    ExecutorSettings,
-    FunctionTable,
-    LayerSettings,
-    Settings,
-    SourceSettings,
-    annotation_of,
-    keys_of,
-)
+from lambdabuild.config.settings import CacheSettings, Container, ExecutorSettings, Settings, annotation_of, keys_of
+from lambdabuild.config.tables import Command, FunctionTable, LayerSettings, SourceSettings
 from lambdabuild.core.records import Struct
 
 Schema = dict[str, Any]

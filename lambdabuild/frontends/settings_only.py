@@ -7,16 +7,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Literal, cast
 
-from lambdabuild.config.settings import (
-    DESCRIBED,
-    EVERY,
-    FunctionTable,
-    LayerSettings,
-    Settings,
-    described,
-    layer_units,
-    nearest,
-)
+from lambdabuild.config.settings import Settings, nearest
+from lambdabuild.config.tables import DESCRIBED, EVERY, FunctionTable, LayerSettings, described, layer_units
 from lambdabuild.core.errors import BadSettings, LambdaBuildError, raise_all
 from lambdabuild.core.model import Function, Layer, Service
 from lambdabuild.core.records import replace

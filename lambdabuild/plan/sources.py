@@ -8,7 +8,8 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
-from lambdabuild.config.settings import DEFAULT_EXCLUDE, Settings, SourceSettings, nearest
+from lambdabuild.config.settings import DEFAULT_EXCLUDE, Settings, nearest
+from lambdabuild.config.tables import SourceSettings
 from lambdabuild.core.errors import BadSettings, LambdaBuildError, NoManifest, NoSource, raise_all
 from lambdabuild.core.function_settings import FunctionSettings
 from lambdabuild.core.model import Function, Globs, Layer, Service

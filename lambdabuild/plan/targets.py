@@ -9,7 +9,8 @@ from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import TypeVar
 
-from lambdabuild.config.settings import Command, Settings
+from lambdabuild.config.settings import Settings
+from lambdabuild.config.tables import Command
 from lambdabuild.core.model import Function, Layer, Options, Service
 from lambdabuild.plan.rule_choice import Choice
 from lambdabuild.plan.types import Rule, StepClaims

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, Literal
 
-from lambdabuild.config.settings import Command
+from lambdabuild.config.tables import Command
 from lambdabuild.core.model import Asset, Broken, Globs, Options, Skipped
 from lambdabuild.core.records import Struct, field
 

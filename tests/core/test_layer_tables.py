@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from test_planner import PIP, PLAIN, fn
 
-from lambdabuild.config.settings import LayerSettings, Settings
+from lambdabuild.config.settings import Settings
+from lambdabuild.config.tables import LayerSettings
 from lambdabuild.core.function_settings import FunctionSettings
 from lambdabuild.core.model import About, Layer, Service
 from lambdabuild.core.records import replace

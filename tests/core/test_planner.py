@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lambdabuild.config.loader import load
-from lambdabuild.config.settings import Command, Container, Settings
+from lambdabuild.config.settings import Container, Settings
+from lambdabuild.config.tables import Command
 from lambdabuild.core.errors import BadSettings, CannotShare, NoManifest, NoRule, NoSource, Several
 from lambdabuild.core.function_settings import FunctionSettings
 from lambdabuild.core.model import Document, Function, Layer, Service

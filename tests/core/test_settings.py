@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from lambdabuild.config.loader import RENAMED, load
-from lambdabuild.config.settings import Settings, SourceSettings
+from lambdabuild.config.settings import Settings
+from lambdabuild.config.tables import SourceSettings
 from lambdabuild.core.errors import BadSettings, Several
 from lambdabuild.core.records import replace
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from fake_project import fake_project, fake_rule
 
-from lambdabuild.config.settings import Command
+from lambdabuild.config.tables import Command
 from lambdabuild.core.model import Service, Skipped
 from lambdabuild.core.spans import Span
 from lambdabuild.engine.base.plan_index import PlanIndex, index

@@ -15,7 +15,7 @@ from fake_project import FakeProject, fake_project, fake_rule
 
 from lambdabuild.cache.reapi.executor import Command, Ran
 from lambdabuild.config.settings import CacheSettings, ExecutorSettings, Settings
-from lambdabuild.config.settings import Command as OwnCommand
+from lambdabuild.config.tables import Command as OwnCommand
 from lambdabuild.core import tools
 from lambdabuild.core.errors import NoExecutor
 from lambdabuild.core.records import replace

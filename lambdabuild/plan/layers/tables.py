@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from typing import Literal, cast
 
-from lambdabuild.config.settings import LayerSettings, Settings, layer_units, nearest
+from lambdabuild.config.settings import Settings, nearest
+from lambdabuild.config.tables import LayerSettings, layer_units
 from lambdabuild.core.errors import BadLayer, raise_all
 from lambdabuild.core.model import About, Layer, Service
 from lambdabuild.core.spans import Span
