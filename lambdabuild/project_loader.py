@@ -170,16 +170,35 @@ def compile_text(
 
 
 def schema_text(words: Sequence[str] = ()) -> str | None:
-    """Return the JSON Schema of a serverless.yml or, for the word ``settings``, of the settings; else None."""
-    if [*words] == ["settings"]:
-        from lambdabuild.config import schema
+    """Return the JSON Schema of what is named (``SCHEMAS``), without a name of a serverless.yml; None if there is none."""
+    make = SCHEMAS.get(" ".join(words))
+    return make() if make is not None else None
 
-        return schema.schema_text()
-    if words:
-        return None
+
+def _schema_of_service() -> str:
     from lambdabuild.frontends.serverless import reader
 
     return reader.schema_text()
+
+
+def _schema_of_settings() -> str:
+    from lambdabuild.config import schema
+
+    return schema.schema_text()
+
+
+def _schema_of_manifest() -> str:
+    from lambdabuild.engine.steps.delivery import manifest_schema
+
+    return manifest_schema.schema_text()
+
+
+SCHEMAS: Mapping[str, Callable[[], str]] = {
+    "": _schema_of_service,
+    "settings": _schema_of_settings,
+    "manifest": _schema_of_manifest,
+}
+"""What ``lambdabuild schema`` prints a schema of."""
 
 
 def write_file(path: str, text: str, store: str) -> None:

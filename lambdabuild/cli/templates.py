@@ -29,9 +29,9 @@ def schema(arguments: Arguments) -> int:
     text = project_loader.schema_text(arguments.words)
     if text is None:
         words = " ".join(arguments.words)
-        raise wrong(
-            f"lambdabuild has no schema of {words!r}", closest(words, ["settings"], "lambdabuild schema settings")
-        )
+        known = [name for name in project_loader.SCHEMAS if name]
+        hint = closest(words, known, "lambdabuild schema --help shows of what there are schemas")
+        raise wrong(f"lambdabuild has no schema of {words!r}", hint)
     sys.stdout.write(text)
     return 0
 
@@ -49,13 +49,14 @@ COMMANDS = {
     ),
     "schema": Command(
         "schema",
-        "Print the JSON Schema of a serverless.yml, or of the settings, for editors",
+        "Print the JSON Schema of a serverless.yml, of the settings or of build/manifest.json",
         schema,
-        words="[settings]",
-        takes="settings",
+        words="[settings|manifest]",
+        takes="settings manifest",
         examples=(
             ("lambdabuild schema > serverless.schema.json", "of a serverless.yml"),
             ("lambdabuild schema settings", "of lambdabuild.toml"),
+            ("lambdabuild schema manifest", "of what a build writes for other programs"),
         ),
         is_of_project=False,
     ),
