@@ -11,12 +11,14 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
+from typing import get_args
 
 from lambdabuild.cli import commands
 from lambdabuild.cli.parser import parser_of
 from lambdabuild.config.reference import table
 from lambdabuild.config.schema import CLASSES, describe
 from lambdabuild.core import errors
+from lambdabuild.engine.steps.delivery import manifest_items
 from lambdabuild.plan.types import PackageLayers, Rule, StepClaims, Workspace
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -62,10 +64,26 @@ def in_markdown(text: str) -> str:
     return " ".join(text.replace("``", "`").split()).replace("|", "\\|")
 
 
+def manifest_table(page: str) -> str:
+    """Return a table for every class of manifest.json, with the text below each field."""
+    kinds = [manifest_items.Manifest, *get_args(manifest_items.AnyFunction), manifest_items.LayerItem,
+             manifest_items.SourceItem, manifest_items.SharedLayerItem, manifest_items.AssetItem]  # fmt: skip
+    return "\n".join(map(_manifest_part, kinds))
+
+
+def _manifest_part(kind: type) -> str:
+    config = kind.__struct_config__  # type: ignore[attr-defined]  # every msgspec.Struct has it
+    title = in_markdown(kind.__doc__ or "").rstrip(".")
+    tag = f"| `{config.tag_field}` | `{config.tag}` |\n" if config.tag else ""
+    rows = (f"| `{name}` | {describe(kind, name)} |\n" for name in kind.__struct_fields__)  # type: ignore[attr-defined]
+    return "".join((f"### {title}\n\n| key | |\n|---|---|\n", tag, *rows))
+
+
 PARTS: Mapping[str, Callable[[str], str]] = {
     **{name: partial(table, name) for name in ("settings", *CLASSES)},
     **{f"help {name}": partial(command_help, name) for name in commands.MODULES},
     "errors": errors_table,
+    "manifest": manifest_table,
     "rule": partial(claims_table, Rule),
     "rule-step": partial(claims_table, StepClaims),
     "rule-workspace": partial(claims_table, Workspace),
