@@ -170,7 +170,7 @@ def compile_text(
 
 
 def schema_text(words: Sequence[str] = ()) -> str | None:
-    """Return the JSON Schema of what is named (``SCHEMAS``), without a name of a serverless.yml; None if there is none."""
+    """Return the JSON Schema of what is named (``SCHEMAS``), else of a serverless.yml; None if there is none."""
     make = SCHEMAS.get(" ".join(words))
     return make() if make is not None else None
 

@@ -276,7 +276,7 @@ def test_hints_for_sam_are_read(shown: Sandbox) -> None:
     shown.build()
     function = "AwsLambdaFunctionOrders86BAA5A5"  # as SAM calls them
     assert [*shown.manifest["functions"]] == [function]
-    assert [*shown.manifest["layers"]] == ["ModuleDepsAwsLambdaLayerVersionThis00C921799"]
+    assert [*shown.manifest["layers"]] == ["ModuleDepsAwsLambdaLayerVersionThis0C0921799"]
     about = shown.manifest["functions"][function]
     assert (about["source"], about["runtime"], about["architecture"]) == ("src/orders", "python3.11", "arm64")
     assert "idna/__init__.py" in shown.names(function)
