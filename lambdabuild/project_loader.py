@@ -91,6 +91,14 @@ def _load_sam(opening: Opening) -> Service:
     return replace(service, read=Read(tuple(files.seen)))
 
 
+def _load_cdk(opening: Opening) -> Service:
+    from lambdabuild.frontends import cdk
+
+    files = opening.files
+    service = cdk.load(os.path.normpath(opening.path), files, region=opening.region, keeps_broken=opening.keeps_broken)
+    return replace(service, read=Read(tuple(files.seen)))
+
+
 def _load_terraform(opening: Opening) -> Service:
     from lambdabuild.frontends import terraform
 
@@ -144,6 +152,7 @@ FRONTENDS: Mapping[str, Callable[[Opening], Service]] = {
     kinds.SAM: _load_sam,
     kinds.SERVERLESS: _load_serverless,
     kinds.TERRAFORM: _load_terraform,
+    kinds.CDK: _load_cdk,
 }
 """A kind of description -> its front end."""
 

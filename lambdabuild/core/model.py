@@ -348,6 +348,8 @@ class Service(Struct, frozen=True, dict=True):
     read: Read = Read()
     settings: Mapping[str, FunctionSettings] = field(default_factory=dict)
     """Settings that the template has for a function or layer; the user's own win."""
+    assembly: str = ""
+    """The folder of the cloud assembly that the documents are templates of; "" if they are of none."""
     broken: tuple[Broken, ...] = ()
     """Functions and layers that could not be read because of their own mistakes."""
 

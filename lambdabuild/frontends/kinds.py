@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Protocol
+from typing import Literal, Protocol
 
 from lambdabuild.core import regular
 from lambdabuild.core.errors import LambdaBuildError
 
-SAM, SERVERLESS, TERRAFORM = "sam", "serverless", "terraform"
+SAM, SERVERLESS, TERRAFORM, CDK = "sam", "serverless", "terraform", "cdk"
 """The front ends."""
 TEMPLATES = ("template.yaml", "template.yml", "template.json")
 SERVICES = tuple(f"serverless.{extension}" for extension in ("yml", "yaml", "json", "js", "cjs", "mjs", "ts"))
 PLANS = ("terraform.json",)
-DESCRIPTIONS = (*TEMPLATES, *SERVICES, *PLANS)
+ASSEMBLY, ASSEMBLY_MANIFEST = "cdk.out", "manifest.json"
+"""Where ``cdk synth`` writes a cloud assembly, and the file that is in one."""
+DESCRIPTIONS = (*TEMPLATES, *SERVICES, *PLANS, ASSEMBLY)
 """The files that describe a project whose settings name none, in the order in which they are looked for."""
 PROGRAMS = (".js", ".cjs", ".mjs", ".ts")
 SECTION = re.compile(r"""(?m)^["']?(service|Resources|AWSTemplateFormatVersion)["']?[ \t]*:""")
@@ -28,11 +30,15 @@ class Files(Protocol):
         """Return a file's text. Raises OSError, UnicodeDecodeError."""
         ...
 
+    def kind(self, path: str) -> Literal["file", "folder", ""]: ...
+
 
 def kind_of(files: Files, path: str) -> str:
     """Return which front end reads a file; one that cannot be read is left to the front end of its name."""
     base, extension = os.path.splitext(os.path.basename(path))
     by_name = SERVERLESS if base == "serverless" or base.startswith("serverless.") else SAM
+    if files.kind(path) == "folder" and files.kind(os.path.join(path, ASSEMBLY_MANIFEST)) == "file":
+        return CDK
     if extension in PROGRAMS:
         return SERVERLESS
     try:

@@ -13,7 +13,7 @@ from lambdabuild.engine.base.receipts import StepOutput
 from lambdabuild.engine.base.run import Run
 from lambdabuild.engine.base.step_kind import StepKind
 from lambdabuild.engine.freshness import inputs, intact
-from lambdabuild.engine.steps.delivery import present
+from lambdabuild.engine.steps.delivery import cloud_assembly, present, serverless_outputs
 from lambdabuild.engine.steps.delivery.templates import templates
 from lambdabuild.files import fingerprint
 from lambdabuild.plan import steps as planned
@@ -39,6 +39,7 @@ def inputs_of(run: Run, name: str) -> dict[str, str]:
     components |= {
         f"step:share:{step}": inputs.output(run, f"share:{step}") for step in run.index.sharing_steps if step != "zip"
     }
+    components["assembly"] = cloud_assembly.inputs_of(run)
     places = [_place(rewrite) for document in run.project.service.documents for rewrite in document.rewrites]
     return components | {"places": inputs.short(json.dumps(places)), "store": destination.identity(run.project)}
 
@@ -50,16 +51,25 @@ def _place(rewrite: Rewrite) -> list[Any]:
 
 def run_step(run: Run, name: str) -> StepOutput:
     made = templates(run)
+    notes = cloud_assembly.write(run) if run.project.service.assembly else []
     written = {run.project.portable(path): digest for path, digest in made.files.items()}
-    return StepOutput(output=fingerprint.of(written), values={"written": written, **made.values})
+    return StepOutput(output=fingerprint.of(written), values={"written": written, **made.values, **_noted(made, notes)})
+
+
+def _noted(made: serverless_outputs.Written, notes: list[str]) -> dict[str, list[str]]:
+    return {"notes": [*made.values.get("notes", ()), *notes]} if notes else {}
 
 
 def outputs(run: Run, name: str) -> Iterator[Output]:
-    return map(Output, template_files.outputs(run.project))
+    yield from map(Output, template_files.outputs(run.project))
+    if run.project.service.assembly:
+        yield cloud_assembly.output(run)
 
 
 def is_intact(run: Run, name: str, values: intact.Values) -> bool:
     files = values.get("written", {})
+    if run.project.service.assembly and not cloud_assembly.is_intact(run):
+        return False
     return all(fingerprint.of_file(run.project.expand(path), run.stats) == files[path] for path in files)
 
 

@@ -23,6 +23,7 @@ from lambdabuild.core.records import Struct, field
 from lambdabuild.core.spans import Node, Span
 from lambdabuild.frontends.intrinsics import NO_VALUE, Scope, Unresolved, Value, first_unresolved, resolve
 from lambdabuild.frontends.loops import Loops
+from lambdabuild.frontends.sam import cdk
 
 ARCHITECTURES = ("x86_64", "arm64")
 
@@ -177,9 +178,8 @@ class CodeResource:
         return value
 
     def cdk_asset(self) -> Node | None:
-        """Return the folder from which the CDK made an asset; the property itself names the CDK's copy."""
-        path, of = self.metadata.get("aws:asset:path"), self.metadata.get("aws:asset:property")
-        return path if of is not None and of.value == self.shape.code else None
+        """Return the path from which the CDK made an asset; the property itself names the CDK's copy."""
+        return cdk.asset(self.node, self.shape.code)
 
     def meta(self, key: str) -> Value:
         node = self.metadata.get(key)

@@ -9,7 +9,7 @@ from lambdabuild.core.model import Archive, DockerBuild, Image
 from lambdabuild.core.spans import Node
 from lambdabuild.frontends.images import PLATFORMS, docker_build
 from lambdabuild.frontends.intrinsics import NO_VALUE, Unresolved, Value, first_unresolved, resolve
-from lambdabuild.frontends.sam import rewrites
+from lambdabuild.frontends.sam import cdk, rewrites
 from lambdabuild.frontends.sam.code_resource import CodeResource, architecture
 
 ARCHIVES = (".tar", ".tar.gz", ".tgz")
@@ -29,7 +29,9 @@ def read(resource: CodeResource) -> None:
     """Read a SAM or CloudFormation function: built as its Metadata says, loaded from an archive, or left as it is."""
     uri = _uri(resource)
     skips = str(resource.meta("SkipBuild")).lower() == "true"
-    if not skips and any(resource.metadata.get(key) is not None for key in TO_BUILD):
+    if not skips and cdk.docker(resource.metadata) is not None:
+        _add(resource, Image(resource.template.full(resource.name), _docker_build(resource), resource.where))
+    elif not skips and any(resource.metadata.get(key) is not None for key in TO_BUILD):
         tag = _text(resource, "DockerTag") or "latest"
         _add(resource, Image(resource.template.full(resource.name), _docker_build(resource), resource.where, tag))
     elif uri is None:
@@ -107,6 +109,9 @@ def _text(resource: CodeResource, key: str) -> str:
 
 
 def _known(resource: CodeResource, key: str) -> Any:
+    of_cdk = cdk.docker(resource.metadata)
+    if of_cdk is not None:
+        return of_cdk[key]
     value = resource.meta(key)
     missing = first_unresolved(value) if not isinstance(value, Unresolved) else value
     if missing is not None:

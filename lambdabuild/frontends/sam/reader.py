@@ -20,7 +20,7 @@ from lambdabuild.core.records import Struct, replace
 from lambdabuild.core.spans import Node, Span
 from lambdabuild.frontends import loops
 from lambdabuild.frontends.intrinsics import Scope, Unresolved, Value, resolve
-from lambdabuild.frontends.sam import functions, packaged, references
+from lambdabuild.frontends.sam import cdk, functions, packaged, references, rewrites
 from lambdabuild.frontends.sam.code_resource import SHAPES, CodeResource, Files, Reading, Template
 from lambdabuild.frontends.sam.layer_places import mappings_place, resources_place
 from lambdabuild.frontends.sam.locations import may_be_local
@@ -53,12 +53,30 @@ def load(
     ``root`` is the folder that relative code folders start from, instead of the template's own. With ``keeps_broken``
     mistakes of single functions and layers are told in the service, if there are no others.
     """
+    stacks = {"": path}
+    return load_stacks(
+        stacks, files, parameters=parameters, stage=stage, root=root, region=region, keeps_broken=keeps_broken
+    )
+
+
+def load_stacks(
+    stacks: Mapping[str, str],
+    files: Files,
+    *,
+    parameters: Mapping[str, Value] | None = None,
+    stage: str = "",
+    root: str = "",
+    region: str = "",
+    keeps_broken: bool = False,
+) -> Service:
+    """Read several templates, by the names that their functions get in front of their own, as ``load`` reads one."""
     reading, documents = Reading(), list[Document]()
     run = _Run(files, root, region, reading, documents)
-    try:
-        _read_stack(run, "", path, dict(parameters or {}), stage, ())
-    except LambdaBuildError as error:
-        reading.errors += getattr(error, "errors", (error,))
+    for name, path in stacks.items():
+        try:
+            _read_stack(run, name, path, dict(parameters or {}), stage, ())
+        except LambdaBuildError as error:
+            reading.errors += getattr(error, "errors", (error,))
     attributed = {id(error) for broken in reading.broken for error in broken.errors}
     if not (keeps_broken and all(id(error) in attributed for error in reading.errors)):
         raise_all({str(error): error for error in reading.errors}.values())  # the same mistake once
@@ -285,7 +303,9 @@ class _Stack:
     def nested(self, name: str, node: Node, where: Span, key: str) -> None:
         properties = node.get("Properties")
         location = properties.get(key) if properties is not None else None
-        value = resolve(location, self.names) if location is not None else None
+        of_cdk = cdk.asset(node, key)
+        named = of_cdk or location
+        value = resolve(named, self.names) if named is not None else None
         iteration = self.template.iteration(name, key, location)
         if not isinstance(value, str) or not packaged.is_local(value):
             if iteration is not None and location is not None:
@@ -307,6 +327,10 @@ class _Stack:
         passed = properties.get("Parameters") if properties is not None else None
         given = resolve(passed, self.names) if passed is not None else {}
         self.rewrite(self.template.full(name), "stack", "template-url", location.span, iteration)
+        metadata = node.get("Metadata")
+        if of_cdk is not None and metadata is not None:  # else sam deploy would take the CDK's template again
+            text = rewrites.normalized(self.template, metadata, metadata.keys[f"{cdk.PREFIX}path"])
+            self.reading.rewrites.append(Rewrite(self.template.full(name), "stack", "uri", of_cdk.span, text))
         _read_stack(
             self.run,
             self.template.full(name),

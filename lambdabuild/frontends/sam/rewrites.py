@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Literal
 from lambdabuild.core.errors import BadTemplate
 from lambdabuild.core.model import Rewrite, Skipped
 from lambdabuild.core.spans import Span
+from lambdabuild.frontends.sam import cdk
 from lambdabuild.frontends.sam.places import line_end, pair_of, property_place
 
 if TYPE_CHECKING:
-    from lambdabuild.frontends.sam.code_resource import CodeResource
+    from lambdabuild.core.spans import Node
+    from lambdabuild.frontends.sam.code_resource import CodeResource, Template
 
 
 def skip(resource: CodeResource, reason: str) -> None:
@@ -36,17 +38,18 @@ def add(resource: CodeResource, kind: Literal["artifact", "asset", "image", "kep
     pair = pair_of(template.is_json, key) if insert else ""
     rewrites = resource.reading.rewrites
     rewrites.append(Rewrite(name, kind, form, span, insert, pair, iteration=iteration))
-    asset = resource.cdk_asset() if key == resource.shape.code else None
+    names = (resource.shape.code, cdk.IMAGE) if key == resource.shape.code else ()
+    asset = next(filter(None, (cdk.asset(resource.node, name) for name in names)), None)
     written = resource.metadata.keys.get("aws:asset:path")
     if asset is not None and written is not None:  # else sam deploy would take the asset again
-        rewrites.append(Rewrite(name, kind, "uri", asset.span, _normalized(resource, written)))
+        rewrites.append(Rewrite(name, kind, "uri", asset.span, normalized(template, resource.metadata, written)))
 
 
-def _normalized(resource: CodeResource, key: Span) -> str:
+def normalized(template: Template, metadata: Node, key: Span) -> str:
     """Return the value next to this key, and the mark with which SAM records that it copied it to its property."""
-    if resource.template.is_json:
+    if template.is_json:
         return '{}, "SamNormalized": true'
-    separator = ", " if resource.metadata.style == "flow" else line_end(resource.template.text) + " " * (key.column - 1)
+    separator = ", " if metadata.style == "flow" else line_end(template.text) + " " * (key.column - 1)
     return "{}" + separator + "SamNormalized: true"
 
 
