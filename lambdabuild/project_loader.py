@@ -8,7 +8,7 @@ from typing import Any
 
 from lambdabuild.config.settings import Settings
 from lambdabuild.core.errors import BadTemplate, CannotReadTemplate, CannotWrite, LambdaBuildError, raise_all
-from lambdabuild.core.model import Read, Service
+from lambdabuild.core.model import Read, Service, Skipped
 from lambdabuild.core.records import Struct, replace
 from lambdabuild.core.spans import Span
 from lambdabuild.frontends import kinds
@@ -67,6 +67,9 @@ def load_service(
         service = replace(service, layers=(*service.layers, *layers_of(settings, service)))
     read = replace(service.read, files=(*passed_over, *settings.read_files, *service.read.files))
     return replace(service, read=read, notes=(*settings.notes, *service.notes))
+
+
+OF_FRAMEWORK = "its image is built by the Serverless Framework"
 
 
 class Opening(Struct, frozen=True):
@@ -128,13 +131,23 @@ def _load_serverless(opening: Opening) -> Service:
         settings.parameters,
         settings.build_dir,
         settings.plugins_ignored,
+        settings.artifacts_only,
     )
     try:
         service = reader.load(path, files.text(path), files, outside, run_options)
     except LambdaBuildError as error:
         raise error.without(outside.secrets) from error
     notes = (*_told_of_build_dir(settings), *service.notes)
+    if settings.artifacts_only:
+        service = _for_framework(service)
     return replace(service, notes=notes, read=outside.read(files.seen))
+
+
+def _for_framework(service: Service) -> Service:
+    """Return a service without what the Serverless Framework does itself: its template, its images."""
+    images = tuple(Skipped(image.name, OF_FRAMEWORK, image.where) for image in service.images)
+    skipped = (*service.skipped, *images)
+    return replace(service, definition=None, is_for_framework=True, images=(), assets=(), skipped=skipped)
 
 
 def _told_of_build_dir(settings: Settings) -> list[str]:

@@ -53,8 +53,8 @@ def build_named(arguments: Arguments, more: Callable[[Run, Sequence[str]], Seque
     run = _open(arguments, [f"build:{name}" for name in arguments.words], quick.Answer())
     project.refuse_left_out(run.index, arguments.words)
     groups = _groups(run)
-    selected = [*(_task(name, groups) for name in arguments.words), *more(run, arguments.words)]
-    return run_doit("run", arguments, selected, run), run
+    selected = dict.fromkeys((*(_task(name, groups) for name in arguments.words), *more(run, arguments.words)))
+    return run_doit("run", arguments, list(selected), run), run
 
 
 def run_tasks(arguments: Arguments) -> int:

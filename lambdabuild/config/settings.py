@@ -210,6 +210,8 @@ class Settings(Struct, frozen=True, dict=True):
     """Check that a function's `Handler` is in its artifact or its layers (LB409)."""
     plugins_ignored: tuple[str, ...] = ()
     """Plugins of a serverless.yml that are not run and not needed for a correct template; patterns too."""
+    artifacts_only: bool = False
+    """Build the functions and layers of a serverless.yml, and no template: the Serverless Framework makes it."""
     use_container: str = "false"
     """Run tools in a container like the runtime: `true`, `false`, or `auto` for only what must be compiled."""
     image: str = ""

@@ -350,6 +350,8 @@ class Service(Struct, frozen=True, dict=True):
     """Settings that the template has for a function or layer; the user's own win."""
     assembly: str = ""
     """The folder of the cloud assembly that the documents are templates of; "" if they are of none."""
+    is_for_framework: bool = False
+    """The Serverless Framework makes its template of these artifacts: it wants zips alone, with the files it packs."""
     broken: tuple[Broken, ...] = ()
     """Functions and layers that could not be read because of their own mistakes."""
 
@@ -368,7 +370,12 @@ class Service(Struct, frozen=True, dict=True):
     @property
     def has_trees(self) -> bool:
         """Return whether a run of everything writes folders; of a serverless.yml only zips are deployed."""
-        return bool(self.documents or self.functions) and self.definition is None
+        return bool(self.documents or self.functions) and not self.packs_as_framework
+
+    @property
+    def packs_as_framework(self) -> bool:
+        """Return whether it is a serverless.yml, whose functions get the files that the Serverless Framework packs."""
+        return self.definition is not None or self.is_for_framework
 
     def folder_of(self, stack: str) -> str:
         """Return the folder of a stack's template, "." if it has none."""

@@ -163,7 +163,7 @@ def _plan(
     resolution_keys = {
         item.name: keys.resolution_keys(item, choices[item.name], identify, settings, disk) for item in items
     }
-    withheld = CREDENTIALS if service.definition is None else ()  # the Serverless Framework packs them
+    withheld = () if service.packs_as_framework else CREDENTIALS  # the Serverless Framework packs them
     builds = keys.builds(items, choices, settings, resolution_keys, chosen.packages, withheld)
     checks.refuse_bytecode_of_several(items, builds, resolution_keys)
     resolutions = keys.resolutions(builds, resolution_keys, choices)

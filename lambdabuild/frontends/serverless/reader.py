@@ -43,6 +43,8 @@ class RunOptions(Struct, frozen=True):
     """The folder zips are written to, relative to the project."""
     plugins_ignored: tuple[str, ...] = ()
     """Plugins whose work the template does not need; ``*`` stands for any text."""
+    artifacts_only: bool = False
+    """The Serverless Framework makes the template, and runs the plugins."""
 
 
 def load(path: str, text: str, files: Files, outside: before.Outside, run_options: RunOptions) -> Service:
@@ -118,7 +120,12 @@ class _Reading:
         root = sections.merged(self.resolver.whole(UNNEEDED))
         sections.refuse_what_is_no_service(root)
         root, notes = before.changed(
-            root, self.resolver.at, self.run_options.plugins_ignored, self.outside, self.options
+            root,
+            self.resolver.at,
+            self.run_options.plugins_ignored,
+            self.outside,
+            self.options,
+            self.run_options.artifacts_only,
         )
         self.notes += notes
         configuration = self._with_plugins(self._checked(root), raw)
@@ -179,7 +186,7 @@ class _Reading:
         own = [mistake for mistake in mistakes if mistake not in foreign]
         is_strict, is_silent = (mode is not None and mode.value == word for word in ("error", "off"))
         raise_all(_as_error(mistake) for mistake in own if is_strict or mistake.is_structural)
-        if not is_silent:
+        if not is_silent and not self.run_options.artifacts_only:  # else the Framework itself says so
             self.warnings += map(_as_text, own)
             self.notes += map(_as_text, foreign)
         for mistake in (*unused, *(mistake for mistake in foreign if not mistake.unknown)):

@@ -24,15 +24,20 @@ class Outside(World, Protocol):
 
 
 def changed(
-    root: Node, value: Value, ignored: Sequence[str], outside: Outside, options: Mapping[str, str]
+    root: Node,
+    value: Value,
+    ignored: Sequence[str],
+    outside: Outside,
+    options: Mapping[str, str],
+    artifacts_only: bool = False,
 ) -> tuple[Node, list[str]]:
     """Return the service as its plugins change it, and notes. ``options`` are those of the command line.
 
     Plugins whose work would be lost are an error (LB115); other plugins that are not run get a note.
     """
     listed = known.listed(root)
-    raise_all(known.not_run(listed, ignored))
-    notes = list(known.notes(listed, ignored))
+    raise_all(known.not_run(listed, ignored, artifacts_only))
+    notes = list(known.notes(listed, ignored, artifacts_only))
     done = {plugin.name: plugin.where for plugin in listed if not known.is_ignored(plugin.name, ignored)}
     if dotenv_plugin.NAME in done:
         root, told = _with_dotenv(root, value, outside, options, done[dotenv_plugin.NAME])

@@ -28,6 +28,8 @@ class Known(Struct, frozen=True):
     words: str = ""
     keys: tuple[str, ...] = ()
     brings: tuple[str, ...] = ()
+    changes_code: bool = False
+    """What it does is in the zips, and not only in the template."""
 
 
 class Listed(Struct, frozen=True):
@@ -55,6 +57,7 @@ PLUGINS: Mapping[str, Known] = {
     "socless_integration_packager": Known("done"),
     "serverless-esbuild": Known("done"),
     "serverless-plugin-typescript": Known("done"),
+    "serverless-lambdabuild": Known("done"),
     ROLES: Known("done", brings=(
         "iamRoleStatements", "iamRoleStatementsInherit", "iamRoleStatementsName", "iamPermissionsBoundary",
     )),
@@ -128,17 +131,17 @@ PLUGINS: Mapping[str, Known] = {
         "error", "it adds validators to REST APIs", ("functions.*.events.*.http.reqValidatorName",)
     ),
     "serverless-lift": Known("error", "it adds what constructs stand for", ("constructs",)),
-    "serverless-webpack": Known("error", f"{COMPILES} with webpack"),
-    "serverless-bundle": Known("error", f"{COMPILES} with webpack or esbuild"),
-    "serverless-rollup": Known("error", f"{COMPILES} with rollup"),
-    "serverless-vite": Known("error", f"{COMPILES} with vite"),
-    "serverless-plugin-optimize": Known("error", f"{COMPILES} with browserify"),
-    "serverless-rust": Known("error", COMPILES),
-    "serverless-go-plugin": Known("error", COMPILES),
+    "serverless-webpack": Known("error", f"{COMPILES} with webpack", changes_code=True),
+    "serverless-bundle": Known("error", f"{COMPILES} with webpack or esbuild", changes_code=True),
+    "serverless-rollup": Known("error", f"{COMPILES} with rollup", changes_code=True),
+    "serverless-vite": Known("error", f"{COMPILES} with vite", changes_code=True),
+    "serverless-plugin-optimize": Known("error", f"{COMPILES} with browserify", changes_code=True),
+    "serverless-rust": Known("error", COMPILES, changes_code=True),
+    "serverless-go-plugin": Known("error", COMPILES, changes_code=True),
     "serverless-scriptable-plugin": Known("error", "it runs commands"),
     "serverless-plugin-scripts": Known("error", "it runs commands"),
-    "serverless-plugin-include-dependencies": Known("error", "it chooses the files of packages"),
-    "serverless-plugin-common-excludes": Known("error", "it chooses the files of packages"),
+    "serverless-plugin-include-dependencies": Known("error", "it chooses the files of packages", changes_code=True),
+    "serverless-plugin-common-excludes": Known("error", "it chooses the files of packages", changes_code=True),
 }  # fmt: skip
 """By name; ``*`` stands for any text."""
 
@@ -162,9 +165,17 @@ def is_ignored(name: str, ignored: Iterable[str]) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in ignored)
 
 
-def not_run(plugins: Sequence[Listed], ignored: Sequence[str]) -> Iterator[LambdaBuildError]:
-    """Return one error that names all plugins whose work would be lost (LB115)."""
-    lost = [plugin for plugin in plugins if plugin.row.becomes == "error" and not is_ignored(plugin.name, ignored)]
+def not_run(plugins: Sequence[Listed], ignored: Sequence[str], artifacts_only: bool) -> Iterator[LambdaBuildError]:
+    """Return one error that names all plugins whose work would be lost (LB115).
+
+    With ``artifacts_only`` the Serverless Framework makes the template, and runs them; what changes code is lost then.
+    """
+    lost = [
+        plugin
+        for plugin in plugins
+        if plugin.row.becomes == "error" and not is_ignored(plugin.name, ignored)
+        if plugin.row.changes_code or not artifacts_only
+    ]
     if not lost:
         return
     told = "; ".join(f"{plugin.name}: {plugin.row.words}" for plugin in lost)
@@ -172,13 +183,20 @@ def not_run(plugins: Sequence[Listed], ignored: Sequence[str]) -> Iterator[Lambd
     yield PluginNotRun(
         f"plugins are not run, and what these do is not in the template or the zips: {told}",
         where=tuple(plugin.where for plugin in lost),
-        help=f"over a live stack that deletes what they made; if it is right, set plugins_ignored = [{names}]",
+        help=f"keep the Serverless Framework with the plugin serverless-lambdabuild, which runs them (docs/guides/"
+        f"serverless-plugin.md); or, if they add nothing that you deploy, set plugins_ignored = [{names}]"
+        if not artifacts_only
+        else f"list one or the other; if it changes no code of yours, set plugins_ignored = [{names}]",
     )
 
 
-def notes(plugins: Sequence[Listed], ignored: Sequence[str]) -> Iterator[str]:
-    """Return notes about plugins that a template does without."""
+def notes(plugins: Sequence[Listed], ignored: Sequence[str], artifacts_only: bool) -> Iterator[str]:
+    """Return notes about plugins that a template does without; with ``artifacts_only``, about what nobody knows."""
     for plugin in plugins:
+        if artifacts_only:
+            if plugin.row is UNKNOWN and not is_ignored(plugin.name, ignored):
+                yield f"{plugin.where}: {plugin.name} is not known here: if it changes code, that is not in the zips"
+            continue
         if plugin.row.becomes == "harmless":
             yield f"{plugin.where}: {plugin.name} is not run: {plugin.row.words}"
         elif plugin.row.becomes == "error" and is_ignored(plugin.name, ignored):
