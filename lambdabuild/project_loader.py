@@ -41,9 +41,12 @@ def load_service(
     ``region`` is the value of AWS::Region; ``files`` replaces the folder's disk. With ``keeps_broken`` mistakes in
     single functions and layers are recorded in the service instead of being raised.
     """
-    looked_for, files = kinds.DESCRIPTIONS, files or ProjectFiles(folder)
-    path = settings.template or next((t for t in looked_for if files.kind(t)), "")
-    passed_over = () if settings.template else looked_for[: looked_for.index(path)] if path else ()
+    files = files or ProjectFiles(folder)
+    # What the CDK wrote may be left over, so it describes only a project that nothing else does.
+    looked_for = (*kinds.DESCRIPTIONS, *(() if settings.needs_no_template else (kinds.ASSEMBLY,)))
+    path = settings.template or next((name for name in looked_for if files.kind(name)), "")
+    passed_over = () if settings.template else looked_for[: looked_for.index(path)] if path else looked_for
+    path = "" if path == kinds.NONE else path
     if not path and not settings.needs_no_template:
         raise CannotReadTemplate(
             f"no template in {folder}: looked for {', '.join(looked_for)}",
@@ -51,7 +54,7 @@ def load_service(
             " a table [functions.NAME] with path and runtime there needs none, nor do [layers.NAME] and [sources.NAME]",
         )
     if not path:
-        service, passed_over = Service((), (), ()), looked_for
+        service = Service((), (), ())
     else:
         known = os.environ if environment is None else environment
         opening = Opening(files, path, settings, region, known, keeps_broken)

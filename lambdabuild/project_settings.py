@@ -53,7 +53,7 @@ def read_settings(
 
 def _sam_config(files: ProjectFiles, settings: Settings) -> tuple[SamConfig | None, tuple[str, ...]]:
     """Return what the samconfig.toml of a SAM template sets, None if there is none; and every file looked for."""
-    if settings.config_file == samconfig.NONE:
+    if samconfig.NONE in (settings.config_file, settings.template):
         return None, ()
     folder = os.path.dirname(settings.template)
     usual = tuple(os.path.join(folder, name) for name in samconfig.NAMES)

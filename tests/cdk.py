@@ -54,3 +54,20 @@ def synth(project: Sandbox, python: Path, out: str = "cdk.out") -> None:
         "JSII_SILENCE_WARNING_DEPRECATED_NODE_VERSION": "1",
     }  # fmt: skip
     subprocess.run([str(python), "app.py"], cwd=project.folder, env=environment, check=True)
+
+
+@pytest.fixture(scope="session")
+def cdk_modules() -> Path:
+    """The node_modules with the CDK's library and TypeScript."""
+    folder, wanted = (
+        CACHE / "aws-cdk-lib-npm",
+        ("aws-cdk-lib@2.275.0", "constructs@10", "typescript@5.9", "@types/node@20"),
+    )
+    with FileLock(CACHE / "aws-cdk-lib-npm.lock"):
+        stamp = folder / "wanted"
+        if not stamp.exists() or stamp.read_text() != " ".join(wanted):
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "package.json").write_text("{}")
+            subprocess.run(["npm", "install", "--no-audit", "--no-fund", "--silent", *wanted], cwd=folder, check=True)
+            stamp.write_text(" ".join(wanted))
+    return folder / "node_modules"

@@ -45,6 +45,7 @@ ALLOWED: Mapping[str, tuple[str, ...]] = {
     "project_planner": (*EVERYTHING, "project_planner"),
     "project": (*EVERYTHING, "project_planner", "project"),
     "project_outputs": (*ENGINE, "project_outputs"),
+    "cdk": ("cdk",),
     "starters": (*CORE, "starters"),
     "api": (*EVERYTHING, "project", "node", "api"),
     "cli": (

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 SETTINGS = "lambdabuild.toml"
 DESCRIPTIONS = frozenset(
-    {SETTINGS, "template.yaml", "template.yml", "template.json"}
+    {SETTINGS, "template.yaml", "template.yml", "template.json", "terraform.json", "cdk.out"}
     | {f"serverless.{extension}" for extension in ("yml", "yaml", "json", "js", "cjs", "mjs", "ts")}
 )
 """A folder with one of these is a project; so is one whose pyproject.toml has a table [tool.lambdabuild]."""

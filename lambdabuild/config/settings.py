@@ -132,7 +132,9 @@ class Settings(Struct, frozen=True, dict=True):
     """Settings of lambdabuild. Paths are relative to the project's folder, where the settings file is."""
 
     template: str = ""
-    """Template. Default: `template.yaml`, `.yml`, `.json`, then `serverless.yml`, `.yaml`, `.json`, `.js`, `.ts`."""
+    """Template, `serverless.yml`, cloud assembly (`cdk.out`) or output of `terraform show -json`; `none` reads none.
+    Default: `template.yaml`, `.yml`, `.json`, then `serverless.yml`, `.yaml`, `.json`, `.js`, `.ts`, then
+    `terraform.json`, then `cdk.out`."""
     build_dir: str = "build"
     """Folder for everything that is built; `.lambdabuild` if a serverless.yml has files of its own in `build/`. Not a
     folder with code: files that others put there stay (LB507)."""

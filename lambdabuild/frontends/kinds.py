@@ -14,9 +14,12 @@ SAM, SERVERLESS, TERRAFORM, CDK = "sam", "serverless", "terraform", "cdk"
 TEMPLATES = ("template.yaml", "template.yml", "template.json")
 SERVICES = tuple(f"serverless.{extension}" for extension in ("yml", "yaml", "json", "js", "cjs", "mjs", "ts"))
 PLANS = ("terraform.json",)
-ASSEMBLY, ASSEMBLY_MANIFEST = "cdk.out", "manifest.json"
-"""Where ``cdk synth`` writes a cloud assembly, and the file that is in one."""
-DESCRIPTIONS = (*TEMPLATES, *SERVICES, *PLANS, ASSEMBLY)
+ASSEMBLY_MANIFEST = "manifest.json"
+ASSEMBLY = f"cdk.out/{ASSEMBLY_MANIFEST}"
+"""The file that is in every cloud assembly, and where ``cdk synth`` writes it."""
+NONE = "none"
+"""The setting ``template`` of a project that has one and does not want it read."""
+DESCRIPTIONS = (*TEMPLATES, *SERVICES, *PLANS)
 """The files that describe a project whose settings name none, in the order in which they are looked for."""
 PROGRAMS = (".js", ".cjs", ".mjs", ".ts")
 SECTION = re.compile(r"""(?m)^["']?(service|Resources|AWSTemplateFormatVersion)["']?[ \t]*:""")
@@ -37,7 +40,7 @@ def kind_of(files: Files, path: str) -> str:
     """Return which front end reads a file; one that cannot be read is left to the front end of its name."""
     base, extension = os.path.splitext(os.path.basename(path))
     by_name = SERVERLESS if base == "serverless" or base.startswith("serverless.") else SAM
-    if files.kind(path) == "folder" and files.kind(os.path.join(path, ASSEMBLY_MANIFEST)) == "file":
+    if os.path.basename(path) == ASSEMBLY_MANIFEST or files.kind(path) == "folder":
         return CDK
     if extension in PROGRAMS:
         return SERVERLESS
