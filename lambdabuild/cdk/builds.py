@@ -78,7 +78,8 @@ def builds_of(scope: IConstruct) -> Builds:
 
 def name_of(scope: IConstruct) -> str:
     """Return the name of a function or layer for lambdabuild: the construct's path, as Lambda allows names."""
-    return cdk.Names.unique_resource_name(scope, max_length=64, separator="-", allowed_special_characters="_-")
+    name = cdk.Names.unique_resource_name(scope, max_length=64, separator="-", allowed_special_characters="_-")
+    return str(name)
 
 
 class BuiltCode(aws_lambda.Code):
@@ -152,5 +153,4 @@ class _Producer:
         self._produce = produce
 
     def produce(self) -> str:
-        text: str = self._produce()
-        return text
+        return str(self._produce())

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from lambdabuild.artifacts import trees
 from lambdabuild.artifacts.entries import Entry, FileOnDisk
 from lambdabuild.artifacts.trees import KnownTree, TreeRecord
-from lambdabuild.cloudformation import cloud_assembly
-from lambdabuild.cloudformation.cloud_assembly import MANIFEST, Zip
+from lambdabuild.cloudformation.template_text import cloud_assembly
+from lambdabuild.cloudformation.template_text.cloud_assembly import MANIFEST, Zip
 from lambdabuild.core import regular
 from lambdabuild.core.atomic import write_text
 from lambdabuild.core.plain import Json
