@@ -38,7 +38,7 @@ CODE = (
     "__init__",
     "_version",
     "config/__init__",
-    "config/settings",
+    "config/tables",
     "core",
     "plan/__init__",
     "plan/types",

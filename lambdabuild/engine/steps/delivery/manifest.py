@@ -174,7 +174,8 @@ class _Results:
 
 def _function(results: _Results, user: str) -> FunctionItem:
     function = results.run.index.functions[user]
-    return FunctionItem(**results.common(user), handler=function.handler, layers=list(function.layers))
+    own = {"handler": function.handler, "layers": list(function.layers), "version": results.sent.get("version", "")}
+    return FunctionItem(**results.common(user), **own)
 
 
 def _layer(results: _Results, user: str) -> LayerItem:

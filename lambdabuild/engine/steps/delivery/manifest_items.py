@@ -71,6 +71,8 @@ class FunctionItem(Built, frozen=True, kw_only=True, tag_field="kind", tag="zip"
     """Its handler; "" if that is not known."""
     layers: list[str]
     """The names of the project's layers that it runs with, in order."""
+    version: str
+    """The version of the source that is its code; "" if no source is."""
 
 
 class LayerItem(Built, frozen=True, kw_only=True, tag_field="kind", tag="layer"):
