@@ -100,8 +100,9 @@ def _load_sam(opening: Opening) -> Service:
 def _load_cdk(opening: Opening) -> Service:
     from lambdabuild.frontends import cdk
 
-    files = opening.files
-    service = cdk.load(os.path.normpath(opening.path), files, region=opening.region, keeps_broken=opening.keeps_broken)
+    files, path = opening.files, os.path.normpath(opening.path)
+    folder = os.path.dirname(path) or "." if os.path.basename(path) == kinds.ASSEMBLY_MANIFEST else path
+    service = cdk.load(folder, files, region=opening.region, keeps_broken=opening.keeps_broken)
     return replace(service, read=Read(tuple(files.seen)))
 
 
