@@ -16,6 +16,9 @@ DESCRIPTIONS = frozenset(
 )
 """A folder with one of these is a project; so is one whose pyproject.toml has a table [tool.lambdabuild]."""
 
+NO_TEMPLATE = "none"
+"""A template that is not to be looked for."""
+
 PATHS = (
     "template",
     "build_dir",
@@ -30,16 +33,19 @@ PATHS = (
 )
 """Settings that are paths: a person gives them from where they stand."""
 
+TABLES_WITH_PATH = ("functions.", "layers.", "sources.")
+"""The tables whose items have a ``path``, which is one of these paths too."""
+
 
 def find(here: str, environment: Mapping[str, str], template: str = "") -> str:
     """Return the nearest folder, from ``here`` upwards, that is a project; ``here`` itself when there is none.
 
-    The search ends at the top of a git checkout. Outside of one it ends below the home folder, and before a folder
-    that is on another file system, belongs to somebody else, or in which everybody may write: what lies in /tmp may
-    have been put there by anybody.
+    So it is when there is to be no template. The search ends at the top of a git checkout. Outside of one it ends below
+    the home folder, and before a folder that is on another file system, belongs to somebody else, or in which everybody
+    may write: what lies in /tmp may have been put there by anybody.
     """
     folder = here
-    if template and os.path.isfile(os.path.join(here, template)):
+    if template == NO_TEMPLATE or (template and os.path.isfile(os.path.join(here, template))):
         return here
     while not is_project(folder, environment):
         parent = os.path.dirname(folder)
@@ -56,10 +62,14 @@ def from_there(settings: Mapping[str, str], here: str, folder: str) -> dict[str,
         return dict(settings)
     return {
         name: os.path.relpath(os.path.join(here, value), folder)
-        if name in PATHS and value not in ("", "none") and not os.path.isabs(value)
+        if _is_path(name) and value not in ("", "none") and not os.path.isabs(value)
         else value
         for name, value in settings.items()
     }
+
+
+def _is_path(name: str) -> bool:
+    return name in PATHS or (name.startswith(TABLES_WITH_PATH) and name.endswith(".path"))
 
 
 def is_project(folder: str, environment: Mapping[str, str]) -> bool:

@@ -29,7 +29,7 @@ from lambdabuild.core.records import Struct, asdict, field, replace
 
 DEFAULT_EXCLUDE = (
     ".git/", ".hg/", ".svn/", ".gitignore", ".lambdabuild/", ".lambdabuildignore", ".aws-sam/", ".serverless/",
-    "__pycache__/", "*.pyc", "*.pyo", "*.egg-info/", ".venv/", ".env", ".python-version", ".tox/", ".nox/",
+    "cdk.out/", "__pycache__/", "*.pyc", "*.pyo", "*.egg-info/", ".venv/", ".env", ".python-version", ".tox/", ".nox/",
     ".pytest_cache/", ".mypy_cache/", ".ruff_cache/", ".hypothesis/", ".coverage", "htmlcov/", ".idea/", ".vscode/",
     ".DS_Store", "*.swp", "*~",
 )  # fmt: skip
