@@ -8,13 +8,18 @@ TYPE_CHECKING = False  # as typing has it, without what typing imports at every 
 if TYPE_CHECKING:
     from typing import Any
 
+    from lambdabuild.api.builds import Artifact, build
     from lambdabuild.api.lambda_builders import LambdaBuilder
 
-__all__ = ["LambdaBuilder", "__version__"]
+__all__ = ["Artifact", "LambdaBuilder", "build", "__version__"]
 
 
 def __getattr__(name: str) -> Any:
-    """LambdaBuilder is loaded when it is asked for: plain runs do without it."""
+    """Load LambdaBuilder and build when they are asked for: plain runs do without them."""
+    if name in ("Artifact", "build"):
+        from lambdabuild.api import builds
+
+        return getattr(builds, name)
     if name == "LambdaBuilder":
         from lambdabuild.api.lambda_builders import LambdaBuilder
 

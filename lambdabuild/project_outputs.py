@@ -78,6 +78,15 @@ def built(run: Run, names: Sequence[str], here: str) -> Items:
     return _as_seen({name: find(name) for name in names}, find, run.project.build_dir, here)
 
 
+def everything(build_dir: str, here: str) -> Items:
+    """Return the items of all that the last run of everything built."""
+    from lambdabuild.engine.steps.delivery import manifest
+
+    known = manifest.read(build_dir)
+    names = [name for group in ("functions", "layers", "sources") for name in known.get(group, {})]
+    return _as_seen({name: _find(known, name) for name in names}, lambda name: _find(known, name), build_dir, here)
+
+
 def _layers_of(item: JsonObject) -> list[str]:
     return [*item.get("layers", ()), *item.get("shared_layers", ())]
 
@@ -107,7 +116,11 @@ def _as_seen(items: Mapping[str, Json | None], find: Callable[[str], Json | None
 
 def as_json(items: Items) -> str:
     """Return the item of one name, or an object of several by name."""
-    return json.dumps(next(iter(items.values())) if len(items) == 1 else items, indent=2, sort_keys=True) + "\n"
+    return all_as_json(next(iter(items.values())) if len(items) == 1 else items)
+
+
+def all_as_json(items: Json) -> str:
+    return json.dumps(items, indent=2, sort_keys=True) + "\n"
 
 
 def as_terraform(items: Items) -> str:

@@ -18,6 +18,8 @@ QUERY = 'query = { name = "Orders" }'
 def output(arguments: Arguments) -> int:
     """Build what is not up to date, and print where it is. What the build says goes to standard error."""
     arguments = _with_query(arguments) if arguments.options.target == TERRAFORM else arguments
+    if arguments.options.all:
+        return _output_all(arguments)
     if not arguments.words:
         raise wrong("lambdabuild output: name a function, a layer or a source", "lambdabuild list shows them")
     _, last_run = project.nothing_to_do(arguments.folder, arguments.settings, arguments.words)
@@ -29,6 +31,26 @@ def output(arguments: Arguments) -> int:
             return status
         items = project_outputs.built(run, arguments.words, arguments.here)
     sys.stdout.write(project_outputs.FORMATS[arguments.options.target](items))
+    return 0
+
+
+def _output_all(arguments: Arguments) -> int:
+    """Build everything, and print it by name, as manifest.json has it."""
+    target = arguments.options.target
+    if arguments.words or target == TERRAFORM:
+        raise wrong("lambdabuild output --all names everything, so it takes no names", "leave out --all, or the names")
+    said, last_run = project.nothing_to_do(arguments.folder, arguments.settings, [])
+    if said is None or last_run is None:
+        with contextlib.redirect_stdout(sys.stderr):
+            status, run = builds.build_named(arguments, lambda *_: ())
+        if status:
+            return status
+        build_dir = run.project.build_dir
+    else:
+        build_dir = last_run.place
+    items = project_outputs.everything(build_dir, arguments.here)
+    text = project_outputs.all_as_json(items) if target == "json" else project_outputs.FORMATS[target](items)
+    sys.stdout.write(text)
     return 0
 
 
@@ -47,6 +69,7 @@ def _with_query(arguments: Arguments) -> Arguments:
 def _options(parser: argparse.ArgumentParser) -> None:
     help = "who reads it: a program (JSON), Terraform's external data source, the AWS CDK, a shell"
     parser.add_argument("--for", dest="target", choices=tuple(project_outputs.FORMATS), default="json", help=help)
+    parser.add_argument("--all", action="store_true", help="everything, as an object by name, instead of names")
     builds.options(parser)
 
 
@@ -61,6 +84,7 @@ COMMANDS = {
         about="Paths are as seen from the current folder. What the build says goes to standard error.",
         examples=(
             ("lambdabuild output Orders", "zip, folder, sha256, size, location and layers as JSON"),
+            ("lambdabuild output --all", "the same of all functions, layers and sources, by name"),
             ('eval "$(lambdabuild output Orders --for env)"', "as variables: ORDERS_ZIP, ORDERS_CODE_SHA256 ..."),
             ("lambdabuild output Orders --for terraform", 'the protocol of data "external"'),
         ),
