@@ -1,23 +1,25 @@
-"""``Function`` and ``Layer``: as the CDK's own, with a folder in place of ``code``."""
+"""The constructs: a function and a layer of the CDK with a folder in place of a code. They build nothing themselves."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from aws_cdk import aws_lambda
+from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
-from lambdabuild.cdk.builds import BuiltCode
+from lambdabuild.cdk import app_build
+from lambdabuild.cdk.assets import Asset, AssetCode
+from lambdabuild.core.errors import BadSettings, NoSource
 
 
-class Function(aws_lambda.Function):
-    """A function that lambdabuild builds from a folder.
+class Function(lambda_.Function):
+    """A function that lambdabuild builds. ``path`` is the folder of its code, as seen from the current folder.
 
-    ``path`` is relative to the folder in which the app runs; ``settings`` are those of ``[functions.NAME]``, such as
-    ``{"slim": True}``. All properties of ``aws_lambda.Function`` but ``code`` apply. A lambdabuild.toml in the app's
-    folder applies too.
+    ``settings`` are those of ``[functions.NAME]`` in lambdabuild.toml, such as ``{"exclude": ["tests/"]}``;
+    ``build_name`` is that NAME, by default made of the construct's path. Everything else is as in
+    ``aws_lambda.Function``, without ``code``.
     """
 
     def __init__(
@@ -26,29 +28,25 @@ class Function(aws_lambda.Function):
         id: str,
         *,
         path: str,
-        runtime: aws_lambda.Runtime,
+        runtime: lambda_.Runtime,
         handler: str,
-        architecture: aws_lambda.Architecture | None = None,
-        settings: Mapping[str, Any] | None = None,
+        settings: Mapping[str, object] | None = None,
+        build_name: str = "",
         **properties: Any,
     ) -> None:
-        described = {
-            "path": _relative(path),
-            "runtime": runtime.name,
-            "handler": handler,
-            "architecture": _architecture(architecture),
-            **_texts(settings or {}),
-        }
-        super().__init__(
-            scope, id, code=BuiltCode("functions", described), runtime=runtime, handler=handler,
-            architecture=architecture, **properties,
-        )  # fmt: skip
+        place = f"{scope.node.path}/{id}"
+        _refuse_code(place, properties)
+        folder = _folder(path, place)
+        asset = Asset(place, build_name, folder, app_build.project_of(folder, os.getcwd()), dict(settings or {}))
+        super().__init__(scope, id, runtime=runtime, handler=handler, code=AssetCode(asset), **properties)
+        asset.register(self, "Code")
 
 
-class Layer(aws_lambda.LayerVersion):
-    """A layer that lambdabuild builds: from a folder, from a manifest, or both.
+class Layer(lambda_.LayerVersion):
+    """A layer that lambdabuild builds, from a folder, from a ``manifest`` such as ``requirements.txt``, or both.
 
-    ``settings`` are those of ``[layers.NAME]``. All properties of ``aws_lambda.LayerVersion`` but ``code`` apply.
+    Its runtimes and architectures are the compatible ones; those of the functions that use it if none are named.
+    ``settings`` are those of ``[layers.NAME]``. Everything else is as in ``aws_lambda.LayerVersion``, without ``code``.
     """
 
     def __init__(
@@ -56,42 +54,40 @@ class Layer(aws_lambda.LayerVersion):
         scope: Construct,
         id: str,
         *,
-        compatible_runtimes: Sequence[aws_lambda.Runtime],
         path: str = "",
         manifest: str = "",
-        architecture: aws_lambda.Architecture | None = None,
-        settings: Mapping[str, Any] | None = None,
+        settings: Mapping[str, object] | None = None,
+        build_name: str = "",
         **properties: Any,
     ) -> None:
-        described = {
-            **({"path": _relative(path)} if path else {}),
-            **({"manifest": _relative(manifest)} if manifest else {}),
-            "runtimes": ",".join(runtime.name for runtime in compatible_runtimes),
-            "architectures": _architecture(architecture),
-            **_texts(settings or {}),
-        }
-        super().__init__(
-            scope, id, code=BuiltCode("layers", described), compatible_runtimes=list(compatible_runtimes),
-            compatible_architectures=[architecture] if architecture else None, **properties,
-        )  # fmt: skip
+        place = f"{scope.node.path}/{id}"
+        _refuse_code(place, properties)
+        if not path and not manifest:
+            raise BadSettings(
+                f"the layer {place} has neither a path nor a manifest", help='manifest="requirements.txt"'
+            )
+        folder = _folder(path, place) if path else ""
+        file = os.path.abspath(manifest) if manifest else ""
+        if file and not os.path.isfile(file):
+            raise NoSource(f"the manifest {manifest} of {place} does not exist", help=_seen_from())
+        project = app_build.project_of(folder or os.path.dirname(file), os.getcwd())
+        given = {**(settings or {}), **({"manifest": os.path.relpath(file, folder or project)} if file else {})}
+        asset = Asset(place, build_name, folder, project, given)
+        super().__init__(scope, id, code=AssetCode(asset), **properties)
+        asset.register(self, "Content")
 
 
-def _architecture(architecture: aws_lambda.Architecture | None) -> str:
-    return architecture.name if architecture is not None else "x86_64"
+def _refuse_code(place: str, properties: Mapping[str, object]) -> None:
+    if "code" in properties:
+        raise BadSettings(f"{place} has a code, which lambdabuild makes from its path", help="leave out code")
 
 
-def _relative(path: str) -> str:
-    return os.path.relpath(path).replace(os.sep, "/")
+def _folder(path: str, place: str) -> str:
+    folder = os.path.abspath(path)
+    if not os.path.isdir(folder):
+        raise NoSource(f"the code folder {path} of {place} does not exist or is not a folder", help=_seen_from())
+    return folder
 
 
-def _texts(settings: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """Return settings as the command line has them: ``options.minify`` -> ``true``."""
-    texts: dict[str, str] = {}
-    for name, value in settings.items():
-        if isinstance(value, Mapping):
-            texts |= _texts(value, f"{prefix}{name}.")
-        elif isinstance(value, str | bool | int | float):
-            texts[prefix + name] = str(value).lower() if isinstance(value, bool) else str(value)
-        else:
-            texts[prefix + name] = ",".join(map(str, value))
-    return texts
+def _seen_from() -> str:
+    return f"paths are as seen from {os.getcwd()}"
