@@ -21,6 +21,7 @@ from lambdabuild.frontends.sam.code_resource import Files
 MANIFEST = "manifest.json"
 TYPES = {"stack": "aws:cloudformation:stack", "assembly": "cdk:cloud-assembly"}
 SYNTH = "run cdk synth again"
+NO_LAYERS = "a cloud assembly gets no layers that the CDK does not know"
 BY_CDK = "its image is built by cdk deploy"
 
 
@@ -35,7 +36,8 @@ def load(folder: str, files: Files, *, region: str = "", keeps_broken: bool = Fa
         for document in service.documents
     )
     skipped = (*service.skipped, *map(_by_cdk, service.images))
-    return replace(service, documents=documents, images=(), skipped=skipped, assembly=folder)
+    functions = tuple(replace(function, fixed_layers=NO_LAYERS) for function in service.functions)
+    return replace(service, documents=documents, functions=functions, images=(), skipped=skipped, assembly=folder)
 
 
 def _by_cdk(image: Image) -> Skipped:

@@ -84,22 +84,25 @@ def _texts(folder: str) -> dict[str, str]:
 def _zips(run: Run, folder: str) -> dict[str, dict[str, Zip]]:
     """Return the zips of the functions and layers that were built, by template and logical id."""
     zips: dict[str, dict[str, Zip]] = {}
+    built = _built(run)
     for document in run.project.service.documents:
         template = posixpath.relpath(document.path, run.project.service.assembly)
-        for target in dict.fromkeys(one.target for one in document.rewrites if one.kind == "artifact"):
+        for target in dict.fromkeys(one.target for one in document.rewrites if one.target in built):
             zips.setdefault(template, {})[target.rpartition("/")[2]] = Zip(_sha256(run, target))
     return zips
 
 
 def _files(run: Run) -> dict[Zip, str]:
     """Return the file of each zip."""
-    targets = [one.target for document in run.project.service.documents for one in document.rewrites]
-    built = dict.fromkeys(target for target in targets if target in _built(run))
-    return {Zip(_sha256(run, target)): run.project.zip(target) for target in built}
+    targets = dict.fromkeys(one.target for document in run.project.service.documents for one in document.rewrites)
+    built = _built(run)
+    return {Zip(_sha256(run, target)): run.project.zip(target) for target in targets if target in built}
 
 
 def _built(run: Run) -> frozenset[str]:
-    return frozenset(user for build in run.index.plan.builds for user in build.users)
+    """Return what has a zip: not what this run leaves out because its tools are missing."""
+    builds = (build for build in run.index.plan.builds if build.name not in run.index.unbuildable)
+    return frozenset(user for build in builds for user in build.users)
 
 
 def _sha256(run: Run, target: str) -> str:
