@@ -126,7 +126,7 @@ def all_as_json(items: Json) -> str:
 def as_terraform(items: Items) -> str:
     """Return one flat object of texts, which is all that Terraform's ``data "external"`` takes.
 
-    https://registry.terraform.io/providers/hashicorp/external/latest/docs/data-sources/external
+    The page of the provider hashicorp/external, "External Program Protocol".
     """
     ((name, item),) = items.items()
     layers = [{"name": layer["name"], **_of_terraform(layer)} for layer in item.get("layers", ())]

@@ -170,7 +170,7 @@ def test_the_modules_are_formatted_and_valid(project: Sandbox) -> None:
 
 
 def test_the_protocol_of_the_external_data_source(project: Sandbox) -> None:
-    """https://registry.terraform.io/providers/hashicorp/external/latest/docs/data-sources/external#external-program-protocol"""
+    """The page of the provider hashicorp/external, "External Program Protocol"."""
     query = json.dumps({"name": "Orders", "build_dir": "build"})
     ran = subprocess.run(
         [sys.executable, "-m", "lambdabuild", "output", "--for", "terraform", "--directory", "."],
